@@ -1,0 +1,58 @@
+"""Retrieval by entity type: find the documents that mention a kind of thing.
+
+The public names load on first use, so ``import ner_retriever_rag`` brings in neither torch nor
+chromadb.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder import TypeAwareEncoder
+    from ner_retriever_rag.index import EntityIndex
+    from ner_retriever_rag.langchain import NERTypeRetriever
+    from ner_retriever_rag.schema import (
+        AddReport,
+        Document,
+        DocumentMatch,
+        EncodedText,
+        Mention,
+        MentionMatch,
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "TypeAwareEncoder": "encoder",
+    "EntityIndex": "index",
+    "NERTypeRetriever": "langchain",
+    "AddReport": "schema",
+    "Document": "schema",
+    "DocumentMatch": "schema",
+    "EncodedText": "schema",
+    "Mention": "schema",
+    "MentionMatch": "schema",
+}
+
+__all__ = [
+    "AddReport",
+    "Document",
+    "DocumentMatch",
+    "EncodedText",
+    "EntityIndex",
+    "Mention",
+    "MentionMatch",
+    "NERTypeRetriever",
+    "TypeAwareEncoder",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
