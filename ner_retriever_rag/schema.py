@@ -1,0 +1,178 @@
+"""The values that flow through the package: documents in, mentions and matches out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MetadataValue = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text to index, with the caller's own metadata.
+
+    Attributes:
+        text: The text; at least one character that is not white space.
+        id: Unique within an index. Made from the text (a hash) when None or left out.
+        metadata: Flat mapping of strings to str, int, float or bool; what ``where`` filters on.
+
+    Raises:
+        TypeError: If ``text``, ``id`` or ``metadata`` is of the wrong type.
+        ValueError: If ``text`` or ``id`` is empty.
+    """
+
+    text: str
+    id: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_text(self.text, "Document.text")
+        if self.id is None or self.id == "":
+            object.__setattr__(self, "id", sha256(self.text.encode()).hexdigest()[:32])
+        require_text(self.id, "Document.id")
+        if self.metadata is None:
+            object.__setattr__(self, "metadata", {})
+        if not isinstance(self.metadata, Mapping):
+            raise TypeError(
+                f"Document.metadata must be a mapping, not {type(self.metadata).__name__}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A span of a text that names an entity.
+
+    Attributes:
+        text: The words of the mention, equal to ``source[start:end]``.
+        start: First character, counted in the original string.
+        end: One past the last character.
+        score: The detector's confidence in [0, 1]; 1.0 for spans given by the caller.
+    """
+
+    text: str
+    start: int
+    end: int
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedText:
+    """What one text becomes: its mentions and their vectors.
+
+    Attributes:
+        mentions: In order of start, then end (spans given by the caller keep their order).
+        vectors: float32 ``(len(mentions), dim)``, L2-normalised; row i belongs to ``mentions[i]``.
+        text_vector: float32 ``(hidden,)``, L2-normalised mean of the top layer's token vectors;
+            None where the backbone is cut below its top layer.
+    """
+
+    mentions: list[Mention]
+    vectors: NDArray[np.float32]
+    text_vector: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MentionMatch:
+    """A mention found for a type description.
+
+    Attributes:
+        doc_id: Id of the document that holds the mention.
+        text: The words of the mention.
+        start: First character in the document's text.
+        end: One past the last character.
+        score: Calibrated probability in [0, 1] that the mention is of the type.
+        similarity: Raw cosine between mention and type description, in [-1, 1].
+    """
+
+    doc_id: str
+    text: str
+    start: int
+    end: int
+    score: float
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentMatch:
+    """A document that mentions the type, with the mentions that say so.
+
+    Attributes:
+        document: The document as it was added.
+        score: Its best mention's score, in [0, 1].
+        matches: Its mentions found for the type, best first; never empty.
+    """
+
+    document: Document
+    score: float
+    matches: list[MentionMatch]
+
+    @property
+    def doc_id(self) -> str:
+        """Id of the document."""
+        return self.document.id
+
+    @property
+    def text(self) -> str:
+        """Text of the document."""
+        return self.document.text
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The caller's own metadata of the document."""
+        return self.document.metadata
+
+    @property
+    def similarity(self) -> float:
+        """The best mention's raw cosine, in [-1, 1]."""
+        return self.matches[0].similarity
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """What ``EntityIndex.add`` did.
+
+    Attributes:
+        added: Documents that were new.
+        replaced: Documents whose id was there with other content.
+        unchanged: Documents that were there already, word for word; not encoded again.
+        mentions: Mentions written for the added and replaced documents.
+    """
+
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    mentions: int = 0
+
+    def __add__(self, other: AddReport) -> AddReport:
+        """Return the sum of two reports."""
+        return AddReport(
+            self.added + other.added,
+            self.replaced + other.replaced,
+            self.unchanged + other.unchanged,
+            self.mentions + other.mentions,
+        )
+
+
+def require_text(value: object, name: str) -> str:
+    """Return ``value`` if it is a string with more than white space in it.
+
+    Args:
+        value: What the caller passed.
+        name: The argument's name, for the message.
+
+    Raises:
+        TypeError: If it is not a string.
+        ValueError: If it is empty or white space only.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"{name} is empty: give at least one character that is not white space")
+    return value

@@ -1,0 +1,118 @@
+"""Texts as token windows that fit a model, and batches of windows that waste little padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A text's tokens, special tokens left out.
+
+    Attributes:
+        ids: int64 ``(n,)``.
+        offsets: int64 ``(n, 2)``, characters of the original string, end exclusive.
+    """
+
+    ids: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of one text's tokens that goes through the model together.
+
+    Attributes:
+        text: Which text.
+        start: First token of the window.
+        end: One past its last token.
+        own_start: First token whose vector is taken from this window.
+        own_end: One past the last such token.
+    """
+
+    text: int
+    start: int
+    end: int
+    own_start: int
+    own_end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
+    """Tokenise whole texts, keeping the offsets of the original strings."""
+    batch = tokenizer(
+        list(texts),
+        add_special_tokens=False,
+        return_offsets_mapping=True,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        padding=False,
+        truncation=False,
+        verbose=False,
+    )
+    return [
+        Tokens(
+            np.asarray(ids, dtype=np.int64),
+            trim_spaces(np.asarray(offsets, dtype=np.int64).reshape(-1, 2), text),
+        )
+        for text, ids, offsets in zip(
+            texts, batch["input_ids"], batch["offset_mapping"], strict=True
+        )
+    ]
+
+
+def trim_spaces(offsets: NDArray[np.int64], text: str) -> NDArray[np.int64]:
+    """Take leading white space out of each token's span (byte-level tokenizers count it in)."""
+    space = np.fromiter((char.isspace() for char in text), dtype=bool, count=len(text))
+    if not space.any() or not len(offsets):
+        return offsets
+    # following[i]: the first character at or after i that is not white space.
+    position = np.where(space, len(text), np.arange(len(text)))
+    following = np.append(np.minimum.accumulate(position[::-1])[::-1], len(text))
+    starts = np.minimum(following[offsets[:, 0]], offsets[:, 1])
+    return np.stack([starts, offsets[:, 1]], axis=1)
+
+
+def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The ids a tokenizer puts before and after every text."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    full = tokenizer("a")["input_ids"]
+    for start in range(len(full) - len(bare) + 1):
+        if full[start : start + len(bare)] == bare:
+            return full[:start], full[start + len(bare) :]
+    return [], []
+
+
+def split_windows(text: int, length: int, size: int, overlap: int) -> Iterator[Window]:
+    """Cut a text of ``length`` tokens into windows of at most ``size`` that overlap.
+
+    Each token is owned by exactly one window, the one in which it lies furthest from a seam, so
+    that nothing is lost or doubled. The last window is moved back to be full.
+    """
+    if length <= size:
+        yield Window(text, 0, length, 0, length)
+        return
+    starts = [*range(0, length - size, size - overlap), length - size]
+    # Two neighbours part in the middle of what they share.
+    seams = [(start + previous + size) // 2 for previous, start in zip(starts, starts[1:])]  # noqa: B905
+    for start, own_start, own_end in zip(starts, [0, *seams], [*seams, length], strict=True):
+        yield Window(text, start, start + size, own_start, own_end)
+
+
+def batch_by_tokens(windows: Iterable[Window], budget: int) -> Iterator[list[Window]]:
+    """Group windows, longest first, into batches of at most ``budget`` padded tokens."""
+    batch: list[Window] = []
+    for window in sorted(windows, key=len, reverse=True):
+        if batch and (len(batch) + 1) * len(batch[0]) > budget:
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch
