@@ -6,9 +6,10 @@ weights are loaded, so they are neither computed nor read from disk.
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,7 @@ class Backbone:
     """A transformer cut after its last tap.
 
     Args:
-        source: Folder or hub id of a Hugging Face checkpoint, encoder or decoder.
+        source: Folder of a Hugging Face checkpoint, encoder or decoder.
         taps: ``"value@17"``, several joined by ``+``, or a list of them.
         device: ``"cpu"``, ``"cuda"``, ...; None takes the accelerator if there is one.
         dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``; ``"auto"`` is float32 on the CPU and
@@ -107,9 +108,10 @@ class Backbone:
         )
         if not self.tokenizer.is_fast:
             raise ValueError(f"the tokenizer of {self.source} gives no character offsets")
+        dtype = resolve_dtype(dtype, device, lambda: Path(self.source))
         options = {"trust_remote_code": trust_remote_code, **(load_options or {})}
         self.model, self._anatomy = load_cut_model(
-            self.source, self.taps, _checkpoint_dtype(dtype, self.device), options
+            self.source, self.taps, getattr(torch, dtype), options
         )
         if "device_map" not in options and "quantization_config" not in options:
             cast("nn.Module", self.model).to(self.device)
@@ -350,14 +352,25 @@ def _best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _checkpoint_dtype(dtype: str, device: torch.device) -> Any:
-    """The dtype to load weights in; transformers would otherwise take the checkpoint's."""
+def resolve_dtype(dtype: str, device: str | None, checkpoint: Callable[[], Path]) -> str:
+    """The dtype that ``"auto"`` stands for on a device; another one's name is only checked.
+
+    Args:
+        dtype: ``"auto"`` or the name of a torch floating-point dtype.
+        device: As for ``Backbone``.
+        checkpoint: Gives the checkpoint's folder; called only where its own dtype is needed.
+
+    Raises:
+        ValueError: If the dtype is unknown.
+    """
+    if dtype == "auto" and torch.device(device or _best_device()).type == "cpu":
+        return "float32"
     if dtype == "auto":
-        return torch.float32 if device.type == "cpu" else "auto"
-    chosen = getattr(torch, dtype, None)
-    if not isinstance(chosen, torch.dtype):
+        config = json.loads((checkpoint() / "config.json").read_text(encoding="utf-8"))
+        return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    if dtype not in ("float32", "bfloat16", "float16"):
         raise ValueError(f"dtype {dtype!r} is not auto, float32, bfloat16 or float16")
-    return chosen
+    return dtype
 
 
 def _model_limit(model: PreTrainedModel, tokenizer: Any) -> int:

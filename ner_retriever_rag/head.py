@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,13 @@ class ProjectionHead(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         """Project ``(n, sizes[0])`` to L2-normalised ``(n, dim)``."""
         return nn.functional.normalize(self.net(pooled), dim=-1)
+
+    def digest(self) -> str:
+        """Sha256 of all that its output depends on."""
+        digest = sha256(repr((self.sizes, self.activation)).encode())
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(name.encode() + value.float().cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def save(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Write ``head.safetensors`` and ``head.json`` into a folder, made if needed.

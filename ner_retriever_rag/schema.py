@@ -29,12 +29,12 @@ class Document:
     """
 
     text: str
-    id: str = ""
+    id: str = None  # type: ignore[assignment]  # never None once made
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_text(self.text, "Document.text")
-        if self.id is None or self.id == "":
+        if self.id is None:
             object.__setattr__(self, "id", sha256(self.text.encode()).hexdigest()[:32])
         require_text(self.id, "Document.id")
         if self.metadata is None:
@@ -169,10 +169,21 @@ def require_text(value: object, name: str) -> str:
 
     Raises:
         TypeError: If it is not a string.
-        ValueError: If it is empty or white space only.
+        ValueError: If it is empty, white space only, or cannot be written as UTF-8.
     """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
         raise ValueError(f"{name} is empty: give at least one character that is not white space")
+    if not encodable(value):
+        raise ValueError(f"{name} holds half of a surrogate pair, which is no character")
     return value
+
+
+def encodable(value: str) -> bool:
+    """Whether a string can be written as UTF-8 (lone surrogates cannot)."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,197 @@
+"""Search by type: from a type description to the documents and mentions that fit it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.schema import DocumentMatch, MentionMatch, require_text
+from ner_retriever_rag.store import MentionKey, Store, StoredDocument
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder import TypeAwareEncoder
+
+DEFAULT_THRESHOLD = 0.5
+_FIRST_LOOK = 16  # mentions fetched for each document wanted, at first
+
+Hit = tuple[MentionKey, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A checked search.
+
+    Attributes:
+        vector: The encoded type description.
+        k: How many results, None for all.
+        where: Metadata filter.
+        floor: Least cosine of a result's best mention.
+        match_floor: Least cosine of a mention that is listed.
+        exact: Compare with every mention.
+    """
+
+    vector: NDArray[np.float32]
+    k: int | None
+    where: Mapping[str, Any] | None
+    floor: float
+    match_floor: float
+    exact: bool
+
+
+class TypeSearch:
+    """Searches a store with an encoder; ``EntityIndex`` documents the arguments.
+
+    Args:
+        store: Where the mentions are.
+        encoder: What they were encoded with.
+    """
+
+    def __init__(self, store: Store, encoder: TypeAwareEncoder) -> None:
+        self._store, self.encoder = store, encoder
+
+    def documents(
+        self,
+        query: str,
+        k: int | None,
+        where: Mapping[str, Any] | None,
+        score_threshold: float | None,
+        exact: bool,
+    ) -> list[DocumentMatch]:
+        """The best k documents, or all above the threshold; best first."""
+        wanted = self._wanted(query, k, where, score_threshold, exact)
+        records, hits = self._find_documents(wanted)
+        if k is not None:  # the look-up stopped at k documents; list every mention of those
+            hits = self._all_mentions(records.values(), wanted.vector)
+        by_document: dict[str, list[Hit]] = {}
+        for key, similarity in sorted(hits, key=lambda hit: -hit[1]):
+            by_document.setdefault(key.doc_id, []).append((key, similarity))
+        return [
+            self._document_match(records[doc_id], found, wanted)
+            for doc_id, found in by_document.items()
+        ]
+
+    def mentions(
+        self,
+        query: str,
+        k: int | None,
+        where: Mapping[str, Any] | None,
+        score_threshold: float | None,
+        exact: bool,
+    ) -> list[MentionMatch]:
+        """The best k mentions, or all above the threshold; best first."""
+        wanted = self._wanted(query, k, where, score_threshold, exact)
+        records: dict[str, StoredDocument] = {}
+        live: list[Hit] = []
+        for hits, exhausted in self._widening_hits(wanted, first=k or 1_000):
+            records = self._store.fetch(dict.fromkeys(key.doc_id for key, _ in hits))
+            live = [hit for hit in hits if _is_live(hit[0], records)]
+            if exhausted or (k is not None and len(live) >= k):
+                break
+        return self._mention_matches(live[:k], records, wanted)
+
+    def _wanted(
+        self,
+        query: str,
+        k: int | None,
+        where: Mapping[str, Any] | None,
+        score_threshold: float | None,
+        exact: bool,
+    ) -> Wanted:
+        """Check a search's arguments and encode its type description."""
+        require_text(query, "query")
+        if k is not None and (not isinstance(k, int) or isinstance(k, bool) or k <= 0):
+            raise ValueError(f"k must be a positive whole number or None, not {k!r}")
+        if score_threshold is not None and not 0 <= score_threshold <= 1:
+            raise ValueError(f"score_threshold must be in [0, 1], not {score_threshold!r}")
+        vector = self.encoder.encode_types([query])[0]
+        threshold = DEFAULT_THRESHOLD if score_threshold is None else score_threshold
+        match_floor = self.encoder.similarity_at(vector, threshold)
+        unbounded = k is not None and score_threshold is None
+        floor = float("-inf") if unbounded else match_floor
+        return Wanted(vector, k, where, floor, match_floor, exact)
+
+    def _find_documents(self, wanted: Wanted) -> tuple[dict[str, StoredDocument], list[Hit]]:
+        """The best k documents, and the hits that found them (all hits where k is None)."""
+        k = wanted.k
+        records: dict[str, StoredDocument] = {}
+        hits: list[Hit] = []
+        for hits, exhausted in self._widening_hits(wanted, first=_FIRST_LOOK * (k or 64)):
+            doc_ids = list(dict.fromkeys(key.doc_id for key, _ in hits))
+            if k is not None and len(doc_ids) < k and not exhausted:
+                continue
+            # A few more than k: some may have been replaced or deleted this very moment.
+            records = self._store.fetch(doc_ids[: k and k + 8])
+            hits = [hit for hit in hits if _is_live(hit[0], records)]
+            live = list(dict.fromkeys(key.doc_id for key, _ in hits))
+            if exhausted or (k is not None and len(live) >= k):
+                records = {doc_id: records[doc_id] for doc_id in live[:k]}
+                break
+        return records, hits
+
+    def _widening_hits(self, wanted: Wanted, first: int) -> Iterator[tuple[list[Hit], bool]]:
+        """Ever more of the nearest mentions, and whether there are no others to be had."""
+        if wanted.exact:
+            yield self._scan(wanted), True
+            return
+        n = first
+        while True:
+            found = self._store.nearest(wanted.vector, n, wanted.where)
+            hits = [hit for hit in found if hit[1] >= wanted.floor]
+            exhausted = len(hits) < n
+            yield hits, exhausted
+            if exhausted:
+                return
+            n *= 4
+
+    def _scan(self, wanted: Wanted) -> list[Hit]:
+        """Compare with every mention."""
+        hits = [
+            (key, float(similarity))
+            for keys, vectors in self._store.scan(wanted.where)
+            for key, similarity in zip(keys, vectors @ wanted.vector, strict=True)
+            if similarity >= wanted.floor
+        ]
+        return sorted(hits, key=lambda hit: -hit[1])
+
+    def _all_mentions(
+        self, records: Iterable[StoredDocument], vector: NDArray[np.float32]
+    ) -> list[Hit]:
+        """Every mention of some documents with its cosine."""
+        vectors = self._store.vectors([each for one in records for each in one.mention_ids])
+        if not vectors:
+            return []
+        similarities = np.stack(list(vectors.values())) @ vector
+        return list(zip(map(MentionKey.parse, vectors), map(float, similarities), strict=True))
+
+    def _document_match(
+        self, record: StoredDocument, hits: list[Hit], wanted: Wanted
+    ) -> DocumentMatch:
+        shown = [hit for hit in hits if hit[1] >= wanted.match_floor] or hits[:1]
+        matches = self._mention_matches(shown, {record.document.id: record}, wanted)
+        return DocumentMatch(record.document, matches[0].score, matches)
+
+    def _mention_matches(
+        self, hits: Sequence[Hit], records: Mapping[str, StoredDocument], wanted: Wanted
+    ) -> list[MentionMatch]:
+        similarities = np.asarray([similarity for _, similarity in hits], dtype=np.float32)
+        scores = self.encoder.score(wanted.vector, similarities)
+        return [
+            MentionMatch(
+                key.doc_id,
+                records[key.doc_id].document.text[key.start : key.end],
+                key.start,
+                key.end,
+                float(score),
+                similarity,
+            )
+            for (key, similarity), score in zip(hits, scores, strict=True)
+        ]
+
+
+def _is_live(key: MentionKey, records: Mapping[str, StoredDocument]) -> bool:
+    """Whether a mention belongs to the current version of its document."""
+    return key.doc_id in records and records[key.doc_id].version == key.version
