@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +115,7 @@ class EntityIndex:
         checked: Iterable[Document] = _checked(documents)
         if isinstance(documents, Sequence):
             checked = list(checked)  # all of a list before any of it is written
-        total = len(documents) if isinstance(documents, Sequence) else None
+        total = length_hint(documents) or None
         report = AddReport()
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._locked(), bar:

@@ -23,6 +23,11 @@ def check_metadata(document: Document) -> None:
             raise ValueError(f"metadata key {key!r} of document {document.id!r}: {problem}")
 
 
+def storable(key: object, value: object) -> bool:
+    """Whether Chroma can store a metadata entry as it is."""
+    return not (_key_problem(key) or _problem(value))
+
+
 def _key_problem(key: object) -> str | None:
     if isinstance(key, str) and key and not key.startswith((RESERVED, "chroma:")):
         return None

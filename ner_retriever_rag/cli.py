@@ -1,0 +1,19 @@
+"""The command line: ``ner-retriever``."""
+
+from __future__ import annotations
+
+import typer
+
+from ner_retriever_rag.commands.demo import demo
+from ner_retriever_rag.commands.index import index
+from ner_retriever_rag.commands.search import search
+from ner_retriever_rag.commands.stats import stats
+
+app = typer.Typer(
+    name="ner-retriever",
+    help="Find documents by the type of the entities they mention.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+for command in (index, search, stats, demo):
+    app.command()(command)

@@ -1,0 +1,83 @@
+"""``ner-retriever search``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ner_retriever_rag.commands.console import (
+    errors_in_one_line,
+    open_index,
+    out,
+    print_matches,
+)
+from ner_retriever_rag.schema import DocumentMatch
+
+
+def search(
+    folder: Annotated[Path, typer.Argument(help="Folder of the index.")],
+    query: Annotated[
+        str, typer.Argument(help='Type description, such as "Swedish football club".')
+    ],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many documents at most.")] = 10,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All documents above the threshold.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Least score of a document.", show_default="none; 0.5 with --all"
+        ),
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(help='Chroma filter on metadata, as JSON: {"lang": "en"}.')
+    ] = None,
+    exact: Annotated[bool, typer.Option(help="Compare with every mention.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the encoder the index was made with.", show_default="shipped"),
+    ] = None,
+) -> None:
+    """Find the documents that mention entities of a type."""
+    with errors_in_one_line():
+        matches = open_index(folder, encoder).search(
+            query,
+            None if everything else k,
+            where=_parse_where(where),
+            score_threshold=threshold,
+            exact=exact,
+        )
+        if not as_json:
+            print_matches(query, matches)
+            return
+        for match in matches:
+            out.print(json.dumps(_row(match), ensure_ascii=False), markup=False)
+
+
+def _parse_where(where: str | None) -> dict[str, Any] | None:
+    if where is None:
+        return None
+    try:
+        parsed = json.loads(where)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--where is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ValueError("--where must be a JSON object")
+    return parsed
+
+
+def _row(match: DocumentMatch) -> dict[str, Any]:
+    return {
+        "doc_id": match.doc_id,
+        "score": match.score,
+        "matches": [
+            {"text": each.text, "start": each.start, "end": each.end, "score": each.score}
+            for each in match.matches
+        ],
+        "metadata": dict(match.metadata),
+        "text": match.text,
+    }
