@@ -27,11 +27,9 @@ def connect(path: str | Path | None) -> ClientAPI:
         OSError: If the folder cannot be made or written.
     """
     import chromadb
-    from chromadb.config import Settings
 
-    settings = Settings(anonymized_telemetry=False)
     if path is None:
-        return chromadb.EphemeralClient(settings=settings)
+        return chromadb.EphemeralClient()
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +41,7 @@ def connect(path: str | Path | None) -> ClientAPI:
     if contents and "chroma.sqlite3" not in contents:
         raise ValueError(f"path: {folder} holds other files and no index; give an empty folder")
     try:
-        client = chromadb.PersistentClient(folder, settings=settings)
+        client = chromadb.PersistentClient(folder)
         names = [collection.name for collection in client.list_collections()]
         ours = any(FORMAT_KEY in (each.metadata or {}) for each in client.list_collections())
     except Exception as error:  # Chroma raises its own, sqlite's and Rust's errors here

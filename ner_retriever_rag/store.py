@@ -148,13 +148,7 @@ class Store:
         for batch in _batches(zip(new, encoded, strict=True), 512):
             self._write_mentions(batch)
         for rows in _batches(zip(new, encoded, strict=True), self._batch):
-            self._documents.upsert(
-                ids=[record.document.id for record, _ in rows],
-                embeddings=[_text_vector(one) for _, one in rows],  # type: ignore[arg-type]
-                metadatas=[
-                    _metadata(record, replaced.get(record.document.id)) for record, _ in rows
-                ],
-            )
+            self._write_records(rows, replaced)
         self._delete_mentions(
             set().union(*(record.mention_ids for record in old))
             - set().union(*(record.mention_ids for record in new))
@@ -267,6 +261,17 @@ class Store:
                 embeddings=np.asarray(vectors[some]),
                 metadatas=metadatas[some] if any(metadatas[some]) else None,
             )
+
+    def _write_records(
+        self,
+        rows: Sequence[tuple[StoredDocument, EncodedText]],
+        replaced: Mapping[str, StoredDocument],
+    ) -> None:
+        self._documents.upsert(
+            ids=[record.document.id for record, _ in rows],
+            embeddings=[_text_vector(one) for _, one in rows],  # type: ignore[arg-type]
+            metadatas=[_metadata(record, replaced.get(record.document.id)) for record, _ in rows],
+        )
 
     def _delete_mentions(self, mention_ids: Iterable[str]) -> None:
         for batch in _batches(mention_ids, self._batch):

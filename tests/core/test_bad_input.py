@@ -1,0 +1,182 @@
+"""Each mistake a user can make gets an error that names the argument, and costs nothing."""
+
+import os
+
+import chromadb
+import pytest
+
+from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
+
+
+@pytest.fixture(scope="module")
+def index(tiny_encoder):
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add([Document("Oslo is in Norway.", id="kept", metadata={"n": 1})])
+    return index
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"query": ""}, ValueError, "query is empty"),
+        ({"query": " \t\n"}, ValueError, "query is empty"),
+        ({"query": 7}, TypeError, "query must be a string, not int"),
+        ({"query": None}, TypeError, "query must be a string"),
+        ({"k": 0}, ValueError, "k must be a positive whole number or None, not 0"),
+        ({"k": -1}, ValueError, "k must be"),
+        ({"k": 2.5}, ValueError, "k must be"),
+        ({"k": True}, ValueError, "k must be"),
+        ({"score_threshold": 1.5}, ValueError, r"score_threshold must be in \[0, 1\]"),
+        ({"score_threshold": -0.1}, ValueError, "score_threshold"),
+        ({"where": {"n": {"$foo": 1}}}, ValueError, r"where: Chroma refuses.*\$foo"),
+        ({"where": {"a": 1, "b": 2}}, ValueError, "where: Chroma refuses"),
+        ({"where": {"n": {"$foo": 1}}, "exact": True}, ValueError, "where: Chroma refuses"),
+    ],
+)
+@pytest.mark.parametrize("method", ["search", "search_mentions"])
+def test_search(index, method, arguments, error, message):
+    with pytest.raises(error, match=message):
+        getattr(index, method)(**{"query": "city", **arguments})
+
+
+@pytest.mark.parametrize(
+    ("documents", "error", "message"),
+    [
+        ("Oslo", TypeError, "documents must be a list"),
+        (Document("Oslo"), TypeError, "documents must be a list"),
+        (["Oslo", ""], ValueError, r"documents\[1\] is empty"),
+        (["Oslo", " \n "], ValueError, r"documents\[1\] is empty"),
+        (["Oslo", 3], TypeError, r"documents\[1\] must be a Document or a string, not int"),
+        (["Oslo", None], TypeError, r"documents\[1\]"),
+        (["Oslo", "Rome", "Oslo"], ValueError, r"documents\[2\] has the id .* of documents\[0\]"),
+        ([Document("a", id="x"), Document("b", id="x")], ValueError, "id 'x'"),
+    ],
+)
+def test_add(index, documents, error, message):
+    with pytest.raises(error, match=message):
+        index.add(documents)
+    assert index.count() == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        {"a": 1},
+        [],
+        [1, "a"],
+        [[1]],
+        (1, 2),
+        b"x",
+        float("nan"),
+        float("inf"),
+        2**63,
+        "\ud800",
+    ],
+    ids=repr,
+)
+def test_metadata_that_chroma_would_drop_or_change(index, value):
+    documents = ["Rome", Document("Lima", id="lima", metadata={"good": 1, "bad": value})]
+    with pytest.raises(ValueError, match="metadata key 'bad' of document 'lima'"):
+        index.add(documents)
+    assert index.count() == 1
+
+
+@pytest.mark.parametrize("key", ["", "ner:text", "chroma:document", 3])
+def test_metadata_keys(index, key):
+    with pytest.raises(ValueError, match=f"metadata key {key!r}"):
+        index.add([Document("Lima", metadata={key: 1})])
+
+
+@pytest.mark.parametrize("span", [(0, 99), (-1, 2), (3, 3), (4, 2)])
+def test_span_outside_the_text(index, span):
+    with pytest.raises(ValueError, match=r"spans\[0\].*4 characters"):
+        index.add(["Lima"], spans=[[span]])
+    with pytest.raises(ValueError, match="spans is for 1 documents"):
+        index.add(["Lima", "Rome"], spans=[[]])
+    assert index.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"text": ""}, ValueError),
+        ({"text": None}, TypeError),
+        ({"text": "a", "id": 3}, TypeError),
+        ({"text": "a", "id": ""}, ValueError),
+        ({"text": "a", "metadata": [1]}, TypeError),
+    ],
+)
+def test_document(arguments, error):
+    with pytest.raises(error, match=r"Document\.(text|id|metadata)"):
+        Document(**arguments)
+
+
+def test_ids(index):
+    with pytest.raises(TypeError, match="ids must be a string"):
+        index.delete([3])
+    with pytest.raises(ValueError, match="ids is empty"):
+        index.get([""])
+    assert index.count() == 1
+
+
+def test_index_of_another_encoder(tiny_encoder, tiny_checkpoint, tmp_path):
+    EntityIndex(tmp_path, encoder=tiny_encoder).add(["Oslo"])
+    other = TypeAwareEncoder(tiny_checkpoint, "hidden@1", detector=tiny_encoder)
+    with pytest.raises(ValueError, match=r"value@1\+hidden@3.*not with.*hidden@1"):
+        EntityIndex(tmp_path, encoder=other)
+    assert EntityIndex(tmp_path, encoder=tiny_encoder).count() == 1
+
+
+def test_index_of_another_format(tiny_encoder, tmp_path):
+    EntityIndex(tmp_path, encoder=tiny_encoder)
+    for collection in chromadb.PersistentClient(tmp_path).list_collections():
+        collection.modify(metadata={**collection.metadata, "ner:format": 99})
+    with pytest.raises(ValueError, match="format 99"):
+        EntityIndex(tmp_path, encoder=tiny_encoder)
+
+
+def test_folder_of_something_else(tiny_encoder, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match="holds other files"):
+        EntityIndex(tmp_path, encoder=tiny_encoder)
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_chroma_folder_of_something_else(tiny_encoder, tmp_path):
+    client = chromadb.PersistentClient(tmp_path)
+    client.create_collection("recipes", embedding_function=None)
+    with pytest.raises(ValueError, match="something else.*recipes"):
+        EntityIndex(tmp_path, encoder=tiny_encoder)
+    with pytest.raises(ValueError, match="'recipes' exists and was made by something else"):
+        EntityIndex(client=client, collection="recipes", encoder=tiny_encoder)
+    EntityIndex(client=client, collection="news", encoder=tiny_encoder).add(["Oslo"])
+
+
+def test_broken_database(tiny_encoder, tmp_path):
+    (tmp_path / "chroma.sqlite3").write_bytes(b"not a database" * 100)
+    with pytest.raises(ValueError, match="cannot be opened as an index"):
+        EntityIndex(tmp_path, encoder=tiny_encoder)
+
+
+def test_folder_that_cannot_be_made(tiny_encoder, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="path: the index folder .* cannot be made"):
+        EntityIndex(tmp_path / "file" / "index", encoder=tiny_encoder)
+
+
+def test_folder_that_cannot_be_written(tiny_encoder, tmp_path, monkeypatch):
+    # Tests may run as root, whom no permission stops.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PermissionError, match="path: the index folder .* cannot be written"):
+        EntityIndex(tmp_path, encoder=tiny_encoder)
+
+
+def test_path_and_client(tiny_encoder, tmp_path):
+    with pytest.raises(ValueError, match="path or client"):
+        EntityIndex(tmp_path, client=chromadb.EphemeralClient(), encoder=tiny_encoder)
+
+
+def test_name_chroma_refuses(tiny_encoder, tmp_path):
+    with pytest.raises(ValueError, match="collection '-'"):
+        EntityIndex(tmp_path, collection="-", encoder=tiny_encoder)

@@ -1,0 +1,37 @@
+import subprocess
+import sys
+
+
+def loaded(code):
+    """Which heavy packages are there after running code in a new interpreter."""
+    check = "import sys; print(*({'torch', 'chromadb', 'transformers'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{check}"], capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def test_importing_the_package_loads_neither_torch_nor_chromadb():
+    assert loaded("import ner_retriever_rag") == []
+    assert loaded("from ner_retriever_rag import Document, Mention, DocumentMatch") == []
+    assert loaded("from ner_retriever_rag import EntityIndex") == []
+
+
+def test_the_check_can_fail():
+    assert "torch" in loaded("from ner_retriever_rag import TypeAwareEncoder")
+
+
+def test_the_command_line_starts_without_them():
+    assert loaded("import ner_retriever_rag.cli") == []
+
+
+def test_every_public_name_is_there():
+    import ner_retriever_rag
+
+    for name in ner_retriever_rag.__all__:
+        assert getattr(ner_retriever_rag, name).__name__ == name
+    assert dir(ner_retriever_rag) == sorted(ner_retriever_rag.__all__)
+    import pytest
+
+    with pytest.raises(AttributeError, match="NoSuchThing"):
+        _ = ner_retriever_rag.NoSuchThing
