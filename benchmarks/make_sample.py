@@ -1,7 +1,7 @@
 """Choose the bundled sample: about 500 short Simple English Wikipedia articles of many kinds.
 
-An article is of a kind when its first sentence says "... is/was a(n)/the ... <kind>". Six a kind are
-drawn with a fixed seed among the short ones.
+An article is of a kind when its first sentence says "... is/was a(n)/the ... <kind>". Six a kind
+are drawn with a fixed seed among the short ones.
 
     python benchmarks/make_sample.py ../shared/data/wikipedia/simple.jsonl.xz
 """
@@ -13,16 +13,18 @@ import re
 import sys
 from pathlib import Path
 
-KINDS = """actor|actress airline airport album anime asteroid author|writer award bacterium|bacteria
-band battle bird bridge castle|palace cathedral|church cheese chemical_element city|town comet company
-composer currency dance dinosaur disease dog_breed|breed_of_dog earthquake emperor|king|queen film fish
-flower football_club|soccer_club football_player|footballer fruit galaxy|star gemstone|mineral
-god|goddess holiday|festival hospital hurricane|tropical_storm|typhoon insect island lake language
-lighthouse magazine medicine|drug mountain museum musical_instrument newspaper novel opera painter
-painting park|national_park philosopher physicist|chemist|mathematician planet|moon poem
-political_party politician programming_language railway_station religion river ship|battleship song
-spacecraft|satellite sport stadium television_series|sitcom theatre tree tunnel university video_game
-volcano war weapon|rifle|tank website|search_engine""".split()
+KINDS = """\
+actor|actress airline airport album anime asteroid author|writer award bacterium|bacteria band
+battle bird bridge castle|palace cathedral|church cheese chemical_element city|town comet
+company composer currency dance dinosaur disease dog_breed|breed_of_dog earthquake
+emperor|king|queen film fish flower football_club|soccer_club football_player|footballer fruit
+galaxy|star gemstone|mineral god|goddess holiday|festival hospital
+hurricane|tropical_storm|typhoon insect island lake language lighthouse magazine medicine|drug
+mountain museum musical_instrument newspaper novel opera painter painting park|national_park
+philosopher physicist|chemist|mathematician planet|moon poem political_party politician
+programming_language railway_station religion river ship|battleship song spacecraft|satellite
+sport stadium television_series|sitcom theatre tree tunnel university video_game volcano war
+weapon|rifle|tank website|search_engine""".split()
 # "programming language" before "language".
 KINDS.sort(key=lambda kind: "_" not in kind)
 PER_KIND = 6

@@ -22,12 +22,16 @@ from ner_retriever_rag.detection.protocol import MentionDetector
 from ner_retriever_rag.detection.span_head import SpanHead
 from ner_retriever_rag.head import ProjectionHead
 from ner_retriever_rag.pooling import POOLINGS, pool
+from ner_retriever_rag.saved import (
+    ADAPTATION,
+    PRETRAINED,
+    file_digest,
+    find_saved,
+    read_config,
+    write_config,
+)
 from ner_retriever_rag.schema import EncodedText, Mention, require_text
 from ner_retriever_rag.taps import parse_taps
-
-PRETRAINED = Path(__file__).parent / "pretrained"
-FORMAT = 1
-CONFIG, ADAPTATION = "config.json", "adaptation.safetensors"
 
 Spans = Sequence[tuple[int, int]]
 
@@ -132,8 +136,8 @@ class TypeAwareEncoder:
             FileNotFoundError: If ``source`` is neither a folder nor on the hub.
             ValueError: If it holds no encoder, or one of another format.
         """
-        folder = PRETRAINED if source is None else _find_saved(source)
-        config = _read_config(folder)
+        folder = PRETRAINED if source is None else find_saved(source)
+        config = read_config(folder)
         if detector is None and (folder / SpanHead.WEIGHTS).exists():
             detector = SpanHead.load(folder)
         return cls(
@@ -158,9 +162,7 @@ class TypeAwareEncoder:
             folder: Made if needed. The backbone is kept by name and digest.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         config = {
-            "format": FORMAT,
             "backbone": {"name": self.backbone_name, "sha256": self.backbone_sha256},
             "taps": "+".join(self.taps),
             "pooling": self.pooling,
@@ -169,7 +171,7 @@ class TypeAwareEncoder:
             "head": self.head is not None,
             "calibration": self.calibration is not None,
         }
-        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_config(folder, config)
         for part in (self.head, self.calibration, self._span_head):
             if part is not None:
                 part.save(folder)
@@ -202,7 +204,7 @@ class TypeAwareEncoder:
             "dtype": resolve_dtype(self._dtype, self._device, lambda: self._checkpoint),
             "type_template": self.type_template,
             "head": self.head.digest() if self.head else None,
-            "adaptation": _file_digest(self._adaptation) if self._adaptation else None,
+            "adaptation": file_digest(self._adaptation) if self._adaptation else None,
             "load_options": repr(self._load_options),
         }
         return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
@@ -346,7 +348,7 @@ class TypeAwareEncoder:
                 [_given_mention(text, span, number) for span in of_text]
                 for number, (text, of_text) in enumerate(zip(texts, spans, strict=True))
             ]
-        if self._span_head:
+        if isinstance(self._detector, SpanHead):
             return [None] * len(texts)
         return (self._detector or default_encoder()).detect(texts)
 
@@ -399,33 +401,3 @@ def _unit(vector: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
     if vector is None:
         return None
     return vector / max(float(np.linalg.norm(vector)), 1e-12)
-
-
-def _find_saved(source: str | Path) -> Path:
-    if Path(source).is_dir():
-        return Path(source)
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(str(source)))
-    except Exception as error:  # the hub client raises a dozen kinds for "not there"
-        raise FileNotFoundError(
-            f"encoder {str(source)!r} is not a folder and could not be had from the Hugging Face "
-            f"hub: {error}"
-        ) from error
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    if not path.exists():
-        raise ValueError(f"{folder} holds no saved encoder: there is no {CONFIG} in it")
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if config.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} is not an encoder of format {FORMAT} (it says {config.get('format')!r})"
-        )
-    return config
-
-
-def _file_digest(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,121 @@
+"""The commands, run as a user would, with the shipped encoder."""
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from ner_retriever_rag.cli import app
+from ner_retriever_rag.index import EntityIndex
+
+ARTICLES = {
+    "stegosaurus": "Stegosaurus was a plant-eating animal of the Late Jurassic.",
+    "etna": "Mount Etna in Sicily erupted again, and Catania closed its airport.",
+    "nile": "The Nile flows north through Egypt into the Mediterranean Sea.",
+    "python": "Guido van Rossum began to write Python in Amsterdam.",
+}
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+@pytest.fixture(scope="module")
+def articles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("articles")
+    for name, text in ARTICLES.items():
+        (folder / f"{name}.txt").write_text(text)
+    (folder / "binary.txt").write_bytes(b"\xff\x80")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(articles, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("indexes") / "index"
+    result = run("index", articles, "--index", folder)
+    assert result.exit_code == 0, result.output
+    assert "4 added, 0 replaced, 0 unchanged" in result.output
+    assert "now holds 4 documents" in result.output
+    assert re.search(r"skipped .*binary\.txt: cannot be read", result.output)
+    return folder
+
+
+def test_indexing_again_changes_nothing(articles, folder):
+    assert "0 added, 0 replaced, 4 unchanged" in run("index", articles, "--index", folder).output
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "mention"),
+    [
+        ("dinosaur", "stegosaurus", "Stegosaurus"),
+        ("volcano", "etna", "Etna"),
+        ("river", "nile", "Nile"),
+    ],
+)
+def test_search_marks_the_spans(folder, query, name, mention):
+    result = run("search", folder, query, "-k", 1)
+    assert result.exit_code == 0
+    assert f"{name}.txt" in result.output
+    assert re.search(rf"\[[^\]]*{mention}[^\[]*\]", result.output)
+
+
+def test_search_for_machines(folder):
+    result = run("search", folder, "programming language", "-k", "2", "--json")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(rows) == 2
+    for row in rows:
+        assert row.keys() == {"doc_id", "score", "matches", "metadata", "text"}
+        for match in row["matches"]:
+            assert row["text"][match["start"] : match["end"]] == match["text"]
+    everything = run("search", folder, "river", "--all", "--threshold", "0", "--json")
+    assert len(everything.stdout.splitlines()) == 4
+    source = rows[0]["metadata"]["source"]
+    where = json.dumps({"source": source})
+    (line,) = run("search", folder, "river", "--where", where, "--json").stdout.splitlines()
+    assert json.loads(line)["metadata"]["source"] == source
+
+
+def test_stats(folder):
+    output = run("stats", folder).output
+    assert re.search(r"documents\s+4\b", output)
+    mentions = re.search(r"mentions\s+(\d+)", output)
+    assert int(mentions[1]) == EntityIndex(folder).mention_count()
+    assert "all-MiniLM-L6-v2" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "{tmp}/none", "river"], "there is no index in"),
+        (["search", "{folder}", " "], "query is empty"),
+        (["search", "{folder}", "river", "--where", "{{"], "--where is not JSON"),
+        (["search", "{folder}", "river", "--where", "[1]"], "--where must be a JSON object"),
+        (["search", "{folder}", "river", "-k", "0"], "-k"),
+        (["stats", "{tmp}/none"], "there is no index in"),
+        (["index", "{tmp}/none.txt", "--index", "{tmp}/new"], "none of the paths holds a document"),
+        (["index", "{articles}", "--index", "{articles}"], "holds other files"),
+        (["index", "{articles}"], "--index"),
+    ],
+)
+def test_mistakes_get_one_line_and_exit_code_2(folder, articles, tmp_path, arguments, message):
+    filled = [each.format(folder=folder, articles=articles, tmp=tmp_path) for each in arguments]
+    result = run(*filled)
+    assert result.exit_code == 2
+    assert message in re.sub(r"\s+", " ", result.output)
+    assert "Traceback" not in result.output
+
+
+def test_demo(tmp_path):
+    result = run("demo", "castle", "-k", "2", "--index", tmp_path / "demo")
+    assert result.exit_code == 0
+    lines = result.output.split("castle\n")[1].strip().splitlines()
+    assert len(lines) == 2
+    assert all(re.search(r"0\.\d\d .*\[.+\]", line) for line in lines)
+
+
+@pytest.mark.parametrize("command", [[], ["index"], ["search"], ["stats"], ["demo"]])
+def test_help(command):
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.output
