@@ -1,0 +1,1 @@
+"""From raw text to the shipped weights: mine pairs, train the head and the detector, calibrate."""

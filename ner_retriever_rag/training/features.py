@@ -1,0 +1,76 @@
+"""Pooled features of mentions and type descriptions, computed once and cached on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ner_retriever_rag.backbone import Backbone
+from ner_retriever_rag.pooling import pool
+from ner_retriever_rag.training.pairs import MentionContext
+
+
+def mention_features(
+    backbone: Backbone, contexts: Sequence[MentionContext], cache: Path | None = None
+) -> NDArray[np.float16]:
+    """float16 ``(n, width)``, the pooled taps of each mention.
+
+    Args:
+        backbone: Reads the taps.
+        contexts: One mention each.
+        cache: Folder for the result, found again by backbone, taps and contexts.
+    """
+    key = [f"{c.text}\t{c.start}\t{c.end}" for c in contexts]
+    return _cached(
+        backbone, [c.text for c in contexts], [(c.start, c.end) for c in contexts], key, cache
+    )
+
+
+def type_features(
+    backbone: Backbone, descriptions: Sequence[str], cache: Path | None = None
+) -> NDArray[np.float16]:
+    """float16 ``(n, width)``, taps of type descriptions, each read alone and pooled whole."""
+    spans = [(0, len(text)) for text in descriptions]
+    return _cached(backbone, descriptions, spans, descriptions, cache)
+
+
+def _cached(
+    backbone: Backbone,
+    texts: Sequence[str],
+    spans: Sequence[tuple[int, int]],
+    key: Sequence[str],
+    cache: Path | None,
+    pooling: str = "mean",
+) -> NDArray[np.float16]:
+    taps = "+".join(map(str, backbone.taps))
+    path = None
+    if cache is not None:
+        name = hashlib.sha256("\n".join([backbone.source, taps, *key]).encode()).hexdigest()[:24]
+        path = cache / f"{name}.npy"
+        if path.exists():
+            found: NDArray[np.float16] = np.load(path, mmap_mode="r")
+            return found
+    places: dict[str, list[int]] = {}
+    for i, text in enumerate(texts):
+        places.setdefault(text, []).append(i)  # a sentence is read once, for all its mentions
+    unique = list(places)
+    features: NDArray[np.float16] | None = None
+    progress = tqdm(backbone.read(unique), total=len(unique), desc=f"read {taps}", unit="text")
+    for text, states in zip(unique, progress, strict=True):
+        tapped = torch.cat([states.taps[tap] for tap in map(str, backbone.taps)], dim=-1)
+        rows = pool(tapped, states.offsets, [spans[i] for i in places[text]], pooling)
+        if features is None:
+            features = np.empty((len(texts), rows.shape[1]), dtype=np.float16)
+        features[places[text]] = rows.half().numpy()
+    if features is None:
+        raise ValueError("nothing to read")
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, features)
+    return features

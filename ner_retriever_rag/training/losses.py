@@ -1,0 +1,65 @@
+"""Losses on L2-normalised mention and type vectors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def info_nce(
+    mentions: Tensor,
+    types: Tensor,
+    not_negative: Tensor | None = None,
+    *,
+    temperature: float = 0.05,
+) -> Tensor:
+    """In-batch cross-entropy, both ways: each mention picks its type, each type its mention.
+
+    Args:
+        mentions: ``(n, dim)``.
+        types: ``(m, dim)``, ``m >= n``; row i < n is the type of mention i, the rest are negatives.
+        not_negative: bool ``(n, m)``, pairs to leave out of the sums; the diagonal never is.
+        temperature: Divides the cosines.
+
+    Returns:
+        A scalar.
+    """
+    n = len(mentions)
+    logits = mentions @ types.T / temperature
+    if not_negative is not None:
+        others = not_negative & ~torch.eye(n, len(types), dtype=torch.bool, device=logits.device)
+        logits = logits.masked_fill(others, float("-inf"))
+    target = torch.arange(n, device=logits.device)
+    rows = functional.cross_entropy(logits, target)
+    columns = functional.cross_entropy(logits[:, :n].T, target)
+    return (rows + columns) / 2
+
+
+def triplet(
+    mentions: Tensor,
+    types: Tensor,
+    not_negative: Tensor | None = None,
+    *,
+    margin: float = 0.2,
+    hardest: int = 1,
+) -> Tensor:
+    """The paper's triplet loss (arXiv 2509.04011, section 3.3) with hard negatives from the batch.
+
+    The anchor is the type description, the positive its mention, and the negatives are the
+    ``hardest`` mentions of other types nearest to it; distance is ``1 - cosine``.
+
+    Args:
+        mentions: ``(n, dim)``.
+        types: ``(n, dim)``.
+        not_negative: bool ``(n, n)``, rows mentions, columns types.
+        margin: By how much a negative has to be further away.
+        hardest: Negatives taken for each anchor.
+    """
+    cosines = types @ mentions.T
+    positive = cosines.diagonal()
+    out = torch.eye(len(types), dtype=torch.bool, device=cosines.device)
+    if not_negative is not None:
+        out = out | not_negative.T
+    negative = cosines.masked_fill(out, -1.0).topk(min(hardest, len(types)), dim=1).values
+    return functional.relu(margin + negative - positive.unsqueeze(1)).mean()

@@ -1,0 +1,257 @@
+"""From articles to training pairs: entities, the contexts that mention them, their types.
+
+The result is a folder:
+
+``entities.jsonl.xz``
+    a line an entity: ``title``, ``types`` (cleaned phrases, finest grain), ``contexts``
+    (``[sentence, start, end, kind]``; kind is ``other`` for a sentence of another article, ``own``
+    for the entity's own, ``definition`` for its first).
+``silver.jsonl.xz``
+    sentences with all the known names found in them, for the mention detector; ``seen`` says how
+    often a name was found in all.
+``hierarchy.json``
+    ``broader`` type names, and ``kindred`` head nouns that are no negatives of each other.
+``report.md``
+    counts, top types, fifty random pairs.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ner_retriever_rag.training import contexts as ctx
+from ner_retriever_rag.training.articles import Article, HeldOut, read_articles, sentences
+from ner_retriever_rag.training.hierarchy import broader_terms, head_noun, kindred_heads
+from ner_retriever_rag.training.phrases import TypePhrase, defined_types
+
+Context = tuple[str, int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MiningOptions:
+    """How much to keep.
+
+    Attributes:
+        seed: Seed of every random choice.
+        contexts: Contexts kept of an entity, and of each kind at most.
+        per_head: Entities kept whose first type has the same head noun.
+        per_phrase: Entities kept whose first type is the same phrase.
+        least_heads: Definitions a head noun must have, by itself, to count as a type.
+        silver: Sentences kept for the mention detector.
+    """
+
+    seed: int = 0
+    contexts: int = 4
+    per_head: int = 2500
+    per_phrase: int = 400
+    least_heads: int = 3
+    silver: int = 40_000
+
+
+@dataclass(slots=True)
+class Entity:
+    """An article's subject with its types and where it is mentioned."""
+
+    title: str
+    types: list[str]
+    contexts: dict[str, list[Context]] = field(default_factory=lambda: defaultdict(list))
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def offer(self, context: Context, limit: int, rng: random.Random) -> None:
+        """Keep a uniform sample of at most ``limit`` contexts of a kind."""
+        kind = context[3]
+        kept = self.contexts[kind]
+        self.seen[kind] += 1
+        if len(kept) < limit:
+            kept.append(context)
+        elif (place := rng.randrange(self.seen[kind])) < limit:
+            kept[place] = context
+
+
+def mine(
+    sources: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    held_out: HeldOut | None = None,
+    options: MiningOptions | None = None,
+) -> dict[str, int]:
+    """Mine ``sources`` into ``folder``.
+
+    Args:
+        sources: What :func:`~ner_retriever_rag.training.articles.read_articles` reads.
+        folder: Made if missing; files in it are replaced.
+        held_out: Sentences never to be kept, those of evaluation files.
+        options: Sizes and the seed.
+
+    Returns:
+        The counts of the report.
+
+    Raises:
+        ImportError: If ``textblob`` or ``pyahocorasick`` is not installed.
+        ValueError: If nothing could be mined.
+    """
+    options = options or MiningOptions()
+    rng = random.Random(options.seed)
+    articles = [a for s in sources for a in tqdm(read_articles(s), desc=f"read {Path(s).name}")]
+    definitions = _definitions(articles, options.least_heads)
+    entities = {
+        t: Entity(t, list(dict.fromkeys(p.text for p in types))) for t, types in definitions.items()
+    }
+    if not entities:
+        raise ValueError("no article's first sentence says what its subject is; nothing to mine")
+    silver, frequency = _find_contexts(articles, entities, held_out or HeldOut(), options, rng)
+    kept = _cap(entities, options, rng)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    hierarchy = _hierarchy(definitions, entities)
+    with lzma.open(folder / "entities.jsonl.xz", "wt", encoding="utf-8", preset=1) as out:
+        for entity in kept:
+            flat = [c for kind in ("other", "own", "definition") for c in entity.contexts[kind]]
+            row = {"title": entity.title, "types": entity.types, "contexts": flat}
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+    with lzma.open(folder / "silver.jsonl.xz", "wt", encoding="utf-8", preset=1) as out:
+        for sentence, found in silver:
+            mentions = [
+                {"start": f.start, "end": f.end, "seen": frequency[f.entity]} for f in found
+            ]
+            out.write(
+                json.dumps({"text": sentence, "mentions": mentions}, ensure_ascii=False) + "\n"
+            )
+    (folder / "hierarchy.json").write_text(
+        json.dumps(hierarchy, ensure_ascii=False), encoding="utf-8"
+    )
+    counts = {
+        "articles": len(articles),
+        "definitions understood": len(definitions),
+        "entities kept": len(kept),
+        **{
+            f"contexts, {k}": sum(len(e.contexts[k]) for e in kept)
+            for k in ("other", "own", "definition")
+        },
+        "distinct type phrases": len({t.lower() for e in kept for t in e.types}),
+        "distinct head nouns": len({head_noun(t) for e in kept for t in e.types}),
+        "type names with broader ones": len(hierarchy["broader"]),
+        "silver sentences": len(silver),
+    }
+    (folder / "report.md").write_text(_report(counts, kept, rng), encoding="utf-8")
+    return counts
+
+
+def _definitions(articles: Iterable[Article], least_heads: int) -> dict[str, list[TypePhrase]]:
+    """Title to type phrases, over all its articles; rare coordinated heads are noise."""
+    parsed: defaultdict[str, list[TypePhrase]] = defaultdict(list)
+    for article in tqdm(articles, desc="parse definitions"):
+        if lead := next(sentences(article.text), ""):
+            parsed[article.title] += defined_types(lead)
+    heads = Counter(p.head for phrases in parsed.values() for p in phrases if not p.coordinated)
+    return {
+        title: kept
+        for title, phrases in parsed.items()
+        if (kept := [p for p in phrases if heads[p.head] >= least_heads])
+        and not {"surname", "name", "disambiguation"} & {p.head for p in kept}
+    }
+
+
+def _find_contexts(
+    articles: Iterable[Article],
+    entities: dict[str, Entity],
+    held_out: HeldOut,
+    options: MiningOptions,
+    rng: random.Random,
+) -> tuple[list[tuple[str, list[ctx.Found]]], Counter[str]]:
+    """Fill the contexts of ``entities``.
+
+    Returns:
+        Sentences with all the names found in them, and how often each name was found in all.
+    """
+    articles = list(articles)
+    common = ctx.LowerCased(a.text for a in tqdm(articles, desc="count words"))
+    finder = ctx.EntityFinder(ctx.surfaces((a.title for a in articles), common))
+    silver: list[tuple[str, list[ctx.Found]]] = []
+    frequency: Counter[str] = Counter()
+    offered = 0
+    for article in tqdm(articles, desc="find mentions"):
+        own_family = ctx.family_name(article)
+        for number, sentence in ctx.usable_sentences(article):
+            found = finder.find(sentence)
+            if own_family and number and not any(f.entity == article.title for f in found):
+                if span := ctx.find_name(sentence, own_family):
+                    found = [f for f in found if f.end <= span[0] or f.start >= span[1]]
+                    found = sorted([*found, ctx.Found(*span, article.title)], key=lambda f: f.start)
+            if not found or sentence in held_out:
+                continue
+            frequency.update(f.entity for f in found)
+            for f in found:
+                own = f.entity == article.title
+                if (entity := entities.get(f.entity)) is None or (not own and "(" in f.entity):
+                    continue
+                kind = "other" if not own else "own" if number else "definition"
+                entity.offer((sentence, f.start, f.end, kind), options.contexts, rng)
+            offered += 1
+            if len(silver) < options.silver:
+                silver.append((sentence, found))
+            elif (place := rng.randrange(offered)) < options.silver:
+                silver[place] = (sentence, found)
+    return silver, frequency
+
+
+def _cap(entities: dict[str, Entity], options: MiningOptions, rng: random.Random) -> list[Entity]:
+    """At most so many entities a type; those that other articles mention come first."""
+    order = [e for e in entities.values() if any(e.contexts.values())]
+    rng.shuffle(order)
+    order.sort(key=lambda e: not e.contexts["other"])
+    heads: Counter[str] = Counter()
+    phrases: Counter[str] = Counter()
+    kept = []
+    for entity in order:
+        phrase, head = entity.types[0].lower(), head_noun(entity.types[0])
+        if heads[head] < options.per_head and phrases[phrase] < options.per_phrase:
+            heads[head] += 1
+            phrases[phrase] += 1
+            kept.append(entity)
+    rng.shuffle(kept)
+    return kept
+
+
+def _hierarchy(
+    definitions: dict[str, list[TypePhrase]], entities: dict[str, Entity]
+) -> dict[str, dict[str, list[str]]]:
+    lower: dict[str, list[TypePhrase]] = {}
+    for title, phrases in definitions.items():
+        lower.setdefault(title.lower(), phrases)
+    names = Counter(
+        g.lower() for phrases in definitions.values() for p in phrases for g in p.grains()
+    )
+    kindred = kindred_heads([head_noun(t) for t in e.types] for e in entities.values())
+    return {
+        "broader": broader_terms(lower, [n for n, count in names.items() if count >= 3]),
+        "kindred": {head: sorted(others) for head, others in kindred.items()},
+    }
+
+
+def _report(counts: dict[str, int], kept: list[Entity], rng: random.Random) -> str:
+    heads = Counter(head_noun(t) for e in kept for t in e.types)
+    phrases = Counter(t.lower() for e in kept for t in e.types)
+    pairs = [
+        (rng.choice(e.types), rng.choice([c for kind in e.contexts.values() for c in kind]))
+        for e in rng.sample(kept, min(50, len(kept)))
+    ]
+    lines = ["# Mining report", "", "| what | number |", "|---|---|"]
+    lines += [f"| {name} | {number:,} |" for name, number in counts.items()]
+    lines += ["", "## Most frequent head nouns", ""]
+    lines += [", ".join(f"{head} {n}" for head, n in heads.most_common(80))]
+    lines += ["", "## Most frequent type phrases", ""]
+    lines += [", ".join(f"{phrase} {n}" for phrase, n in phrases.most_common(80))]
+    lines += ["", "## Fifty random pairs", "", "| type | kind | context |", "|---|---|---|"]
+    for phrase, (sentence, start, end, kind) in pairs:
+        marked = f"{sentence[:start]}**{sentence[start:end]}**{sentence[end:]}".replace("|", "/")
+        lines.append(f"| {phrase} | {kind} | {marked} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,252 @@
+"""Type phrases from definitions: "Dissection was a Swedish metal band" -> "Swedish metal band".
+
+The parts of speech come from the pattern tagger that ``textblob`` bundles (no download); the
+noun-phrase grammar on top of them is ours, since a definition needs more than a chunk: "one of the
+largest cities" is a city, "a species of beetle" is a beetle, "an actor and film director" is both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ner_retriever_rag.optional import require
+
+COPULAS = {"is", "was", "are", "were"}
+# "a kind of X": an X. The second group also names a class of its own: "a species of beetle".
+_TRANSPARENT = set(
+    """
+    kind type form variety sort piece style example class branch subset version variant name
+    term brand make model group set collection pair series family line range order
+    """.split()
+)
+_TAXA = {"species", "genus", "subspecies", "breed", "cultivar", "hybrid"}
+_EMPTY = set(
+    """
+    one name term part member number result example list way thing word title use set lot
+    means fact subject end son daughter brother sister wife husband father mother child home
+    seat site case time anything something someone anyone area place form type kind version
+    variety class section component resident native recipient winner holder abbreviation
+    acronym surname combination difference situation event process half majority rest first
+    second third last born known series group piece pair style collection branch
+    contemporary descendant cousin nephew grandson twin friend graduate nickname spelling
+    plural alias page
+    """.split()
+)
+_VAGUE = set(
+    """
+    famous well-known notable noted important major main principal popular small large big
+    little former current retired late new old upcoming proposed defunct prominent renowned
+    celebrated common several many various other certain only same single first last second
+    third fourth fifth sixth seventh eighth ninth tenth leading influential great long short
+    early modern young veteran award-winning acclaimed best-known best-selling critically
+    tall rare senior junior eponymous debut final next original official unique typical
+    traditional annual populous medium-sized tiny very highly newly recently now also
+    currently formerly widely most more inhabited located based born self-titled so-called
+    present active fictional-
+    """.split()
+)
+_STOP_NOUN = {"people", "persons", "men", "women"}
+_SKIP_AFTER_COPULA = set(
+    """
+    also now currently formerly originally once still usually generally often sometimes
+    probably primarily mainly today perhaps commonly typically both either simply officially
+    historically
+    """.split()
+)
+_JOINTS = {",", "and", "or", "&", "/"}
+_PARTICIPLES = set(
+    """
+    broadcasting serving representing playing starting consisting featuring covering
+    providing connecting containing operating operational belonging
+    """.split()
+)
+_DETERMINERS = {"a", "an", "the", "any", "some", "its", "their", "his", "another"}
+_TOKEN = re.compile(r"[^\W_]+(?:['’.&/\-–+][^\W_]+)*|\S")
+_BRACKETS = re.compile(r"\s*[(\[][^()\[\]]*[)\]]")
+
+
+@dataclass(frozen=True, slots=True)
+class TypePhrase:
+    """A cleaned noun phrase that names a type; ``words[-1]`` is its head noun, in the singular."""
+
+    words: tuple[str, ...]
+    coordinated: bool = False
+
+    @property
+    def head(self) -> str:
+        """The head noun, lower-cased."""
+        return self.words[-1].lower()
+
+    @property
+    def text(self) -> str:
+        """The phrase as a user would type it."""
+        return " ".join(self.words)
+
+    def grains(self) -> list[str]:
+        """The phrase and its shorter suffixes, finest first: "metal band", "band"."""
+        return [" ".join(self.words[i:]) for i in range(len(self.words))]
+
+
+def strip_brackets(sentence: str) -> str:
+    """Drop parentheses and square brackets, nested ones too."""
+    while (shorter := _BRACKETS.sub("", sentence)) != sentence:
+        sentence = shorter
+    return sentence
+
+
+def defined_types(sentence: str) -> list[TypePhrase]:
+    """The types that a definition gives its subject, best first; empty if it is no definition.
+
+    Args:
+        sentence: An article's first sentence, "X (born 1970) is a Y and Z from W."
+
+    Raises:
+        ImportError: If ``textblob`` is not installed.
+    """
+    tokens = _TOKEN.findall(strip_brackets(sentence)[:400])
+    copula = next((i for i, t in enumerate(tokens) if t in COPULAS and i > 0), None)
+    if copula is None:
+        return []
+    return list(_complements(_tag(tokens)[copula + 1 :]))
+
+
+def singular(noun: str) -> str:
+    """The singular of a noun, by textblob's rules, with the common cases they miss."""
+    lower = noun.lower()
+    if lower in {
+        "series",
+        "species",
+        "headquarters",
+        "means",
+        "politics",
+        "sports",
+        "bus",
+        "gas",
+        "news",
+    }:
+        return noun
+    if lower.endswith(("ss", "us", "is", "ics")) or len(noun) < 4:
+        return noun
+    return str(_inflect().singularize(noun))
+
+
+def plural(noun: str) -> str:
+    """The plural of a noun."""
+    return str(_inflect().pluralize(noun))
+
+
+def _inflect() -> Any:
+    return require("textblob.en.inflect", extra="train")
+
+
+def _tag(tokens: Sequence[str]) -> list[tuple[str, str]]:
+    """Part-of-speech tags of tokens, one each."""
+    parsed = (
+        require("textblob.en", extra="train")
+        .parse(" ".join(tokens), tokenize=False, chunks=False)
+        .split(" ")
+    )
+    return [tuple(token.rsplit("/", 1)) for token in parsed]
+
+
+def _is_nominal(word: str, tag: str) -> bool:
+    if tag.startswith(("NN", "JJ", "FW")) or tag in {"VBG", "VBN", "CD"}:
+        return word[0].isalnum()
+    return word == "-" or (tag.startswith("RB") and word.lower() in _VAGUE)
+
+
+def _complements(tagged: Sequence[tuple[str, str]]) -> Iterator[TypePhrase]:
+    """Parse "a Y and Z of ..." into its coordinated noun phrases."""
+    i, coordinated = 0, False
+    while i < len(tagged) and tagged[i][0].lower() in _SKIP_AFTER_COPULA | {","}:
+        i += 1
+    while i < len(tagged):
+        has_determiner = tagged[i][0].lower() in _DETERMINERS
+        i += has_determiner
+        partitive = i + 1 < len(tagged) and tagged[i + 1][0] == "of"
+        if partitive and tagged[i][0].lower() in {"one", "two", "three", "some", "any"}:
+            i += 2
+            continue
+        if (
+            not has_determiner
+            and not coordinated
+            and i < len(tagged)
+            and tagged[i][1] in {"VBN", "VBG"}
+        ):
+            return  # "is located in", "are used to"
+        start = i
+        while i < len(tagged) and _is_nominal(*tagged[i]):
+            i += 1
+        words = tagged[start:i]
+        if not words:
+            return
+        if (
+            i < len(tagged)
+            and tagged[i][0] == "of"
+            and words[-1][0].lower() in _TRANSPARENT | _TAXA
+        ):
+            kind = words[-1][0].lower()
+            inner = next(_complements(tagged[i + 1 :]), None)
+            if inner is not None:
+                if kind in _TAXA or kind in {"series", "group", "family"}:
+                    yield TypePhrase((*inner.words, kind), coordinated)
+                if kind not in {"series", "group", "family", "collection", "set"}:
+                    yield TypePhrase(inner.words, coordinated)
+            return
+        if words[-1][0].lower() == "member":
+            return  # of what is no type: "a member of the National Assembly"
+        complement = _bare_complement(tagged[i : i + 3])
+        if words[-1][1].startswith("JJ") and i < len(tagged) and tagged[i][0] in _JOINTS:
+            words = []  # "a public and private university": no noun yet
+        if (phrase := _clean(words, coordinated, complement)) is not None:
+            yield phrase
+        if i >= len(tagged) or tagged[i][0] not in _JOINTS:
+            return
+        while i < len(tagged) and tagged[i][0] in _JOINTS:
+            i += 1
+        coordinated = True
+        if i < len(tagged) and (
+            tagged[i][1] in {"VBN", "VBG", "CD"}
+            or not (_is_nominal(*tagged[i]) or tagged[i][0].lower() in _DETERMINERS)
+        ):
+            return
+
+
+def _bare_complement(following: Sequence[tuple[str, str]]) -> str:
+    """The " of water" that makes "body" a type: a bare noun, and nothing nominal after it."""
+    if len(following) < 2 or following[0][0] != "of" or not following[1][1].startswith("NN"):
+        return ""
+    if not following[1][0].islower() or (len(following) > 2 and _is_nominal(*following[2])):
+        return ""
+    return f" of {following[1][0]}"
+
+
+def _clean(
+    words: Sequence[tuple[str, str]], coordinated: bool, complement: str = ""
+) -> TypePhrase | None:
+    """Drop what does not name the type: leading superlatives, numbers, "famous", "former"."""
+    kept = [
+        (word, tag)
+        for word, tag in words
+        if tag not in {"CD", "JJS", "RB", "RBS", "RBR"}
+        and word.lower() not in _VAGUE
+        and not any(c.isdigit() for c in word)
+    ]
+    # "a novel written by", "a bridge connecting"
+    while kept and (kept[-1][1] in {"VBN", "VBG"} or kept[-1][0] in _PARTICIPLES):
+        kept.pop()
+    if not kept or len(kept) > 5 or "-" in [w for w, _ in kept]:
+        return None
+    head, tag = kept[-1]
+    if tag in {"NNS", "NNPS"} or (tag != "NNP" and head.endswith("s") and len(head) > 4):
+        head = singular(head)
+    if not head.isascii() or not head.replace("-", "").isalpha() or len(head) < 3:
+        return None
+    if head.lower() in _STOP_NOUN or (head.lower() in _EMPTY and not complement):
+        return None
+    if head[0].isupper():  # a name
+        return None
+    return TypePhrase((*(w for w, _ in kept[:-1]), head + complement), coordinated)

@@ -1,0 +1,138 @@
+"""Training a projection head on the cached features of a frozen backbone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ner_retriever_rag.head import ProjectionHead
+from ner_retriever_rag.training.loop import History, LoopOptions, run
+from ner_retriever_rag.training.losses import info_nce, triplet
+from ner_retriever_rag.training.pairs import MinedEntity, NegativeMask, Query
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOptions:
+    """The head and how it is trained.
+
+    Attributes:
+        hidden: Widths of the hidden layers; none for a linear head.
+        dim: Output width.
+        dropout: Share dropped between layers.
+        loss: ``"info_nce"``, or the paper's ``"triplet"``.
+        temperature: Of the in-batch loss.
+        margin: Of the triplet loss.
+        batch: Pairs a step.
+        learning_rate: Peak of a one-cycle schedule.
+        weight_decay: AdamW's.
+    """
+
+    hidden: tuple[int, ...] = (512,)
+    dim: int = 128
+    dropout: float = 0.1
+    loss: str = "info_nce"
+    temperature: float = 0.05
+    margin: float = 0.2
+    batch: int = 1024
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class CachedPairs:
+    """Pairs whose features are known.
+
+    Attributes:
+        entities: One for each row of ``mentions``.
+        mentions: ``(n, width)`` pooled taps of a context of each entity.
+        queries: For each entity some type descriptions to choose from.
+        rows: Row of ``types`` for a description's text.
+        types: ``(m, width)``.
+    """
+
+    entities: Sequence[MinedEntity]
+    mentions: NDArray[np.float16]
+    queries: Sequence[Sequence[Query]]
+    rows: dict[str, int]
+    types: NDArray[np.float16]
+
+
+def train_head(
+    pairs: CachedPairs,
+    mask: NegativeMask,
+    options: HeadOptions,
+    loop: LoopOptions,
+    evaluate: Callable[[ProjectionHead], dict[str, float]] | None = None,
+) -> tuple[ProjectionHead, History]:
+    """Train a head; the same seed gives the same head, also when training was cut short.
+
+    Args:
+        pairs: What to train on.
+        mask: Says which in-batch pairs are no negatives.
+        options: The head and its loss.
+        loop: Steps, seed, checkpoints.
+        evaluate: Figures of a head, noted on the way.
+
+    Raises:
+        ValueError: If there are fewer pairs than a batch, or the loss is unknown.
+    """
+    if len(pairs.entities) < options.batch:
+        raise ValueError(f"{len(pairs.entities)} pairs are fewer than one batch of {options.batch}")
+    losses = {
+        "info_nce": lambda m, t, out: info_nce(m, t, out, temperature=options.temperature),
+        "triplet": lambda m, t, out: triplet(m, t, out, margin=options.margin),
+    }
+    if options.loss not in losses:
+        raise ValueError(f"loss {options.loss!r} is not one of {', '.join(losses)}")
+    torch.manual_seed(loop.seed)
+    width = pairs.mentions.shape[1]
+    head = ProjectionHead((width, *options.hidden, options.dim), dropout=options.dropout)
+    optimizer = torch.optim.AdamW(
+        head.parameters(), options.learning_rate, weight_decay=options.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, options.learning_rate, total_steps=loop.steps + 1, pct_start=0.1
+    )
+
+    def loss_at(step: int) -> Tensor:
+        head.train()
+        chosen = batch_at(step, len(pairs.entities), options.batch, loop.seed)
+        rng = random.Random(f"{loop.seed} {step}")
+        queries = [rng.choice(pairs.queries[i]) for i in chosen]
+        mentions = _tensor(pairs.mentions[np.sort(chosen)])[_ranks(chosen)]
+        types = _tensor(pairs.types[[pairs.rows[q.text] for q in queries]])
+        out = mask([pairs.entities[i] for i in chosen], queries)
+        return losses[options.loss](head(mentions), head(types), out)
+
+    def figures() -> dict[str, float]:
+        return evaluate(head.eval()) if evaluate else {}
+
+    history = run(head, optimizer, schedule, loss_at, loop, figures)
+    return head.eval().requires_grad_(False), history
+
+
+@lru_cache(maxsize=2)
+def _order(n: int, epoch: int, seed: int) -> NDArray[np.int64]:
+    return np.random.default_rng((seed, epoch)).permutation(n)
+
+
+def batch_at(step: int, n: int, size: int, seed: int) -> NDArray[np.int64]:
+    """The items of step ``step``: epochs of shuffled, full batches, with no state to lose."""
+    epoch, place = divmod(step, n // size)
+    return _order(n, epoch, seed)[place * size : (place + 1) * size]
+
+
+def _ranks(chosen: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(np.argsort(np.argsort(chosen)))
+
+
+def _tensor(rows: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(rows)).float()
