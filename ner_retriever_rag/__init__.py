@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder import TypeAwareEncoder
     from ner_retriever_rag.index import EntityIndex
     from ner_retriever_rag.langchain import NERTypeRetriever
+    from ner_retriever_rag.queries import AllOf, AnyOf, Like, Not, refine
     from ner_retriever_rag.schema import (
         AddReport,
         Document,
@@ -26,6 +27,11 @@ _HOMES = {
     "TypeAwareEncoder": "encoder",
     "EntityIndex": "index",
     "NERTypeRetriever": "langchain",
+    "AllOf": "queries",
+    "AnyOf": "queries",
+    "Like": "queries",
+    "Not": "queries",
+    "refine": "queries",
     "AddReport": "schema",
     "Document": "schema",
     "DocumentMatch": "schema",
@@ -36,14 +42,19 @@ _HOMES = {
 
 __all__ = [
     "AddReport",
+    "AllOf",
+    "AnyOf",
     "Document",
     "DocumentMatch",
     "EncodedText",
     "EntityIndex",
+    "Like",
     "Mention",
     "MentionMatch",
     "NERTypeRetriever",
+    "Not",
     "TypeAwareEncoder",
+    "refine",
 ]
 
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ner_retriever_rag import chroma
 from ner_retriever_rag.metadata import check_metadata
+from ner_retriever_rag.queries import Query
 from ner_retriever_rag.schema import (
     AddReport,
     Document,
@@ -153,21 +154,28 @@ class EntityIndex:
 
     def search(
         self,
-        query: str,
+        query: Query,
         k: int | None = 10,
         *,
         where: Mapping[str, Any] | None = None,
         score_threshold: float | None = None,
+        about: str | None = None,
+        topic_weight: float | None = None,
         exact: bool = False,
     ) -> list[DocumentMatch]:
         """Find the documents that mention entities of a type.
 
         Args:
-            query: The type description, free text.
+            query: The type description, free text; or several of them in ``AnyOf``, ``AllOf`` and
+                ``Not``, or examples in ``Like``.
             k: How many documents at most; None for all above the threshold.
             where: Chroma filter on the documents' metadata.
-            score_threshold: Least score (probability) of a document's best mention; None for no
-                bound, or 0.5 where ``k`` is None.
+            score_threshold: Least score of a document, which is its best mention's probability
+                where the query is one type; None for no bound, or 0.5 where ``k`` is None.
+            about: What the documents should be about, free text. A document's score is then
+                ``type_score ** (1 - topic_weight) * cosine ** topic_weight``, with the cosine of
+                topic and document (0 where it is negative).
+            topic_weight: How much the topic counts, in [0, 1]; None for 0.5.
             exact: Compare with every mention instead of using the approximate index.
 
         Returns:
@@ -175,15 +183,16 @@ class EntityIndex:
             (0.5 where there is none), and its best mention in any case.
 
         Raises:
-            TypeError: If ``query`` is not a string.
-            ValueError: If ``query`` is empty, ``k`` is not positive, ``score_threshold`` is not
-                in [0, 1], or Chroma refuses ``where``.
+            TypeError: If ``query`` is not a query, or ``about`` not a string.
+            ValueError: If ``query`` or ``about`` is empty, ``k`` is not positive,
+                ``score_threshold`` or ``topic_weight`` is not in [0, 1], Chroma refuses ``where``,
+                or the encoder has no text vectors for ``about``.
         """
-        return self._search.documents(query, k, where, score_threshold, exact)
+        return self._search.documents(query, k, where, score_threshold, exact, about, topic_weight)
 
     def search_mentions(
         self,
-        query: str,
+        query: Query,
         k: int | None = 10,
         *,
         where: Mapping[str, Any] | None = None,
@@ -193,7 +202,7 @@ class EntityIndex:
         """Find the mentions of entities of a type.
 
         Args:
-            query: The type description, free text.
+            query: As in ``search``; a combination is applied to each mention by itself.
             k: How many mentions at most; None for all above the threshold.
             where: As in ``search``.
             score_threshold: As in ``search``.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from ner_retriever_rag.schema import Document, encodable
 
@@ -26,6 +28,11 @@ def check_metadata(document: Document) -> None:
 def storable(key: object, value: object) -> bool:
     """Whether Chroma can store a metadata entry as it is."""
     return not (_key_problem(key) or _problem(value))
+
+
+def where_error(where: Mapping[str, Any] | None, error: Exception) -> Exception:
+    """An error of Chroma's during a search, put down to the filter if there was one."""
+    return ValueError(f"where: Chroma refuses {where!r}: {error}") if where else error
 
 
 def _key_problem(key: object) -> str | None:

@@ -89,6 +89,7 @@ class MentionMatch:
         end: One past the last character.
         score: Calibrated probability in [0, 1] that the mention is of the type.
         similarity: Raw cosine between mention and type description, in [-1, 1].
+        type: The type description it was found for; says which of several in a combined query.
     """
 
     doc_id: str
@@ -97,6 +98,7 @@ class MentionMatch:
     end: int
     score: float
     similarity: float
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,10 @@ class DocumentMatch:
 
     Attributes:
         document: The document as it was added.
-        score: Its best mention's score, in [0, 1].
-        matches: Its mentions found for the type, best first; never empty.
+        score: Its best mention's score, in [0, 1]; of a combined query or one with a topic, what
+            their rule makes of the parts' scores.
+        matches: Its mentions found for the type, best first; empty only where the query says
+            ``Not`` and the document mentions none of the types that count for it.
     """
 
     document: Document
@@ -130,8 +134,8 @@ class DocumentMatch:
 
     @property
     def similarity(self) -> float:
-        """The best mention's raw cosine, in [-1, 1]."""
-        return self.matches[0].similarity
+        """The best mention's raw cosine, in [-1, 1]; NaN without any match."""
+        return self.matches[0].similarity if self.matches else float("nan")
 
 
 @dataclass(frozen=True, slots=True)

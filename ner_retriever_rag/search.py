@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.schema import DocumentMatch, MentionMatch, require_text
+from ner_retriever_rag.combined import Bounds, CombinedSearch
+from ner_retriever_rag.likeness import IndexedExamples, type_vector
+from ner_retriever_rag.queries import Leaf, Query, check_query, is_combined, label
+from ner_retriever_rag.schema import DocumentMatch, MentionMatch
+from ner_retriever_rag.scoring import ScoredQuery
 from ner_retriever_rag.store import MentionKey, Store, StoredDocument
+from ner_retriever_rag.topics import Topic
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder import TypeAwareEncoder
@@ -23,9 +28,10 @@ Hit = tuple[MentionKey, float]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A checked search.
+    """A checked search for one type.
 
     Attributes:
+        type: What its matches are labelled with.
         vector: The encoded type description.
         k: How many results, None for all.
         where: Metadata filter.
@@ -34,6 +40,7 @@ class Wanted:
         exact: Compare with every mention.
     """
 
+    type: str
     vector: NDArray[np.float32]
     k: int | None
     where: Mapping[str, Any] | None
@@ -52,16 +59,26 @@ class TypeSearch:
 
     def __init__(self, store: Store, encoder: TypeAwareEncoder) -> None:
         self._store, self.encoder = store, encoder
+        self._combined = CombinedSearch(store)
+        self._example_vector = IndexedExamples(store)
 
     def documents(
         self,
-        query: str,
+        query: Query,
         k: int | None,
         where: Mapping[str, Any] | None,
         score_threshold: float | None,
         exact: bool,
+        about: str | None = None,
+        topic_weight: float | None = None,
     ) -> list[DocumentMatch]:
         """The best k documents, or all above the threshold; best first."""
+        if about is not None or is_combined(check_query(query)):
+            bounds = _bounds(k, where, score_threshold, exact)
+            topic = None if about is None else Topic.encode(about, self.encoder, topic_weight)
+            return self._combined.documents(self._scored(query), bounds, topic)
+        if topic_weight is not None:
+            raise ValueError("topic_weight needs a topic: give about")
         wanted = self._wanted(query, k, where, score_threshold, exact)
         records, hits = self._find_documents(wanted)
         if k is not None:  # the look-up stopped at k documents; list every mention of those
@@ -76,13 +93,16 @@ class TypeSearch:
 
     def mentions(
         self,
-        query: str,
+        query: Query,
         k: int | None,
         where: Mapping[str, Any] | None,
         score_threshold: float | None,
         exact: bool,
     ) -> list[MentionMatch]:
         """The best k mentions, or all above the threshold; best first."""
+        if is_combined(check_query(query)):
+            bounds = _bounds(k, where, score_threshold, exact)
+            return self._combined.mentions(self._scored(query), bounds)
         wanted = self._wanted(query, k, where, score_threshold, exact)
         records: dict[str, StoredDocument] = {}
         live: list[Hit] = []
@@ -93,26 +113,27 @@ class TypeSearch:
                 break
         return self._mention_matches(live[:k], records, wanted)
 
+    def _vector(self, leaf: Leaf) -> NDArray[np.float32]:
+        return type_vector(leaf, self.encoder, self._example_vector)
+
+    def _scored(self, query: Query) -> ScoredQuery:
+        return ScoredQuery(check_query(query), self.encoder, self._vector)
+
     def _wanted(
         self,
-        query: str,
+        query: Query,
         k: int | None,
         where: Mapping[str, Any] | None,
         score_threshold: float | None,
         exact: bool,
     ) -> Wanted:
         """Check a search's arguments and encode its type description."""
-        require_text(query, "query")
-        if k is not None and (not isinstance(k, int) or isinstance(k, bool) or k <= 0):
-            raise ValueError(f"k must be a positive whole number or None, not {k!r}")
-        if score_threshold is not None and not 0 <= score_threshold <= 1:
-            raise ValueError(f"score_threshold must be in [0, 1], not {score_threshold!r}")
-        vector = self.encoder.encode_types([query])[0]
-        threshold = DEFAULT_THRESHOLD if score_threshold is None else score_threshold
-        match_floor = self.encoder.similarity_at(vector, threshold)
-        unbounded = k is not None and score_threshold is None
-        floor = float("-inf") if unbounded else match_floor
-        return Wanted(vector, k, where, floor, match_floor, exact)
+        bounds = _bounds(k, where, score_threshold, exact)
+        assert isinstance(query, Leaf)
+        vector = self._vector(query)
+        match_floor = self.encoder.similarity_at(vector, bounds.threshold)
+        floor = match_floor if bounds.floor > 0 else float("-inf")
+        return Wanted(label(query), vector, k, where, floor, match_floor, exact)
 
     def _find_documents(self, wanted: Wanted) -> tuple[dict[str, StoredDocument], list[Hit]]:
         """The best k documents, and the hits that found them (all hits where k is None)."""
@@ -187,6 +208,7 @@ class TypeSearch:
                 key.end,
                 float(score),
                 similarity,
+                wanted.type,
             )
             for (key, similarity), score in zip(hits, scores, strict=True)
         ]
@@ -195,3 +217,16 @@ class TypeSearch:
 def _is_live(key: MentionKey, records: Mapping[str, StoredDocument]) -> bool:
     """Whether a mention belongs to the current version of its document."""
     return key.doc_id in records and records[key.doc_id].version == key.version
+
+
+def _bounds(
+    k: int | None, where: Mapping[str, Any] | None, score_threshold: float | None, exact: bool
+) -> Bounds:
+    """Check a search's bounds and fill in the defaults."""
+    if k is not None and (not isinstance(k, int) or isinstance(k, bool) or k <= 0):
+        raise ValueError(f"k must be a positive whole number or None, not {k!r}")
+    if score_threshold is not None and not 0 <= score_threshold <= 1:
+        raise ValueError(f"score_threshold must be in [0, 1], not {score_threshold!r}")
+    threshold = DEFAULT_THRESHOLD if score_threshold is None else score_threshold
+    unbounded = k is not None and score_threshold is None
+    return Bounds(k, where, 0.0 if unbounded else threshold, threshold, exact)

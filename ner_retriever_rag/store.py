@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.chroma import JOURNAL_KEY
-from ner_retriever_rag.metadata import RESERVED
+from ner_retriever_rag.metadata import RESERVED, where_error
 from ner_retriever_rag.schema import Document, EncodedText
+from ner_retriever_rag.topics import TextVectors
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -92,6 +93,7 @@ class Store:
 
     def __init__(self, client: ClientAPI, documents: Collection, mentions: Collection) -> None:
         self._documents, self._mentions = documents, mentions
+        self.texts = TextVectors(documents)
         self._batch = min(client.get_max_batch_size(), _MAX_IDS)
         self._manifest = {
             key: value for key, value in (mentions.metadata or {}).items() if key != JOURNAL_KEY
@@ -179,7 +181,7 @@ class Store:
                 include=["distances"],
             )
         except Exception as error:
-            raise _where_error(where, error) from error
+            raise where_error(where, error) from error
         distances = (rows["distances"] or [[]])[0]
         return [
             (MentionKey.parse(mention_id), 1.0 - distance)
@@ -203,7 +205,7 @@ class Store:
                     include=["embeddings"],
                 )
             except Exception as error:
-                raise _where_error(where, error) from error
+                raise where_error(where, error) from error
             if not rows["ids"]:
                 return
             keys = [MentionKey.parse(mention_id) for mention_id in rows["ids"]]
@@ -303,10 +305,6 @@ def _text_vector(encoded: EncodedText) -> NDArray[np.float32]:
 
 def _distinct_spans(encoded: EncodedText) -> list[tuple[int, int]]:
     return list(dict.fromkeys((mention.start, mention.end) for mention in encoded.mentions))
-
-
-def _where_error(where: Mapping[str, Any] | None, error: Exception) -> Exception:
-    return ValueError(f"where: Chroma refuses {where!r}: {error}") if where else error
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -1,0 +1,264 @@
+"""Queries that say more than one type description: any of, all of, not, and by example.
+
+A query is a type description (a string) or one of the classes here, nested as you like. For a
+document, each type description has the probability of the document's best mention, and the
+combinations follow the rule of fuzzy sets (Zadeh 1965): any-of takes the largest of its parts'
+scores, all-of the smallest, not one minus its part's. So a score is still a probability of a single
+mention, and a document passes a threshold with all-of just where every part passes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.schema import DocumentMatch, MentionMatch, require_text
+
+Example = str | MentionMatch
+
+
+@dataclass(frozen=True, init=False)
+class AnyOf:
+    """Mentions an entity of at least one of several types; scored by the best of them.
+
+    Args:
+        *parts: Type descriptions or other queries.
+
+    Raises:
+        ValueError: If there are none, or a description is empty.
+        TypeError: If a part is not a query.
+
+    Example:
+        .. code-block:: python
+
+            index.search(AnyOf("river", "lake"))
+    """
+
+    parts: tuple[Query, ...]
+
+    def __init__(self, *parts: Query) -> None:
+        object.__setattr__(self, "parts", _checked_parts(parts, "AnyOf"))
+
+
+@dataclass(frozen=True, init=False)
+class AllOf:
+    """Mentions an entity of each of several types; scored by the worst of them.
+
+    Args:
+        *parts: Type descriptions or other queries.
+
+    Raises:
+        ValueError: If there are none, or a description is empty.
+        TypeError: If a part is not a query.
+
+    Example:
+        .. code-block:: python
+
+            index.search(AllOf("film director", Not("award")))
+    """
+
+    parts: tuple[Query, ...]
+
+    def __init__(self, *parts: Query) -> None:
+        object.__setattr__(self, "parts", _checked_parts(parts, "AllOf"))
+
+
+@dataclass(frozen=True)
+class Not:
+    """Mentions no entity of a type; scored by one minus the score of its part.
+
+    Alone it has to look at every document, so better put it into an ``AllOf``.
+
+    Args:
+        part: A type description or another query.
+
+    Raises:
+        ValueError: If the description is empty.
+        TypeError: If the part is not a query.
+    """
+
+    part: Query
+
+    def __post_init__(self) -> None:
+        _checked_parts((self.part,), "Not")
+
+
+@dataclass(frozen=True, init=False)
+class Like:
+    """Mentions an entity of the kind of some examples.
+
+    An example's vector is the mean over its mentions in the index that are spelled so (case
+    aside), or that of the bare name where it has none; the query's is the weighted mean of
+    description, examples and, taken away, counterexamples (Rocchio 1971).
+
+    Args:
+        *examples: Names, or mentions that a search found.
+        description: A type description to go with them.
+        unlike: Names or found mentions of another kind.
+
+    Raises:
+        ValueError: If there is neither an example nor a description with ``unlike``, or one is
+            empty.
+        TypeError: If an example is neither a name nor a ``MentionMatch``.
+
+    Example:
+        .. code-block:: python
+
+            index.search(Like("Stegosaurus", "Triceratops"))
+            index.search(Like("Bergen", "Tromsø", description="port"))
+    """
+
+    examples: tuple[Example, ...]
+    description: str | None = None
+    unlike: tuple[Example, ...] = ()
+
+    def __init__(
+        self,
+        *examples: Example,
+        description: str | None = None,
+        unlike: Sequence[Example] = (),
+    ) -> None:
+        if isinstance(unlike, str):
+            raise TypeError("unlike must be a list of examples, not one string")
+        for name, given in (("examples", examples), ("unlike", unlike)):
+            for number, example in enumerate(given):
+                if not isinstance(example, MentionMatch):
+                    require_text(example, f"Like: {name}[{number}]")
+        if description is not None:
+            require_text(description, "Like: description")
+        if not examples and not (description and unlike):
+            raise ValueError("Like has no examples: give at least one")
+        object.__setattr__(self, "examples", tuple(examples))
+        object.__setattr__(self, "description", description)
+        object.__setattr__(self, "unlike", tuple(unlike))
+
+
+Leaf = str | Like
+Query = str | Like | AnyOf | AllOf | Not
+
+
+def refine(
+    query: Leaf,
+    relevant: Sequence[Example | DocumentMatch] = (),
+    irrelevant: Sequence[Example | DocumentMatch] = (),
+) -> Like:
+    """Move a query towards what was relevant in its results and away from what was not.
+
+    Args:
+        query: A type description, or an earlier ``Like`` (its examples are kept).
+        relevant: Results of a search, or names; a document stands for its best match.
+        irrelevant: The same.
+
+    Returns:
+        A query for the next search.
+
+    Raises:
+        ValueError: If both lists are empty, or a document has no match.
+        TypeError: If the query is not one type, or a list holds something else.
+    """
+    if not isinstance(query, str | Like):
+        raise TypeError(f"query must be a string or a Like, not {type(query).__name__}")
+    if not relevant and not irrelevant:
+        raise ValueError("refine needs something in relevant or irrelevant")
+    before = query if isinstance(query, Like) else None
+    examples = [*(before.examples if before else ()), *map(_as_example, relevant)]
+    unlike = [*(before.unlike if before else ()), *map(_as_example, irrelevant)]
+    description = query.description if isinstance(query, Like) else require_text(query, "query")
+    return Like(*examples, description=description, unlike=unlike)
+
+
+def check_query(query: object, name: str = "query") -> Query:
+    """Return ``query`` if it is one.
+
+    Raises:
+        TypeError: If it is neither a string nor one of the classes of this module.
+        ValueError: If it is an empty string.
+    """
+    if isinstance(query, Like | AnyOf | AllOf | Not):
+        return query
+    return require_text(query, name)
+
+
+def is_combined(query: Query) -> bool:
+    """Whether a query has several types, so that matches need a label."""
+    return isinstance(query, AnyOf | AllOf | Not)
+
+
+def label(leaf: Leaf) -> str:
+    """What the matches of a type are labelled with: its description, or its examples."""
+    if isinstance(leaf, str):
+        return leaf
+    if leaf.description:
+        return leaf.description
+    names = (each if isinstance(each, str) else each.text for each in leaf.examples)
+    return "like " + ", ".join(names)
+
+
+def leaves(query: Query) -> list[Leaf]:
+    """The distinct types in a query, in order."""
+    return list(dict.fromkeys(leaf for leaf, _ in _walk(query, True)))
+
+
+def wanted_leaves(query: Query) -> set[Leaf]:
+    """The types that count for a document and not against it."""
+    return {leaf for leaf, wanted in _walk(query, True) if wanted}
+
+
+def combine(query: Query, scores: Mapping[Leaf, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """A query's scores from those of its types.
+
+    Args:
+        query: The query.
+        scores: For each type an array in [0, 1], all of one shape: of documents, or of mentions.
+
+    Returns:
+        An array of that shape.
+    """
+    if isinstance(query, str | Like):
+        return scores[query]
+    if isinstance(query, Not):
+        return np.float32(1) - combine(query.part, scores)
+    parts = np.stack([combine(part, scores) for part in query.parts])
+    combined: NDArray[np.float32] = parts.max(0) if isinstance(query, AnyOf) else parts.min(0)
+    return combined
+
+
+def score_range(query: Query, highest: Mapping[Leaf, float]) -> tuple[float, float]:
+    """Least and greatest score a query can have where each type's is between 0 and ``highest``."""
+    if isinstance(query, str | Like):
+        return 0.0, highest[query]
+    if isinstance(query, Not):
+        low, high = score_range(query.part, highest)
+        return 1 - high, 1 - low
+    lows, highs = zip(*(score_range(part, highest) for part in query.parts), strict=True)
+    best = max if isinstance(query, AnyOf) else min
+    return best(lows), best(highs)
+
+
+def _walk(query: Query, wanted: bool) -> Iterator[tuple[Leaf, bool]]:
+    if isinstance(query, str | Like):
+        yield query, wanted
+    elif isinstance(query, Not):
+        yield from _walk(query.part, not wanted)
+    else:
+        for part in query.parts:
+            yield from _walk(part, wanted)
+
+
+def _checked_parts(parts: tuple[Query, ...], name: str) -> tuple[Query, ...]:
+    if not parts:
+        raise ValueError(f"{name} is empty: give at least one type description")
+    for number, part in enumerate(parts):
+        check_query(part, f"{name}: part {number}")
+    return parts
+
+
+def _as_example(result: Example | DocumentMatch) -> Example:
+    if not isinstance(result, DocumentMatch):
+        return result
+    if not result.matches:
+        raise ValueError(f"document {result.doc_id!r} has no match to refine with")
+    return result.matches[0]
