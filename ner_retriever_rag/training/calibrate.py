@@ -8,7 +8,6 @@ the type (a kindred head noun, the same one without the modifiers asked for) are
 from __future__ import annotations
 
 import random
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.calibration import Calibration, expected_calibration_error
 from ner_retriever_rag.training.hierarchy import head_noun
-from ner_retriever_rag.training.pairs import Hierarchy, MinedEntity, is_held_out
+from ner_retriever_rag.training.pairs import Hierarchy, MinedEntity
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
@@ -31,11 +30,13 @@ class LabelledTypes:
         phrases: The descriptions.
         members: For each the rows of the mentions that are of the type.
         others: For each the rows of those that are not.
+        unseen: For each whether training never saw its head noun.
     """
 
     phrases: list[str]
     members: list[NDArray[np.int64]]
     others: list[NDArray[np.int64]]
+    unseen: list[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,36 +62,46 @@ class CalibrationReport:
 
 
 def label_types(
-    entities: Sequence[MinedEntity], hierarchy: Hierarchy, *, least: int = 3, most: int = 400
+    entities: Sequence[MinedEntity],
+    hierarchy: Hierarchy,
+    *,
+    least: int = 5,
+    longest: int = 2,
+    most: int = 600,
+    held_out: set[str],
 ) -> LabelledTypes:
-    """Find the held-out types of a sample of mentions, and who is of them.
+    """Find the types of a sample of mentions, and who is of them.
 
     Args:
         entities: One for each mention, a random sample of what was mined.
         hierarchy: Says which mentions are doubtful.
         least: Mentions a type must have.
-        most: Types at most, the choice random but fixed.
+        longest: Words a description has at most; mining knows too little of finer ones.
+        most: Types at most that training saw, the choice random but fixed.
+        held_out: Head nouns that training never saw; all their types are taken.
     """
     of_phrase: dict[str, set[int]] = {}
+    close: dict[str, set[int]] = {}
     for i, entity in enumerate(entities):
         for phrase in entity.types:
             words = phrase.lower().split()
-            for start in range(len(words)):
+            for start in range(max(0, len(words) - longest), len(words)):
                 of_phrase.setdefault(" ".join(words[start:]), set()).add(i)
-    held = {head_noun(e.types[0]) for e in entities if is_held_out(e)}
-    frequent = sorted(
-        p for p, rows in of_phrase.items() if len(rows) >= least and head_noun(p) in held
-    )
-    random.Random(0).shuffle(frequent)
-    close: dict[str, set[int]] = {}
-    for i, entity in enumerate(entities):
         for head in hierarchy.not_negative(entity):
             close.setdefault(head, set()).add(i)
+    seen: list[str] = []
+    unseen: list[str] = []
+    for phrase, rows in sorted(of_phrase.items()):
+        if len(rows) >= least:
+            (unseen if head_noun(phrase) in held_out else seen).append(phrase)
+    random.Random(0).shuffle(seen)
+    phrases = [*unseen, *seen[:most]]
     everyone = np.arange(len(entities))
-    found = LabelledTypes([], [], [])
-    for phrase in frequent[:most]:
-        doubtful = set().union(*(close.get(h, set()) for h in hierarchy.heads_above(phrase)))
-        found.phrases.append(phrase)
+    found = LabelledTypes(phrases, [], [], [head_noun(p) in held_out for p in phrases])
+    for phrase in phrases:
+        doubtful: set[int] = set()
+        for head in hierarchy.heads_above(phrase):
+            doubtful |= close.get(head, set())
         found.members.append(np.array(sorted(of_phrase[phrase])))
         found.others.append(np.setdiff1d(everyone, sorted(doubtful | of_phrase[phrase])))
     return found
@@ -101,27 +112,28 @@ def fit_calibration(
     vectors: NDArray[np.float32],
     encode_types: Encode,
     hierarchy: Hierarchy,
+    held_out: set[str],
     *,
     background: int = 2000,
     seed: int = 0,
 ) -> tuple[Calibration, CalibrationReport]:
-    """Fit on half of the held-out types and report on the other half.
+    """Fit on types that training saw and on half of those it did not; report on the other half.
 
     Args:
         entities: One for each mention.
         vectors: ``(n, dim)``, the encoded mentions.
         encode_types: Encodes type descriptions.
         hierarchy: Says which mentions are doubtful.
+        held_out: Head nouns that training never saw.
         background: Mentions kept beside the model, of as many types as possible.
         seed: Of the choice of these.
 
     Raises:
-        ValueError: If there are too few held-out types.
+        ValueError: If there are too few unseen types.
     """
-    labelled = label_types(entities, hierarchy)
-    if len(labelled.phrases) < 4:
-        raise ValueError("calibration needs at least four held-out types among the mentions")
-    sample = diverse(entities, background, seed)
+    labelled = label_types(entities, hierarchy, held_out=held_out)
+    if sum(labelled.unseen) < 2:
+        raise ValueError("calibration needs mentions of at least two types unseen in training")
     type_vectors = encode_types(labelled.phrases)
     cosines, labels = [], []
     for vector, members, others in zip(
@@ -130,12 +142,17 @@ def fit_calibration(
         rows = np.concatenate([members, others])
         cosines.append(vectors[rows] @ vector)
         labels.append(np.arange(len(rows)) < len(members))
-    fitted = [zlib.crc32(head_noun(p).encode()) // 64 % 2 == 0 for p in labelled.phrases]
-    fit = np.flatnonzero(fitted)
-    test = np.flatnonzero(~np.array(fitted))
-    base = vectors[sample].astype(np.float16)
+    heads = sorted(
+        {head_noun(p) for p, new in zip(labelled.phrases, labelled.unseen, strict=True) if new}
+    )
+    reported = set(heads[::2])
+    test = [i for i, p in enumerate(labelled.phrases) if head_noun(p) in reported]
+    fit = [i for i in range(len(labelled.phrases)) if i not in set(test)]
     calibration = Calibration.fit(
-        base, type_vectors[fit], [cosines[i] for i in fit], [labels[i] for i in fit]
+        vectors[diverse(entities, background, seed)].astype(np.float16),
+        type_vectors[fit],
+        [cosines[i] for i in fit],
+        [labels[i] for i in fit],
     )
     return calibration, report(
         calibration, type_vectors[test], [cosines[i] for i in test], [labels[i] for i in test]

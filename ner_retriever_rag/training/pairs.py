@@ -7,7 +7,7 @@ import lzma
 import random
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -127,19 +127,29 @@ def load_entities(folder: str | Path) -> list[MinedEntity]:
     ]
 
 
-def is_held_out(entity: MinedEntity, one_in: int = 20) -> bool:
-    """Whether an entity is kept for calibration: its first type's head noun falls in that share."""
-    return zlib.crc32(head_noun(entity.types[0]).encode()) % one_in == 0
+def held_out_heads(
+    entities: Sequence[MinedEntity], *, one_in: int = 20, least: int = 5, most: int = 400
+) -> set[str]:
+    """Head nouns kept for calibration, always the same share of them.
+
+    Args:
+        entities: All that was mined.
+        one_in: Every how manieth head noun.
+        least: Rarer ones are left to training.
+        most: So are more frequent ones; an encoder that never saw "city" would serve nobody.
+    """
+    count = Counter(head for entity in entities for head in entity.heads)
+    return {
+        head
+        for head, n in count.items()
+        if least <= n <= most and zlib.crc32(head.encode()) % one_in == 0
+    }
 
 
-def split_held_out(entities: Iterable[MinedEntity]) -> tuple[list[MinedEntity], list[MinedEntity]]:
-    """Entities to train on, and entities of types that training never sees."""
-    train: list[MinedEntity] = []
-    held: list[MinedEntity] = []
-    for entity in entities:
-        (held if is_held_out(entity) else train).append(entity)
-    reserved = {head_noun(e.types[0]) for e in held}
-    return [e for e in train if not e.heads & reserved], held
+def split_held_out(entities: Sequence[MinedEntity]) -> tuple[list[MinedEntity], set[str]]:
+    """Entities to train on, and the head nouns of the types that training never sees."""
+    held = held_out_heads(entities)
+    return [e for e in entities if not e.heads & held], held
 
 
 def flattened(entities: Sequence[MinedEntity], power: float = 0.25) -> list[float]:

@@ -1,0 +1,77 @@
+"""Scoring a model in the making on sentences with typed mentions, to choose settings by."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.training.pairs import MentionContext
+
+
+@dataclass(frozen=True, slots=True)
+class DevelopmentTask:
+    """Sentences with typed mentions, to choose settings by; never to train on.
+
+    Attributes:
+        contexts: Every mention in its sentence.
+        sentence: Number of the sentence of each.
+        labels: Type label of each.
+        queries: The scored labels and how to ask for each.
+    """
+
+    contexts: list[MentionContext]
+    sentence: NDArray[np.int64]
+    labels: list[str]
+    queries: dict[str, str]
+
+    @classmethod
+    def load(cls, path: str | Path, names: str | Path, limit: int | None = None) -> DevelopmentTask:
+        """Read ``{"text", "mentions"}`` lines and the map of labels to query texts.
+
+        Args:
+            path: The sentences.
+            names: JSON; the key is the part of a label after ``-``. "Other" is not scored.
+            limit: Sentences taken, at random but always the same.
+        """
+        rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+        if limit is not None and limit < len(rows):
+            rows = random.Random(0).sample(rows, limit)
+        asked = json.loads(Path(names).read_text(encoding="utf-8"))
+        contexts, sentence, labels = [], [], []
+        for i, row in enumerate(rows):
+            for m in row["mentions"]:
+                contexts.append(MentionContext(row["text"], m["start"], m["end"]))
+                sentence.append(i)
+                labels.append(m["type"])
+        queries = {
+            label: asked[key]
+            for label in sorted(set(labels))
+            if asked[key := label.partition("-")[2]] != "Other"
+        }
+        return cls(contexts, np.array(sentence), labels, queries)
+
+    def r_precision(
+        self, mentions: NDArray[np.float32], types: NDArray[np.float32]
+    ) -> dict[str, float]:
+        """R-Precision of every scored type, over sentences, a sentence scored by its best mention.
+
+        Args:
+            mentions: ``(len(contexts), dim)``.
+            types: ``(len(queries), dim)``, in the order of ``queries``.
+        """
+        count = int(self.sentence.max()) + 1
+        labels = np.array(self.labels)
+        figures = {}
+        for label, vector in zip(self.queries, types, strict=True):
+            best = np.full(count, -np.inf, dtype=np.float32)
+            np.maximum.at(best, self.sentence, mentions @ vector)
+            gold = np.zeros(count, dtype=bool)
+            gold[self.sentence[labels == label]] = True
+            top = np.argsort(-best, kind="stable")[: gold.sum()]
+            figures[label] = float(gold[top].mean())
+        return figures

@@ -1,0 +1,309 @@
+"""The recipes behind the shipped weights: each step from files to files, with one seed."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ner_retriever_rag.backbone import Backbone
+from ner_retriever_rag.calibration import Calibration
+from ner_retriever_rag.checkpoints import find_checkpoint
+from ner_retriever_rag.detection.span_head import SpanHead
+from ner_retriever_rag.head import ProjectionHead
+from ner_retriever_rag.training.adapt import AdaptOptions, adapt
+from ner_retriever_rag.training.calibrate import CalibrationReport, fit_calibration
+from ner_retriever_rag.training.development import DevelopmentTask
+from ner_retriever_rag.training.features import mention_features, type_features
+from ner_retriever_rag.training.loop import History, LoopOptions
+from ner_retriever_rag.training.lowrank import Adaptation
+from ner_retriever_rag.training.pairs import (
+    Hierarchy,
+    MinedEntity,
+    NegativeMask,
+    PairSampler,
+    flattened,
+    load_entities,
+    split_held_out,
+)
+from ner_retriever_rag.training.train_detector import (
+    BoundaryFigures,
+    DetectorOptions,
+    MarkedSentence,
+    boundary_figures,
+    read_marked,
+    read_sentences,
+    train_detector,
+)
+from ner_retriever_rag.training.train_head import CachedPairs, HeadOptions, train_head
+
+_ALIKE = 0.75  # cosine from which the names of two head nouns mean nearly the same
+_CROP = 180  # characters of context around a mention
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """A mined folder, read: entities to train on, and the hierarchy."""
+
+    train: list[MinedEntity]
+    every: list[MinedEntity]
+    hierarchy: Hierarchy
+    held_out: set[str]
+
+    @classmethod
+    def load(cls, folder: str | Path, backbone: str | Path) -> Mined:
+        """Read a folder; head nouns with names alike to the backbone become kindred.
+
+        Args:
+            folder: What ``mine`` wrote.
+            backbone: Folder or name of the backbone whose text vectors tell names alike.
+        """
+        every = load_entities(folder)
+        hierarchy = Hierarchy.load(folder)
+        heads = sorted({head for entity in every for head in entity.heads})
+        names = Backbone(find_checkpoint(backbone), f"hidden@{_depth(backbone)}", dtype="bfloat16")
+        vectors = np.stack([s.text_vector for s in names.read(heads) if s.text_vector is not None])
+        hierarchy.add_kindred(
+            heads, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), _ALIKE
+        )
+        train, held_out = split_held_out(every)
+        return cls(train, every, hierarchy, held_out)
+
+
+def _depth(backbone: str | Path) -> int:
+    config = json.loads((find_checkpoint(backbone) / "config.json").read_text(encoding="utf-8"))
+    return int(config["num_hidden_layers"])
+
+
+def head_recipe(
+    backbone: Backbone,
+    mined: Mined,
+    *,
+    pairs: int,
+    epochs: float,
+    options: HeadOptions,
+    loop: LoopOptions,
+    cache: Path | None = None,
+    development: DevelopmentTask | None = None,
+) -> tuple[ProjectionHead, History]:
+    """Train a head on a frozen (or already adapted) backbone.
+
+    Args:
+        backbone: Its taps are what the head will read.
+        mined: Where pairs come from.
+        pairs: How many entities, a context of each.
+        epochs: Passes over them.
+        options: The head.
+        loop: Its ``steps`` are replaced by what ``epochs`` comes to.
+        cache: Folder for features.
+        development: Scored on the way.
+    """
+    rng = random.Random(loop.seed)
+    sampler = PairSampler(mined.hierarchy, rng)
+    chosen = weighted_sample(mined.train, flattened(mined.train), pairs, rng)
+    contexts = [sampler.context(e).cropped(_CROP) for e in chosen]
+    queries = [[sampler.query(e) for _ in range(4)] for e in chosen]
+    texts = sorted({q.text for each in queries for q in each})
+    cached = CachedPairs(
+        chosen,
+        mention_features(backbone, contexts, cache),
+        queries,
+        {text: row for row, text in enumerate(texts)},
+        type_features(backbone, texts, cache),
+    )
+    steps = max(1, round(epochs * len(chosen) / options.batch))
+    score = None
+    if development is not None:
+        dev_mentions = mention_features(backbone, development.contexts, cache)
+        dev_types = type_features(backbone, list(development.queries.values()), cache)
+
+        def score(head: ProjectionHead) -> dict[str, float]:
+            found = development.r_precision(project(head, dev_mentions), project(head, dev_types))
+            return {"development R-Precision": float(np.mean(list(found.values())))}
+
+    loop = replace(loop, steps=steps, evaluate_every=max(1, steps // 4))
+    return train_head(cached, NegativeMask(mined.hierarchy), options, loop, score)
+
+
+def weighted_sample(
+    entities: Sequence[MinedEntity], weights: Sequence[float], count: int, rng: random.Random
+) -> list[MinedEntity]:
+    """``count`` different entities, the likelier the heavier (Efraimidis and Spirakis, 2006)."""
+    keys = [math.log(1.0 - rng.random()) / weight for weight in weights]
+    best = sorted(range(len(entities)), key=keys.__getitem__, reverse=True)[:count]
+    rng.shuffle(best)
+    return [entities[i] for i in best]
+
+
+def project(head: ProjectionHead, features: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Run cached features through a head: float32 ``(n, dim)``."""
+    with torch.inference_mode():
+        parts = [
+            head(torch.from_numpy(np.array(features[i : i + 4096])).float()).numpy()
+            for i in range(0, len(features), 4096)
+        ]
+    return np.concatenate(parts)
+
+
+def adapt_recipe(
+    backbone: str | Path,
+    taps: str,
+    mined: Mined,
+    *,
+    options: AdaptOptions,
+    loop: LoopOptions,
+    development: DevelopmentTask | None = None,
+) -> tuple[Adaptation, History]:
+    """Train low-rank deltas and a head together.
+
+    Args:
+        backbone: Folder or name of the backbone.
+        taps: What the head reads; the top layer must be among them.
+        mined: Where pairs come from.
+        options: Deltas, head, rates.
+        loop: Steps, seed, checkpoints.
+        development: Scored on the way.
+    """
+    torch.manual_seed(loop.seed)
+    # Eager attention: its backward pass on short sentences is faster on a CPU than the fused one.
+    # Frozen weights in bfloat16: twice as fast where the CPU has it; what learns is float32.
+    frozen = Backbone(
+        find_checkpoint(backbone),
+        taps,
+        dtype="bfloat16",
+        load_options={"attn_implementation": "eager"},
+    )
+    width = len(frozen.taps) * frozen.hidden_size
+    head = ProjectionHead((width, *options.hidden, options.dim), dropout=options.dropout)
+    adaptation = Adaptation(frozen, head, rank=options.rank, first_block=options.first_block)
+    phrases = sorted({entity.types[0] for entity in mined.train})
+
+    def sampler(rng: random.Random) -> PairSampler:
+        return PairSampler(mined.hierarchy, rng, alternatives=0.05, other_phrases=phrases)
+
+    def score() -> dict[str, float]:
+        if development is None:
+            return {}
+        found = development.r_precision(
+            adaptation.encode(development.contexts),
+            adaptation.encode_types(list(development.queries.values())),
+        )
+        return {"development R-Precision": float(np.mean(list(found.values())))}
+
+    history = adapt(
+        adaptation,
+        mined.train,
+        flattened(mined.train),
+        sampler,
+        NegativeMask(mined.hierarchy),
+        options,
+        loop,
+        score,
+    )
+    return adaptation, history
+
+
+def detector_recipe(
+    backbone: Backbone,
+    boundaries: Sequence[Path],
+    silver: Path | None,
+    *,
+    silver_sentences: int,
+    epochs: float,
+    options: DetectorOptions,
+    loop: LoopOptions,
+    development: Sequence[MarkedSentence] = (),
+    per_text: float = 3.4,
+) -> tuple[SpanHead, History, BoundaryFigures | None]:
+    """Train the span head and choose its threshold.
+
+    Args:
+        backbone: Its taps are what the head will read.
+        boundaries: Files of marked sentences.
+        silver: ``silver.jsonl.xz`` of a mined folder.
+        silver_sentences: How many of these to use.
+        epochs: Passes over the sentences.
+        options: The head.
+        loop: Its ``steps`` are replaced by what ``epochs`` comes to.
+        development: Marked sentences, unseen in training, by which the threshold is chosen.
+        per_text: Mentions a sentence that the threshold is to come to on them.
+    """
+    marked = [sentence for path in boundaries for sentence in read_marked(path)]
+    if silver is not None:
+        found = [s for s in read_marked(silver) if len(s.text) < 220]
+        marked += random.Random(loop.seed).sample(found, min(silver_sentences, len(found)))
+    sentences = read_sentences(backbone, marked, options.max_words)
+    steps = max(1, round(epochs * len(sentences) / options.batch))
+    loop = replace(loop, steps=steps, evaluate_every=max(1, steps // 4))
+    taps = [str(tap) for tap in backbone.taps]
+    head, history = train_detector(taps, sentences, options, loop)
+    if not development:
+        return head, history, None
+    figures = choose_threshold(head, backbone, development, per_text)
+    return head, history, figures
+
+
+def choose_threshold(
+    head: SpanHead, backbone: Backbone, sentences: Sequence[MarkedSentence], per_text: float
+) -> BoundaryFigures:
+    """Set the head's threshold so that it finds about ``per_text`` mentions a sentence."""
+    gold = [sentence.mentions for sentence in sentences]
+    read = list(backbone.read([sentence.text for sentence in sentences]))
+    best: BoundaryFigures | None = None
+    for threshold in np.arange(0.8, 0.04, -0.05):
+        found = [
+            [(m.start, m.end) for m in head.mentions(s.text, states, float(threshold))]
+            for s, states in zip(sentences, read, strict=True)
+        ]
+        figures = boundary_figures(gold, found)
+        if best is None or figures.per_text <= per_text:
+            best, head.threshold = figures, round(float(threshold), 2)
+    assert best is not None
+    return best
+
+
+def calibrate_recipe(
+    backbone: Backbone,
+    head: ProjectionHead,
+    mined: Mined,
+    *,
+    mentions: int = 15_000,
+    seed: int = 0,
+    cache: Path | None = None,
+) -> tuple[Calibration, CalibrationReport]:
+    """Fit the calibration on a random sample of mined mentions.
+
+    Args:
+        backbone: With the head's taps.
+        head: The projection head.
+        mined: Where mentions come from; types held out of training are among them.
+        mentions: How many.
+        seed: Of the sample.
+        cache: Folder for features.
+    """
+    rng = random.Random(seed)
+    outside = [e for e in mined.every if any(c.kind != "definition" for c in e.contexts)]
+    sample = rng.sample(outside, min(mentions, len(outside)))
+    contexts = [
+        rng.choice([c for c in e.contexts if c.kind != "definition"]).cropped(_CROP) for e in sample
+    ]
+    vectors = project(head, mention_features(backbone, contexts, cache))
+
+    def encode_types(descriptions: Sequence[str]) -> NDArray[np.float32]:
+        return project(head, type_features(backbone, descriptions))
+
+    return fit_calibration(
+        sample, vectors, encode_types, mined.hierarchy, mined.held_out, seed=seed
+    )
+
+
+def report_fields(figures: BoundaryFigures | CalibrationReport) -> list[tuple[str, object]]:
+    """Names and values of a report."""
+    return list(asdict(figures).items())
