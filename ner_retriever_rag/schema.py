@@ -100,6 +100,15 @@ class MentionMatch:
     similarity: float
     type: str = ""
 
+    def as_row(self, *, with_type: bool = False) -> dict[str, Any]:
+        """The match as plain values for JSON: ``text``, ``start``, ``end``, ``score``.
+
+        Args:
+            with_type: Put ``type`` in too.
+        """
+        row = {"text": self.text, "start": self.start, "end": self.end, "score": self.score}
+        return {**row, "type": self.type} if with_type else row
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentMatch:

@@ -1,0 +1,101 @@
+"""With the parts of LangChain that retrievers are put into."""
+
+import pytest
+from langchain_classic.retrievers import ContextualCompressionRetriever, EnsembleRetriever
+from langchain_core.documents import Document
+from langchain_core.indexing import InMemoryRecordManager, index
+from langchain_core.retrievers import BaseRetriever
+from pydantic import ValidationError
+
+from ner_retriever_rag import AnyOf, EntityIndex
+from ner_retriever_rag.langchain import EntityDocumentIndex, EntityTypeFilter
+
+pytestmark = pytest.mark.filterwarnings("ignore:The class `DocumentIndex`")
+
+
+class Everything(BaseRetriever):
+    """Another retriever: gives all it has, in order."""
+
+    documents: list[Document]
+
+    def _get_relevant_documents(self, query, *, run_manager):
+        return self.documents
+
+
+async def test_filter_inside_contextual_compression(documents, default):
+    blank = Document(" ", metadata={"kind": "blank"})
+    compression = ContextualCompressionRetriever(
+        base_retriever=Everything(documents=[blank, *documents]),
+        base_compressor=EntityTypeFilter(entity_type="dinosaur", threshold=0.1, encoder=default),
+    )
+    found = compression.invoke("what ate plants?")
+    assert [each.id for each in found] == ["dinosaur"]
+    assert found[0].metadata["kind"] == "dinosaur"
+    assert found[0].metadata["matches"][0]["text"] == "Stegosaurus"
+    assert found == await compression.ainvoke("what ate plants?")
+    assert all("matches" not in each.metadata for each in documents)
+
+
+def test_filter_keeps_the_order_and_top_n_ranks(documents, default):
+    kinds = AnyOf("volcano", "river", "dinosaur")
+    kept = EntityTypeFilter(entity_type=kinds, threshold=0.05, encoder=default).compress_documents(
+        documents, ""
+    )
+    assert [each.id for each in kept] == ["dinosaur", "river", "volcano"]
+    assert {m["type"] for each in kept for m in each.metadata["matches"]} <= set(kinds.parts)
+    best = EntityTypeFilter(entity_type="volcano", top_n=2, threshold=None, encoder=default)
+    ranked = best.compress_documents(documents, "")
+    assert len(ranked) == 2 and ranked[0].id == "volcano"
+    assert ranked[0].metadata["score"] >= ranked[1].metadata["score"]
+
+
+def test_filter_refuses_bad_fields_by_name():
+    for fields in ({"entity_type": " "}, {"entity_type": 3}):
+        with pytest.raises(ValidationError, match="entity_type"):
+            EntityTypeFilter(**fields)
+    for name, value in (("top_n", 0), ("threshold", 2), ("colour", "red")):
+        with pytest.raises(ValidationError, match=name):
+            EntityTypeFilter(entity_type="river", **{name: value})
+
+
+def test_ensemble_fuses_reciprocal_ranks(documents, retriever):
+    other = Everything(documents=documents[::-1])  # volcano first, dinosaur last
+    by_type = retriever.model_copy(update={"k": 5})
+    ensemble = EnsembleRetriever(retrievers=[by_type, other], weights=[0.5, 0.5], id_key=None)
+    found = ensemble.invoke("dinosaur")
+    # The same text from both is one document: places 1 and 5 outdo 2 and 4 or 3 and 3.
+    assert len(found) == len(documents)
+    ranks = {each.id: n for n, each in enumerate(by_type.invoke("dinosaur"), 1)}
+    others = {each.id: n for n, each in enumerate(documents[::-1], 1)}
+    fused = {each: 0.5 / (60 + ranks[each]) + 0.5 / (60 + others[each]) for each in ranks}
+    assert sorted((fused[each.id] for each in found), reverse=True) == [
+        fused[each.id] for each in found
+    ]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+async def test_incremental_indexing(mode, tiny_encoder):
+    from langchain_core.indexing import aindex
+
+    destination = EntityDocumentIndex(index=EntityIndex(encoder=tiny_encoder))
+    records = InMemoryRecordManager(namespace="test")
+    records.create_schema()
+
+    def pages(*texts: str) -> list[Document]:
+        return [Document(text, metadata={"source": text[0]}) for text in texts]
+
+    async def run(*texts: str) -> dict[str, int]:
+        arguments = {"cleanup": "incremental", "source_id_key": "source", "key_encoder": "sha256"}
+        if mode == "sync":
+            return index(pages(*texts), records, destination, **arguments)
+        return await aindex(pages(*texts), records, destination, **arguments)
+
+    first = await run("a: Oslo is a city.", "b: The Nile is long.")
+    assert (first["num_added"], first["num_deleted"]) == (2, 0)
+    again = await run("a: Oslo is a city.", "b: The Nile is long.")
+    assert (again["num_skipped"], again["num_added"]) == (2, 0)
+    changed = await run("a: Oslo is the capital.")
+    assert (changed["num_added"], changed["num_deleted"]) == (1, 1)
+    assert destination.index.count() == 2
+    texts = {each.page_content for each in destination.invoke("city", k=5)}
+    assert texts == {"a: Oslo is the capital.", "b: The Nile is long."}
