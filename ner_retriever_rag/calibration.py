@@ -92,15 +92,18 @@ class Calibration:
         type_vectors: NDArray[np.float32],
         similarities: list[NDArray[np.float32]],
         labels: list[NDArray[np.bool_]],
+        *,
+        prior: float = 0.03,
     ) -> Calibration:
         """Fit by maximum likelihood; every type counts the same.
 
         Args:
             background: ``(n, dim)``; see the class.
             type_vectors: float32 ``(types, dim)``.
-            similarities: For each type the cosines of mentions, drawn as they occur in a corpus:
-                the share of true ones is the prior that probabilities will reflect.
-            labels: For each type which of these mentions are of it.
+            similarities: For each type the cosines of mentions.
+            labels: For each type which of these mentions are of it; both kinds must be there.
+            prior: The share of a corpus' mentions that are of a type asked for, which nobody knows
+                beforehand. Labels are weighted to it.
 
         Raises:
             ValueError: If there is no positive or no negative label.
@@ -115,8 +118,8 @@ class Calibration:
         statistics = torch.tensor(np.repeat(rows, [len(s) for s in similarities], axis=0))
         cosine = torch.tensor(np.concatenate(similarities), dtype=torch.float64)
         target = torch.tensor(known, dtype=torch.float64)
-        share = np.concatenate([np.full(len(s), 1 / max(len(s), 1)) for s in similarities])
-        share_of_each = torch.tensor(share / share.sum())
+        share_of_each = torch.tensor(np.concatenate([prior_weights(y, prior) for y in labels]))
+        share_of_each /= len(labels)
         raw = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
         weights = torch.zeros(5, dtype=torch.float64, requires_grad=True)
         optimizer = torch.optim.LBFGS([raw, weights], max_iter=300, line_search_fn="strong_wolfe")
@@ -171,20 +174,32 @@ def background_statistics(similarities: NDArray[np.float32]) -> NDArray[np.float
     return np.array([ordered.mean(), max(ordered.std(), _LEAST_SPREAD), tenth, peak])
 
 
+def prior_weights(labels: NDArray[np.bool_], prior: float) -> NDArray[np.float64]:
+    """Weights that sum to 1, the true ones' to ``prior``: float64 ``(n,)``."""
+    true = labels.sum()
+    weights: NDArray[np.float64] = np.where(
+        labels, prior / max(true, 1), (1 - prior) / max(len(labels) - true, 1)
+    )
+    return weights
+
+
 def expected_calibration_error(
-    probabilities: NDArray[np.float32], labels: NDArray[np.bool_], bins: int = 10
-) -> tuple[float, list[tuple[float, float, int]]]:
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    bins: int = 10,
+) -> tuple[float, list[tuple[float, float, float]]]:
     """Mean gap between what was said and what was so, over bins of equal width.
 
     Returns:
-        The error, and for each bin that is not empty: mean probability, share of true labels,
-        count.
+        The error, and for each bin that is not empty: mean probability, share of true labels, share
+        of all weight.
     """
     place = np.minimum((probabilities * bins).astype(int), bins - 1)
-    curve = [
-        (float(probabilities[in_bin].mean()), float(labels[in_bin].mean()), int(in_bin.sum()))
-        for in_bin in (place == b for b in range(bins))
-        if in_bin.any()
-    ]
-    error = sum(abs(said - so) * n for said, so, n in curve) / max(len(labels), 1)
-    return error, curve
+    curve = []
+    for chosen in (place == b for b in range(bins)):
+        if (weight := weights[chosen].sum()) > 0:
+            said = float((probabilities[chosen] * weights[chosen]).sum() / weight)
+            so = float(weights[chosen][labels[chosen]].sum() / weight)
+            curve.append((said, so, float(weight / weights.sum())))
+    return sum(abs(said - so) * share for said, so, share in curve), curve

@@ -1,8 +1,8 @@
 """Fitting the calibration on mined mentions, with types that training never saw.
 
-The negatives of a type description are the mentions of a corpus as they come: a random sample of
-mined mentions, in which a type is as frequent as mining made it. Mentions that may or may not be of
-the type (a kindred head noun, the same one without the modifiers asked for) are left out.
+The negatives of a type description are a random sample of all mined mentions, and labels are
+weighted to a prior, by default three mentions in a hundred. Mentions that may or may not be of the
+type (those with a kindred head noun) are left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.calibration import Calibration, expected_calibration_error
+from ner_retriever_rag.calibration import (
+    Calibration,
+    expected_calibration_error,
+    prior_weights,
+)
 from ner_retriever_rag.training.hierarchy import head_noun
 from ner_retriever_rag.training.pairs import Hierarchy, MinedEntity
 
@@ -43,11 +47,14 @@ class LabelledTypes:
 class CalibrationReport:
     """How well probabilities hold on types seen neither in training nor in the fit.
 
+    All figures are weighted to the prior.
+
     Attributes:
-        error: Expected calibration error over the mentions that a search would show: for each type,
+        error: Expected calibration error over the mentions that a search would show: for each type
             the most similar ones, five times as many as are of the type (at least twenty).
         error_all: The same over all mentions; nearly all of them are plain negatives.
-        curve: Reliability over the shown ones: mean probability, share true, count, by bin.
+        curve: Reliability over the shown ones: mean probability, share true, share of weight, by
+            bin.
         precision: Of the mentions at or above one half, over all types together.
         recall: Likewise.
         types: How many types were looked at.
@@ -55,7 +62,7 @@ class CalibrationReport:
 
     error: float
     error_all: float
-    curve: list[tuple[float, float, int]]
+    curve: list[tuple[float, float, float]]
     precision: float
     recall: float
     types: int
@@ -114,6 +121,7 @@ def fit_calibration(
     hierarchy: Hierarchy,
     held_out: set[str],
     *,
+    prior: float = 0.03,
     background: int = 2000,
     seed: int = 0,
 ) -> tuple[Calibration, CalibrationReport]:
@@ -125,6 +133,7 @@ def fit_calibration(
         encode_types: Encodes type descriptions.
         hierarchy: Says which mentions are doubtful.
         held_out: Head nouns that training never saw.
+        prior: Share of mentions that are of a type asked for.
         background: Mentions kept beside the model, of as many types as possible.
         seed: Of the choice of these.
 
@@ -153,9 +162,14 @@ def fit_calibration(
         type_vectors[fit],
         [cosines[i] for i in fit],
         [labels[i] for i in fit],
+        prior=prior,
     )
     return calibration, report(
-        calibration, type_vectors[test], [cosines[i] for i in test], [labels[i] for i in test]
+        calibration,
+        type_vectors[test],
+        [cosines[i] for i in test],
+        [labels[i] for i in test],
+        prior,
     )
 
 
@@ -164,27 +178,28 @@ def report(
     type_vectors: NDArray[np.float32],
     cosines: Sequence[NDArray[np.float32]],
     labels: Sequence[NDArray[np.bool_]],
+    prior: float,
 ) -> CalibrationReport:
     """Measure a calibration; see :class:`CalibrationReport`."""
-    shown_p, shown_y, all_p, all_y = [], [], [], []
+    rows = []  # probability, label, weight, shown
     for vector, cosine, label in zip(type_vectors, cosines, labels, strict=True):
-        probability = calibration.probability(vector, cosine)
-        shown = np.argsort(-cosine)[: max(20, 5 * int(label.sum()))]
-        shown_p.append(probability[shown])
-        shown_y.append(label[shown])
-        all_p.append(probability)
-        all_y.append(label)
-    error, curve = expected_calibration_error(np.concatenate(shown_p), np.concatenate(shown_y))
-    every_p, every_y = np.concatenate(all_p), np.concatenate(all_y)
-    over = every_p >= 0.5
-    hits = int((over & every_y).sum())
+        shown = np.zeros(len(label), dtype=bool)
+        shown[np.argsort(-cosine)[: max(20, 5 * int(label.sum()))]] = True
+        rows.append(
+            (calibration.probability(vector, cosine), label, prior_weights(label, prior), shown)
+        )
+    probability, true, weight, shown = (np.concatenate(part) for part in zip(*rows, strict=True))
+    error, curve = expected_calibration_error(probability[shown], true[shown], weight[shown])
+    error_all, _ = expected_calibration_error(probability, true, weight)
+    over = probability >= 0.5
+    hits = weight[over & true].sum()
     return CalibrationReport(
         error,
-        expected_calibration_error(every_p, every_y)[0],
+        error_all,
         curve,
-        hits / max(int(over.sum()), 1),
-        hits / max(int(every_y.sum()), 1),
-        len(cosines),
+        float(hits / max(weight[over].sum(), 1e-12)),
+        float(hits / weight[true].sum()),
+        len(labels),
     )
 
 

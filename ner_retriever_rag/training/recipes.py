@@ -38,6 +38,7 @@ from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
     MarkedSentence,
     boundary_figures,
+    joined,
     read_marked,
     read_sentences,
     train_detector,
@@ -235,11 +236,12 @@ def detector_recipe(
         development: Marked sentences, unseen in training, by which the threshold is chosen.
         per_text: Mentions a sentence that the threshold is to come to on them.
     """
+    rng = random.Random(loop.seed)
     marked = [sentence for path in boundaries for sentence in read_marked(path)]
     if silver is not None:
         found = [s for s in read_marked(silver) if len(s.text) < 220]
-        marked += random.Random(loop.seed).sample(found, min(silver_sentences, len(found)))
-    sentences = read_sentences(backbone, marked, options.max_words)
+        marked += rng.sample(found, min(silver_sentences, len(found)))
+    sentences = read_sentences(backbone, joined(marked, rng), options.max_words)
     steps = max(1, round(epochs * len(sentences) / options.batch))
     loop = replace(loop, steps=steps, evaluate_every=max(1, steps // 4))
     taps = [str(tap) for tap in backbone.taps]

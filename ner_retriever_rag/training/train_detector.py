@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,36 @@ def _silver(row: dict[str, Any]) -> MarkedSentence:
         if word[0].isupper() and word.lower() not in _FUNCTION and not opens or word[0].isdigit():
             unknown.append((start, end))
     return MarkedSentence(text, tuple(mentions), tuple(unknown))
+
+
+def joined(
+    sentences: Sequence[MarkedSentence], rng: random.Random, share: float = 0.3
+) -> list[MarkedSentence]:
+    """Put some sentences together, two by two, so that no span learns to cross a full stop.
+
+    Args:
+        sentences: In any order.
+        rng: Chooses which.
+        share: Of the sentences, how many become part of a pair.
+    """
+    order = list(sentences)
+    rng.shuffle(order)
+    pairs = int(len(order) * share / 2)
+    together = []
+    for first, second in zip(order[:pairs], order[pairs : 2 * pairs], strict=True):
+        shift = len(first.text) + 1
+        moved = [
+            tuple((start + shift, end + shift) for start, end in spans)
+            for spans in (second.mentions, second.unknown)
+        ]
+        together.append(
+            MarkedSentence(
+                f"{first.text} {second.text}",
+                first.mentions + moved[0],
+                first.unknown + moved[1],
+            )
+        )
+    return together + order[2 * pairs :]
 
 
 def read_sentences(
