@@ -9,6 +9,8 @@ from typing import Any
 from ner_retriever_rag.schema import Document, encodable
 
 RESERVED = "ner:"
+# Such entries stay with the document; its mentions carry no copy, so filters do not see them.
+DOCUMENT_ONLY = "document-only:"
 
 
 def check_metadata(document: Document) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.chroma import JOURNAL_KEY
-from ner_retriever_rag.metadata import RESERVED, where_error
+from ner_retriever_rag.metadata import DOCUMENT_ONLY, RESERVED, where_error
 from ner_retriever_rag.schema import Document, EncodedText
 from ner_retriever_rag.topics import TextVectors
 
@@ -255,7 +255,7 @@ class Store:
             }
             ids += record.mention_ids
             vectors += [by_span[span] for span in record.spans]
-            metadatas += [dict(record.document.metadata) or None] * len(record.spans)
+            metadatas += [_filterable(record.document) or None] * len(record.spans)
         for start in range(0, len(ids), self._batch):
             some = slice(start, start + self._batch)
             self._mentions.upsert(
@@ -296,6 +296,11 @@ def _metadata(record: StoredDocument, old: StoredDocument | None) -> dict[str, A
         _VERSION: record.version,
         _SPANS: json.dumps(record.spans, separators=(",", ":")),
     }
+
+
+def _filterable(document: Document) -> dict[str, Any]:
+    """The metadata that a document's mentions carry."""
+    return {k: v for k, v in document.metadata.items() if not k.startswith(DOCUMENT_ONLY)}
 
 
 def _text_vector(encoded: EncodedText) -> NDArray[np.float32]:

@@ -1,0 +1,73 @@
+"""Rank another retriever's nodes by an entity type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.bridge.pydantic import Field, field_validator
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import NodeWithScore, QueryBundle
+
+from ner_retriever_rag.encoder import TypeAwareEncoder, default_encoder
+from ner_retriever_rag.llama_index.nodes import matched_node, text_of
+from ner_retriever_rag.queries import check_query, is_combined
+from ner_retriever_rag.schema import Document
+from ner_retriever_rag.scoring import match_documents
+
+
+class EntityTypePostprocessor(BaseNodePostprocessor):
+    """Ranks nodes by whether they mention entities of a type, best first.
+
+    Each becomes a ``MatchedNode`` around the same node: its ``score`` is the type's, ``matches``
+    has the mentions. Nodes without text score nothing.
+
+    Example:
+        .. code-block:: python
+
+            index.as_query_engine(
+                node_postprocessors=[EntityTypePostprocessor(entity_type="river", top_n=3)]
+            )
+    """
+
+    entity_type: Any = Field(description="The type description, or a combination of several.")
+    top_n: int | None = Field(default=None, gt=0, description="How many nodes at most.")
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="Least score of a node that is kept."
+    )
+    encoder: TypeAwareEncoder | None = Field(
+        default=None, exclude=True, description="Finds and encodes mentions; None for the shipped."
+    )
+
+    @field_validator("entity_type")
+    @classmethod
+    def _is_query(cls, value: Any) -> Any:
+        try:
+            return check_query(value, "entity_type")
+        except TypeError as error:  # pydantic reports ValueErrors only
+            raise ValueError(str(error)) from error
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name in serialised components."""
+        return "EntityTypePostprocessor"
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        with_text = [each.node for each in nodes if text_of(each.node).strip()]
+        matches = match_documents(
+            self.encoder or default_encoder(),
+            [Document(text_of(node), node.node_id) for node in with_text],
+            self.entity_type,
+            0.5 if self.threshold is None else self.threshold,
+        )
+        with_type = is_combined(self.entity_type)
+        ranked = sorted(
+            (
+                matched_node(node, match, with_type=with_type)
+                for node, match in zip(with_text, matches, strict=True)
+                if match.score >= (self.threshold or 0.0)
+            ),
+            key=lambda each: -each.get_score(),
+        )
+        return list(ranked[: self.top_n])

@@ -1,0 +1,149 @@
+"""Retrieval by entity type as a LlamaIndex ``BaseRetriever``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.constants import DEFAULT_SIMILARITY_TOP_K
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
+from llama_index.core.vector_stores import MetadataFilters
+
+from ner_retriever_rag.index import EntityIndex
+from ner_retriever_rag.llama_index.filters import to_where
+from ner_retriever_rag.llama_index.nodes import matched_node, to_document, to_node
+from ner_retriever_rag.queries import AnyOf, Query, is_combined
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder import TypeAwareEncoder
+
+
+class NERTypeRetriever(BaseRetriever):
+    """Retrieves the nodes that mention entities of a type; the query is the type description.
+
+    Results are ``MatchedNode``, a ``NodeWithScore`` that has ``matches`` too; the node in it is
+    the one that was added, with the same id and hash. A ``QueryBundle`` with
+    ``custom_embedding_strs`` is a search for any of those types.
+
+    Args:
+        index: Where to look.
+        similarity_top_k: How many nodes at most; None for all above the threshold.
+        filters: Metadata filters.
+        score_threshold: Least score of a node, in [0, 1]; None for no bound, or 0.5 where
+            ``similarity_top_k`` is None.
+        about: What the nodes should be about, beside the type.
+        topic_weight: How much the topic counts, in [0, 1]; None for the index's default.
+        **kwargs: As for ``BaseRetriever``: ``callback_manager``, ``objects``, ``verbose``, ...
+
+    Raises:
+        TypeError: If ``index`` or ``filters`` is something else.
+        ValueError: If ``similarity_top_k`` is not positive, or a filter cannot be translated.
+
+    Example:
+        .. code-block:: python
+
+            retriever = NERTypeRetriever.from_defaults(nodes=nodes, path="folder")
+            retriever.retrieve("dinosaur")[0].matches
+    """
+
+    def __init__(
+        self,
+        index: EntityIndex,
+        *,
+        similarity_top_k: int | None = DEFAULT_SIMILARITY_TOP_K,
+        filters: MetadataFilters | None = None,
+        score_threshold: float | None = None,
+        about: str | None = None,
+        topic_weight: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(index, EntityIndex):
+            raise TypeError(f"index must be an EntityIndex, not {type(index).__name__}")
+        self.index = index
+        self.similarity_top_k = similarity_top_k
+        self.score_threshold = score_threshold
+        self.about, self.topic_weight = about, topic_weight
+        self._where = to_where(filters)
+        super().__init__(**kwargs)
+
+    @property
+    def similarity_top_k(self) -> int | None:
+        """How many nodes at most; None for all above the threshold."""
+        return self._similarity_top_k
+
+    @similarity_top_k.setter
+    def similarity_top_k(self, value: int | None) -> None:
+        if value is not None and (not isinstance(value, int) or value <= 0):
+            raise ValueError(f"similarity_top_k must be a positive number or None, not {value!r}")
+        self._similarity_top_k = value
+
+    @classmethod
+    def from_defaults(
+        cls,
+        nodes: Sequence[BaseNode] | None = None,
+        *,
+        index: EntityIndex | None = None,
+        path: str | Path | None = None,
+        encoder: TypeAwareEncoder | None = None,
+        show_progress: bool = False,
+        **kwargs: Any,
+    ) -> Self:
+        """Make a retriever over an index, and put nodes into it if some are given.
+
+        Args:
+            nodes: Nodes to index; those that are there already, unchanged, are skipped.
+            index: The index; None to open or make one at ``path``.
+            path: Folder of the index; None keeps it in memory.
+            encoder: For a new index; None for the shipped one.
+            show_progress: Show a progress bar.
+            **kwargs: As for the class.
+
+        Raises:
+            ValueError: If none of ``nodes``, ``index`` and ``path`` is given, or ``index``
+                together with ``path`` or ``encoder``; and as the class.
+        """
+        if index is None and nodes is None and path is None:
+            raise ValueError("give nodes, index or path")
+        if index is not None and (path is not None or encoder is not None):
+            raise ValueError("give index, or path and encoder, not both")
+        retriever = cls(index or EntityIndex(path, encoder=encoder), **kwargs)
+        retriever.add_nodes(nodes or [], show_progress=show_progress)
+        return retriever
+
+    def add_nodes(self, nodes: Sequence[BaseNode], *, show_progress: bool = False) -> list[str]:
+        """Index nodes; one whose id is there already is replaced, or skipped if unchanged.
+
+        Returns:
+            Their ids, in order.
+        """
+        documents = [to_document(node) for node in nodes]
+        self.index.add(documents, progress=show_progress)
+        return [document.id for document in documents]
+
+    def delete_nodes(self, node_ids: Sequence[str]) -> int:
+        """Delete nodes by id and return how many there were."""
+        return self.index.delete(node_ids)
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        query = _query(query_bundle)
+        matches = self.index.search(
+            query,
+            self.similarity_top_k,
+            where=self._where,
+            score_threshold=self.score_threshold,
+            about=self.about,
+            topic_weight=None if self.about is None else self.topic_weight,
+        )
+        with_type = is_combined(query)
+        return [matched_node(to_node(each.document), each, with_type=with_type) for each in matches]
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return await asyncio.to_thread(self._retrieve, query_bundle)
+
+
+def _query(bundle: QueryBundle) -> Query:
+    types = bundle.custom_embedding_strs or [bundle.query_str]
+    return types[0] if len(types) == 1 else AnyOf(*types)

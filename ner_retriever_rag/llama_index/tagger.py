@@ -1,0 +1,81 @@
+"""Write the entities of given types into nodes' metadata, in an ingestion pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Self
+
+from llama_index.core.bridge.pydantic import Field, model_validator
+from llama_index.core.schema import BaseNode, TransformComponent
+
+from ner_retriever_rag.encoder import TypeAwareEncoder, default_encoder
+from ner_retriever_rag.llama_index.nodes import text_of
+from ner_retriever_rag.queries import AnyOf
+from ner_retriever_rag.schema import Document
+from ner_retriever_rag.scoring import match_documents
+
+
+class EntityTypeTagger(TransformComponent):
+    """Adds the names found of each type to a node's metadata: ``{"river": ["Nile"]}``.
+
+    The nodes given stay as they are; copies with the same id come out. What the pipeline's cache
+    goes by is the types, the threshold and the encoder's fingerprint, the same in every process.
+
+    Example:
+        .. code-block:: python
+
+            IngestionPipeline(
+                transformations=[SentenceSplitter(), EntityTypeTagger(entity_types=["river"])]
+            )
+    """
+
+    entity_types: list[str] = Field(min_length=1, description="Type descriptions; metadata keys.")
+    threshold: float = Field(default=0.5, ge=0, le=1, description="Least score of a mention.")
+    encoder: TypeAwareEncoder | None = Field(
+        default=None, exclude=True, description="Finds and encodes mentions; None for the shipped."
+    )
+    encoder_fingerprint: str | None = Field(
+        default=None, description="Fingerprint of the encoder; filled in, or checked if given."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        AnyOf(*self.entity_types)
+        fingerprint = self._encoder.fingerprint
+        if self.encoder_fingerprint not in (None, fingerprint):
+            raise ValueError(
+                f"encoder: its fingerprint is {fingerprint}, not {self.encoder_fingerprint}"
+            )
+        self.encoder_fingerprint = fingerprint
+        return self
+
+    @property
+    def _encoder(self) -> TypeAwareEncoder:
+        return self.encoder or default_encoder()
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name in serialised components."""
+        return "EntityTypeTagger"
+
+    def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
+        """Return copies of the nodes with the entities found in their metadata."""
+        documents = [
+            Document(text_of(node), node.node_id) for node in nodes if text_of(node).strip()
+        ]
+        query = AnyOf(*self.entity_types)
+        found: dict[str, dict[str, list[str]]] = {}
+        for match in match_documents(self._encoder, documents, query, self.threshold):
+            names = found.setdefault(match.doc_id, {})
+            for each in match.matches:
+                if each.score >= self.threshold and each.text not in names.get(each.type, []):
+                    names.setdefault(each.type, []).append(each.text)
+        return [
+            node.model_copy(update={"metadata": {**node.metadata, **found.get(node.node_id, {})}})
+            for node in nodes
+        ]
+
+    async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
+        """The same without blocking the event loop."""
+        return await asyncio.to_thread(self.__call__, nodes, **kwargs)

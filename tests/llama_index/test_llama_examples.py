@@ -1,0 +1,15 @@
+"""The LlamaIndex example runs and says what it should."""
+
+import runpy
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_engine():
+    result = runpy.run_path(str(EXAMPLES / "llama_index_engine.py"))["main"]()
+    assert result["found"] == ("Stegosaurus had plates along its back.", "Stegosaurus")
+    assert result["sources"][0].startswith("Metallica")
+    assert result["filtered"] == ["places", "places"]
+    assert result["ranked"].startswith("Lake Victoria")
+    assert any("Nile" in name for tags in result["tagged"] for name in tags.get("river", []))

@@ -1,0 +1,83 @@
+"""The postprocessor, and the tagger in an ingestion pipeline."""
+
+import subprocess
+import sys
+
+import pytest
+from llama_index.core.ingestion import IngestionCache, IngestionPipeline
+from llama_index.core.ingestion.pipeline import get_transformation_hash
+from llama_index.core.schema import NodeWithScore, TextNode
+from pydantic import ValidationError
+
+from ner_retriever_rag import AnyOf
+from ner_retriever_rag.llama_index import EntityTypePostprocessor, EntityTypeTagger
+
+
+async def test_postprocessor_ranks_by_type(default, make_nodes):
+    nodes = [NodeWithScore(node=node, score=0.5) for node in make_nodes()]
+    nodes.append(NodeWithScore(node=TextNode(text=""), score=0.9))
+    by_river = EntityTypePostprocessor(entity_type="river", top_n=3, threshold=None)
+    ranked = by_river.postprocess_nodes(nodes)
+    assert len(ranked) == 3 and ranked[0].node is nodes[1].node
+    assert ranked[0].matches[0]["text"].endswith("Nile")
+    assert [n.score for n in ranked] == sorted((n.score for n in ranked), reverse=True)
+    assert nodes[1].score == 0.5 and nodes[1].node == make_nodes()[1]
+    assert await by_river.apostprocess_nodes(nodes) == ranked
+    sure = EntityTypePostprocessor(entity_type=AnyOf("river", "volcano"), threshold=0.05)
+    kept = sure.postprocess_nodes(nodes)
+    assert {each.node_id for each in kept} == {"river", "volcano"}
+    assert {m["type"] for each in kept for m in each.matches} <= {"river", "volcano"}
+
+
+def test_postprocessor_refuses_bad_fields_by_name():
+    for name, value in (("entity_type", " "), ("entity_type", 3), ("top_n", 0), ("threshold", 2)):
+        with pytest.raises(ValidationError, match=name):
+            EntityTypePostprocessor(**{"entity_type": "river", name: value})
+
+
+async def test_tagger_writes_names_into_copies(make_nodes):
+    nodes = make_nodes()
+    tagger = EntityTypeTagger(entity_types=["river", "dinosaur"], threshold=0.2)
+    tagged = {node.node_id: node.metadata for node in tagger(nodes)}
+    assert tagged["dinosaur"]["dinosaur"] == ["Stegosaurus"]
+    assert {name.removeprefix("The ") for name in tagged["river"]["river"]} == {"Nile"}
+    assert "river" not in tagged["band"] and tagged["band"]["kind"] == "band"
+    assert nodes == make_nodes()
+    assert {n.node_id: n.metadata for n in await tagger.acall(nodes)} == tagged
+
+
+def test_tagger_refuses_bad_fields_by_name(tiny_encoder):
+    for given in ({"entity_types": []}, {"entity_types": [" "]}, {"threshold": 2}):
+        with pytest.raises(ValidationError, match="type|threshold|AnyOf"):
+            EntityTypeTagger(**{"entity_types": ["river"], **given})
+    with pytest.raises(ValidationError, match="fingerprint"):
+        EntityTypeTagger(entity_types=["river"], encoder=tiny_encoder, encoder_fingerprint="x")
+
+
+def test_pipeline_caches_the_tagger(monkeypatch, make_nodes):
+    tagger = EntityTypeTagger(entity_types=["river"], threshold=0.2)
+    pipeline = IngestionPipeline(transformations=[tagger], cache=IngestionCache())
+    first = pipeline.run(nodes=make_nodes())
+    monkeypatch.setattr(EntityTypeTagger, "__call__", lambda *_a, **_k: pytest.fail("not cached"))
+    assert pipeline.run(nodes=make_nodes()) == first
+    assert EntityTypeTagger.from_dict(tagger.to_dict()).to_dict() == tagger.to_dict()
+
+
+def test_cache_key_is_the_same_in_another_process_and_follows_the_encoder(tiny_encoder):
+    code = (
+        "from llama_index.core.ingestion.pipeline import get_transformation_hash as key\n"
+        "from ner_retriever_rag.llama_index import EntityTypeTagger as Tagger\n"
+        "print(key([], Tagger(entity_types=['river', 'lake'])))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    keys = [
+        get_transformation_hash([], EntityTypeTagger(**given))
+        for given in (
+            {"entity_types": ["river", "lake"]},
+            {"entity_types": ["river", "lake"], "threshold": 0.4},
+            {"entity_types": ["lake", "river"]},
+            {"entity_types": ["river", "lake"], "encoder": tiny_encoder},
+        )
+    ]
+    assert out.stdout.strip() == keys[0]
+    assert len(set(keys)) == 4

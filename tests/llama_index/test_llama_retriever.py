@@ -1,0 +1,220 @@
+"""NERTypeRetriever by LlamaIndex's rules."""
+
+import asyncio
+import time
+
+import pytest
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.llms.mock import MockLLM
+from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.response_synthesizers import get_response_synthesizer
+from llama_index.core.retrievers import QueryFusionRetriever
+from llama_index.core.schema import (
+    Document,
+    IndexNode,
+    MediaResource,
+    Node,
+    NodeWithScore,
+    QueryBundle,
+    TextNode,
+)
+from llama_index.core.tools import RetrieverTool
+from llama_index.core.vector_stores import (
+    FilterCondition,
+    FilterOperator,
+    MetadataFilter,
+    MetadataFilters,
+)
+
+from ner_retriever_rag import EntityIndex
+from ner_retriever_rag.llama_index import MatchedNode, NERTypeRetriever
+
+
+def test_results_are_the_nodes_that_were_added(retriever, nodes, make_nodes):
+    first = retriever.retrieve("dinosaur")[0]
+    assert isinstance(first, MatchedNode) and isinstance(first, NodeWithScore)
+    assert first.node == nodes[0] == make_nodes()[0]
+    assert first.node.hash == nodes[0].hash
+    assert first.node.ref_doc_id == "file-dinosaur"
+    assert "matches" not in first.node.metadata and "score" not in first.node.metadata
+    match = first.matches[0]
+    assert match.keys() == {"text", "start", "end", "score"}
+    assert first.text[match["start"] : match["end"]] == match["text"] == "Stegosaurus"
+    assert first.score == match["score"]
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        TextNode(id_="a", text="Oslo is a city.", metadata={"deep": {"er": [1, None]}}),
+        Document(id_="b", text="Oslo is a city.", metadata={"n": 1.5}),
+        IndexNode(id_="c", text="Oslo is a city.", index_id="other"),
+        Node(id_="d", text_resource=MediaResource(text="Oslo is a city.")),
+    ],
+    ids=lambda node: node.class_name(),
+)
+def test_every_kind_of_node_comes_back_whole(node, tiny_encoder, tmp_path):
+    NERTypeRetriever.from_defaults(nodes=[node], path=tmp_path / "index", encoder=tiny_encoder)
+    again = NERTypeRetriever.from_defaults(path=tmp_path / "index", encoder=tiny_encoder)
+    found = again.retrieve("city")[0].node
+    assert type(found) is type(node)
+    assert (found, found.hash, found.node_id) == (node, node.hash, node.node_id)
+
+
+def test_documents_indexed_another_way_become_text_nodes(tiny_encoder):
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add(["Oslo is a city."])
+    found = NERTypeRetriever.from_defaults(index=index).retrieve("city")[0]
+    assert found.text == "Oslo is a city."
+
+
+async def test_sync_and_async_agree(retriever):
+    assert await retriever.aretrieve("river") == retriever.retrieve("river")
+
+
+async def test_async_does_not_block_the_loop(retriever, monkeypatch):
+    monkeypatch.setattr(type(retriever.index), "search", lambda *_a, **_k: time.sleep(0.5) or [])
+    ticks = 0
+    search = asyncio.ensure_future(retriever.aretrieve("river"))
+    while not search.done():
+        await asyncio.sleep(0.02)
+        ticks += 1
+    assert ticks > 5
+
+
+def test_custom_embedding_strings_are_the_types(retriever):
+    one = retriever.retrieve(QueryBundle("what erupts?", custom_embedding_strs=["volcano"]))
+    assert one[0].node_id == "volcano"
+    two = retriever.retrieve(QueryBundle("?", custom_embedding_strs=["river", "dinosaur"]))
+    assert {each.node_id for each in two} == {"river", "dinosaur"}
+    assert {each.matches[0]["type"] for each in two} == {"river", "dinosaur"}
+
+
+def test_top_k_threshold_and_topic(nodes, default, retriever):
+    make = lambda **given: NERTypeRetriever.from_defaults(index=retriever.index, **given)  # noqa: E731
+    assert len(make().retrieve("river")) == 2
+    assert len(make(similarity_top_k=4).retrieve("river")) == 4
+    assert [n.node_id for n in make(score_threshold=0.1).retrieve("river")] == ["river"]
+    everything = make(similarity_top_k=None, score_threshold=0.0).retrieve("river")
+    assert len(everything) == len(nodes)
+    by_topic = make(about="heavy metal records", topic_weight=1.0).retrieve("river")
+    assert by_topic[0].node_id == "band"
+
+
+def one(key, value, operator=FilterOperator.EQ):
+    return MetadataFilters(filters=[MetadataFilter(key=key, value=value, operator=operator)])
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (one("kind", "band"), {"band"}),
+        (one("kind", "band", FilterOperator.NE), {"dinosaur", "river", "language", "volcano"}),
+        (one("length", 40, FilterOperator.LT), {"river", "volcano"}),
+        (one("length", 53, FilterOperator.GTE), {"dinosaur", "language"}),
+        (one("kind", ["river", "band"], FilterOperator.IN), {"river", "band"}),
+        (one("kind", ["river", "band"], FilterOperator.NIN), {"dinosaur", "language", "volcano"}),
+        (one("tags", "river", FilterOperator.CONTAINS), {"river"}),
+        (one("ref_doc_id", "file-river"), {"river"}),
+        (
+            MetadataFilters(
+                filters=[one("kind", "band"), one("length", 36)], condition=FilterCondition.OR
+            ),
+            {"band", "volcano"},
+        ),
+        (MetadataFilters(filters=[]), {"dinosaur", "river", "band", "language", "volcano"}),
+    ],
+)
+def test_filters_are_translated(filters, expected, retriever):
+    found = NERTypeRetriever(retriever.index, similarity_top_k=9, filters=filters).retrieve("river")
+    assert {each.node_id for each in found} == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"filters": one("kind", "b", FilterOperator.TEXT_MATCH)}, ValueError, "text_match"),
+        ({"filters": one("kind", ["b"], FilterOperator.ANY)}, ValueError, "'any'"),
+        ({"filters": one("kind", None, FilterOperator.IS_EMPTY)}, ValueError, "is_empty"),
+        ({"filters": one("kind", None)}, ValueError, "no value"),
+        (
+            {"filters": MetadataFilters(filters=[one("kind", "b")], condition=FilterCondition.NOT)},
+            ValueError,
+            "condition 'not'",
+        ),
+        ({"filters": {"kind": "b"}}, TypeError, "filters must be MetadataFilters"),
+        ({"similarity_top_k": 0}, ValueError, "similarity_top_k"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(arguments, error, message, retriever):
+    with pytest.raises(error, match=message):
+        NERTypeRetriever(retriever.index, **arguments)
+
+
+def test_from_defaults_wants_something_to_search(retriever, tmp_path):
+    with pytest.raises(ValueError, match="nodes, index or path"):
+        NERTypeRetriever.from_defaults()
+    with pytest.raises(ValueError, match="not both"):
+        NERTypeRetriever.from_defaults(index=retriever.index, path=tmp_path)
+    with pytest.raises(TypeError, match="index must be"):
+        NERTypeRetriever("folder")
+    with pytest.raises(ValueError, match="'empty' has no text"):
+        retriever.add_nodes([TextNode(id_="empty", text=" ")])
+    with pytest.raises(ValueError, match="query is empty"):
+        retriever.retrieve(" ")
+
+
+def test_nodes_come_and_go(tiny_encoder, make_nodes):
+    nodes = make_nodes()
+    retriever = NERTypeRetriever.from_defaults(nodes=nodes, encoder=tiny_encoder)
+    assert retriever.add_nodes(nodes) == [node.node_id for node in nodes]
+    assert retriever.index.count() == 5
+    assert retriever.delete_nodes(["river", "unknown"]) == 1
+    assert retriever.index.count() == 4
+
+
+def test_in_a_query_engine(retriever):
+    engine = RetrieverQueryEngine(
+        retriever=retriever, response_synthesizer=get_response_synthesizer(llm=MockLLM())
+    )
+    response = engine.query("dinosaur")
+    assert "Stegosaurus" in str(response)  # MockLLM repeats its prompt
+    assert response.source_nodes[0].matches[0]["text"] == "Stegosaurus"
+
+
+def test_as_a_tool(retriever):
+    tool = RetrieverTool.from_defaults(retriever, name="by_type", description="finds by type")
+    assert "Metallica" in tool.call("music band").content
+
+
+class InOrder(BaseRetriever):
+    """Another retriever: gives all its nodes, in order."""
+
+    def __init__(self, nodes):
+        self._nodes = nodes
+        super().__init__()
+
+    def _retrieve(self, query_bundle):
+        return [NodeWithScore(node=node, score=1 / n) for n, node in enumerate(self._nodes, 1)]
+
+
+@pytest.mark.parametrize("use_async", [False, True])
+def test_reciprocal_ranks_add_up_in_fusion(retriever, use_async, make_nodes):
+    by_type = NERTypeRetriever(retriever.index, similarity_top_k=5)
+    other = make_nodes()[::-1]  # volcano first, dinosaur last
+    fusion = QueryFusionRetriever(
+        [by_type, InOrder(other)],
+        llm=MockLLM(),
+        mode="reciprocal_rerank",
+        num_queries=1,
+        similarity_top_k=10,
+        use_async=use_async,
+    )
+    found = fusion.retrieve("dinosaur")
+    ours = {each.node_id: rank for rank, each in enumerate(by_type.retrieve("dinosaur"))}
+    theirs = {node.node_id: rank for rank, node in enumerate(other)}
+    assert {each.node_id for each in found} == ours.keys()  # one node from both, by its hash
+    for each in found:
+        assert each.score == pytest.approx(
+            1 / (60 + ours[each.node_id]) + 1 / (60 + theirs[each.node_id])
+        )
