@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ner_retriever_rag import chroma
 from ner_retriever_rag.metadata import check_metadata
-from ner_retriever_rag.queries import Query
+from ner_retriever_rag.queries import Like, Query
 from ner_retriever_rag.schema import (
     AddReport,
     Document,
@@ -216,6 +216,34 @@ class EntityIndex:
             ValueError: As ``search``.
         """
         return self._search.mentions(query, k, where, score_threshold, exact)
+
+    def extract(
+        self,
+        types: Iterable[str | Like],
+        *,
+        score_threshold: float = 0.5,
+        where: Mapping[str, Any] | None = None,
+        all_types: bool = False,
+        overlapping: bool = False,
+    ) -> Iterator[MentionMatch]:
+        """Take out every mention of some types, document by document, in order of place.
+
+        Args:
+            types: Type descriptions, or examples in ``Like``.
+            score_threshold: Least score of a mention.
+            where: As in ``search``.
+            all_types: Give a mention under every type that passes, not only the one it fits best.
+            overlapping: Of mentions of a type that overlap, give all and not only the best.
+
+        Returns:
+            An iterator of matches, each with its ``type``; documents are read some at a time.
+
+        Raises:
+            TypeError: If ``types`` is a string, or holds something else.
+            ValueError: If ``types`` is empty, ``score_threshold`` is not in [0, 1], or Chroma
+                refuses ``where``.
+        """
+        return self._search.extract(types, score_threshold, where, all_types, overlapping)
 
     def _add_batch(self, batch: list[Document], given: Given | None) -> AddReport:
         versions = [

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.combined import Bounds, CombinedSearch
+from ner_retriever_rag.extraction import check_types, extract
 from ner_retriever_rag.likeness import IndexedExamples, type_vector
 from ner_retriever_rag.queries import Leaf, Query, check_query, is_combined, label
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
@@ -112,6 +113,28 @@ class TypeSearch:
             if exhausted or (k is not None and len(live) >= k):
                 break
         return self._mention_matches(live[:k], records, wanted)
+
+    def extract(
+        self,
+        types: object,
+        score_threshold: float,
+        where: Mapping[str, Any] | None,
+        all_types: bool,
+        overlapping: bool,
+    ) -> Iterator[MentionMatch]:
+        """Every mention of some types, document by document."""
+        wanted = check_types(types)
+        bounds = _bounds(None, where, score_threshold, exact=True)
+        return extract(
+            self._store,
+            self.encoder,
+            wanted,
+            self._vector,
+            score_threshold=bounds.threshold,
+            where=where,
+            all_types=all_types,
+            overlapping=overlapping,
+        )
 
     def _vector(self, leaf: Leaf) -> NDArray[np.float32]:
         return type_vector(leaf, self.encoder, self._example_vector)

@@ -47,7 +47,7 @@ def search(
         matches = open_index(folder, encoder).search(
             query,
             None if everything else k,
-            where=_parse_where(where),
+            where=parse_where(where),
             score_threshold=threshold,
             exact=exact,
         )
@@ -58,7 +58,12 @@ def search(
             out.print(json.dumps(_row(match), ensure_ascii=False), markup=False)
 
 
-def _parse_where(where: str | None) -> dict[str, Any] | None:
+def parse_where(where: str | None) -> dict[str, Any] | None:
+    """Read the option ``--where``.
+
+    Raises:
+        ValueError: If it is not a JSON object.
+    """
     if where is None:
         return None
     try:

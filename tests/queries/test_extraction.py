@@ -1,0 +1,125 @@
+"""Rows of given types, by the index and on the command line."""
+
+import csv
+import itertools
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ner_retriever_rag import AnyOf, Document, EntityIndex, Like
+from ner_retriever_rag.cli import app
+
+TYPES = ["river", "city", "reptile"]
+
+
+def brute(encoder, encoded, threshold, all_types):
+    vectors = encoder.encode_types(TYPES)
+    rows = set()
+    for doc_id, one in encoded.items():
+        for mention, vector in zip(one.mentions, one.vectors, strict=True):
+            scores = np.clip(vectors @ vector, 0, 1)
+            for n in range(3) if all_types else [int(scores.argmax())]:
+                if scores[n] >= threshold:
+                    rows.add((TYPES[n], mention.text, doc_id, mention.start, mention.end))
+    return rows
+
+
+@pytest.mark.parametrize("all_types", [False, True])
+def test_rows_equal_brute_force(all_types, index, encoded, tiny_encoder):
+    threshold = 0.3001
+    found = list(index.extract(TYPES, score_threshold=threshold, all_types=all_types))
+    rows = [(m.type, m.text, m.doc_id, m.start, m.end) for m in found]
+    assert len(set(rows)) == len(rows)
+    assert set(rows) == brute(tiny_encoder, encoded, threshold, all_types)
+    assert all(m.score >= threshold for m in found)
+    ordered = [(doc_id, [m.start for m in g]) for doc_id, g in
+               itertools.groupby(found, key=lambda m: m.doc_id)]  # fmt: skip
+    assert len({doc_id for doc_id, _ in ordered}) == len(ordered)
+    assert all(starts == sorted(starts) for _, starts in ordered)
+
+
+def test_where_and_examples(index):
+    odd = list(index.extract(["river", Like("Nile")], score_threshold=0, where={"half": 1}))
+    assert {m.type for m in odd} <= {"river", "like Nile"}
+    assert odd and all(int(m.doc_id[1:]) % 2 for m in odd)
+
+
+def test_it_streams(index, monkeypatch):
+    pages = []
+    fetch = index._store.fetch
+    monkeypatch.setattr("ner_retriever_rag.extraction._PAGE", 10)
+    monkeypatch.setattr(index._store, "fetch", lambda ids: pages.append(1) or fetch(ids))
+    next(index.extract(["river"], score_threshold=0))
+    assert len(pages) == 1
+
+
+def test_of_overlapping_mentions_the_best(tiny_encoder):
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add([Document("the Nile Delta", id="a")], spans=[[(4, 8), (4, 14), (9, 14)]])
+    every = list(index.extract(["river"], score_threshold=0, overlapping=True))
+    assert {m.text for m in every} == {"Nile", "Nile Delta", "Delta"}
+    best = max(every, key=lambda m: m.score)
+    kept = list(index.extract(["river"], score_threshold=0))
+    assert best in kept
+    for one, other in itertools.combinations(kept, 2):
+        assert one.end <= other.start or other.end <= one.start
+
+
+@pytest.mark.parametrize(
+    ("types", "arguments", "error", "message"),
+    [
+        ([], {}, ValueError, "types is empty"),
+        ("river", {}, TypeError, "types must be a list"),
+        (["river", ""], {}, ValueError, "empty"),
+        (["river", AnyOf("lake")], {}, TypeError, r"types\[1\] must be"),
+        (["river"], {"score_threshold": 3}, ValueError, "score_threshold"),
+    ],
+)
+def test_bad_arguments_are_refused_at_once(types, arguments, error, message, index):
+    with pytest.raises(error, match=message):
+        index.extract(types, **arguments)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, default):
+    folder = tmp_path_factory.mktemp("extract") / "index"
+    index = EntityIndex(folder, encoder=default)
+    index.add([Document("The Nile flows through Sudan.", id="a"),
+               Document("Lake Victoria lies in Uganda, Kenya and Tanzania.", id="b")])  # fmt: skip
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["extract", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_command_writes_files(ending, folder, tmp_path):
+    out = tmp_path / f"rows.{ending}"
+    options = ["--type", "river", "--type", "lake", "--threshold", 0.1]
+    result = run(folder, *options, "--out", out)
+    assert result.exit_code == 0, result.output
+    if ending == "csv":
+        rows = list(csv.DictReader(out.open(encoding="utf-8", newline="")))
+    elif ending == "jsonl":
+        rows = [json.loads(line) for line in out.open(encoding="utf-8")]
+    else:
+        rows = pytest.importorskip("pyarrow.parquet").read_table(out).to_pylist()
+    assert {(r["type"], r["text"], r["doc_id"]) for r in rows} >= {("lake", "Lake Victoria", "b")}
+    assert {r["type"] for r in rows} == {"river", "lake"}
+    assert list(rows[0]) == ["type", "text", "doc_id", "start", "end", "score"]
+    assert [p.name for p in tmp_path.iterdir()] == [out.name]
+
+
+def test_command_without_out_prints_json_lines(folder):
+    result = run(folder, "--type", "lake", "--threshold", 0.1)
+    assert json.loads(result.stdout.splitlines()[0])["text"] == "Lake Victoria"
+
+
+def test_command_refuses_what_it_cannot_write(folder, tmp_path):
+    for out in ("rows.xlsx", tmp_path / "no" / "rows.csv"):
+        result = run(folder, "--type", "lake", "--out", out)
+        assert result.exit_code == 2 and "--out" in result.output
+    assert run(folder).exit_code == 2
