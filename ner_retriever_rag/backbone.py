@@ -10,18 +10,17 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel
 
 from ner_retriever_rag.cutting import last_block, load_cut_model
+from ner_retriever_rag.states import MergedText, TokenStates
 from ner_retriever_rag.taps import PROJECTIONS, Anatomy, Tap, parse_taps, slice_fused
 from ner_retriever_rag.windows import (
     Tokens,
@@ -40,26 +39,6 @@ _BATCH_TOKENS_ACCELERATOR = 32_768
 
 class _AllRead(Exception):
     """Ends a forward pass once the last tap has been read."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenStates:
-    """What the backbone says of one text, windows merged and special tokens left out.
-
-    Attributes:
-        offsets: int64 ``(n, 2)``, each token's characters in the original string.
-        taps: For each tap (as written, ``"value@17"``) float32 ``(n, width)`` on the CPU.
-        text_vector: float32 ``(hidden,)``, mean of the top layer over all tokens, special ones
-            included (as sentence-transformers' mean pooling does), not normalised; None where
-            the top layer is not among the taps.
-    """
-
-    offsets: NDArray[np.int64]
-    taps: dict[str, Tensor]
-    text_vector: NDArray[np.float32] | None
-
-    def __len__(self) -> int:
-        return len(self.offsets)
 
 
 class Backbone:
@@ -184,7 +163,7 @@ class Backbone:
 
     def _read_held(self, held: Sequence[Tokens]) -> Iterator[TokenStates]:
         """Read a few texts: all their windows in batches, then each text put together again."""
-        merged = [_MergedText(len(tokens.ids)) for tokens in held]
+        merged = [MergedText(len(tokens.ids)) for tokens in held]
         special = len(self._prefix) + len(self._suffix)
         windows = [
             window
@@ -291,41 +270,6 @@ class Backbone:
         self._read[str(tap)] = vectors
         if len(self._read) == len(self.taps):
             raise _AllRead
-
-
-class _MergedText:
-    """A text's token vectors, put together from the windows that own them."""
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-        self.taps: dict[str, Tensor] = {}
-        self._top_sum: Tensor | None = None
-        self._top_count = 0
-
-    def take(
-        self, window: Window, vectors: dict[str, Tensor], prefix: int, special: int, top: str
-    ) -> None:
-        """Copy what the window owns; ``vectors`` are ``(padded tokens, width)`` by tap."""
-        shift = prefix - window.start
-        own = slice(window.own_start + shift, window.own_end + shift)
-        for tap, states in vectors.items():
-            if tap not in self.taps:
-                self.taps[tap] = torch.empty(self.length, states.shape[-1])
-            self.taps[tap][window.own_start : window.own_end] = states[own]
-        if top in vectors:
-            after = prefix + len(window)
-            states = vectors[top]
-            parts = (states[:prefix], states[own], states[after : after + special - prefix])
-            total = torch.cat(parts).sum(0)
-            self._top_sum = total if self._top_sum is None else self._top_sum + total
-            self._top_count += sum(map(len, parts))
-
-    def text_vector(self) -> NDArray[np.float32] | None:
-        """Mean of the top layer over all tokens taken."""
-        if self._top_sum is None:
-            return None
-        mean: NDArray[np.float32] = (self._top_sum / self._top_count).numpy()
-        return mean
 
 
 def _first(output: Any) -> Tensor:

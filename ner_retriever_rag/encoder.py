@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ner_retriever_rag.backbone import Backbone, TokenStates, resolve_dtype
+from ner_retriever_rag.backbone import Backbone, resolve_dtype
 from ner_retriever_rag.calibration import Calibration
 from ner_retriever_rag.checkpoints import find_checkpoint, weights_digest
 from ner_retriever_rag.detection.protocol import MentionDetector
@@ -31,6 +31,7 @@ from ner_retriever_rag.saved import (
     write_config,
 )
 from ner_retriever_rag.schema import EncodedText, Mention, require_text
+from ner_retriever_rag.states import TokenStates
 from ner_retriever_rag.taps import parse_taps
 
 Spans = Sequence[tuple[int, int]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ner_retriever_rag.backbone import TokenStates
 from ner_retriever_rag.schema import Mention
+from ner_retriever_rag.states import TokenStates
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 WEIGHTS, CONFIG = "detector.safetensors", "detector.json"
@@ -226,8 +227,13 @@ def resolve(
         ``(start, end, score)`` in order of start, then end.
     """
     kept: list[tuple[int, int, float]] = []
+    covering: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # word -> kept spans
     for at in np.argsort(-scores, kind="stable"):
         i, j = int(starts[at]), int(ends[at])
-        if not any(a < i < b < j or i < a < j < b for a, b, _ in kept):
+        # A span that crosses this one covers its first or its last word.
+        rivals = covering[i] + covering[j - 1]
+        if not any(a < i < b < j or i < a < j < b for a, b in rivals):
             kept.append((i, j, float(scores[at])))
+            for word in range(i, j):
+                covering[word].append((i, j))
     return sorted(kept)
