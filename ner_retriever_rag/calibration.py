@@ -106,13 +106,11 @@ class Calibration:
                 beforehand. Labels are weighted to it.
 
         Raises:
-            ValueError: If there is no positive or no negative label.
+            ValueError: If a type has no positive or no negative label.
         """
+        if any(known.all() or not known.any() for known in labels):
+            raise ValueError("every type needs mentions that are of it and some that are not")
         known = np.concatenate(labels)
-        if known.all() or not known.any():
-            raise ValueError(
-                "calibration needs mentions that are of their type and some that are not"
-            )
         base = np.asarray(background, dtype=np.float32)
         rows = [background_statistics(base @ vector) for vector in type_vectors]
         statistics = torch.tensor(np.repeat(rows, [len(s) for s in similarities], axis=0))

@@ -121,26 +121,31 @@ def head(
 @train_app.command()
 def adapt(
     mined: Mined,
-    out_file: Annotated[Path, typer.Option("--out", help="File of the deltas to write.")],
+    out_folder: Out,
     backbone: BackboneName = MINILM,
     taps: Annotated[str, typer.Option(help="Where vectors are read.")] = ADAPTED_TAPS,
-    steps: Annotated[int, typer.Option(min=1)] = 1800,
+    steps: Annotated[int, typer.Option(min=1)] = 1350,
     rank: Annotated[int, typer.Option(min=1, help="Rank of the deltas.")] = 32,
     first_block: Annotated[int, typer.Option(min=0, help="First block that is adapted.")] = 2,
     text_weight: Annotated[
         float, typer.Option(min=0.0, help="Weight of keeping the text vector as it was.")
     ] = 6.0,
+    dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128,
     development: Development = None,
     names: Names = None,
     work: Work = None,
     seed: Seed = 0,
 ) -> None:
-    """Train low-rank deltas of the backbone; the head comes after, by `train head`."""
+    """Train low-rank deltas of the backbone together with a linear head."""
+    from tempfile import TemporaryDirectory
+
+    from ner_retriever_rag.encoder import TypeAwareEncoder
+    from ner_retriever_rag.saved import ADAPTATION
     from ner_retriever_rag.training import recipes
     from ner_retriever_rag.training.adapt import AdaptOptions
 
-    with errors_in_one_line():
-        options = AdaptOptions(rank=rank, first_block=first_block, text_weight=text_weight)
+    with errors_in_one_line(), TemporaryDirectory() as scratch:
+        options = AdaptOptions(rank=rank, first_block=first_block, text_weight=text_weight, dim=dim)
         adaptation, _ = recipes.adapt_recipe(
             backbone,
             taps,
@@ -149,9 +154,13 @@ def adapt(
             loop=_loop(steps, seed, work, evaluate_every=500),
             development=_development(development, names, limit=3000),
         )
-        out_file.parent.mkdir(parents=True, exist_ok=True)
-        adaptation.save_deltas(out_file)
-        out.print(f"deltas written to {out_file}")
+        deltas = Path(scratch) / ADAPTATION
+        adaptation.save_deltas(deltas)
+        encoder = TypeAwareEncoder(
+            backbone, taps, pooling="mean", head=adaptation.head, adaptation=deltas
+        )
+        encoder.save_pretrained(out_folder)
+        out.print(f"deltas, head and configuration written to {out_folder}")
 
 
 @train_app.command()

@@ -132,13 +132,15 @@ class SpanHead(nn.Module):
             Spans that end beyond the text are -inf only where they leave the padded batch.
         """
         batch, words, _ = vectors.shape
-        x = nn.functional.gelu(self.inner(self.dropout(vectors)) + self.shape(shapes))
+        real = ((vectors != 0).any(-1, keepdim=True) | (shapes != 0).any(-1, keepdim=True)).float()
+        x = real * nn.functional.gelu(self.inner(self.dropout(vectors)) + self.shape(shapes))
         for convolution in self.around:
-            x = x + nn.functional.gelu(convolution(self.dropout(x).transpose(1, 2)).transpose(1, 2))
+            near = convolution(self.dropout(x).transpose(1, 2)).transpose(1, 2)
+            x = x + real * nn.functional.gelu(near)
         x = self.dropout(self.norm(x))
         pad = self.max_words
         last = nn.functional.pad(self.last(x), (0, 0, 0, pad))
-        roles = nn.functional.pad(self.roles(x), (0, 0, 1, pad))  # word i is row i + 1
+        roles = nn.functional.pad(real * self.roles(x), (0, 0, 1, pad))  # word i is row i + 1
         inside = nn.functional.pad(roles[..., 2].cumsum(1), (1, 0))  # [j] sums rows before j
         first = self.first(x)
         scale = first.shape[-1] ** -0.5
@@ -177,7 +179,7 @@ class SpanHead(nn.Module):
             shapes = torch.from_numpy(words.shapes)
             probability = self.eval()(pooled[None], shapes[None])[0].sigmoid().numpy()
         threshold = self.threshold if threshold is None else threshold
-        starts, lengths = np.nonzero(probability >= threshold)
+        starts, lengths = np.nonzero((probability >= threshold) & (probability > 0))
         chosen = resolve(starts, starts + lengths + 1, probability[starts, lengths])
         return [
             Mention(

@@ -51,19 +51,19 @@ class AdaptOptions:
     """
 
     rank: int = 32
-    first_block: int = 0
+    first_block: int = 2
     hidden: tuple[int, ...] = ()
     dim: int = 128
     dropout: float = 0.0
     temperature: float = 0.05
     batch: int = 128
-    more_types: int = 128
+    more_types: int = 96
     learning_rate: float = 1e-3
-    head_learning_rate: float = 1e-3
+    head_learning_rate: float = 2e-3
     warmup: int = 50
-    text_weight: float = 4.0
+    text_weight: float = 6.0
     text_share: float = 0.34
-    context_width: int = 160
+    context_width: int = 130
 
 
 def adapt(

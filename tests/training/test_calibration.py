@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from ner_retriever_rag.calibration import (
+    Calibration,
+    background_statistics,
+    expected_calibration_error,
+    prior_weights,
+)
+from ner_retriever_rag.training.calibrate import diverse, fit_calibration, label_types
+from ner_retriever_rag.training.pairs import Hierarchy, MentionContext, MinedEntity
+
+KINDS = [f"kind{letter}" for letter in "abcdefghijkl"]
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    """Mentions around a centre for each kind, and the kinds' own vectors near these."""
+    generator = np.random.default_rng(0)
+    centres = generator.normal(size=(len(KINDS), 16))
+    of = np.arange(600) % len(KINDS)
+    vectors = centres[of] + 0.9 * generator.normal(size=(600, 16))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    types = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+    entities = [
+        MinedEntity(str(i), (KINDS[k],), (MentionContext("x", 0, 1),)) for i, k in enumerate(of)
+    ]
+    return entities, vectors.astype(np.float32), types.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def fitted(corpus):
+    entities, vectors, types = corpus
+
+    def encode(phrases):
+        return types[[KINDS.index(p) for p in phrases]]
+
+    return fit_calibration(
+        entities, vectors, encode, Hierarchy({}, {}), set(KINDS[:6]), prior=0.08, background=200
+    )
+
+
+def test_probabilities_hold_on_unseen_types(fitted):
+    _, report = fitted
+    assert report.types == 3
+    assert report.error < 0.12
+    assert report.precision > 0.5
+
+
+def test_probability_rises_and_is_inverted(fitted, corpus):
+    calibration, _ = fitted
+    for vector in corpus[2][:3]:
+        cosines = np.linspace(-1, 1, 50, dtype=np.float32)
+        probabilities = calibration.probability(vector, cosines)
+        assert (np.diff(probabilities) >= 0).all() and 0 <= probabilities[0] < probabilities[
+            -1
+        ] <= 1
+        at = calibration.similarity_at(vector, 0.5)
+        assert calibration.probability(vector, np.array([at]))[0] == pytest.approx(0.5, abs=1e-3)
+    assert calibration.similarity_at(vector, 0.0) == float("-inf")
+    assert calibration.similarity_at(vector, 1.0) == float("inf")
+
+
+def test_saving(fitted, corpus, tmp_path):
+    calibration, _ = fitted
+    calibration.save(tmp_path)
+    again = Calibration.load(tmp_path)
+    cosines = np.linspace(-1, 1, 9, dtype=np.float32)
+    vector = corpus[2][0]
+    assert np.allclose(
+        calibration.probability(vector, cosines), again.probability(vector, cosines), atol=1e-3
+    )
+
+
+def test_a_higher_prior_gives_higher_probabilities(corpus):
+    entities, vectors, types = corpus
+    labels = [np.array([e.types[0] == kind for e in entities]) for kind in KINDS]
+    cosines = [vectors @ t for t in types]
+    low, high = (
+        Calibration.fit(vectors[:100], types, cosines, labels, prior=p) for p in (0.01, 0.3)
+    )
+    assert low.probability(types[0], np.array([0.5])) < high.probability(types[0], np.array([0.5]))
+
+
+def test_doubtful_mentions_are_neither_members_nor_others():
+    entities = [
+        MinedEntity(str(i), (kind,), (MentionContext("x", 0, 1),))
+        for i, kind in enumerate(["metal band", "jazz band", "ensemble", "river"] * 5)
+    ]
+    hierarchy = Hierarchy({}, {"ensemble": ["band"]})
+    labelled = label_types(entities, hierarchy, held_out={"band"})
+    row = labelled.phrases.index("metal band")
+    assert labelled.unseen[row]
+    assert labelled.members[row].tolist() == [0, 4, 8, 12, 16]
+    assert labelled.others[row].tolist() == [3, 7, 11, 15, 19]
+
+
+def test_calibration_error_and_statistics():
+    labels = np.array([True, False, False, False])
+    sure = np.array([0.95, 0.05, 0.05, 0.05], dtype=np.float32)
+    error, curve = expected_calibration_error(sure, labels, prior_weights(labels, 0.25))
+    assert error == pytest.approx(0.05)
+    assert [share for *_, share in curve] == pytest.approx([0.75, 0.25])
+    assert prior_weights(labels, 0.1).sum() == pytest.approx(1.0)
+    mean, spread, tenth, peak = background_statistics(np.linspace(0, 1, 101))
+    assert (mean, tenth, peak) == pytest.approx((0.5, 0.9, 1.0))
+    assert spread > 0.2
+
+
+def test_a_diverse_sample_takes_every_kind():
+    entities = [MinedEntity("x", ("village",), ())] * 50 + [MinedEntity("y", ("volcano",), ())]
+    assert 50 in diverse(entities, 2, seed=0)
+
+
+def test_bad_input(corpus):
+    with pytest.raises(ValueError, match="background"):
+        Calibration(np.zeros(3), (1.0, 1.0), (0.0,) * 5)
+    with pytest.raises(ValueError, match="slopes"):
+        Calibration(np.zeros((3, 2)), (0.0, 1.0), (0.0,) * 5)
+    with pytest.raises(ValueError, match="every type needs"):
+        Calibration.fit(corpus[1][:5], corpus[2][:1], [np.ones(3)], [np.ones(3, dtype=bool)])

@@ -1,0 +1,137 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from ner_retriever_rag.backbone import Backbone
+from ner_retriever_rag.detection.span_head import SHAPES, SpanHead, Words, resolve
+from ner_retriever_rag.training.loop import LoopOptions
+from ner_retriever_rag.training.train_detector import (
+    DetectorOptions,
+    MarkedSentence,
+    boundary_figures,
+    joined,
+    read_marked,
+    read_sentences,
+    targets,
+    train_detector,
+    without_capitals,
+)
+
+TAPS = ["hidden@1", "hidden@3"]
+
+
+def marked(text, *names):
+    return MarkedSentence(text, tuple((text.index(n), text.index(n) + len(n)) for n in names))
+
+
+SENTENCES = [
+    marked("The Nile flows through Egypt and Sudan.", "Nile", "Egypt", "Sudan"),
+    marked("Ada Lovelace wrote a program.", "Ada Lovelace"),
+    marked("Oslo is the capital of Norway.", "Oslo", "Norway"),
+    marked("Zürich and Malmö are cities.", "Zürich", "Malmö"),
+]
+
+
+def test_words_and_their_looks():
+    words = Words("NASA's Apollo-11 landed. It worked.")
+    texts = ["NASA", "'", "s", "Apollo", "-", "11", "landed", ".", "It", "worked", "."]
+    text = "NASA's Apollo-11 landed. It worked."
+    assert [text[a:b] for a, b in zip(words.starts, words.ends, strict=True)] == texts
+    looks = words.shapes.astype(bool)
+    assert looks[0, 1] and looks[3, 0] and looks[5, 4] and looks[6, 3] and looks[1, 6]
+    assert looks[:, 7].nonzero()[0].tolist() == [0, 8]
+    assert len(Words("  ")) == 0
+
+
+def test_word_vectors_are_means_of_their_tokens():
+    words = Words("un able")
+    offsets = np.array([[0, 2], [2, 5], [5, 7]])  # "un", " ab", "le": a space counted to a token
+    pooled = words.pool(offsets, torch.tensor([[1.0], [2.0], [4.0]]))
+    assert pooled.squeeze(1).tolist() == [1.0, 3.0]
+
+
+def test_padding_changes_no_score():
+    torch.manual_seed(0)
+    head = SpanHead(TAPS, 6, hidden=8, max_words=4).eval()
+    vectors, shapes = torch.randn(1, 5, 6), torch.rand(1, 5, SHAPES)
+    alone = head(vectors, shapes)
+    assert alone.shape == (1, 5, 4)
+    assert torch.isneginf(alone[0, 4, 1:]).all() and torch.isfinite(alone[0, 1]).all()
+    pad = torch.nn.functional.pad
+    padded = head(pad(vectors, (0, 0, 0, 3)), pad(shapes, (0, 0, 0, 3)))
+    inside = torch.isfinite(alone)
+    assert torch.allclose(alone[inside], padded[:, :5][inside], atol=1e-5)
+
+
+def test_crossing_spans_are_resolved_nested_and_adjacent_stay():
+    starts, ends = np.array([0, 1, 0, 2]), np.array([2, 3, 1, 4])
+    kept = resolve(starts, ends, np.array([0.9, 0.8, 0.7, 0.6], dtype=np.float32))
+    assert [(i, j) for i, j, _ in kept] == [(0, 1), (0, 2), (2, 4)]
+
+
+def test_it_learns_and_saves(tiny_checkpoint, tmp_path):
+    backbone = Backbone(tiny_checkpoint, TAPS)
+    read = read_sentences(backbone, SENTENCES * 4, 4)
+    options = DetectorOptions(hidden=32, max_words=4, batch=4, learning_rate=1e-2)
+    head, history = train_detector(TAPS, read, options, LoopOptions(80, evaluate_every=40))
+    assert history[-1]["loss"] < history[0]["loss"]
+    found = []
+    for sentence, states in zip(SENTENCES, backbone.read([s.text for s in SENTENCES]), strict=True):
+        mentions = head.mentions(sentence.text, states, 0.5)
+        assert all(m.text == sentence.text[m.start : m.end] for m in mentions)
+        assert mentions == sorted(mentions, key=lambda m: (m.start, m.end))
+        found.append([(m.start, m.end) for m in mentions])
+    assert boundary_figures([s.mentions for s in SENTENCES], found).exact > 0.8
+
+    head.threshold = 0.3
+    head.save(tmp_path)
+    again = SpanHead.load(tmp_path)
+    assert (again.taps, again.threshold) == (tuple(TAPS), 0.3)
+    states = next(iter(backbone.read([SENTENCES[0].text])))
+    assert len(again.mentions(SENTENCES[0].text, states, 0.0)) >= len(
+        again.mentions(SENTENCES[0].text, states, 0.9)
+    )
+    with pytest.raises(FileNotFoundError):
+        SpanHead.load(tmp_path / "none")
+
+
+def test_unknown_places_are_left_out_of_the_loss():
+    text = "Then Ulvgard met Bo Nilsen there."
+    sentence = MarkedSentence(text, ((5, 12),), ((5, 12), (17, 19), (20, 26)))
+    target = targets(sentence, Words(text), 3)
+    assert target[1, 0] == 1  # the mention
+    assert target[0, 1] == -1  # overlaps it
+    assert target[3, 0] == target[3, 1] == -1  # nobody knows about Bo Nilsen
+    assert target[0, 0] == target[2, 0] == 0  # "Then", "met"
+
+
+def test_mined_sentences_know_what_they_do_not_know(tmp_path):
+    path = tmp_path / "silver.jsonl"
+    path.write_text(
+        '{"text": "The guitar of Ulvgard met Bo.", "mentions": '
+        '[{"start": 4, "end": 10, "seen": 900}, {"start": 14, "end": 21, "seen": 3}]}\n'
+    )
+    (sentence,) = read_marked(path)
+    assert sentence.mentions == ((14, 21),)
+    assert set(sentence.unknown) == {(4, 10), (14, 21), (26, 28)}
+
+
+def test_joined_sentences_keep_their_mentions():
+    together = joined(SENTENCES, random.Random(0), share=1.0)
+    assert len(together) == 2
+    names = sorted(s.text[a:b] for s in together for a, b in s.mentions)
+    assert names == sorted(s.text[a:b] for s in SENTENCES for a, b in s.mentions)
+
+
+def test_looks_without_capitals():
+    cased, lower = Words("NASA met Ann iPod 3x"), Words("nasa met ann ipod 3x")
+    assert torch.equal(
+        without_capitals(torch.from_numpy(cased.shapes)), torch.from_numpy(lower.shapes)
+    )
+
+
+def test_boundary_figures():
+    figures = boundary_figures([[(0, 4), (6, 9)], []], [[(0, 4), (5, 9)], [(1, 2)]])
+    assert (figures.exact, figures.overlap, figures.per_text) == (0.5, 1.0, 1.5)
