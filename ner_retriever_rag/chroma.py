@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
-ENCODER_KEY, DIM_KEY, JOURNAL_KEY = "ner:encoder", "ner:dim", "ner:journal"
+ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
+JOURNAL_KEY = "ner:journal"
 # ef_search can be set at creation only; more than Chroma's 100 since searches fetch many
 # mentions a document. Cosine: Chroma's default is l2.
 _HNSW: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
@@ -87,6 +88,14 @@ def open_collections(
     except Exception as error:  # the client's errors differ between folder and server
         raise ValueError(f"collection {name!r} cannot be opened: {error}") from error
     return documents, mentions
+
+
+def recorded_dtype(client: ClientAPI, name: str) -> str:
+    """The dtype an existing index's encoder ran in; ``"auto"`` where there is no such index."""
+    for collection in client.list_collections():
+        if collection.name == f"{name}-mentions":
+            return str((collection.metadata or {}).get(DTYPE_KEY, "auto"))
+    return "auto"
 
 
 def _check_manifest(name: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -202,7 +202,7 @@ class TypeAwareEncoder:
             "taps": self.taps,
             "pooling": self.pooling,
             "window": self.window,
-            "dtype": resolve_dtype(self._dtype, self._device, lambda: self._checkpoint),
+            "dtype": self.dtype,
             "type_template": self.type_template,
             "head": self.head.digest() if self.head else None,
             "adaptation": file_digest(self._adaptation) if self._adaptation else None,
@@ -211,11 +211,17 @@ class TypeAwareEncoder:
         return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
+    def dtype(self) -> str:
+        """What the backbone computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"``."""
+        return resolve_dtype(self._dtype, self._device, lambda: self._checkpoint)
+
+    @property
     def description(self) -> str:
         """One line that tells a person which encoder this is."""
         adapted = " adapted" if self._adaptation else ""
         width = f" -> {self.head.dim}" if self.head else ""
-        return f"{self.backbone_name}{adapted} {'+'.join(self.taps)} {self.pooling}{width}"
+        taps = "+".join(self.taps)
+        return f"{self.backbone_name}{adapted} {taps} {self.pooling}{width} {self.dtype}"
 
     def encode(
         self,
@@ -278,6 +284,25 @@ class TypeAwareEncoder:
                 rows.append(self._vectors(states, [(0, len(description))]))
         return np.concatenate(rows) if rows else np.zeros((0, self.dim), dtype=np.float32)
 
+    def types_of(self, text: str, span: tuple[int, int], n: int = 5) -> list[tuple[str, float]]:
+        """Name the kinds of one mention, from the shipped vocabulary of mined type phrases.
+
+        Args:
+            text: The text.
+            span: Characters of the mention, end exclusive.
+            n: How many kinds.
+
+        Returns:
+            Type descriptions with their scores (probabilities), the best fit first; near synonyms
+            of a better one are left out.
+
+        Raises:
+            ValueError: If the text is empty, the span lies outside it, or ``n`` is not positive.
+        """
+        from ner_retriever_rag.kinds import types_of
+
+        return types_of(self, text, span, n)
+
     def detect(self, texts: Sequence[str]) -> list[list[Mention]]:
         """Find the mentions of texts; an encoder is a ``MentionDetector`` itself."""
         return [encoded.mentions for encoded in self.encode(texts)]
@@ -331,7 +356,7 @@ class TypeAwareEncoder:
             self._checkpoint,
             list(taps),
             device=self._device,
-            dtype=resolve_dtype(self._dtype, self._device, lambda: self._checkpoint),
+            dtype=self.dtype,
             window=self.window,
             adaptation=self._adaptation,
             trust_remote_code=self._trust_remote_code,

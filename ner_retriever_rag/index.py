@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ner_retriever_rag import chroma
+from ner_retriever_rag.facets import Facet
 from ner_retriever_rag.metadata import check_metadata
 from ner_retriever_rag.queries import Like, Query
 from ner_retriever_rag.schema import (
@@ -73,6 +74,7 @@ class EntityIndex:
             chroma.FINGERPRINT_KEY: encoder.fingerprint,
             chroma.ENCODER_KEY: encoder.description,
             chroma.DIM_KEY: encoder.dim,
+            chroma.DTYPE_KEY: encoder.dtype,
         }
         in_memory = path is None and client is None
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
@@ -216,6 +218,33 @@ class EntityIndex:
             ValueError: As ``search``.
         """
         return self._search.mentions(query, k, where, score_threshold, exact)
+
+    def facets(
+        self,
+        n: int = 30,
+        *,
+        where: Mapping[str, Any] | None = None,
+        examples: int = 5,
+        least_score: float = 0.1,
+    ) -> list[Facet]:
+        """Say which kinds of entity the documents mention.
+
+        Every mention counts for one kind, the one of the shipped vocabulary that fits it best.
+
+        Args:
+            n: How many kinds at most.
+            where: As in ``search``.
+            examples: How many names of each kind.
+            least_score: Mentions that no kind fits with this score are not counted.
+
+        Returns:
+            The kinds, that with most mentions first.
+
+        Raises:
+            ValueError: If ``n`` is not positive, ``examples`` is negative, ``least_score`` is not
+                between 0 and 1, or Chroma refuses ``where``.
+        """
+        return self._search.facets(n, where, examples, least_score)
 
     def extract(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,24 +36,35 @@ def errors_in_one_line() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-def load_encoder(folder: Path | None) -> TypeAwareEncoder:
-    """The encoder saved in a folder, or the shipped one."""
-    from ner_retriever_rag.encoder import TypeAwareEncoder, default_encoder
+class Dtype(StrEnum):
+    """What a backbone can compute in."""
 
-    return TypeAwareEncoder.from_pretrained(folder) if folder else default_encoder()
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+def load_encoder(folder: Path | None, dtype: str = "auto") -> TypeAwareEncoder:
+    """The encoder saved in a folder, or the shipped one."""
+    from ner_retriever_rag.encoder import TypeAwareEncoder
+
+    return TypeAwareEncoder.from_pretrained(folder, dtype=dtype)
 
 
 def open_index(folder: Path, encoder: Path | None) -> EntityIndex:
-    """Open an index that exists.
+    """Open an index that exists, with its encoder in the dtype it was made with.
 
     Raises:
         FileNotFoundError: If there is none in the folder.
     """
     if not (folder / "chroma.sqlite3").exists():
         raise FileNotFoundError(f"there is no index in {folder}; make one with ner-retriever index")
-    from ner_retriever_rag.index import EntityIndex
+    from ner_retriever_rag.chroma import connect, recorded_dtype
+    from ner_retriever_rag.index import DEFAULT_COLLECTION, EntityIndex
 
-    return EntityIndex(folder, encoder=load_encoder(encoder))
+    dtype = recorded_dtype(connect(folder), DEFAULT_COLLECTION)
+    return EntityIndex(folder, encoder=load_encoder(encoder, dtype))
 
 
 def marked(match: DocumentMatch) -> Text:

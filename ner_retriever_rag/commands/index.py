@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from ner_retriever_rag.commands.console import err, errors_in_one_line, load_encoder, out
+from ner_retriever_rag.commands.console import Dtype, err, errors_in_one_line, load_encoder, out
 from ner_retriever_rag.sources import FileSource, Problem
 
 _SHOWN = 20  # problems printed
@@ -31,6 +31,13 @@ def index(
         Path | None,
         typer.Option(help="Folder of a saved encoder.", show_default="the shipped one"),
     ] = None,
+    dtype: Annotated[
+        Dtype,
+        typer.Option(
+            help="What the backbone computes in. bfloat16 is faster where the processor has it "
+            "(AVX512-BF16, AMX, most GPUs); the index remembers.",
+        ),
+    ] = Dtype.auto,
 ) -> None:
     """Index documents by the entities they mention.
 
@@ -45,7 +52,7 @@ def index(
             list(source)  # once more, for what is wrong with them
             _report(source.problems)
             raise ValueError("none of the paths holds a document that can be read")
-        entity_index = EntityIndex(folder, encoder=load_encoder(encoder))
+        entity_index = EntityIndex(folder, encoder=load_encoder(encoder, dtype))
         report = entity_index.add(source, progress=True)
         _report(source.problems)
         out.print(

@@ -76,6 +76,16 @@ def test_search_for_machines(folder):
     assert json.loads(line)["metadata"]["source"] == source
 
 
+def test_an_index_remembers_its_dtype(articles, tmp_path):
+    folder = tmp_path / "index"
+    result = run("index", articles, "--index", folder, "--dtype", "bfloat16")
+    assert result.exit_code == 0, result.output
+    assert "bfloat16" in run("stats", folder).output
+    assert "etna.txt" in run("search", folder, "volcano", "-k", 1).output
+    with pytest.raises(ValueError, match=r"bfloat16.*not with.*float32"):
+        EntityIndex(folder)
+
+
 def test_stats(folder):
     output = run("stats", folder).output
     assert re.search(r"documents\s+4\b", output)
