@@ -257,12 +257,18 @@ def choose_threshold(
 ) -> BoundaryFigures:
     """Set the head's threshold so that it finds about ``per_text`` mentions a sentence."""
     gold = [sentence.mentions for sentence in sentences]
-    read = list(backbone.read([sentence.text for sentence in sentences]))
+    thresholds = np.arange(0.8, 0.04, -0.05)
+    # A better span is never dropped for a worse one, so one pass serves every threshold.
+    mentions = [
+        head.mentions(sentence.text, states, float(thresholds[-1]))
+        for sentence, states in zip(
+            sentences, backbone.read([s.text for s in sentences]), strict=True
+        )
+    ]
     best: BoundaryFigures | None = None
-    for threshold in np.arange(0.8, 0.04, -0.05):
+    for threshold in thresholds:
         found = [
-            [(m.start, m.end) for m in head.mentions(s.text, states, float(threshold))]
-            for s, states in zip(sentences, read, strict=True)
+            [(m.start, m.end) for m in of_text if m.score >= threshold] for of_text in mentions
         ]
         figures = boundary_figures(gold, found)
         if best is None or figures.per_text <= per_text:
