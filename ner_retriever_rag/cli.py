@@ -6,6 +6,7 @@ import typer
 
 from ner_retriever_rag.commands.demo import demo
 from ner_retriever_rag.commands.extract import extract
+from ner_retriever_rag.commands.facets import facets
 from ner_retriever_rag.commands.index import index
 from ner_retriever_rag.commands.search import search
 from ner_retriever_rag.commands.stats import stats
@@ -16,5 +17,5 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (index, search, stats, extract, demo):
+for command in (index, search, stats, facets, extract, demo):
     app.command()(command)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.combined import Bounds, CombinedSearch
 from ner_retriever_rag.extraction import check_types, extract
+from ner_retriever_rag.facets import Facet, count_facets
 from ner_retriever_rag.likeness import IndexedExamples, type_vector
 from ner_retriever_rag.queries import Leaf, Query, check_query, is_combined, label
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
@@ -135,6 +136,19 @@ class TypeSearch:
             all_types=all_types,
             overlapping=overlapping,
         )
+
+    def facets(
+        self, n: int, where: Mapping[str, Any] | None, examples: int, least_score: float
+    ) -> list[Facet]:
+        """The most frequent kinds of entity."""
+        for name, value, least in (("n", n, 1), ("examples", examples, 0)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(
+                    f"{name} must be a whole number of at least {least}, not {value!r}"
+                )
+        if not 0 < least_score < 1:
+            raise ValueError(f"least_score must be between 0 and 1, not {least_score!r}")
+        return count_facets(self._store, self.encoder, n, where, examples, least_score)
 
     def _vector(self, leaf: Leaf) -> NDArray[np.float32]:
         return type_vector(leaf, self.encoder, self._example_vector)

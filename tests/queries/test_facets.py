@@ -1,0 +1,110 @@
+"""What kinds of entity an index holds, and of what kind one mention is."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.cli import app
+from ner_retriever_rag.kinds import Kinds
+
+NAMES = {
+    "river": ["Nile", "Danube", "Rhine", "Amazon River"],
+    "dinosaur": ["Stegosaurus", "Triceratops", "Iguanodon"],
+    "city": ["Oslo", "Zürich"],
+}
+SENTENCES = {
+    "river": "The {} flows north to the sea through three countries.",
+    "dinosaur": "{} lived in the Jurassic period and ate plants.",
+    "city": "{} is a city with an old town and a busy harbour.",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, default):
+    """Gold spans, so that the counts are known."""
+    documents, spans = [], []
+    for kind, names in NAMES.items():
+        for name in names:
+            text = SENTENCES[kind].format(name)
+            documents.append(Document(text, id=name, metadata={"kind": kind}))
+            spans.append([(text.index(name), text.index(name) + len(name))])
+    folder = tmp_path_factory.mktemp("facets") / "index"
+    EntityIndex(folder, encoder=default).add(documents, spans=spans)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kinds_index(folder, default):
+    return EntityIndex(folder, encoder=default)
+
+
+def test_kinds_are_counted_and_named(kinds_index):
+    facets = kinds_index.facets(n=30, least_score=0.001)
+    counted = {facet.type: facet for facet in facets}
+    assert counted["river"].mentions == counted["river"].documents == 4
+    assert counted["dinosaur"].mentions >= 2
+    assert set(counted["river"].examples) == set(NAMES["river"])
+    assert facets == sorted(facets, key=lambda facet: -facet.mentions)
+    assert sum(facet.mentions for facet in facets) <= 9
+
+
+def test_n_examples_where_and_least_score(kinds_index):
+    assert len(kinds_index.facets(n=1)) == 1
+    only = kinds_index.facets(where={"kind": "dinosaur"}, examples=2, least_score=0.001)
+    assert only[0].type == "dinosaur"
+    assert {name for facet in only for name in facet.examples} <= set(NAMES["dinosaur"])
+    assert len(only[0].examples) == 2
+    assert kinds_index.facets(least_score=0.9999) == []
+
+
+def test_an_overlapped_mention_is_not_counted(default):
+    index = EntityIndex(encoder=default)
+    index.add([Document("The Nile flows north to the sea.")], spans=[[(0, 8), (4, 8)]])
+    assert sum(facet.mentions for facet in index.facets(least_score=0.001)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n": 0}, "n must be"),
+        ({"examples": -1}, "examples must be"),
+        ({"least_score": 1.0}, "least_score must be"),
+        ({"where": {"a": {"$no": 1}}}, "where"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(arguments, message, kinds_index):
+    with pytest.raises(ValueError, match=message):
+        kinds_index.facets(**arguments)
+
+
+def test_types_of_one_mention(default):
+    text = SENTENCES["dinosaur"].format("Stegosaurus")
+    named = default.types_of(text, (0, 11), n=4)
+    assert len(named) == 4 and named[0][0] == "dinosaur"
+    scores = [score for _, score in named]
+    assert scores == sorted(scores, reverse=True) and all(0 <= score <= 1 for score in scores)
+    kinds = Kinds.of(default)
+    numbers = [kinds.names.index(name) for name, _ in named]
+    similar = kinds.vectors[numbers] @ kinds.vectors[numbers].T
+    assert similar[0, 1:].max() < 0.8
+    with pytest.raises(ValueError, match="n must be"):
+        default.types_of(text, (0, 11), n=0)
+    with pytest.raises(ValueError, match="span"):
+        default.types_of(text, (0, 1000))
+
+
+def test_fit_is_the_calibrated_score(default):
+    kinds = Kinds.of(default)
+    mention = default.encode(["The Nile is long."], spans=[[(4, 8)]])[0].vectors
+    number = kinds.names.index("river")
+    score = default.score(kinds.vectors[number], mention @ kinds.vectors[number])[0]
+    assert 1 / (1 + 2.718281828 ** -kinds.fit(mention)[0, number]) == pytest.approx(score, abs=1e-4)
+
+
+def test_command(folder):
+    plain = CliRunner().invoke(app, ["facets", str(folder), "-n", "2"])
+    assert plain.exit_code == 0 and "river" in plain.output
+    rows = CliRunner().invoke(app, ["facets", str(folder), "--json"]).stdout.splitlines()
+    assert json.loads(rows[0]).keys() == {"type", "mentions", "documents", "examples"}
