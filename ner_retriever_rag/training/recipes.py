@@ -44,6 +44,7 @@ from ner_retriever_rag.training.train_detector import (
     train_detector,
 )
 from ner_retriever_rag.training.train_head import CachedPairs, HeadOptions, train_head
+from ner_retriever_rag.training.wordnet import WordNet, broader_by_wordnet, phrases_by_head
 
 _ALIKE = 0.75  # cosine from which the names of two head nouns mean nearly the same
 _CROP = 180  # characters of context around a mention
@@ -59,21 +60,31 @@ class Mined:
     held_out: set[str]
 
     @classmethod
-    def load(cls, folder: str | Path, backbone: str | Path) -> Mined:
+    def load(
+        cls, folder: str | Path, backbone: str | Path, wordnet: str | Path | None = None
+    ) -> Mined:
         """Read a folder; head nouns with names alike to the backbone become kindred.
 
         Args:
             folder: What ``mine`` wrote.
             backbone: Folder or name of the backbone whose text vectors tell names alike.
+            wordnet: Folder of WordNet's noun files, for broader types than definitions name.
         """
         every = load_entities(folder)
         hierarchy = Hierarchy.load(folder)
         heads = sorted({head for entity in every for head in entity.heads})
         names = Backbone(find_checkpoint(backbone), f"hidden@{_depth(backbone)}", dtype="bfloat16")
-        vectors = np.stack([s.text_vector for s in names.read(heads) if s.text_vector is not None])
-        hierarchy.add_kindred(
-            heads, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), _ALIKE
-        )
+
+        def text_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+            read = names.read(texts)
+            vectors = np.stack([s.text_vector for s in read if s.text_vector is not None])
+            unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+            return unit
+
+        hierarchy.add_kindred(heads, text_vectors(heads), _ALIKE)
+        if wordnet is not None:
+            phrases = phrases_by_head(phrase for entity in every for phrase in entity.types)
+            hierarchy.add_broader(broader_by_wordnet(WordNet(wordnet), phrases, text_vectors))
         train, held_out = split_held_out(every)
         return cls(train, every, hierarchy, held_out)
 
