@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import TEXTS, byte_level_tokenizer
+from tiny import TEXTS, byte_level_tokenizer
 from transformers import AutoModel, GPT2Config, GPT2Model
 
 from ner_retriever_rag.adaptation import merge_adaptation

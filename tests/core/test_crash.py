@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from conftest import TEXTS
+from tiny import TEXTS
 
 from ner_retriever_rag import AddReport, Document, EntityIndex
 from ner_retriever_rag.store import Store
@@ -95,7 +95,7 @@ def test_a_failed_write_does_not_spoil_the_next_one(tiny_encoder, monkeypatch):
 WORKER = """
 import sys
 sys.path[:0] = [{tests!r}]
-from conftest import CapitalisedWords
+from tiny import CapitalisedWords
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
 encoder = TypeAwareEncoder({checkpoint!r}, "value@1+hidden@3", detector=CapitalisedWords())
 index = EntityIndex({folder!r}, encoder=encoder)

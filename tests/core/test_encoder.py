@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from conftest import TEXTS, CapitalisedWords
+from tiny import TEXTS, CapitalisedWords
 
 import ner_retriever_rag.encoder as encoder_module
 from ner_retriever_rag import TypeAwareEncoder

@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from conftest import TEXTS, CapitalisedWords
+from tiny import TEXTS, CapitalisedWords
 
 from ner_retriever_rag import AddReport, Document, EntityIndex, TypeAwareEncoder
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import chromadb
 import pytest
-from conftest import TEXTS
+from tiny import TEXTS
 
 from ner_retriever_rag import Document, EntityIndex
 
