@@ -5,11 +5,13 @@ from __future__ import annotations
 import typer
 
 from ner_retriever_rag.commands.demo import demo
+from ner_retriever_rag.commands.eval import evaluate
 from ner_retriever_rag.commands.extract import extract
 from ner_retriever_rag.commands.facets import facets
 from ner_retriever_rag.commands.index import index
 from ner_retriever_rag.commands.search import search
 from ner_retriever_rag.commands.stats import stats
+from ner_retriever_rag.commands.train import train_app
 
 app = typer.Typer(
     name="ner-retriever",
@@ -19,3 +21,5 @@ app = typer.Typer(
 )
 for command in (index, search, stats, facets, extract, demo):
     app.command()(command)
+app.command("eval")(evaluate)
+app.add_typer(train_app, name="train")

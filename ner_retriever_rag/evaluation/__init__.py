@@ -1,0 +1,1 @@
+"""Measuring retrieval by type: tasks, metrics, systems side by side, reports, the layer probe."""

@@ -1,0 +1,149 @@
+"""Typed sentences from the formats that data sets come in."""
+
+from __future__ import annotations
+
+import bz2
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ner_retriever_rag.optional import require
+
+
+@dataclass(frozen=True, slots=True)
+class TypedText:
+    """A text and its mentions: ``(start, end, label)`` in characters, end exclusive."""
+
+    text: str
+    mentions: tuple[tuple[int, int, str], ...]
+
+
+def read_lines(path: str | Path) -> list[TypedText]:
+    """Read ``{"text", "mentions": [{"start", "end", "type"}]}``, one a line."""
+    with Path(path).open(encoding="utf-8") as lines:
+        return [
+            TypedText(r["text"], tuple((m["start"], m["end"], m["type"]) for m in r["mentions"]))
+            for r in map(json.loads, lines)
+        ]
+
+
+def read_columns(path: str | Path) -> list[TypedText]:
+    """Read a file of a token a line, its tag in the last column, sentences apart by empty lines.
+
+    That is Few-NERD's own format (``token<TAB>art-film``, tags without B and I) and that of
+    MultiCoNER (``token _ _ B-Film`` under a ``# id`` line).
+
+    Raises:
+        ValueError: If a line has no tag.
+    """
+    found: list[TypedText] = []
+    tokens: list[str] = []
+    tags: list[str] = []
+    text = Path(path).read_text(encoding="utf-8")
+    for number, line in enumerate([*text.split("\n"), ""], 1):
+        fields = line.split("\t") if "\t" in line else line.split()
+        if not line.strip() or line.startswith("# id"):
+            if tokens:
+                found.append(from_tags(tokens, tags))
+            tokens, tags = [], []
+        elif len(fields) < 2:
+            raise ValueError(f"{path}, line {number}: a token and its tag wanted, not {line!r}")
+        else:
+            tokens.append(fields[0])
+            tags.append(fields[-1].strip())
+    return found
+
+
+def from_tags(tokens: Sequence[str], tags: Sequence[str]) -> TypedText:
+    """Join tokens by one space and their tags to mentions.
+
+    Args:
+        tokens: The words.
+        tags: ``O``, ``B-label`` and ``I-label``, or just ``label``, where a run of one label is one
+            mention.
+    """
+    mentions: list[tuple[int, int, str]] = []
+    start, current, position = 0, "O", 0
+    for token, tag in zip([*tokens, ""], [*tags, "O"], strict=True):
+        marker, dash, name = tag.partition("-")
+        bio = bool(dash) and marker in {"B", "I"}
+        label = name if bio else tag
+        if label != current or (bio and marker == "B"):
+            if current != "O":
+                mentions.append((start, position - 1, current))
+            start, current = position, label
+        position += len(token) + 1
+    return TypedText(" ".join(tokens), tuple(mentions))
+
+
+def read_hub(name: str, config: str | None = None, split: str = "test") -> list[TypedText]:
+    """Load a data set with tokens and tags through Hugging Face ``datasets``.
+
+    Args:
+        name: ``"DFKI-SLT/few-nerd"``, ``"MultiCoNER/multiconer_v2"``, any other with ``tokens``
+            and ``fine_ner_tags`` or ``ner_tags``; or a local folder of such.
+        config: Such as ``"inter"`` or ``"English (EN)"``.
+        split: Such as ``"test"``.
+
+    Raises:
+        ImportError: If ``datasets`` is not installed.
+        ValueError: If the data set has no such columns.
+    """
+    rows: Any = require("datasets", extra="eval").load_dataset(name, config, split=split)
+    column = next((c for c in ("fine_ner_tags", "ner_tags") if c in rows.column_names), None)
+    if column is None or "tokens" not in rows.column_names:
+        raise ValueError(
+            f"{name} has columns {', '.join(rows.column_names)}; tokens and ner_tags are wanted"
+        )
+    label = getattr(rows.features[column], "feature", rows.features[column])
+    names = getattr(label, "names", None)
+    return [
+        from_tags(row["tokens"], [names[tag] if names else tag for tag in row[column]])
+        for row in rows
+    ]
+
+
+def read_neretrieve(corpus: str | Path, labels: str | Path) -> list[TypedText]:
+    """Read NERetrieve's files for retrieval (arXiv 2310.14282), ``.jsonl`` or ``.jsonl.bz2``.
+
+    Args:
+        corpus: Paragraphs: ``{"id", "content", ...}``, words apart by one space.
+        labels: ``{"id", "tagged_entities": {type: {entity: {mention: [[word, ...], ...]}}}}``,
+            a mention's words by their numbers. A paragraph without labels has no mentions.
+    """
+    tagged = {row["id"]: row["tagged_entities"] for row in _json_lines(labels)}
+    return [
+        TypedText(row["content"], _tagged_mentions(row["content"], tagged.get(row["id"], {})))
+        for row in _json_lines(corpus)
+    ]
+
+
+def _tagged_mentions(
+    text: str, tagged: dict[str, dict[str, dict[str, list[list[int]]]]]
+) -> tuple[tuple[int, int, str], ...]:
+    starts, position = [], 0
+    words = text.split(" ")
+    for word in words:
+        starts.append(position)
+        position += len(word) + 1
+    found = {
+        (starts[min(place)], starts[max(place)] + len(words[max(place)]), label)
+        for label, entities in tagged.items()
+        for mentions in entities.values()
+        for places in mentions.values()
+        for place in places
+        if place and max(place) < len(words)
+    }
+    return tuple(sorted(found))
+
+
+def _json_lines(path: str | Path) -> Iterator[dict[str, Any]]:
+    opener = bz2.open if str(path).endswith(".bz2") else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, _filled(lines))
+
+
+def _filled(lines: Iterable[str]) -> Iterator[str]:
+    return (line for line in lines if line.strip())

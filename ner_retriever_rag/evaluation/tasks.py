@@ -1,0 +1,154 @@
+"""What is measured: a corpus, type descriptions, and which texts answer each."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ner_retriever_rag.evaluation.formats import (
+    TypedText,
+    read_columns,
+    read_hub,
+    read_lines,
+    read_neretrieve,
+)
+
+Span = tuple[int, int]
+
+# INTER files hide the other splits' types: gold is complete for these alone.
+_FEW_NERD = {
+    "fewnerd-test": (("inter-test",), "inter-test"),
+    "fewnerd-dev": (("inter-dev",), "inter-dev"),
+    "fewnerd-pool": (("inter-train-sample", "inter-dev", "inter-test"), "inter-train-sample"),
+}
+_SPELLED_OUT = {
+    "GRP": "group",
+    "CORP": "corporation",
+    "Corp": "corporation",
+    "LOC": "location",
+    "PER": "person",
+    "PROD": "product",
+    "CW": "creative work",
+    "ORG": "organization",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Texts, type descriptions, and the texts that mention each type.
+
+    Attributes:
+        name: What reports call it.
+        texts: Distinct.
+        spans: Gold mentions of each text, whatever their type.
+        queries: Type label to the description that is searched for.
+        relevant: Type label to the numbers of the texts with a gold mention of it.
+    """
+
+    name: str
+    texts: list[str]
+    spans: list[list[Span]]
+    queries: dict[str, str]
+    relevant: dict[str, frozenset[int]]
+
+
+def make_task(name: str, typed: Iterable[TypedText], queries: Mapping[str, str]) -> Task:
+    """Make a task; texts that occur twice become one with the mentions of both.
+
+    Args:
+        name: What reports call it.
+        typed: Texts with typed mentions.
+        queries: Type label to description; other labels are not scored, nor those without a text.
+    """
+    number: dict[str, int] = {}
+    spans: defaultdict[int, set[Span]] = defaultdict(set)
+    relevant: defaultdict[str, set[int]] = defaultdict(set)
+    for each in typed:
+        i = number.setdefault(each.text, len(number))
+        for start, end, label in each.mentions:
+            spans[i].add((start, end))
+            relevant[label].add(i)
+    scored = {label: queries[label] for label in sorted(queries) if relevant.get(label)}
+    return Task(
+        name,
+        list(number),
+        [sorted(spans[i]) for i in range(len(number))],
+        scored,
+        {label: frozenset(relevant[label]) for label in scored},
+    )
+
+
+def spell_out(label: str) -> str:
+    """A description for a label: ``"MusicalGRP"`` -> ``"musical group"``."""
+    name = label.rpartition("-")[2]
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", re.sub(r"[_/]", " ", name))
+    return " ".join(_SPELLED_OUT.get(word, word.lower()) for word in words)
+
+
+def queries_for(typed: Iterable[TypedText], names: Mapping[str, str] | None) -> dict[str, str]:
+    """Descriptions of all labels; labels for what fits no other ("Other ...") are left out.
+
+    Args:
+        typed: Where labels occur.
+        names: Label, or what follows its dash, to description; None spells labels out.
+    """
+    found = {}
+    for label in sorted({label for each in typed for _, _, label in each.mentions}):
+        key = label.partition("-")[2] or label
+        name = spell_out(label) if names is None else names.get(label, names.get(key))
+        if name and not name.lower().startswith("other"):
+            found[label] = name
+    return found
+
+
+def load_task(spec: str, data: str | Path, names: str | Path | None = None) -> Task:
+    """Load a task by its name.
+
+    Args:
+        spec: ``fewnerd-test``, ``fewnerd-dev`` or ``fewnerd-pool`` (from files in ``data``);
+            ``hub:NAME[:CONFIG[:SPLIT]]``; ``neretrieve:CORPUS:LABELS``; or a file: ``.jsonl`` of
+            texts and mentions, otherwise a token and its tag a line.
+        data: Folder with ``fewnerd/``.
+        names: JSON of labels to descriptions; None spells the labels out.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the name is none of these, or nothing in it can be scored.
+    """
+    if spec in _FEW_NERD:
+        folder = Path(data) / "fewnerd"
+        files, scored = _FEW_NERD[spec]
+        typed = {file: read_lines(folder / f"{file}.jsonl") for file in files}
+        asked = queries_for(typed[scored], _read_names(names or folder / "type-names.json"))
+        return make_task(spec, [each for file in files for each in typed[file]], asked)
+    kind, _, rest = spec.partition(":")
+    if kind == "hub":
+        name, config, split = (rest.split(":") + ["", ""])[:3]
+        found = read_hub(name, config or None, split or "test")
+    elif kind == "neretrieve":
+        corpus, _, labels = rest.partition(":")
+        found = read_neretrieve(corpus, labels)
+    elif Path(spec).is_file():
+        found = read_lines(spec) if spec.endswith(".jsonl") else read_columns(spec)
+    else:
+        raise ValueError(
+            f"task {spec!r} is neither a file nor one of {', '.join(_FEW_NERD)}, "
+            "hub:NAME[:CONFIG[:SPLIT]], neretrieve:CORPUS:LABELS"
+        )
+    task = make_task(
+        Path(spec).stem if kind == spec else spec,
+        found,
+        queries_for(found, _read_names(names) if names else None),
+    )
+    if not task.queries:
+        raise ValueError(f"task {spec!r} has no mention with a type that can be scored")
+    return task
+
+
+def _read_names(path: str | Path) -> dict[str, str]:
+    names: dict[str, str] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return names

@@ -1,0 +1,42 @@
+"""Figures of rankings, checked by hand."""
+
+import numpy as np
+import pytest
+
+from ner_retriever_rag.evaluation.metrics import macro, type_figures
+
+
+def test_figures_of_a_small_ranking() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.1], dtype=np.float32)
+    figures = type_figures(scores, {0, 2}, scores > 0.6)
+    assert figures.relevant == 2
+    assert figures.r_precision == 0.5  # one of the top two
+    assert figures.average_precision == pytest.approx((1 + 2 / 3) / 2)
+    assert (figures.precision, figures.recall) == (pytest.approx(2 / 3), 1.0)
+    assert figures.f1 == pytest.approx(0.8)
+
+
+def test_ties_never_favour_what_is_relevant() -> None:
+    for relevant in ({0}, {3}):
+        assert type_figures(np.zeros(4, dtype=np.float32), relevant).r_precision == 0.0
+    never = np.full(4, -np.inf, dtype=np.float32)
+    never[1] = 0.5
+    assert type_figures(never, {1, 2}).r_precision == 0.5
+    assert type_figures(never, {1, 2}).average_precision == pytest.approx((1 + 2 / 4) / 2)
+
+
+def test_nothing_selected_is_no_error() -> None:
+    figures = type_figures(np.ones(3, dtype=np.float32), {1}, np.zeros(3, dtype=bool))
+    assert (figures.precision, figures.recall, figures.f1) == (0.0, 0.0, 0.0)
+
+
+def test_nothing_relevant_is_one() -> None:
+    with pytest.raises(ValueError, match="relevant"):
+        type_figures(np.ones(3, dtype=np.float32), set())
+
+
+def test_macro_is_the_plain_mean_and_none_where_a_figure_is_missing() -> None:
+    scores = np.array([0.9, 0.1], dtype=np.float32)
+    figures = [type_figures(scores, {0}), type_figures(scores, {1})]
+    assert macro(figures, "r_precision") == 0.5
+    assert macro(figures, "f1") is None
