@@ -21,7 +21,14 @@ from transformers import AutoTokenizer, PreTrainedModel
 
 from ner_retriever_rag.cutting import last_block, load_cut_model
 from ner_retriever_rag.states import MergedText, TokenStates
-from ner_retriever_rag.taps import PROJECTIONS, Anatomy, Tap, parse_taps, slice_fused
+from ner_retriever_rag.taps import (
+    PROJECTIONS,
+    Anatomy,
+    Tap,
+    module_path,
+    parse_taps,
+    slice_fused,
+)
 from ner_retriever_rag.windows import (
     Tokens,
     Window,
@@ -212,7 +219,8 @@ class Backbone:
         last = _last_projections(self.taps, last_block(self.taps))
         for tap in self.taps:
             if tap.kind == "module":
-                self.model.get_submodule(tap.path).register_forward_hook(
+                path = module_path(self.model, tap.path)
+                self.model.get_submodule(path).register_forward_hook(
                     lambda _m, _a, output, tap=tap: self._keep(tap, _first(output))
                 )
                 continue

@@ -12,7 +12,7 @@ from transformers import AutoConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING
 from transformers.utils import logging as transformers_logging
 
-from ner_retriever_rag.taps import Anatomy, Tap, check_taps, find_anatomy
+from ner_retriever_rag.taps import Anatomy, Tap, check_taps, find_anatomy, module_path
 
 # What transformers' models run after their last block, as siblings of the block list or above.
 _AFTER_BLOCKS = ("norm", "ln_f", "final_layernorm", "final_layer_norm", "final_norm", "pooler")
@@ -109,18 +109,21 @@ def _needed_parts(anatomy: Anatomy, taps: tuple[Tap, ...], last: int) -> set[str
 def _keep_only(block: nn.Module, paths: set[str]) -> None:
     """Replace every module of a block that holds weights, but those at the paths, by nothing."""
     for name, module in list(block.named_modules()):
-        if not name or any(name == path or name.startswith(path + ".") for path in paths):
+        if any(name == path or name.startswith(path + ".") for path in paths):
             continue
-        if any(True for _ in module.parameters(recurse=False)) and not any(
-            path.startswith(name + ".") for path in paths
-        ):
+        # transformers initialises what the checkpoint lacks; it would miss the parts taken out.
+        vars(module)["_is_hf_initialized"] = True
+        if not name or any(path.startswith(name + ".") for path in paths):
+            continue
+        if any(True for _ in module.parameters(recurse=False)):
             parent, _, leaf = name.rpartition(".")
             setattr(block.get_submodule(parent), leaf, nn.Identity())
 
 
 def _cut_after_modules(model: PreTrainedModel, taps: tuple[Tap, ...]) -> None:
     """Drop the later blocks of the block list that holds every ``module:`` tap, if one does."""
-    places = [re.fullmatch(r"(.*?)\.(\d+)(?:\..*)?", tap.path) for tap in taps]
+    paths = [module_path(model, tap.path) for tap in taps]
+    places = [re.fullmatch(r"(.*?)\.(\d+)(?:\..*)?", path) for path in paths]
     lists = {place[1] if place else "" for place in places}
     if len(lists) == 1 and isinstance(
         blocks := model.get_submodule(next(iter(lists))), nn.ModuleList

@@ -184,7 +184,7 @@ def check_taps(model: nn.Module, anatomy: Anatomy | None, taps: Iterable[Tap]) -
     names = {name for name, _ in model.named_modules()}
     for tap in taps:
         if tap.kind == "module":
-            if tap.path not in names:
+            if module_path(model, tap.path) not in names:
                 raise ValueError(f"no module {tap.path!r} in {_outline(model)}")
             continue
         if anatomy is None:
@@ -200,6 +200,18 @@ def check_taps(model: nn.Module, anatomy: Anatomy | None, taps: Iterable[Tap]) -
                 f"tap {tap}: {type(model).__name__} has {count} blocks, so {tap.kind}@ goes "
                 f"from 0 to {last}"
             )
+
+
+def module_path(model: nn.Module, path: str) -> str:
+    """A module's path in the bare model.
+
+    Args:
+        model: The bare model.
+        path: The path in it, or in the model with its head (``model.layers.17.mlp``).
+    """
+    prefix = f"{getattr(model, 'base_model_prefix', '')}."
+    bare = path.removeprefix(prefix)
+    return path if any(name == path for name, _ in model.named_modules()) else bare
 
 
 def _outline(model: nn.Module) -> str:

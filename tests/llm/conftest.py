@@ -1,8 +1,8 @@
-"""Tiny random models of many families, saved as checkpoints with a tokenizer beside them."""
+"""A tiny LLaMA that needs nothing beside the repository."""
 
 import pytest
 import torch
-from tiny import byte_level_tokenizer
+from tiny_checkpoints import save_checkpoint
 from transformers import LlamaConfig, LlamaForCausalLM
 
 VOCABULARY = 400
@@ -13,13 +13,6 @@ TINY_LLAMA = {
     "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
     "max_position_embeddings": 64, "initializer_range": 0.2,
 }  # fmt: skip
-
-
-def save_checkpoint(model, folder, **options):
-    """A model and a byte-level tokenizer in one folder, as ``from_pretrained`` wants them."""
-    byte_level_tokenizer().save_pretrained(folder)
-    model.save_pretrained(folder, **options)
-    return folder
 
 
 @pytest.fixture(scope="session")
