@@ -1,4 +1,4 @@
-"""Reading articles and cutting them into sentences."""
+"""Reading articles, and what of them is held out."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ from typing import IO, Any
 from ner_retriever_rag.optional import require
 
 _OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
-_BREAK = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])")
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(.])(?:[A-Za-z]|[A-Z][a-z]|Mrs|Rev|Gen|Col|Capt|Prof|Sgt|Hon|vol|pop|approx|born|ca"
-    r"|Inc|Ltd|Bros|Corp|etc|Jan|Feb|Mar|Apr|Aug|Sept|Oct|Nov|Dec)\.$"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +55,6 @@ def _parse(lines: IO[str], path: Path) -> Iterator[Article]:
         if not isinstance(row, dict) or not {"title", "text"} <= row.keys():
             raise ValueError(f"{path}:{number}: an article needs 'title' and 'text'")
         yield Article(row["title"], row["text"])
-
-
-def sentences(text: str) -> Iterator[str]:
-    """Cut a text into sentences, line by line; initials and abbreviations do not end one."""
-    for line in text.splitlines():
-        start = 0
-        for found in _BREAK.finditer(line):
-            if not _ABBREVIATION.search(line, start, found.start()):
-                yield line[start : found.start()].strip()
-                start = found.end()
-        if rest := line[start:].strip():
-            yield rest
 
 
 def fingerprint(sentence: str) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ner_retriever_rag.optional import require
-from ner_retriever_rag.training.articles import Article, sentences
+from ner_retriever_rag.sentences import sentences
+from ner_retriever_rag.training.articles import Article
 
 _PARENTHESIS = re.compile(r"\s*\([^)]*\)$")
 _WORD = re.compile(r"[^\W\d_]+")
