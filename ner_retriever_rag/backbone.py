@@ -99,7 +99,9 @@ class Backbone:
         self.model, self._anatomy = load_cut_model(
             self.source, self.taps, getattr(torch, dtype), options
         )
-        if "device_map" not in options and "quantization_config" not in options:
+        if "device_map" in options or "quantization_config" in options:
+            self.device = self.model.device  # where accelerate has put the embeddings
+        else:
             cast("nn.Module", self.model).to(self.device)
         if adaptation is not None:
             from ner_retriever_rag.adaptation import merge_adaptation

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
+import torch
 from torch import nn
 from transformers import AutoConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING
 from transformers.utils import logging as transformers_logging
 
+from ner_retriever_rag.optional import require
+from ner_retriever_rag.shards import needed_shards
 from ner_retriever_rag.taps import Anatomy, Tap, check_taps, find_anatomy, module_path
 
 # What transformers' models run after their last block, as siblings of the block list or above.
@@ -24,7 +28,8 @@ def load_cut_model(
     """Load the part of a model that the taps need.
 
     The model's class is given a constructor that takes the model apart as soon as it is built,
-    which transformers does before it opens the weights: what is not there is never read.
+    which transformers does before it reads weights: what has no place is never read. Shards that
+    hold nothing else are not even opened.
 
     Args:
         source: Folder or hub id.
@@ -37,28 +42,35 @@ def load_cut_model(
 
     Raises:
         ValueError: If a tap is not in the model, or the checkpoint lacks weights for one.
+        ImportError: If the options need accelerate or bitsandbytes and it is not installed.
     """
+    _require_extras(options)
     config = AutoConfig.from_pretrained(source, trust_remote_code=options["trust_remote_code"])
     config.use_cache = False
     base = _model_class(config)
-    found: list[Anatomy | None] = []
+    with torch.device("meta"):
+        outline = base(deepcopy(config))  # the model's shape, without weights
+    anatomy = find_anatomy(outline)
+    check_taps(outline, anatomy, taps)
+    whole = set(outline.state_dict())
+    _cut(outline, anatomy, taps)
+    gone = whole - set(outline.state_dict())
 
     def build(self: Any, *args: Any, **kwargs: Any) -> None:
         base.__init__(self, *args, **kwargs)
-        anatomy = find_anatomy(self)
-        check_taps(self, anatomy, taps)
         _cut(self, anatomy, taps)
-        found.append(anatomy)
 
-    cut_class = type(base.__name__, (base,), {"__init__": build, "__module__": base.__module__})
-    with _quiet():
-        model, info = cut_class.from_pretrained(  # type: ignore[attr-defined]
-            source, config=config, dtype=dtype, output_loading_info=True, **options
+    cut_class: Any = type(
+        base.__name__, (base,), {"__init__": build, "__module__": base.__module__}
+    )
+    with _quiet(), needed_shards(source, base.base_model_prefix, gone) as folder:
+        model, info = cut_class.from_pretrained(
+            folder, config=config, dtype=dtype, output_loading_info=True, **options
         )
     if info["missing_keys"]:
         missing = ", ".join(sorted(info["missing_keys"])[:5])
         raise ValueError(f"{source} lacks weights that the taps need: {missing}")
-    return model.eval().requires_grad_(False), found[-1]
+    return model.eval().requires_grad_(False), anatomy
 
 
 def last_block(taps: tuple[Tap, ...]) -> int:
@@ -75,25 +87,39 @@ def _model_class(config: Any) -> Any:
     raise ValueError(f"transformers has no bare text model for {type(config).__name__}")
 
 
+def _require_extras(options: dict[str, Any]) -> None:
+    """Say which extra is missing before transformers says it in its own way."""
+    if "device_map" in options:
+        require("accelerate", extra="llm")
+    if "load_in_" in repr(options.get("quantization_config")):  # a dict or a BitsAndBytesConfig
+        require("bitsandbytes", extra="llm")
+
+
 def _cut(model: PreTrainedModel, anatomy: Anatomy | None, taps: tuple[Tap, ...]) -> None:
     """Take out of a model what lies after its last tap."""
     if any(tap.kind == "module" for tap in taps):
         _cut_after_modules(model, taps)
         return
     assert anatomy is not None  # check_taps saw to it
-    above, _, _ = anatomy.blocks.rpartition(".")
-    for parent in {model, model.get_submodule(above)}:
-        for name in _AFTER_BLOCKS:
-            if isinstance(getattr(parent, name, None), nn.Module):
-                setattr(parent, name, None)
-    blocks: Any = model.get_submodule(anatomy.blocks)
     last = last_block(taps)
     # One block stays for hidden@0, whose reader sits at the first block's door.
-    del blocks[max(last, 0) + 1 :]
+    blocks = _cut_after_block(model, anatomy.blocks, max(last, 0))
     if last < 0:
         _keep_only(blocks[0], set())
     elif needed := _needed_parts(anatomy, taps, last):
         _keep_only(blocks[last], needed)
+
+
+def _cut_after_block(model: PreTrainedModel, path: str, last: int) -> Any:
+    """Take out the blocks after one and what runs after all of them; returns the block list."""
+    above, _, _ = path.rpartition(".")
+    for parent in {model, model.get_submodule(above)}:
+        for name in _AFTER_BLOCKS:
+            if isinstance(getattr(parent, name, None), nn.Module):
+                setattr(parent, name, None)
+    blocks: Any = model.get_submodule(path)
+    del blocks[last + 1 :]
+    return blocks
 
 
 def _needed_parts(anatomy: Anatomy, taps: tuple[Tap, ...], last: int) -> set[str]:
@@ -125,10 +151,9 @@ def _cut_after_modules(model: PreTrainedModel, taps: tuple[Tap, ...]) -> None:
     paths = [module_path(model, tap.path) for tap in taps]
     places = [re.fullmatch(r"(.*?)\.(\d+)(?:\..*)?", path) for path in paths]
     lists = {place[1] if place else "" for place in places}
-    if len(lists) == 1 and isinstance(
-        blocks := model.get_submodule(next(iter(lists))), nn.ModuleList
-    ):
-        del blocks[max(int(place[2]) for place in places if place) + 1 :]
+    path = lists.pop() if len(lists) == 1 else ""
+    if isinstance(model.get_submodule(path), nn.ModuleList):
+        _cut_after_block(model, path, max(int(place[2]) for place in places if place))
 
 
 @contextmanager

@@ -121,6 +121,8 @@ class TypeAwareEncoder:
         detector: MentionDetector | SpanHead | None = None,
         device: str | None = None,
         dtype: str = "auto",
+        trust_remote_code: bool = False,
+        load_options: dict[str, Any] | None = None,
     ) -> TypeAwareEncoder:
         """Load a saved encoder.
 
@@ -132,6 +134,8 @@ class TypeAwareEncoder:
             detector: Instead of the encoder's own.
             device: As in the constructor.
             dtype: As in the constructor.
+            trust_remote_code: As in the constructor.
+            load_options: As in the constructor.
 
         Raises:
             FileNotFoundError: If ``source`` is neither a folder nor on the hub.
@@ -154,6 +158,8 @@ class TypeAwareEncoder:
             adaptation=folder / ADAPTATION if (folder / ADAPTATION).exists() else None,
             calibration=Calibration.load(folder) if config.get("calibration") else None,
             backbone_sha256=config["backbone"]["sha256"],
+            trust_remote_code=trust_remote_code,
+            load_options=load_options,
         )
 
     def save_pretrained(self, folder: str | Path) -> None:
