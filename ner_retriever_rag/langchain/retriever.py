@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field
 from ner_retriever_rag.index import EntityIndex
 from ner_retriever_rag.langchain.conversion import found, stored, to_indexed, without_copies
 from ner_retriever_rag.queries import is_combined
+from ner_retriever_rag.questions import ParsedQuestion
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder import TypeAwareEncoder
@@ -64,6 +65,11 @@ class TypeSearching(BaseRetriever):
             raise TypeError(
                 f"unknown argument {', '.join(sorted(unknown))}: a call takes {', '.join(fields)}"
             )
+        if isinstance(query, ParsedQuestion):
+            if query.type is None:
+                return []
+            fields["about"] = query.topic or self.about
+            query = query.type
         asked = fields | kwargs
         if asked["about"] is None and "topic_weight" not in kwargs:
             asked["topic_weight"] = None  # the field waits for a call with a topic
@@ -89,7 +95,8 @@ class NERTypeRetriever(TypeSearching):
 
     The query may also be a combination (``AnyOf``, ``AllOf``, ``Not``, ``Like``); with several
     types each of ``matches`` has a ``type`` too. ``k``, ``where``, ``score_threshold``, ``about``
-    and ``topic_weight`` may also be given to ``invoke``, ``ainvoke`` and ``batch``.
+    and ``topic_weight`` may also be given to ``invoke``, ``ainvoke`` and ``batch``. What
+    ``AnswerType`` makes of a question is a query too, with its topic as ``about``.
 
     Example:
         .. code-block:: python
