@@ -1,0 +1,83 @@
+"""spaCy pipelines as detectors: rules on a blank pipeline, and a component that recognises."""
+
+import pytest
+from tiny import TEXTS
+
+from ner_retriever_rag import TypeAwareEncoder
+from ner_retriever_rag.detection import MentionDetector, SpacyDetector
+
+spacy = pytest.importorskip("spacy", reason="needs the extra [spacy]")
+
+PATTERNS = [
+    {"label": "GPE", "pattern": "Oslo"},
+    {"label": "PERSON", "pattern": [{"TEXT": "Ada"}, {"TEXT": "Lovelace"}]},
+    {"label": "DATE", "pattern": "Jurassic"},
+]
+
+
+@pytest.fixture(scope="module")
+def ruled():
+    pipeline = spacy.blank("en")
+    pipeline.add_pipe("entity_ruler").add_patterns(PATTERNS)
+    return pipeline
+
+
+@spacy.Language.component("first_word_is_a_name", assigns=["doc.ents"])
+def first_word_is_a_name(doc):
+    doc.ents = [spacy.tokens.Span(doc, 0, 1, label="PERSON")] if len(doc) else []
+    return doc
+
+
+def test_entities_become_mentions(ruled):
+    detector = SpacyDetector(ruled)
+    assert isinstance(detector, MentionDetector)
+    found = detector.detect([*TEXTS, "", " "])
+    names = [[mention.text for mention in mentions] for mentions in found]
+    assert names == [[], ["Oslo"], [], ["Ada Lovelace"], [], [], []]
+    assert TEXTS[3][found[3][0].start : found[3][0].end] == "Ada Lovelace"
+
+
+def test_labels_left_out_are_the_callers_choice(ruled):
+    (found,) = SpacyDetector(ruled, leave_out=()).detect(TEXTS[:1])
+    assert [mention.text for mention in found] == ["Jurassic"]
+    assert SpacyDetector(ruled, leave_out={"GPE"}).detect(TEXTS[1:2]) == [[]]
+
+
+def test_a_pipeline_by_folder(ruled, tmp_path):
+    ruled.to_disk(tmp_path / "pipeline")
+    (found,) = SpacyDetector(str(tmp_path / "pipeline")).detect(TEXTS[1:2])
+    assert [mention.text for mention in found] == ["Oslo"]
+    with pytest.raises(OSError, match="no_such_pipeline"):
+        SpacyDetector("no_such_pipeline")
+
+
+def test_an_entity_recogniser_with_random_weights():
+    pipeline = spacy.blank("en")
+    recogniser = pipeline.add_pipe("ner")
+    recogniser.add_label("PERSON")
+    pipeline.initialize()
+    for text, mentions in zip(TEXTS, SpacyDetector(pipeline).detect(TEXTS), strict=True):
+        assert all(text[each.start : each.end] == each.text for each in mentions)
+
+
+def test_any_component_that_sets_entities_will_do():
+    pipeline = spacy.blank("xx")
+    pipeline.add_pipe("first_word_is_a_name")
+    found = SpacyDetector(pipeline).detect(["東京 is far", "Oslo is near"])
+    assert [mentions[0].text for mentions in found] == ["東京", "Oslo"]
+
+
+def test_a_pipeline_without_entities_is_refused():
+    pipeline = spacy.blank("en")
+    with pytest.raises(ValueError, match="it has none"):
+        SpacyDetector(pipeline)
+    pipeline.add_pipe("sentencizer")
+    with pytest.raises(ValueError, match="sentencizer"):
+        SpacyDetector(pipeline)
+
+
+def test_an_encoder_uses_it(ruled, tiny_checkpoint):
+    encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=SpacyDetector(ruled))
+    encoded = encoder.encode(TEXTS)
+    assert [len(each.mentions) for each in encoded] == [0, 1, 0, 1, 0]
+    assert encoded[1].vectors.shape == (1, 32)
