@@ -21,6 +21,7 @@ from ner_retriever_rag.training.hierarchy import head_noun
 from ner_retriever_rag.training.phrases import plural
 
 _CLASSES = {"species", "genus", "kind", "type", "form", "variety", "breed", "family", "group"}
+_NEARER = 0.8  # how often a broader type is taken in relation to the one before it
 _KIND_WEIGHT = {"other": 1.0, "own": 0.7, "definition": 0.25}
 
 
@@ -192,7 +193,7 @@ class PairSampler:
         rng: random.Random,
         *,
         shorter: float = 0.4,
-        broader: float = 0.25,
+        broader: float = 0.2,
         plurals: float = 0.1,
         alternatives: float = 0.0,
         other_phrases: Sequence[str] = (),
@@ -223,7 +224,8 @@ class PairSampler:
         phrase = self.rng.choice(entity.types)
         draw = self.rng.random()
         if draw < self.broader and (up := self.hierarchy.above(phrase)):
-            phrase = self.rng.choice(up)
+            nearer = [_NEARER**level for level in range(len(up))]
+            phrase = self.rng.choices(up, nearer)[0]
         elif draw < self.broader + self.shorter:
             words = phrase.split()
             phrase = " ".join(words[self.rng.randrange(len(words)) :])

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from ner_retriever_rag.training.hierarchy import head_noun
 
 _TOO_BROAD = 3  # levels below the root: "entity", "abstraction", "object" say nothing
-_LEVELS = 6  # how far up
+_LEVELS = 4  # how far up
+_SUMMITS = {"person"}  # nobody who asks for a living thing means the people
+_NOT_NAMED = {7, 12, 16, 23, 24, 25}  # attributes, feelings, motives, quantities, relations, shapes
 _NAMES = 2  # names taken of a synset, the commonest first
 _NOBODY_ASKS = {"whole", "unit", "part", "portion"}  # names of the levels just below
 _RANK_COST = 0.04  # cosine a sense loses for each commoner one
@@ -76,7 +78,8 @@ class WordNet:
         for _ in range(_LEVELS + 1):
             front = [o for o in front if self.depth.get(o, 0) >= _TOO_BROAD]
             names |= dict.fromkeys(n for o in front for n in self.synsets[o].names[:_NAMES])
-            front = [up for o in front for up in self.synsets[o].hypernyms]
+            climbing = [o for o in front if self.synsets[o].names[0] not in _SUMMITS]
+            front = [up for o in climbing for up in self.synsets[o].hypernyms]
         return [name for name in names if name not in _NOBODY_ASKS]
 
 
@@ -141,7 +144,7 @@ def _synsets(path: Path) -> list[tuple[int, Synset]]:
             for i in range(0, 4 * int(parts[4 + 2 * count]), 4)
             if pointers[i] == "@"
         )
-        if "@i" in pointers:  # one particular thing, no kind
+        if "@i" in pointers or int(parts[1]) in _NOT_NAMED:  # one thing; nothing that has a name
             continue
         definition = gloss.split('"')[0].strip(" ;")  # examples come after, in quotes
         found.append((int(parts[0]), Synset(names, ups, definition)))

@@ -18,11 +18,14 @@ DATA = """\
 00000005 03 n 02 artifact 0 whole 0 001 @ 00000003 n 0000 | what is built
 00000006 03 n 02 plant 0 flora 0 001 @ 00000004 n 0000 | what flowers
 00000007 03 n 02 works 0 plant 0 002 @ 00000005 n 0000 ~ 00000006 n 0000 | buildings for industry
-00000008 03 n 01 robert_plant 0 001 @i 00000004 n 0000 | a singer
+00000008 18 n 01 robert_plant 0 001 @i 00000010 n 0000 | a singer
+00000009 07 n 01 plant 0 001 @ 00000003 n 0000 | a quality
+00000010 18 n 01 person 0 001 @ 00000004 n 0000 | a human
+00000011 18 n 01 singer 0 001 @ 00000010 n 0000 | who sings
 """
 INDEX = """\
   1 A line of the licence.
-plant n 3 2 @ ~ 3 1 00000007 00000006 00000008
+plant n 4 2 @ ~ 4 1 00000007 00000006 00000008 00000009
 organism n 1 1 @ 1 1 00000004
 """
 
@@ -41,10 +44,11 @@ def _by_words(texts: list[str]) -> np.ndarray:
 
 
 def test_levels_near_the_root_and_single_things_are_left_out(wordnet: WordNet) -> None:
-    assert wordnet.senses["plant"] == (7, 6)  # the singer is no kind of thing
+    assert wordnet.senses["plant"] == (7, 6)  # no kind, and nothing named
     assert wordnet.depth[6] == 4
     assert wordnet.broader(6) == ["plant", "flora", "organism", "living thing"]
     assert wordnet.broader(7) == ["works", "plant", "artifact"]
+    assert wordnet.broader(11) == ["singer", "person"]  # and not "organism"
 
 
 @pytest.mark.parametrize(
