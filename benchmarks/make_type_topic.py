@@ -27,10 +27,12 @@ TYPES = {
     "airport": "airport", "university": "university", "football club": "(?:football|soccer) club",
     "footballer": "footballer|football player", "politician": "politician", "singer": "singer",
     "band": "band", "actor": "actor", "movie": "movie|film", "writer": "writer|author|novelist",
-    "poet": "poet", "composer": "composer", "painter": "painter", "scientist": "scientist|physicist|chemist|biologist",
+    "poet": "poet", "composer": "composer", "painter": "painter",
+    "scientist": "scientist|physicist|chemist|biologist",
     "dinosaur": "dinosaur", "bird": "bird", "fish": "fish", "plant": "plant|tree|shrub",
     "language": "language", "newspaper": "newspaper", "company": "company", "song": "song",
-    "album": "album", "novel": "novel", "video game": "video game", "television series": "television series|tv series",
+    "album": "album", "novel": "novel", "video game": "video game",
+    "television series": "television series|tv series",
     "bridge": "bridge", "stadium": "stadium", "museum": "museum", "battle": "battle",
     "journalist": "journalist", "ship": "ship|battleship|cruiser",
 }  # fmt: skip
@@ -60,7 +62,8 @@ WORDS = {name: re.compile(rf"\b(?:{words})s?\b", re.I) for name, words in TYPES.
 ON = {name: re.compile(rf"\b(?:{words})") for name, words in TOPICS.items()}
 DEFINED = {
     name: re.compile(
-        rf"^[^.]{{2,90}}? (?:is|was|are|were) (?:an?|the|one of the) (?:[\w'-]+ ){{0,4}}?(?:{words})s?"
+        r"^[^.]{2,90}? (?:is|was|are|were) (?:an?|the|one of the) (?:[\w'-]+ ){0,4}?"
+        rf"(?:{words})s?"
         r"(?=[,.;]| (?:in|of|from|that|which|who|located|near|and|on|by|with|based|for|found)\b)",
         re.I,
     )
