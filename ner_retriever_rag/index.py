@@ -25,6 +25,7 @@ from ner_retriever_rag.schema import (
     require_text,
 )
 from ner_retriever_rag.search import TypeSearch
+from ner_retriever_rag.storage import Storage, measure_storage
 from ner_retriever_rag.store import Store, version_of
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class EntityIndex:
         self._store = Store(client, *chroma.open_collections(client, name, manifest))
         self._search = TypeSearch(self._store, encoder)
         self._writing = threading.RLock()
-        self._file_lock = FileLock(Path(path) / ".write.lock") if path is not None else None
+        self._folder = None if path is None else Path(path)
+        self._file_lock = FileLock(self._folder / ".write.lock") if self._folder else None
 
     def add(
         self,
@@ -153,6 +155,10 @@ class EntityIndex:
     def mention_count(self) -> int:
         """How many mentions the index holds."""
         return self._store.mention_count()
+
+    def storage(self) -> Storage:
+        """Measure what the index takes, beside a sentence index of the same documents."""
+        return measure_storage(self._store, self._folder)
 
     def search(
         self,

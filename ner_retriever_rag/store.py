@@ -108,6 +108,14 @@ class Store:
         """How many mentions there are."""
         return self._mentions.count()
 
+    def widths(self) -> tuple[int, int]:
+        """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
+        widths = []
+        for collection in (self._documents, self._mentions):
+            rows = collection.get(limit=1, include=["embeddings"])["embeddings"]
+            widths.append(len(rows[0]) if rows is not None and len(rows) else 0)
+        return widths[0], widths[1]
+
     def fetch(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
         """The records of documents, by id; unknown ids are left out."""
         found = {}
