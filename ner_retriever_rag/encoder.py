@@ -17,11 +17,12 @@ from tqdm import tqdm
 
 from ner_retriever_rag.backbone import Backbone, resolve_dtype
 from ner_retriever_rag.calibration import Calibration
-from ner_retriever_rag.checkpoints import find_checkpoint, weights_digest
+from ner_retriever_rag.checkpoints import find_checkpoint, find_head, weights_digest
 from ner_retriever_rag.detection.protocol import MentionDetector
 from ner_retriever_rag.detection.span_head import SpanHead
 from ner_retriever_rag.head import ProjectionHead
 from ner_retriever_rag.pooling import POOLINGS, pool
+from ner_retriever_rag.presets import find_preset
 from ner_retriever_rag.saved import (
     ADAPTATION,
     PRETRAINED,
@@ -48,8 +49,8 @@ class TypeAwareEncoder:
         taps: Where vectors are read, ``"value@17"`` or several joined by ``+``.
         pooling: How a mention's tokens become one vector: ``"last"``, ``"mean"`` or
             ``"first+last"``.
-        head: A projection head, a folder or ``.pth`` file to load one from, or None to use the
-            pooled taps as they are.
+        head: A projection head, a folder or ``.pth`` file (or its URL) to load one from, or None
+            to use the pooled taps as they are.
         detector: Any ``MentionDetector``; a ``SpanHead`` reads the same pass of this backbone;
             None is the shipped detector, whatever the backbone.
         device: ``"cpu"``, ``"cuda"``, ...; None takes the accelerator if there is one.
@@ -95,7 +96,7 @@ class TypeAwareEncoder:
         self.backbone_name = str(backbone)
         self.taps = tuple(str(tap) for tap in parse_taps(taps))
         self.pooling = pooling
-        self.head = ProjectionHead.load(head) if isinstance(head, str | Path) else head
+        self.head = ProjectionHead.load(find_head(head)) if isinstance(head, str | Path) else head
         self.window = window
         self.type_template = type_template
         self.calibration = calibration
@@ -160,6 +161,38 @@ class TypeAwareEncoder:
             backbone_sha256=config["backbone"]["sha256"],
             trust_remote_code=trust_remote_code,
             load_options=load_options,
+        )
+
+    @classmethod
+    def from_preset(
+        cls,
+        name: str,
+        *,
+        head: ProjectionHead | str | Path | None = None,
+        backbone: str | Path | None = None,
+        **options: Any,
+    ) -> TypeAwareEncoder:
+        """Put an encoder together by name; ``presets.PRESETS`` says which there are.
+
+        Args:
+            name: ``"minilm"`` (the default) or ``"llama-3.1-8b"`` (the paper's).
+            head: As in the constructor; presets that ship no head need one.
+            backbone: Folder or hub id to take instead of the preset's.
+            options: What else the constructor takes, or ``from_pretrained`` where the preset is
+                a saved encoder.
+
+        Raises:
+            ValueError: If there is no such preset, or it needs a head, or has one already.
+        """
+        preset = find_preset(name)
+        if preset.saved is not None:
+            if head is not None:
+                raise ValueError(f"preset {name} has a head of its own")
+            return cls.from_pretrained(preset.saved, backbone=backbone, **options)
+        if head is None:
+            raise ValueError(f"preset {name} needs head=, a path or URL: {preset.head}")
+        return cls(
+            backbone or preset.backbone, preset.taps, pooling=preset.pooling, head=head, **options
         )
 
     def save_pretrained(self, folder: str | Path) -> None:

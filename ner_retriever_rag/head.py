@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -113,7 +114,10 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_pth(path: Path) -> dict[str, Tensor]:
     # weights_only: a pickle from elsewhere must not run code.
-    loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise ValueError(f"{path} is not a file that torch loads safely: {error}") from error
     if not isinstance(loaded, Mapping):
         raise ValueError(f"{path} holds no state dict")
     return {name.removeprefix("module."): value for name, value in loaded.items()}
