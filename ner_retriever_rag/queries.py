@@ -9,7 +9,7 @@ mention, and a document passes a threshold with all-of just where every part pas
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -236,6 +236,27 @@ def score_range(query: Query, highest: Mapping[Leaf, float]) -> tuple[float, flo
     lows, highs = zip(*(score_range(part, highest) for part in query.parts), strict=True)
     best = max if isinstance(query, AnyOf) else min
     return best(lows), best(highs)
+
+
+def deciding_leaves(
+    query: Query, scores: Mapping[Leaf, NDArray[np.float32]], *, wanted: bool = True
+) -> set[Leaf]:
+    """The types whose mentions a document owes its score to: all of all-of, the best of any-of.
+
+    Args:
+        query: The query.
+        scores: The document's score for each type, an array of one element.
+        wanted: False within a ``Not``.
+    """
+    if isinstance(query, str | Like):
+        return {query} if wanted else set()
+    if isinstance(query, Not):
+        return deciding_leaves(query.part, scores, wanted=not wanted)
+    parts: Iterable[Query] = query.parts
+    if isinstance(query, AnyOf) == wanted:  # not all-of is any-of not
+        choose = max if wanted else min
+        parts = [choose(parts, key=lambda part: combine(part, scores).item())]
+    return set().union(*(deciding_leaves(part, scores, wanted=wanted) for part in parts))
 
 
 def _walk(query: Query, wanted: bool) -> Iterator[tuple[Leaf, bool]]:

@@ -13,6 +13,7 @@ from ner_retriever_rag.queries import (
     Leaf,
     Query,
     combine,
+    deciding_leaves,
     label,
     leaves,
     score_range,
@@ -92,21 +93,31 @@ class ScoredQuery:
             document: The document.
             spans: Its mentions.
             mentions: float32 ``(len(spans), dim)``, their vectors.
-            threshold: Least probability of a mention that is listed; the best one is in any case.
+            threshold: Least probability of a mention that is listed; those the score comes from are
+                in any case.
         """
         if not spans:
             score = float(self.combine(np.zeros((len(self.leaves), 1), dtype=np.float32))[0])
             return DocumentMatch(document, score, [])
         probabilities, similarities = self.probabilities(mentions)
-        found = [
-            self.mention_match(document, span, row, probabilities[row, n], similarities[row, n])
-            for row in self._wanted
-            for n, span in enumerate(spans)
+        best = probabilities.max(axis=1, keepdims=True)
+        deciding = deciding_leaves(self.query, dict(zip(self.leaves, best, strict=True)))
+        places = sorted(
+            ((row, n) for row in self._wanted for n in range(len(spans))),
+            key=lambda place: (-probabilities[place], -similarities[place]),
+        )
+        # Reversed, so that the best place of a type is what stays.
+        owed = {row: (row, n) for row, n in reversed(places) if self.leaves[row] in deciding}
+        shown = [
+            place
+            for place in places
+            if probabilities[place] >= threshold or owed.get(place[0]) == place
         ]
-        found.sort(key=lambda match: (-match.score, -match.similarity))
-        shown = [match for match in found if match.score >= threshold] or found[:1]
-        best = self.combine(probabilities.max(axis=1, keepdims=True))
-        return DocumentMatch(document, float(best[0]), shown)
+        found = [
+            self.mention_match(document, spans[n], row, probabilities[row, n], similarities[row, n])
+            for row, n in shown or places[:1]
+        ]
+        return DocumentMatch(document, float(self.combine(best)[0]), found)
 
     def mention_match(
         self, document: Document, span: Span, row: int, score: float, similarity: float

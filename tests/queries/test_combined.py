@@ -103,6 +103,24 @@ def test_matches_are_labelled_by_their_type(index, encoded, tiny_encoder):
             )
 
 
+def test_what_a_score_comes_from_is_listed_however_low(index):
+    def types(query):
+        found = index.search(query, k=30, exact=True)
+        return [(match, {each.type for each in match.matches}) for match in found if match.matches]
+
+    for match, listed in types(AllOf("river", AllOf("city", Not("country")))):
+        assert listed == {"river", "city"}
+        assert match.score <= min(
+            max(m.score for m in match.matches if m.type == t) for t in listed
+        )
+    for match, _ in types(AnyOf("river", "city", "reptile")):
+        assert match.score == pytest.approx(match.matches[0].score)
+        assert all(each.score >= 0.5 for each in match.matches[1:])
+    # Not any-of-not is all-of.
+    for _, listed in types(Not(AnyOf(Not("river"), Not("city")))):
+        assert listed == {"river", "city"}
+
+
 def test_not_alone_finds_documents_without_the_type(index):
     found = index.search(Not("river"), k=3)
     assert {match.doc_id for match in found} == {"ea", "eb", "ec"}
