@@ -2,6 +2,9 @@
 
 import runpy
 from pathlib import Path
+from unittest.mock import ANY
+
+import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -19,3 +22,67 @@ def test_questions():
     assert result["by type"][0].startswith("Giganotosaurus")
     assert result["either, with a type"].startswith("Giganotosaurus")
     assert result["either, without"].startswith("The sky")
+
+
+def test_type_and_topic():
+    result = run("type_and_topic")
+    assert result["type alone"][-1] == "city"
+    assert result["type and topic"][0] == "argentina"
+    assert set(result["topic alone"][:2]) == {"city", "argentina"}
+
+
+def test_several_types():
+    result = run("several_types")
+    assert len(result["a river or a lake"]) == 2
+    assert result["a river and a lake"][0] == ("rhine", {"river": "The Rhine", "lake": ANY})
+    assert result["a lake and no river"][0][1].keys() == {"lake"}
+
+
+def test_by_example():
+    result = run("by_example")
+    assert {text.split()[0] for text in result["like two names"]} == {
+        "Stegosaurus",
+        "Triceratops",
+        "Iguanodon",
+        "Diplodocus",
+    }
+    for name in ("with a description", "after refining"):
+        assert all("castles" in text for text in result[name])
+
+
+def test_facets():
+    result = run("facets")
+    kinds = [facet.type for facet in result["facets"]]
+    assert "river" in kinds and "dinosaur" in kinds
+    assert result["Stegosaurus"][0][0] == "dinosaur"
+
+
+def test_extract_rows():
+    rows = run("extract_rows")
+    assert {(row["type"], row["doc_id"]) for row in rows} >= {("river", "nile"), ("lake", "rhine")}
+    assert all(0.1 <= row["score"] <= 1 for row in rows)
+
+
+def test_knowledge_graph():
+    pytest.importorskip("networkx")
+    result = run("knowledge_graph")
+    assert "Nile" in result["of each type"]["river"]
+    assert "Lake Victoria" in result["of each type"]["lake"]
+    assert {relation for *_, relation in result["graph"].edges(data="relation")} == {
+        "is a",
+        "stands in",
+    }
+    assert result["with the Nile"] == sorted(result["with the Nile"])
+
+
+def test_langchain_filter():
+    result = run("langchain_filter")
+    assert result["with a dinosaur"] == ["stegosaurus", "triceratops"]
+    assert result["best for river"] == ["nile"]
+
+
+def test_langchain_indexing():
+    result = run("langchain_indexing")
+    assert (result["first"]["num_added"], result["second"]["num_skipped"]) == (2, 1)
+    assert (result["second"]["num_added"], result["second"]["num_deleted"]) == (1, 1)
+    assert result["bands"][0] == "Queen formed in London."
