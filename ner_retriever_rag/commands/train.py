@@ -22,6 +22,8 @@ FROZEN_TAPS = "value@3+value@4+value@5+hidden@6"
 ADAPTED_TAPS = "hidden@3+hidden@4+hidden@5+hidden@6"
 DETECTOR_TAPS = "hidden@2+hidden@4+hidden@6"
 
+OF_PRESET = "the preset's"
+
 Mined = Annotated[Path, typer.Argument(help="Folder that `train mine` wrote.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the encoder; made if missing.")]
 BackboneName = Annotated[str, typer.Option(help="Backbone: a folder or a hub id.")]
@@ -77,11 +79,26 @@ def head(
     adaptation: Adapted = None,
     pairs: Annotated[int, typer.Option(min=1, help="Entities to train on.")] = 120_000,
     epochs: Annotated[float, typer.Option(min=0.0)] = 4.0,
-    hidden: Annotated[int, typer.Option(min=0, help="Hidden width; 0 for a linear head.")] = 512,
-    dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128,
-    loss: Annotated[str, typer.Option(help="info_nce or triplet.")] = "info_nce",
-    batch: Annotated[int, typer.Option(min=2)] = 1024,
-    learning_rate: Annotated[float, typer.Option(min=0.0)] = 1e-3,
+    preset: Annotated[
+        str, typer.Option(help="Settings to begin with: ours, or paper (arXiv 2509.04011).")
+    ] = "ours",
+    hidden: Annotated[
+        int | None,
+        typer.Option(min=0, help="Hidden width; 0 for a linear head.", show_default=OF_PRESET),
+    ] = None,
+    dim: Annotated[
+        int | None, typer.Option(min=1, help="Output width.", show_default=OF_PRESET)
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="info_nce or triplet.", show_default=OF_PRESET)
+    ] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="last, mean or first+last.", show_default=OF_PRESET)
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=2, help="Pairs a step.", show_default=OF_PRESET)
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0.0, show_default=OF_PRESET)] = None,
     development: Development = None,
     names: Names = None,
     cache: Cache = None,
@@ -89,25 +106,28 @@ def head(
     work: Work = None,
     seed: Seed = 0,
 ) -> None:
-    """Train a projection head on features computed once."""
+    """Train a projection head on features of a frozen backbone, computed once."""
     from ner_retriever_rag.backbone import Backbone
     from ner_retriever_rag.checkpoints import find_checkpoint
     from ner_retriever_rag.encoder import TypeAwareEncoder
     from ner_retriever_rag.training import recipes
-    from ner_retriever_rag.training.train_head import HeadOptions
+    from ner_retriever_rag.training.train_head import preset_options
 
     with errors_in_one_line():
-        reader = Backbone(find_checkpoint(backbone), taps, dtype="bfloat16", adaptation=adaptation)
-        options = HeadOptions(
-            hidden=(hidden,) if hidden else (),
+        options = preset_options(
+            preset,
+            hidden=None if hidden is None else (hidden,) if hidden else (),
             dim=dim,
             loss=loss,
+            pooling=pooling,
             batch=batch,
             learning_rate=learning_rate,
         )
+        reader = Backbone(find_checkpoint(backbone), taps, dtype="bfloat16", adaptation=adaptation)
         trained, _ = recipes.head_recipe(
             reader,
-            recipes.Mined.load(mined, backbone, wordnet),
+            # Whatever is trained, MiniLM says which names are alike: to a decoder all of them are.
+            recipes.Mined.load(mined, MINILM, wordnet),
             pairs=pairs,
             epochs=epochs,
             options=options,
@@ -116,7 +136,7 @@ def head(
             development=_development(development, names),
         )
         encoder = TypeAwareEncoder(
-            backbone, taps, pooling="mean", head=trained, adaptation=adaptation
+            backbone, taps, pooling=options.pooling, head=trained, adaptation=adaptation
         )
         encoder.save_pretrained(out_folder)
         out.print(f"head and configuration written to {out_folder}")
@@ -241,9 +261,10 @@ def calibrate(
         calibration, report = recipes.calibrate_recipe(
             backbone,
             encoder.head,
-            recipes.Mined.load(mined, encoder.backbone_name),
+            recipes.Mined.load(mined, MINILM),
             mentions=mentions,
             seed=seed,
+            pooling=encoder.pooling,
         )
         calibration.save(encoder_folder)
         config = read_config(encoder_folder)

@@ -17,27 +17,33 @@ from ner_retriever_rag.training.pairs import MentionContext
 
 
 def mention_features(
-    backbone: Backbone, contexts: Sequence[MentionContext], cache: Path | None = None
+    backbone: Backbone,
+    contexts: Sequence[MentionContext],
+    cache: Path | None = None,
+    pooling: str = "mean",
 ) -> NDArray[np.float16]:
     """float16 ``(n, width)``, the pooled taps of each mention.
 
     Args:
         backbone: Reads the taps.
         contexts: One mention each.
-        cache: Folder for the result, found again by backbone, taps and contexts.
+        cache: Folder for the result, found again by backbone, taps, pooling and contexts.
+        pooling: How a mention's tokens become one vector.
     """
     key = [f"{c.text}\t{c.start}\t{c.end}" for c in contexts]
-    return _cached(
-        backbone, [c.text for c in contexts], [(c.start, c.end) for c in contexts], key, cache
-    )
+    spans = [(c.start, c.end) for c in contexts]
+    return _cached(backbone, [c.text for c in contexts], spans, key, cache, pooling)
 
 
 def type_features(
-    backbone: Backbone, descriptions: Sequence[str], cache: Path | None = None
+    backbone: Backbone,
+    descriptions: Sequence[str],
+    cache: Path | None = None,
+    pooling: str = "mean",
 ) -> NDArray[np.float16]:
     """float16 ``(n, width)``, taps of type descriptions, each read alone and pooled whole."""
     spans = [(0, len(text)) for text in descriptions]
-    return _cached(backbone, descriptions, spans, descriptions, cache)
+    return _cached(backbone, descriptions, spans, descriptions, cache, pooling)
 
 
 def _cached(
@@ -46,12 +52,13 @@ def _cached(
     spans: Sequence[tuple[int, int]],
     key: Sequence[str],
     cache: Path | None,
-    pooling: str = "mean",
+    pooling: str,
 ) -> NDArray[np.float16]:
     taps = "+".join(map(str, backbone.taps))
     path = None
     if cache is not None:
-        name = hashlib.sha256("\n".join([backbone.source, taps, *key]).encode()).hexdigest()[:24]
+        parts = "\n".join([backbone.source, taps, pooling, *key])
+        name = hashlib.sha256(parts.encode()).hexdigest()[:24]
         path = cache / f"{name}.npy"
         if path.exists():
             found: NDArray[np.float16] = np.load(path, mmap_mode="r")

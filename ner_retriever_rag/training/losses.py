@@ -41,25 +41,28 @@ def triplet(
     types: Tensor,
     not_negative: Tensor | None = None,
     *,
-    margin: float = 0.2,
-    hardest: int = 1,
+    margin: float = 0.5,
+    hard: float = 0.1,
 ) -> Tensor:
-    """The paper's triplet loss (arXiv 2509.04011, section 3.3) with hard negatives from the batch.
+    """The paper's triplet loss (arXiv 2509.04011, section 3.3), negatives from the batch.
 
-    The anchor is the type description, the positive its mention, and the negatives are the
-    ``hardest`` mentions of other types nearest to it; distance is ``1 - cosine``.
+    The anchor is the type description, the positive its mention, the negative a mention of
+    another type: one drawn at random or, for some anchors, the nearest; distance is
+    ``1 - cosine``.
 
     Args:
         mentions: ``(n, dim)``.
         types: ``(n, dim)``.
         not_negative: bool ``(n, n)``, rows mentions, columns types.
         margin: By how much a negative has to be further away.
-        hardest: Negatives taken for each anchor.
+        hard: Share of the anchors that get their nearest negative.
     """
     cosines = types @ mentions.T
-    positive = cosines.diagonal()
     out = torch.eye(len(types), dtype=torch.bool, device=cosines.device)
     if not_negative is not None:
         out = out | not_negative.T
-    negative = cosines.masked_fill(out, -1.0).topk(min(hardest, len(types)), dim=1).values
-    return functional.relu(margin + negative - positive.unsqueeze(1)).mean()
+    others = cosines.masked_fill(out, -1.0)
+    drawn = torch.rand_like(others).masked_fill(out, -1.0).argmax(dim=1, keepdim=True)
+    is_hard = torch.rand(len(types), device=cosines.device) < hard
+    negative = torch.where(is_hard, others.amax(dim=1), others.gather(1, drawn).squeeze(1))
+    return functional.relu(margin + negative - cosines.diagonal()).mean()

@@ -119,22 +119,25 @@ def head_recipe(
     """
     rng = random.Random(loop.seed)
     sampler = PairSampler(mined.hierarchy, rng)
+    if not options.grains:
+        sampler = PairSampler(mined.hierarchy, rng, shorter=0.0, broader=0.0, plurals=0.0)
     chosen = weighted_sample(mined.train, flattened(mined.train), pairs, rng)
     contexts = [sampler.context(e).cropped(_CROP) for e in chosen]
     queries = [[sampler.query(e) for _ in range(4)] for e in chosen]
     texts = sorted({q.text for each in queries for q in each})
     cached = CachedPairs(
         chosen,
-        mention_features(backbone, contexts, cache),
+        mention_features(backbone, contexts, cache, options.pooling),
         queries,
         {text: row for row, text in enumerate(texts)},
-        type_features(backbone, texts, cache),
+        type_features(backbone, texts, cache, options.pooling),
     )
     steps = max(1, round(epochs * len(chosen) / options.batch))
     score = None
     if development is not None:
-        dev_mentions = mention_features(backbone, development.contexts, cache)
-        dev_types = type_features(backbone, list(development.queries.values()), cache)
+        dev_queries = list(development.queries.values())
+        dev_mentions = mention_features(backbone, development.contexts, cache, options.pooling)
+        dev_types = type_features(backbone, dev_queries, cache, options.pooling)
 
         def score(head: ProjectionHead) -> dict[str, float]:
             found = development.r_precision(project(head, dev_mentions), project(head, dev_types))
@@ -296,6 +299,7 @@ def calibrate_recipe(
     mentions: int = 15_000,
     seed: int = 0,
     cache: Path | None = None,
+    pooling: str = "mean",
 ) -> tuple[Calibration, CalibrationReport]:
     """Fit the calibration on a random sample of mined mentions.
 
@@ -306,6 +310,7 @@ def calibrate_recipe(
         mentions: How many.
         seed: Of the sample.
         cache: Folder for features.
+        pooling: The encoder's.
     """
     rng = random.Random(seed)
     outside = [e for e in mined.every if any(c.kind != "definition" for c in e.contexts)]
@@ -313,10 +318,10 @@ def calibrate_recipe(
     contexts = [
         rng.choice([c for c in e.contexts if c.kind != "definition"]).cropped(_CROP) for e in sample
     ]
-    vectors = project(head, mention_features(backbone, contexts, cache))
+    vectors = project(head, mention_features(backbone, contexts, cache, pooling))
 
     def encode_types(descriptions: Sequence[str]) -> NDArray[np.float32]:
-        return project(head, type_features(backbone, descriptions))
+        return project(head, type_features(backbone, descriptions, pooling=pooling))
 
     return fit_calibration(
         sample, vectors, encode_types, mined.hierarchy, mined.held_out, seed=seed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ner_retriever_rag.head import ProjectionHead
+from ner_retriever_rag.pooling import POOLINGS
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce, triplet
 from ner_retriever_rag.training.pairs import MinedEntity, NegativeMask, Query
@@ -30,6 +31,9 @@ class HeadOptions:
         loss: ``"info_nce"``, or the paper's ``"triplet"``.
         temperature: Of the in-batch loss.
         margin: Of the triplet loss.
+        hard_negatives: Share of the triplets with the nearest negative, not a random one.
+        grains: Whether a type is also asked for by shorter, broader and plural forms of its name.
+        pooling: How a mention's tokens become one vector.
         batch: Pairs a step.
         learning_rate: Peak of a one-cycle schedule.
         weight_decay: AdamW's.
@@ -40,10 +44,43 @@ class HeadOptions:
     dropout: float = 0.1
     loss: str = "info_nce"
     temperature: float = 0.05
-    margin: float = 0.2
+    margin: float = 0.5
+    hard_negatives: float = 0.1
+    grains: bool = True
+    pooling: str = "mean"
     batch: int = 1024
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+
+
+PRESETS = {
+    "ours": HeadOptions(),
+    # arXiv 2509.04011, sections 3.2 and 3.3.
+    "paper": HeadOptions(
+        hidden=(500,),
+        dim=500,
+        dropout=0.1,
+        loss="triplet",
+        margin=0.5,
+        hard_negatives=0.1,
+        grains=False,
+        pooling="last",
+    ),
+}
+
+
+def preset_options(preset: str, **given: Any) -> HeadOptions:
+    """A preset's options, but for those given that are not None.
+
+    Raises:
+        ValueError: If there is no such preset or pooling.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
+    options = replace(PRESETS[preset], **{k: v for k, v in given.items() if v is not None})
+    if options.pooling not in POOLINGS:
+        raise ValueError(f"pooling {options.pooling!r} is not one of {', '.join(POOLINGS)}")
+    return options
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +125,9 @@ def train_head(
         raise ValueError(f"{len(pairs.entities)} pairs are fewer than one batch of {options.batch}")
     losses = {
         "info_nce": lambda m, t, out: info_nce(m, t, out, temperature=options.temperature),
-        "triplet": lambda m, t, out: triplet(m, t, out, margin=options.margin),
+        "triplet": lambda m, t, out: triplet(
+            m, t, out, margin=options.margin, hard=options.hard_negatives
+        ),
     }
     if options.loss not in losses:
         raise ValueError(f"loss {options.loss!r} is not one of {', '.join(losses)}")
