@@ -1,0 +1,32 @@
+"""The Python of the pages in docs/ runs, each page from top to bottom."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ["queries", "langchain", "llama-index"]
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.filterwarnings("ignore:The class `DocumentIndex`")
+@pytest.mark.parametrize("page", PAGES)
+def test_python_blocks_run(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    blocks = list(_BLOCK.finditer(text))
+    assert blocks
+    names: dict[str, object] = {}
+    for block in blocks:
+        # Blank lines in front, so that a traceback has the page's line numbers.
+        before = "\n" * text[: block.start(1)].count("\n")
+        exec(compile(before + block[1], f"{page}.md", "exec"), names)
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    for link in _LINK.findall((DOCS / f"{page}.md").read_text(encoding="utf-8")):
+        assert (DOCS / link).exists(), link
