@@ -117,7 +117,7 @@ class Backbone:
     @property
     def block_count(self) -> int:
         """How many blocks the whole model has, cut ones included."""
-        return int(self.model.config.num_hidden_layers)
+        return int(self.model.config.get_text_config().num_hidden_layers)
 
     @property
     def top(self) -> str:
@@ -127,7 +127,7 @@ class Backbone:
     @property
     def hidden_size(self) -> int:
         """Width of the residual stream."""
-        return int(self.model.config.hidden_size)
+        return int(self.model.config.get_text_config().hidden_size)
 
     def read(self, texts: Sequence[str]) -> Iterator[TokenStates]:
         """Run texts through the backbone and yield their token states, in order.
@@ -269,12 +269,14 @@ class Backbone:
         block: nn.Module,
         _module: nn.Module,
         _args: Any,
-        output: Tensor,
+        output: Any,
     ) -> None:
+        vectors = _first(output)
         if tap.kind in PROJECTIONS:
             core = block.get_submodule(anatomy.core)
-            output = slice_fused(tap, anatomy, output, core, self.model.config)
-        self._keep(tap, output)
+            config = self.model.config.get_text_config()
+            vectors = slice_fused(tap, anatomy, vectors, core, config)
+        self._keep(tap, vectors)
 
     def _keep(self, tap: Tap, vectors: Tensor) -> None:
         self._read[str(tap)] = vectors
@@ -329,7 +331,8 @@ def resolve_dtype(dtype: str, device: str | None, checkpoint: Callable[[], Path]
 
 def _model_limit(model: PreTrainedModel, tokenizer: Any) -> int:
     """The longest input the model's positions and the tokenizer's own limit allow."""
-    limit = getattr(model.config, "max_position_embeddings", None) or sys.maxsize
+    config: Any = model.config.get_text_config()
+    limit = getattr(config, "max_position_embeddings", None) or sys.maxsize
     for module in model.modules():
         # RoBERTa numbers its positions from padding_idx + 1 on.
         positions = getattr(module, "position_embeddings", None)

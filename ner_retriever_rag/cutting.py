@@ -16,7 +16,14 @@ from transformers.utils import logging as transformers_logging
 
 from ner_retriever_rag.optional import require
 from ner_retriever_rag.shards import needed_shards
-from ner_retriever_rag.taps import Anatomy, Tap, check_taps, find_anatomy, module_path
+from ner_retriever_rag.taps import (
+    LANGUAGE_MODEL,
+    Anatomy,
+    Tap,
+    check_taps,
+    find_anatomy,
+    module_path,
+)
 
 # What transformers' models run after their last block, as siblings of the block list or above.
 _AFTER_BLOCKS = ("norm", "ln_f", "final_layernorm", "final_layer_norm", "final_norm", "pooler")
@@ -101,6 +108,9 @@ def _cut(model: PreTrainedModel, anatomy: Anatomy | None, taps: tuple[Tap, ...])
         _cut_after_modules(model, taps)
         return
     assert anatomy is not None  # check_taps saw to it
+    if anatomy.blocks.startswith(LANGUAGE_MODEL + "."):
+        for name in [name for name, _ in model.named_children() if name != LANGUAGE_MODEL]:
+            setattr(model, name, None)  # no image will come
     last = last_block(taps)
     # One block stays for hidden@0, whose reader sits at the first block's door.
     blocks = _cut_after_block(model, anatomy.blocks, max(last, 0))

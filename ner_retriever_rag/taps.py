@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -131,14 +131,16 @@ def _fused(
     return Anatomy(blocks, core, path, path, path, attention, mlp, before, fused, biases)
 
 
+LANGUAGE_MODEL = "language_model"  # what models that take images too call it
 _QKV = ("q_proj", "k_proj", "v_proj")
 _BERT = ("query", "key", "value")
 _DEBERTA = ("query_proj", "key_proj", "value_proj")
 _SELF, _OUT = "attention.self", "attention.output.dense"
 
 ANATOMIES = (
-    # LLaMA, Mistral, Gemma, Qwen and their kin; then Phi; then Phi-3.
+    # LLaMA, Mistral, Gemma, Qwen and their kin; with experts; then Phi; then Phi-3.
     _split("layers", "self_attn", _QKV, "self_attn.o_proj", "mlp.down_proj", ("input_layernorm",)),
+    _split("layers", "self_attn", _QKV, "self_attn.o_proj", "mlp", ("input_layernorm",)),
     _split("layers", "self_attn", _QKV, "self_attn.dense", "mlp.fc2", ("input_layernorm",)),
     _fused(
         "layers", "self_attn", "qkv_proj", "self_attn.o_proj", "mlp.down_proj",
@@ -170,8 +172,12 @@ ANATOMIES = (
 
 
 def find_anatomy(model: nn.Module) -> Anatomy | None:
-    """The anatomy that fits the model, or None for an architecture not in ``ANATOMIES``."""
-    return next((anatomy for anatomy in ANATOMIES if anatomy.fits(model)), None)
+    """The anatomy that fits the model, or None for an architecture not in ``ANATOMIES``.
+
+    Of a model that takes images too it is that of its language model.
+    """
+    inner = tuple(replace(each, blocks=f"{LANGUAGE_MODEL}.{each.blocks}") for each in ANATOMIES)
+    return next((each for each in ANATOMIES + inner if each.fits(model)), None)
 
 
 def check_taps(model: nn.Module, anatomy: Anatomy | None, taps: Iterable[Tap]) -> None:

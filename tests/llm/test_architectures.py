@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import transformers
 from families import BLOCKS, FAMILIES, LLAMA_SHAPE
 from tiny import TEXTS
 from tiny_checkpoints import save_checkpoint
@@ -66,6 +67,56 @@ def test_the_top_of_the_stream_is_the_sum_of_what_was_added(tmp_path):
     (states,) = backbone.read([TEXT])
     added = by_hand["hidden"][BLOCKS - 1] + by_hand["attention"] + by_hand["mlp"]
     assert_same(states.taps[f"hidden@{BLOCKS}"], added)
+
+
+TEXT_SHAPE = LLAMA_SHAPE | {"head_dim": 8}
+VISION = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "image_size": 28, "patch_size": 14,
+}  # fmt: skip
+MORE = {
+    "gemma3, images too": lambda: transformers.Gemma3ForConditionalGeneration(
+        transformers.Gemma3Config(
+            text_config=TEXT_SHAPE, vision_config=VISION, mm_tokens_per_image=4,
+            image_token_index=390, boi_token_index=391, eoi_token_index=392,
+        )
+    ),
+    "mistral3, images too": lambda: transformers.Mistral3ForConditionalGeneration(
+        transformers.Mistral3Config(
+            text_config=TEXT_SHAPE | {"model_type": "mistral"},
+            vision_config=VISION | {"model_type": "pixtral", "head_dim": 16},
+            image_token_index=390,
+        )
+    ),
+    "qwen3, experts": lambda: transformers.Qwen3MoeForCausalLM(
+        transformers.Qwen3MoeConfig(
+            **TEXT_SHAPE, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16
+        )
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["value", "query", "mlp", "hidden"])
+@pytest.mark.parametrize("name", MORE)
+def test_language_models_inside_others_and_experts(name, kind, tmp_path):
+    torch.manual_seed(0)
+    model = MORE[name]().float().eval()
+    backbone = Backbone(save_checkpoint(model, tmp_path), f"{kind}@1")
+    language_model = getattr(model.model, "language_model", model.model)
+    block = language_model.layers[1]
+    paths = {"value": block.self_attn.v_proj, "query": block.self_attn.q_proj, "mlp": block.mlp}
+    seen = []
+    if kind == "hidden":
+        language_model.layers[0].register_forward_hook(lambda _m, _a, output: seen.append(output))
+    else:
+        paths[kind].register_forward_hook(lambda _m, _a, output: seen.append(output))
+    with torch.no_grad():
+        model(input_ids=torch.as_tensor(backbone.tokenizer(TEXT)["input_ids"])[None])
+    (states,) = backbone.read([TEXT])
+    output = seen[0][0] if isinstance(seen[0], tuple) else seen[0]
+    assert_same(states.taps[f"{kind}@1"], output.view(len(states), -1))
+    assert not any("vision" in weight for weight, _ in backbone.model.named_parameters())
+    assert backbone.top == "hidden@3" and backbone.hidden_size == 32
 
 
 @pytest.fixture(scope="module")
