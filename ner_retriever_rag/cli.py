@@ -9,6 +9,7 @@ from ner_retriever_rag.commands.eval import evaluate
 from ner_retriever_rag.commands.extract import extract
 from ner_retriever_rag.commands.facets import facets
 from ner_retriever_rag.commands.index import index
+from ner_retriever_rag.commands.probe import probe
 from ner_retriever_rag.commands.search import search
 from ner_retriever_rag.commands.stats import stats
 from ner_retriever_rag.commands.train import train_app
@@ -19,7 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (index, search, stats, facets, extract, demo):
+for command in (index, search, stats, facets, extract, demo, probe):
     app.command()(command)
 app.command("eval")(evaluate)
 app.add_typer(train_app, name="train")

@@ -1,0 +1,112 @@
+"""What the probe looks at: mentions drawn by type, and pairs of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.evaluation.formats import TypedText
+
+LEAST_NAMES = 10  # a type's, two for each fold of the cross-validation
+
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Mentions drawn for the probe, in order of type.
+
+    Attributes:
+        texts: The texts they stand in.
+        where: For each mention its text's number and its characters, ``(text, start, end)``.
+        labels: int64 ``(n,)``, number of each mention's type, not decreasing.
+        types: Labels of the types.
+    """
+
+    texts: tuple[str, ...]
+    where: tuple[tuple[int, int, int], ...]
+    labels: NDArray[np.int64]
+    types: tuple[str, ...]
+
+
+def draw_sample(
+    texts: Iterable[TypedText], *, types: int = 20, a_type: int = 100, seed: int = 0
+) -> Sample:
+    """Draw mentions, as many of each type, no name twice.
+
+    The types with most names are taken, catch-all ones (``other``, ``building-other``) left out. A
+    name is drawn once, so that no pair and no classifier can go by the words alone.
+
+    Args:
+        texts: Texts with typed mentions.
+        types: How many types at most.
+        a_type: How many mentions of each at most.
+        seed: Of the draw.
+
+    Raises:
+        ValueError: If fewer than two types have ten names.
+    """
+    rng = np.random.default_rng(seed)
+    names: dict[str, dict[str, list[tuple[str, int, int]]]] = defaultdict(lambda: defaultdict(list))
+    for each in texts:
+        for start, end, label in each.mentions:
+            if label.rpartition("-")[2].lower() != "other":
+                name = each.text[start:end].casefold()
+                names[label][name].append((each.text, start, end))
+    ranked = sorted(names, key=lambda label: (-len(names[label]), label))
+    chosen = tuple(label for label in ranked[:types] if len(names[label]) >= LEAST_NAMES)
+    numbers: dict[str, int] = {}
+    where: list[tuple[int, int, int]] = []
+    labels: list[int] = []
+    taken: set[str] = set()
+    # Rare types first: they can spare a name that two types share least.
+    for label in reversed(chosen):
+        free = sorted(set(names[label]) - taken)
+        drawn = [free[i] for i in rng.permutation(len(free))[:a_type]]
+        taken.update(drawn)
+        for name in drawn:
+            text, start, end = names[label][name][rng.integers(len(names[label][name]))]
+            where.append((numbers.setdefault(text, len(numbers)), start, end))
+            labels.append(chosen.index(label))
+    if len(chosen) < 2 or min(np.bincount(labels)) < LEAST_NAMES:
+        raise ValueError(f"the probe needs two types or more with {LEAST_NAMES} names each")
+    order = np.argsort(labels, kind="stable")
+    return Sample(tuple(numbers), tuple(where[i] for i in order), np.asarray(labels)[order], chosen)
+
+
+def draw_pairs(sample: Sample, count: int, seed: int = 0) -> Pairs:
+    """Draw pairs of mentions from different texts, half of one type and half of two.
+
+    Every type weighs the same: the first mention's type is drawn evenly, and so is the second's.
+
+    Returns:
+        Rows of the first and the second mentions, and whether their types are the same.
+
+    Raises:
+        ValueError: If no such pairs are found, since the mentions stand in too few texts.
+    """
+    rng = np.random.default_rng(seed)
+    sizes = np.bincount(sample.labels)
+    starts = np.cumsum(sizes) - sizes
+    text = np.asarray([number for number, _, _ in sample.where])
+    lefts, rights = [], []
+    for same in (True, False):
+        left, right = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        for _ in range(50):  # many more rounds than any real data needs
+            first = rng.integers(len(sizes), size=count)
+            shift = 0 if same else rng.integers(1, len(sizes), size=count)
+            second = (first + shift) % len(sizes)
+            a, b = (starts[t] + (rng.random(count) * sizes[t]).astype(int) for t in (first, second))
+            apart = text[a] != text[b]
+            left, right = np.append(left, a[apart]), np.append(right, b[apart])
+            if len(left) >= count:
+                break
+        else:
+            raise ValueError("the mentions stand in too few texts to pair them")
+        lefts.append(left[:count])
+        rights.append(right[:count])
+    return np.concatenate(lefts), np.concatenate(rights), np.arange(2 * count) < count
