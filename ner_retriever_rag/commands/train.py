@@ -148,7 +148,7 @@ def adapt(
     out_folder: Out,
     backbone: BackboneName = MINILM,
     taps: Annotated[str, typer.Option(help="Where vectors are read.")] = ADAPTED_TAPS,
-    steps: Annotated[int, typer.Option(min=1)] = 2900,
+    steps: Annotated[int, typer.Option(min=1)] = 2300,
     rank: Annotated[int, typer.Option(min=1, help="Rank of the deltas.")] = 32,
     first_block: Annotated[int, typer.Option(min=0, help="First block that is adapted.")] = 2,
     text_weight: Annotated[
