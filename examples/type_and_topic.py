@@ -14,14 +14,15 @@ DOCUMENTS = [
 
 
 def main() -> dict[str, list[str]]:
-    """Rank by the type alone, by both, and by the topic alone."""
+    """Rank by the type alone, by both, and by the text alone."""
     index = EntityIndex()
     index.add(DOCUMENTS)
-    # A document's score is type_score ** (1 - w) * cosine ** w, with w = topic_weight.
+    # A document's score is type_score ** (1 - w) * cosine ** w, with w = topic_weight and the
+    # cosine of its text and "dinosaur found in Argentina".
     ways = {
         "type alone": {},
         "type and topic": {"about": "found in Argentina"},
-        "topic alone": {"about": "found in Argentina", "topic_weight": 1.0},
+        "text alone": {"about": "found in Argentina", "topic_weight": 1.0},
     }
     return {
         name: [match.doc_id for match in index.search("dinosaur", k=4, **arguments)]

@@ -180,15 +180,16 @@ class EntityIndex:
             where: Chroma filter on the documents' metadata.
             score_threshold: Least score of a document, which is its best mention's probability
                 where the query is one type; None for no bound, or 0.5 where ``k`` is None.
-            about: What the documents should be about, free text. A document's score is then
-                ``type_score ** (1 - topic_weight) * cosine ** topic_weight``, with the cosine of
-                topic and document (0 where it is negative).
-            topic_weight: How much the topic counts, in [0, 1]; None for 0.5.
+            about: What the documents should be about, free text that goes on after the type, as in
+                "dinosaur" and "found in Argentina". A document's score is then ``type_score **
+                (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
+                and the document (0 where it is negative).
+            topic_weight: How much the topic counts, in [0, 1]; None for 0.9.
             exact: Compare with every mention instead of using the approximate index.
 
         Returns:
             Best document first. A document's matches are its mentions above the threshold
-            (0.5 where there is none), and its best mention in any case.
+            (0.5 where there is none), and those its score comes from in any case.
 
         Raises:
             TypeError: If ``query`` is not a query, or ``about`` not a string.

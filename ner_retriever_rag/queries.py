@@ -189,12 +189,13 @@ def is_combined(query: Query) -> bool:
 
 def label(leaf: Leaf) -> str:
     """What the matches of a type are labelled with: its description, or its examples."""
-    if isinstance(leaf, str):
-        return leaf
-    if leaf.description:
-        return leaf.description
-    names = (each if isinstance(each, str) else each.text for each in leaf.examples)
-    return "like " + ", ".join(names)
+    described_so = isinstance(leaf, str) or leaf.description
+    return _words(leaf) if described_so else f"like {_words(leaf)}"
+
+
+def described(query: Query) -> str:
+    """The types that count for a document in words, "river, lake"; empty if there are none."""
+    return ", ".join(dict.fromkeys(_words(leaf) for leaf, wanted in _walk(query, True) if wanted))
 
 
 def leaves(query: Query) -> list[Leaf]:
@@ -257,6 +258,14 @@ def deciding_leaves(
         choose = max if wanted else min
         parts = [choose(parts, key=lambda part: combine(part, scores).item())]
     return set().union(*(deciding_leaves(part, scores, wanted=wanted) for part in parts))
+
+
+def _words(leaf: Leaf) -> str:
+    """A type's description, or the names of its examples."""
+    if isinstance(leaf, str):
+        return leaf
+    names = (each if isinstance(each, str) else each.text for each in leaf.examples)
+    return leaf.description or ", ".join(names)
 
 
 def _walk(query: Query, wanted: bool) -> Iterator[tuple[Leaf, bool]]:

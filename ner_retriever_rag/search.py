@@ -77,8 +77,10 @@ class TypeSearch:
         """The best k documents, or all above the threshold; best first."""
         if about is not None or is_combined(check_query(query)):
             bounds = _bounds(k, where, score_threshold, exact)
-            topic = None if about is None else Topic.encode(about, self.encoder, topic_weight)
-            return self._combined.documents(self._scored(query), bounds, topic)
+            scored, topic = self._scored(query), None
+            if about is not None:
+                topic = Topic.encode(about, query, self.encoder, topic_weight)
+            return self._combined.documents(scored, bounds, topic)
         if topic_weight is not None:
             raise ValueError("topic_weight needs a topic: give about")
         wanted = self._wanted(query, k, where, score_threshold, exact)

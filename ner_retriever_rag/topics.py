@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.metadata import where_error
+from ner_retriever_rag.queries import Query, described
 from ner_retriever_rag.schema import require_text
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
     from ner_retriever_rag.encoder import TypeAwareEncoder
 
-TOPIC_WEIGHT = 0.5
+# A cosine of texts spans less than one order of magnitude, a probability several: hence the high
+# weight (chosen on the "tune" half of benchmarks/type_topic.py).
+TOPIC_WEIGHT = 0.9
 _PAGE = 5_000
 Score = TypeVar("Score", float, NDArray[np.float32])
 
@@ -27,16 +30,27 @@ class Topic:
     """What documents should be about, and how much that counts beside the type.
 
     Attributes:
-        vector: float32 ``(hidden,)``, L2-normalised text vector of the topic.
-        weight: In [0, 1]; 0 is the type alone, 1 the topic alone.
+        vector: float32 ``(hidden,)``, L2-normalised text vector of types and topic in one phrase.
+        weight: In [0, 1]; 0 is the type alone, 1 the text alone.
     """
 
     vector: NDArray[np.float32]
     weight: float
 
     @classmethod
-    def encode(cls, about: object, encoder: TypeAwareEncoder, weight: float | None) -> Topic:
+    def encode(
+        cls, about: object, query: Query, encoder: TypeAwareEncoder, weight: float | None
+    ) -> Topic:
         """Check and encode a topic.
+
+        What is encoded is "dinosaur found in Argentina", the query's words before the topic: "found
+        in Argentina" by itself says little of what the text should be about.
+
+        Args:
+            about: The topic.
+            query: What it goes with.
+            encoder: What encodes it.
+            weight: None for the default.
 
         Raises:
             TypeError: If ``about`` is not a string.
@@ -47,7 +61,8 @@ class Topic:
         weight = TOPIC_WEIGHT if weight is None else weight
         if not 0 <= weight <= 1:
             raise ValueError(f"topic_weight must be in [0, 1], not {weight!r}")
-        vector = encoder.encode([text], spans=[[]])[0].text_vector
+        phrase = f"{described(query)} {text}".strip()
+        vector = encoder.encode([phrase], spans=[[]])[0].text_vector
         if vector is None:
             raise ValueError(
                 f"about: the encoder {encoder.description} has no text vectors, since its backbone "

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, TypeAwareEncoder
+from ner_retriever_rag.topics import TOPIC_WEIGHT
 
 QUERIES = [
     AnyOf("river", "city"),
@@ -74,11 +75,19 @@ def test_where_filters_every_part(index, encoded, tiny_encoder, corpus):
 
 
 @pytest.mark.parametrize("weight", [None, 0.0, 0.3, 1.0])
-@pytest.mark.parametrize("query", ["river", AllOf("river", "city"), Like("Nile", "Oslofjord")])
-def test_type_and_topic_equals_brute_force(query, weight, index, encoded, tiny_encoder):
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("river", "river"),
+        (AllOf("river", "city", Not("country")), "river, city"),
+        (Like("Nile", "Oslofjord"), "Nile, Oslofjord"),
+        (Like("Nile", description="river"), "river"),
+    ],
+)
+def test_type_and_topic_equals_brute_force(query, words, weight, index, encoded, tiny_encoder):
     about = "Stegosaurus and then Egypt"
-    topic = tiny_encoder.encode([about])[0].text_vector
-    w = 0.5 if weight is None else weight
+    topic = tiny_encoder.encode([f"{words} {about}"])[0].text_vector
+    w = TOPIC_WEIGHT if weight is None else weight
     alone = {match.doc_id: match.score for match in index.search(query, k=200, exact=True)}
     scores = {
         doc_id: score ** (1 - w) * max(0.0, float(encoded[doc_id].text_vector @ topic)) ** w
@@ -173,6 +182,8 @@ def test_bad_queries_are_refused_by_name(make, error, message):
     ("arguments", "error", "message"),
     [
         ({"about": 3}, TypeError, "about must be a string"),
+        ({"query": 3, "about": "x"}, TypeError, "query must be a string"),
+        ({"query": " ", "about": "x"}, ValueError, "query is empty"),
         ({"about": " "}, ValueError, "about is empty"),
         ({"about": "x", "topic_weight": 2}, ValueError, "topic_weight must be in"),
         ({"topic_weight": 0.2}, ValueError, "topic_weight needs a topic"),
@@ -183,7 +194,7 @@ def test_bad_queries_are_refused_by_name(make, error, message):
 )
 def test_bad_arguments_are_refused_by_name(arguments, error, message, index):
     with pytest.raises(error, match=message):
-        index.search("river", **arguments)
+        index.search(**{"query": "river", **arguments})
 
 
 def test_a_topic_needs_text_vectors(tiny_checkpoint):
