@@ -157,10 +157,13 @@ def refine(
 
     Raises:
         ValueError: If both lists are empty, or a document has no match.
-        TypeError: If the query is not one type, or a list holds something else.
+        TypeError: If the query is not one type, or a list is none or holds something else.
     """
     if not isinstance(query, str | Like):
         raise TypeError(f"query must be a string or a Like, not {type(query).__name__}")
+    for name, given in (("relevant", relevant), ("irrelevant", irrelevant)):
+        if isinstance(given, str | MentionMatch | DocumentMatch):
+            raise TypeError(f"{name} must be a list of results or names, not one of them")
     if not relevant and not irrelevant:
         raise ValueError("refine needs something in relevant or irrelevant")
     before = query if isinstance(query, Like) else None
