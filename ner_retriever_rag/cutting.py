@@ -27,6 +27,8 @@ from ner_retriever_rag.taps import (
 
 # What transformers' models run after their last block, as siblings of the block list or above.
 _AFTER_BLOCKS = ("norm", "ln_f", "final_layernorm", "final_layer_norm", "final_norm", "pooler")
+# What a checkpoint may hold beside the bare model, or beside the encoder.
+_BESIDE = ("lm_head", "embed_out", "decoder")
 
 
 def load_cut_model(
@@ -63,6 +65,11 @@ def load_cut_model(
     _cut(outline, anatomy, taps)
     gone = whole - set(outline.state_dict())
 
+    def has_place(name: str) -> bool:
+        name = name.removeprefix(f"{base.base_model_prefix}.")
+        part = name.partition(".")[0]
+        return name not in gone and (part not in _BESIDE or hasattr(outline, part))
+
     def build(self: Any, *args: Any, **kwargs: Any) -> None:
         base.__init__(self, *args, **kwargs)
         _cut(self, anatomy, taps)
@@ -70,7 +77,7 @@ def load_cut_model(
     cut_class: Any = type(
         base.__name__, (base,), {"__init__": build, "__module__": base.__module__}
     )
-    with _quiet(), needed_shards(source, base.base_model_prefix, gone) as folder:
+    with _quiet(), needed_shards(source, has_place) as folder:
         model, info = cut_class.from_pretrained(
             folder, config=config, dtype=dtype, output_loading_info=True, **options
         )

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
 
 INDEX, CONFIG = "model.safetensors.index.json", "config.json"
-# What language models keep beside the bare model.
-_HEADS = ("lm_head.", "embed_out.")
 
 
 @contextmanager
-def needed_shards(source: str, prefix: str, gone: Set[str]) -> Iterator[str]:
+def needed_shards(source: str, has_place: Callable[[str], bool]) -> Iterator[str]:
     """Give a folder to load from whose index names only the shards that are needed.
 
     transformers opens every shard that the index names, whether or not the model has a place for
@@ -23,19 +21,14 @@ def needed_shards(source: str, prefix: str, gone: Set[str]) -> Iterator[str]:
 
     Args:
         source: Folder of a checkpoint. Without a safetensors index it is given back as it is.
-        prefix: What names of weights in the files may begin with, ``"model"``.
-        gone: Names, without the prefix, of weights that the model has no place for.
+        has_place: Whether the model has, or may have, a place for the weight of a name.
     """
     index = Path(source) / INDEX
     if not index.is_file():
         yield source
         return
     content = json.loads(index.read_text(encoding="utf-8"))
-    shards = {
-        shard
-        for name, shard in content["weight_map"].items()
-        if name.removeprefix(prefix + ".") not in gone and not name.startswith(_HEADS)
-    }
+    shards = {shard for name, shard in content["weight_map"].items() if has_place(name)}
     # Not resolved: in the hub's cache a shard is a link to a file without a suffix.
     folder = index.parent.absolute()
     content["weight_map"] = {

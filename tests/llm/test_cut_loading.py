@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+import transformers
 from families import FAMILIES
 from safetensors.torch import load_file, save_file
 from tiny import TEXTS
@@ -241,3 +242,34 @@ def test_a_saved_encoder_can_be_loaded_in_another_way(wide_llama, tmp_path):
     saved.save_pretrained(tmp_path)
     again = TypeAwareEncoder.from_pretrained(tmp_path, load_options={"device_map": "auto"})
     assert (again.encode_types(["river"]) == saved.encode_types(["river"])).all()
+
+
+WITH_HEADS = {
+    "gpt2": "GPT2LMHeadModel",
+    "gpt_neox": "GPTNeoXForCausalLM",
+    "phi3": "Phi3ForCausalLM",
+    "gemma": "GemmaForCausalLM",
+    "bert": "BertForMaskedLM",
+    "distilbert": "DistilBertForMaskedLM",
+    "modernbert": "ModernBertForMaskedLM",
+    "deberta": "DebertaForMaskedLM",
+    "t5": "T5ForConditionalGeneration",
+}
+
+
+@pytest.mark.parametrize("family", WITH_HEADS)
+def test_checkpoints_of_models_with_a_head(family, tmp_path):
+    bare = FAMILIES[family].model()
+    config = bare.config
+    config.is_encoder_decoder = family == "t5"
+    torch.manual_seed(1)
+    model = getattr(transformers, WITH_HEADS[family])(config).float().eval()
+    model.base_model.load_state_dict(bare.state_dict(), strict=False)
+    expected = read(Backbone(save_checkpoint(bare, tmp_path / "bare"), "value@1"))
+    folder = save_checkpoint(model, tmp_path / "whole", max_shard_size=1)
+    later = [n for n in shards(folder) if ".2." in n or "lm_head" in n or "decoder.block" in n]
+    assert later
+    for name in later:
+        (folder / shards(folder)[name]).unlink(missing_ok=True)
+    for ours, theirs in zip(read(Backbone(folder, "value@1")), expected, strict=True):
+        close(ours, theirs, 0.0)
