@@ -26,3 +26,33 @@ def sentences(text: str) -> Iterator[str]:
                 start = found.end()
         if rest := line[start:].strip():
             yield rest
+
+
+def passages(text: str, longest: int) -> Iterator[tuple[int, int]]:
+    """Cut a text into runs of whole sentences of at most ``longest`` characters.
+
+    A sentence that is longer is cut at a space, or anywhere if there is none.
+
+    Returns:
+        Character spans in order, white space between them left out.
+    """
+    start = end = 0
+    for sentence in sentences(text):
+        first = text.index(sentence, end)
+        after = first + len(sentence)
+        if end > start and after - start > longest:
+            yield start, end
+            start = first
+        elif end == start:
+            start = first
+        end = after
+        while end - start > longest:
+            cut = max(
+                text.rfind(" ", start + 1, start + longest),
+                text.rfind("\t", start + 1, start + longest),
+            )
+            cut = cut if cut > start else start + longest
+            yield start, cut
+            start = cut
+    if end > start:
+        yield start, end

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ner_retriever_rag.detection.alignment import MARKS, align, mark_for
-from ner_retriever_rag.detection.spans import mentions_from_spans
+from ner_retriever_rag.detection.spans import Span, mentions_by_passage
 from ner_retriever_rag.schema import Mention
-from ner_retriever_rag.sentences import sentences
 
 INSTRUCTIONS = """\
 Your task is to mark the names in a passage. Send the passage back exactly as it is, letter by \
@@ -87,19 +86,7 @@ class LLMDetector:
 
     def detect(self, texts: Sequence[str]) -> list[list[Mention]]:
         """Find the mentions of each text. A model gives no confidence: every score is 1."""
-        asked = [
-            (number, start, text[start:end])
-            for number, text in enumerate(texts)
-            for start, end in passages(text, self.passage_characters)
-        ]
-        spans: list[list[tuple[int, int, float]]] = [[] for _ in texts]
-        answers = self._ask([passage for _, _, passage in asked])
-        for (number, offset, passage), answer in zip(asked, answers, strict=True):
-            # Bounded, since a model may go on for ever: alignment takes time in proportion.
-            answer = _THINKING.sub("", answer)[: 4 * len(passage) + 2_000]
-            for start, end in align(answer, passage, mark_for(passage)):
-                spans[number].append((offset + start, offset + end, 1.0))
-        return [mentions_from_spans(text, found) for text, found in zip(texts, spans, strict=True)]
+        return mentions_by_passage(texts, self.passage_characters, self._marked)
 
     def messages(self, passage: str) -> list[tuple[str, str]]:
         """What the model is sent for a passage: instructions, examples, the passage."""
@@ -109,6 +96,12 @@ class LLMDetector:
             turns.append(("human", example.replace(MARKS[0], "")))
             turns.append(("ai", example.replace(MARKS[0], mark)))
         return [*turns, ("human", passage)]
+
+    def _marked(self, asked: list[str]) -> Iterator[list[Span]]:
+        for passage, answer in zip(asked, self._ask(asked), strict=True):
+            # Bounded, since a model may go on for ever: alignment takes time in proportion.
+            answer = _THINKING.sub("", answer)[: 4 * len(passage) + 2_000]
+            yield [(start, end, 1.0) for start, end in align(answer, passage, mark_for(passage))]
 
     def _ask(self, asked: list[str]) -> list[str]:
         """The model's answer to each passage; empty where it raised or sent no text."""
@@ -132,39 +125,9 @@ class LLMDetector:
                 f"the model failed on {len(failures)} of {len(asked)} passages, whose mentions are "
                 f"lost; the first time with {failures[0]!r}",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=5,
             )
         return [_written(answer) for answer in answers]
-
-
-def passages(text: str, longest: int) -> Iterator[tuple[int, int]]:
-    """Cut a text into runs of whole sentences of at most ``longest`` characters.
-
-    A sentence that is longer is cut at a space, or anywhere if there is none.
-
-    Returns:
-        Character spans in order, white space between them left out.
-    """
-    start = end = 0
-    for sentence in sentences(text):
-        first = text.index(sentence, end)
-        after = first + len(sentence)
-        if end > start and after - start > longest:
-            yield start, end
-            start = first
-        elif end == start:
-            start = first
-        end = after
-        while end - start > longest:
-            cut = max(
-                text.rfind(" ", start + 1, start + longest),
-                text.rfind("\t", start + 1, start + longest),
-            )
-            cut = cut if cut > start else start + longest
-            yield start, cut
-            start = cut
-    if end > start:
-        yield start, end
 
 
 def _written(answer: Any) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ner_retriever_rag.detection.spans import mentions_from_spans
+from ner_retriever_rag.detection.spans import Span, mentions_by_passage
 from ner_retriever_rag.optional import require
 from ner_retriever_rag.schema import Mention
 
@@ -49,16 +49,12 @@ class SpacyDetector:
 
     def detect(self, texts: Sequence[str]) -> list[list[Mention]]:
         """Find the mentions of each text. spaCy gives no confidence: every score is 1."""
-        return [
-            mentions_from_spans(
-                text,
-                (
-                    (entity.start_char, entity.end_char, 1.0)
-                    for entity in doc.ents
-                    if entity.label_ not in self.leave_out
-                ),
-            )
-            for text, doc in zip(
-                texts, self.pipeline.pipe(texts, batch_size=self.batch_size), strict=True
-            )
-        ]
+        return mentions_by_passage(texts, self.pipeline.max_length, self._entities)
+
+    def _entities(self, passages: list[str]) -> Iterator[list[Span]]:
+        for doc in self.pipeline.pipe(passages, batch_size=self.batch_size):
+            yield [
+                (entity.start_char, entity.end_char, 1.0)
+                for entity in doc.ents
+                if entity.label_ not in self.leave_out
+            ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from ner_retriever_rag.schema import Mention
+from ner_retriever_rag.sentences import passages
+
+Span = tuple[int, int, float]  # first character, one past the last, score
 
 
-def mentions_from_spans(text: str, spans: Iterable[tuple[int, int, float]]) -> list[Mention]:
+def mentions_from_spans(text: str, spans: Iterable[Span]) -> list[Mention]:
     """Make mentions of the spans another library or model found.
 
     Args:
@@ -31,3 +34,28 @@ def mentions_from_spans(text: str, spans: Iterable[tuple[int, int, float]]) -> l
     return [
         Mention(text[start:end], start, end, score) for (start, end), score in sorted(best.items())
     ]
+
+
+def mentions_by_passage(
+    texts: Sequence[str], longest: int, find: Callable[[list[str]], Iterable[Iterable[Span]]]
+) -> list[list[Mention]]:
+    """Detect in passages of texts too long to be looked at at once.
+
+    Args:
+        texts: The texts.
+        longest: Most characters of a passage; texts that are shorter are one.
+        find: Gives the spans of each of many passages; called once.
+
+    Returns:
+        For each text its mentions, as of :func:`mentions_from_spans`.
+    """
+    places = [
+        (number, start, end)
+        for number, text in enumerate(texts)
+        for start, end in passages(text, longest)
+    ]
+    spans: list[list[Span]] = [[] for _ in texts]
+    found = find([texts[number][start:end] for number, start, end in places])
+    for (number, offset, _), of_passage in zip(places, found, strict=True):
+        spans[number] += [(offset + start, offset + end, p) for start, end, p in of_passage]
+    return [mentions_from_spans(text, each) for text, each in zip(texts, spans, strict=True)]

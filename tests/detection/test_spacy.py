@@ -67,6 +67,17 @@ def test_any_component_that_sets_entities_will_do():
     assert [mentions[0].text for mentions in found] == ["東京", "Oslo"]
 
 
+def test_texts_longer_than_the_pipeline_takes_go_in_passages():
+    pipeline = spacy.blank("en")
+    pipeline.add_pipe("entity_ruler").add_patterns(PATTERNS)
+    pipeline.max_length = 100
+    text = "Nothing is said here of any town. " * 9 + "Oslo is near."
+    with pytest.raises(ValueError, match="E088"):
+        pipeline(text)
+    (found,) = SpacyDetector(pipeline).detect([text])
+    assert [(each.text, each.start) for each in found] == [("Oslo", text.index("Oslo"))]
+
+
 def test_a_pipeline_without_entities_is_refused():
     pipeline = spacy.blank("en")
     with pytest.raises(ValueError, match="it has none"):
