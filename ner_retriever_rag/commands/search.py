@@ -35,6 +35,13 @@ def search(
     where: Annotated[
         str | None, typer.Option(help='Chroma filter on metadata, as JSON: {"lang": "en"}.')
     ] = None,
+    about: Annotated[
+        str | None, typer.Option(help='A topic, that goes on after the type: "found in Argentina".')
+    ] = None,
+    topic_weight: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="How much the topic counts.", show_default="0.9"),
+    ] = None,
     exact: Annotated[bool, typer.Option(help="Compare with every mention.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     encoder: Annotated[
@@ -50,6 +57,8 @@ def search(
             where=parse_where(where),
             score_threshold=threshold,
             exact=exact,
+            about=about,
+            topic_weight=topic_weight,
         )
         if not as_json:
             print_matches(query, matches)

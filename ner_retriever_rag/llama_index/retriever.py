@@ -76,7 +76,8 @@ class NERTypeRetriever(BaseRetriever):
 
     @similarity_top_k.setter
     def similarity_top_k(self, value: int | None) -> None:
-        if value is not None and (not isinstance(value, int) or value <= 0):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and (not whole or value <= 0):
             raise ValueError(f"similarity_top_k must be a positive number or None, not {value!r}")
         self._similarity_top_k = value
 

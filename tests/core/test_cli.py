@@ -76,6 +76,11 @@ def test_search_for_machines(folder):
     assert json.loads(line)["metadata"]["source"] == source
 
 
+def test_search_by_topic(folder):
+    topic = ("--about", "closed its airport", "--topic-weight", "1", "-k", "1")
+    assert "etna.txt" in run("search", folder, "animal", *topic).output
+
+
 def test_an_index_remembers_its_dtype(articles, tmp_path):
     folder = tmp_path / "index"
     result = run("index", articles, "--index", folder, "--dtype", "bfloat16")
@@ -102,6 +107,8 @@ def test_stats(folder):
         (["search", "{folder}", "river", "--where", "{{"], "--where is not JSON"),
         (["search", "{folder}", "river", "--where", "[1]"], "--where must be a JSON object"),
         (["search", "{folder}", "river", "-k", "0"], "-k"),
+        (["search", "{folder}", "river", "--about", " "], "about is empty"),
+        (["search", "{folder}", "river", "--topic-weight", "0.5"], "topic_weight needs a topic"),
         (["stats", "{tmp}/none"], "there is no index in"),
         (["index", "{tmp}/none.txt", "--index", "{tmp}/new"], "none of the paths holds a document"),
         (["index", "{articles}", "--index", "{articles}"], "holds other files"),

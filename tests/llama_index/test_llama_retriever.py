@@ -1,6 +1,8 @@
 """NERTypeRetriever by LlamaIndex's rules."""
 
 import asyncio
+import json
+import pickle
 import time
 
 import pytest
@@ -70,6 +72,17 @@ def test_documents_indexed_another_way_become_text_nodes(tiny_encoder):
 
 async def test_sync_and_async_agree(retriever):
     assert await retriever.aretrieve("river") == retriever.retrieve("river")
+
+
+def test_matches_survive_json_and_pickle(retriever):
+    found = retriever.retrieve("dinosaur")[0]
+    assert json.loads(found.model_dump_json())["matches"] == found.matches
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_a_topic_that_is_not_text_is_refused_by_name(retriever):
+    with pytest.raises(TypeError, match="about must be a string, not int"):
+        NERTypeRetriever(retriever.index, about=3).retrieve("river")
 
 
 async def test_async_does_not_block_the_loop(retriever, monkeypatch):
@@ -144,6 +157,7 @@ def test_filters_are_translated(filters, expected, retriever):
         ),
         ({"filters": {"kind": "b"}}, TypeError, "filters must be MetadataFilters"),
         ({"similarity_top_k": 0}, ValueError, "similarity_top_k"),
+        ({"similarity_top_k": True}, ValueError, "similarity_top_k"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(arguments, error, message, retriever):
