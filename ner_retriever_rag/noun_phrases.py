@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from ner_retriever_rag.english import (
     AUXILIARIES,
@@ -40,6 +41,7 @@ _POSSESSOR = re.compile(r"((?:[\w-]+\s+){0,3}?[\w-]+?)(?:['’]s|(?<=s)['’])\s
 _NEVER_OWN = _ENDS - DETERMINERS | {"of"}
 _OF = re.compile(r"\s+of\s+")
 _AND = re.compile(r"\s+(?:and|or)\s+")
+_LONGEST = 20  # tokens looked at for one noun phrase
 _JOINING = AUXILIARIES | frozenset("that which who whose there of , - :".split())
 
 
@@ -155,7 +157,7 @@ def _leading(text: str, at: int, extra: list[str]) -> tuple[int, str]:
 
 def _words(text: str, at: int) -> tuple[list[str], int]:
     """Modifiers and head of the noun phrase that begins here, and where it ends."""
-    tokens = list(_TOKEN.finditer(text, at))
+    tokens = list(islice(_TOKEN.finditer(text, at), _LONGEST))
     words: list[str] = []
     for number, token in enumerate(tokens):
         word = token[0]

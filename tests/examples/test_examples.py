@@ -2,7 +2,6 @@
 
 import runpy
 from pathlib import Path
-from unittest.mock import ANY
 
 import pytest
 
@@ -34,7 +33,9 @@ def test_type_and_topic():
 def test_several_types():
     result = run("several_types")
     assert len(result["a river or a lake"]) == 2
-    assert result["a river and a lake"][0] == ("rhine", {"river": "The Rhine", "lake": ANY})
+    doc_id, names = result["a river and a lake"][0]
+    assert doc_id == "rhine" and names.keys() == {"river", "lake"}
+    assert "Rhine" in names["river"]
     assert result["a lake and no river"][0][1].keys() == {"lake"}
 
 
@@ -66,8 +67,8 @@ def test_extract_rows():
 def test_knowledge_graph():
     pytest.importorskip("networkx")
     result = run("knowledge_graph")
-    assert "Nile" in result["of each type"]["river"]
-    assert "Lake Victoria" in result["of each type"]["lake"]
+    for kind, name in (("river", "Nile"), ("lake", "Lake Victoria")):
+        assert any(name in found for found in result["of each type"][kind])
     assert {relation for *_, relation in result["graph"].edges(data="relation")} == {
         "is a",
         "stands in",
