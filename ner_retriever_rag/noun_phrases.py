@@ -96,15 +96,7 @@ def noun_phrase(text: str, at: int, *, counting: bool = False) -> NounPhrase | N
             break
     if head in NO_KIND or (counting and head == "person") or (is_past(head) and not is_noun(head)):
         return None
-    kind = " ".join([*words[:-1], singular(words[-1])])
-    if of:
-        more, more_end = _words(text, of.end())
-        if more and (head in _TAXA or (head, more[0].lower()) in _FIXED):
-            kind, end = f"{kind} of {' '.join(more)}", more_end
-    if is_plural(words[-1]) and (and_ := _AND.match(text, end)):
-        more, more_end = _words(text, and_.end())
-        if more and more[-1].islower() and is_plural(more[-1]):
-            kind, end = f"{kind} or {' '.join([*more[:-1], singular(more[-1])])}", more_end
+    kind, end = _kind(text, words, end)
     rest = text[end:]
     return NounPhrase(
         type=kind,
@@ -114,6 +106,24 @@ def noun_phrase(text: str, at: int, *, counting: bool = False) -> NounPhrase | N
         plural=is_plural(words[-1]),
         common=words[-1][0].islower(),
     )
+
+
+def _kind(text: str, words: list[str], end: int) -> tuple[str, int]:
+    """What the words of a phrase name, with what belongs to it after them, and where that ends."""
+    kind, head = _in_singular(words), singular(words[-1]).lower()
+    if of := _OF.match(text, end):
+        more, more_end = _words(text, of.end())
+        if more and (head in _TAXA or (head, more[0].lower()) in _FIXED):
+            kind, end = f"{kind} of {' '.join(more)}", more_end
+    if is_plural(words[-1]) and (and_ := _AND.match(text, end)):
+        more, more_end = _words(text, and_.end())
+        if more and more[-1].islower() and is_plural(more[-1]):
+            kind, end = f"{kind} or {_in_singular(more)}", more_end
+    return kind, end
+
+
+def _in_singular(words: list[str]) -> str:
+    return " ".join([*words[:-1], singular(words[-1])])
 
 
 def clean_topic(words: str) -> str:
