@@ -20,11 +20,11 @@ ner-retriever train adapt "$work/mined" --out "$work/adapted" --work "$work/adap
     $wordnet $dev $names
 ner-retriever train detector "$data"/boundaries/*.jsonl --mined "$work/mined" \
     --adaptation "$work/adapted/adaptation.safetensors" --out "$work/adapted" $dev
-ner-retriever train calibrate "$work/adapted" "$work/mined"
+ner-retriever train calibrate "$work/adapted" "$work/mined" $wordnet
 
 # The documented alternative: the backbone as it is.
 ner-retriever train head "$work/mined" --out "$work/frozen" --cache "$work/features" \
     $wordnet $dev $names
 ner-retriever train detector "$data"/boundaries/*.jsonl --mined "$work/mined" \
     --out "$work/frozen" $dev
-ner-retriever train calibrate "$work/frozen" "$work/mined"
+ner-retriever train calibrate "$work/frozen" "$work/mined" $wordnet

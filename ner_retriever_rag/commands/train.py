@@ -237,6 +237,7 @@ def detector(
 def calibrate(
     encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder to calibrate.")],
     mined: Mined,
+    wordnet: WordNetFolder = None,
     mentions: Annotated[int, typer.Option(min=100, help="Mentions to fit on.")] = 15_000,
     seed: Seed = 0,
 ) -> None:
@@ -261,7 +262,7 @@ def calibrate(
         calibration, report = recipes.calibrate_recipe(
             backbone,
             encoder.head,
-            recipes.Mined.load(mined, MINILM),
+            recipes.Mined.load(mined, MINILM, wordnet),
             mentions=mentions,
             seed=seed,
             pooling=encoder.pooling,

@@ -8,7 +8,7 @@ type (those with a kindred head noun) are left out.
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -77,7 +77,7 @@ def label_types(
     most: int = 600,
     held_out: set[str],
 ) -> LabelledTypes:
-    """Find the types of a sample of mentions, and who is of them.
+    """Find the types of a sample of mentions, and who is of them, broader types among them.
 
     Args:
         entities: One for each mention, a random sample of what was mined.
@@ -87,28 +87,36 @@ def label_types(
         most: Types at most that training saw, the choice random but fixed.
         held_out: Head nouns that training never saw; all their types are taken.
     """
-    of_phrase: dict[str, set[int]] = {}
-    close: dict[str, set[int]] = {}
+    of_phrase: defaultdict[str, set[int]] = defaultdict(set)
+    of_head: defaultdict[str, set[int]] = defaultdict(set)
+    close: defaultdict[str, set[int]] = defaultdict(set)
     for i, entity in enumerate(entities):
         for phrase in entity.types:
             words = phrase.lower().split()
-            for start in range(max(0, len(words) - longest), len(words)):
-                of_phrase.setdefault(" ".join(words[start:]), set()).add(i)
+            suffixes = [
+                " ".join(words[k:]) for k in range(max(0, len(words) - longest), len(words))
+            ]
+            for name in (*suffixes, *hierarchy.above(phrase)):
+                if len(name.split()) <= longest:
+                    of_phrase[name].add(i)
+        for head in entity.heads:
+            of_head[head].add(i)
         for head in hierarchy.not_negative(entity):
-            close.setdefault(head, set()).add(i)
+            close[head].add(i)
+    unknown = held_out - hierarchy.broader_heads
     seen: list[str] = []
     unseen: list[str] = []
     for phrase, rows in sorted(of_phrase.items()):
-        if len(rows) >= least:
-            (unseen if head_noun(phrase) in held_out else seen).append(phrase)
+        if len(rows) >= least and len(rows) < len(entities) / 2:
+            (unseen if head_noun(phrase) in unknown else seen).append(phrase)
     random.Random(0).shuffle(seen)
     phrases = [*unseen, *seen[:most]]
     everyone = np.arange(len(entities))
-    found = LabelledTypes(phrases, [], [], [head_noun(p) in held_out for p in phrases])
+    found = LabelledTypes(phrases, [], [], [head_noun(p) in unknown for p in phrases])
     for phrase in phrases:
-        doubtful: set[int] = set()
-        for head in hierarchy.heads_above(phrase):
-            doubtful |= close.get(head, set())
+        # A mention called no more than "person" may be the "politician" that is asked for.
+        vaguer = hierarchy.heads_above(phrase) - {head_noun(phrase)}
+        doubtful = close[head_noun(phrase)].union(*(of_head[head] for head in vaguer))
         found.members.append(np.array(sorted(of_phrase[phrase])))
         found.others.append(np.setdiff1d(everyone, sorted(doubtful | of_phrase[phrase])))
     return found

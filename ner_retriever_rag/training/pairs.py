@@ -89,6 +89,11 @@ class Hierarchy:
                 return up
         return []
 
+    @property
+    def broader_heads(self) -> set[str]:
+        """The head nouns of all broader types."""
+        return {head_noun(up) for ups in self.broader.values() for up in ups}
+
     def add_kindred(self, heads: Sequence[str], vectors: NDArray[np.float32], least: float) -> None:
         """Also hold head nouns for kindred whose names mean nearly the same ("film", "movie").
 
