@@ -18,6 +18,7 @@ from tqdm import tqdm
 from ner_retriever_rag.backbone import Backbone, resolve_dtype
 from ner_retriever_rag.calibration import Calibration
 from ner_retriever_rag.checkpoints import find_checkpoint, find_head, weights_digest
+from ner_retriever_rag.detection.given import Spans, given_mentions
 from ner_retriever_rag.detection.protocol import MentionDetector
 from ner_retriever_rag.detection.span_head import SpanHead
 from ner_retriever_rag.head import ProjectionHead
@@ -28,14 +29,12 @@ from ner_retriever_rag.saved import (
     PRETRAINED,
     file_digest,
     find_saved,
-    read_config,
+    saved_parts,
     write_config,
 )
 from ner_retriever_rag.schema import EncodedText, Mention, require_text
 from ner_retriever_rag.states import TokenStates
 from ner_retriever_rag.taps import parse_taps
-
-Spans = Sequence[tuple[int, int]]
 
 
 class TypeAwareEncoder:
@@ -142,23 +141,15 @@ class TypeAwareEncoder:
             FileNotFoundError: If ``source`` is neither a folder nor on the hub.
             ValueError: If it holds no encoder, or one of another format.
         """
-        folder = PRETRAINED if source is None else find_saved(source)
-        config = read_config(folder)
-        if detector is None and (folder / SpanHead.WEIGHTS).exists():
-            detector = SpanHead.load(folder)
+        parts = saved_parts(PRETRAINED if source is None else find_saved(source))
+        if backbone is not None:
+            parts["backbone"] = backbone
+        if detector is not None:
+            parts["detector"] = detector
         return cls(
-            backbone or config["backbone"]["name"],
-            config["taps"],
-            pooling=config["pooling"],
-            head=folder if config["head"] else None,
-            detector=detector,
+            **parts,
             device=device,
             dtype=dtype,
-            window=config["window"],
-            type_template=config["type_template"],
-            adaptation=folder / ADAPTATION if (folder / ADAPTATION).exists() else None,
-            calibration=Calibration.load(folder) if config.get("calibration") else None,
-            backbone_sha256=config["backbone"]["sha256"],
             trust_remote_code=trust_remote_code,
             load_options=load_options,
         )
@@ -407,12 +398,7 @@ class TypeAwareEncoder:
     ) -> Sequence[list[Mention] | None]:
         """Mentions known before the pass: given ones, or another detector's; else Nones."""
         if spans is not None:
-            if len(spans) != len(texts):
-                raise ValueError(f"spans is for {len(spans)} texts, but there are {len(texts)}")
-            return [
-                [_given_mention(text, span, number) for span in of_text]
-                for number, (text, of_text) in enumerate(zip(texts, spans, strict=True))
-            ]
+            return given_mentions(texts, spans)
         if isinstance(self._detector, SpanHead):
             return [None] * len(texts)
         return (self._detector or default_encoder()).detect(texts)
@@ -451,15 +437,6 @@ def default_encoder() -> TypeAwareEncoder:
         if _default is None:
             _default = TypeAwareEncoder.from_pretrained()
         return _default
-
-
-def _given_mention(text: str, span: tuple[int, int], number: int) -> Mention:
-    start, end = span
-    if not 0 <= start < end <= len(text):
-        raise ValueError(
-            f"spans[{number}]: ({start}, {end}) is not a span of a text of {len(text)} characters"
-        )
-    return Mention(text[start:end], int(start), int(end))
 
 
 def _unit(vector: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

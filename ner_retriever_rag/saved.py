@@ -7,6 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ner_retriever_rag.calibration import Calibration
+from ner_retriever_rag.detection.span_head import SpanHead
+
 FORMAT = 1
 CONFIG, ADAPTATION = "config.json", "adaptation.safetensors"
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -46,6 +49,28 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{path} is not an encoder of format {FORMAT} (it says {config.get('format')!r})"
         )
     return config
+
+
+def saved_parts(folder: Path) -> dict[str, Any]:
+    """The parts of a saved encoder, as ``TypeAwareEncoder`` takes them.
+
+    Raises:
+        ValueError: If the folder holds no encoder, or one of another format.
+    """
+    config = read_config(folder)
+    adaptation = folder / ADAPTATION
+    return {
+        "backbone": config["backbone"]["name"],
+        "backbone_sha256": config["backbone"]["sha256"],
+        "taps": config["taps"],
+        "pooling": config["pooling"],
+        "window": config["window"],
+        "type_template": config["type_template"],
+        "head": folder if config["head"] else None,
+        "detector": SpanHead.load(folder) if (folder / SpanHead.WEIGHTS).exists() else None,
+        "adaptation": adaptation if adaptation.exists() else None,
+        "calibration": Calibration.load(folder) if config.get("calibration") else None,
+    }
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:
