@@ -20,22 +20,22 @@ from ner_retriever_rag.training.train_head import HeadOptions
 
 VALUES = "value@3+value@4+value@5+hidden@6"
 HIDDEN = "hidden@3+hidden@4+hidden@5+hidden@6"
+ATTENTION = "attention@2+attention@3+attention@4+hidden@6"
 # taps, pooling, hidden widths, output width, loss
 RUNS = [
     ("value@4", "mean", (512,), 128, "info_nce"),
-    ("hidden@4", "mean", (512,), 128, "info_nce"),
     ("hidden@6", "mean", (512,), 128, "info_nce"),
     (VALUES, "mean", (512,), 128, "info_nce"),
     (HIDDEN, "mean", (512,), 128, "info_nce"),
-    (VALUES, "last", (512,), 128, "info_nce"),
-    (VALUES, "first+last", (512,), 128, "info_nce"),
-    (VALUES, "mean", (), 128, "info_nce"),
-    (VALUES, "mean", (512, 512), 128, "info_nce"),
-    (VALUES, "mean", (1024,), 128, "info_nce"),
-    (VALUES, "mean", (512,), 64, "info_nce"),
-    (VALUES, "mean", (512,), 96, "info_nce"),
-    (VALUES, "mean", (512,), 256, "info_nce"),
-    (VALUES, "mean", (512,), 128, "triplet"),
+    (ATTENTION, "last", (512,), 128, "info_nce"),
+    (ATTENTION, "first+last", (512,), 128, "info_nce"),
+    (ATTENTION, "mean", (512,), 128, "info_nce"),
+    (ATTENTION, "mean", (), 128, "info_nce"),
+    (ATTENTION, "mean", (512, 512), 128, "info_nce"),
+    (ATTENTION, "mean", (512,), 64, "info_nce"),
+    (ATTENTION, "mean", (512,), 96, "info_nce"),
+    (ATTENTION, "mean", (512,), 256, "info_nce"),
+    (ATTENTION, "mean", (512,), 128, "triplet"),
 ]
 
 

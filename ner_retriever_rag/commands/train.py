@@ -18,7 +18,7 @@ train_app = typer.Typer(
 )
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-FROZEN_TAPS = "value@3+value@4+value@5+hidden@6"
+FROZEN_TAPS = "attention@2+attention@3+attention@4+hidden@6"
 ADAPTED_TAPS = "hidden@3+hidden@4+hidden@5+hidden@6"
 DETECTOR_TAPS = "hidden@2+hidden@4+hidden@6"
 
