@@ -4,8 +4,9 @@ The public names load on first use, so ``import ner_retriever_rag`` brings in ne
 chromadb.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ner_retriever_rag.lazy import loader
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder import TypeAwareEncoder
@@ -58,11 +59,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name from its module on first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = loader(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+IndexFolder = Annotated[Path, typer.Argument(help="Folder of the index.")]
+SavedEncoder = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the encoder the index was made with.", show_default="shipped"),
+]
+Where = Annotated[
+    str | None, typer.Option(help='Chroma filter on metadata, as JSON: {"lang": "en"}.')
+]
 
 _CONTEXT = 90  # characters shown on either side of a match
 
@@ -95,3 +105,20 @@ def print_matches(query: str, matches: Sequence[DocumentMatch]) -> None:
 
 def _one_line(text: str) -> str:
     return text.replace("\n", " ")
+
+
+def parse_where(where: str | None) -> dict[str, Any] | None:
+    """Read the option ``--where``.
+
+    Raises:
+        ValueError: If it is not a JSON object.
+    """
+    if where is None:
+        return None
+    try:
+        parsed = json.loads(where)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--where is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ValueError("--where must be a JSON object")
+    return parsed

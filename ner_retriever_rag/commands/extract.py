@@ -9,13 +9,21 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from ner_retriever_rag.commands.console import err, errors_in_one_line, open_index, out
+from ner_retriever_rag.commands.console import (
+    IndexFolder,
+    SavedEncoder,
+    Where,
+    err,
+    errors_in_one_line,
+    open_index,
+    out,
+    parse_where,
+)
 from ner_retriever_rag.commands.rows import check_format, to_row, write_rows
-from ner_retriever_rag.commands.search import parse_where
 
 
 def extract(
-    folder: Annotated[Path, typer.Argument(help="Folder of the index.")],
+    folder: IndexFolder,
     types: Annotated[
         list[str], typer.Option("--type", help="Type description; give it once for each type.")
     ],
@@ -30,19 +38,14 @@ def extract(
     threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Least score of a mention.")
     ] = 0.5,
-    where: Annotated[
-        str | None, typer.Option(help='Chroma filter on metadata, as JSON: {"lang": "en"}.')
-    ] = None,
+    where: Where = None,
     all_types: Annotated[
         bool, typer.Option(help="A mention under every type that passes, not only the best.")
     ] = False,
     overlapping: Annotated[
         bool, typer.Option(help="Mentions that overlap a better one of their type, too.")
     ] = False,
-    encoder: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the encoder the index was made with.", show_default="shipped"),
-    ] = None,
+    encoder: SavedEncoder = None,
 ) -> None:
     """Write out every mention of some types: type, text, document, place and score."""
     with errors_in_one_line():

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from ner_retriever_rag.commands.console import errors_in_one_line, open_index, out
-from ner_retriever_rag.commands.search import parse_where
+from ner_retriever_rag.commands.console import (
+    IndexFolder,
+    SavedEncoder,
+    Where,
+    errors_in_one_line,
+    open_index,
+    out,
+    parse_where,
+)
 
 
 def facets(
-    folder: Annotated[Path, typer.Argument(help="Folder of the index.")],
+    folder: IndexFolder,
     n: Annotated[int, typer.Option("-n", min=1, help="How many kinds at most.")] = 30,
-    where: Annotated[
-        str | None, typer.Option(help='Chroma filter on metadata, as JSON: {"lang": "en"}.')
-    ] = None,
+    where: Where = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    encoder: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the encoder the index was made with.", show_default="shipped"),
-    ] = None,
+    encoder: SavedEncoder = None,
 ) -> None:
     """Say which kinds of entity the documents mention, with counts and examples."""
     with errors_in_one_line():

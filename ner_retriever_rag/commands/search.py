@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ner_retriever_rag.commands.console import (
+    IndexFolder,
+    SavedEncoder,
+    Where,
     errors_in_one_line,
     open_index,
     out,
+    parse_where,
     print_matches,
 )
 from ner_retriever_rag.schema import DocumentMatch
 
 
 def search(
-    folder: Annotated[Path, typer.Argument(help="Folder of the index.")],
+    folder: IndexFolder,
     query: Annotated[
         str, typer.Argument(help='Type description, such as "Swedish football club".')
     ],
@@ -32,9 +35,7 @@ def search(
             min=0.0, max=1.0, help="Least score of a document.", show_default="none; 0.5 with --all"
         ),
     ] = None,
-    where: Annotated[
-        str | None, typer.Option(help='Chroma filter on metadata, as JSON: {"lang": "en"}.')
-    ] = None,
+    where: Where = None,
     about: Annotated[
         str | None, typer.Option(help='A topic, that goes on after the type: "found in Argentina".')
     ] = None,
@@ -44,10 +45,7 @@ def search(
     ] = None,
     exact: Annotated[bool, typer.Option(help="Compare with every mention.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    encoder: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the encoder the index was made with.", show_default="shipped"),
-    ] = None,
+    encoder: SavedEncoder = None,
 ) -> None:
     """Find the documents that mention entities of a type."""
     with errors_in_one_line():
@@ -65,23 +63,6 @@ def search(
             return
         for match in matches:
             out.print(json.dumps(_row(match), ensure_ascii=False), markup=False)
-
-
-def parse_where(where: str | None) -> dict[str, Any] | None:
-    """Read the option ``--where``.
-
-    Raises:
-        ValueError: If it is not a JSON object.
-    """
-    if where is None:
-        return None
-    try:
-        parsed = json.loads(where)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"--where is not JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise ValueError("--where must be a JSON object")
-    return parsed
 
 
 def _row(match: DocumentMatch) -> dict[str, Any]:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from ner_retriever_rag.commands.console import errors_in_one_line, open_index, out
+from ner_retriever_rag.commands.console import (
+    IndexFolder,
+    SavedEncoder,
+    errors_in_one_line,
+    open_index,
+    out,
+)
 
 if TYPE_CHECKING:
     from ner_retriever_rag.storage import Storage
 
 
 def stats(
-    folder: Annotated[Path, typer.Argument(help="Folder of the index.")],
+    folder: IndexFolder,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
-    encoder: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the encoder the index was made with.", show_default="shipped"),
-    ] = None,
+    encoder: SavedEncoder = None,
 ) -> None:
     """Say what an index holds and what it takes, beside a dense sentence index of the same texts.
 

@@ -4,10 +4,10 @@ The detectors load on first use: importing this package brings in neither torch 
 libraries.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ner_retriever_rag.detection.protocol import MentionDetector
+from ner_retriever_rag.lazy import loader
 
 if TYPE_CHECKING:
     from ner_retriever_rag.detection.generation import TransformersChat
@@ -34,11 +34,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import a detector from its module on first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = loader(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
