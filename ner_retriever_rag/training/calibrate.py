@@ -129,11 +129,13 @@ def fit_calibration(
     hierarchy: Hierarchy,
     held_out: set[str],
     *,
+    drawn: int | None = None,
     prior: float = 0.03,
     background: int = 2000,
+    folds: int = 4,
     seed: int = 0,
 ) -> tuple[Calibration, CalibrationReport]:
-    """Fit on types that training saw and on half of those it did not; report on the other half.
+    """Fit on all types; report on the unseen ones, each judged by a fit that left it out.
 
     Args:
         entities: One for each mention.
@@ -141,61 +143,57 @@ def fit_calibration(
         encode_types: Encodes type descriptions.
         hierarchy: Says which mentions are doubtful.
         held_out: Head nouns that training never saw.
+        drawn: How many of the mentions, the first ones, are a random sample; the others were added
+            as members of rare types and are neither negatives nor background. By default all.
         prior: Share of mentions that are of a type asked for.
         background: Mentions kept beside the model, of as many types as possible.
-        seed: Of the choice of these.
+        folds: Parts into which the unseen head nouns are divided for the report.
+        seed: Of the choice of the background.
 
     Raises:
         ValueError: If there are too few unseen types.
     """
+    drawn = len(entities) if drawn is None else drawn
     labelled = label_types(entities, hierarchy, held_out=held_out)
     if sum(labelled.unseen) < 2:
         raise ValueError("calibration needs mentions of at least two types unseen in training")
     type_vectors = encode_types(labelled.phrases)
+    base = vectors[diverse(entities[:drawn], background, seed)].astype(np.float16)
     cosines, labels = [], []
     for vector, members, others in zip(
         type_vectors, labelled.members, labelled.others, strict=True
     ):
-        rows = np.concatenate([members, others])
-        cosines.append(vectors[rows] @ vector)
-        labels.append(np.arange(len(rows)) < len(members))
-    heads = sorted(
-        {head_noun(p) for p, new in zip(labelled.phrases, labelled.unseen, strict=True) if new}
-    )
-    reported = set(heads[::2])
-    test = [i for i, p in enumerate(labelled.phrases) if head_noun(p) in reported]
-    fit = [i for i in range(len(labelled.phrases)) if i not in set(test)]
-    calibration = Calibration.fit(
-        vectors[diverse(entities, background, seed)].astype(np.float16),
-        type_vectors[fit],
-        [cosines[i] for i in fit],
-        [labels[i] for i in fit],
-        prior=prior,
-    )
-    return calibration, report(
-        calibration,
-        type_vectors[test],
-        [cosines[i] for i in test],
-        [labels[i] for i in test],
-        prior,
-    )
+        negatives = others[others < drawn]
+        cosines.append(vectors[np.concatenate([members, negatives])] @ vector)
+        labels.append(np.arange(len(members) + len(negatives)) < len(members))
+
+    def fit(types: Sequence[int]) -> Calibration:
+        chosen = [cosines[i] for i in types], [labels[i] for i in types]
+        return Calibration.fit(base, type_vectors[types], *chosen, prior=prior)
+
+    heads = [head_noun(phrase) for phrase in labelled.phrases]
+    unseen = sorted({head for head, new in zip(heads, labelled.unseen, strict=True) if new})
+    judged: list[int] = []
+    probabilities: list[NDArray[np.float32]] = []
+    for fold in (set(unseen[k::folds]) for k in range(min(folds, len(unseen)))):
+        without = fit([i for i, head in enumerate(heads) if head not in fold])
+        of_fold = [i for i, head in enumerate(heads) if head in fold]
+        judged += of_fold
+        probabilities += [without.probability(type_vectors[i], cosines[i]) for i in of_fold]
+    return fit(range(len(heads))), report(probabilities, [labels[i] for i in judged], prior)
 
 
 def report(
-    calibration: Calibration,
-    type_vectors: NDArray[np.float32],
-    cosines: Sequence[NDArray[np.float32]],
+    probabilities: Sequence[NDArray[np.float32]],
     labels: Sequence[NDArray[np.bool_]],
     prior: float,
 ) -> CalibrationReport:
-    """Measure a calibration; see :class:`CalibrationReport`."""
+    """Measure probabilities of each type's mentions; see :class:`CalibrationReport`."""
     rows = []  # probability, label, weight, shown
-    for vector, cosine, label in zip(type_vectors, cosines, labels, strict=True):
+    for of_type, label in zip(probabilities, labels, strict=True):
         shown = np.zeros(len(label), dtype=bool)
-        shown[np.argsort(-cosine)[: max(20, 5 * int(label.sum()))]] = True
-        rows.append(
-            (calibration.probability(vector, cosine), label, prior_weights(label, prior), shown)
-        )
+        shown[np.argsort(-of_type)[: max(20, 5 * int(label.sum()))]] = True
+        rows.append((of_type, label, prior_weights(label, prior), shown))
     probability, true, weight, shown = (np.concatenate(part) for part in zip(*rows, strict=True))
     error, curve = expected_calibration_error(probability[shown], true[shown], weight[shown])
     error_all, _ = expected_calibration_error(probability, true, weight)

@@ -301,13 +301,13 @@ def calibrate_recipe(
     cache: Path | None = None,
     pooling: str = "mean",
 ) -> tuple[Calibration, CalibrationReport]:
-    """Fit the calibration on a random sample of mined mentions.
+    """Fit the calibration on a random sample of mined mentions and all of the types held out.
 
     Args:
         backbone: With the head's taps.
         head: The projection head.
         mined: Where mentions come from; types held out of training are among them.
-        mentions: How many.
+        mentions: Size of the random sample.
         seed: Of the sample.
         cache: Folder for features.
         pooling: The encoder's.
@@ -315,6 +315,8 @@ def calibrate_recipe(
     rng = random.Random(seed)
     outside = [e for e in mined.every if any(c.kind != "definition" for c in e.contexts)]
     sample = rng.sample(outside, min(mentions, len(outside)))
+    drawn, known = len(sample), {id(entity) for entity in sample}
+    sample += [e for e in outside if e.heads & mined.held_out and id(e) not in known]
     contexts = [
         rng.choice([c for c in e.contexts if c.kind != "definition"]).cropped(_CROP) for e in sample
     ]
@@ -324,7 +326,13 @@ def calibrate_recipe(
         return project(head, type_features(backbone, descriptions, pooling=pooling))
 
     return fit_calibration(
-        sample, vectors, encode_types, mined.hierarchy, mined.held_out, seed=seed
+        sample,
+        vectors,
+        encode_types,
+        mined.hierarchy,
+        mined.held_out,
+        drawn=drawn,
+        seed=seed,
     )
 
 

@@ -78,6 +78,16 @@ def test_the_shipped_encoder_by_name(default):
     assert encoder.fingerprint == default.fingerprint
 
 
+def test_the_frozen_backbone_by_name(default):
+    frozen = TypeAwareEncoder.from_preset("minilm-frozen")
+    assert frozen.fingerprint != default.fingerprint
+    assert frozen.backbone_sha256 == default.backbone_sha256
+    (encoded,) = frozen.encode(["The Nile flows through Egypt."])
+    assert [mention.text for mention in encoded.mentions] == ["Nile", "Egypt"]
+    river, country = (encoded.vectors @ frozen.encode_types(["river", "country"]).T).argmax(axis=1)
+    assert (river, country) == (0, 1)
+
+
 def test_presets_that_cannot_be(head_file):
     with pytest.raises(ValueError, match="no preset 'x'.*llama-3.1-8b: the paper's"):
         TypeAwareEncoder.from_preset("x")

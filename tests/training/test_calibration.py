@@ -42,9 +42,32 @@ def fitted(corpus):
 
 def test_probabilities_hold_on_unseen_types(fitted):
     _, report = fitted
-    assert report.types == 3
+    assert report.types == 6
     assert report.error < 0.12
     assert report.precision > 0.5
+
+
+def test_mentions_that_were_added_are_no_negatives(corpus, fitted):
+    entities, vectors, types = corpus
+    # Mentions of an unseen type, piled up where another type is, would spoil it as negatives.
+    extra = [MinedEntity("x", (KINDS[0],), (MentionContext("x", 0, 1),))] * 300
+    where = np.repeat(types[6:7], 300, axis=0)
+
+    def fit(drawn):
+        return fit_calibration(
+            entities + extra,
+            np.concatenate([vectors, where]),
+            lambda phrases: types[[KINDS.index(p) for p in phrases]],
+            Hierarchy({}, {}),
+            set(KINDS[:6]),
+            drawn=drawn,
+            prior=0.08,
+            background=200,
+        )[0]
+
+    near = np.array([0.6], dtype=np.float32)
+    assert fit(600).probability(types[6], near) > fit(None).probability(types[6], near)
+    assert np.isin(fit(600).background, fitted[0].background).all()
 
 
 def test_probability_rises_and_is_inverted(fitted, corpus):
