@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import lzma
 import random
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ner_retriever_rag.training.hierarchy import head_noun
 from ner_retriever_rag.training.phrases import plural
 
 _CLASSES = {"species", "genus", "kind", "type", "form", "variety", "breed", "family", "group"}
+_WORD = re.compile(r"\w+|[^\w\s]")
 _NEARER = 0.8  # how often a broader type is taken in relation to the one before it
 _KIND_WEIGHT = {"other": 1.0, "own": 0.7, "definition": 0.25}
 
@@ -47,6 +49,20 @@ class MentionContext:
             space = self.text.rfind(" ", self.end, right)
             right = space if space > 0 else max(right, self.end)
         return MentionContext(self.text[left:right], self.start - left, self.end - left, self.kind)
+
+    def loosened(self, rng: random.Random) -> MentionContext:
+        """The same mention a word too wide or too narrow, as a detector may find it."""
+        words = [(word.start(), word.end()) for word in _WORD.finditer(self.text)]
+        inside = [span for span in words if self.start < span[1] and span[0] < self.end]
+        before = [start for start, end in words if end <= self.start][-1:]
+        after = [end for start, end in words if start >= self.end][:1]
+        spans = [(start, self.end) for start in before] + [(self.start, end) for end in after]
+        if len(inside) > 1:
+            spans += [(inside[1][0], self.end), (self.start, inside[-2][1])]
+        if not spans:
+            return self
+        start, end = rng.choice(spans)
+        return replace(self, start=start, end=end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +218,7 @@ class PairSampler:
         plurals: float = 0.1,
         alternatives: float = 0.0,
         other_phrases: Sequence[str] = (),
+        loose: float = 0.0,
     ) -> None:
         """Set how often a description is made in each way.
 
@@ -213,16 +230,19 @@ class PairSampler:
             plurals: How often it is made plural.
             alternatives: How often another phrase is offered beside it ("metal band or river").
             other_phrases: Where these come from.
+            loose: How often the mention is taken a word too wide or too narrow.
         """
         self.hierarchy, self.rng = hierarchy, rng
         self.shorter, self.broader, self.plurals = shorter, broader, plurals
         self.alternatives = alternatives if other_phrases else 0.0
         self.other_phrases = other_phrases
+        self.loose = loose
 
     def context(self, entity: MinedEntity) -> MentionContext:
         """A context; other articles' sentences are preferred, definitions are the last resort."""
         weights = [_KIND_WEIGHT[c.kind] for c in entity.contexts]
-        return self.rng.choices(entity.contexts, weights)[0]
+        context = self.rng.choices(entity.contexts, weights)[0]
+        return context.loosened(self.rng) if self.rng.random() < self.loose else context
 
     def query(self, entity: MinedEntity) -> Query:
         """A description of one of its types, at some grain."""

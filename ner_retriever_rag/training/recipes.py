@@ -201,7 +201,9 @@ def adapt_recipe(
     phrases = sorted({entity.types[0] for entity in mined.train})
 
     def sampler(rng: random.Random) -> PairSampler:
-        return PairSampler(mined.hierarchy, rng, alternatives=0.05, other_phrases=phrases)
+        return PairSampler(
+            mined.hierarchy, rng, alternatives=0.05, other_phrases=phrases, loose=0.15
+        )
 
     def score() -> dict[str, float]:
         if development is None:

@@ -74,6 +74,28 @@ def test_crops_keep_the_mention():
     assert len(cropped.text) <= 80
 
 
+def test_loosened_mentions_are_a_word_off(rng):
+    text = "He joined the United Nations, in 1950."
+    mention = MentionContext(text, 14, 28)
+    found = {(c.start, c.end) for c in (mention.loosened(rng) for _ in range(100))}
+    assert {text[start:end] for start, end in found} == {
+        "the United Nations",
+        "United Nations,",
+        "United",
+        "Nations",
+    }
+    alone = MentionContext("Etna", 0, 4)
+    assert alone.loosened(rng) == alone
+
+
+def test_contexts_are_loosened_as_often_as_asked(rng):
+    context = MentionContext("the Nile flows", 4, 8)
+    river = MinedEntity("Nile", ("river",), (context,))
+    for loose, changed in ((0.0, 0), (1.0, 50)):
+        sampler = PairSampler(EMPTY, rng, loose=loose)
+        assert sum(sampler.context(river) != context for _ in range(50)) == changed
+
+
 def test_weights_flatten_frequent_types():
     weights = flattened([entity("village")] * 16 + [entity("volcano")])
     assert weights[-1] > 2 * weights[0]
