@@ -148,12 +148,15 @@ def adapt(
     out_folder: Out,
     backbone: BackboneName = MINILM,
     taps: Annotated[str, typer.Option(help="Where vectors are read.")] = ADAPTED_TAPS,
-    steps: Annotated[int, typer.Option(min=1)] = 2300,
+    steps: Annotated[int, typer.Option(min=1)] = 4300,
     rank: Annotated[int, typer.Option(min=1, help="Rank of the deltas.")] = 32,
     first_block: Annotated[int, typer.Option(min=0, help="First block that is adapted.")] = 2,
     text_weight: Annotated[
         float, typer.Option(min=0.0, help="Weight of keeping the text vector as it was.")
-    ] = 6.0,
+    ] = 4.0,
+    loose: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How often a mention is taken a word off.")
+    ] = 0.15,
     dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128,
     development: Development = None,
     names: Names = None,
@@ -170,7 +173,9 @@ def adapt(
     from ner_retriever_rag.training.adapt import AdaptOptions
 
     with errors_in_one_line(), TemporaryDirectory() as scratch:
-        options = AdaptOptions(rank=rank, first_block=first_block, text_weight=text_weight, dim=dim)
+        options = AdaptOptions(
+            rank=rank, first_block=first_block, text_weight=text_weight, loose=loose, dim=dim
+        )
         adaptation, _ = recipes.adapt_recipe(
             backbone,
             taps,

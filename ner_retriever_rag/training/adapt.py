@@ -48,6 +48,7 @@ class AdaptOptions:
         text_weight: Weight of ``1 - cosine`` to the unadapted text vector.
         text_share: Share of a batch's contexts on which that is measured.
         context_width: Characters of context kept around a mention.
+        loose: How often a mention is taken a word too wide or too narrow.
     """
 
     rank: int = 32
@@ -61,9 +62,10 @@ class AdaptOptions:
     learning_rate: float = 1e-3
     head_learning_rate: float = 2e-3
     warmup: int = 50
-    text_weight: float = 6.0
+    text_weight: float = 4.0
     text_share: float = 0.34
     context_width: int = 130
+    loose: float = 0.15
 
 
 def adapt(

@@ -100,7 +100,7 @@ def run(
             _save(options.checkpoint, step, module, optimizer, schedule, history)
         raise
     if options.folder and options.checkpoint:
-        _save(options.checkpoint, options.steps, module, optimizer, schedule, history)
+        _save(options.checkpoint, max(start, options.steps), module, optimizer, schedule, history)
         plot(history, options.folder / "training.png")
     return history
 

@@ -202,7 +202,7 @@ def adapt_recipe(
 
     def sampler(rng: random.Random) -> PairSampler:
         return PairSampler(
-            mined.hierarchy, rng, alternatives=0.05, other_phrases=phrases, loose=0.15
+            mined.hierarchy, rng, alternatives=0.05, other_phrases=phrases, loose=options.loose
         )
 
     def score() -> dict[str, float]:

@@ -165,6 +165,15 @@ def test_training_goes_on_after_an_interruption_as_if_there_had_been_none(tmp_pa
     assert (tmp_path / "training.png").stat().st_size > 1000
 
 
+def test_a_run_that_is_longer_than_asked_for_stays_as_it_is(tmp_path):
+    options = HeadOptions(hidden=(16,), dim=8, batch=32)
+    pairs, mask = separable_pairs(), NegativeMask(EMPTY)
+    long, _ = train_head(pairs, mask, options, LoopOptions(12, folder=tmp_path))
+    for steps in (6, 12):
+        again, _ = train_head(pairs, mask, options, LoopOptions(steps, folder=tmp_path))
+        assert all(map(torch.equal, again.parameters(), long.parameters()))
+
+
 def test_bad_options():
     with pytest.raises(ValueError, match="fewer than one batch"):
         train_head(separable_pairs(8), NegativeMask(EMPTY), HeadOptions(), LoopOptions(1))
