@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import lzma
 import random
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,8 @@ def read_marked(path: str | Path) -> list[MarkedSentence]:
 
     Mentions with a ``seen`` count come from mining: they are known to be names, but not to be all
     the names of the sentence, nor the longest; other capitalised words, parts of them and
-    lower-cased names as common as nouns are therefore unknown.
+    lower-cased names as common as nouns are therefore unknown. Dates are no mentions, whoever says
+    so; sums of money with a currency's sign are.
     """
     path = Path(path)
     opener: Any = lzma.open if path.suffix == ".xz" else open
@@ -94,7 +96,7 @@ def read_marked(path: str | Path) -> list[MarkedSentence]:
     return [
         _silver(row)
         if any("seen" in m for m in row["mentions"])
-        else MarkedSentence(row["text"], tuple((m["start"], m["end"]) for m in row["mentions"]))
+        else MarkedSentence(row["text"], _spans(row))
         for row in rows
     ]
 
@@ -102,21 +104,41 @@ def read_marked(path: str | Path) -> list[MarkedSentence]:
 _COMMON = 60  # found more often than this, a lower-cased title is a common noun
 
 
+_DATE = re.compile(
+    r"(?:(?:january|february|march|april|may|june|july|august|september|october|november|december|"
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|spring|summer|autumn|winter|century|early|mid|late|"
+    r"the|of|and|to|bc|bce|ad|ce|\d{1,4}(?:s|st|nd|rd|th)?)\b[ ,\u2013-]*)+",
+    re.IGNORECASE,
+)
+_MONEY = re.compile(r"[$€£¥₹] ?\d+(?:[.,]\d+)*(?: (?:thousand|million|billion|trillion)\b)?")
+
+
+def _spans(row: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    """The spans of a row without dates, and with the sums of money of its text."""
+    text: str = row["text"]
+    spans = ((m["start"], m["end"]) for m in row["mentions"])
+    kept = {span for span in spans if not _DATE.fullmatch(text, *span)}
+    return tuple(sorted(kept | {m.span() for m in _MONEY.finditer(text)}))
+
+
 def _silver(row: dict[str, Any]) -> MarkedSentence:
     text: str = row["text"]
-    mentions, unknown = [], []
-    for m in row["mentions"]:
-        span = (m["start"], m["end"])
-        unknown.append(span)
-        if not text[span[0]].islower() or m["seen"] <= _COMMON:
-            mentions.append(span)
+    common = {
+        (m["start"], m["end"])
+        for m in row["mentions"]
+        if text[m["start"]].islower() and m["seen"] > _COMMON
+    }
+    unknown = list(_spans(row))
+    mentions = tuple(span for span in unknown if span not in common)
     words = Words(text)
     for i, (start, end) in enumerate(zip(words.starts.tolist(), words.ends.tolist(), strict=True)):
         word = text[start:end]
+        if _DATE.fullmatch(word):
+            continue
         opens = words.shapes[i, 7] > 0
         if word[0].isupper() and word.lower() not in _FUNCTION and not opens or word[0].isdigit():
             unknown.append((start, end))
-    return MarkedSentence(text, tuple(mentions), tuple(unknown))
+    return MarkedSentence(text, mentions, tuple(unknown))
 
 
 def joined(

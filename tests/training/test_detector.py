@@ -118,6 +118,18 @@ def test_mined_sentences_know_what_they_do_not_know(tmp_path):
     assert set(sentence.unknown) == {(4, 10), (14, 21), (26, 28)}
 
 
+@pytest.mark.parametrize("seen", ["", ', "seen": 3'])
+def test_dates_are_no_mentions_and_sums_of_money_are(tmp_path, seen):
+    text = "In early May 1999 Windows 98 cost £27,000 or $ 1.5 million."
+    path = tmp_path / "marked.jsonl"
+    spans = [(text.index(m), text.index(m) + len(m)) for m in ("early May 1999", "Windows 98")]
+    marked = ", ".join(f'{{"start": {a}, "end": {b}{seen}}}' for a, b in spans)
+    path.write_text(f'{{"text": "{text}", "mentions": [{marked}]}}\n', encoding="utf-8")
+    (sentence,) = read_marked(path)
+    found = [text[a:b] for a, b in sentence.mentions]
+    assert found == ["Windows 98", "£27,000", "$ 1.5 million"]
+
+
 def test_joined_sentences_keep_their_mentions():
     together = joined(SENTENCES, random.Random(0), share=1.0)
     assert len(together) == 2
