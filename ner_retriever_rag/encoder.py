@@ -166,7 +166,8 @@ class TypeAwareEncoder:
         """Put an encoder together by name; ``presets.PRESETS`` says which there are.
 
         Args:
-            name: ``"minilm"`` (the default) or ``"llama-3.1-8b"`` (the paper's).
+            name: ``"minilm"`` (the default), ``"minilm-frozen"`` (its backbone as it is) or
+                ``"llama-3.1-8b"`` (the paper's).
             head: As in the constructor; presets that ship no head need one.
             backbone: Folder or hub id to take instead of the preset's.
             options: What else the constructor takes, or ``from_pretrained`` where the preset is

@@ -128,7 +128,7 @@ def test_demo(tmp_path):
     assert result.exit_code == 0
     lines = result.output.split("castle\n")[1].strip().splitlines()
     assert len(lines) == 2
-    assert all(re.search(r"0\.\d\d .*\[.+\]", line) for line in lines)
+    assert all(re.search(r"(0\.\d\d|1\.00) .*\[.+\]", line) for line in lines)
 
 
 @pytest.mark.parametrize("command", [[], ["index"], ["search"], ["stats"], ["demo"]])

@@ -35,12 +35,16 @@ def test_postprocessor_refuses_bad_fields_by_name():
             EntityTypePostprocessor(**{"entity_type": "river", name: value})
 
 
-async def test_tagger_writes_names_into_copies(make_nodes):
+async def test_tagger_writes_names_into_copies(make_nodes, default):
     nodes = make_nodes()
     tagger = EntityTypeTagger(entity_types=["river", "dinosaur"], threshold=0.2)
     tagged = {node.node_id: node.metadata for node in tagger(nodes)}
-    assert tagged["dinosaur"]["dinosaur"] == ["Stegosaurus"]
-    assert {name.removeprefix("The ") for name in tagged["river"]["river"]} == {"Nile"}
+    for node, encoded in zip(nodes, default.encode([n.text for n in nodes]), strict=True):
+        for kind, vector in zip(tagger.entity_types, default.encode_types(tagger.entity_types)):
+            scores = default.score(vector, encoded.vectors @ vector)
+            names = {m.text for m, s in zip(encoded.mentions, scores, strict=True) if s >= 0.2}
+            assert set(tagged[node.node_id].get(kind, [])) == names
+    assert "Stegosaurus" in tagged["dinosaur"]["dinosaur"] and "Nile" in tagged["river"]["river"]
     assert "river" not in tagged["band"] and tagged["band"]["kind"] == "band"
     assert nodes == make_nodes()
     assert {n.node_id: n.metadata for n in await tagger.acall(nodes)} == tagged
