@@ -184,7 +184,7 @@ class EntityIndex:
                 "dinosaur" and "found in Argentina". A document's score is then ``type_score **
                 (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
                 and the document (0 where it is negative).
-            topic_weight: How much the topic counts, in [0, 1]; None for 0.9.
+            topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
             exact: Compare with every mention instead of using the approximate index.
 
         Returns:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # A cosine of texts spans less than one order of magnitude, a probability several: hence the high
 # weight (chosen on the "tune" half of benchmarks/type_topic.py).
-TOPIC_WEIGHT = 0.9
+TOPIC_WEIGHT = 0.7
 _PAGE = 5_000
 Score = TypeVar("Score", float, NDArray[np.float32])
 

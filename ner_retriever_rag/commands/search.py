@@ -41,7 +41,7 @@ def search(
     ] = None,
     topic_weight: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="How much the topic counts.", show_default="0.9"),
+        typer.Option(min=0.0, max=1.0, help="How much the topic counts.", show_default="0.7"),
     ] = None,
     exact: Annotated[bool, typer.Option(help="Compare with every mention.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,

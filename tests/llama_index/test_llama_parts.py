@@ -39,8 +39,9 @@ async def test_tagger_writes_names_into_copies(make_nodes, default):
     nodes = make_nodes()
     tagger = EntityTypeTagger(entity_types=["river", "dinosaur"], threshold=0.2)
     tagged = {node.node_id: node.metadata for node in tagger(nodes)}
+    types = default.encode_types(tagger.entity_types)
     for node, encoded in zip(nodes, default.encode([n.text for n in nodes]), strict=True):
-        for kind, vector in zip(tagger.entity_types, default.encode_types(tagger.entity_types)):
+        for kind, vector in zip(tagger.entity_types, types, strict=True):
             scores = default.score(vector, encoded.vectors @ vector)
             names = {m.text for m, s in zip(encoded.mentions, scores, strict=True) if s >= 0.2}
             assert set(tagged[node.node_id].get(kind, [])) == names
