@@ -12,7 +12,7 @@ TEXTS = [
     "Diplodocus swallowed stones to grind its food.",
     "The Danube passes many castles.",
     "Vienna is the capital of Austria.",
-    "The Loire is known for its castles.",
+    "The Rhine passes many castles.",
     "Budapest was once two towns.",
     "Metallica formed in Los Angeles in 1981.",
 ]
@@ -29,8 +29,8 @@ def main() -> dict[str, list[str]]:
     before = index.search("place", k=4)
     rivers = [match for match in before if "castles" in match.text]
     others = [match for match in before if "castles" not in match.text]
-    # A result stands for its best mention; a name, "Loire", would do as well.
-    refined = refine("place", relevant=rivers or ["Loire"], irrelevant=others)
+    # A result stands for its best mention; a name, "Rhine", would do as well.
+    refined = refine("place", relevant=rivers or ["Rhine"], irrelevant=others)
     return {
         "like two names": texts(Like("Stegosaurus", "Triceratops"), 4),
         "with a description": texts(Like("Danube", description="river"), 2),
