@@ -38,14 +38,16 @@ class CapitalisedWords:
 def word_piece_tokenizer() -> PreTrainedTokenizerFast:
     """A small BERT tokenizer: lower-cases, strips accents, splits words into pieces."""
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=300, special_tokens=specials, show_progress=False
-    )
-    tokenizer.train_from_iterator(TEXTS, trainer)
-    ids = {token: tokenizer.token_to_id(token) for token in specials}
+    # Not trained: tokenizers' trainer breaks ties differently in every process.
+    text = tokenizer.normalizer.normalize_str(" ".join(TEXTS))
+    words = {word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)}
+    letters = {letter for word in words for letter in word}
+    pieces = words | letters | {f"##{letter}" for letter in letters}
+    ids = {piece: number for number, piece in enumerate([*specials, *sorted(pieces)])}
+    tokenizer.model = models.WordPiece(ids, unk_token="[UNK]")
     tokenizer.post_processor = processors.BertProcessing(
         ("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"])
     )

@@ -72,7 +72,9 @@ def test_gliner_with_random_weights(tiny_gliner, tiny_checkpoint):
             assert text[each.start : each.end] == each.text
             assert 0.3 <= each.score <= 1
     encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=detector)
-    assert encoder.encode(TEXTS)[0].mentions == found[0]
+    again = encoder.encode(TEXTS)[0].mentions
+    assert [(m.start, m.end) for m in again] == [(m.start, m.end) for m in found[0]]
+    assert [m.score for m in again] == pytest.approx([m.score for m in found[0]], abs=1e-5)
 
 
 def test_a_missing_checkpoint_is_an_error_of_the_file_system(tmp_path):
