@@ -26,7 +26,8 @@ adapt --steps 2300 --text-weight 6 --loose 0 $wordnet
 adapt --steps 3300 --loose 0 $wordnet
 adapt --steps 4300 $wordnet
 ner-retriever train detector "$data"/boundaries/*.jsonl --mined "$work/mined" \
-    --adaptation "$work/adapted/adaptation.safetensors" --out "$work/adapted" $dev --per-text 3.3
+    --adaptation "$work/adapted/adaptation.safetensors" --out "$work/adapted" $dev \
+    --silver-sentences 20000 --per-text 3.3
 ner-retriever train calibrate "$work/adapted" "$work/mined" $wordnet
 
 # The documented alternative: the backbone as it is.
