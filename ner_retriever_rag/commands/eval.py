@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from ner_retriever_rag.checkpoints import MINILM
 from ner_retriever_rag.commands.console import (
     Dtype,
     err,
@@ -19,8 +20,6 @@ from ner_retriever_rag.commands.console import (
 if TYPE_CHECKING:
     from ner_retriever_rag.evaluation.report import Result
     from ner_retriever_rag.evaluation.systems import System
-
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def evaluate(

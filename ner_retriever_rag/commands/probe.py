@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from ner_retriever_rag.checkpoints import MINILM
 from ner_retriever_rag.commands.console import Dtype, errors_in_one_line, out
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ class Pooling(StrEnum):
     last = "last"
     mean = "mean"
     first_last = "first+last"
-
-
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def probe(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ner_retriever_rag.checkpoints import MINILM
 from ner_retriever_rag.commands.console import errors_in_one_line, out
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ train_app = typer.Typer(
     help="Mine type pairs from text and train an encoder's parts on them.", no_args_is_help=True
 )
 
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 FROZEN_TAPS = "attention@2+attention@3+attention@4+hidden@6"
 ADAPTED_TAPS = "hidden@3+hidden@4+hidden@5+hidden@6"
 DETECTOR_TAPS = "hidden@2+hidden@4+hidden@6"

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ner_retriever_rag.schema import Mention
 from ner_retriever_rag.states import TokenStates
 
-_WORD = re.compile(r"\w+|[^\w\s]")
+WORD = re.compile(r"\w+|[^\w\s]")
 WEIGHTS, CONFIG = "detector.safetensors", "detector.json"
 SHAPES = 9
 
@@ -39,7 +39,7 @@ class Words:
 
     def __init__(self, text: str) -> None:
         """Cut ``text`` into words."""
-        found = [(m.start(), m.end()) for m in _WORD.finditer(text)]
+        found = [(m.start(), m.end()) for m in WORD.finditer(text)]
         spans = np.asarray(found, dtype=np.int64).reshape(-1, 2)
         self.starts, self.ends = spans[:, 0], spans[:, 1]
         looks = [_look(text[start:end]) for start, end in found]

@@ -76,16 +76,19 @@ def label_types(
     longest: int = 2,
     most: int = 600,
     held_out: set[str],
+    drawn: int | None = None,
 ) -> LabelledTypes:
     """Find the types of a sample of mentions, and who is of them, broader types among them.
 
     Args:
-        entities: One for each mention, a random sample of what was mined.
+        entities: One for each mention.
         hierarchy: Says which mentions are doubtful.
         least: Mentions a type must have.
         longest: Words a description has at most; mining knows too little of finer ones.
         most: Types at most that training saw, the choice random but fixed.
         held_out: Head nouns that training never saw; all their types are taken.
+        drawn: How many of the mentions, the first ones, are a random sample of what was mined; only
+            these are ever among the others of a type. By default all.
     """
     of_phrase: defaultdict[str, set[int]] = defaultdict(set)
     of_head: defaultdict[str, set[int]] = defaultdict(set)
@@ -111,7 +114,7 @@ def label_types(
             (unseen if head_noun(phrase) in unknown else seen).append(phrase)
     random.Random(0).shuffle(seen)
     phrases = [*unseen, *seen[:most]]
-    everyone = np.arange(len(entities))
+    everyone = np.arange(len(entities) if drawn is None else drawn)
     found = LabelledTypes(phrases, [], [], [head_noun(p) in unknown for p in phrases])
     for phrase in phrases:
         # A mention called no more than "person" may be the "politician" that is asked for.
@@ -153,8 +156,7 @@ def fit_calibration(
     Raises:
         ValueError: If there are too few unseen types.
     """
-    drawn = len(entities) if drawn is None else drawn
-    labelled = label_types(entities, hierarchy, held_out=held_out)
+    labelled = label_types(entities, hierarchy, held_out=held_out, drawn=drawn)
     if sum(labelled.unseen) < 2:
         raise ValueError("calibration needs mentions of at least two types unseen in training")
     type_vectors = encode_types(labelled.phrases)
@@ -163,9 +165,9 @@ def fit_calibration(
     for vector, members, others in zip(
         type_vectors, labelled.members, labelled.others, strict=True
     ):
-        negatives = others[others < drawn]
-        cosines.append(vectors[np.concatenate([members, negatives])] @ vector)
-        labels.append(np.arange(len(members) + len(negatives)) < len(members))
+        rows = np.concatenate([members, others])
+        cosines.append(vectors[rows] @ vector)
+        labels.append(np.arange(len(rows)) < len(members))
 
     def fit(types: Sequence[int]) -> Calibration:
         chosen = [cosines[i] for i in types], [labels[i] for i in types]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import lzma
 import random
-import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ner_retriever_rag.detection.span_head import WORD
 from ner_retriever_rag.training.hierarchy import head_noun
 from ner_retriever_rag.training.phrases import plural
 
 _CLASSES = {"species", "genus", "kind", "type", "form", "variety", "breed", "family", "group"}
-_WORD = re.compile(r"\w+|[^\w\s]")
 _NEARER = 0.8  # how often a broader type is taken in relation to the one before it
 _KIND_WEIGHT = {"other": 1.0, "own": 0.7, "definition": 0.25}
 
@@ -52,7 +51,7 @@ class MentionContext:
 
     def loosened(self, rng: random.Random) -> MentionContext:
         """The same mention a word too wide or too narrow, as a detector may find it."""
-        words = [(word.start(), word.end()) for word in _WORD.finditer(self.text)]
+        words = [(word.start(), word.end()) for word in WORD.finditer(self.text)]
         inside = [span for span in words if self.start < span[1] and span[0] < self.end]
         before = [start for start, end in words if end <= self.start][-1:]
         after = [end for start, end in words if start >= self.end][:1]
