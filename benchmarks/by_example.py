@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ner_retriever_rag import Like, TypeAwareEncoder, likeness, refine
+from ner_retriever_rag import Like, TypeAwareEncoder, refine
+from ner_retriever_rag.queries import likeness
 from ner_retriever_rag.schema import MentionMatch
 
 DRAWS, EXAMPLES = 5, 3

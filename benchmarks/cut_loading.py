@@ -22,7 +22,7 @@ import torch
 
 BLOCK = 17
 TAP = f"value@{BLOCK}"
-SAMPLE = Path(__file__).parents[1] / "ner_retriever_rag" / "data" / "simple-wikipedia-sample.jsonl"
+SAMPLE = Path(__file__).parents[1] / "ner_retriever_rag" / "cli" / "simple-wikipedia-sample.jsonl"
 RESULTS = Path(__file__).parent / "results" / "cut-loading.md"
 
 LLAMA_8B = {
@@ -83,7 +83,7 @@ def import_all() -> None:
     global STARTED
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
-    import ner_retriever_rag.backbone  # noqa: F401
+    import ner_retriever_rag.encoder.backbone.backbone  # noqa: F401
 
     STARTED = time.process_time()
 
@@ -101,7 +101,7 @@ def measure_whole(folder: str, texts: list[str], device: str, window: int) -> di
     """The whole language model, a hook on its value projection."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from ner_retriever_rag.backbone import _BATCH_TOKENS, _BATCH_TOKENS_ACCELERATOR
+    from ner_retriever_rag.encoder.backbone.backbone import _BATCH_TOKENS, _BATCH_TOKENS_ACCELERATOR
 
     begin = time.perf_counter()
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -124,7 +124,7 @@ def measure_whole(folder: str, texts: list[str], device: str, window: int) -> di
 
 def measure_cut(folder: str, texts: list[str], device: str, window: int) -> dict[str, float]:
     """Our backbone."""
-    from ner_retriever_rag.backbone import Backbone
+    from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
     begin = time.perf_counter()
     backbone = Backbone(folder, TAP, device=device, dtype="bfloat16", window=window)

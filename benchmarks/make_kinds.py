@@ -13,7 +13,7 @@ import lzma
 from collections import Counter
 from pathlib import Path
 
-OUT = Path(__file__).parents[1] / "ner_retriever_rag" / "data" / "kinds.txt"
+OUT = Path(__file__).parents[1] / "ner_retriever_rag" / "encoder" / "kinds.txt"
 LEAST, WORDS = 20, 3
 # Words that the first sentence of an article defines something as without saying what it is.
 VAGUE = set(

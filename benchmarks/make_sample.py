@@ -29,7 +29,7 @@ weapon|rifle|tank website|search_engine""".split()
 KINDS.sort(key=lambda kind: "_" not in kind)
 PER_KIND = 6
 SHORTEST, LONGEST = 180, 750
-OUT = Path(__file__).parent.parent / "ner_retriever_rag" / "data" / "simple-wikipedia-sample.jsonl"
+OUT = Path(__file__).parent.parent / "ner_retriever_rag" / "cli" / "simple-wikipedia-sample.jsonl"
 
 
 def main(source: str) -> None:

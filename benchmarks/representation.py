@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from ner_retriever_rag.backbone import Backbone
-from ner_retriever_rag.checkpoints import MINILM, find_checkpoint
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint
 from ner_retriever_rag.training.development import DevelopmentTask
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.recipes import Mined, head_recipe

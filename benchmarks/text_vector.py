@@ -15,7 +15,7 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.checkpoints import MINILM, find_checkpoint
+from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint
 
 
 def paragraphs(path: str) -> list[str]:

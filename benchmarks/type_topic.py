@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ner_retriever_rag import Document, EntityIndex
-from ner_retriever_rag.topics import TOPIC_WEIGHT
+from ner_retriever_rag.queries.topic import TOPIC_WEIGHT
 
 HERE = Path(__file__).parent / "type_topic"
 WRITTEN = HERE.parent / "results" / "type_topic.md"

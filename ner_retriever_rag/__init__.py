@@ -6,7 +6,7 @@ chromadb.
 
 from typing import TYPE_CHECKING
 
-from ner_retriever_rag.lazy import loader
+from ner_retriever_rag._imports import loader
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder import TypeAwareEncoder

@@ -6,21 +6,19 @@ libraries.
 
 from typing import TYPE_CHECKING
 
+from ner_retriever_rag._imports import loader
 from ner_retriever_rag.detection.protocol import MentionDetector
-from ner_retriever_rag.lazy import loader
 
 if TYPE_CHECKING:
     from ner_retriever_rag.detection.generation import TransformersChat
     from ner_retriever_rag.detection.gliner import GLiNERDetector
     from ner_retriever_rag.detection.llm import LLMDetector
     from ner_retriever_rag.detection.spacy import SpacyDetector
-    from ner_retriever_rag.detection.span_head import SpanHead
 
 _HOMES = {
     "GLiNERDetector": "gliner",
     "LLMDetector": "llm",
     "SpacyDetector": "spacy",
-    "SpanHead": "span_head",
     "TransformersChat": "generation",
 }
 
@@ -29,7 +27,6 @@ __all__ = [
     "LLMDetector",
     "MentionDetector",
     "SpacyDetector",
-    "SpanHead",
     "TransformersChat",
 ]
 

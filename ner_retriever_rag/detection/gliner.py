@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ner_retriever_rag._imports import require
 from ner_retriever_rag.detection.spans import mentions_from_spans
-from ner_retriever_rag.optional import require
 from ner_retriever_rag.schema import Mention
 
 # GLiNER finds what it is asked for, so it is asked for everything that has a name. The types only

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ner_retriever_rag._imports import require
 from ner_retriever_rag.detection.spans import Span, mentions_by_passage
-from ner_retriever_rag.optional import require
 from ner_retriever_rag.schema import Mention
 
 # OntoNotes marks values as entities too; they name nothing.

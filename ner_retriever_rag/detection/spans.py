@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from ner_retriever_rag.detection.sentences import passages
 from ner_retriever_rag.schema import Mention
-from ner_retriever_rag.sentences import passages
 
 Span = tuple[int, int, float]  # first character, one past the last, score
 

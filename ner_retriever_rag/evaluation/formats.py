@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ner_retriever_rag.optional import require
+from ner_retriever_rag._imports import require
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.optional import require
+from ner_retriever_rag._imports import require
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from ner_retriever_rag.backbone import Backbone
-from ner_retriever_rag.checkpoints import find_checkpoint
+from ner_retriever_rag._imports import require
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
+from ner_retriever_rag.encoder.backbone.taps import KINDS
+from ner_retriever_rag.encoder.backbone.windows import tokenize
+from ner_retriever_rag.encoder.pooling import pool
 from ner_retriever_rag.evaluation.probe_sample import LEAST_NAMES, Pairs, Sample, draw_pairs
-from ner_retriever_rag.optional import require
-from ner_retriever_rag.pooling import pool
-from ner_retriever_rag.taps import KINDS
-from ner_retriever_rag.windows import tokenize
 
 _FOLDS = LEAST_NAMES // 2
 # From the input of a block to its output: as the rows of the heat map.

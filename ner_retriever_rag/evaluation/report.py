@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ner_retriever_rag._imports import require
 from ner_retriever_rag.evaluation.metrics import TypeFigures, macro, type_figures
-from ner_retriever_rag.optional import require
 from ner_retriever_rag.training.train_detector import BoundaryFigures, boundary_figures
 
 if TYPE_CHECKING:

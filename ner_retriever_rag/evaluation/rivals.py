@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.checkpoints import MINILM, find_checkpoint
-from ner_retriever_rag.optional import require
+from ner_retriever_rag._imports import require
+from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint
 
 _TASK = "Given a type of entity, retrieve texts that mention an entity of that type"
 _INSTRUCT = f"Instruct: {_TASK}\nQuery: "

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.encoder import TypeAwareEncoder
+from ner_retriever_rag._imports import require
+from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.evaluation.tasks import Span, Task
-from ner_retriever_rag.optional import require
 from ner_retriever_rag.schema import EncodedText
 
 DEFAULT_SCORE = 0.5  # what a search for everything takes for its threshold

@@ -12,7 +12,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable, patch_config
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from ner_retriever_rag.questions import ParsedQuestion, parse_question
+from ner_retriever_rag.queries.questions import ParsedQuestion, parse_question
 from ner_retriever_rag.schema import require_text
 
 _PROMPT = ChatPromptTemplate(
@@ -55,8 +55,8 @@ class AnswerType(RunnableSerializable[str, ParsedQuestion]):
     for no kind of entity. ``NERTypeRetriever`` takes it as a query: it then looks for the type,
     with the topic as ``about``, and finds nothing where there is no type.
 
-    Without a model, rules for English do it (``ner_retriever_rag.questions``); with one, its
-    structured output does.
+    Without a model, rules for English do it (``ner_retriever_rag.queries.questions``); with one,
+    its structured output does.
 
     Example:
         .. code-block:: python

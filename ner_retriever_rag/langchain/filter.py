@@ -9,10 +9,10 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, field_validator
 
-from ner_retriever_rag.encoder import TypeAwareEncoder, default_encoder
+from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
 from ner_retriever_rag.langchain.conversion import found, to_indexed
-from ner_retriever_rag.queries import check_query, is_combined
-from ner_retriever_rag.scoring import match_documents
+from ner_retriever_rag.queries.query import check_query, is_combined
+from ner_retriever_rag.queries.scoring import match_documents
 
 
 class EntityTypeFilter(BaseDocumentCompressor):

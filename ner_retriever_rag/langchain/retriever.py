@@ -15,13 +15,13 @@ from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from langchain_core.runnables import run_in_executor
 from pydantic import ConfigDict, Field
 
-from ner_retriever_rag.index import EntityIndex
+from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.langchain.conversion import found, stored, to_indexed, without_copies
-from ner_retriever_rag.queries import is_combined
-from ner_retriever_rag.questions import ParsedQuestion
+from ner_retriever_rag.queries.query import is_combined
+from ner_retriever_rag.queries.questions import ParsedQuestion
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.encoder import TypeAwareEncoder
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
 
 class TypeSearching(BaseRetriever):

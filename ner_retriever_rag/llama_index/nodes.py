@@ -16,7 +16,7 @@ from llama_index.core.schema import (
 )
 from llama_index.core.schema import Document as SourceDocument
 
-from ner_retriever_rag.metadata import DOCUMENT_ONLY, storable
+from ner_retriever_rag.index.metadata import DOCUMENT_ONLY, storable
 from ner_retriever_rag.schema import Document, DocumentMatch
 
 _NODE = f"{DOCUMENT_ONLY}llama-index"

@@ -8,11 +8,11 @@ from llama_index.core.bridge.pydantic import Field, field_validator
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
-from ner_retriever_rag.encoder import TypeAwareEncoder, default_encoder
+from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
 from ner_retriever_rag.llama_index.nodes import matched_node, text_of
-from ner_retriever_rag.queries import check_query, is_combined
+from ner_retriever_rag.queries.query import check_query, is_combined
+from ner_retriever_rag.queries.scoring import match_documents
 from ner_retriever_rag.schema import Document
-from ner_retriever_rag.scoring import match_documents
 
 
 class EntityTypePostprocessor(BaseNodePostprocessor):

@@ -12,13 +12,13 @@ from llama_index.core.constants import DEFAULT_SIMILARITY_TOP_K
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index.core.vector_stores import MetadataFilters
 
-from ner_retriever_rag.index import EntityIndex
+from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.llama_index.filters import to_where
 from ner_retriever_rag.llama_index.nodes import matched_node, to_document, to_node
-from ner_retriever_rag.queries import AnyOf, Query, is_combined
+from ner_retriever_rag.queries.query import AnyOf, Query, is_combined
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.encoder import TypeAwareEncoder
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
 
 class NERTypeRetriever(BaseRetriever):

@@ -9,11 +9,11 @@ from typing import Any, Self
 from llama_index.core.bridge.pydantic import Field, model_validator
 from llama_index.core.schema import BaseNode, TransformComponent
 
-from ner_retriever_rag.encoder import TypeAwareEncoder, default_encoder
+from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
 from ner_retriever_rag.llama_index.nodes import text_of
-from ner_retriever_rag.queries import AnyOf
+from ner_retriever_rag.queries.query import AnyOf
+from ner_retriever_rag.queries.scoring import match_documents
 from ner_retriever_rag.schema import Document
-from ner_retriever_rag.scoring import match_documents
 
 
 class EntityTypeTagger(TransformComponent):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ner_retriever_rag.optional import require
+from ner_retriever_rag._imports import require
 
 _OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.calibration import (
+from ner_retriever_rag.encoder.calibration import (
     Calibration,
     expected_calibration_error,
     prior_weights,

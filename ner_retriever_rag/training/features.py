@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ner_retriever_rag.backbone import Backbone
-from ner_retriever_rag.pooling import pool
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.pooling import pool
 from ner_retriever_rag.training.pairs import MentionContext
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ner_retriever_rag.optional import require
+from ner_retriever_rag._imports import require
 
 
 @dataclass(frozen=True, slots=True)

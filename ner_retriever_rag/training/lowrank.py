@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ner_retriever_rag.adaptation import A, B
-from ner_retriever_rag.backbone import Backbone
-from ner_retriever_rag.head import ProjectionHead
-from ner_retriever_rag.pooling import token_ranges
+from ner_retriever_rag.encoder.backbone.adaptation import A, B
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.pooling import token_ranges
 from ner_retriever_rag.training.pairs import MentionContext
 
 

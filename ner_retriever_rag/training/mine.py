@@ -27,7 +27,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ner_retriever_rag.sentences import sentences
+from ner_retriever_rag.detection.sentences import sentences
 from ner_retriever_rag.training import contexts as ctx
 from ner_retriever_rag.training.articles import Article, HeldOut, read_articles
 from ner_retriever_rag.training.hierarchy import broader_terms, head_noun, kindred_heads

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ner_retriever_rag.detection.span_head import WORD
+from ner_retriever_rag.encoder.span_head import WORD
 from ner_retriever_rag.training.hierarchy import head_noun
 from ner_retriever_rag.training.phrases import plural
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ner_retriever_rag.optional import require
+from ner_retriever_rag._imports import require
 
 COPULAS = {"is", "was", "are", "were"}
 # "a kind of X": an X. The second group also names a class of its own: "a species of beetle".

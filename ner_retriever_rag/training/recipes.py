@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ner_retriever_rag.backbone import Backbone
-from ner_retriever_rag.calibration import Calibration
-from ner_retriever_rag.checkpoints import find_checkpoint
-from ner_retriever_rag.detection.span_head import SpanHead
-from ner_retriever_rag.head import ProjectionHead
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
+from ner_retriever_rag.encoder.calibration import Calibration
+from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.training.adapt import AdaptOptions, adapt
 from ner_retriever_rag.training.calibrate import CalibrationReport, fit_calibration
 from ner_retriever_rag.training.development import DevelopmentTask

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from ner_retriever_rag.backbone import Backbone
-from ner_retriever_rag.detection.span_head import SHAPES, SpanHead, Words
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.span_head import SHAPES, SpanHead, Words
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 from ner_retriever_rag.training.train_head import batch_at
 

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ner_retriever_rag.head import ProjectionHead
-from ner_retriever_rag.pooling import POOLINGS
+from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.pooling import POOLINGS
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce, triplet
 from ner_retriever_rag.training.pairs import MinedEntity, NegativeMask, Query

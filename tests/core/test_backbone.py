@@ -4,8 +4,8 @@ import torch
 from tiny import TEXTS, byte_level_tokenizer
 from transformers import AutoModel, GPT2Config, GPT2Model
 
-from ner_retriever_rag.adaptation import merge_adaptation
-from ner_retriever_rag.backbone import Backbone
+from ner_retriever_rag.encoder.backbone.adaptation import merge_adaptation
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
 
 @pytest.fixture(scope="module")

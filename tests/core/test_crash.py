@@ -9,7 +9,7 @@ import pytest
 from tiny import TEXTS
 
 from ner_retriever_rag import AddReport, Document, EntityIndex
-from ner_retriever_rag.store import Store
+from ner_retriever_rag.index.store import Store
 
 OLD = [Document(text, id=f"d{number}") for number, text in enumerate(TEXTS)]
 NEW = [Document(f"{text} And Lima.", id=f"d{number}") for number, text in enumerate(TEXTS)]

@@ -9,11 +9,11 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from ner_retriever_rag import EntityIndex, TypeAwareEncoder
-from ner_retriever_rag.checkpoints import MINILM, find_checkpoint, weights_digest
-from ner_retriever_rag.saved import PRETRAINED
-from ner_retriever_rag.sources import FileSource
+from ner_retriever_rag.cli.sources import FileSource
+from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint, weights_digest
+from ner_retriever_rag.encoder.saved import PRETRAINED
 
-SAMPLE = files("ner_retriever_rag") / "data" / "simple-wikipedia-sample.jsonl"
+SAMPLE = files("ner_retriever_rag") / "cli" / "simple-wikipedia-sample.jsonl"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from tiny import TEXTS, CapitalisedWords
 
-import ner_retriever_rag.encoder as encoder_module
+import ner_retriever_rag.encoder.encoder as encoder_module
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.head import ProjectionHead
-from ner_retriever_rag.pooling import pool
+from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.pooling import pool
 
 OFFSETS = np.array([[0, 3], [4, 7], [7, 9], [10, 12]])
 STATES = torch.arange(8.0).reshape(4, 2)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ner_retriever_rag.head import ProjectionHead
+from ner_retriever_rag.encoder.head import ProjectionHead
 
 
 def test_saves_and_loads(tmp_path):

@@ -5,7 +5,7 @@ from operator import length_hint
 
 import pytest
 
-from ner_retriever_rag.sources import FileSource
+from ner_retriever_rag.cli.sources import FileSource
 
 
 def read(*paths, **options):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
 from ner_retriever_rag.cli import app
-from ner_retriever_rag.storage import Storage, disk_usage
+from ner_retriever_rag.index.storage import Storage, disk_usage
 
 
 def test_the_saving_is_computed():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ner_retriever_rag.windows import batch_by_tokens, split_windows, trim_spaces
+from ner_retriever_rag.encoder.backbone.windows import batch_by_tokens, split_windows, trim_spaces
 
 
 @pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 19, 57, 100])

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 pytest.importorskip("sklearn", reason="needs the extra [eval]")
 
-from ner_retriever_rag.backbone import Backbone
 from ner_retriever_rag.cli import app
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.evaluation.formats import TypedText, read_lines
 from ner_retriever_rag.evaluation.probe import (
     all_taps,

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.checkpoints import MINILM, find_checkpoint
 from ner_retriever_rag.cli import app
+from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint
 from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.evaluation.report import markdown, measure, write
 from ner_retriever_rag.evaluation.rivals import CONVENTIONS, load_rival

@@ -9,7 +9,7 @@ from tiny_checkpoints import save_checkpoint
 from transformers import MptConfig, MptModel
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.backbone import Backbone
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
 KINDS = ("value", "key", "query", "attention", "mlp")
 TEXT = TEXTS[1]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ner_retriever_rag import checkpoints
+from ner_retriever_rag.encoder.backbone import checkpoints
 
 
 @pytest.fixture

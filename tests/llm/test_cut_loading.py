@@ -14,7 +14,7 @@ from tiny_checkpoints import save_checkpoint
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.backbone import Backbone
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
 TAP = "value@17"
 

@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from typer.testing import CliRunner
 
 from ner_retriever_rag.cli import app
-from ner_retriever_rag.head import ProjectionHead
+from ner_retriever_rag.encoder.head import ProjectionHead
 
 PAGE = Path(__file__).parents[2] / "docs" / "bring-your-own-llm.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from tiny import TEXTS, CapitalisedWords
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.head import ProjectionHead
+from ner_retriever_rag.encoder.head import ProjectionHead
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import torch
 from tiny import CapitalisedWords
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.head import ProjectionHead
-from ner_retriever_rag.presets import PRESETS
+from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.presets import PRESETS
 
 TYPES = ["river", "capital city"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, TypeAwareEncoder
-from ner_retriever_rag.topics import TOPIC_WEIGHT
+from ner_retriever_rag.queries.topic import TOPIC_WEIGHT
 
 QUERIES = [
     AnyOf("river", "city"),

@@ -49,7 +49,7 @@ def test_where_and_examples(index):
 def test_it_streams(index, monkeypatch):
     pages = []
     fetch = index._store.fetch
-    monkeypatch.setattr("ner_retriever_rag.extraction._PAGE", 10)
+    monkeypatch.setattr("ner_retriever_rag.index.extraction._PAGE", 10)
     monkeypatch.setattr(index._store, "fetch", lambda ids: pages.append(1) or fetch(ids))
     next(index.extract(["river"], score_threshold=0))
     assert len(pages) == 1

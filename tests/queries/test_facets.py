@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.cli import app
-from ner_retriever_rag.kinds import Kinds
+from ner_retriever_rag.encoder.kinds import Kinds
 
 NAMES = {
     "river": ["Nile", "Danube", "Rhine", "Amazon River"],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag import AnyOf, Document, EntityIndex, Like, MentionMatch, refine
-from ner_retriever_rag.likeness import EXAMPLES_WEIGHT, UNLIKE_WEIGHT
+from ner_retriever_rag.queries.likeness import EXAMPLES_WEIGHT, UNLIKE_WEIGHT
 
 
 def unit(vector):

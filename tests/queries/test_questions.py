@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ner_retriever_rag.english import is_plural, singular
-from ner_retriever_rag.questions import ParsedQuestion, parse_question
+from ner_retriever_rag.queries.english import is_plural, singular
+from ner_retriever_rag.queries.questions import ParsedQuestion, parse_question
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

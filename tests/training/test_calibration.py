@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ner_retriever_rag.calibration import (
+from ner_retriever_rag.encoder.calibration import (
     Calibration,
     background_statistics,
     expected_calibration_error,

@@ -3,7 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from ner_retriever_rag.commands.train import train_app
+from ner_retriever_rag.cli.train import train_app
 from ner_retriever_rag.encoder import TypeAwareEncoder
 
 

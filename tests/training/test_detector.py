@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ner_retriever_rag.backbone import Backbone
-from ner_retriever_rag.detection.span_head import SHAPES, SpanHead, Words, resolve
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.span_head import SHAPES, SpanHead, Words, resolve
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,

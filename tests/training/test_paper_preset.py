@@ -6,7 +6,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from ner_retriever_rag.commands.train import train_app
+from ner_retriever_rag.cli.train import train_app
 from ner_retriever_rag.encoder import TypeAwareEncoder
 from ner_retriever_rag.training.losses import triplet
 from ner_retriever_rag.training.train_head import PRESETS, preset_options

@@ -1,6 +1,6 @@
 import pytest
 
-from ner_retriever_rag.sentences import sentences
+from ner_retriever_rag.detection.sentences import sentences
 from ner_retriever_rag.training.articles import HeldOut
 from ner_retriever_rag.training.hierarchy import broader_terms, head_noun, kindred_heads
 from ner_retriever_rag.training.phrases import TypePhrase, defined_types, plural, singular

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ner_retriever_rag.adaptation import merge_adaptation
-from ner_retriever_rag.backbone import Backbone
-from ner_retriever_rag.head import ProjectionHead
+from ner_retriever_rag.encoder.backbone.adaptation import merge_adaptation
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.training.adapt import AdaptOptions, adapt
 from ner_retriever_rag.training.features import mention_features, type_features
 from ner_retriever_rag.training.loop import LoopOptions

@@ -1,0 +1,41 @@
+"""Imports put off: public names that load on first use (PEP 562), and optional packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+    """A ``__getattr__`` for a package.
+
+    Args:
+        package: Its name.
+        homes: Public name to the module of the package that it is in.
+    """
+
+    def load(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"{package}.{homes[name]}"), name)
+
+    return load
+
+
+def require(module: str, *, extra: str) -> Any:
+    """Import a module that comes with an extra.
+
+    Args:
+        module: Dotted name of the module.
+        extra: The extra of this package that installs it.
+
+    Raises:
+        ImportError: If it is not installed; the message gives the pip line.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"{module} is not installed; run: pip install 'ner-retriever-rag[{extra}]'"
+        ) from error

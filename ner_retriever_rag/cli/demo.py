@@ -1,0 +1,45 @@
+"""``ner-retriever demo``."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ner_retriever_rag.cli.console import err, errors_in_one_line, out, print_matches
+from ner_retriever_rag.cli.sources import FileSource
+
+SAMPLE = "simple-wikipedia-sample.jsonl"
+QUERIES = [
+    "dinosaur",
+    "volcano",
+    "programming language",
+    "football club",
+    "drug that treats a disease",
+    "river",
+]
+
+
+def demo(
+    queries: Annotated[
+        list[str] | None,
+        typer.Argument(help="Type descriptions to look for.", show_default=", ".join(QUERIES)),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--index", help="Keep the index here.", show_default="in memory")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many documents for each.")] = 3,
+) -> None:
+    """Index the bundled sample (Simple English Wikipedia) and ask it for types of entity."""
+    with errors_in_one_line():
+        from ner_retriever_rag.index.entity_index import EntityIndex
+
+        index = EntityIndex(folder)
+        with as_file(files("ner_retriever_rag.cli") / SAMPLE) as sample:
+            report = index.add(list(FileSource([sample])), progress=True)
+        err.print(f"{index.count()} articles, {report.mentions} mentions new")
+        for query in queries or QUERIES:
+            out.print()
+            print_matches(query, index.search(query, k))

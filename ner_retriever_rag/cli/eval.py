@@ -1,0 +1,112 @@
+"""``ner-retriever eval``: systems side by side on tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from ner_retriever_rag.cli.console import (
+    Dtype,
+    err,
+    errors_in_one_line,
+    load_encoder,
+    out,
+)
+from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.evaluation.report import Result
+    from ner_retriever_rag.evaluation.systems import System
+
+
+def evaluate(
+    tasks: Annotated[
+        list[str],
+        typer.Argument(
+            help="fewnerd-test, fewnerd-dev, fewnerd-pool, a file of typed sentences, "
+            "hub:NAME[:CONFIG[:SPLIT]] or neretrieve:CORPUS:LABELS."
+        ),
+    ],
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="gold, detected, bm25, sentence[=MODEL] or mention[=MODEL]; may be repeated.",
+            show_default="gold and detected",
+        ),
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Folder with fewnerd/, for the fewnerd tasks.")] = Path(
+        "../shared/data"
+    ),
+    names: Annotated[Path | None, typer.Option(help="JSON of type labels to descriptions.")] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Folder of a saved encoder.", show_default="shipped")
+    ] = None,
+    dtype: Annotated[Dtype, typer.Option(help="What the backbone computes in.")] = Dtype.auto,
+    out_folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for evaluation.md, evaluation.json and charts."),
+    ] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Let code that comes with a model run.")
+    ] = False,
+) -> None:
+    """Measure retrieval by type: R-Precision, average precision, what the threshold returns."""
+    from ner_retriever_rag.evaluation.report import measure, write
+    from ner_retriever_rag.evaluation.tasks import load_task
+
+    with errors_in_one_line():
+        systems = _systems(system or ["gold", "detected"], encoder, dtype, trust_remote_code)
+        loaded = [load_task(task, data, names) for task in tasks]
+        results: list[Result] = []
+        for task in loaded:
+            for each in systems:
+                err.print(f"{task.name}: {each.name}, {len(task.texts):,} texts")
+                results.append(measure(each, task))
+                if out_folder:  # what is measured is kept whatever comes next
+                    write(results, out_folder)
+        out.print(_table(results))
+
+
+def _systems(
+    specs: list[str], folder: Path | None, dtype: Dtype, trust_remote_code: bool
+) -> list[System]:
+    from ner_retriever_rag.evaluation.systems import Bm25, ByEmbedding, ByType
+
+    encoder = load_encoder(folder, dtype)
+    made: list[System] = []
+    for spec in specs:
+        kind, _, model = spec.partition("=")
+        if kind in {"gold", "detected"} and not model:
+            made.append(ByType(encoder, detected=kind == "detected"))
+        elif kind == "bm25" and not model:
+            made.append(Bm25())
+        elif kind in {"sentence", "mention"}:
+            made.append(
+                ByEmbedding(
+                    model or MINILM,
+                    of_mentions=kind == "mention",
+                    trust_remote_code=trust_remote_code,
+                )
+            )
+        else:
+            raise ValueError(
+                f"system {spec!r} is not gold, detected, bm25, sentence[=MODEL] or mention[=MODEL]"
+            )
+    return made
+
+
+def _table(results: list[Result]) -> Table:
+    table = Table("task", "system", box=None, header_style="bold")
+    for column in ("R-Prec", "AP", "P@0.5", "R@0.5", "F1@0.5", "exact spans", "a text"):
+        table.add_column(column, justify="right")
+    for result in results:
+        names = ("r_precision", "average_precision", "precision", "recall", "f1")
+        figures = [result.macro(name) for name in names]
+        if result.mentions:
+            figures += [result.mentions.exact, result.mentions.per_text]
+        cells = ["" if figure is None else f"{figure:.3f}" for figure in figures]
+        table.add_row(result.task, result.system, *cells)
+    return table

@@ -1,0 +1,44 @@
+"""``ner-retriever facets``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from ner_retriever_rag.cli.console import (
+    IndexFolder,
+    SavedEncoder,
+    Where,
+    errors_in_one_line,
+    open_index,
+    out,
+    parse_where,
+)
+
+
+def facets(
+    folder: IndexFolder,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many kinds at most.")] = 30,
+    where: Where = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    encoder: SavedEncoder = None,
+) -> None:
+    """Say which kinds of entity the documents mention, with counts and examples."""
+    with errors_in_one_line():
+        found = open_index(folder, encoder).facets(n, where=parse_where(where))
+        if as_json:
+            for facet in found:
+                out.print(json.dumps(asdict(facet), ensure_ascii=False), markup=False)
+            return
+        table = Table("kind", box=None, header_style="bold")
+        table.add_column("mentions", justify="right")
+        table.add_column("documents", justify="right")
+        table.add_column("examples", style="green")
+        for facet in found:
+            counts = f"{facet.mentions:,}", f"{facet.documents:,}"
+            table.add_row(facet.type, *counts, " · ".join(facet.examples))
+        out.print(table)

@@ -1,0 +1,69 @@
+"""``ner-retriever index``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from ner_retriever_rag.cli.console import Dtype, err, errors_in_one_line, load_encoder, out
+from ner_retriever_rag.cli.sources import FileSource, Problem
+
+_SHOWN = 20  # problems printed
+
+
+def index(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files or folders: .txt, .md, .jsonl, .csv; also .gz, .bz2, .xz."),
+    ],
+    folder: Annotated[Path, typer.Option("--index", help="Folder of the index, made if needed.")],
+    text_field: Annotated[str, typer.Option(help="Field or column that holds the text.")] = "text",
+    id_field: Annotated[
+        str | None, typer.Option(help="Field or column that holds the id.", show_default="id")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many documents.", show_default="all")
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a saved encoder.", show_default="the shipped one"),
+    ] = None,
+    dtype: Annotated[
+        Dtype,
+        typer.Option(
+            help="What the backbone computes in. bfloat16 is faster where the processor has it "
+            "(AVX512-BF16, AMX, most GPUs); the index remembers.",
+        ),
+    ] = Dtype.auto,
+) -> None:
+    """Index documents by the entities they mention.
+
+    Documents already there are skipped if unchanged and replaced if not, so an interrupted run
+    goes on where it stopped. What cannot be read is reported and left out.
+    """
+    with errors_in_one_line():
+        from ner_retriever_rag.index.entity_index import EntityIndex
+
+        source = FileSource(paths, text_field, id_field, limit)
+        if not source.count():
+            list(source)  # once more, for what is wrong with them
+            _report(source.problems)
+            raise ValueError("none of the paths holds a document that can be read")
+        entity_index = EntityIndex(folder, encoder=load_encoder(encoder, dtype))
+        report = entity_index.add(source, progress=True)
+        _report(source.problems)
+        out.print(
+            f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
+            f"{report.mentions} mentions; {folder} now holds {entity_index.count()} documents"
+        )
+
+
+def _report(problems: list[Problem]) -> None:
+    """Say what was left out."""
+    for problem in problems[:_SHOWN]:
+        err.print(Text.assemble(("skipped ", "yellow"), f"{problem.where}: {problem.why}"))
+    if len(problems) > _SHOWN:
+        err.print(f"... and {len(problems) - _SHOWN} more")

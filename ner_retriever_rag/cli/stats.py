@@ -1,0 +1,108 @@
+"""``ner-retriever stats``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from ner_retriever_rag.cli.console import (
+    IndexFolder,
+    SavedEncoder,
+    errors_in_one_line,
+    open_index,
+    out,
+)
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.index.storage import Storage
+
+
+def stats(
+    folder: IndexFolder,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    encoder: SavedEncoder = None,
+) -> None:
+    """Say what an index holds and what it takes, beside a dense sentence index of the same texts.
+
+    The sentence index compared with has one 4096-dimensional float32 vector for every sentence, and
+    its size is that of the vectors alone.
+    """
+    with errors_in_one_line():
+        index = open_index(folder, encoder)
+        storage = index.storage()
+        about = {"encoder": index.encoder.description, "fingerprint": index.encoder.fingerprint}
+        if as_json:
+            out.print(json.dumps({**_figures(storage), **about}), markup=False)
+            return
+        for rows in (_contents(storage) | about, _sizes(storage), _comparison(storage)):
+            table = Table(show_header=False, box=None)
+            for name, value in rows.items():
+                table.add_row(name, value)
+            out.print(table)
+            out.print()
+
+
+def _contents(storage: Storage) -> dict[str, str]:
+    return {
+        "documents": f"{storage.documents:,}",
+        "mentions": f"{storage.mentions:,}",
+        "mentions a document": f"{_ratio(storage.mentions, storage.documents):.1f}",
+        "sentences": f"{storage.sentences:,}",
+        "dimension": str(storage.mention_width),
+    }
+
+
+def _sizes(storage: Storage) -> dict[str, str]:
+    sizes = {
+        "texts": storage.text_bytes,
+        "mention vectors": storage.mention_vector_bytes,
+        "all vectors": storage.vector_bytes,
+        "on disk, everything": storage.disk_bytes or 0,
+    }
+    return {
+        name: f"{_size(size)}: {_ratio(size, storage.mentions):,.0f} bytes a mention, "
+        f"{_ratio(size, storage.documents):,.0f} a document"
+        for name, size in sizes.items()
+    }
+
+
+def _comparison(storage: Storage) -> dict[str, str]:
+    rows = {f"sentence index, {storage.rival_width}-d vectors": _size(storage.rival_bytes)}
+    for name, size in (
+        ("saved, mention vectors", storage.mention_vector_bytes),
+        ("saved, all vectors", storage.vector_bytes),
+        ("saved, everything on disk", storage.disk_bytes),
+    ):
+        saving = storage.saving(size)
+        rows[name] = "" if saving is None else f"{saving:.1%}"
+    return rows
+
+
+def _figures(storage: Storage) -> dict[str, float | None]:
+    return {
+        "documents": storage.documents,
+        "mentions": storage.mentions,
+        "sentences": storage.sentences,
+        "dimension": storage.mention_width,
+        "text_bytes": storage.text_bytes,
+        "mention_vector_bytes": storage.mention_vector_bytes,
+        "vector_bytes": storage.vector_bytes,
+        "disk_bytes": storage.disk_bytes,
+        "disk_bytes_per_mention": _ratio(storage.disk_bytes or 0, storage.mentions),
+        "disk_bytes_per_document": _ratio(storage.disk_bytes or 0, storage.documents),
+        "sentence_index_bytes": storage.rival_bytes,
+        "saving_mention_vectors": storage.saving(storage.mention_vector_bytes),
+        "saving_vectors": storage.saving(storage.vector_bytes),
+        "saving_disk": storage.saving(storage.disk_bytes),
+    }
+
+
+def _ratio(size: int, count: int) -> float:
+    return size / count if count else 0.0
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,36 @@
+"""The encoder: one pass of a transformer from text to mentions and their vectors.
+
+Names load on first use: importing this package brings in no torch.
+"""
+
+from typing import TYPE_CHECKING
+
+from ner_retriever_rag._imports import loader
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.calibration import Calibration
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
+    from ner_retriever_rag.encoder.head import ProjectionHead
+    from ner_retriever_rag.encoder.span_head import SpanHead
+
+_HOMES = {
+    "Calibration": "calibration",
+    "ProjectionHead": "head",
+    "SpanHead": "span_head",
+    "TypeAwareEncoder": "encoder",
+    "default_encoder": "encoder",
+}
+
+__all__ = [
+    "Calibration",
+    "ProjectionHead",
+    "SpanHead",
+    "TypeAwareEncoder",
+    "default_encoder",
+]
+
+__getattr__ = loader(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

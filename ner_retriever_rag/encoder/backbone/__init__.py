@@ -1,0 +1,22 @@
+"""The backbone: a Hugging Face transformer, cut after the last place it is read at."""
+
+from typing import TYPE_CHECKING
+
+from ner_retriever_rag._imports import loader
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.backbone.backbone import Backbone
+
+_HOMES = {
+    "Backbone": "backbone",
+}
+
+__all__ = [
+    "Backbone",
+]
+
+__getattr__ = loader(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

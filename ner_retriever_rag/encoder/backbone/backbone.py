@@ -1,0 +1,341 @@
+"""The backbone: a Hugging Face transformer that ends at its last tap.
+
+One forward pass reads every tap. Blocks and modules after the last tap are taken out before the
+weights are loaded, so they are neither computed nor read from disk.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AutoTokenizer, PreTrainedModel
+
+from ner_retriever_rag.encoder.backbone.cutting import last_block, load_cut_model
+from ner_retriever_rag.encoder.backbone.states import MergedText, TokenStates
+from ner_retriever_rag.encoder.backbone.taps import (
+    PROJECTIONS,
+    Anatomy,
+    Tap,
+    module_path,
+    parse_taps,
+    slice_fused,
+)
+from ner_retriever_rag.encoder.backbone.windows import (
+    Tokens,
+    Window,
+    batch_by_tokens,
+    special_tokens,
+    split_windows,
+    tokenize,
+)
+
+_DEFAULT_WINDOW = 512
+_TOKENS_HELD = 32_768  # how many tokens' vectors are held before texts are handed on
+_BATCH_TOKENS = {"cpu": 4_096}
+_BATCH_TOKENS_ACCELERATOR = 32_768
+
+
+class _AllRead(Exception):
+    """Ends a forward pass once the last tap has been read."""
+
+
+class Backbone:
+    """A transformer cut after its last tap.
+
+    Args:
+        source: Folder of a Hugging Face checkpoint, encoder or decoder.
+        taps: ``"value@17"``, several joined by ``+``, or a list of them.
+        device: ``"cpu"``, ``"cuda"``, ...; None takes the accelerator if there is one.
+        dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``; ``"auto"`` is float32 on the CPU and
+            the checkpoint's own on an accelerator.
+        window: Longest run of tokens (special ones counted) through the model at once; longer
+            texts are split. None: the model's own limit, at most 512.
+        overlap: Tokens that neighbouring windows share. None: 64, or a quarter of a small window.
+        adaptation: safetensors file with low-rank deltas to merge into the weights, or None.
+        trust_remote_code: Allow code that comes with the checkpoint to run.
+        load_options: More keyword arguments for ``from_pretrained`` (``quantization_config``,
+            ``device_map``, ``revision``, ...).
+
+    Raises:
+        ValueError: If a tap, the window, or the tokenizer does not fit the model, or the
+            checkpoint lacks weights the taps need.
+        OSError: If the checkpoint cannot be found.
+    """
+
+    def __init__(
+        self,
+        source: str | Path,
+        taps: str | Sequence[str],
+        *,
+        device: str | None = None,
+        dtype: str = "auto",
+        window: int | None = None,
+        overlap: int | None = None,
+        adaptation: str | Path | None = None,
+        trust_remote_code: bool = False,
+        load_options: dict[str, Any] | None = None,
+    ) -> None:
+        self.source = str(source)
+        self.taps = parse_taps(taps)
+        self.device = torch.device(device or _best_device())
+        self._lock = threading.Lock()
+        self._read: dict[str, Tensor] = {}
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(
+            self.source, trust_remote_code=trust_remote_code
+        )
+        if not self.tokenizer.is_fast:
+            raise ValueError(f"the tokenizer of {self.source} gives no character offsets")
+        dtype = resolve_dtype(dtype, device, lambda: Path(self.source))
+        options = {"trust_remote_code": trust_remote_code, **(load_options or {})}
+        self.model, self._anatomy = load_cut_model(
+            self.source, self.taps, getattr(torch, dtype), options
+        )
+        if "device_map" in options or "quantization_config" in options:
+            self.device = self.model.device  # where accelerate has put the embeddings
+        else:
+            cast("nn.Module", self.model).to(self.device)
+        if adaptation is not None:
+            from ner_retriever_rag.encoder.backbone.adaptation import merge_adaptation
+
+            merge_adaptation(self.model, adaptation)
+        self._install_readers()
+        self._prefix, self._suffix = special_tokens(self.tokenizer)
+        self._size = self._window_size(window) - len(self._prefix) - len(self._suffix)
+        self._overlap = overlap = min(64, self._size // 4) if overlap is None else overlap
+        if not 0 <= overlap < self._size:
+            raise ValueError(f"overlap ({overlap}) must be smaller than the window ({self._size})")
+
+    @property
+    def block_count(self) -> int:
+        """How many blocks the whole model has, cut ones included."""
+        return int(self.model.config.get_text_config().num_hidden_layers)
+
+    @property
+    def top(self) -> str:
+        """The tap of the topmost residual stream, ``hidden@N``; text vectors come from it."""
+        return f"hidden@{self.block_count}"
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the residual stream."""
+        return int(self.model.config.get_text_config().hidden_size)
+
+    def read(self, texts: Sequence[str]) -> Iterator[TokenStates]:
+        """Run texts through the backbone and yield their token states, in order.
+
+        Args:
+            texts: Any number of strings; they are held a few thousand tokens at a time.
+        """
+        held: list[Tokens] = []
+        for start in range(0, len(texts), 256):
+            for tokens in self._tokenize(texts[start : start + 256]):
+                held.append(tokens)
+                if sum(len(each.ids) for each in held) >= _TOKENS_HELD:
+                    yield from self._read_held(held)
+                    held = []
+        yield from self._read_held(held)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        """Read the taps of one padded batch; gradients flow if they are enabled.
+
+        Args:
+            input_ids: int64 ``(batch, tokens)``, padded on the right.
+            attention_mask: ``(batch, tokens)``, 1 for tokens and 0 for padding.
+
+        Returns:
+            For each tap ``(batch, tokens, width)``, in the model's dtype.
+        """
+        with self._lock:
+            self._read = {}
+            try:
+                self.model(
+                    input_ids=input_ids.to(self.device),
+                    attention_mask=attention_mask.to(self.device),
+                )
+            except _AllRead:
+                pass
+            read, self._read = self._read, {}
+        return read
+
+    def _tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        with self._lock:  # fast tokenizers refuse to be borrowed twice
+            return tokenize(self.tokenizer, texts)
+
+    def _read_held(self, held: Sequence[Tokens]) -> Iterator[TokenStates]:
+        """Read a few texts: all their windows in batches, then each text put together again."""
+        merged = [MergedText(len(tokens.ids)) for tokens in held]
+        special = len(self._prefix) + len(self._suffix)
+        windows = [
+            window
+            for text, tokens in enumerate(held)
+            if len(tokens.ids) + special
+            for window in split_windows(text, len(tokens.ids), self._size, self._overlap)
+        ]
+        budget = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS_ACCELERATOR)
+        for batch in batch_by_tokens(windows, budget):
+            with torch.inference_mode():
+                read = self.forward(*self._pad(batch, held))
+                on_cpu = {tap: vectors.float().cpu() for tap, vectors in read.items()}
+            for row, window in enumerate(batch):
+                merged[window.text].take(
+                    window, {tap: vectors[row] for tap, vectors in on_cpu.items()},
+                    len(self._prefix), special, self.top,
+                )  # fmt: skip
+        for tokens, text in zip(held, merged, strict=True):
+            yield TokenStates(tokens.offsets, text.taps, text.text_vector())
+
+    def _pad(self, batch: Sequence[Window], held: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        """Input ids and attention mask of a batch of windows, padded on the right."""
+        rows = [
+            [*self._prefix, *held[window.text].ids[window.start : window.end], *self._suffix]
+            for window in batch
+        ]
+        longest = max(map(len, rows))
+        ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id or 0)
+        mask = torch.zeros_like(ids)
+        for row, tokens in enumerate(rows):
+            ids[row, : len(tokens)] = torch.as_tensor(np.asarray(tokens))
+            mask[row, : len(tokens)] = 1
+        return ids, mask
+
+    def _window_size(self, window: int | None) -> int:
+        """Check the window against the model's limit, or choose one; special tokens count."""
+        limit = _model_limit(self.model, self.tokenizer)
+        if window is None:
+            return min(limit, _DEFAULT_WINDOW)
+        if not len(self._prefix) + len(self._suffix) < window <= limit:
+            raise ValueError(f"window ({window}) must be positive and at most {limit}")
+        return window
+
+    def _install_readers(self) -> None:
+        """Hook every tap; the pass ends as soon as all of them have been read."""
+        last = _last_projections(self.taps, last_block(self.taps))
+        for tap in self.taps:
+            if tap.kind == "module":
+                path = module_path(self.model, tap.path)
+                self.model.get_submodule(path).register_forward_hook(
+                    lambda _m, _a, output, tap=tap: self._keep(tap, _first(output))
+                )
+                continue
+            assert self._anatomy is not None  # check_taps saw to it
+            blocks: Any = self.model.get_submodule(self._anatomy.blocks)
+            if tap.kind == "hidden" and tap.block == 0:
+                blocks[0].register_forward_pre_hook(
+                    lambda _m, args, kwargs, tap=tap: self._keep(tap, _states(args, kwargs)),
+                    with_kwargs=True,
+                )
+            elif tap.kind == "hidden":
+                blocks[tap.block - 1].register_forward_hook(
+                    lambda _m, _a, output, tap=tap: self._keep(tap, _first(output))
+                )
+            elif tap in last:
+                # Nothing of the attention runs but the projections asked for.
+                blocks[tap.block].get_submodule(self._anatomy.core).register_forward_pre_hook(
+                    partial(self._project, tap, self._anatomy, blocks[tap.block]),
+                    with_kwargs=True,
+                )
+            else:
+                block = blocks[tap.block]
+                block.get_submodule(getattr(self._anatomy, tap.kind)).register_forward_hook(
+                    partial(self._keep_projected, tap, self._anatomy, block)
+                )
+
+    def _project(
+        self,
+        tap: Tap,
+        anatomy: Anatomy,
+        block: nn.Module,
+        _module: nn.Module,
+        args: Any,
+        kwargs: Any,
+    ) -> None:
+        projection = block.get_submodule(getattr(anatomy, tap.kind))
+        # Past its own hooks: forward() is the projection alone.
+        self._keep_projected(tap, anatomy, block, projection, (), projection(_states(args, kwargs)))
+
+    def _keep_projected(
+        self,
+        tap: Tap,
+        anatomy: Anatomy,
+        block: nn.Module,
+        _module: nn.Module,
+        _args: Any,
+        output: Any,
+    ) -> None:
+        vectors = _first(output)
+        if tap.kind in PROJECTIONS:
+            core = block.get_submodule(anatomy.core)
+            config = self.model.config.get_text_config()
+            vectors = slice_fused(tap, anatomy, vectors, core, config)
+        self._keep(tap, vectors)
+
+    def _keep(self, tap: Tap, vectors: Tensor) -> None:
+        self._read[str(tap)] = vectors
+        if len(self._read) == len(self.taps):
+            raise _AllRead
+
+
+def _first(output: Any) -> Tensor:
+    """A module's output, or the first part of it."""
+    first: Tensor = output[0] if isinstance(output, tuple) else output
+    return first
+
+
+def _states(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """The hidden states a block or an attention module is called with."""
+    states: Tensor = args[0] if args else kwargs["hidden_states"]
+    return states
+
+
+def _last_projections(taps: tuple[Tap, ...], last: int) -> set[Tap]:
+    """The projections read in the last block, if nothing else of that block is needed."""
+    in_last = {tap for tap in taps if tap.block == last and tap.kind != "hidden"}
+    return in_last if all(tap.kind in PROJECTIONS for tap in in_last) else set()
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def resolve_dtype(dtype: str, device: str | None, checkpoint: Callable[[], Path]) -> str:
+    """The dtype that ``"auto"`` stands for on a device; another one's name is only checked.
+
+    Args:
+        dtype: ``"auto"`` or the name of a torch floating-point dtype.
+        device: As for ``Backbone``.
+        checkpoint: Gives the checkpoint's folder; called only where its own dtype is needed.
+
+    Raises:
+        ValueError: If the dtype is unknown.
+    """
+    if dtype == "auto" and torch.device(device or _best_device()).type == "cpu":
+        return "float32"
+    if dtype == "auto":
+        config = json.loads((checkpoint() / "config.json").read_text(encoding="utf-8"))
+        return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise ValueError(f"dtype {dtype!r} is not auto, float32, bfloat16 or float16")
+    return dtype
+
+
+def _model_limit(model: PreTrainedModel, tokenizer: Any) -> int:
+    """The longest input the model's positions and the tokenizer's own limit allow."""
+    config: Any = model.config.get_text_config()
+    limit = getattr(config, "max_position_embeddings", None) or sys.maxsize
+    for module in model.modules():
+        # RoBERTa numbers its positions from padding_idx + 1 on.
+        positions = getattr(module, "position_embeddings", None)
+        if isinstance(positions, nn.Embedding) and positions.padding_idx is not None:
+            limit = min(limit, positions.num_embeddings - positions.padding_idx - 1)
+    return int(min(limit, tokenizer.model_max_length))

@@ -1,0 +1,241 @@
+"""The shipped mention detector: a scorer of spans on the token states of the same forward pass.
+
+Every run of up to ``max_words`` words gets a score from its first word, its last word, the words
+inside and its length, so nested and adjacent mentions are all found; crossing ones are resolved by
+score. There are no types and no schema.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ner_retriever_rag.encoder.backbone.states import TokenStates
+from ner_retriever_rag.schema import Mention
+
+WORD = re.compile(r"\w+|[^\w\s]")
+WEIGHTS, CONFIG = "detector.safetensors", "detector.json"
+SHAPES = 9
+
+
+class Words:
+    """The words of a text (runs of letters and digits; each other sign alone) and their looks.
+
+    Attributes:
+        starts: int64 ``(n,)``, first character of each word.
+        ends: int64 ``(n,)``, one past its last.
+        shapes: float32 ``(n, SHAPES)``: capitalised, all capitals, mixed case, lower case, digits,
+            with a digit, a sign, first of the text or after a full stop, glued to the word before.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Cut ``text`` into words."""
+        found = [(m.start(), m.end()) for m in WORD.finditer(text)]
+        spans = np.asarray(found, dtype=np.int64).reshape(-1, 2)
+        self.starts, self.ends = spans[:, 0], spans[:, 1]
+        looks = [_look(text[start:end]) for start, end in found]
+        self.shapes = np.zeros((len(found), SHAPES), dtype=np.float32)
+        self.shapes[:, :7] = np.asarray(looks, dtype=np.float32).reshape(-1, 7)
+        if found:
+            stops = np.asarray([text[start] in ".!?" for start, _ in found])
+            self.shapes[:, 7] = np.concatenate([[True], stops[:-1]])
+            self.shapes[1:, 8] = self.starts[1:] == self.ends[:-1]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def pool(self, offsets: NDArray[np.int64], vectors: Tensor) -> Tensor:
+        """Mean token vector of each word, ``(n, width)``; zero for a word without tokens.
+
+        Args:
+            offsets: ``(tokens, 2)``, characters of each token.
+            vectors: ``(tokens, width)``.
+        """
+        # By the token's last character, since some tokenizers count a leading space to the token.
+        word = torch.from_numpy(np.searchsorted(self.starts, offsets[:, 1] - 1, side="right") - 1)
+        keep = word >= 0
+        word, vectors = word[keep], vectors[keep]
+        total = vectors.new_zeros(len(self), vectors.shape[1]).index_add_(0, word, vectors)
+        count = vectors.new_zeros(len(self)).index_add_(0, word, vectors.new_ones(len(word)))
+        return total / count.clamp(min=1).unsqueeze(1)
+
+
+def _look(word: str) -> tuple[bool, ...]:
+    letters = word.isalpha()
+    title = word[:1].isupper() and (len(word) == 1 or word[1:].islower())
+    return (
+        title,
+        len(word) > 1 and word.isupper(),
+        letters and not title and not word.isupper() and not word.islower(),
+        word.islower(),
+        word.isdigit(),
+        any(c.isdigit() for c in word) and not word.isdigit(),
+        not word[:1].isalnum(),
+    )
+
+
+class SpanHead(nn.Module):
+    """Scores every span of up to ``max_words`` words.
+
+    Args:
+        taps: Where the backbone is read, as written (``["hidden@2", "hidden@4"]``).
+        width: Their widths, summed.
+        hidden: Width inside.
+        max_words: Longest span, in words (signs count).
+        threshold: Probability from which a span is a mention; lower finds more, higher is more
+            precise.
+    """
+
+    WEIGHTS = WEIGHTS
+
+    def __init__(
+        self,
+        taps: Sequence[str],
+        width: int,
+        *,
+        hidden: int = 192,
+        max_words: int = 12,
+        threshold: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.taps = tuple(taps)
+        self.width, self.hidden, self.max_words = width, hidden, max_words
+        self.threshold = threshold
+        self.inner = nn.Linear(width, hidden)
+        self.shape = nn.Linear(SHAPES, hidden)
+        self.around = nn.ModuleList(nn.Conv1d(hidden, hidden, 3, padding=1) for _ in range(2))
+        self.norm = nn.LayerNorm(hidden)
+        self.first = nn.Linear(hidden, hidden // 2)
+        self.last = nn.Linear(hidden, hidden // 2)
+        self.roles = nn.Linear(hidden, 6)  # first, last, inside, two sides just outside, alone
+        self.lengths = nn.Parameter(torch.zeros(max_words))
+        self.dropout = nn.Dropout(0.2)
+
+    def forward(self, vectors: Tensor, shapes: Tensor) -> Tensor:
+        """Logits of all spans.
+
+        Args:
+            vectors: ``(batch, words, width)``, mean token vectors.
+            shapes: ``(batch, words, SHAPES)``; rows of padding are zero in both.
+
+        Returns:
+            ``(batch, words, max_words)``; entry ``[b, i, k]`` is the span of words i to i + k.
+            Spans that end beyond the text are -inf only where they leave the padded batch.
+        """
+        batch, words, _ = vectors.shape
+        real = ((vectors != 0).any(-1, keepdim=True) | (shapes != 0).any(-1, keepdim=True)).float()
+        x = real * nn.functional.gelu(self.inner(self.dropout(vectors)) + self.shape(shapes))
+        for convolution in self.around:
+            near = convolution(self.dropout(x).transpose(1, 2)).transpose(1, 2)
+            x = x + real * nn.functional.gelu(near)
+        x = self.dropout(self.norm(x))
+        pad = self.max_words
+        last = nn.functional.pad(self.last(x), (0, 0, 0, pad))
+        roles = nn.functional.pad(real * self.roles(x), (0, 0, 1, pad))  # word i is row i + 1
+        inside = nn.functional.pad(roles[..., 2].cumsum(1), (1, 0))  # [j] sums rows before j
+        first = self.first(x)
+        scale = first.shape[-1] ** -0.5
+        at = torch.arange(words, device=x.device)
+        columns = []
+        for k in range(self.max_words):
+            end = at + k
+            bilinear = (first * last[:, end]).sum(-1) * scale
+            score = bilinear + roles[:, at + 1, 0] + roles[:, end + 1, 1] + self.lengths[k]
+            score = score + (inside[:, end + 2] - inside[:, at + 1]) / (k + 1)
+            score = score + roles[:, at, 3] + roles[:, (end + 2).clamp(max=words + pad), 4]
+            if k == 0:
+                score = score + roles[:, at + 1, 5]
+            columns.append(score.masked_fill(end >= words, float("-inf")))
+        return torch.stack(columns, -1)
+
+    def mentions(
+        self, text: str, states: TokenStates, threshold: float | None = None
+    ) -> list[Mention]:
+        """The mentions of one text, in order of start, then end.
+
+        Args:
+            text: The original string.
+            states: What the backbone read of it, with this head's taps among others.
+            threshold: Overrides ``self.threshold``.
+
+        Raises:
+            KeyError: If a tap of this head was not read.
+        """
+        words = Words(text)
+        if not len(words) or not len(states):
+            return []
+        vectors = torch.cat([states.taps[tap] for tap in self.taps], dim=1)
+        with torch.inference_mode():
+            pooled = words.pool(states.offsets, vectors)
+            shapes = torch.from_numpy(words.shapes)
+            probability = self.eval()(pooled[None], shapes[None])[0].sigmoid().numpy()
+        threshold = self.threshold if threshold is None else threshold
+        starts, lengths = np.nonzero((probability >= threshold) & (probability > 0))
+        chosen = resolve(starts, starts + lengths + 1, probability[starts, lengths])
+        return [
+            Mention(
+                text[words.starts[i] : words.ends[j - 1]],
+                int(words.starts[i]),
+                int(words.ends[j - 1]),
+                p,
+            )
+            for i, j, p in chosen
+        ]
+
+    def save(self, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:
+        """Write ``detector.safetensors`` and ``detector.json`` into a folder, made if needed."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: value.to(dtype).contiguous() for name, value in self.state_dict().items()}
+        save_file(weights, folder / WEIGHTS)
+        config = {
+            "taps": list(self.taps),
+            "width": self.width,
+            "hidden": self.hidden,
+            "max_words": self.max_words,
+            "threshold": self.threshold,
+        }
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> SpanHead:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            FileNotFoundError: If a file is missing.
+        """
+        folder = Path(folder)
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        head = cls(config.pop("taps"), config.pop("width"), **config)
+        head.load_state_dict({k: v.float() for k, v in load_file(folder / WEIGHTS).items()})
+        return head.eval().requires_grad_(False)
+
+
+def resolve(
+    starts: NDArray[np.int64], ends: NDArray[np.int64], scores: NDArray[np.float32]
+) -> list[tuple[int, int, float]]:
+    """Drop spans that cross a better one; nested and adjacent ones stay.
+
+    Returns:
+        ``(start, end, score)`` in order of start, then end.
+    """
+    kept: list[tuple[int, int, float]] = []
+    covering: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # word -> kept spans
+    for at in np.argsort(-scores, kind="stable"):
+        i, j = int(starts[at]), int(ends[at])
+        # A span that crosses this one covers its first or its last word.
+        rivals = covering[i] + covering[j - 1]
+        if not any(a < i < b < j or i < a < j < b for a, b in rivals):
+            kept.append((i, j, float(scores[at])))
+            for word in range(i, j):
+                covering[word].append((i, j))
+    return sorted(kept)

@@ -1,0 +1,32 @@
+"""What can be asked: one type or several, types by example, a topic, a question."""
+
+from typing import TYPE_CHECKING
+
+from ner_retriever_rag._imports import loader
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.queries.query import AllOf, AnyOf, Like, Not, Query, refine
+
+_HOMES = {
+    "AllOf": "query",
+    "AnyOf": "query",
+    "Like": "query",
+    "Not": "query",
+    "Query": "query",
+    "refine": "query",
+}
+
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "Like",
+    "Not",
+    "Query",
+    "refine",
+]
+
+__getattr__ = loader(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

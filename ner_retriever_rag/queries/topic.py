@@ -1,0 +1,126 @@
+"""Topics: what a document is about, by the text vectors of the pass that finds its mentions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.index.metadata import where_error
+from ner_retriever_rag.queries.query import Query, described
+from ner_retriever_rag.schema import require_text
+
+if TYPE_CHECKING:
+    from chromadb.api.models.Collection import Collection
+
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
+# A cosine of texts spans less than one order of magnitude, a probability several: hence the high
+# weight (chosen on the "tune" half of benchmarks/type_topic.py).
+TOPIC_WEIGHT = 0.7
+_PAGE = 5_000
+Score = TypeVar("Score", float, NDArray[np.float32])
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What documents should be about, and how much that counts beside the type.
+
+    Attributes:
+        vector: float32 ``(hidden,)``, L2-normalised text vector of types and topic in one phrase.
+        weight: In [0, 1]; 0 is the type alone, 1 the text alone.
+    """
+
+    vector: NDArray[np.float32]
+    weight: float
+
+    @classmethod
+    def encode(
+        cls, about: object, query: Query, encoder: TypeAwareEncoder, weight: float | None
+    ) -> Topic:
+        """Check and encode a topic.
+
+        What is encoded is "dinosaur found in Argentina", the query's words before the topic: "found
+        in Argentina" by itself says little of what the text should be about.
+
+        Args:
+            about: The topic.
+            query: What it goes with.
+            encoder: What encodes it.
+            weight: None for the default.
+
+        Raises:
+            TypeError: If ``about`` is not a string.
+            ValueError: If it is empty, the weight is not in [0, 1], or the encoder has no text
+                vectors.
+        """
+        text = require_text(about, "about")
+        weight = TOPIC_WEIGHT if weight is None else weight
+        if not 0 <= weight <= 1:
+            raise ValueError(f"topic_weight must be in [0, 1], not {weight!r}")
+        phrase = f"{described(query)} {text}".strip()
+        vector = encoder.encode([phrase], spans=[[]])[0].text_vector
+        if vector is None:
+            raise ValueError(
+                f"about: the encoder {encoder.description} has no text vectors, since its backbone "
+                "is cut below the top layer; use one whose taps include the top hidden layer"
+            )
+        return cls(vector, weight)
+
+    def combine(self, type_score: Score, similarity: Score) -> Score:
+        """Weighted geometric mean of a type's score and the text's cosine (0 where negative)."""
+        topic_score = np.clip(similarity, 0.0, 1.0)
+        combined: Score = type_score ** (1 - self.weight) * topic_score**self.weight
+        return combined
+
+
+class TextVectors:
+    """Reads the documents collection of an index by its vectors.
+
+    Args:
+        documents: The collection; its vectors are the documents' text vectors.
+    """
+
+    def __init__(self, documents: Collection) -> None:
+        self._documents = documents
+
+    def nearest(
+        self, vector: NDArray[np.float32], n: int, where: Mapping[str, Any] | None = None
+    ) -> list[tuple[str, float]]:
+        """The ids of the n documents nearest to a vector, best first, with their cosines."""
+        try:
+            rows = self._documents.query(
+                query_embeddings=vector[None],
+                n_results=max(1, min(n, self._documents.count())),
+                where=dict(where) if where else None,
+                include=["distances"],
+            )
+        except Exception as error:
+            raise where_error(where, error) from error
+        distances = (rows["distances"] or [[]])[0]
+        pairs = zip(rows["ids"][0], distances, strict=True)
+        return [(doc_id, 1.0 - distance) for doc_id, distance in pairs]
+
+    def vectors(self, ids: list[str]) -> dict[str, NDArray[np.float32]]:
+        """The text vectors of documents, by id."""
+        found: dict[str, NDArray[np.float32]] = {}
+        for start in range(0, len(ids), _PAGE):
+            rows = self._documents.get(ids=ids[start : start + _PAGE], include=["embeddings"])
+            embeddings = np.asarray(rows["embeddings"], dtype=np.float32)
+            found.update(zip(rows["ids"], embeddings, strict=True))
+        return found
+
+    def ids(self, where: Mapping[str, Any] | None = None) -> Iterator[str]:
+        """The ids of all documents that pass a filter."""
+        filters: Any = dict(where) if where else None
+        for offset in range(0, self._documents.count(), _PAGE):
+            try:
+                rows = self._documents.get(limit=_PAGE, offset=offset, where=filters, include=[])
+            except Exception as error:
+                raise where_error(where, error) from error
+            if not rows["ids"]:
+                return
+            yield from rows["ids"]
