@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.index.combined import Bounds, CombinedSearch
+from ner_retriever_rag.index.examples import IndexedExamples
 from ner_retriever_rag.index.extraction import check_types, extract
 from ner_retriever_rag.index.facets import Facet, count_facets
 from ner_retriever_rag.index.store import MentionKey, Store, StoredDocument
-from ner_retriever_rag.queries.likeness import IndexedExamples, type_vector
+from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Leaf, Query, check_query, is_combined, label
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.index.chroma import JOURNAL_KEY
 from ner_retriever_rag.index.metadata import DOCUMENT_ONLY, RESERVED, where_error
-from ner_retriever_rag.queries.topic import TextVectors
+from ner_retriever_rag.index.text_vectors import TextVectors
 from ner_retriever_rag.schema import Document, EncodedText
 
 if TYPE_CHECKING:
