@@ -12,7 +12,7 @@ from ner_retriever_rag.schema import Document as IndexedDocument
 from ner_retriever_rag.schema import DocumentMatch
 
 
-def found(match: DocumentMatch, *, with_type: bool = False) -> Document:
+def match_to_langchain(match: DocumentMatch, *, with_type: bool = False) -> Document:
     """A document match as a LangChain document, its matches in the metadata.
 
     Args:
@@ -28,7 +28,7 @@ def found(match: DocumentMatch, *, with_type: bool = False) -> Document:
     return Document(page_content=match.text, id=match.doc_id, metadata=metadata)
 
 
-def stored(document: IndexedDocument) -> Document:
+def to_langchain(document: IndexedDocument) -> Document:
     """A document as it was added."""
     metadata = dict(document.metadata)
     return Document(page_content=document.text, id=document.id, metadata=metadata)

@@ -9,7 +9,7 @@ from langchain_core.documents import Document
 from langchain_core.indexing import DeleteResponse, UpsertResponse
 from langchain_core.indexing.base import DocumentIndex
 
-from ner_retriever_rag.langchain.conversion import stored, to_indexed, without_copies
+from ner_retriever_rag.langchain.conversion import to_indexed, to_langchain, without_copies
 from ner_retriever_rag.langchain.retriever import TypeSearching
 
 
@@ -76,4 +76,4 @@ class EntityDocumentIndex(TypeSearching, DocumentIndex):
         """
         if kwargs:
             raise TypeError(f"unknown argument {', '.join(kwargs)}")
-        return [stored(document) for document in self.index.get(ids)]
+        return [to_langchain(document) for document in self.index.get(ids)]

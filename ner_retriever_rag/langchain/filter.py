@@ -10,7 +10,7 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, field_validator
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
-from ner_retriever_rag.langchain.conversion import found, to_indexed
+from ner_retriever_rag.langchain.conversion import match_to_langchain, to_indexed
 from ner_retriever_rag.queries.query import check_query, is_combined
 from ner_retriever_rag.queries.scoring import match_documents
 
@@ -70,4 +70,6 @@ class EntityTypeFilter(BaseDocumentCompressor):
         kept = [match for match in matches if match.score >= (self.threshold or 0.0)]
         if self.top_n is not None:
             kept = sorted(kept, key=lambda match: -match.score)[: self.top_n]
-        return [found(match, with_type=is_combined(self.entity_type)) for match in kept]
+        return [
+            match_to_langchain(match, with_type=is_combined(self.entity_type)) for match in kept
+        ]

@@ -16,7 +16,12 @@ from langchain_core.runnables import run_in_executor
 from pydantic import ConfigDict, Field
 
 from ner_retriever_rag.index.entity_index import EntityIndex
-from ner_retriever_rag.langchain.conversion import found, stored, to_indexed, without_copies
+from ner_retriever_rag.langchain.conversion import (
+    match_to_langchain,
+    to_indexed,
+    to_langchain,
+    without_copies,
+)
 from ner_retriever_rag.queries.query import is_combined
 from ner_retriever_rag.queries.questions import ParsedQuestion
 
@@ -74,7 +79,7 @@ class TypeSearching(BaseRetriever):
         if asked["about"] is None and "topic_weight" not in kwargs:
             asked["topic_weight"] = None  # the field waits for a call with a topic
         matches = self.index.search(query, **asked)
-        return [found(match, with_type=is_combined(query)) for match in matches]
+        return [match_to_langchain(match, with_type=is_combined(query)) for match in matches]
 
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
         params = super()._get_ls_params(**kwargs)
@@ -230,7 +235,7 @@ class NERTypeRetriever(TypeSearching):
 
     def get_by_ids(self, ids: Sequence[str]) -> list[Document]:
         """Documents by id, in order, as they were added; unknown ids are left out."""
-        return [stored(document) for document in self.index.get(ids)]
+        return [to_langchain(document) for document in self.index.get(ids)]
 
     async def aget_by_ids(self, ids: Sequence[str]) -> list[Document]:
         """``get_by_ids`` without blocking the event loop."""
