@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ner_retriever_rag.encoder.span_head import WORD
-from ner_retriever_rag.training.hierarchy import head_noun
-from ner_retriever_rag.training.phrases import plural
+from ner_retriever_rag.queries.english import head_noun, plural
 
 _CLASSES = {"species", "genus", "kind", "type", "form", "variety", "breed", "family", "group"}
 _NEARER = 0.8  # how often a broader type is taken in relation to the one before it
