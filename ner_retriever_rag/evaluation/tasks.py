@@ -16,8 +16,7 @@ from ner_retriever_rag.evaluation.formats import (
     read_lines,
     read_neretrieve,
 )
-
-Span = tuple[int, int]
+from ner_retriever_rag.schema import Span
 
 # INTER files hide the other splits' types: gold is complete for these alone.
 _FEW_NERD = {

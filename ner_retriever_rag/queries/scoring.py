@@ -19,12 +19,11 @@ from ner_retriever_rag.queries.query import (
     score_range,
     wanted_leaves,
 )
-from ner_retriever_rag.schema import Document, DocumentMatch, MentionMatch
+from ner_retriever_rag.schema import Document, DocumentMatch, MentionMatch, Span
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-Span = tuple[int, int]
 LeafVector = Callable[[Leaf], NDArray[np.float32]]
 
 
