@@ -20,12 +20,11 @@ from ner_retriever_rag.queries.query import (
     wanted_leaves,
 )
 from ner_retriever_rag.queries.repetition import Repetition
-from ner_retriever_rag.schema import Document, DocumentMatch, MentionMatch
+from ner_retriever_rag.schema import Document, DocumentMatch, MentionMatch, Span
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-Span = tuple[int, int]
 LeafVector = Callable[[Leaf], NDArray[np.float32]]
 _NOT_THERE = float("-inf")  # the similarity of a document without mentions
 
