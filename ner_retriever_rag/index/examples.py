@@ -14,7 +14,7 @@ from ner_retriever_rag.schema import MentionMatch
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.index.table import MentionTable
+    from ner_retriever_rag.index.mention_table import MentionTable
 
 
 class IndexedExamples:

@@ -14,7 +14,7 @@ from ner_retriever_rag.schema import MentionMatch
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.search import Compared
-    from ner_retriever_rag.index.table import MentionTable
+    from ner_retriever_rag.index.mention_table import MentionTable
 
 
 def check_types(types: object) -> list[Leaf]:

@@ -1,7 +1,7 @@
 """The search: a query becomes types with vectors, mentions get scores, documents their best.
 
 Every type is compared with all mentions of the index in one matrix product
-(:mod:`~ner_retriever_rag.index.table`), so answers are exact, and one type is the case of a
+(:mod:`~ner_retriever_rag.index.mention_table`), so answers are exact, and one type is the case of a
 combination of one.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ner_retriever_rag.index.bounds import Bounds
 from ner_retriever_rag.index.examples import IndexedExamples
 from ner_retriever_rag.index.sharpening import held_back, sharper
-from ner_retriever_rag.index.table import MentionTable
+from ner_retriever_rag.index.mention_table import MentionTable
 from ner_retriever_rag.index.topics import with_topic
 from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from ner_retriever_rag.index.table import MentionTable
+from ner_retriever_rag.index.mention_table import MentionTable
 
 _COLUMNS = ("cased", "first", "starts", "ends", "last_words", "words", "cuts")
 _LAYOUT = 1

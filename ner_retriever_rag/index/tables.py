@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ner_retriever_rag.index.table import MentionTable, read_table
+from ner_retriever_rag.index.mention_table import MentionTable, read_table
 from ner_retriever_rag.index.table_files import load_table, save_table
 
 if TYPE_CHECKING:

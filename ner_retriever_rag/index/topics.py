@@ -16,7 +16,7 @@ from ner_retriever_rag.index.sharpening import largest
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.bounds import Bounds
-    from ner_retriever_rag.index.table import MentionTable
+    from ner_retriever_rag.index.mention_table import MentionTable
     from ner_retriever_rag.index.text_vectors import TextVectors
     from ner_retriever_rag.queries.topic import Topic
 
