@@ -165,6 +165,26 @@ def open_collections(
     return documents, mentions
 
 
+def require_index(path: str | Path, name: str) -> None:
+    """See that an index is there, without making anything.
+
+    Args:
+        path: A folder, or the address of a server.
+        name: The index's name.
+
+    Raises:
+        FileNotFoundError: If it is not.
+    """
+    if isinstance(path, str) and path.startswith(("http://", "https://")):
+        names = {each.name for each in connect(path).list_collections()}
+    elif not (Path(path) / "chroma.sqlite3").is_file():
+        raise FileNotFoundError(f"path: no index in {path}; EntityIndex({str(path)!r}) makes one")
+    else:
+        return  # what is in a folder is looked at under its lock
+    if name not in names:
+        raise FileNotFoundError(f"path: no index {name!r} on the server at {path}")
+
+
 def recorded_dtype(client: ClientAPI, name: str) -> str:
     """The dtype an existing index's encoder ran in; ``"auto"`` where there is no such index."""
     for collection in client.list_collections():
