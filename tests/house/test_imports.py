@@ -36,7 +36,6 @@ LONG_KNOWN = {
     "ner_retriever_rag/encoder/backbone/backbone.py",
     "ner_retriever_rag/index/entity_index.py",
     "ner_retriever_rag/index/store.py",
-    "ner_retriever_rag/training/recipes.py",
     "tests/llm/families.py",
 }
 
