@@ -173,6 +173,12 @@ class AddReport:
         )
 
 
+def kind_of(value: object) -> str:
+    """A value's class with its module, where that tells it from others of the name."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
 def require_text(value: object, name: str) -> str:
     """Return ``value`` if it is a string with more than white space in it.
 
