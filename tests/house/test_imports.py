@@ -33,7 +33,6 @@ LONGEST = 300
 CIRCLES_KNOWN = {("encoder.encoder", "encoder.kinds")}
 LONG_KNOWN = {
     "ner_retriever_rag/encoder/encoder.py",
-    "ner_retriever_rag/encoder/backbone/backbone.py",
     "ner_retriever_rag/index/entity_index.py",
     "ner_retriever_rag/index/store.py",
     "tests/llm/families.py",
