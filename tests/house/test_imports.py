@@ -35,7 +35,6 @@ LONG_KNOWN = {
     "ner_retriever_rag/encoder/encoder.py",
     "ner_retriever_rag/index/entity_index.py",
     "ner_retriever_rag/index/store.py",
-    "tests/llm/families.py",
 }
 
 
