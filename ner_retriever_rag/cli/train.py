@@ -110,7 +110,7 @@ def head(
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
     from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.training import recipes
+    from ner_retriever_rag.training import corpus, recipes
     from ner_retriever_rag.training.train_head import preset_options
 
     with errors_in_one_line():
@@ -127,7 +127,7 @@ def head(
         trained, _ = recipes.head_recipe(
             reader,
             # Whatever is trained, MiniLM says which names are alike: to a decoder all of them are.
-            recipes.Mined.load(mined, MINILM, wordnet),
+            corpus.Mined.load(mined, MINILM, wordnet),
             pairs=pairs,
             epochs=epochs,
             options=options,
@@ -169,7 +169,7 @@ def adapt(
 
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.encoder.saved import ADAPTATION
-    from ner_retriever_rag.training import recipes
+    from ner_retriever_rag.training import corpus, recipes
     from ner_retriever_rag.training.adapt import AdaptOptions
 
     with errors_in_one_line(), TemporaryDirectory() as scratch:
@@ -179,7 +179,7 @@ def adapt(
         adaptation, _ = recipes.adapt_recipe(
             backbone,
             taps,
-            recipes.Mined.load(mined, backbone, wordnet),
+            corpus.Mined.load(mined, backbone, wordnet),
             options=options,
             loop=_loop(steps, seed, work, evaluate_every=500),
             development=_development(development, names, limit=3000),
@@ -251,7 +251,7 @@ def calibrate(
     from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.encoder.saved import ADAPTATION, CONFIG, read_config, write_config
-    from ner_retriever_rag.training import recipes
+    from ner_retriever_rag.training import corpus, recipes
 
     with errors_in_one_line():
         encoder = TypeAwareEncoder.from_pretrained(encoder_folder)
@@ -267,7 +267,7 @@ def calibrate(
         calibration, report = recipes.calibrate_recipe(
             backbone,
             encoder.head,
-            recipes.Mined.load(mined, MINILM, wordnet),
+            corpus.Mined.load(mined, MINILM, wordnet),
             mentions=mentions,
             seed=seed,
             pooling=encoder.pooling,

@@ -33,11 +33,8 @@ LONGEST = 300
 CIRCLES_KNOWN = {("encoder.encoder", "encoder.kinds")}
 LONG_KNOWN = {
     "ner_retriever_rag/encoder/encoder.py",
-    "ner_retriever_rag/encoder/backbone/backbone.py",
     "ner_retriever_rag/index/entity_index.py",
     "ner_retriever_rag/index/store.py",
-    "ner_retriever_rag/training/recipes.py",
-    "tests/llm/families.py",
 }
 
 
