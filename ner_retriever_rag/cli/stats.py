@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ from ner_retriever_rag.cli.console import (
     errors_in_one_line,
     open_index,
     out,
+    print_json,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def stats(
         storage = index.storage()
         about = {"encoder": index.encoder.description, "fingerprint": index.encoder.fingerprint}
         if as_json:
-            out.print(json.dumps({**_figures(storage), **about}), markup=False)
+            print_json([{**_figures(storage), **about}])
             return
         for rows in (_contents(storage) | about, _sizes(storage), _comparison(storage)):
             table = Table(show_header=False, box=None)
