@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -78,10 +79,10 @@ def open_index(folder: Path, encoder: Path | None) -> EntityIndex:
     """
     if not (folder / "chroma.sqlite3").exists():
         raise FileNotFoundError(f"there is no index in {folder}; make one with ner-retriever index")
-    from ner_retriever_rag.index.chroma import connect, recorded_dtype
     from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
+    from ner_retriever_rag.index.place import recorded_dtype
 
-    dtype = recorded_dtype(connect(folder), DEFAULT_COLLECTION)
+    dtype = recorded_dtype(folder, DEFAULT_COLLECTION)
     return EntityIndex(folder, encoder=load_encoder(encoder, dtype))
 
 
@@ -94,8 +95,19 @@ def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
 
 def as_json(row: Mapping[str, Any], *, ascii_only: bool = False) -> str:
     r"""A row as one line of JSON; characters that cannot be seen as ``\u`` escapes."""
-    written = json.dumps(row, ensure_ascii=ascii_only)
+    written = json.dumps(_for_json(row), ensure_ascii=ascii_only, default=str)
     return re.sub(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", _escaped, written)
+
+
+def _for_json(value: Any) -> Any:
+    """Metadata as JSON has it: sets as lists, numbers that are none as strings."""
+    if isinstance(value, Mapping):
+        return {str(key): _for_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_for_json(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 def _escaped(character: re.Match[str]) -> str:

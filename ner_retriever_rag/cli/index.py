@@ -59,12 +59,13 @@ def index(
             list(source)  # once more, for what is wrong with them
             _report(source.problems)
             raise ValueError("none of the paths holds a document that can be read")
-        entity_index = EntityIndex(folder, encoder=load_encoder(encoder, dtype))
-        report = add_all(entity_index, source, count)
+        with EntityIndex(folder, encoder=load_encoder(encoder, dtype)) as entity_index:
+            report = add_all(entity_index, source, count)
+            held = entity_index.count()
         _report(source.problems)
         out.print(
             f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
-            f"{report.mentions} mentions; {folder} now holds {entity_index.count()} documents"
+            f"{report.mentions} mentions; {folder} now holds {held} documents"
         )
 
 

@@ -99,7 +99,9 @@ def search(
             about=about,
             topic_weight=topic_weight,
             exact=exact,
-            **_other_than_default(sharpen=sharpen, offset=offset, max_matches=max_matches),
+            sharpen=sharpen,
+            offset=offset,
+            max_matches=max_matches,
         )
         title = in_words(query) if about is None else f"{in_words(query)}, {about}"
         if html is not None:
@@ -108,11 +110,6 @@ def search(
             print_json(map(_row, matches))
         elif html is None:
             _print(matches, title)
-
-
-def _other_than_default(**options: Any) -> dict[str, Any]:
-    defaults = {"sharpen": True, "offset": 0, "max_matches": None}
-    return {name: value for name, value in options.items() if value != defaults[name]}
 
 
 def _print(matches: list[DocumentMatch], title: str) -> None:

@@ -1,7 +1,7 @@
 """Options of a search, and the query they make."""
 
 import pytest
-from test_output import run, stub  # noqa: F401
+from hostile import run
 
 from ner_retriever_rag import AllOf, AnyOf, Like, Not
 
@@ -24,14 +24,14 @@ from ner_retriever_rag import AllOf, AnyOf, Like, Not
          Like("Oslo", description="port", unlike=["Rome"]), "port"),
     ],
 )  # fmt: skip
-def test_the_query_is_what_the_options_say(stub, options, query, words):  # noqa: F811
+def test_the_query_is_what_the_options_say(stub, options, query, words):
     result = run("search", "x", *options)
     assert result.exit_code == 0, result.output
     assert stub.asked[:2] == (query, 10)
     assert result.stdout.splitlines()[0] == words
 
 
-def test_every_option_reaches_the_index(stub):  # noqa: F811
+def test_every_option_reaches_the_index(stub):
     result = run(
         "search", "x", "river", "--all", "--offset", "20", "--max-matches", "3", "--no-sharpen",
         "--exact", "--threshold", "0.4", "--about", "in Asia", "--topic-weight", "0.2",
@@ -45,8 +45,8 @@ def test_every_option_reaches_the_index(stub):  # noqa: F811
     })  # fmt: skip
 
 
-@pytest.mark.parametrize("options", [["--unlike", "Rome"], [" "], ["river", "--not", ""]])
-def test_what_cannot_be_asked(stub, options):  # noqa: F811
+@pytest.mark.parametrize("options", [["--unlike", "Rome"], ["river", "--not", ""]])
+def test_what_cannot_be_asked(stub, options):
     result = run("search", "x", *options)
     assert result.exit_code == 2
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1

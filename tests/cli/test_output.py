@@ -2,56 +2,14 @@
 
 import csv
 import json
-from types import SimpleNamespace
+from datetime import date
 
 import pytest
+from hostile import NASTY, Stub, run
 from typer.testing import CliRunner
 
-from ner_retriever_rag import Document, DocumentMatch, MentionMatch
 from ner_retriever_rag.cli import app
-from ner_retriever_rag.index.facets import Facet
-
-NASTY = "[/H] :smile: \x1b]0;title\x07 \x9b31m \u202e =1+1 [bold]é 東 🎉"
-COMMANDS = ("search", "facets", "extract", "entities")
-
-
-class Stub:
-    """An index that answers with hostile documents and remembers what it was asked."""
-
-    def __init__(self, name=NASTY):
-        text = f"before {name}\nafter"
-        self.mention = MentionMatch("=id", name, 7, 7 + len(name), 0.9, 0.5, "@type")
-        self.documents = [
-            DocumentMatch(Document(text, "=id", {"title": name}), 0.9, [self.mention])
-        ]
-        self.name = name
-
-    def search(self, query, k, **options):
-        self.asked = (query, k, options)
-        return self.documents
-
-    def facets(self, n, where):
-        return [Facet("@type", 1, 1, [self.name])]
-
-    def extract(self, types, **options):
-        return iter([self.mention])
-
-    def entities(self, query, k, **options):
-        self.asked = (query, k, options)
-        names = [self.name, "+other"]
-        return [SimpleNamespace(name=self.name, names=names, score=0.9, mentions=3, documents=1)]
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    stub = Stub()
-    for command in COMMANDS:
-        monkeypatch.setattr(f"ner_retriever_rag.cli.{command}.open_index", lambda *_: stub)
-    return stub
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [str(each) for each in arguments])
+from ner_retriever_rag.cli.console import as_json
 
 
 @pytest.mark.parametrize(
@@ -87,6 +45,13 @@ def test_json_is_exactly_the_data(stub, arguments):
         assert (row["metadata"], match["type"]) == ({"title": NASTY}, "@type")
     else:
         assert NASTY in (row.get("text"), row.get("name"), *row.get("examples", []))
+
+
+def test_metadata_that_json_has_not():
+    row = {"day": date(2020, 1, 2), "nan": float("nan"), "set": {1}, "deep": [{"x": (1, None)}]}
+    assert json.loads(as_json(row)) == {
+        "day": "2020-01-02", "nan": "nan", "set": [1], "deep": [{"x": [1, None]}]
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=a,\n"b"'])
