@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.index.entity_index import EntityIndex
 
 _SECONDS = 1.0  # between two moves of the bar
-_FEWEST, _MOST = 8, 1024  # documents of a step
+_FIRST, _MOST = 16, 1024  # documents of a step
 
 
 def add_all(index: EntityIndex, documents: Iterable[Document], total: int | None) -> AddReport:
@@ -29,12 +29,12 @@ def add_all(index: EntityIndex, documents: Iterable[Document], total: int | None
     Returns:
         What was done, all steps together.
     """
-    report, size, stream = AddReport(), 2 * _FEWEST, iter(documents)
+    report, size, stream = AddReport(), _FIRST, iter(documents)
     with tqdm(total=total, unit="document", smoothing=0.1) as bar:
         while step := list(islice(stream, size)):
             begun = time.monotonic()
             report += index.add(step)
             bar.update(len(step))
             speed = len(step) / max(time.monotonic() - begun, 1e-3)
-            size = round(min(max(speed * _SECONDS, size / 2, _FEWEST), 2 * size, _MOST))
+            size = round(min(max(speed * _SECONDS, size / 2, 1), 2 * size, _MOST))
     return report

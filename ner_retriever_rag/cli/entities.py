@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from ner_retriever_rag._markup import one_line
+from ner_retriever_rag.cli.asked import (
+    AllOfTypes,
+    AnyOfTypes,
+    LikeNames,
+    NotTypes,
+    Types,
+    UnlikeNames,
+    query_of,
+)
 from ner_retriever_rag.cli.console import (
     IndexFolder,
     SavedEncoder,
@@ -21,19 +30,35 @@ from ner_retriever_rag.cli.console import (
 )
 from ner_retriever_rag.cli.rows import Raw, TableFile, check_format, write_rows
 
-COLUMNS = {"name": str, "names": list, "score": float, "mentions": int, "documents": int}
+if TYPE_CHECKING:
+    from ner_retriever_rag.index.entities import Entity
+
+COLUMNS = {"name": str, "names": list, "score": float, "mentions": int, "documents": list}
+_K = 50
 _NAMES = 4  # other spellings shown
 
 
 def entities(
     folder: IndexFolder,
-    wanted: Annotated[str, typer.Argument(metavar="TYPE", help='Type description: "river".')],
+    wanted: Types = None,
+    any_of: AnyOfTypes = None,
+    all_of: AllOfTypes = None,
+    none_of: NotTypes = None,
+    like: LikeNames = None,
+    unlike: UnlikeNames = None,
     to: TableFile = None,
     raw: Raw = False,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many entities at most.")] = 50,
+    k: Annotated[
+        int | None, typer.Option("-k", min=1, help="How many entities at most.", show_default="50")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All entities above the threshold.")
+    ] = False,
     threshold: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="Least score of an entity.", show_default="0.5"),
+        typer.Option(
+            min=0.0, max=1.0, help="Least score of an entity.", show_default="none; 0.5 with --all"
+        ),
     ] = None,
     where: Where = None,
     about: Annotated[
@@ -44,10 +69,19 @@ def entities(
 ) -> None:
     """List the entities of a type, each once, with how often and where it is mentioned."""
     with errors_in_one_line():
+        if everything and k is not None:
+            raise ValueError("give -k or --all, not both")
         if to is not None:
             check_format(to)
+        query = query_of(
+            wanted, any_of or [], all_of or [], none_of or [], like or [], unlike or []
+        )
         found = open_index(folder, encoder).entities(
-            wanted, k, where=parse_where(where), score_threshold=threshold, about=about
+            query,
+            None if everything else k or _K,
+            where=parse_where(where),
+            score_threshold=threshold,
+            about=about,
         )
         rows = [{name: getattr(entity, name) for name in COLUMNS} for entity in found]
         if to is not None:
@@ -56,14 +90,22 @@ def entities(
         elif as_json:
             print_json(rows)
         else:
-            table = Table("score", box=None, header_style="bold")
-            table.add_column("name", style="green")
-            table.add_column("mentions", justify="right")
-            table.add_column("documents", justify="right")
-            table.add_column("also written")
-            for entity in found:
-                counts = f"{entity.mentions:,}", f"{entity.documents:,}"
-                others = [name for name in entity.names if name != entity.name][:_NAMES]
-                also = one_line(" · ".join(others))
-                table.add_row(f"{entity.score:.2f}", one_line(entity.name), *counts, also)
-            out.print(table if found else "nothing found")
+            out.print(_table(found) if found else "nothing found")
+
+
+def _table(found: list[Entity]) -> Table:
+    table = Table("score", box=None, header_style="bold")
+    table.add_column("name", style="green")
+    table.add_column("mentions", justify="right")
+    table.add_column("documents", justify="right")
+    table.add_column("also written")
+    for entity in found:
+        others = [name for name in entity.names if name != entity.name][:_NAMES]
+        table.add_row(
+            f"{entity.score:.2f}",
+            one_line(entity.name),
+            f"{entity.mentions:,}",
+            f"{len(entity.documents):,}",
+            one_line(" · ".join(others)),
+        )
+    return table

@@ -35,7 +35,9 @@ class Stub:
     def entities(self, query, k, **options):
         self.asked = (query, k, options)
         names = [self.name, "+other"]
-        return [SimpleNamespace(name=self.name, names=names, score=0.9, mentions=3, documents=1)]
+        return [
+            SimpleNamespace(name=self.name, names=names, score=0.9, mentions=3, documents=["=id"])
+        ]
 
 
 def run(*arguments):

@@ -89,7 +89,8 @@ def test_entities_as_a_table(stub, tmp_path, ending):
         else:
             (row,) = pytest.importorskip("pyarrow.parquet").read_table(file).to_pylist()
         assert row == {
-            "name": NASTY, "names": [NASTY, "+other"], "score": 0.9, "mentions": 3, "documents": 1
+            "name": NASTY, "names": [NASTY, "+other"], "score": 0.9, "mentions": 3,
+            "documents": ["=id"],
         }  # fmt: skip
 
 
@@ -117,6 +118,7 @@ def test_a_page_of_highlights(stub, tmp_path):
         (["extract", "x", "--type", "t", "--out", "{tmp}/rows.xls"], "--out must end in .csv"),
         (["entities", "x", "t", "--out", "{tmp}/no/rows.csv"], "--out: the folder"),
         (["entities", "x", "t", "-k", "0"], "-k"),
+        (["entities", "x", "t", "--all", "-k", "2"], "give -k or --all, not both"),
     ],
 )
 def test_bad_options(stub, tmp_path, arguments, message):
