@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from ner_retriever_rag import _markup
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -145,6 +147,27 @@ class DocumentMatch:
     def similarity(self) -> float:
         """The best mention's raw cosine, in [-1, 1]; NaN without any match."""
         return self.matches[0].similarity if self.matches else float("nan")
+
+    def snippet(self, width: int = 80) -> str:
+        """The passage around the best match, on one line.
+
+        Args:
+            width: How many characters at most, ellipses aside; the match itself is always whole.
+
+        Returns:
+            Words of the text, cut between words, white space runs as single spaces, with an
+            ellipsis on each side where the text goes on; without any match the text's beginning.
+
+        Raises:
+            ValueError: If ``width`` is not positive.
+        """
+        if width < 1:
+            raise ValueError(f"width must be at least 1, not {width}")
+        return _markup.snippet(self, width)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the document's passages, every match in them highlighted."""
+        return _markup.cards([self])
 
 
 @dataclass(frozen=True, slots=True)
