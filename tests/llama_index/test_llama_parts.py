@@ -10,7 +10,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import ValidationError
 
 from ner_retriever_rag import AnyOf
-from ner_retriever_rag.llama_index import EntityTypePostprocessor, EntityTypeTagger
+from ner_retriever_rag.llama_index import EntityTypePostprocessor, EntityTypeTagger, TypeQuery
 
 
 async def test_postprocessor_ranks_by_type(default, make_nodes):
@@ -27,6 +27,19 @@ async def test_postprocessor_ranks_by_type(default, make_nodes):
     kept = sure.postprocess_nodes(nodes)
     assert {each.node_id for each in kept} == {"river", "volcano"}
     assert {m["type"] for each in kept for m in each.matches} <= {"river", "volcano"}
+
+
+def test_postprocessor_takes_the_query_for_the_type(default, make_nodes):
+    nodes = [NodeWithScore(node=node, score=0.5) for node in make_nodes()]
+    by_query = EntityTypePostprocessor(top_n=1)
+    assert by_query.postprocess_nodes(nodes, query_str="volcano")[0].node_id == "volcano"
+    asked = TypeQuery("Which rivers?", entity_type="river")
+    assert by_query.postprocess_nodes(nodes, asked)[0].node_id == "river"
+    assert by_query.postprocess_nodes(nodes, TypeQuery("Why?")) == nodes
+    with pytest.raises(ValueError, match="entity_type is None, and there is no query"):
+        by_query.postprocess_nodes(nodes)
+    with pytest.raises(ValueError, match="query is empty"):
+        by_query.postprocess_nodes(nodes, query_str=" ")
 
 
 def test_postprocessor_refuses_bad_fields_by_name():

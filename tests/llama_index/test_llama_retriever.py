@@ -28,6 +28,7 @@ from llama_index.core.vector_stores import (
     MetadataFilters,
 )
 
+from ner_retriever_rag import Document as IndexedDocument
 from ner_retriever_rag import EntityIndex
 from ner_retriever_rag.llama_index import MatchedNode, NERTypeRetriever
 
@@ -61,6 +62,8 @@ def test_every_kind_of_node_comes_back_whole(node, tiny_encoder, tmp_path):
     found = again.retrieve("city")[0].node
     assert type(found) is type(node)
     assert (found, found.hash, found.node_id) == (node, node.hash, node.node_id)
+    (document,) = again.index.get([node.node_id])
+    assert not any("Oslo" in str(value) for value in document.metadata.values())  # stored once
 
 
 def test_documents_indexed_another_way_become_text_nodes(tiny_encoder):
@@ -170,8 +173,13 @@ def test_from_defaults_wants_something_to_search(retriever, tmp_path):
         NERTypeRetriever.from_defaults()
     with pytest.raises(ValueError, match="not both"):
         NERTypeRetriever.from_defaults(index=retriever.index, path=tmp_path)
-    with pytest.raises(TypeError, match="index must be"):
+    with pytest.raises(TypeError, match="index must be an EntityIndex, not a str"):
         NERTypeRetriever("folder")
+    for given in ("Nile", TextNode(text="Nile")):
+        with pytest.raises(TypeError, match="nodes must be a list of nodes, not one "):
+            retriever.add_nodes(given)
+    with pytest.raises(TypeError, match="not of ner_retriever_rag.schema.Document"):
+        retriever.add_nodes([IndexedDocument("Nile")])
     with pytest.raises(ValueError, match="'empty' has no text"):
         retriever.add_nodes([TextNode(id_="empty", text=" ")])
     with pytest.raises(ValueError, match="query is empty"):
