@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MetadataValue = str | int | float | bool
+Span = tuple[int, int]  # first character and one past the last
 
 
 @dataclass(frozen=True, slots=True)

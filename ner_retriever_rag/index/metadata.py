@@ -9,6 +9,7 @@ from typing import Any
 from ner_retriever_rag.schema import Document, encodable
 
 RESERVED = "ner:"
+_NO_KEYS = (RESERVED, "chroma:", "#", "$")  # the last three are Chroma's own
 # Such entries stay with the document; its mentions carry no copy, so filters do not see them.
 DOCUMENT_ONLY = "document-only:"
 
@@ -23,13 +24,13 @@ def check_metadata(document: Document) -> None:
         ValueError: If it cannot; the message names the document and the key.
     """
     for key, value in document.metadata.items():
-        if problem := _key_problem(key) or _problem(value):
+        if problem := key_problem(key) or _problem(value):
             raise ValueError(f"metadata key {key!r} of document {document.id!r}: {problem}")
 
 
 def storable(key: object, value: object) -> bool:
     """Whether Chroma can store a metadata entry as it is."""
-    return not (_key_problem(key) or _problem(value))
+    return not (key_problem(key) or _problem(value))
 
 
 def where_error(where: Mapping[str, Any] | None, error: Exception) -> Exception:
@@ -37,10 +38,11 @@ def where_error(where: Mapping[str, Any] | None, error: Exception) -> Exception:
     return ValueError(f"where: Chroma refuses {where!r}: {error}") if where else error
 
 
-def _key_problem(key: object) -> str | None:
-    if isinstance(key, str) and key and not key.startswith((RESERVED, "chroma:")):
-        return None
-    return f"keys must be non-empty strings that do not begin with {RESERVED} or chroma:"
+def key_problem(key: object) -> str | None:
+    """What keeps a metadata key from being stored, in words; None if nothing does."""
+    if not isinstance(key, str) or not key or key.startswith(_NO_KEYS):
+        return f"keys must be non-empty strings that do not begin with {', '.join(_NO_KEYS)}"
+    return None if encodable(key) else "the key holds half of a surrogate pair"
 
 
 def _problem(value: object) -> str | None:

@@ -14,15 +14,17 @@ both, so that what a crash leaves over is found and taken out at the next open.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.index.chroma import JOURNAL_KEY
+from ner_retriever_rag.index.chroma import JOURNAL_KEY, REVISION_KEY
 from ner_retriever_rag.index.metadata import DOCUMENT_ONLY, RESERVED, where_error
 from ner_retriever_rag.index.text_vectors import TextVectors
 from ner_retriever_rag.schema import Document, EncodedText
@@ -92,12 +94,16 @@ class Store:
     """
 
     def __init__(self, client: ClientAPI, documents: Collection, mentions: Collection) -> None:
-        self._documents, self._mentions = documents, mentions
+        self._client, self._documents, self._mentions = client, documents, mentions
         self.texts = TextVectors(documents)
         self._batch = min(client.get_max_batch_size(), _MAX_IDS)
         self._manifest = {
-            key: value for key, value in (mentions.metadata or {}).items() if key != JOURNAL_KEY
+            key: value
+            for key, value in (mentions.metadata or {}).items()
+            if key not in (JOURNAL_KEY, REVISION_KEY)
         }
+        self._touched: list[str] = []
+        self._writes: deque[tuple[str, str, list[str]]] = deque(maxlen=128)
         self.recover()
 
     def document_count(self) -> int:
@@ -107,6 +113,27 @@ class Store:
     def mention_count(self) -> int:
         """How many mentions there are."""
         return self._mentions.count()
+
+    def revision(self) -> str:
+        """What changes with every write, whoever writes."""
+        collection = self._client.get_collection(self._mentions.name, embedding_function=None)
+        return str((collection.metadata or {}).get(REVISION_KEY, ""))
+
+    def touched_since(self, revision: str) -> set[str] | None:
+        """Ids of the documents written or deleted since a revision; None where it is not known.
+
+        It is known of this store's own last writes, with none of another writer between them.
+        """
+        touched: set[str] = set()
+        now = self.revision()
+        for before, after, doc_ids in reversed(self._writes):
+            if now == revision:
+                return touched
+            if after != now:
+                return None
+            touched.update(doc_ids)
+            now = before
+        return touched if now == revision else None
 
     def widths(self) -> tuple[int, int]:
         """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
@@ -240,6 +267,7 @@ class Store:
         ]
         doc_ids = dict.fromkeys(MentionKey.parse(mention_id).doc_id for mention_id in touched)
         kept = set().union(*(record.mention_ids for record in self.fetch(doc_ids).values()))
+        self._touched = list(doc_ids)
         self._delete_mentions(set(touched) - kept)
         self._end()
 
@@ -247,10 +275,17 @@ class Store:
         """Write down what is about to be touched; first clear up after an earlier failure."""
         self.recover()
         journal = [[record.document.id, record.version, record.spans] for record in records]
-        self._mentions.modify(metadata={**self._manifest, JOURNAL_KEY: json.dumps(journal)})
+        self._touched = [record.document.id for record in records]
+        self._mark(**{JOURNAL_KEY: json.dumps(journal)})
 
     def _end(self) -> None:
-        self._mentions.modify(metadata=self._manifest)
+        self._mark()
+
+    def _mark(self, **more: str) -> None:
+        """Set the collection's metadata, with a new revision."""
+        before, after = self.revision(), uuid4().hex
+        self._mentions.modify(metadata={**self._manifest, REVISION_KEY: after, **more})
+        self._writes.append((before, after, self._touched))
 
     def _write_mentions(self, rows: Sequence[tuple[StoredDocument, EncodedText]]) -> None:
         ids: list[str] = []
