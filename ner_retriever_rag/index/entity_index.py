@@ -19,6 +19,7 @@ from ner_retriever_rag.index.bounds import Bounds, share, whole_number
 from ner_retriever_rag.index.extraction import check_types, extract
 from ner_retriever_rag.index.facets import Facet, count_facets
 from ner_retriever_rag.index.metadata import check_metadata
+from ner_retriever_rag.index.recall import recall
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.storage import Storage, measure_storage
 from ner_retriever_rag.index.store import Store, version_of
@@ -28,6 +29,7 @@ from ner_retriever_rag.schema import (
     AddReport,
     Document,
     DocumentMatch,
+    EncodedText,
     MentionMatch,
     require_text,
 )
@@ -85,6 +87,7 @@ class EntityIndex:
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
         client = client or chroma.connect(path)
         self._store = Store(client, *chroma.open_collections(client, name, manifest))
+        self._collection = collection
         self._writing = threading.RLock()
         self._folder = None if path is None else Path(path)
         kept = self._folder / f"table-{name}" if self._folder else None
@@ -363,6 +366,35 @@ class EntityIndex:
             overlapping=overlapping,
         )
 
+    def encoded(self, documents: Sequence[Document]) -> list[EncodedText]:
+        """Mentions and vectors of documents, whether the index holds them or not.
+
+        Those it holds under the same id with the same text are read, the others encoded now.
+
+        Args:
+            documents: The documents.
+
+        Returns:
+            One encoded text a document, in their order, without text vectors where it was read.
+        """
+        return recall(self._store, self.encoder, documents)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle says which folder to open again; there is one encoder it can do so with."""
+        from ner_retriever_rag.encoder.encoder import default_encoder
+
+        if self._folder is None:
+            raise TypeError(
+                "an EntityIndex is pickled by its folder, and this one has none: it is in memory "
+                "or on a server; open it where it is needed"
+            )
+        if self.encoder.fingerprint != default_encoder().fingerprint:
+            raise TypeError(
+                f"an EntityIndex is pickled with the shipped encoder, not with {self.encoder}: "
+                "open it with that encoder where it is needed"
+            )
+        return _reopened, (self._folder.absolute(), self._collection)
+
     def _add_batch(self, batch: list[Document], given: Given | None) -> AddReport:
         versions = [
             version_of(document, None if given is None else given[number])
@@ -407,6 +439,10 @@ class EntityIndex:
                 yield
             finally:
                 self._file_lock.release()
+
+
+def _reopened(folder: Path, collection: str | None) -> EntityIndex:
+    return EntityIndex(folder, collection=collection)
 
 
 def _ids(ids: str | Iterable[str]) -> list[str]:

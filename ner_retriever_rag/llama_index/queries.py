@@ -36,6 +36,7 @@ class TypeQuery(QueryBundle):
         entity_type: The type description, or a combination of several; None finds nothing.
         about: What the nodes should be about; None leaves it to the retriever.
         similarity_top_k: How many nodes at most; None leaves it to the retriever.
+        offset: How many of the best nodes to pass over: the next page of a result.
 
     Example:
         .. code-block:: python
@@ -46,6 +47,7 @@ class TypeQuery(QueryBundle):
     entity_type: Query | None = None
     about: str | None = None
     similarity_top_k: int | None = None
+    offset: int = 0
 
     @classmethod
     def of(cls, asked: ParsedQuestion) -> Self:

@@ -39,6 +39,9 @@ class NERTypeRetriever(BaseRetriever):
             ``similarity_top_k`` is None.
         about: What the nodes should be about, beside the type.
         topic_weight: How much the topic counts, in [0, 1]; None for the index's default.
+        max_matches: How many of a node's mentions are listed at most, the best; None for all.
+        sharpen: Move the query towards the mentions it finds.
+        exact: Look at every text for a topic, too.
         **kwargs: As for ``BaseRetriever``: ``callback_manager``, ``objects``, ``verbose``, ...
 
     Raises:
@@ -61,6 +64,9 @@ class NERTypeRetriever(BaseRetriever):
         score_threshold: float | None = None,
         about: str | None = None,
         topic_weight: float | None = None,
+        max_matches: int | None = None,
+        sharpen: bool = True,
+        exact: bool = False,
         **kwargs: Any,
     ) -> None:
         if not isinstance(index, EntityIndex):
@@ -69,6 +75,7 @@ class NERTypeRetriever(BaseRetriever):
         self.similarity_top_k = similarity_top_k
         self.score_threshold = score_threshold
         self.about, self.topic_weight = about, topic_weight
+        self.max_matches, self.sharpen, self.exact = max_matches, sharpen, exact
         self._where = to_where(filters)
         super().__init__(**kwargs)
 
@@ -145,9 +152,10 @@ class NERTypeRetriever(BaseRetriever):
         query = query_of(query_bundle)
         if query is None:
             return []
-        k, about = self.similarity_top_k, self.about
+        k, about, offset = self.similarity_top_k, self.about, 0
         if isinstance(query_bundle, TypeQuery):
             k, about = query_bundle.similarity_top_k or k, query_bundle.about or about
+            offset = query_bundle.offset
         matches = self.index.search(
             query,
             k,
@@ -155,6 +163,10 @@ class NERTypeRetriever(BaseRetriever):
             score_threshold=self.score_threshold,
             about=about,
             topic_weight=None if about is None else self.topic_weight,
+            offset=offset,
+            max_matches=self.max_matches,
+            sharpen=self.sharpen,
+            exact=self.exact,
         )
         with_type = is_combined(query)
         return [matched_node(to_node(each.document), each, with_type=with_type) for each in matches]

@@ -30,7 +30,7 @@ from llama_index.core.vector_stores import (
 
 from ner_retriever_rag import Document as IndexedDocument
 from ner_retriever_rag import EntityIndex
-from ner_retriever_rag.llama_index import MatchedNode, NERTypeRetriever
+from ner_retriever_rag.llama_index import MatchedNode, NERTypeRetriever, TypeQuery
 
 
 def test_results_are_the_nodes_that_were_added(retriever, nodes, make_nodes):
@@ -86,6 +86,30 @@ def test_matches_survive_json_and_pickle(retriever):
 def test_a_topic_that_is_not_text_is_refused_by_name(retriever):
     with pytest.raises(TypeError, match="about must be a string, not int"):
         NERTypeRetriever(retriever.index, about=3).retrieve("river")
+
+
+def test_pages_and_few_matches(retriever):
+    five = NERTypeRetriever(retriever.index, similarity_top_k=5).retrieve("river")
+    page = TypeQuery("river", entity_type="river", offset=2)
+    assert retriever.retrieve(page) == five[2:4]
+    one = NERTypeRetriever(retriever.index, score_threshold=0.0, max_matches=1).retrieve("river")
+    assert all(len(each.matches) == 1 for each in one)
+
+
+def test_options_reach_the_index(retriever, monkeypatch):
+    given = {"sharpen": False, "max_matches": 2, "exact": True}
+    seen = {}
+    monkeypatch.setattr(type(retriever.index), "search", lambda *_, **more: seen.update(more) or [])
+    NERTypeRetriever(retriever.index, **given).retrieve("river")
+    assert given.items() <= seen.items()
+
+
+def test_a_retriever_over_a_folder_is_pickled_by_it(make_nodes, default, tmp_path):
+    made = NERTypeRetriever.from_defaults(
+        nodes=make_nodes(), path=tmp_path / "index", encoder=default
+    )
+    again = pickle.loads(pickle.dumps(made))
+    assert again.index is not made.index and again.retrieve("river") == made.retrieve("river")
 
 
 async def test_async_does_not_block_the_loop(retriever, monkeypatch):
