@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ner_retriever_rag.encoder.kinds import Kinds
@@ -19,6 +16,7 @@ from ner_retriever_rag.index.bounds import Bounds, share, whole_number
 from ner_retriever_rag.index.extraction import check_types, extract
 from ner_retriever_rag.index.facets import Facet, count_facets
 from ner_retriever_rag.index.metadata import check_metadata
+from ner_retriever_rag.index.place import Place
 from ner_retriever_rag.index.recall import recall
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.storage import Storage, measure_storage
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
 
 DEFAULT_COLLECTION = "ner-retriever"
 _BATCH = 256  # documents encoded and written together
-_LOCK_SECONDS = 10
 
 Given = Sequence[Sequence[tuple[int, int]]]
 
@@ -49,16 +46,23 @@ Given = Sequence[Sequence[tuple[int, int]]]
 class EntityIndex:
     """An index of documents by the entities they mention, stored in Chroma.
 
+    Any number of processes may have a folder open that nobody writes. The first write takes it for
+    this process alone, until the index is closed: by ``close``, at the end of a ``with`` block, or
+    with the process. Several processes that write go through ``ner-retriever serve``.
+
     Args:
-        path: Folder of the index, made if needed; None keeps it in memory.
+        path: Folder of the index, made if needed, or the address of a Chroma server
+            (``"http://localhost:8000"``); None keeps it in memory.
         client: A Chroma client (``chromadb.HttpClient(...)``), instead of a path.
         collection: Name of the index within the folder or server.
         encoder: What turns texts and type descriptions into vectors; None for the shipped one.
 
     Raises:
+        TypeError: If ``client`` is not a Chroma client, or an asynchronous one.
         ValueError: If both ``path`` and ``client`` are given, the folder or collection holds
             something else, or the index was made with another encoder.
-        OSError: If the folder cannot be made or written.
+        RuntimeError: If another process writes to the folder, or its files are damaged.
+        OSError: If the folder cannot be made or written, or no server answers.
     """
 
     def __init__(
@@ -85,15 +89,27 @@ class EntityIndex:
         }
         in_memory = path is None and client is None
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
-        client = client or chroma.connect(path)
-        self._store = Store(client, *chroma.open_collections(client, name, manifest))
-        self._collection = collection
-        self._writing = threading.RLock()
-        self._folder = None if path is None else Path(path)
+        self._address, self._collection = path, collection
+        self._place = Place(path, client)
+        with self._place.opening():
+            self._store = Store(
+                self._place, *chroma.open_collections(self._place.client, name, manifest)
+            )
+            self._store.settle()
+        self._folder = self._place.folder
         kept = self._folder / f"table-{name}" if self._folder else None
         self._tables = Tables(self._store, encoder.dim, kept)
         self._search = Search(self._store, self._tables, encoder)
-        self._file_lock = FileLock(self._folder / ".write.lock") if self._folder else None
+
+    def close(self) -> None:
+        """Let go of the folder, so that other processes may write. Closing twice does nothing."""
+        self._place.close()
+
+    def __enter__(self) -> EntityIndex:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def add(
         self,
@@ -118,7 +134,7 @@ class EntityIndex:
             ValueError: If a text is empty, an id stands twice, a span lies outside its text, or
                 metadata cannot be stored. Nothing of a list is written then; of a stream, what
                 came some hundred documents before.
-            RuntimeError: If another process is writing to the folder.
+            RuntimeError: If another process has the folder open.
         """
         if isinstance(documents, str | Document):
             raise TypeError("documents must be a list or another iterable, not a single document")
@@ -132,7 +148,7 @@ class EntityIndex:
         total = length_hint(documents) or None
         report = AddReport()
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
-        with self._locked(), bar:
+        with self._place.writing(), bar:
             for start, batch in _batches(checked, _BATCH):
                 given = None if spans is None else spans[start : start + len(batch)]
                 report += self._add_batch(batch, given)
@@ -145,7 +161,7 @@ class EntityIndex:
         Returns:
             How many were deleted.
         """
-        with self._locked():
+        with self._place.writing():
             records = list(self._store.fetch(dict.fromkeys(_ids(ids))).values())
             for start in range(0, len(records), _BATCH):
                 self._store.delete(records[start : start + _BATCH])
@@ -380,20 +396,21 @@ class EntityIndex:
         return recall(self._store, self.encoder, documents)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pickle says which folder to open again; there is one encoder it can do so with."""
+        """A pickle says what to open again: a folder or an address, with the shipped encoder."""
         from ner_retriever_rag.encoder.encoder import default_encoder
 
-        if self._folder is None:
+        if self._address is None:
             raise TypeError(
-                "an EntityIndex is pickled by its folder, and this one has none: it is in memory "
-                "or on a server; open it where it is needed"
+                "an EntityIndex is pickled by its path, and this one has none: it is in memory or "
+                "on a client; open it where it is needed"
             )
         if self.encoder.fingerprint != default_encoder().fingerprint:
             raise TypeError(
                 f"an EntityIndex is pickled with the shipped encoder, not with {self.encoder}: "
                 "open it with that encoder where it is needed"
             )
-        return _reopened, (self._folder.absolute(), self._collection)
+        path = self._folder.absolute() if self._folder else self._address
+        return _reopened, (path, self._collection)
 
     def _add_batch(self, batch: list[Document], given: Given | None) -> AddReport:
         versions = [
@@ -422,27 +439,9 @@ class EntityIndex:
             mentions=sum(len(one.mentions) for one in encoded),
         )
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other writers out: threads wait, other processes' locks raise after a while."""
-        with self._writing:
-            if self._file_lock is None:
-                yield
-                return
-            try:
-                self._file_lock.acquire(timeout=_LOCK_SECONDS)
-            except Timeout as error:
-                raise RuntimeError(
-                    f"another process is writing to the index ({self._file_lock.lock_file})"
-                ) from error
-            try:
-                yield
-            finally:
-                self._file_lock.release()
 
-
-def _reopened(folder: Path, collection: str | None) -> EntityIndex:
-    return EntityIndex(folder, collection=collection)
+def _reopened(path: str | Path, collection: str | None) -> EntityIndex:
+    return EntityIndex(path, collection=collection)
 
 
 def _ids(ids: str | Iterable[str]) -> list[str]:

@@ -109,7 +109,7 @@ def read_table(
         before = _put_together([], dim)
     if touched is not None:
         places = {each: (before, row) for each, row in before.row_of.items() if each not in touched}
-    pages = store.pages(_PAGE) if touched is None else [list(store.fetch(touched).values())]
+    pages = store.pages(size=_PAGE) if touched is None else [list(store.fetch(touched).values())]
     for page in pages:
         changed = []
         for record in page:

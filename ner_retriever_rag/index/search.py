@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.index.bounds import Bounds
 from ner_retriever_rag.index.examples import IndexedExamples
-from ner_retriever_rag.index.sharpening import held_back, sharper
 from ner_retriever_rag.index.mention_table import MentionTable
+from ner_retriever_rag.index.sharpening import held_back, sharper
 from ner_retriever_rag.index.topics import with_topic
 from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query

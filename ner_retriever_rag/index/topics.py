@@ -16,8 +16,8 @@ from ner_retriever_rag.index.sharpening import largest
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.bounds import Bounds
+    from ner_retriever_rag.index.collection import Rows
     from ner_retriever_rag.index.mention_table import MentionTable
-    from ner_retriever_rag.index.text_vectors import TextVectors
     from ner_retriever_rag.queries.topic import Topic
 
 _FIRST_LOOK = 64  # documents looked at first, at least
@@ -29,7 +29,7 @@ def with_topic(
     scores: NDArray[np.float32],
     allowed: NDArray[np.bool_],
     topic: Topic,
-    texts: TextVectors,
+    texts: Rows,
     bounds: Bounds,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Scores for type and topic, and the documents that have one; float32 and bool ``(n,)``.

@@ -104,7 +104,7 @@ def test_a_retriever_over_a_folder_is_pickled_by_it(documents, default, tiny_enc
     again = pickle.loads(pickle.dumps(made))
     assert again.k == 3 and again.index is not made.index
     assert again.invoke("river") == made.invoke("river")
-    with pytest.raises(TypeError, match="pickled by its folder, and this one has none"):
+    with pytest.raises(TypeError, match="pickled by its path, and this one has none"):
         pickle.dumps(NERTypeRetriever.from_texts(["Nile"], encoder=tiny_encoder))
     tiny = NERTypeRetriever.from_texts(["Nile"], path=tmp_path / "tiny", encoder=tiny_encoder)
     with pytest.raises(TypeError, match="pickled with the shipped encoder"):
