@@ -13,12 +13,13 @@ from ner_retriever_rag.index import chroma
 from ner_retriever_rag.index.answers import Answers
 from ner_retriever_rag.index.bounds import whole_number
 from ner_retriever_rag.index.place import Place
+from ner_retriever_rag.index.recall import recall
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.storage import Storage, measure_storage
 from ner_retriever_rag.index.store import Store
 from ner_retriever_rag.index.tables import Tables
 from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, batches, checked
-from ner_retriever_rag.schema import AddReport, Document, Failure, require_text
+from ner_retriever_rag.schema import AddReport, Document, EncodedText, Failure, require_text
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -74,6 +75,7 @@ class EntityIndex(Answers):
         }
         in_memory = path is None and client is None
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
+        self._address, self._collection = path, collection
         self._place = Place(path, client)
         with self._place.opening():
             self._store = Store(
@@ -231,6 +233,40 @@ class EntityIndex(Answers):
     def storage(self) -> Storage:
         """Measure what the index takes, beside a sentence index of the same documents."""
         return measure_storage(self._store, self._folder)
+
+    def encoded(self, documents: Sequence[Document]) -> list[EncodedText]:
+        """Mentions and vectors of documents, whether the index holds them or not.
+
+        Those it holds under the same id with the same text are read, the others encoded now.
+
+        Args:
+            documents: The documents.
+
+        Returns:
+            One encoded text a document, in their order.
+        """
+        return recall(self._store, self.encoder, documents)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle says what to open again: a folder or an address, with the shipped encoder."""
+        from ner_retriever_rag.encoder.encoder import default_encoder
+
+        if self._address is None:
+            raise TypeError(
+                "an EntityIndex is pickled by its path, and this one has none: it is in memory or "
+                "on a client; open it where it is needed"
+            )
+        if self.encoder.fingerprint != default_encoder().fingerprint:
+            raise TypeError(
+                f"an EntityIndex is pickled with the shipped encoder, not with {self.encoder}: "
+                "open it with that encoder where it is needed"
+            )
+        path = self._folder.absolute() if self._folder else self._address
+        return _reopened, (path, self._collection)
+
+
+def _reopened(path: str | Path, collection: str | None) -> EntityIndex:
+    return EntityIndex(path, collection=collection)
 
 
 def _ids(ids: str | Iterable[str]) -> list[str]:
