@@ -77,7 +77,7 @@ def count_facets(
         examples: How many names of each.
         least_score: Mentions that nothing fits so well are not counted.
     """
-    kinds = Kinds.of(encoder)
+    kinds = encoder.kinds
     floor = np.log(least_score / (1 - least_score))
     tallies: dict[int, _Tally] = {}
     for keys, vectors in store.scan(where):
