@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ner_retriever_rag.encoder.kinds import Kinds
 from ner_retriever_rag.index.bounds import Bounds, share, whole_number
 from ner_retriever_rag.index.entities import Entity, group_entities
 from ner_retriever_rag.index.extraction import check_types, extract
@@ -212,7 +211,7 @@ class Answers:
         table = self._tables.current()
         return count_facets(
             table,
-            Kinds.of(self.encoder),
+            self.encoder.kinds,
             self._search.allowed(table, where),
             n=n,
             examples=examples,

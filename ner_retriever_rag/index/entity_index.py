@@ -78,9 +78,10 @@ class EntityIndex(Answers):
         self._address, self._collection = path, collection
         self._place = Place(path, client)
         with self._place.opening():
-            self._store = Store(
-                self._place, *chroma.open_collections(self._place.client, name, manifest)
+            collections = chroma.open_collections(
+                self._place.client, name, manifest, encoder.understands
             )
+            self._store = Store(self._place, *collections)
             self._store.settle()
         self._folder = self._place.folder
         kept = self._folder / f"table-{name}" if self._folder else None
