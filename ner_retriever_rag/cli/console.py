@@ -70,10 +70,10 @@ def open_index(folder: Path, encoder: Path | None) -> EntityIndex:
     """
     if not (folder / "chroma.sqlite3").exists():
         raise FileNotFoundError(f"there is no index in {folder}; make one with ner-retriever index")
-    from ner_retriever_rag.index.chroma import connect, recorded_dtype
     from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
+    from ner_retriever_rag.index.place import recorded_dtype
 
-    dtype = recorded_dtype(connect(folder), DEFAULT_COLLECTION)
+    dtype = recorded_dtype(folder, DEFAULT_COLLECTION)
     return EntityIndex(folder, encoder=load_encoder(encoder, dtype))
 
 

@@ -215,6 +215,7 @@ def detector(
     """Train the mention detector."""
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
     from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
+    from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training import recipes
     from ner_retriever_rag.training.train_detector import DetectorOptions, read_marked
 
@@ -230,7 +231,7 @@ def detector(
             development=read_marked(development)[:2500] if development else (),
             per_text=per_text,
         )
-        trained.save(out_folder)
+        add_part(out_folder, trained)
         if figures:
             out.print(f"threshold: {trained.threshold}")
             for name, value in recipes.report_fields(figures):
@@ -247,34 +248,23 @@ def calibrate(
     seed: Seed = 0,
 ) -> None:
     """Fit the calibration of an encoder and store it beside the head."""
-    from ner_retriever_rag.encoder.backbone.backbone import Backbone
-    from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.encoder.saved import ADAPTATION, CONFIG, read_config, write_config
+    from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training import recipes
 
     with errors_in_one_line():
-        encoder = TypeAwareEncoder.from_pretrained(encoder_folder)
+        encoder = TypeAwareEncoder.from_pretrained(encoder_folder, dtype="bfloat16")
         if encoder.head is None:
-            raise ValueError(f"{encoder_folder / CONFIG}: an encoder without a head")
-        adaptation = encoder_folder / ADAPTATION
-        backbone = Backbone(
-            find_checkpoint(encoder.backbone_name),
-            encoder.taps,
-            dtype="bfloat16",
-            adaptation=adaptation if adaptation.exists() else None,
-        )
+            raise ValueError(f"{encoder_folder} holds an encoder without a head")
         calibration, report = recipes.calibrate_recipe(
-            backbone,
+            encoder.source.load(encoder.taps),
             encoder.head,
             recipes.Mined.load(mined, MINILM, wordnet),
             mentions=mentions,
             seed=seed,
             pooling=encoder.pooling,
         )
-        calibration.save(encoder_folder)
-        config = read_config(encoder_folder)
-        write_config(encoder_folder, {**config, "calibration": True})
+        add_part(encoder_folder, calibration)
         for name, value in recipes.report_fields(report):
             out.print(f"{name}: {value}")
 

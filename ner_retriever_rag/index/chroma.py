@@ -3,60 +3,138 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
+
+from ner_retriever_rag.index.lock import OWN_FILES
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
 
-FORMAT = 1
+FORMAT = 2  # 1 held the text among the metadata, and one journal for all writers
+_READABLE = (1, 2)
 FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
-JOURNAL_KEY = "ner:journal"
+REVISION_KEY = "ner:revision"
 # ef_search can be set at creation only; more than Chroma's 100 since searches fetch many
 # mentions a document. Cosine: Chroma's default is l2.
 _HNSW: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
 
 
-def connect(path: str | Path | None) -> ClientAPI:
-    """Open a folder (made if needed), or a database in memory for None.
+def is_address(path: str | Path | None) -> bool:
+    """Whether a path is the address of a Chroma server."""
+    return isinstance(path, str) and path.startswith(("http://", "https://"))
+
+
+def made(folder: Path) -> Path:
+    """Make a folder if needed, and see that an index can be in it.
 
     Raises:
-        ValueError: If the folder holds something else than an index of this package.
-        OSError: If the folder cannot be made or written.
+        ValueError: If it holds something else than an index of this package.
+        OSError: If it cannot be made or written.
     """
-    import chromadb
-
-    if path is None:
-        return chromadb.EphemeralClient()
-    folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise type(error)(f"path: the index folder {folder} cannot be made: {error}") from error
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"path: the index folder {folder} cannot be written")
-    contents = {entry.name for entry in folder.iterdir()}
+    contents = {entry.name for entry in folder.iterdir()} - OWN_FILES
     if contents and "chroma.sqlite3" not in contents:
         raise ValueError(f"path: {folder} holds other files and no index; give an empty folder")
+    return folder
+
+
+def connect(place: Path | str | None) -> ClientAPI:
+    """Open a folder, a server by its address, or for None a database in memory.
+
+    Raises:
+        ValueError: If a folder holds something else than an index of this package.
+        OSError: If no server answers.
+    """
+    import chromadb
+
+    # Both for this client and those that others make later: Chroma wants the same settings of all.
+    os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
+    if place is None:
+        return _with_the_settings_there_are(chromadb.EphemeralClient, "ephemeral")
+    if isinstance(place, str):
+        return _connect_to_server(place)
     try:
-        client = chromadb.PersistentClient(folder)
-        names = [collection.name for collection in client.list_collections()]
-        ours = any(FORMAT_KEY in (each.metadata or {}) for each in client.list_collections())
+        client = _with_the_settings_there_are(partial(chromadb.PersistentClient, place), str(place))
     except Exception as error:  # Chroma raises its own, sqlite's and Rust's errors here
-        raise ValueError(f"path: {folder} cannot be opened as an index: {error}") from error
-    if names and not ours:
+        raise ValueError(f"path: {place} cannot be opened as an index: {error}") from error
+    collections = client.list_collections()
+    if collections and not any(FORMAT_KEY in (each.metadata or {}) for each in collections):
+        client.close()  # type: ignore[attr-defined]
         raise ValueError(
-            f"path: {folder} is a Chroma database of something else (collections "
-            f"{', '.join(names)}); give another folder, or pass it on purpose as client="
+            f"path: {place} is a Chroma database of something else (collections "
+            f"{', '.join(each.name for each in collections)}); give another folder, or pass it "
+            "on purpose as client="
         )
     return client
 
 
+def _connect_to_server(address: str) -> ClientAPI:
+    import chromadb
+
+    parts = urlsplit(address)
+    ssl = parts.scheme == "https"
+    try:
+        return chromadb.HttpClient(
+            parts.hostname or "", parts.port or (443 if ssl else 8000), ssl=ssl
+        )
+    except Exception as error:
+        raise ConnectionError(f"path: no Chroma server answers at {address}: {error}") from error
+
+
+def _with_the_settings_there_are(make: Callable[..., ClientAPI], identifier: str) -> ClientAPI:
+    """Make a client; with the settings of one that this process has open there, if it has."""
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    there = SharedSystemClient._identifier_to_system.get(identifier)
+    return make(settings=there.settings) if there else make()
+
+
+def folder_of(client: ClientAPI) -> Path | None:
+    """The folder that a client has open in this process; None in memory and on a server.
+
+    Raises:
+        TypeError: If it is no Chroma client, or one whose methods are coroutines.
+    """
+    if not hasattr(client, "get_or_create_collection"):
+        raise TypeError(f"client must be a Chroma client, not {type(client).__name__}")
+    if iscoroutinefunction(client.get_or_create_collection):
+        raise TypeError("client must not be asynchronous: give chromadb.HttpClient(...)")
+    settings = client.get_settings()
+    embedded = settings.is_persistent and "FastAPI" not in settings.chroma_api_impl
+    return Path(settings.persist_directory) if embedded else None
+
+
+def disown(client: ClientAPI) -> object:
+    """After a fork, make Chroma open a database anew instead of handing out the parent's.
+
+    Returns:
+        What has to be kept alive: taking it down would wait for threads that are not here.
+    """
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    identifier = getattr(client, "_identifier", "")
+    SharedSystemClient._identifier_to_refcount.pop(identifier, None)
+    return client, SharedSystemClient._identifier_to_system.pop(identifier, None)
+
+
 def open_collections(
-    client: ClientAPI, name: str | None, manifest: dict[str, Any]
+    client: ClientAPI,
+    name: str | None,
+    manifest: dict[str, Any],
+    understands: Callable[[str], bool],
 ) -> tuple[Collection, Collection]:
     """Get or create an index's two collections, documents first.
 
@@ -64,6 +142,7 @@ def open_collections(
         client: Any Chroma client.
         name: The index's name; None for one that nothing else has.
         manifest: What a new index records and an old one has to agree with.
+        understands: Whether vectors kept under a fingerprint are as the encoder's.
 
     Raises:
         ValueError: If the name cannot be used, or the index there was made by another encoder,
@@ -73,12 +152,12 @@ def open_collections(
     existing = {collection.name: collection for collection in client.list_collections()}
     for each in (name, f"{name}-mentions"):
         if each in existing:
-            _check_manifest(each, existing[each].metadata or {}, manifest)
+            _check_manifest(each, existing[each].metadata or {}, manifest, understands)
     try:
         documents, mentions = (
             client.get_or_create_collection(
                 each,
-                # An existing collection keeps its metadata (and so its journal).
+                # An existing collection keeps its metadata.
                 metadata=None if each in existing else manifest,
                 embedding_function=None,
                 configuration=None if each in existing else {"hnsw": _HNSW},
@@ -98,15 +177,17 @@ def recorded_dtype(client: ClientAPI, name: str) -> str:
     return "auto"
 
 
-def _check_manifest(name: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+def _check_manifest(
+    name: str, found: dict[str, Any], wanted: dict[str, Any], understands: Callable[[str], bool]
+) -> None:
     if FORMAT_KEY not in found:
         raise ValueError(f"collection {name!r} exists and was made by something else")
-    if found[FORMAT_KEY] != wanted[FORMAT_KEY]:
+    if found[FORMAT_KEY] not in _READABLE:
         raise ValueError(
             f"the index {name!r} has format {found[FORMAT_KEY]}, this version of "
-            f"ner_retriever_rag reads format {wanted[FORMAT_KEY]}: index the documents again"
+            f"ner_retriever_rag reads formats {_READABLE[0]} to {FORMAT}: index the documents again"
         )
-    if found[FINGERPRINT_KEY] != wanted[FINGERPRINT_KEY]:
+    if not understands(found[FINGERPRINT_KEY]):
         raise ValueError(
             f"the index {name!r} was made with the encoder {found[ENCODER_KEY]} (fingerprint "
             f"{found[FINGERPRINT_KEY]}), not with {wanted[ENCODER_KEY]} (fingerprint "

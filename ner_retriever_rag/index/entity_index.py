@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ner_retriever_rag.index import chroma
-from ner_retriever_rag.index.facets import Facet
+from ner_retriever_rag.index.bounds import Bounds, share, whole_number
+from ner_retriever_rag.index.extraction import check_types, extract
+from ner_retriever_rag.index.facets import Facet, count_facets
 from ner_retriever_rag.index.metadata import check_metadata
-from ner_retriever_rag.index.search import TypeSearch
+from ner_retriever_rag.index.place import Place
+from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.storage import Storage, measure_storage
 from ner_retriever_rag.index.store import Store, version_of
-from ner_retriever_rag.queries.query import Like, Query
+from ner_retriever_rag.index.tables import Tables
+from ner_retriever_rag.queries.query import AnyOf, Like, Query
 from ner_retriever_rag.schema import (
     AddReport,
     Document,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 DEFAULT_COLLECTION = "ner-retriever"
 _BATCH = 256  # documents encoded and written together
-_LOCK_SECONDS = 10
 
 Given = Sequence[Sequence[tuple[int, int]]]
 
@@ -43,16 +43,23 @@ Given = Sequence[Sequence[tuple[int, int]]]
 class EntityIndex:
     """An index of documents by the entities they mention, stored in Chroma.
 
+    Any number of processes may have a folder open that nobody writes. The first write takes it for
+    this process alone, until the index is closed: by ``close``, at the end of a ``with`` block, or
+    with the process. Several processes that write go through ``ner-retriever serve``.
+
     Args:
-        path: Folder of the index, made if needed; None keeps it in memory.
+        path: Folder of the index, made if needed, or the address of a Chroma server
+            (``"http://localhost:8000"``); None keeps it in memory.
         client: A Chroma client (``chromadb.HttpClient(...)``), instead of a path.
         collection: Name of the index within the folder or server.
         encoder: What turns texts and type descriptions into vectors; None for the shipped one.
 
     Raises:
+        TypeError: If ``client`` is not a Chroma client, or an asynchronous one.
         ValueError: If both ``path`` and ``client`` are given, the folder or collection holds
             something else, or the index was made with another encoder.
-        OSError: If the folder cannot be made or written.
+        RuntimeError: If another process writes to the folder, or its files are damaged.
+        OSError: If the folder cannot be made or written, or no server answers.
     """
 
     def __init__(
@@ -79,12 +86,27 @@ class EntityIndex:
         }
         in_memory = path is None and client is None
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
-        client = client or chroma.connect(path)
-        self._store = Store(client, *chroma.open_collections(client, name, manifest))
-        self._search = TypeSearch(self._store, encoder)
-        self._writing = threading.RLock()
-        self._folder = None if path is None else Path(path)
-        self._file_lock = FileLock(self._folder / ".write.lock") if self._folder else None
+        self._place = Place(path, client)
+        with self._place.opening():
+            collections = chroma.open_collections(
+                self._place.client, name, manifest, encoder.understands
+            )
+            self._store = Store(self._place, *collections)
+            self._store.settle()
+        self._folder = self._place.folder
+        kept = self._folder / f"table-{name}" if self._folder else None
+        self._tables = Tables(self._store, encoder.dim, kept)
+        self._search = Search(self._store, self._tables, encoder)
+
+    def close(self) -> None:
+        """Let go of the folder, so that other processes may write. Closing twice does nothing."""
+        self._place.close()
+
+    def __enter__(self) -> EntityIndex:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def add(
         self,
@@ -109,7 +131,7 @@ class EntityIndex:
             ValueError: If a text is empty, an id stands twice, a span lies outside its text, or
                 metadata cannot be stored. Nothing of a list is written then; of a stream, what
                 came some hundred documents before.
-            RuntimeError: If another process is writing to the folder.
+            RuntimeError: If another process has the folder open.
         """
         if isinstance(documents, str | Document):
             raise TypeError("documents must be a list or another iterable, not a single document")
@@ -123,7 +145,7 @@ class EntityIndex:
         total = length_hint(documents) or None
         report = AddReport()
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
-        with self._locked(), bar:
+        with self._place.writing(), bar:
             for start, batch in _batches(checked, _BATCH):
                 given = None if spans is None else spans[start : start + len(batch)]
                 report += self._add_batch(batch, given)
@@ -136,7 +158,7 @@ class EntityIndex:
         Returns:
             How many were deleted.
         """
-        with self._locked():
+        with self._place.writing():
             records = list(self._store.fetch(dict.fromkeys(_ids(ids))).values())
             for start in range(0, len(records), _BATCH):
                 self._store.delete(records[start : start + _BATCH])
@@ -169,6 +191,9 @@ class EntityIndex:
         score_threshold: float | None = None,
         about: str | None = None,
         topic_weight: float | None = None,
+        sharpen: bool = True,
+        offset: int = 0,
+        max_matches: int | None = None,
         exact: bool = False,
     ) -> list[DocumentMatch]:
         """Find the documents that mention entities of a type.
@@ -185,19 +210,55 @@ class EntityIndex:
                 (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
                 and the document (0 where it is negative).
             topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
-            exact: Compare with every mention instead of using the approximate index.
+            sharpen: Move the query towards the mentions it finds; see
+                :mod:`~ner_retriever_rag.index.sharpening`.
+            offset: How many of the best documents to pass over, for the next page of a result.
+            max_matches: List at most so many matches of a document, the best; None for all.
+            exact: Look at every text for a topic, too. Mentions are always compared with all.
 
         Returns:
             Best document first. A document's matches are its mentions above the threshold
-            (0.5 where there is none), and those its score comes from in any case.
+            (0.5 where there is none), and those its score comes from in any case; of mentions that
+            overlap, the best.
 
         Raises:
             TypeError: If ``query`` is not a query, or ``about`` not a string.
-            ValueError: If ``query`` or ``about`` is empty, ``k`` is not positive,
-                ``score_threshold`` or ``topic_weight`` is not in [0, 1], Chroma refuses ``where``,
-                or the encoder has no text vectors for ``about``.
+            ValueError: If ``query`` or ``about`` is empty, ``k`` or ``max_matches`` is not
+                positive, ``offset`` is negative, ``score_threshold`` or ``topic_weight`` is not in
+                [0, 1], Chroma refuses ``where``, or the encoder has no text vectors for ``about``.
         """
-        return self._search.documents(query, k, where, score_threshold, exact, about, topic_weight)
+        bounds = Bounds.check(
+            k=k,
+            where=where,
+            score_threshold=score_threshold,
+            sharpen=sharpen,
+            offset=offset,
+            max_matches=max_matches,
+            exact=exact,
+        )
+        return self._search.documents([query], bounds, about, topic_weight)[0]
+
+    def search_many(
+        self, queries: Sequence[Query], k: int | None = 10, **options: Any
+    ) -> list[list[DocumentMatch]]:
+        """Search for several things at once, each by itself.
+
+        Args:
+            queries: As ``query`` in ``search``.
+            k: How many documents at most for each.
+            options: The other keywords of ``search``; ``about`` goes with every query.
+
+        Returns:
+            The result of each query, in order.
+
+        Raises:
+            TypeError: If ``queries`` is a string, or as ``search``.
+            ValueError: As ``search``.
+        """
+        if isinstance(queries, str):
+            raise TypeError("queries must be a list of queries, not one string")
+        about, weight = options.pop("about", None), options.pop("topic_weight", None)
+        return self._search.documents(queries, Bounds.check(k=k, **options), about, weight)
 
     def search_mentions(
         self,
@@ -206,6 +267,8 @@ class EntityIndex:
         *,
         where: Mapping[str, Any] | None = None,
         score_threshold: float | None = None,
+        sharpen: bool = True,
+        offset: int = 0,
         exact: bool = False,
     ) -> list[MentionMatch]:
         """Find the mentions of entities of a type.
@@ -215,16 +278,26 @@ class EntityIndex:
             k: How many mentions at most; None for all above the threshold.
             where: As in ``search``.
             score_threshold: As in ``search``.
+            sharpen: As in ``search``.
+            offset: How many of the best mentions to pass over.
             exact: As in ``search``.
 
         Returns:
-            Best mention first.
+            Best mention first; of mentions that overlap, the best.
 
         Raises:
             TypeError: As ``search``.
             ValueError: As ``search``.
         """
-        return self._search.mentions(query, k, where, score_threshold, exact)
+        bounds = Bounds.check(
+            k=k,
+            where=where,
+            score_threshold=score_threshold,
+            sharpen=sharpen,
+            offset=offset,
+            exact=exact,
+        )
+        return self._search.mentions(query, bounds)
 
     def facets(
         self,
@@ -251,7 +324,18 @@ class EntityIndex:
             ValueError: If ``n`` is not positive, ``examples`` is negative, ``least_score`` is not
                 between 0 and 1, or Chroma refuses ``where``.
         """
-        return self._search.facets(n, where, examples, least_score)
+        n, examples = whole_number("n", n, 1), whole_number("examples", examples, 0)
+        if not 0 < share("least_score", least_score) < 1:
+            raise ValueError(f"least_score must be between 0 and 1, not {least_score!r}")
+        table = self._tables.current()
+        return count_facets(
+            table,
+            self.encoder.kinds,
+            self._search.allowed(table, where),
+            n=n,
+            examples=examples,
+            least_score=least_score,
+        )
 
     def extract(
         self,
@@ -261,6 +345,7 @@ class EntityIndex:
         where: Mapping[str, Any] | None = None,
         all_types: bool = False,
         overlapping: bool = False,
+        sharpen: bool = True,
     ) -> Iterator[MentionMatch]:
         """Take out every mention of some types, document by document, in order of place.
 
@@ -270,16 +355,29 @@ class EntityIndex:
             where: As in ``search``.
             all_types: Give a mention under every type that passes, not only the one it fits best.
             overlapping: Of mentions of a type that overlap, give all and not only the best.
+            sharpen: As in ``search``.
 
         Returns:
-            An iterator of matches, each with its ``type``; documents are read some at a time.
+            An iterator of matches, each with its ``type``; documents in order of their ids.
 
         Raises:
             TypeError: If ``types`` is a string, or holds something else.
             ValueError: If ``types`` is empty, ``score_threshold`` is not in [0, 1], or Chroma
                 refuses ``where``.
         """
-        return self._search.extract(types, score_threshold, where, all_types, overlapping)
+        wanted = AnyOf(*check_types(types))
+        bounds = Bounds.check(where=where, score_threshold=score_threshold, sharpen=sharpen)
+        table = self._tables.current()
+        query = self._search.scored(wanted, table)
+        return extract(
+            table,
+            query,
+            self._search.compare(table, query, bounds),
+            self._search.allowed(table, bounds.where),
+            score_threshold=bounds.threshold,
+            all_types=all_types,
+            overlapping=overlapping,
+        )
 
     def _add_batch(self, batch: list[Document], given: Given | None) -> AddReport:
         versions = [
@@ -307,24 +405,6 @@ class EntityIndex:
             unchanged=len(batch) - len(fresh),
             mentions=sum(len(one.mentions) for one in encoded),
         )
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other writers out: threads wait, other processes' locks raise after a while."""
-        with self._writing:
-            if self._file_lock is None:
-                yield
-                return
-            try:
-                self._file_lock.acquire(timeout=_LOCK_SECONDS)
-            except Timeout as error:
-                raise RuntimeError(
-                    f"another process is writing to the index ({self._file_lock.lock_file})"
-                ) from error
-            try:
-                yield
-            finally:
-                self._file_lock.release()
 
 
 def _ids(ids: str | Iterable[str]) -> list[str]:

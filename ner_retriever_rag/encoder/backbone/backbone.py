@@ -6,10 +6,9 @@ weights are loaded, so they are neither computed nor read from disk.
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel
 
 from ner_retriever_rag.encoder.backbone.cutting import last_block, load_cut_model
+from ner_retriever_rag.encoder.backbone.devices import best_device, check_device, resolve_dtype
 from ner_retriever_rag.encoder.backbone.states import MergedText, TokenStates
 from ner_retriever_rag.encoder.backbone.taps import (
     PROJECTIONS,
@@ -55,8 +55,8 @@ class Backbone:
         source: Folder of a Hugging Face checkpoint, encoder or decoder.
         taps: ``"value@17"``, several joined by ``+``, or a list of them.
         device: ``"cpu"``, ``"cuda"``, ...; None takes the accelerator if there is one.
-        dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``; ``"auto"`` is float32 on the CPU and
-            the checkpoint's own on an accelerator.
+        dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``; ``"auto"`` is the checkpoint's own on
+            an accelerator, on the CPU bfloat16 where the processor computes in it, else float32.
         window: Longest run of tokens (special ones counted) through the model at once; longer
             texts are split. None: the model's own limit, at most 512.
         overlap: Tokens that neighbouring windows share. None: 64, or a quarter of a small window.
@@ -66,8 +66,8 @@ class Backbone:
             ``device_map``, ``revision``, ...).
 
     Raises:
-        ValueError: If a tap, the window, or the tokenizer does not fit the model, or the
-            checkpoint lacks weights the taps need.
+        ValueError: If a tap, the window, or the tokenizer does not fit the model, the checkpoint
+            lacks weights the taps need, or the device is not there.
         OSError: If the checkpoint cannot be found.
     """
 
@@ -84,9 +84,10 @@ class Backbone:
         trust_remote_code: bool = False,
         load_options: dict[str, Any] | None = None,
     ) -> None:
+        check_device(device)
         self.source = str(source)
         self.taps = parse_taps(taps)
-        self.device = torch.device(device or _best_device())
+        self.device = torch.device(device or best_device())
         self._lock = threading.Lock()
         self._read: dict[str, Tensor] = {}
         self.tokenizer: Any = AutoTokenizer.from_pretrained(
@@ -300,33 +301,6 @@ def _last_projections(taps: tuple[Tap, ...], last: int) -> set[Tap]:
     """The projections read in the last block, if nothing else of that block is needed."""
     in_last = {tap for tap in taps if tap.block == last and tap.kind != "hidden"}
     return in_last if all(tap.kind in PROJECTIONS for tap in in_last) else set()
-
-
-def _best_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def resolve_dtype(dtype: str, device: str | None, checkpoint: Callable[[], Path]) -> str:
-    """The dtype that ``"auto"`` stands for on a device; another one's name is only checked.
-
-    Args:
-        dtype: ``"auto"`` or the name of a torch floating-point dtype.
-        device: As for ``Backbone``.
-        checkpoint: Gives the checkpoint's folder; called only where its own dtype is needed.
-
-    Raises:
-        ValueError: If the dtype is unknown.
-    """
-    if dtype == "auto" and torch.device(device or _best_device()).type == "cpu":
-        return "float32"
-    if dtype == "auto":
-        config = json.loads((checkpoint() / "config.json").read_text(encoding="utf-8"))
-        return str(config.get("dtype") or config.get("torch_dtype") or "float32")
-    if dtype not in ("float32", "bfloat16", "float16"):
-        raise ValueError(f"dtype {dtype!r} is not auto, float32, bfloat16 or float16")
-    return dtype
 
 
 def _model_limit(model: PreTrainedModel, tokenizer: Any) -> int:

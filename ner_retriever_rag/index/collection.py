@@ -1,0 +1,166 @@
+"""One of an index's two collections: reads that stand a write going on, errors in our words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.index.metadata import where_error
+
+if TYPE_CHECKING:
+    from chromadb.api.models.Collection import Collection
+
+    from ner_retriever_rag.index.place import Place
+
+_MAX_IDS = 5_000  # Chroma hands at most 32,766 ids to SQLite at once; this is well below
+_WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # seconds between attempts to read
+T = TypeVar("T")
+
+Where = Mapping[str, Any] | None
+
+
+class Rows:
+    """A Chroma collection of an index.
+
+    Every method raises RuntimeError where the index is closed or was opened before a fork, and
+    where what is on disk cannot be read.
+
+    Args:
+        place: Where it is.
+        collection: The collection.
+    """
+
+    def __init__(self, place: Place, collection: Collection) -> None:
+        self._place, self._collection = place, collection
+        self.name = collection.name
+        self.batch = min(place.client.get_max_batch_size(), _MAX_IDS)
+
+    def metadata(self) -> dict[str, Any]:
+        """The collection's own metadata as they are now."""
+        self._place.check()
+        found = self._place.client.get_collection(self.name, embedding_function=None)
+        return dict(found.metadata or {})
+
+    def set_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Replace the collection's own metadata."""
+        self._place.check()
+        self._collection.modify(metadata=dict(metadata))
+
+    def count(self) -> int:
+        """How many records there are."""
+        return self._read(self._collection.count)
+
+    def get(self, ids: Sequence[str], include: Sequence[str]) -> Any:
+        """Records by id, at most ``batch``; unknown ids are left out."""
+        wanted: Any = list(include)
+        return self._read(lambda: self._collection.get(ids=list(ids), include=wanted))
+
+    def first(self, include: Sequence[str]) -> Any:
+        """Any one record."""
+        wanted: Any = list(include)
+        return self._read(lambda: self._collection.get(limit=1, include=wanted))
+
+    def ids(self, where: Where = None) -> list[str]:
+        """The ids of all records that pass a filter, in one call.
+
+        Raises:
+            ValueError: If Chroma refuses ``where``.
+        """
+        filters: Any = filter_of(where)
+        return list(
+            self._read(lambda: self._collection.get(where=filters, include=[])["ids"], where)
+        )
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The vectors of records, by id; unknown ids are left out."""
+        found: dict[str, NDArray[np.float32]] = {}
+        for some in batches(ids, self.batch):
+            rows = self.get(some, ["embeddings"])
+            found.update(
+                zip(rows["ids"], np.asarray(rows["embeddings"], dtype=np.float32), strict=True)
+            )
+        return found
+
+    def nearest(
+        self, vector: NDArray[np.float32], n: int, where: Where = None
+    ) -> list[tuple[str, float]]:
+        """The ids of the n records nearest to a vector, best first, with their cosines.
+
+        Raises:
+            ValueError: If Chroma refuses ``where``, or the vector holds NaN or infinity.
+        """
+        if not np.isfinite(vector).all():
+            raise ValueError("the encoder's vector for the query holds NaN or infinity")
+        filters: Any = filter_of(where)
+        rows = self._read(
+            lambda: self._collection.query(
+                query_embeddings=vector[None],
+                n_results=max(1, n),
+                where=filters,
+                include=["distances"],
+            ),
+            where,
+        )
+        distances = (rows["distances"] or [[]])[0]
+        return [
+            (each, 1.0 - distance) for each, distance in zip(rows["ids"][0], distances, strict=True)
+        ]
+
+    def upsert(self, **columns: Any) -> None:
+        """Write records, ``batch`` at a time."""
+        self._place.check()
+        for start in range(0, len(columns["ids"]), self.batch):
+            some = slice(start, start + self.batch)
+            self._collection.upsert(**{name: rows[some] for name, rows in columns.items()})
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Delete records by id."""
+        self._place.check()
+        for some in batches(ids, self.batch):
+            self._collection.delete(ids=some)
+
+    def _read(self, call: Callable[[], T], where: Where = None) -> T:
+        """Read; once more where a record went between Chroma's look at one table and the next."""
+        from chromadb.errors import InternalError
+
+        self._place.check()
+        for wait in (*_WAITS, None):
+            try:
+                return call()
+            except InternalError as error:
+                if wait is None:
+                    raise RuntimeError(
+                        f"the index cannot be read ({error}); if no other process writes to it, "
+                        "its files are damaged: ner-retriever check DIR --repair"
+                    ) from error
+                time.sleep(wait)
+            except Exception as error:
+                raise where_error(where, error) from error
+        raise AssertionError  # the last attempt returns or raises
+
+
+def filter_of(where: Where) -> dict[str, Any] | None:
+    """A filter as Chroma takes it; an empty one is none.
+
+    Raises:
+        TypeError: If it is not a mapping.
+    """
+    if where is not None and not isinstance(where, Mapping):
+        raise TypeError(f"where must be a mapping such as {{'lang': 'en'}}, not {where!r}")
+    return dict(where) if where else None
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Items, ``size`` at a time."""
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,111 @@
+"""What writes have begun, so that what a crash leaves over can be told from what counts.
+
+Each write has a collection of its own, without records, that is made before the write and deleted
+after it: Chroma does both at once or not at all, and two writers on a server cannot overwrite each
+other's. Format 1 had one journal in the metadata of the mentions' collection.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from ner_retriever_rag.index.records import MentionKey, StoredDocument
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.index.place import Place
+
+TOUCHED, SINCE = "ner:journal", "ner:since"
+_STALE = 3_600  # seconds after which another process's write, seen on a server, is taken for dead
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One write that has begun.
+
+    Attributes:
+        name: Its collection; None for the journal of format 1.
+        mention_ids: What it writes and deletes; None if that cannot be read.
+        since: When it began, in seconds.
+    """
+
+    name: str | None
+    mention_ids: frozenset[str] | None
+    since: float
+
+
+class Journal:
+    """The journal of an index.
+
+    Args:
+        place: Where the index is.
+        name: The index's name.
+    """
+
+    def __init__(self, place: Place, name: str) -> None:
+        self._place, self._prefix = place, f"{name}-journal-"
+        self._open: str | None = None
+
+    def begin(self, records: Iterable[StoredDocument]) -> None:
+        """Write down what is about to be touched."""
+        touched = [[record.document.id, record.version, record.spans] for record in records]
+        name = f"{self._prefix}{uuid4().hex}"
+        self._place.client.create_collection(
+            name,
+            metadata={TOUCHED: json.dumps(touched), SINCE: time.time()},
+            embedding_function=None,
+        )
+        self._open = name
+
+    def end(self) -> None:
+        """Strike out what was begun."""
+        if self._open is not None:
+            self._place.client.delete_collection(self._open)
+        self._open = None
+
+    def strike(self, entry: Entry) -> None:
+        """Strike out what another write began."""
+        if entry.name is not None:
+            self._place.client.delete_collection(entry.name)
+
+    def entries(self, metadata: Mapping[str, Any]) -> list[Entry]:
+        """All writes that have begun and not ended.
+
+        Args:
+            metadata: Those of the mentions' collection, with the journal of format 1.
+        """
+        found = [
+            _entry(each.name, each.metadata or {})
+            for each in self._place.client.list_collections()
+            if each.name.startswith(self._prefix)
+        ]
+        return [*found, _entry(None, metadata)] if metadata.get(TOUCHED) else found
+
+    def dead(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Those of writes that will not go on: call it while it is this thread's turn to write.
+
+        On a server another process may be in the middle of one; then only old ones are.
+        """
+        if self._place.alone:
+            return list(entries)
+        return [
+            each
+            for each in entries
+            if each.name in (None, self._open) or time.time() - each.since > _STALE
+        ]
+
+
+def _entry(name: str | None, metadata: Mapping[str, Any]) -> Entry:
+    try:
+        touched = frozenset(
+            str(MentionKey(str(doc_id), str(version), int(start), int(end)))
+            for doc_id, version, spans in json.loads(str(metadata.get(TOUCHED)))
+            for start, end in spans
+        )
+        return Entry(name, touched, float(metadata.get(SINCE, 0)))
+    except (ValueError, TypeError):
+        return Entry(name, None, 0.0)

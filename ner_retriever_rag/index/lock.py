@@ -1,0 +1,205 @@
+"""Who may use a folder: any number of processes that read, or one that writes.
+
+The kernel's lock (``flock``) on a file in the folder, which goes with the process however that
+ends. A change of the lock, and whatever may be done once only, happens behind a gate, a second
+lock that is held for moments: so no process can slip in between the two halves of a change.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCK_FILE = ".ner-retriever.lock"
+GATE_FILE = ".write.lock"  # what earlier versions hold while they write
+OWN_FILES = frozenset({LOCK_FILE, GATE_FILE})
+_GATE_SECONDS = 60.0
+
+_POSIX = sys.platform != "win32"
+
+
+class FolderLock:
+    """One process's hold on a folder.
+
+    Where there is no ``flock`` (Windows) every hold is exclusive: one process at a time, whatever
+    it does.
+
+    Args:
+        folder: An existing folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: int | None = None
+        self.exclusive = False
+
+    @contextmanager
+    def gate(self) -> Iterator[None]:
+        """Keep every other process from opening the folder, or changing its hold on it.
+
+        Raises:
+            RuntimeError: If another process does not let go of the gate for a minute.
+        """
+        gate = FileLock(self._folder / GATE_FILE, timeout=_GATE_SECONDS)
+        try:
+            gate.acquire()
+        except Timeout as error:
+            raise RuntimeError(
+                f"another process has been opening or writing to the index in {self._folder} for "
+                f"more than {_GATE_SECONDS:.0f} seconds"
+            ) from error
+        try:
+            yield
+        finally:
+            gate.release()
+
+    def share(self) -> None:
+        """Take the folder for reading. Call it behind the gate.
+
+        Raises:
+            RuntimeError: If another process writes.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        file = os.open(self._folder / LOCK_FILE, flags, 0o666)
+        if not _lock(file, exclusive=not _POSIX):
+            others = _others(file)
+            os.close(file)
+            raise RuntimeError(
+                f"the index in {self._folder} is being written by another process "
+                f"({others or 'pid unknown'}): {_remedy(self._folder)}"
+            )
+        self._file, self.exclusive = file, False
+        _forget_the_dead(file)
+        self._note("reads")
+
+    def exclude(self, purpose: str = "writes") -> None:
+        """Turn the hold into that of the only process. Call it behind the gate.
+
+        Args:
+            purpose: What others are told this process does.
+
+        Raises:
+            RuntimeError: If other processes have the folder open; the hold stays as it was.
+        """
+        assert self._file is not None
+        if not _lock(self._file, exclusive=True):
+            # flock gives up the shared lock before it fails to get the exclusive one.
+            _lock(self._file, exclusive=not _POSIX)
+            raise RuntimeError(
+                f"the index in {self._folder} cannot be written while another process has it open "
+                f"({_others(self._file) or 'pid unknown'}): {_remedy(self._folder)}"
+            )
+        self.exclusive = True
+        self._note(purpose)
+
+    def relax(self) -> None:
+        """Let other processes read again."""
+        assert self._file is not None
+        _lock(self._file, exclusive=not _POSIX)
+        self.exclusive = False
+        self._note("reads")
+
+    def release(self) -> None:
+        """Let go of the folder."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._note(None)
+                _unlock(self._file)
+            self.forget()
+
+    def forget(self) -> None:
+        """Close the file and nothing else: in a forked child the lock is its parent's."""
+        if self._file is not None:
+            with suppress(OSError):
+                os.close(self._file)
+        self._file, self.exclusive = None, False
+
+    def _note(self, purpose: str | None) -> None:
+        """Add a line to the lock file: what this process does now, for others' messages."""
+        assert self._file is not None
+        with suppress(OSError):  # a full disk must not keep anybody from reading
+            os.write(self._file, f"{os.getpid()} {purpose or ''}\n".encode())
+
+
+def _purposes(file: int) -> dict[int, str]:
+    """What each process wrote last."""
+    os.lseek(file, 0, os.SEEK_SET)
+    lines = os.read(file, 1 << 20).decode(errors="replace").splitlines()
+    split = [line.partition(" ") for line in lines]
+    return {int(pid): purpose for pid, _, purpose in split if pid.isascii() and pid.isdigit()}
+
+
+def _others(file: int) -> str:
+    """The living processes that have the folder open, in words."""
+    found = [
+        f"pid {pid} {purpose}"
+        for pid, purpose in _purposes(file).items()
+        if purpose and pid != os.getpid() and _alive(pid)
+    ]
+    return ", ".join(found) or "pid unknown"
+
+
+def _forget_the_dead(file: int) -> None:
+    """Keep the lock file short."""
+    kept = [(pid, purpose) for pid, purpose in _purposes(file).items() if purpose and _alive(pid)]
+    with suppress(OSError):
+        os.ftruncate(file, 0)
+        os.write(file, "".join(f"{pid} {purpose}\n" for pid, purpose in kept).encode())
+
+
+def _alive(pid: int) -> bool:
+    if not _POSIX:
+        return True  # there, signal 0 would end the process
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
+def _remedy(folder: Path) -> str:
+    return (
+        f"close it there, or let a server have the folder (ner-retriever serve {folder}) and open "
+        "the index with client=chromadb.HttpClient(...) in every process"
+    )
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: int, exclusive: bool) -> bool:
+        """Lock a byte far behind the file's text, unless it is locked here already."""
+        os.lseek(file, 1 << 30, os.SEEK_SET)
+        with suppress(OSError):
+            msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: int) -> None:
+        os.lseek(file, 1 << 30, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(file: int, exclusive: bool) -> bool:
+        """Take or change a lock without waiting; whether that was possible."""
+        kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,0 +1,209 @@
+"""Where an index's data are: a folder, memory or a server, and this process's hold on it.
+
+Indexes of one process in one folder share one lock, and one turn at writing: Chroma itself keeps
+one database for each path in a process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner_retriever_rag.index import chroma
+from ner_retriever_rag.index.lock import FolderLock
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+
+
+@dataclass(slots=True)
+class _Held:
+    """What the indexes of this process share that are in one place.
+
+    Attributes:
+        path: The folder as it was first given; None in memory and on a server.
+        lock: This process's hold on the folder.
+        turn: Held by the thread that writes.
+        places: How many indexes there are.
+        writers: Those that have written.
+    """
+
+    path: Path | None = None
+    lock: FolderLock | None = None
+    turn: threading.RLock = field(default_factory=threading.RLock)
+    places: int = 0
+    writers: set[int] = field(default_factory=set)
+
+
+_MEMORY = "memory"
+_held: dict[Path | str, _Held] = {}
+_registry = threading.RLock()  # not a plain lock: the collector may close an index at any line
+_of_parent: list[object] = []  # a forked child keeps what it must neither use nor take down
+
+
+class Place:
+    """One index's hold on its data: opened once, closed once.
+
+    Args:
+        path: Folder, or address of a Chroma server; None for memory.
+        client: A Chroma client instead of a path.
+
+    Raises:
+        TypeError: If the client is not a Chroma client that answers at once.
+        ValueError: If the folder holds something else.
+        OSError: If the folder cannot be made or written, or no server answers.
+
+    Attributes:
+        client: The Chroma client; set by ``opening``.
+        folder: The folder; None in memory and on a server.
+        alone: Whether nobody else can write while this process does.
+    """
+
+    client: ClientAPI
+
+    def __init__(self, path: str | Path | None, client: ClientAPI | None = None) -> None:
+        self._pid, self._address, self._owned = os.getpid(), None, client is None
+        if client is not None:
+            self.client = client
+            self.folder = chroma.folder_of(client)
+        elif chroma.is_address(path):
+            self._address, self.folder = str(path), None
+        else:
+            self.folder = None if path is None else chroma.made(Path(path))
+        in_memory = path is None and client is None
+        self.alone = in_memory or self.folder is not None
+        key = self.folder.resolve() if self.folder else _MEMORY if in_memory else None
+        with _registry:
+            self._held = _Held(self.folder) if key is None else _held.setdefault(key, _Held())
+            if self._held.path is None:
+                self._held.path = self.folder
+            self._held.places += 1
+        self._finish = weakref.finalize(self, _close, self._held, key, id(self), self._pid, [])
+        self._key = key
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """Take hold of the place, and keep other processes from opening it meanwhile.
+
+        The first that reads a database brings it up to date with its log, which is for one process
+        at a time: the caller should do so here.
+
+        Raises:
+            RuntimeError: If another process writes to the folder.
+        """
+        try:
+            with _registry, self._gate():
+                lock = self._held.lock
+                if self.folder is not None and lock is None:
+                    lock = FolderLock(self.folder)
+                    lock.share()
+                    self._held.lock = lock
+                if self._owned:
+                    self.client = chroma.connect(self._address or self._held.path)
+                    self._finish.detach()
+                    self._finish = weakref.finalize(
+                        self, _close, self._held, self._key, id(self), self._pid, [self.client]
+                    )
+                yield
+        except BaseException:
+            self.close()
+            raise
+        _opened.add(self)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep other writers out: threads wait for each other, processes are refused.
+
+        The first write takes the folder from all other processes, until the index is closed.
+
+        Raises:
+            RuntimeError: If other processes have the folder open.
+        """
+        self.check()
+        with self._held.turn:
+            lock = self._held.lock
+            if lock is not None and not lock.exclusive:
+                with _registry, lock.gate():
+                    lock.exclude()
+            self._held.writers.add(id(self))
+            yield
+
+    def check(self) -> None:
+        """See that the place can be used.
+
+        Raises:
+            RuntimeError: If it is closed, or was opened by this process's parent.
+        """
+        if os.getpid() != self._pid:
+            raise RuntimeError(
+                "the index was opened before a fork: what it runs on does not live on in the "
+                "child; open the index in the child"
+            )
+        if not self._finish.alive:
+            raise RuntimeError("the index is closed")
+
+    def close(self) -> None:
+        """Let go of it. Closing what is closed does nothing."""
+        self._finish()
+
+    def _gate(self) -> Any:
+        return FolderLock(self.folder).gate() if self.folder else nullcontext()
+
+
+_opened: weakref.WeakSet[Place] = weakref.WeakSet()
+
+
+def recorded_dtype(folder: Path, collection: str) -> str:
+    """The dtype the encoder of a folder's index ran in; ``"auto"`` where there is no such index.
+
+    Raises:
+        ValueError: If the folder holds something else.
+        RuntimeError: If another process writes to it.
+    """
+    place = Place(folder)
+    with place.opening():
+        dtype = chroma.recorded_dtype(place.client, collection)
+    place.close()
+    return dtype
+
+
+def _close(
+    held: _Held, key: Path | str | None, place: int, pid: int, clients: list[ClientAPI]
+) -> None:
+    """Close a place's own client, and give back the lock with the last one that needs it."""
+    if os.getpid() != pid:
+        return
+    with _registry:
+        for client in clients:
+            client.close()  # type: ignore[attr-defined]  # clients have it, their protocol not yet
+        held.places -= 1
+        held.writers.discard(place)
+        if held.places == 0 and key is not None:
+            _held.pop(key, None)
+        if held.lock is not None and held.places == 0:
+            held.lock.release()
+        elif held.lock is not None and held.lock.exclusive and not held.writers:
+            held.lock.relax()
+
+
+def _after_fork() -> None:
+    """Let a child open indexes of its own: its parent's databases have no threads here."""
+    global _registry
+    _registry = threading.RLock()
+    for held in _held.values():
+        if held.lock is not None:
+            held.lock.forget()
+    _of_parent.append(dict(_held))
+    _held.clear()
+    for place in list(_opened):
+        _of_parent.append(chroma.disown(place.client))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,108 @@
+"""What is stored of documents and mentions, as values and as Chroma's rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from ner_retriever_rag.index.metadata import DOCUMENT_ONLY, RESERVED, encoded, joined, split
+from ner_retriever_rag.schema import Document
+
+TEXT_OF_FORMAT_1 = "ner:text"
+VERSION, SPANS, REST = "ner:version", "ner:spans", "ner:metadata"
+
+
+class MentionKey(NamedTuple):
+    """What a mention's id says."""
+
+    doc_id: str
+    version: str
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        return f"{self.doc_id}#{self.version}:{self.start}-{self.end}"
+
+    @classmethod
+    def parse(cls, mention_id: str) -> MentionKey:
+        """Read an id written by ``str``."""
+        doc_id, _, place = mention_id.rpartition("#")
+        version, _, span = place.partition(":")
+        start, _, end = span.partition("-")
+        return cls(doc_id, version, int(start), int(end))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document's record.
+
+    Attributes:
+        document: As it was added.
+        version: Hash of its content.
+        spans: Its mentions.
+    """
+
+    document: Document
+    version: str
+    spans: list[tuple[int, int]]
+
+    @property
+    def mention_ids(self) -> list[str]:
+        """Ids of its mentions."""
+        return [str(MentionKey(self.document.id, self.version, *span)) for span in self.spans]
+
+
+def version_of(document: Document, given: Sequence[tuple[int, int]] | None) -> str:
+    """Hash of a document's content: text, metadata, and the spans given by the caller, if any."""
+    metadata = sorted((key, encoded(value)) for key, value in document.metadata.items())
+    content = json.dumps(
+        [document.text, metadata, given and sorted(map(tuple, given))],
+        default=str,
+    )
+    return sha256(content.encode()).hexdigest()[:16]
+
+
+def from_row(doc_id: str, metadata: Mapping[str, Any], text: str | None) -> StoredDocument:
+    """A document's record from its row in Chroma.
+
+    Args:
+        doc_id: Its id.
+        metadata: Its metadata there.
+        text: Its text there; None in format 1, which has it among the metadata.
+    """
+    own = {key: value for key, value in metadata.items() if not key.startswith(RESERVED)}
+    spans = [(start, end) for start, end in json.loads(metadata[SPANS])]
+    document = Document(
+        metadata[TEXT_OF_FORMAT_1] if text is None else text,
+        doc_id,
+        joined(own, metadata.get(REST)),
+    )
+    return StoredDocument(document, metadata[VERSION], spans)
+
+
+def row_metadata(record: StoredDocument, old: StoredDocument | None) -> dict[str, Any]:
+    """A document's metadata in Chroma; its text stands where Chroma keeps texts.
+
+    Args:
+        record: What is written.
+        old: What it replaces, if anything.
+    """
+    plain, rest = split(record.document.metadata)
+    # Chroma merges metadata on upsert: keys the new version lacks have to be taken out by name.
+    gone = dict.fromkeys([*split(old.document.metadata)[0], TEXT_OF_FORMAT_1]) if old else {}
+    return {
+        **gone,
+        **plain,
+        VERSION: record.version,
+        SPANS: json.dumps(record.spans, separators=(",", ":")),
+        REST: rest,
+    }
+
+
+def mention_metadata(document: Document) -> dict[str, Any]:
+    """The metadata that a document's mentions carry, for filters."""
+    plain, _ = split(document.metadata)
+    return {key: value for key, value in plain.items() if not key.startswith(DOCUMENT_ONLY)}
