@@ -146,7 +146,7 @@ class KnownNames:
 
     def __init__(
         self,
-        table: NameTable | None,
+        table: NameTable | None = None,
         *,
         weight: float = 0.25,
         threshold: float = 0.25,

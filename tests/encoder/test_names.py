@@ -119,11 +119,11 @@ def test_learned_names_come_first_and_are_kept(known, tmp_path):
 
 
 def test_only_learned_names(tmp_path):
-    taught = KnownNames(None).learn({"Haloperidol": ["antipsychotic drug"]}, encode)
+    taught = KnownNames().learn({"Haloperidol": ["antipsychotic drug"]}, encode)
     taught.save(tmp_path)
     vectors = near("antipsychotic drug")[None]
     assert (KnownNames.load(tmp_path).blend(["haloperidol"], vectors) != vectors).any()
-    assert KnownNames(None).blend(["haloperidol"], vectors).tobytes() == vectors.tobytes()
+    assert KnownNames().blend(["haloperidol"], vectors).tobytes() == vectors.tobytes()
 
 
 def test_names_from_files(tmp_path):
