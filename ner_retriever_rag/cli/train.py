@@ -35,7 +35,7 @@ Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 Development = Annotated[
     Path | None, typer.Option(help="Marked sentences to score on the way, never trained on.")
 ]
-Names = Annotated[Path | None, typer.Option(help="JSON of their labels to query texts.")]
+TypeNames = Annotated[Path | None, typer.Option(help="JSON of their labels to query texts.")]
 WordNetFolder = Annotated[
     Path | None, typer.Option(help="Folder of WordNet's noun files, for broader types.")
 ]
@@ -100,7 +100,7 @@ def head(
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0.0, show_default=OF_PRESET)] = None,
     development: Development = None,
-    names: Names = None,
+    names: TypeNames = None,
     cache: Cache = None,
     wordnet: WordNetFolder = None,
     work: Work = None,
@@ -159,7 +159,7 @@ def adapt(
     ] = 0.15,
     dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128,
     development: Development = None,
-    names: Names = None,
+    names: TypeNames = None,
     wordnet: WordNetFolder = None,
     work: Work = None,
     seed: Seed = 0,
@@ -267,6 +267,26 @@ def calibrate(
         add_part(encoder_folder, calibration)
         for name, value in recipes.report_fields(report):
             out.print(f"{name}: {value}")
+
+
+@train_app.command()
+def names(
+    mined: Mined,
+    encoder_folder: Annotated[
+        Path, typer.Option("--encoder", help="Folder of the encoder that learns the names.")
+    ],
+) -> None:
+    """Make the table of names that the mined definitions explain, and store it in an encoder."""
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.encoder.saved import add_part
+    from ner_retriever_rag.training.names import NAMES, train_names
+
+    with errors_in_one_line():
+        encoder = TypeAwareEncoder.from_pretrained(encoder_folder, dtype="bfloat16")
+        known = train_names(mined / NAMES, encoder.encode_types)
+        add_part(encoder_folder, known)
+        size = (encoder_folder / known.WEIGHTS).stat().st_size
+        out.print(f"{len(known):,} names ({size / 1e6:.1f} MB) written to {encoder_folder}")
 
 
 def _loop(steps: int, seed: int, work: Path | None, *, evaluate_every: int = 200) -> LoopOptions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -15,6 +15,7 @@ from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.encoding import EncodingPass
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.identity import earlier_fingerprints, fingerprint
+from ner_retriever_rag.encoder.names import KnownNames, read_names
 from ner_retriever_rag.encoder.presets import find_preset
 from ner_retriever_rag.encoder.saved import (
     ADAPTATION,
@@ -53,6 +54,7 @@ class TypeAwareEncoder(EncodingPass):
         adaptation: safetensors file of low-rank deltas to merge into the backbone.
         calibration: Turns similarities into probabilities; without it the score is the cosine
             (0 where that is negative).
+        names: What names are known to be, blended into the vectors of their mentions.
         backbone_name: What to call the backbone, where that is not where it lies.
         backbone_sha256: Refuse weights with another digest.
         trust_remote_code: Allow code that comes with the checkpoint to run.
@@ -78,6 +80,7 @@ class TypeAwareEncoder(EncodingPass):
         type_template: str = "{}",
         adaptation: str | Path | None = None,
         calibration: Calibration | None = None,
+        names: KnownNames | None = None,
         backbone_name: str | None = None,
         backbone_sha256: str | None = None,
         trust_remote_code: bool = False,
@@ -100,6 +103,7 @@ class TypeAwareEncoder(EncodingPass):
             detector=detector or _ShippedDetector(),
             type_template=type_template,
             calibration=calibration,
+            names=names,
         )
         self.backbone_name = backbone_name or str(backbone)
 
@@ -113,6 +117,7 @@ class TypeAwareEncoder(EncodingPass):
         *,
         backbone: str | Path | None = None,
         detector: MentionDetector | SpanHead | None = None,
+        names: bool = True,
         device: str | None = None,
         dtype: str = "auto",
         trust_remote_code: bool = False,
@@ -126,6 +131,8 @@ class TypeAwareEncoder(EncodingPass):
             backbone: Folder with the backbone's weights, where they are not to be looked for
                 under the name the encoder was saved with.
             detector: Instead of the encoder's own.
+            names: Blend what names are known to be into vectors, where the encoder was saved with
+                any; False goes by context alone.
             device: As in the constructor.
             dtype: As in the constructor.
             trust_remote_code: As in the constructor.
@@ -141,6 +148,8 @@ class TypeAwareEncoder(EncodingPass):
             parts |= {"backbone": backbone, "backbone_name": str(backbone)}
         if detector is not None:
             parts["detector"] = detector
+        if not names:
+            parts["names"] = None
         return cls(
             **parts,
             device=device,
@@ -203,13 +212,31 @@ class TypeAwareEncoder(EncodingPass):
             "type_template": self.type_template,
         }
         detector = self.detector if isinstance(self.detector, SpanHead) else None
-        parts = (self.head, self.calibration, detector)
+        parts = (self.head, self.calibration, detector, self.names)
         writers: list[Writer] = [part.save for part in parts if part is not None]
         if inside:
             writers.append(lambda aside: self.source.pack(self.all_taps, aside / BACKBONE))
         elif deltas := self.source.adaptation:
             writers.append(lambda aside: copyfile(deltas, aside / ADAPTATION))
         write_saved(Path(folder), config, writers)
+
+    def learn_names(self, names: Mapping[str, Sequence[str]] | str | Path) -> None:
+        """Teach the encoder names of your own; what it knew of the same names gives way.
+
+        The fingerprint changes: teach before an index is made.
+
+        Args:
+            names: Name to what it is, ``{"Haloperidol": ["antipsychotic drug"]}``, or a file of it:
+                JSON, or JSON lines of ``name`` and ``types``.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            TypeError: If it does not map strings to lists of strings.
+            ValueError: If it is empty, or a name or a type in it is.
+        """
+        if isinstance(names, str | Path):
+            names = read_names(names)
+        self.names = (self.names or KnownNames()).learn(names, self.encode_types)
 
     @property
     def fingerprint(self) -> str:

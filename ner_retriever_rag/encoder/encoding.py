@@ -18,6 +18,7 @@ from ner_retriever_rag.encoder.backbone.states import TokenStates
 from ner_retriever_rag.encoder.backbone.taps import parse_taps
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.names import KnownNames
 from ner_retriever_rag.encoder.pooling import POOLINGS, pool
 from ner_retriever_rag.encoder.scores import TypeScores
 from ner_retriever_rag.encoder.span_head import SpanHead
@@ -36,6 +37,7 @@ class EncodingPass(TypeScores):
         detector: Finds mentions; a ``SpanHead`` does it in the same pass.
         type_template: What a type description is put into, for ``{}``.
         calibration: Turns similarities into probabilities.
+        names: What names are known to be, blended into the vectors of their mentions.
 
     Raises:
         ValueError: If taps, pooling or template cannot be.
@@ -51,6 +53,7 @@ class EncodingPass(TypeScores):
         detector: MentionDetector | SpanHead,
         type_template: str,
         calibration: Calibration | None,
+        names: KnownNames | None,
     ) -> None:
         super().__init__(calibration)
         if pooling not in POOLINGS:
@@ -63,6 +66,7 @@ class EncodingPass(TypeScores):
         self.head = head
         self.detector = detector
         self.type_template = type_template
+        self.names = names
         self._type_vectors = TypeVectors()
         self._backbone: Backbone | None = None
         self._lock = threading.Lock()
@@ -167,7 +171,10 @@ class EncodingPass(TypeScores):
                 assert isinstance(self.detector, SpanHead)
                 mentions = self.detector.mentions(text, states)
             spans = [(mention.start, mention.end) for mention in mentions]
-            yield EncodedText(mentions, self._vectors(states, spans), _unit(states.text_vector))
+            vectors = self._vectors(states, spans)
+            if self.names is not None:
+                vectors = self.names.blend([mention.text for mention in mentions], vectors)
+            yield EncodedText(mentions, vectors, _unit(states.text_vector))
 
     def _vectors(self, states: TokenStates, spans: Spans) -> NDArray[np.float32]:
         """Pool spans over the taps and project them: float32 ``(len(spans), dim)``."""

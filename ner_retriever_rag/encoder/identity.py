@@ -24,7 +24,10 @@ def earlier_fingerprints(encoder: EncodingPass) -> list[str]:
 
 
 def _parts(encoder: EncodingPass) -> dict[str, Any]:
+    # An encoder without names is called what it was before there were any.
+    names = {"names": encoder.names.digest} if encoder.names else {}
     return {
+        **names,
         "backbone": encoder.source.digest(),
         "adaptation": encoder.source.adaptation_digest(),
         "window": encoder.source.window,

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from ner_retriever_rag.encoder import calibration, head, span_head
 from ner_retriever_rag.encoder.backbone import packed
+from ner_retriever_rag.encoder.names import KnownNames
 
 FORMAT = 2
 CONFIG, ADAPTATION, BACKBONE = "config.json", "adaptation.safetensors", "backbone"
@@ -30,7 +31,7 @@ Writer = Callable[[Path], object]
 
 
 class Part(Protocol):
-    """What can be saved beside a configuration: a head, a detector, a calibration."""
+    """What can be saved beside a configuration: a head, a detector, a calibration, names."""
 
     def save(self, folder: Path, /) -> None:
         """Write it into a folder."""
@@ -80,6 +81,7 @@ def read_saved(folder: Path) -> dict[str, Any]:
         "calibration": (
             calibration.Calibration.load(folder) if calibration.WEIGHTS in parts else None
         ),
+        "names": KnownNames.load(folder) if KnownNames.WEIGHTS in parts else None,
     }
 
 
