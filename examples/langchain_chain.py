@@ -3,14 +3,13 @@
 python examples/langchain_chain.py
 """
 
-from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnablePassthrough
-from langchain_core.tools import create_retriever_tool
 
 from ner_retriever_rag import NERTypeRetriever
+from ner_retriever_rag.langchain import create_entity_type_tool, render_context
 
 TEXTS = [
     "Stegosaurus had plates along its back and lived in the late Jurassic.",
@@ -20,34 +19,23 @@ TEXTS = [
 ]
 
 
-def with_matches(documents: list[Document]) -> str:
-    """Write documents for a prompt, naming the mentions that fit."""
-    lines = []
-    for document in documents:
-        names = ", ".join(match["text"] for match in document.metadata["matches"])
-        lines.append(f"- {document.page_content} (mentions: {names})")
-    return "\n".join(lines)
-
-
 def main() -> dict[str, object]:
     """Run a chain, a tool and a batch."""
     retriever = NERTypeRetriever.from_texts(TEXTS, k=2)
     prompt = ChatPromptTemplate.from_template("List every {type} in:\n{context}")
     model = FakeListChatModel(responses=["Stegosaurus and Triceratops"])
     chain = (
-        {"context": retriever | with_matches, "type": RunnablePassthrough()}
+        {"context": retriever | render_context, "type": RunnablePassthrough()}
         | prompt
         | model
         | StrOutputParser()
     )
-    tool = create_retriever_tool(
-        retriever, "find_by_entity_type", "Finds texts that mention a given kind of thing."
-    )
+    tool = create_entity_type_tool(retriever)
     batch = retriever.batch(["dinosaur", "river", "band"], {"max_concurrency": 3})
     return {
         "answer": chain.invoke("dinosaur"),
-        "context": (retriever | with_matches).invoke("dinosaur"),
-        "tool": tool.invoke({"query": "river"}),
+        "context": (retriever | render_context).invoke("dinosaur"),
+        "tool": tool.invoke({"type": "river"}),
         "batch": [documents[0].page_content for documents in batch],
     }
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MetadataValue = str | int | float | bool
+Span = tuple[int, int]  # first character and one past the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +171,12 @@ class AddReport:
             self.unchanged + other.unchanged,
             self.mentions + other.mentions,
         )
+
+
+def kind_of(value: object) -> str:
+    """A value's class with its module, where that tells it from others of the name."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def require_text(value: object, name: str) -> str:

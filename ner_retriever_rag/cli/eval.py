@@ -37,9 +37,9 @@ def evaluate(
             show_default="gold and detected",
         ),
     ] = None,
-    data: Annotated[Path, typer.Option(help="Folder with fewnerd/, for the fewnerd tasks.")] = Path(
-        "../shared/data"
-    ),
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with fewnerd/; the fewnerd tasks need it.")
+    ] = None,
     names: Annotated[Path | None, typer.Option(help="JSON of type labels to descriptions.")] = None,
     encoder: Annotated[
         Path | None, typer.Option(help="Folder of a saved encoder.", show_default="shipped")

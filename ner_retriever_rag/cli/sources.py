@@ -7,19 +7,24 @@ import csv
 import gzip
 import json
 import lzma
-import sys
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
-from ner_retriever_rag.index.metadata import storable
-from ner_retriever_rag.schema import Document
+from ner_retriever_rag.cli.walk import files_in
+from ner_retriever_rag.index.metadata import key_problem, storable
+from ner_retriever_rag.schema import Document, encodable
 
 PLAIN = (".txt", ".md")
 ROWS = (".jsonl", ".csv")
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _ID_FIELDS = ("id", "_id", "doc_id")
+_UNREADABLE = (OSError, EOFError, UnicodeError, zlib.error, lzma.LZMAError, csv.Error)
+_LONGEST_FIELD = 2**27  # of a .csv file; what is longer is a quote that was never closed
+
+Rows = Iterator[tuple[str, dict[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -49,6 +54,7 @@ class FileSource:
         text_field: Field of a row that holds its text.
         id_field: Field of a row that holds its id; None for the first of the usual names.
         limit: Stop after this many documents; None for all.
+        follow_links: Follow links in a folder that lead out of it.
         problems: Filled while reading.
     """
 
@@ -56,12 +62,13 @@ class FileSource:
     text_field: str = "text"
     id_field: str | None = None
     limit: int | None = None
+    follow_links: bool = False
     problems: list[Problem] = field(default_factory=list)
     _count: int = 0
 
     def count(self) -> int:
         """Read everything once to see how many documents there are, for a progress bar."""
-        silent = FileSource(self.paths, self.text_field, self.id_field, self.limit)
+        silent = replace(self, problems=[])
         self._count = sum(1 for _ in silent)
         return self._count
 
@@ -73,82 +80,127 @@ class FileSource:
         for file in self._files():
             for where, document in self._documents(file):
                 if document.id in seen:
-                    first = seen[document.id]
-                    self.problems.append(Problem(where, f"id {document.id!r} is that of {first}"))
+                    self._report(where, f"id {document.id!r} is that of {seen[document.id]}")
                     continue
                 seen[document.id] = where
                 yield document
                 if len(seen) == self.limit:
                     return
 
+    def _report(self, where: str | Path, why: str) -> None:
+        self.problems.append(Problem(str(where), why))
+
     def _files(self) -> Iterator[Path]:
         for path in self.paths:
             if path.is_dir():
-                found = sorted(each for each in path.rglob("*") if _kind(each) and each.is_file())
+                found = files_in(path, _kind, follow_links=self.follow_links, report=self._report)
                 if not found:
-                    self.problems.append(Problem(str(path), f"holds no {_endings()} files"))
+                    self._report(path, f"holds no {_endings()} files")
                 yield from found
             elif not path.exists():
-                self.problems.append(Problem(str(path), "does not exist"))
+                self._report(path, "does not exist")
             elif not _kind(path):
-                self.problems.append(Problem(str(path), f"is none of {_endings()}"))
+                self._report(path, f"is none of {_endings()}")
             else:
                 yield path
 
     def _documents(self, file: Path) -> Iterator[tuple[str, Document]]:
         """The documents of one file, each with where it stands."""
         read = {".jsonl": self._json_rows, ".csv": self._csv_rows}.get(_kind(file), _whole_file)
+        left_out: set[str] = set()  # fields reported once for the file
+        last = ""
         try:
             with _open(file) as stream:
-                for where, row in read(file, stream):
+                for last, row in read(file, stream):
                     try:
-                        yield where, self._document(where, row)
+                        yield last, self._document(last, row, left_out)
                     except (TypeError, ValueError) as error:
-                        self.problems.append(Problem(where, str(error)))
-        except (OSError, EOFError, UnicodeError, lzma.LZMAError, csv.Error) as error:
-            self.problems.append(Problem(str(file), f"cannot be read: {error}"))
+                        self._report(last, str(error))
+        except _UNREADABLE as error:
+            after = " beyond this line" if last else ""
+            self._report(last or file, f"cannot be read{after}: {error}")
 
-    def _json_rows(self, file: Path, stream: IO[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _json_rows(self, file: Path, stream: IO[str]) -> Rows:
         for number, line in enumerate(stream, start=1):
             where = f"{file}:{number}"
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                self.problems.append(Problem(where, f"is not JSON: {error}"))
+                row = json.loads(_utf8(line))
+            except RecursionError:
+                self._report(where, "is not JSON: nested too deep")
+                continue
+            except ValueError as error:  # bad syntax, bytes that are no UTF-8, enormous numbers
+                self._report(where, f"is not JSON: {error}")
                 continue
             if isinstance(row, dict):
                 yield where, row
             else:
-                self.problems.append(Problem(where, "is not a JSON object"))
+                self._report(where, "is not a JSON object")
 
-    def _csv_rows(self, file: Path, stream: IO[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        csv.field_size_limit(sys.maxsize)
-        rows = csv.DictReader(stream)
-        for row in rows:
+    def _csv_rows(self, file: Path, stream: IO[str]) -> Rows:
+        csv.field_size_limit(_LONGEST_FIELD)
+        lines: list[str] = []  # of the row being read
+        rows = csv.DictReader(_kept(stream, lines))
+        columns = rows.fieldnames or []  # read here: a header that cannot be read ends the file
+        _utf8("".join(columns))
+        while True:
+            lines.clear()
+            first = rows.line_num + 1
+            try:
+                row = next(rows)
+                _utf8("".join(lines))
+            except StopIteration:
+                return
+            except (csv.Error, ValueError) as error:
+                self._report(f"{file}:{first}", f"cannot be read: {error}")
+                continue
+            if len(lines) > 1 and sum(line.count('"') for line in lines) % 2:
+                self._report(f"{file}:{first}", "opens a quote that is never closed")
+                continue
             # Cells beyond the header come under None, missing ones as None.
-            yield (
-                f"{file}:{rows.line_num}",
-                {key: value for key, value in row.items() if key and value is not None},
-            )
+            cells = {key: value for key, value in row.items() if key and value is not None}
+            yield f"{file}:{rows.line_num}", cells
 
-    def _document(self, where: str, row: dict[str, Any]) -> Document:
+    def _document(self, where: str, row: dict[str, Any], left_out: set[str]) -> Document:
         if self.text_field not in row:
             fields = ", ".join(map(str, row)) or "none"
             raise ValueError(f"has no field {self.text_field!r} (its fields: {fields})")
         names = (self.id_field,) if self.id_field else _ID_FIELDS
         id_field = next((name for name in names if row.get(name) not in (None, "")), None)
         metadata = {
-            key: value
-            for key, value in row.items()
-            if key not in (self.text_field, id_field) and storable(key, value)
+            key: value for key, value in row.items() if key not in (self.text_field, id_field)
         }
-        return Document(row[self.text_field], str(row[id_field]) if id_field else where, metadata)
+        document_id = str(row[id_field]) if id_field else where
+        storable_part = {key: value for key, value in metadata.items() if storable(key, value)}
+        document = Document(row[self.text_field], document_id, storable_part)
+        for key in metadata.keys() - left_out:
+            if why := key_problem(key):
+                left_out.add(key)
+                self._report(where, f"field {key!r} is left out: {why}")
+        return document
 
 
-def _whole_file(file: Path, stream: IO[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield str(file), {"text": stream.read(), "id": str(file), "source": str(file)}
+def _whole_file(file: Path, stream: IO[str]) -> Rows:
+    yield str(file), {"text": _utf8(stream.read()), "id": str(file), "source": str(file)}
+
+
+def _kept(stream: IO[str], lines: list[str]) -> Iterator[str]:
+    """Lines, each also put into a list."""
+    for line in stream:
+        lines.append(line)
+        yield line
+
+
+def _utf8(text: str) -> str:
+    """Return what was read, if all of it was UTF-8.
+
+    Raises:
+        UnicodeError: If it holds a byte that was not, read as half of a surrogate pair.
+    """
+    if not encodable(text):
+        raise UnicodeError("it holds bytes that are not UTF-8")
+    return text
 
 
 def _kind(file: Path) -> str:
@@ -163,5 +215,7 @@ def _endings() -> str:
 
 def _open(file: Path) -> IO[str]:
     opener = _OPENERS.get(file.suffix.lower(), open)
-    # utf-8-sig: spreadsheets put a byte-order mark before the header.
-    return cast("IO[str]", opener(file, "rt", encoding="utf-8-sig", newline=""))
+    # utf-8-sig: spreadsheets put a byte-order mark before the header. Bytes that are not UTF-8 come
+    # through as surrogates, for one of them is to cost a line and not the file.
+    stream = opener(file, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return cast("IO[str]", stream)

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from ner_retriever_rag.schema import Span
+
 # One of them is used whose character the text does not hold.
 MARKS = ("##", "@@", "%%", "~~", "§§", "¦¦")
 _LONGEST = 200  # characters between two marks; a longer stretch is a mark that was not closed
@@ -21,8 +23,6 @@ _ALIKE = 0.8  # least similarity of a name to the words it stands in for
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+|[^\w\s]")
 _EDGE = ' \t\r\n,;:"“”„«»'  # never part of a name when it comes first or last
-
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ner_retriever_rag.detection.alignment import MARKS, align, mark_for
-from ner_retriever_rag.detection.spans import Span, mentions_by_passage
+from ner_retriever_rag.detection.spans import ScoredSpan, mentions_by_passage
 from ner_retriever_rag.schema import Mention
 
 INSTRUCTIONS = """\
@@ -97,7 +97,7 @@ class LLMDetector:
             turns.append(("ai", example.replace(MARKS[0], mark)))
         return [*turns, ("human", passage)]
 
-    def _marked(self, asked: list[str]) -> Iterator[list[Span]]:
+    def _marked(self, asked: list[str]) -> Iterator[list[ScoredSpan]]:
         for passage, answer in zip(asked, self._ask(asked), strict=True):
             # Bounded, since a model may go on for ever: alignment takes time in proportion.
             answer = _THINKING.sub("", answer)[: 4 * len(passage) + 2_000]

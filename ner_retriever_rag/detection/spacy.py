@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ner_retriever_rag._imports import require
-from ner_retriever_rag.detection.spans import Span, mentions_by_passage
+from ner_retriever_rag.detection.spans import ScoredSpan, mentions_by_passage
 from ner_retriever_rag.schema import Mention
 
 # OntoNotes marks values as entities too; they name nothing.
@@ -51,7 +51,7 @@ class SpacyDetector:
         """Find the mentions of each text. spaCy gives no confidence: every score is 1."""
         return mentions_by_passage(texts, self.pipeline.max_length, self._entities)
 
-    def _entities(self, passages: list[str]) -> Iterator[list[Span]]:
+    def _entities(self, passages: list[str]) -> Iterator[list[ScoredSpan]]:
         for doc in self.pipeline.pipe(passages, batch_size=self.batch_size):
             yield [
                 (entity.start_char, entity.end_char, 1.0)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from ner_retriever_rag.detection.sentences import passages
 from ner_retriever_rag.schema import Mention
 
-Span = tuple[int, int, float]  # first character, one past the last, score
+ScoredSpan = tuple[int, int, float]  # first character, one past the last, score
 
 
-def mentions_from_spans(text: str, spans: Iterable[Span]) -> list[Mention]:
+def mentions_from_spans(text: str, spans: Iterable[ScoredSpan]) -> list[Mention]:
     """Make mentions of the spans another library or model found.
 
     Args:
@@ -37,7 +37,7 @@ def mentions_from_spans(text: str, spans: Iterable[Span]) -> list[Mention]:
 
 
 def mentions_by_passage(
-    texts: Sequence[str], longest: int, find: Callable[[list[str]], Iterable[Iterable[Span]]]
+    texts: Sequence[str], longest: int, find: Callable[[list[str]], Iterable[Iterable[ScoredSpan]]]
 ) -> list[list[Mention]]:
     """Detect in passages of texts too long to be looked at at once.
 
@@ -54,7 +54,7 @@ def mentions_by_passage(
         for number, text in enumerate(texts)
         for start, end in passages(text, longest)
     ]
-    spans: list[list[Span]] = [[] for _ in texts]
+    spans: list[list[ScoredSpan]] = [[] for _ in texts]
     found = find([texts[number][start:end] for number, start, end in places])
     for (number, offset, _), of_passage in zip(places, found, strict=True):
         spans[number] += [(offset + start, offset + end, p) for start, end, p in of_passage]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -18,6 +19,13 @@ _lock = threading.Lock()
 _known: WeakKeyDictionary[TypeAwareEncoder, Kinds] = WeakKeyDictionary()
 
 
+@cache
+def kind_names() -> tuple[str, ...]:
+    """The shipped vocabulary of kinds, the most frequent in the mined text first."""
+    text = files("ner_retriever_rag.encoder").joinpath("kinds.txt").read_text(encoding="utf-8")
+    return tuple(text.splitlines())
+
+
 class Kinds:
     """The shipped vocabulary of kinds, about 1,200 mined type phrases, encoded.
 
@@ -30,8 +38,7 @@ class Kinds:
     """
 
     def __init__(self, encoder: TypeAwareEncoder) -> None:
-        text = files("ner_retriever_rag.encoder").joinpath("kinds.txt").read_text(encoding="utf-8")
-        self.names = text.split("\n")[:-1]
+        self.names = list(kind_names())
         self.vectors = encoder.encode_types(self.names)
         # A calibrated score is logistic in the cosine; two of its points give the whole line, so
         # that a mention's fit to all phrases is one product of matrices.

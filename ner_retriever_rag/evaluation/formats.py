@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-import bz2
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ner_retriever_rag._imports import require
+from ner_retriever_rag.detection.text_files import open_text
 
 
 @dataclass(frozen=True, slots=True)
 class TypedText:
-    """A text and its mentions: ``(start, end, label)`` in characters, end exclusive."""
+    """A text and its mentions.
+
+    Attributes:
+        text: The text.
+        mentions: ``(start, end, label)`` in characters, end exclusive; label ``""`` for a mention
+            without a type.
+        seen: Of sentences from mining: how often each mention's name was found in all.
+    """
 
     text: str
     mentions: tuple[tuple[int, int, str], ...]
+    seen: tuple[int, ...] = ()
 
 
 def read_lines(path: str | Path) -> list[TypedText]:
-    """Read ``{"text", "mentions": [{"start", "end", "type"}]}``, one a line."""
-    with Path(path).open(encoding="utf-8") as lines:
-        return [
-            TypedText(r["text"], tuple((m["start"], m["end"], m["type"]) for m in r["mentions"]))
-            for r in map(json.loads, lines)
-        ]
+    """Read ``{"text", "mentions": [{"start", "end", "type", "seen"}]}``, one a line.
+
+    Args:
+        path: Plain or compressed. Mentions may lack ``type``; ``seen`` is what mining writes.
+    """
+    return [
+        TypedText(
+            row["text"],
+            tuple((m["start"], m["end"], m.get("type", "")) for m in row["mentions"]),
+            tuple(m["seen"] for m in row["mentions"] if "seen" in m),
+        )
+        for row in _json_lines(path)
+    ]
 
 
 def read_columns(path: str | Path) -> list[TypedText]:
@@ -140,10 +155,5 @@ def _tagged_mentions(
 
 
 def _json_lines(path: str | Path) -> Iterator[dict[str, Any]]:
-    opener = bz2.open if str(path).endswith(".bz2") else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, _filled(lines))
-
-
-def _filled(lines: Iterable[str]) -> Iterator[str]:
-    return (line for line in lines if line.strip())
+    with open_text(path) as lines:
+        yield from (json.loads(line) for line in lines if line.strip())

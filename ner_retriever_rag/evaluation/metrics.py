@@ -1,14 +1,15 @@
-"""Figures of a ranking, by ir-measures (Macdonald and others, ECIR 2022)."""
+"""Figures of a ranking, and of the mentions found."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag._imports import require
+from ner_retriever_rag.schema import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def type_figures(
     relevant: Collection[int],
     selected: NDArray[np.bool_] | None = None,
 ) -> TypeFigures:
-    """Score one ranking. Of texts with equal scores those that are not relevant go first.
+    """Score one ranking; average precision is that of ir-measures (Macdonald and others, 2022).
 
     Args:
         scores: float32 ``(n_texts,)``, higher is better; -inf for texts that were not found.
@@ -53,14 +54,13 @@ def type_figures(
     measures = require("ir_measures", extra="eval")
     gold = np.zeros(len(scores), dtype=bool)
     gold[list(relevant)] = True
-    order = np.lexsort((gold, -scores))
-    run = {str(text): float(len(order) - rank) for rank, text in enumerate(order)}
+    order = worst_order(scores, gold)
     found = measures.calc_aggregate(
-        [measures.Rprec, measures.AP],
+        [measures.AP],
         {"type": {str(text): 1 for text in relevant}},
-        {"type": run},
+        {"type": {str(text): float(len(order) - rank) for rank, text in enumerate(order)}},
     )
-    figures = (len(relevant), found[measures.Rprec], found[measures.AP])
+    figures = (len(relevant), r_precision(scores, gold), found[measures.AP])
     if selected is None:
         return TypeFigures(*figures)
     hits = int((gold & selected).sum())
@@ -69,7 +69,51 @@ def type_figures(
     return TypeFigures(*figures, precision, recall, f1)
 
 
+def worst_order(scores: NDArray[np.float32], gold: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Numbers of texts, best first; of texts with equal scores those not relevant go first."""
+    return np.lexsort((gold, -scores))
+
+
+def r_precision(scores: NDArray[np.float32], gold: NDArray[np.bool_]) -> float:
+    """The share of relevant texts among the first R, R being how many there are.
+
+    Args:
+        scores: float32 ``(n_texts,)``, higher is better; ties are broken by :func:`worst_order`.
+        gold: bool ``(n_texts,)``, the relevant texts; at least one.
+    """
+    return float(gold[worst_order(scores, gold)[: gold.sum()]].mean())
+
+
 def macro(figures: Collection[TypeFigures], name: str) -> float | None:
     """The unweighted mean of one figure over types; None where there is none."""
     values = [getattr(each, name) for each in figures]
     return None if None in values else float(np.mean(values))
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryFigures:
+    """How well spans were found.
+
+    Attributes:
+        exact: Share of gold spans found exactly.
+        overlap: Share of gold spans that some found span overlaps.
+        per_text: Spans found a text.
+    """
+
+    exact: float
+    overlap: float
+    per_text: float
+
+
+def boundary_figures(
+    gold: Iterable[Sequence[Span]], found: Iterable[Sequence[Span]]
+) -> BoundaryFigures:
+    """Compare spans found with gold ones, text by text."""
+    exact = overlap = total = spans = texts = 0
+    for of_text, hits in zip(gold, found, strict=True):
+        texts += 1
+        spans += len(hits)
+        total += len(of_text)
+        exact += len(set(of_text) & set(hits))
+        overlap += sum(any(a < end and b > start for a, b in hits) for start, end in of_text)
+    return BoundaryFigures(exact / max(total, 1), overlap / max(total, 1), spans / max(texts, 1))

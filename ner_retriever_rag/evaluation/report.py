@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ner_retriever_rag._imports import require
-from ner_retriever_rag.evaluation.metrics import TypeFigures, macro, type_figures
-from ner_retriever_rag.training.train_detector import BoundaryFigures, boundary_figures
+from ner_retriever_rag.evaluation.metrics import (
+    BoundaryFigures,
+    TypeFigures,
+    boundary_figures,
+    macro,
+    type_figures,
+)
 
 if TYPE_CHECKING:
     from ner_retriever_rag.evaluation.systems import System

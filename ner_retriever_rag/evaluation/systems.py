@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-from ner_retriever_rag.evaluation.tasks import Span, Task
-from ner_retriever_rag.schema import EncodedText
+from ner_retriever_rag.evaluation.tasks import Task
+from ner_retriever_rag.schema import EncodedText, Span
 
 DEFAULT_SCORE = 0.5  # what a search for everything takes for its threshold
 

@@ -16,8 +16,7 @@ from ner_retriever_rag.evaluation.formats import (
     read_lines,
     read_neretrieve,
 )
-
-Span = tuple[int, int]
+from ner_retriever_rag.schema import Span
 
 # INTER files hide the other splits' types: gold is complete for these alone.
 _FEW_NERD = {
@@ -105,14 +104,14 @@ def queries_for(typed: Iterable[TypedText], names: Mapping[str, str] | None) -> 
     return found
 
 
-def load_task(spec: str, data: str | Path, names: str | Path | None = None) -> Task:
+def load_task(spec: str, data: str | Path | None = None, names: str | Path | None = None) -> Task:
     """Load a task by its name.
 
     Args:
         spec: ``fewnerd-test``, ``fewnerd-dev`` or ``fewnerd-pool`` (from files in ``data``);
             ``hub:NAME[:CONFIG[:SPLIT]]``; ``neretrieve:CORPUS:LABELS``; or a file: ``.jsonl`` of
             texts and mentions, otherwise a token and its tag a line.
-        data: Folder with ``fewnerd/``.
+        data: Folder with ``fewnerd/``, for the tasks of that name.
         names: JSON of labels to descriptions; None spells the labels out.
 
     Raises:
@@ -120,6 +119,8 @@ def load_task(spec: str, data: str | Path, names: str | Path | None = None) -> T
         ValueError: If the name is none of these, or nothing in it can be scored.
     """
     if spec in _FEW_NERD:
+        if data is None:
+            raise ValueError(f"task {spec} needs data (--data), the folder with fewnerd/")
         folder = Path(data) / "fewnerd"
         files, scored = _FEW_NERD[spec]
         typed = {file: read_lines(folder / f"{file}.jsonl") for file in files}

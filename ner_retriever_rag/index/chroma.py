@@ -21,6 +21,7 @@ FORMAT = 2  # 1 held the text among the metadata, and one journal for all writer
 _READABLE = (1, 2)
 FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
+REVISION_KEY = "ner:revision"
 # ef_search can be set at creation only; more than Chroma's 100 since searches fetch many
 # mentions a document. Cosine: Chroma's default is l2.
 _HNSW: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from ner_retriever_rag.encoder.kinds import Kinds
 from ner_retriever_rag.index import chroma
-from ner_retriever_rag.index.facets import Facet
+from ner_retriever_rag.index.bounds import Bounds, share, whole_number
+from ner_retriever_rag.index.extraction import check_types, extract
+from ner_retriever_rag.index.facets import Facet, count_facets
 from ner_retriever_rag.index.metadata import check_metadata
 from ner_retriever_rag.index.place import Place
-from ner_retriever_rag.index.search import TypeSearch
+from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.storage import Storage, measure_storage
 from ner_retriever_rag.index.store import Store, version_of
-from ner_retriever_rag.queries.query import Like, Query
+from ner_retriever_rag.index.tables import Tables
+from ner_retriever_rag.queries.query import AnyOf, Like, Query
 from ner_retriever_rag.schema import (
     AddReport,
     Document,
@@ -89,8 +93,10 @@ class EntityIndex:
                 self._place, *chroma.open_collections(self._place.client, name, manifest)
             )
             self._store.settle()
-        self._search = TypeSearch(self._store, encoder)
         self._folder = self._place.folder
+        kept = self._folder / f"table-{name}" if self._folder else None
+        self._tables = Tables(self._store, encoder.dim, kept)
+        self._search = Search(self._store, self._tables, encoder)
 
     def close(self) -> None:
         """Let go of the folder, so that other processes may write. Closing twice does nothing."""
@@ -185,6 +191,9 @@ class EntityIndex:
         score_threshold: float | None = None,
         about: str | None = None,
         topic_weight: float | None = None,
+        sharpen: bool = True,
+        offset: int = 0,
+        max_matches: int | None = None,
         exact: bool = False,
     ) -> list[DocumentMatch]:
         """Find the documents that mention entities of a type.
@@ -201,19 +210,55 @@ class EntityIndex:
                 (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
                 and the document (0 where it is negative).
             topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
-            exact: Compare with every mention instead of using the approximate index.
+            sharpen: Move the query towards the mentions it finds; see
+                :mod:`~ner_retriever_rag.index.sharpening`.
+            offset: How many of the best documents to pass over, for the next page of a result.
+            max_matches: List at most so many matches of a document, the best; None for all.
+            exact: Look at every text for a topic, too. Mentions are always compared with all.
 
         Returns:
             Best document first. A document's matches are its mentions above the threshold
-            (0.5 where there is none), and those its score comes from in any case.
+            (0.5 where there is none), and those its score comes from in any case; of mentions that
+            overlap, the best.
 
         Raises:
             TypeError: If ``query`` is not a query, or ``about`` not a string.
-            ValueError: If ``query`` or ``about`` is empty, ``k`` is not positive,
-                ``score_threshold`` or ``topic_weight`` is not in [0, 1], Chroma refuses ``where``,
-                or the encoder has no text vectors for ``about``.
+            ValueError: If ``query`` or ``about`` is empty, ``k`` or ``max_matches`` is not
+                positive, ``offset`` is negative, ``score_threshold`` or ``topic_weight`` is not in
+                [0, 1], Chroma refuses ``where``, or the encoder has no text vectors for ``about``.
         """
-        return self._search.documents(query, k, where, score_threshold, exact, about, topic_weight)
+        bounds = Bounds.check(
+            k=k,
+            where=where,
+            score_threshold=score_threshold,
+            sharpen=sharpen,
+            offset=offset,
+            max_matches=max_matches,
+            exact=exact,
+        )
+        return self._search.documents([query], bounds, about, topic_weight)[0]
+
+    def search_many(
+        self, queries: Sequence[Query], k: int | None = 10, **options: Any
+    ) -> list[list[DocumentMatch]]:
+        """Search for several things at once, each by itself.
+
+        Args:
+            queries: As ``query`` in ``search``.
+            k: How many documents at most for each.
+            options: The other keywords of ``search``; ``about`` goes with every query.
+
+        Returns:
+            The result of each query, in order.
+
+        Raises:
+            TypeError: If ``queries`` is a string, or as ``search``.
+            ValueError: As ``search``.
+        """
+        if isinstance(queries, str):
+            raise TypeError("queries must be a list of queries, not one string")
+        about, weight = options.pop("about", None), options.pop("topic_weight", None)
+        return self._search.documents(queries, Bounds.check(k=k, **options), about, weight)
 
     def search_mentions(
         self,
@@ -222,6 +267,8 @@ class EntityIndex:
         *,
         where: Mapping[str, Any] | None = None,
         score_threshold: float | None = None,
+        sharpen: bool = True,
+        offset: int = 0,
         exact: bool = False,
     ) -> list[MentionMatch]:
         """Find the mentions of entities of a type.
@@ -231,16 +278,26 @@ class EntityIndex:
             k: How many mentions at most; None for all above the threshold.
             where: As in ``search``.
             score_threshold: As in ``search``.
+            sharpen: As in ``search``.
+            offset: How many of the best mentions to pass over.
             exact: As in ``search``.
 
         Returns:
-            Best mention first.
+            Best mention first; of mentions that overlap, the best.
 
         Raises:
             TypeError: As ``search``.
             ValueError: As ``search``.
         """
-        return self._search.mentions(query, k, where, score_threshold, exact)
+        bounds = Bounds.check(
+            k=k,
+            where=where,
+            score_threshold=score_threshold,
+            sharpen=sharpen,
+            offset=offset,
+            exact=exact,
+        )
+        return self._search.mentions(query, bounds)
 
     def facets(
         self,
@@ -267,7 +324,18 @@ class EntityIndex:
             ValueError: If ``n`` is not positive, ``examples`` is negative, ``least_score`` is not
                 between 0 and 1, or Chroma refuses ``where``.
         """
-        return self._search.facets(n, where, examples, least_score)
+        n, examples = whole_number("n", n, 1), whole_number("examples", examples, 0)
+        if not 0 < share("least_score", least_score) < 1:
+            raise ValueError(f"least_score must be between 0 and 1, not {least_score!r}")
+        table = self._tables.current()
+        return count_facets(
+            table,
+            Kinds.of(self.encoder),
+            self._search.allowed(table, where),
+            n=n,
+            examples=examples,
+            least_score=least_score,
+        )
 
     def extract(
         self,
@@ -277,6 +345,7 @@ class EntityIndex:
         where: Mapping[str, Any] | None = None,
         all_types: bool = False,
         overlapping: bool = False,
+        sharpen: bool = True,
     ) -> Iterator[MentionMatch]:
         """Take out every mention of some types, document by document, in order of place.
 
@@ -286,16 +355,29 @@ class EntityIndex:
             where: As in ``search``.
             all_types: Give a mention under every type that passes, not only the one it fits best.
             overlapping: Of mentions of a type that overlap, give all and not only the best.
+            sharpen: As in ``search``.
 
         Returns:
-            An iterator of matches, each with its ``type``; documents are read some at a time.
+            An iterator of matches, each with its ``type``; documents in order of their ids.
 
         Raises:
             TypeError: If ``types`` is a string, or holds something else.
             ValueError: If ``types`` is empty, ``score_threshold`` is not in [0, 1], or Chroma
                 refuses ``where``.
         """
-        return self._search.extract(types, score_threshold, where, all_types, overlapping)
+        wanted = AnyOf(*check_types(types))
+        bounds = Bounds.check(where=where, score_threshold=score_threshold, sharpen=sharpen)
+        table = self._tables.current()
+        query = self._search.scored(wanted, table)
+        return extract(
+            table,
+            query,
+            self._search.compare(table, query, bounds),
+            self._search.allowed(table, bounds.where),
+            score_threshold=bounds.threshold,
+            all_types=all_types,
+            overlapping=overlapping,
+        )
 
     def _add_batch(self, batch: list[Document], given: Given | None) -> AddReport:
         versions = [

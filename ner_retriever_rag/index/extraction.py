@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.index.store import Store, StoredDocument
 from ner_retriever_rag.queries.query import AnyOf, Leaf, Like
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.schema import MentionMatch
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-
-_PAGE = 500  # documents read at once
-
-LeafVector = Callable[[Leaf], NDArray[np.float32]]
+    from ner_retriever_rag.index.mention_table import MentionTable
+    from ner_retriever_rag.index.search import Compared
 
 
 def check_types(types: object) -> list[Leaf]:
@@ -44,62 +39,41 @@ def check_types(types: object) -> list[Leaf]:
 
 
 def extract(
-    store: Store,
-    encoder: TypeAwareEncoder,
-    types: Sequence[Leaf],
-    vector_of: LeafVector,
+    table: MentionTable,
+    query: ScoredQuery,
+    compared: Compared,
+    allowed: NDArray[np.bool_],
     *,
     score_threshold: float,
-    where: Mapping[str, Any] | None,
     all_types: bool,
     overlapping: bool,
 ) -> Iterator[MentionMatch]:
     """Yield every mention of some types, document by document; ``EntityIndex.extract`` explains.
 
     Args:
-        store: Where the mentions are.
-        encoder: What turns similarities into probabilities.
-        types: Checked types.
-        vector_of: The vector of each type.
+        table: The mentions.
+        query: The types, as ``AnyOf``.
+        compared: The types compared with all mentions.
+        allowed: bool ``(documents,)``, where to look.
         score_threshold: Least probability.
-        where: Metadata filter.
         all_types: Every type that passes, not only the one that fits best.
         overlapping: Mentions within others too.
     """
-    query = ScoredQuery(AnyOf(*types), encoder, vector_of)
-    doc_ids = store.texts.ids(where)
-    while page := list(islice(doc_ids, _PAGE)):
-        records = store.fetch(page)
-        ids = [each for record in records.values() for each in record.mention_ids]
-        vectors = store.vectors(ids)
-        if not vectors:
-            continue
-        scores, similarities = query.probabilities(np.stack(list(vectors.values())))
-        column = {mention_id: number for number, mention_id in enumerate(vectors)}
-        passing = scores >= score_threshold
-        if not all_types:
-            passing &= np.arange(len(scores))[:, None] == scores.argmax(axis=0)
-        for record in records.values():
-            rows = list(_rows(record, column, query, passing, scores, similarities))
-            yield from rows if overlapping else _without_overlaps(rows)
-
-
-def _rows(
-    record: StoredDocument,
-    column: Mapping[str, int],
-    query: ScoredQuery,
-    passing: NDArray[np.bool_],
-    scores: NDArray[np.float32],
-    similarities: NDArray[np.float32],
-) -> Iterator[MentionMatch]:
-    for mention_id, span in zip(record.mention_ids, record.spans, strict=True):
-        n = column.get(mention_id)
-        if n is None:  # deleted this very moment
-            continue
-        for row in np.flatnonzero(passing[:, n]):
-            yield query.mention_match(
-                record.document, span, int(row), scores[row, n], similarities[row, n]
+    scores = query.probabilities(compared.similarities)
+    passing = (scores >= score_threshold) & allowed[table.owner]
+    if not all_types and len(table):
+        passing &= np.arange(len(scores))[:, None] == scores.argmax(axis=0)
+    found = np.flatnonzero(passing.any(axis=0))
+    for places in np.split(found, np.flatnonzero(np.diff(table.owner[found])) + 1):
+        rows = [
+            query.mention_match(
+                table.doc_ids[table.owner[n]], table.text(n), table.span(n), int(row),
+                float(scores[row, n]), float(compared.cosines[row, n]),
             )
+            for n in places
+            for row in np.flatnonzero(passing[:, n])
+        ]  # fmt: skip
+        yield from rows if overlapping else _without_overlaps(rows)
 
 
 def _without_overlaps(rows: Sequence[MentionMatch]) -> list[MentionMatch]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.kinds import Kinds
-from ner_retriever_rag.index.store import MentionKey, Store
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.index.mention_table import MentionTable
 
+_BLOCK = 8_192  # mentions compared with the vocabulary at once
 _CANDIDATES = 24  # mentions kept of each kind, to take its examples from
 
 
@@ -40,14 +41,14 @@ class _Tally:
     """What is known of one kind while counting."""
 
     mentions: int = 0
-    documents: set[str] = field(default_factory=set)
-    best: list[tuple[float, MentionKey]] = field(default_factory=list)
+    documents: set[int] = field(default_factory=set)
+    best: list[tuple[float, int]] = field(default_factory=list)
 
-    def add(self, fit: float, key: MentionKey) -> None:
+    def add(self, fit: float, mention: int, document: int) -> None:
         self.mentions += 1
-        self.documents.add(key.doc_id)
+        self.documents.add(document)
         push = heappush if len(self.best) < _CANDIDATES else heappushpop
-        push(self.best, (fit, key))
+        push(self.best, (fit, -mention))
 
     def merge(self, other: _Tally) -> None:
         self.mentions += other.mentions
@@ -56,10 +57,11 @@ class _Tally:
 
 
 def count_facets(
-    store: Store,
-    encoder: TypeAwareEncoder,
+    table: MentionTable,
+    kinds: Kinds,
+    allowed: NDArray[np.bool_],
+    *,
     n: int,
-    where: Mapping[str, Any] | None,
     examples: int,
     least_score: float,
 ) -> list[Facet]:
@@ -70,27 +72,26 @@ def count_facets(
     frequent one are then counted as that.
 
     Args:
-        store: Where the mentions are.
-        encoder: What they were encoded with.
+        table: The mentions.
+        kinds: The vocabulary.
+        allowed: bool ``(documents,)``, which documents count.
         n: How many kinds at most.
-        where: Metadata filter.
         examples: How many names of each.
         least_score: Mentions that nothing fits so well are not counted.
     """
-    kinds = Kinds.of(encoder)
     floor = np.log(least_score / (1 - least_score))
     tallies: dict[int, _Tally] = {}
-    for keys, vectors in store.scan(where):
-        fit = kinds.fit(vectors)
-        kind, value = fit.argmax(axis=1), fit.max(axis=1)
-        taken: dict[str, list[MentionKey]] = {}
-        for number in np.argsort(-value, kind="stable"):
-            key = keys[number]
-            if value[number] < floor:
-                break
-            if not any(_overlap(key, other) for other in taken.get(key.doc_id, [])):
-                taken.setdefault(key.doc_id, []).append(key)
-                tallies.setdefault(int(kind[number]), _Tally()).add(float(value[number]), key)
+    kind, fit = _best_kinds(table, kinds)
+    fit[~allowed[table.owner]] = -np.inf
+    taken: dict[int, list[tuple[int, int]]] = {}
+    for mention in np.argsort(-fit, kind="stable")[: int((fit >= floor).sum())].tolist():
+        document, span = int(table.owner[mention]), table.span(mention)
+        others = taken.setdefault(document, [])
+        if not any(span[0] < end and start < span[1] for start, end in others):
+            others.append(span)
+            tallies.setdefault(int(kind[mention]), _Tally()).add(
+                float(fit[mention]), mention, document
+            )
     merged = _merged(tallies, kinds)
     top = sorted(merged.items(), key=lambda item: (-item[1].mentions, item[0]))[:n]
     return [
@@ -98,14 +99,21 @@ def count_facets(
             kinds.names[kind],
             tally.mentions,
             len(tally.documents),
-            _names(store, (key for _, key in sorted(tally.best, reverse=True)))[:examples],
+            _names(table, (-place for _, place in sorted(tally.best, reverse=True)))[:examples],
         )
         for kind, tally in top
     ]
 
 
-def _overlap(one: MentionKey, other: MentionKey) -> bool:
-    return one.start < other.end and other.start < one.end
+def _best_kinds(table: MentionTable, kinds: Kinds) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """The kind that fits each mention best, and how well (log-odds)."""
+    kind = np.zeros(len(table), dtype=np.intp)
+    fit = np.zeros(len(table), dtype=np.float32)
+    for start in range(0, len(table), _BLOCK):
+        some = slice(start, start + _BLOCK)
+        fits = kinds.fit(table.vectors[some])
+        kind[some], fit[some] = fits.argmax(axis=1), fits.max(axis=1)
+    return kind, fit
 
 
 def _merged(tallies: Mapping[int, _Tally], kinds: Kinds) -> dict[int, _Tally]:
@@ -118,13 +126,10 @@ def _merged(tallies: Mapping[int, _Tally], kinds: Kinds) -> dict[int, _Tally]:
     return merged
 
 
-def _names(store: Store, keys: Iterable[MentionKey]) -> list[str]:
+def _names(table: MentionTable, mentions: Iterable[int]) -> list[str]:
     """Distinct names of mentions, in order."""
-    ordered = list(keys)
-    records = store.fetch(dict.fromkeys(key.doc_id for key in ordered))
     names: dict[str, str] = {}
-    for key in ordered:
-        if key.doc_id in records:
-            name = records[key.doc_id].document.text[key.start : key.end]
-            names.setdefault(name.casefold(), name)
+    for mention in mentions:
+        name = table.text(mention)
+        names.setdefault(name.casefold(), name)
     return list(names.values())

@@ -19,6 +19,7 @@ import numpy as np
 from ner_retriever_rag.schema import Document, encodable
 
 RESERVED = "ner:"
+_NO_KEYS = (RESERVED, "chroma:", "#", "$")  # the last three are Chroma's own
 # Such entries stay with the document; its mentions carry no copy, so filters do not see them.
 DOCUMENT_ONLY = "document-only:"
 
@@ -40,13 +41,13 @@ def check_metadata(document: Document) -> None:
         ValueError: If not; the message names the document and the key.
     """
     for key, value in document.metadata.items():
-        if problem := _key_problem(key) or _problem(value):
+        if problem := key_problem(key) or _problem(value):
             raise ValueError(f"metadata key {key!r} of document {document.id!r}: {problem}")
 
 
 def storable(key: object, value: object) -> bool:
     """Whether a metadata entry can be kept exactly."""
-    return not (_key_problem(key) or _problem(value))
+    return not (key_problem(key) or _problem(value))
 
 
 def split(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
@@ -130,9 +131,10 @@ def where_error(where: Mapping[str, Any] | None, error: Exception) -> Exception:
     return ValueError(f"where: Chroma refuses {where!r}: {error}") if where else error
 
 
-def _key_problem(key: object) -> str | None:
-    if not isinstance(key, str) or not key or key.startswith((RESERVED, "chroma:", "#", "$")):
-        return f"keys must be non-empty strings that do not begin with #, $, {RESERVED} or chroma:"
+def key_problem(key: object) -> str | None:
+    """What keeps a metadata key from being stored, in words; None if nothing does."""
+    if not isinstance(key, str) or not key or key.startswith(_NO_KEYS):
+        return f"keys must be non-empty strings that do not begin with {', '.join(_NO_KEYS)}"
     return None if encodable(key) else "the key holds half of a surrogate pair"
 
 

@@ -13,13 +13,16 @@ leaves over is passed over by those who read and taken out by the next write.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.index import chroma
+from ner_retriever_rag.index.collection import Rows, Where, batches
 from ner_retriever_rag.index.journal import TOUCHED, Entry, Journal
 from ner_retriever_rag.index.records import (
     MentionKey,
@@ -29,8 +32,6 @@ from ner_retriever_rag.index.records import (
     row_metadata,
     version_of,
 )
-from ner_retriever_rag.index.table import Table, Where, batches
-from ner_retriever_rag.queries.topic import TextVectors
 from ner_retriever_rag.schema import Document, EncodedText
 
 if TYPE_CHECKING:
@@ -53,9 +54,35 @@ class Store:
     """
 
     def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
-        self._documents, self._mentions = Table(place, documents), Table(place, mentions)
+        self._documents, self._mentions = Rows(place, documents), Rows(place, mentions)
         self._journal = Journal(place, documents.name)
-        self.texts = TextVectors(self._documents)
+        self._touched: list[str] = []
+        self._writes: deque[tuple[str, str, list[str]]] = deque(maxlen=128)
+
+    @property
+    def texts(self) -> Rows:
+        """The documents by their text vectors."""
+        return self._documents
+
+    def revision(self) -> str:
+        """What changes with every write, whoever writes."""
+        return str(self._mentions.metadata().get(chroma.REVISION_KEY, ""))
+
+    def touched_since(self, revision: str) -> set[str] | None:
+        """Ids of the documents written or deleted since a revision; None where it is not known.
+
+        It is known of this store's own last writes, with none of another writer between them.
+        """
+        touched: set[str] = set()
+        now = self.revision()
+        for before, after, doc_ids in reversed(self._writes):
+            if now == revision:
+                return touched
+            if after != now:
+                return None
+            touched.update(doc_ids)
+            now = before
+        return touched if now == revision else None
 
     def settle(self) -> None:
         """Let Chroma bring its tables up to date with its log; for one process at a time."""
@@ -245,9 +272,19 @@ class Store:
         """Write down what is about to be touched; first clear up after an earlier failure."""
         self.recover()
         self._journal.begin(records)
+        self._touched = [record.document.id for record in records]
+        self._mark()
 
     def _end(self) -> None:
+        self._mark()
         self._journal.end()
+
+    def _mark(self) -> None:
+        """Give the index a new revision."""
+        found = self._mentions.metadata()
+        before, after = str(found.get(chroma.REVISION_KEY, "")), uuid4().hex
+        self._mentions.set_metadata({**found, chroma.REVISION_KEY: after})
+        self._writes.append((before, after, self._touched))
 
     def _write_mentions(self, rows: Sequence[tuple[StoredDocument, EncodedText]]) -> None:
         ids: list[str] = []

@@ -10,42 +10,17 @@ from langchain_core.callbacks import (
 )
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable, patch_config
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import ConfigDict, PrivateAttr
 
+from ner_retriever_rag.queries.language_models import (
+    ANSWER_TYPE_PROMPT,
+    TypeAndTopic,
+    read_answer,
+)
 from ner_retriever_rag.queries.questions import ParsedQuestion, parse_question
 from ner_retriever_rag.schema import require_text
 
-_PROMPT = ChatPromptTemplate(
-    [
-        (
-            "system",
-            "Say which type of named entity the answers to the user's question are, and what the "
-            "question says about them. Do not answer the question.\n"
-            "Which dinosaurs lived in what is now Argentina? type: dinosaur, "
-            "topic: lived in what is now Argentina\n"
-            "Who wrote Faust? type: person, topic: wrote Faust\n"
-            "Why is the sky blue? type: null, topic: null",
-        ),
-        ("human", "{question}"),
-    ]
-)
-_NOTHING = {"", "none", "null", "n/a"}
-
-
-class TypeAndTopic(BaseModel):
-    """The type of entity a question asks for, and what it says about it."""
-
-    type: str | None = Field(
-        default=None,
-        description="The kind of entity the answers are, a noun phrase in the singular: "
-        "'dinosaur', 'Swedish football club'. Null if the question asks for no entities but for "
-        "a reason, a manner, a date, a quantity, a definition, or yes or no.",
-    )
-    topic: str | None = Field(
-        default=None,
-        description="What the question says about them, in its own words, without the type; null "
-        "if nothing.",
-    )
+_PROMPT = ChatPromptTemplate([("system", ANSWER_TYPE_PROMPT), ("human", "{question}")])
 
 
 class AnswerType(RunnableSerializable[str, ParsedQuestion]):
@@ -121,7 +96,7 @@ class AnswerType(RunnableSerializable[str, ParsedQuestion]):
             return parse_question(question)
         given = {"question": require_text(question, "question")}
         inner = patch_config(config, callbacks=run_manager.get_child())
-        return _parsed(question, self._chain.invoke(given, inner, **kwargs))
+        return read_answer(question, self._chain.invoke(given, inner, **kwargs))
 
     async def _aparse(
         self,
@@ -134,18 +109,4 @@ class AnswerType(RunnableSerializable[str, ParsedQuestion]):
             return parse_question(question)
         given = {"question": require_text(question, "question")}
         inner = patch_config(config, callbacks=run_manager.get_child())
-        return _parsed(question, await self._chain.ainvoke(given, inner, **kwargs))
-
-
-def _parsed(question: str, answer: Any) -> ParsedQuestion:
-    """What the model said; a model that says nothing found no type."""
-    said = TypeAndTopic() if answer is None else answer
-    if isinstance(said, dict):
-        said = TypeAndTopic.model_validate(said)
-    if not isinstance(said, TypeAndTopic):
-        raise TypeError(f"model: its answer is no TypeAndTopic but {type(said).__name__}")
-    kind, topic = (
-        None if part is None or part.strip().lower() in _NOTHING else part.strip()
-        for part in (said.type, said.topic)
-    )
-    return ParsedQuestion(question, kind, topic if kind else None)
+        return read_answer(question, await self._chain.ainvoke(given, inner, **kwargs))

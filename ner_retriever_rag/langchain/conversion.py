@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from typing import Any
 
 from langchain_core.documents import Document
 
 from ner_retriever_rag.schema import Document as IndexedDocument
-from ner_retriever_rag.schema import DocumentMatch
+from ner_retriever_rag.schema import DocumentMatch, kind_of
+
+RESULT_KEYS = ("doc_id", "score", "matches")
+_MATCH_KEYS = {"text", "start", "end", "score"}
 
 
-def found(match: DocumentMatch, *, with_type: bool = False) -> Document:
+def match_to_langchain(match: DocumentMatch, prefix: str, *, with_type: bool = False) -> Document:
     """A document match as a LangChain document, its matches in the metadata.
 
     Args:
         match: The match.
+        prefix: What the keys ``doc_id``, ``score`` and ``matches`` begin with.
         with_type: Label each match with its type.
+
+    Raises:
+        ValueError: If the document has metadata of its own under one of the keys.
     """
-    metadata = {
-        **match.metadata,
-        "doc_id": match.doc_id,
-        "score": match.score,
-        "matches": [each.as_row(with_type=with_type) for each in match.matches],
-    }
+    check_keys(match.metadata, match.doc_id, prefix)
+    rows = [each.as_row(with_type=with_type) for each in match.matches]
+    values = (match.doc_id, match.score, rows)
+    result = {f"{prefix}{key}": value for key, value in zip(RESULT_KEYS, values, strict=True)}
+    metadata = {**match.metadata, **result}
     return Document(page_content=match.text, id=match.doc_id, metadata=metadata)
 
 
-def stored(document: IndexedDocument) -> Document:
+def to_langchain(document: IndexedDocument) -> Document:
     """A document as it was added."""
     metadata = dict(document.metadata)
     return Document(page_content=document.text, id=document.id, metadata=metadata)
@@ -38,11 +45,8 @@ def to_indexed(document: Document) -> IndexedDocument:
     """A LangChain document as one to index.
 
     Raises:
-        TypeError: If it is none.
         ValueError: If it has no text.
     """
-    if not isinstance(document, Document):
-        raise TypeError(f"documents must be LangChain documents, not {type(document).__name__}")
     doc_id = document.id
     if doc_id is None:
         # Chunks may repeat a text under other metadata, so both make the id.
@@ -51,6 +55,95 @@ def to_indexed(document: Document) -> IndexedDocument:
         )
         doc_id = sha256(content.encode()).hexdigest()[:32]
     return IndexedDocument(document.page_content, doc_id, document.metadata)
+
+
+def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDocument]:
+    """LangChain documents as documents to index.
+
+    Args:
+        documents: The documents.
+        prefix: What the keys of results begin with.
+
+    Raises:
+        TypeError: If it is a single document or a string, or one of them is no document.
+        ValueError: If one has no text, or metadata that its results would overwrite.
+    """
+    if isinstance(documents, str | Document) or not isinstance(documents, Iterable):
+        raise TypeError(f"documents must be a list of documents, not one {kind_of(documents)}")
+    indexed = []
+    for number, document in enumerate(documents):
+        if not isinstance(document, Document):
+            raise TypeError(
+                f"documents[{number}] must be a langchain_core.documents.Document, "
+                f"not a {kind_of(document)}"
+            )
+        if not document.page_content.strip():
+            raise ValueError(f"documents[{number}] has no text (metadata {document.metadata})")
+        indexed.append(to_indexed(document))
+        check_keys(document.metadata, indexed[-1].id, prefix)
+    return indexed
+
+
+def check_keys(metadata: Mapping[str, Any], doc_id: str, prefix: str) -> None:
+    """Check that a result would overwrite nothing but an earlier result.
+
+    Raises:
+        ValueError: If it would; the message names the document and the key.
+    """
+    if _is_result(metadata, doc_id, prefix):
+        return
+    for key in RESULT_KEYS:
+        if f"{prefix}{key}" in metadata and not (
+            key == "doc_id" and metadata[f"{prefix}doc_id"] == doc_id
+        ):
+            raise ValueError(
+                f"document {doc_id!r} has metadata of its own under {prefix + key!r}, where its "
+                "result has to go: give the retriever another metadata_prefix, such as 'ner_'"
+            )
+
+
+def merge_results(documents: Iterable[Document], *, metadata_prefix: str = "") -> list[Document]:
+    """Results of several searches in one list, each document once, best first.
+
+    A document found by several searches has the matches of all of them, and the best score. For
+    what asks a retriever several times, such as ``MultiQueryRetriever``:
+    ``MultiQueryRetriever(...) | merge_results``.
+
+    Args:
+        documents: Results of ``NERTypeRetriever`` or ``EntityTypeFilter``.
+        metadata_prefix: That of the retriever.
+
+    Raises:
+        ValueError: If a document is no result of theirs.
+    """
+    doc_id, score, matches = (f"{metadata_prefix}{key}" for key in RESULT_KEYS)
+    merged: dict[str, Document] = {}
+    for document in documents:
+        metadata = document.metadata
+        if not {doc_id, score, matches} <= metadata.keys():
+            raise ValueError(f"document {document.id!r} has no {matches!r}: it is no result")
+        if (other := merged.get(metadata[doc_id])) is not None:
+            rows = [*other.metadata[matches], *metadata[matches]]
+            distinct = {json.dumps(row, sort_keys=True): row for row in rows}
+            metadata = {
+                **metadata,
+                score: max(other.metadata[score], metadata[score]),
+                matches: sorted(distinct.values(), key=lambda row: -row["score"]),
+            }
+        update = {"metadata": metadata}
+        merged[metadata[doc_id]] = document.model_copy(update=update)
+    return sorted(merged.values(), key=lambda document: -document.metadata[score])
+
+
+def _is_result(metadata: Mapping[str, Any], doc_id: str, prefix: str) -> bool:
+    """Whether metadata are those of an earlier search's result, which another may replace."""
+    matches = metadata.get(f"{prefix}matches")
+    return (
+        metadata.get(f"{prefix}doc_id") == doc_id
+        and isinstance(metadata.get(f"{prefix}score"), float)
+        and isinstance(matches, list)
+        and all(isinstance(row, dict) and row.keys() >= _MATCH_KEYS for row in matches)
+    )
 
 
 def without_copies(documents: Iterable[IndexedDocument]) -> list[IndexedDocument]:

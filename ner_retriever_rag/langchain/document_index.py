@@ -9,8 +9,8 @@ from langchain_core.documents import Document
 from langchain_core.indexing import DeleteResponse, UpsertResponse
 from langchain_core.indexing.base import DocumentIndex
 
-from ner_retriever_rag.langchain.conversion import stored, to_indexed, without_copies
-from ner_retriever_rag.langchain.retriever import TypeSearching
+from ner_retriever_rag.langchain.conversion import all_to_indexed, to_langchain, without_copies
+from ner_retriever_rag.langchain.searching import TypeSearching
 
 
 class EntityDocumentIndex(TypeSearching, DocumentIndex):
@@ -35,10 +35,11 @@ class EntityDocumentIndex(TypeSearching, DocumentIndex):
             All ids under ``succeeded``, in order; ``failed`` is empty, as failures raise.
 
         Raises:
-            ValueError: If a document is empty or its metadata cannot be stored; nothing is
-                written then.
+            TypeError: If ``items`` is no list of documents.
+            ValueError: If a document is empty, or its metadata cannot be stored or would be
+                overwritten by results; nothing is written then.
         """
-        documents = [to_indexed(item) for item in items]
+        documents = all_to_indexed(items, self.metadata_prefix)
         self.index.add(without_copies(documents), **kwargs)
         return UpsertResponse(succeeded=[document.id for document in documents], failed=[])
 
@@ -76,4 +77,4 @@ class EntityDocumentIndex(TypeSearching, DocumentIndex):
         """
         if kwargs:
             raise TypeError(f"unknown argument {', '.join(kwargs)}")
-        return [stored(document) for document in self.index.get(ids)]
+        return [to_langchain(document) for document in self.index.get(ids)]

@@ -10,8 +10,9 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, field_validator
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
-from ner_retriever_rag.langchain.conversion import found, to_indexed
+from ner_retriever_rag.langchain.conversion import match_to_langchain, to_indexed
 from ner_retriever_rag.queries.query import check_query, is_combined
+from ner_retriever_rag.queries.questions import asked_for
 from ner_retriever_rag.queries.scoring import match_documents
 
 
@@ -33,41 +34,53 @@ class EntityTypeFilter(BaseDocumentCompressor):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    entity_type: Any
-    """The type description, or a combination of several."""
+    entity_type: Any = None
+    """The type description, or a combination of several; None takes the query for it."""
     top_n: int | None = Field(default=None, gt=0)
     """How many documents at most, the best ones; None for all."""
     threshold: float | None = Field(default=0.5, ge=0, le=1)
     """Least score of a document that is kept; None for no bound."""
     encoder: TypeAwareEncoder | None = None
     """What finds and encodes their mentions; None for the shipped one."""
+    metadata_prefix: str = ""
+    """What the metadata keys ``doc_id``, ``score`` and ``matches`` begin with."""
 
     @field_validator("entity_type")
     @classmethod
     def _is_query(cls, value: Any) -> Any:
         try:
-            return check_query(value, "entity_type")
+            return None if value is None else check_query(value, "entity_type")
         except TypeError as error:  # pydantic reports ValueErrors only
             raise ValueError(str(error)) from error
 
     def compress_documents(
-        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+        self, documents: Sequence[Document], query: Any, callbacks: Callbacks | None = None
     ) -> Sequence[Document]:
         """Keep the documents that mention the type.
 
         Args:
             documents: What another retriever found.
-            query: Its query; not looked at.
+            query: Its query; the type looked for where ``entity_type`` is None. Of what
+                ``AnswerType`` makes of a question, its type; where the question asks for none, all
+                documents are kept as they are.
             callbacks: Not used.
+
+        Raises:
+            ValueError: If a document has metadata of its own under a key of results.
         """
-        with_text = [to_indexed(each) for each in documents if each.page_content.strip()]
+        wanted, _ = asked_for(query, None) if self.entity_type is None else (self.entity_type, None)
+        if wanted is None:
+            return documents
         matches = match_documents(
             self.encoder or default_encoder(),
-            with_text,
-            self.entity_type,
+            [to_indexed(each) for each in documents if each.page_content.strip()],
+            check_query(wanted),
             0.5 if self.threshold is None else self.threshold,
         )
         kept = [match for match in matches if match.score >= (self.threshold or 0.0)]
         if self.top_n is not None:
             kept = sorted(kept, key=lambda match: -match.score)[: self.top_n]
-        return [found(match, with_type=is_combined(self.entity_type)) for match in kept]
+        with_type = is_combined(wanted)
+        return [
+            match_to_langchain(match, self.metadata_prefix, with_type=with_type) for match in kept
+        ]

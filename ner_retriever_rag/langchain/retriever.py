@@ -2,88 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from langchain_core.callbacks import (
-    AsyncCallbackManagerForRetrieverRun,
-    CallbackManagerForRetrieverRun,
-)
 from langchain_core.documents import Document
-from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from langchain_core.runnables import run_in_executor
-from pydantic import ConfigDict, Field
 
 from ner_retriever_rag.index.entity_index import EntityIndex
-from ner_retriever_rag.langchain.conversion import found, stored, to_indexed, without_copies
-from ner_retriever_rag.queries.query import is_combined
-from ner_retriever_rag.queries.questions import ParsedQuestion
+from ner_retriever_rag.langchain.conversion import all_to_indexed, to_langchain, without_copies
+from ner_retriever_rag.langchain.searching import TypeSearching
+from ner_retriever_rag.schema import kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chromadb.api import ClientAPI
+
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-
-
-class TypeSearching(BaseRetriever):
-    """What retrievers over an ``EntityIndex`` share: their fields, and how they search."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
-
-    index: EntityIndex
-    """Where to look."""
-    k: int | None = Field(default=4, gt=0)
-    """How many documents at most; None for all above the threshold."""
-    where: dict[str, Any] | None = None
-    """Chroma filter on the documents' metadata."""
-    score_threshold: float | None = Field(default=None, ge=0, le=1)
-    """Least score of a document; None for no bound, or 0.5 where ``k`` is None."""
-    about: str | None = None
-    """What the documents should be about, beside the type."""
-    topic_weight: float | None = Field(default=None, ge=0, le=1)
-    """How much the topic counts; None for the index's default. Only used with ``about``."""
-
-    def _get_relevant_documents(
-        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
-    ) -> list[Document]:
-        return self._search(query, **kwargs)
-
-    async def _aget_relevant_documents(
-        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
-    ) -> list[Document]:
-        return await run_in_executor(None, self._search, query, **kwargs)
-
-    def _search(self, query: Any, **kwargs: Any) -> list[Document]:
-        """Search with the retriever's fields, any of which a call may override."""
-        fields = {
-            "k": self.k,
-            "where": self.where,
-            "score_threshold": self.score_threshold,
-            "about": self.about,
-            "topic_weight": self.topic_weight,
-        }
-        if unknown := kwargs.keys() - fields.keys():
-            raise TypeError(
-                f"unknown argument {', '.join(sorted(unknown))}: a call takes {', '.join(fields)}"
-            )
-        if isinstance(query, ParsedQuestion):
-            if query.type is None:
-                return []
-            fields["about"] = query.topic or self.about
-            query = query.type
-        asked = fields | kwargs
-        if asked["about"] is None and "topic_weight" not in kwargs:
-            asked["topic_weight"] = None  # the field waits for a call with a topic
-        matches = self.index.search(query, **asked)
-        return [found(match, with_type=is_combined(query)) for match in matches]
-
-    def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
-        params = super()._get_ls_params(**kwargs)
-        return LangSmithRetrieverParams(
-            **params,
-            ls_vector_store_provider="Chroma",
-            ls_embedding_provider="ner_retriever_rag",
-            ls_embedding_model=self.index.encoder.description,
-        )
 
 
 class NERTypeRetriever(TypeSearching):
@@ -91,7 +27,8 @@ class NERTypeRetriever(TypeSearching):
 
     Results keep ``page_content``, ``id`` and the metadata they were added with, and have three
     metadata keys more: ``doc_id``, ``score`` (probability in [0, 1] of the best mention) and
-    ``matches`` (a list of ``{"text", "start", "end", "score"}``, best first).
+    ``matches`` (a list of ``{"text", "start", "end", "score"}``, best first). Where documents have
+    such keys of their own, ``metadata_prefix`` keeps both; without it they are refused.
 
     The query may also be a combination (``AnyOf``, ``AllOf``, ``Not``, ``Like``); with several
     types each of ``matches`` has a ``type`` too. ``k``, ``where``, ``score_threshold``, ``about``
@@ -110,7 +47,10 @@ class NERTypeRetriever(TypeSearching):
         cls,
         documents: Iterable[Document],
         *,
+        index: EntityIndex | None = None,
         path: str | Path | None = None,
+        client: ClientAPI | None = None,
+        collection: str | None = None,
         encoder: TypeAwareEncoder | None = None,
         **kwargs: Any,
     ) -> Self:
@@ -118,41 +58,41 @@ class NERTypeRetriever(TypeSearching):
 
         Args:
             documents: LangChain documents.
+            index: The index; None to open or make one by the next four arguments.
             path: Folder of the index; None keeps it in memory.
+            client: A Chroma client, instead of a path.
+            collection: Name of the index within the folder or server.
             encoder: None for the shipped one.
             **kwargs: Fields of the retriever: ``k``, ``where``, ``score_threshold``, ``about``,
-                ``topic_weight``.
+                ``topic_weight``, ``metadata_prefix``.
 
         Raises:
-            ValueError: If a document is empty or its metadata cannot be stored.
+            TypeError: If ``documents`` is no list of documents, or ``index`` no index.
+            ValueError: If a document is empty, its metadata cannot be stored or would be
+                overwritten by results, or ``index`` comes with what makes another.
         """
-        retriever = cls(index=EntityIndex(path, encoder=encoder), **kwargs)
+        if index is None:
+            index = EntityIndex(path, client=client, collection=collection, encoder=encoder)
+        elif not isinstance(index, EntityIndex):
+            raise TypeError(f"index must be an EntityIndex, not a {kind_of(index)}")
+        elif any(each is not None for each in (path, client, collection, encoder)):
+            raise ValueError("give index, or path, client, collection and encoder, not both")
+        retriever = cls(index=index, **kwargs)
         retriever.add_documents(documents)
         return retriever
 
     @classmethod
-    async def afrom_documents(
-        cls,
-        documents: Iterable[Document],
-        *,
-        path: str | Path | None = None,
-        encoder: TypeAwareEncoder | None = None,
-        **kwargs: Any,
-    ) -> Self:
+    async def afrom_documents(cls, documents: Iterable[Document], **kwargs: Any) -> Self:
         """``from_documents`` without blocking the event loop."""
-        return await run_in_executor(
-            None, cls.from_documents, documents, path=path, encoder=encoder, **kwargs
-        )
+        return await run_in_executor(None, cls.from_documents, documents, **kwargs)
 
     @classmethod
     def from_texts(
         cls,
         texts: Iterable[str],
-        metadatas: Sequence[dict[str, Any]] | None = None,
+        metadatas: Iterable[dict[str, Any]] | None = None,
         *,
-        ids: Sequence[str] | None = None,
-        path: str | Path | None = None,
-        encoder: TypeAwareEncoder | None = None,
+        ids: Iterable[str] | None = None,
         **kwargs: Any,
     ) -> Self:
         """Index texts and return a retriever over them.
@@ -161,43 +101,36 @@ class NERTypeRetriever(TypeSearching):
             texts: The texts.
             metadatas: Metadata of each.
             ids: Id of each; made from the content where None.
-            path: As in ``from_documents``.
-            encoder: As in ``from_documents``.
             **kwargs: As in ``from_documents``.
 
         Raises:
+            TypeError: If ``texts`` is a single string, or holds something else.
             ValueError: If ``metadatas`` or ``ids`` are not as many as the texts; and as
                 ``from_documents``.
         """
+        if isinstance(texts, str):
+            raise TypeError("texts must be a list of strings, not one string")
         texts = list(texts)
-        for name, values in (("metadatas", metadatas), ("ids", ids)):
-            if values is not None and len(values) != len(texts):
+        for number, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"texts[{number}] must be a string, not a {kind_of(text)}")
+        metadatas = [{} for _ in texts] if metadatas is None else list(metadatas)
+        given = [None for _ in texts] if ids is None else list(ids)
+        for name, values in (("metadatas", metadatas), ("ids", given)):
+            if len(values) != len(texts):
                 raise ValueError(f"{name} is for {len(values)} texts, but there are {len(texts)}")
         documents = [
-            Document(
-                page_content=text,
-                metadata=metadatas[number] if metadatas else {},
-                id=ids[number] if ids else None,
-            )
-            for number, text in enumerate(texts)
+            Document(page_content=text, metadata=metadata, id=doc_id)
+            for text, metadata, doc_id in zip(texts, metadatas, given, strict=True)
         ]
-        return cls.from_documents(documents, path=path, encoder=encoder, **kwargs)
+        return cls.from_documents(documents, **kwargs)
 
     @classmethod
     async def afrom_texts(
-        cls,
-        texts: Iterable[str],
-        metadatas: Sequence[dict[str, Any]] | None = None,
-        *,
-        ids: Sequence[str] | None = None,
-        path: str | Path | None = None,
-        encoder: TypeAwareEncoder | None = None,
-        **kwargs: Any,
+        cls, texts: Iterable[str], metadatas: Iterable[dict[str, Any]] | None = None, **kwargs: Any
     ) -> Self:
         """``from_texts`` without blocking the event loop."""
-        return await run_in_executor(
-            None, cls.from_texts, texts, metadatas, ids=ids, path=path, encoder=encoder, **kwargs
-        )
+        return await run_in_executor(None, cls.from_texts, texts, metadatas, **kwargs)
 
     def add_documents(self, documents: Iterable[Document], *, progress: bool = False) -> list[str]:
         """Index documents; one whose id is there already is replaced.
@@ -209,8 +142,12 @@ class NERTypeRetriever(TypeSearching):
 
         Returns:
             Their ids, in order.
+
+        Raises:
+            TypeError: As ``from_documents``.
+            ValueError: As ``from_documents``; nothing is written then.
         """
-        converted = [to_indexed(document) for document in documents]
+        converted = all_to_indexed(documents, self.metadata_prefix)
         self.index.add(without_copies(converted), progress=progress)
         return [document.id for document in converted]
 
@@ -230,7 +167,7 @@ class NERTypeRetriever(TypeSearching):
 
     def get_by_ids(self, ids: Sequence[str]) -> list[Document]:
         """Documents by id, in order, as they were added; unknown ids are left out."""
-        return [stored(document) for document in self.index.get(ids)]
+        return [to_langchain(document) for document in self.index.get(ids)]
 
     async def aget_by_ids(self, ids: Sequence[str]) -> list[Document]:
         """``get_by_ids`` without blocking the event loop."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ner_retriever_rag.queries.english import AUXILIARIES, is_noun, is_past, is_verb
 from ner_retriever_rag.queries.noun_phrases import NounPhrase, clean_topic, noun_phrase
+from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.schema import require_text
 
 
@@ -30,6 +31,21 @@ class ParsedQuestion:
     question: str
     type: str | None
     topic: str | None
+
+
+def asked_for(query: Query | ParsedQuestion, about: str | None) -> tuple[Query | None, str | None]:
+    """What to search for: the type and topic of a question, or the query as it is.
+
+    Args:
+        query: A query, or a question taken apart.
+        about: The topic where the question has none.
+
+    Returns:
+        Query and topic; the query is None where the question asks for no kind of entity.
+    """
+    if isinstance(query, ParsedQuestion):
+        return query.type, query.topic or about
+    return query, about
 
 
 def parse_question(question: str) -> ParsedQuestion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +19,14 @@ from ner_retriever_rag.queries.query import (
     score_range,
     wanted_leaves,
 )
-from ner_retriever_rag.schema import Document, DocumentMatch, MentionMatch
+from ner_retriever_rag.queries.repetition import Repetition
+from ner_retriever_rag.schema import Document, DocumentMatch, MentionMatch, Span
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-Span = tuple[int, int]
 LeafVector = Callable[[Leaf], NDArray[np.float32]]
+_NOT_THERE = float("-inf")  # the similarity of a document without mentions
 
 
 class ScoredQuery:
@@ -39,38 +40,31 @@ class ScoredQuery:
     Attributes:
         leaves: The query's types; rows of every array here are in their order.
         vectors: float32 ``(types, dim)``.
+        repetitions: What a mention that only repeats each type's description loses; None for
+            examples, which say no words.
+        without: The score of a document without mentions; above 0 only where ``Not`` decides.
     """
 
     def __init__(self, query: Query, encoder: TypeAwareEncoder, vector_of: LeafVector) -> None:
         self.query, self._encoder = query, encoder
         self.leaves = leaves(query)
         self.vectors = np.stack([vector_of(leaf) for leaf in self.leaves])
+        described = [leaf if isinstance(leaf, str) else leaf.description for leaf in self.leaves]
+        self.repetitions = [Repetition(each) if each else None for each in described]
+        self.without = self.highest([0.0] * len(self.leaves))
         self._labels = [label(leaf) for leaf in self.leaves]
         wanted = wanted_leaves(query)
         self._wanted = [row for row, leaf in enumerate(self.leaves) if leaf in wanted]
 
-    def probabilities(
-        self, mentions: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Compare mentions with every type.
+    def probabilities(self, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Calibrated probabilities, float32 ``(types, n)``, from similarities of that shape."""
+        rows = zip(self.vectors, similarities, strict=True)
+        scores = np.stack([self._encoder.score(vector, row) for vector, row in rows])
+        return np.where(similarities == _NOT_THERE, np.float32(0), scores)
 
-        Args:
-            mentions: float32 ``(n, dim)``.
-
-        Returns:
-            Probabilities and cosines, each float32 ``(types, n)``.
-        """
-        similarities = self.vectors @ mentions.T
-        scores = [
-            self._encoder.score(vector, row)
-            for vector, row in zip(self.vectors, similarities, strict=True)
-        ]
-        return np.stack(scores), similarities
-
-    def score_at(self, row: int, similarity: float) -> float:
-        """The probability of one type at a cosine."""
-        at = np.asarray([similarity], dtype=np.float32)
-        return float(self._encoder.score(self.vectors[row], at)[0])
+    def probability(self, row: int, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same for one type: float32 ``(n,)`` from ``(n,)``."""
+        return self._encoder.score(self.vectors[row], similarities)
 
     def combine(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """The query's scores, float32 ``(n,)``, from those of its types, ``(types, n)``."""
@@ -80,32 +74,48 @@ class ScoredQuery:
         """The greatest score where no type's is above its bound."""
         return score_range(self.query, dict(zip(self.leaves, bounds, strict=True)))[1]
 
+    def lowered(
+        self, cosines: NDArray[np.float32], mentions: Sequence[str], *, cased: bool
+    ) -> NDArray[np.float32]:
+        """Cosines of mentions, ``(types, n)``, less what repeating the description costs each."""
+        costs = [
+            [each.lowered_by(mention, cased=cased) if each else 0.0 for mention in mentions]
+            for each in self.repetitions
+        ]
+        return cosines - np.asarray(costs, dtype=np.float32).reshape(cosines.shape)
+
     def document_match(
         self,
         document: Document,
         spans: Sequence[Span],
-        mentions: NDArray[np.float32],
+        cosines: NDArray[np.float32],
+        similarities: NDArray[np.float32],
         threshold: float,
+        max_matches: int | None = None,
     ) -> DocumentMatch:
         """Score a document and list its mentions of the types that count for it.
+
+        Of mentions of a type that overlap, the best is listed.
 
         Args:
             document: The document.
             spans: Its mentions.
-            mentions: float32 ``(len(spans), dim)``, their vectors.
+            cosines: float32 ``(types, len(spans))``, raw.
+            similarities: The same shape, what the probabilities are made of.
             threshold: Least probability of a mention that is listed; those the score comes from are
                 in any case.
+            max_matches: List at most so many, the best; None for all.
         """
         if not spans:
-            score = float(self.combine(np.zeros((len(self.leaves), 1), dtype=np.float32))[0])
-            return DocumentMatch(document, score, [])
-        probabilities, similarities = self.probabilities(mentions)
+            return DocumentMatch(document, self.without, [])
+        probabilities = self.probabilities(similarities)
         best = probabilities.max(axis=1, keepdims=True)
         deciding = deciding_leaves(self.query, dict(zip(self.leaves, best, strict=True)))
         places = sorted(
             ((row, n) for row in self._wanted for n in range(len(spans))),
-            key=lambda place: (-probabilities[place], -similarities[place]),
+            key=lambda place: (-similarities[place], spans[place[1]][0] - spans[place[1]][1]),
         )
+        places.sort(key=lambda place: -probabilities[place])
         # Reversed, so that the best place of a type is what stays.
         owed = {row: (row, n) for row, n in reversed(places) if self.leaves[row] in deciding}
         shown = [
@@ -114,29 +124,33 @@ class ScoredQuery:
             if probabilities[place] >= threshold or owed.get(place[0]) == place
         ]
         found = [
-            self.mention_match(document, spans[n], row, probabilities[row, n], similarities[row, n])
-            for row, n in shown or places[:1]
-        ]
-        return DocumentMatch(document, float(self.combine(best)[0]), found)
+            self.mention_match(
+                document.id, document.text[slice(*spans[n])], spans[n], row,
+                float(probabilities[row, n]), float(cosines[row, n]),
+            )
+            for row, n in _apart(shown or places[:1], spans)
+        ]  # fmt: skip
+        return DocumentMatch(document, float(self.combine(best)[0]), found[:max_matches])
 
     def mention_match(
-        self, document: Document, span: Span, row: int, score: float, similarity: float
+        self, doc_id: str, text: str, span: Span, row: int, score: float, cosine: float
     ) -> MentionMatch:
         """A mention as a match for the type of one row."""
-        start, end = span
-        return MentionMatch(
-            document.id,
-            document.text[start:end],
-            start,
-            end,
-            float(score),
-            float(similarity),
-            self._labels[row],
-        )
+        return MentionMatch(doc_id, text, *span, score, cosine, self._labels[row])
 
     def best_wanted(self, probabilities: NDArray[np.float32]) -> int:
         """Which of the types that count for a mention it fits best; -1 if none counts for it."""
         return max(self._wanted, key=lambda row: float(probabilities[row]), default=-1)
+
+
+def _apart(places: Sequence[tuple[int, int]], spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
+    """Of places of one row that overlap, the first."""
+    kept: list[tuple[int, int]] = []
+    for row, n in places:
+        start, end = spans[n]
+        if not any(row == other and start < spans[m][1] and spans[m][0] < end for other, m in kept):
+            kept.append((row, n))
+            yield row, n
 
 
 def match_documents(
@@ -157,10 +171,18 @@ def match_documents(
         One match a document, in their order, however low its score.
     """
     scored = ScoredQuery(query, encoder, lambda leaf: type_vector(leaf, encoder, bare_name))
-    encoded = encoder.encode([document.text for document in documents])
-    return [
-        scored.document_match(
-            document, [(each.start, each.end) for each in one.mentions], one.vectors, threshold
-        )
-        for document, one in zip(documents, encoded, strict=True)
-    ]
+    matches = []
+    for document, one in zip(
+        documents, encoder.encode([document.text for document in documents]), strict=True
+    ):
+        cosines = scored.vectors @ one.vectors.T
+        words = [mention.text for mention in one.mentions]
+        similarities = scored.lowered(cosines, words, cased=is_cased(document.text))
+        spans = [(mention.start, mention.end) for mention in one.mentions]
+        matches.append(scored.document_match(document, spans, cosines, similarities, threshold))
+    return matches
+
+
+def is_cased(text: str) -> bool:
+    """Whether a text uses capitals."""
+    return text != text.lower()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,6 @@ from ner_retriever_rag.schema import require_text
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.index.table import Table
 
 # A cosine of texts spans less than one order of magnitude, a probability several: hence the high
 # weight (chosen on the "tune" half of benchmarks/type_topic.py).
@@ -72,28 +70,3 @@ class Topic:
         topic_score = np.clip(similarity, 0.0, 1.0)
         combined: Score = type_score ** (1 - self.weight) * topic_score**self.weight
         return combined
-
-
-class TextVectors:
-    """Reads the documents collection of an index by its vectors.
-
-    Args:
-        documents: The collection; its vectors are the documents' text vectors.
-    """
-
-    def __init__(self, documents: Table) -> None:
-        self._documents = documents
-
-    def nearest(
-        self, vector: NDArray[np.float32], n: int, where: Mapping[str, Any] | None = None
-    ) -> list[tuple[str, float]]:
-        """The ids of the n documents nearest to a vector, best first, with their cosines."""
-        return self._documents.nearest(vector, n, where)
-
-    def vectors(self, ids: list[str]) -> dict[str, NDArray[np.float32]]:
-        """The text vectors of documents, by id."""
-        return self._documents.vectors(ids)
-
-    def ids(self, where: Mapping[str, Any] | None = None) -> Iterator[str]:
-        """The ids of all documents that pass a filter."""
-        yield from self._documents.ids(where)

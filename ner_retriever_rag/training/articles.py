@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import lzma
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from ner_retriever_rag._imports import require
-
-_OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
+from ner_retriever_rag.detection.text_files import open_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +25,8 @@ def read_articles(source: str | Path) -> Iterator[Article]:
     """Read articles from a file of JSON lines or from a Hugging Face data set.
 
     Args:
-        source: ``*.jsonl`` (plain, ``.gz`` or ``.xz``) with ``title`` and ``text`` a line; or, when
-            no such file exists, ``name[:config[:split]]`` of a data set with those columns, for
+        source: ``*.jsonl``, plain or compressed, with ``title`` and ``text`` a line; or, when no
+            such file exists, ``name[:config[:split]]`` of a data set with those columns, for
             example ``wikimedia/wikipedia:20231101.en``.
 
     Raises:
@@ -38,7 +35,7 @@ def read_articles(source: str | Path) -> Iterator[Article]:
     """
     path = Path(source)
     if path.exists():
-        with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as lines:
+        with open_text(path) as lines:
             yield from _parse(lines, path)
         return
     if ".jsonl" in path.name:

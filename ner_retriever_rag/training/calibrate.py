@@ -20,7 +20,7 @@ from ner_retriever_rag.encoder.calibration import (
     expected_calibration_error,
     prior_weights,
 )
-from ner_retriever_rag.training.hierarchy import head_noun
+from ner_retriever_rag.queries.english import head_noun
 from ner_retriever_rag.training.pairs import Hierarchy, MinedEntity
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]

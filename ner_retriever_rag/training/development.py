@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ner_retriever_rag.evaluation.formats import read_lines
+from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.training.pairs import MentionContext
 
 
@@ -38,16 +40,16 @@ class DevelopmentTask:
             names: JSON; the key is the part of a label after ``-``. "Other" is not scored.
             limit: Sentences taken, at random but always the same.
         """
-        rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+        rows = read_lines(path)
         if limit is not None and limit < len(rows):
             rows = random.Random(0).sample(rows, limit)
         asked = json.loads(Path(names).read_text(encoding="utf-8"))
         contexts, sentence, labels = [], [], []
         for i, row in enumerate(rows):
-            for m in row["mentions"]:
-                contexts.append(MentionContext(row["text"], m["start"], m["end"]))
+            for start, end, label in row.mentions:
+                contexts.append(MentionContext(row.text, start, end))
                 sentence.append(i)
-                labels.append(m["type"])
+                labels.append(label)
         queries = {
             label: asked[key]
             for label in sorted(set(labels))
@@ -72,6 +74,5 @@ class DevelopmentTask:
             np.maximum.at(best, self.sentence, mentions @ vector)
             gold = np.zeros(count, dtype=bool)
             gold[self.sentence[labels == label]] = True
-            top = np.argsort(-best, kind="stable")[: gold.sum()]
-            figures[label] = float(gold[top].mean())
+            figures[label] = r_precision(best, gold)
         return figures

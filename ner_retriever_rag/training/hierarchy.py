@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from ner_retriever_rag.queries.english import head_noun
 from ner_retriever_rag.training.phrases import TypePhrase
 
 _LEVELS = 3
-
-
-def head_noun(phrase: str) -> str:
-    """The head noun of a cleaned type phrase: "body of water" keeps its complement."""
-    words = phrase.lower().split()
-    for i, word in enumerate(words):
-        if word == "of" and i:
-            return " ".join(words[i - 1 :])
-    return words[-1]
 
 
 def broader_terms(

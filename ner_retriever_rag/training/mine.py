@@ -28,9 +28,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ner_retriever_rag.detection.sentences import sentences
+from ner_retriever_rag.queries.english import head_noun
 from ner_retriever_rag.training import contexts as ctx
 from ner_retriever_rag.training.articles import Article, HeldOut, read_articles
-from ner_retriever_rag.training.hierarchy import broader_terms, head_noun, kindred_heads
+from ner_retriever_rag.training.hierarchy import broader_terms, kindred_heads
 from ner_retriever_rag.training.phrases import TypePhrase, defined_types
 
 Context = tuple[str, int, int, str]

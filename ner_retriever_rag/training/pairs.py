@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import lzma
 import random
 import zlib
 from collections import Counter
@@ -17,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ner_retriever_rag.detection.text_files import open_text
 from ner_retriever_rag.encoder.span_head import WORD
-from ner_retriever_rag.training.hierarchy import head_noun
-from ner_retriever_rag.training.phrases import plural
+from ner_retriever_rag.queries.english import head_noun, plural
 
 _CLASSES = {"species", "genus", "kind", "type", "form", "variety", "breed", "family", "group"}
 _NEARER = 0.8  # how often a broader type is taken in relation to the one before it
@@ -151,7 +150,7 @@ def load_entities(folder: str | Path) -> list[MinedEntity]:
     Raises:
         FileNotFoundError: If the folder was not mined into.
     """
-    with lzma.open(Path(folder) / "entities.jsonl.xz", "rt", encoding="utf-8") as lines:
+    with open_text(Path(folder) / "entities.jsonl.xz") as lines:
         rows = [json.loads(line) for line in lines]
     return [
         MinedEntity(r["title"], tuple(r["types"]), tuple(MentionContext(*c) for c in r["contexts"]))

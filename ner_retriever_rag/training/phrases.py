@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ner_retriever_rag._imports import require
+from ner_retriever_rag.queries.english import singular
 
 COPULAS = {"is", "was", "are", "were"}
 # "a kind of X": an X. The second group also names a class of its own: "a species of beetle".
@@ -111,35 +111,6 @@ def defined_types(sentence: str) -> list[TypePhrase]:
     if copula is None:
         return []
     return list(_complements(_tag(tokens)[copula + 1 :]))
-
-
-def singular(noun: str) -> str:
-    """The singular of a noun, by textblob's rules, with the common cases they miss."""
-    lower = noun.lower()
-    if lower in {
-        "series",
-        "species",
-        "headquarters",
-        "means",
-        "politics",
-        "sports",
-        "bus",
-        "gas",
-        "news",
-    }:
-        return noun
-    if lower.endswith(("ss", "us", "is", "ics")) or len(noun) < 4:
-        return noun
-    return str(_inflect().singularize(noun))
-
-
-def plural(noun: str) -> str:
-    """The plural of a noun."""
-    return str(_inflect().pluralize(noun))
-
-
-def _inflect() -> Any:
-    return require("textblob.en.inflect", extra="train")
 
 
 def _tag(tokens: Sequence[str]) -> list[tuple[str, str]]:

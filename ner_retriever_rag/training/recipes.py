@@ -18,6 +18,7 @@ from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.span_head import SpanHead
+from ner_retriever_rag.evaluation.metrics import BoundaryFigures, boundary_figures
 from ner_retriever_rag.training.adapt import AdaptOptions, adapt
 from ner_retriever_rag.training.calibrate import CalibrationReport, fit_calibration
 from ner_retriever_rag.training.development import DevelopmentTask
@@ -34,10 +35,8 @@ from ner_retriever_rag.training.pairs import (
     split_held_out,
 )
 from ner_retriever_rag.training.train_detector import (
-    BoundaryFigures,
     DetectorOptions,
     MarkedSentence,
-    boundary_figures,
     joined,
     read_marked,
     read_sentences,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import lzma
 import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +17,8 @@ from tqdm import tqdm
 
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.span_head import SHAPES, SpanHead, Words
+from ner_retriever_rag.evaluation.formats import TypedText, read_lines
+from ner_retriever_rag.schema import Span
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 from ner_retriever_rag.training.train_head import batch_at
 
@@ -62,8 +61,8 @@ class MarkedSentence:
     """
 
     text: str
-    mentions: tuple[tuple[int, int], ...]
-    unknown: tuple[tuple[int, int], ...] = ()
+    mentions: tuple[Span, ...]
+    unknown: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +81,16 @@ class ReadSentence:
 
 
 def read_marked(path: str | Path) -> list[MarkedSentence]:
-    """Read ``{"text", "mentions": [{"start", "end"}]}`` lines, plain or ``.xz``.
+    """Read ``{"text", "mentions": [{"start", "end"}]}`` lines, plain or compressed.
 
     Mentions with a ``seen`` count come from mining: they are known to be names, but not to be all
     the names of the sentence, nor the longest; other capitalised words, parts of them and
     lower-cased names as common as nouns are therefore unknown. Dates are no mentions, whoever says
     so; sums of money with a currency's sign are.
     """
-    path = Path(path)
-    opener: Any = lzma.open if path.suffix == ".xz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
     return [
-        _silver(row)
-        if any("seen" in m for m in row["mentions"])
-        else MarkedSentence(row["text"], _spans(row))
-        for row in rows
+        _silver(row) if row.seen else MarkedSentence(row.text, _spans(row))
+        for row in read_lines(path)
     ]
 
 
@@ -113,20 +106,19 @@ _DATE = re.compile(
 _MONEY = re.compile(r"[$€£¥₹] ?\d+(?:[.,]\d+)*(?: (?:thousand|million|billion|trillion)\b)?")
 
 
-def _spans(row: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+def _spans(row: TypedText) -> tuple[Span, ...]:
     """The spans of a row without dates, and with the sums of money of its text."""
-    text: str = row["text"]
-    spans = ((m["start"], m["end"]) for m in row["mentions"])
-    kept = {span for span in spans if not _DATE.fullmatch(text, *span)}
-    return tuple(sorted(kept | {m.span() for m in _MONEY.finditer(text)}))
+    spans = ((start, end) for start, end, _ in row.mentions)
+    kept = {span for span in spans if not _DATE.fullmatch(row.text, *span)}
+    return tuple(sorted(kept | {m.span() for m in _MONEY.finditer(row.text)}))
 
 
-def _silver(row: dict[str, Any]) -> MarkedSentence:
-    text: str = row["text"]
+def _silver(row: TypedText) -> MarkedSentence:
+    text = row.text
     common = {
-        (m["start"], m["end"])
-        for m in row["mentions"]
-        if text[m["start"]].islower() and m["seen"] > _COMMON
+        (start, end)
+        for (start, end, _), seen in zip(row.mentions, row.seen, strict=True)
+        if text[start].islower() and seen > _COMMON
     }
     unknown = list(_spans(row))
     mentions = tuple(span for span in unknown if span not in common)
@@ -285,32 +277,3 @@ def train_detector(
         head, optimizer, schedule, loss_at, loop, lambda: evaluate(head.eval()) if evaluate else {}
     )
     return head.eval().requires_grad_(False), history
-
-
-@dataclass(frozen=True, slots=True)
-class BoundaryFigures:
-    """How well spans were found.
-
-    Attributes:
-        exact: Share of gold spans found exactly.
-        overlap: Share of gold spans that some found span overlaps.
-        per_text: Spans found a text.
-    """
-
-    exact: float
-    overlap: float
-    per_text: float
-
-
-def boundary_figures(
-    gold: Iterable[Sequence[tuple[int, int]]], found: Iterable[Sequence[tuple[int, int]]]
-) -> BoundaryFigures:
-    """Compare spans found with gold ones, text by text."""
-    exact = overlap = total = spans = texts = 0
-    for of_text, hits in zip(gold, found, strict=True):
-        texts += 1
-        spans += len(hits)
-        total += len(of_text)
-        exact += len(set(of_text) & set(hits))
-        overlap += sum(any(a < end and b > start for a, b in hits) for start, end in of_text)
-    return BoundaryFigures(exact / max(total, 1), overlap / max(total, 1), spans / max(texts, 1))

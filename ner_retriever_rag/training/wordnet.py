@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.training.hierarchy import head_noun
+from ner_retriever_rag.queries.english import head_noun
 
 _TOO_BROAD = 3  # levels below the root: "entity", "abstraction", "object" say nothing
 _LEVELS = 4  # how far up

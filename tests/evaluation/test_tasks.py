@@ -64,6 +64,8 @@ def test_tasks_that_are_none(tmp_path: Path) -> None:
         load_task("fewnerd-tset", tmp_path)
     with pytest.raises(FileNotFoundError):
         load_task("fewnerd-test", tmp_path)
+    with pytest.raises(ValueError, match="--data"):
+        load_task("fewnerd-test")
     (tmp_path / "empty.txt").write_text("Nile\tO\n")
     with pytest.raises(ValueError, match="no mention with a type"):
         load_task(str(tmp_path / "empty.txt"), tmp_path)

@@ -1,14 +1,20 @@
 """With the parts of LangChain that retrievers are put into."""
 
 import pytest
-from langchain_classic.retrievers import ContextualCompressionRetriever, EnsembleRetriever
+from langchain_classic.retrievers import (
+    ContextualCompressionRetriever,
+    EnsembleRetriever,
+    MultiQueryRetriever,
+)
 from langchain_core.documents import Document
 from langchain_core.indexing import InMemoryRecordManager, index
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ValidationError
 
 from ner_retriever_rag import AnyOf, EntityIndex
-from ner_retriever_rag.langchain import EntityDocumentIndex, EntityTypeFilter
+from ner_retriever_rag.langchain import EntityDocumentIndex, EntityTypeFilter, merge_results
+from ner_retriever_rag.queries.questions import ParsedQuestion
 
 pytestmark = pytest.mark.filterwarnings("ignore:The class `DocumentIndex`")
 
@@ -47,6 +53,60 @@ def test_filter_keeps_the_order_and_top_n_ranks(documents, default):
     ranked = best.compress_documents(documents, "")
     assert len(ranked) == 2 and ranked[0].id == "volcano"
     assert ranked[0].metadata["score"] >= ranked[1].metadata["score"]
+
+
+async def test_filter_takes_the_query_for_the_type(documents, default):
+    by_query = EntityTypeFilter(top_n=1, threshold=None, encoder=default)
+    compression = ContextualCompressionRetriever(
+        base_retriever=Everything(documents=documents), base_compressor=by_query
+    )
+    assert [each.id for each in compression.invoke("volcano")] == ["volcano"]
+    assert [each.id for each in await compression.ainvoke("river")] == ["river"]
+    asked = ParsedQuestion("Which bands recorded albums?", "band", "recorded albums")
+    assert by_query.compress_documents(documents, asked)[0].id == "band"
+    nothing = ParsedQuestion("Why?", None, None)
+    assert by_query.compress_documents(documents, nothing) == documents
+    with pytest.raises(ValueError, match="query is empty"):
+        by_query.compress_documents(documents, " ")
+
+
+def test_filter_never_overwrites_metadata(documents, retriever, default):
+    own = Document("The Nile is long.", id="nile", metadata={"score": "high"})
+    by_river = EntityTypeFilter(entity_type="river", threshold=None, encoder=default)
+    with pytest.raises(ValueError, match="'nile' has metadata of its own under 'score'"):
+        by_river.compress_documents([own], "")
+    both = by_river.model_copy(update={"metadata_prefix": "river_"})
+    (found,) = both.compress_documents([own], "")
+    assert found.metadata["score"] == "high" and found.metadata["river_doc_id"] == "nile"
+    # What another search of ours said is no metadata of the user's own.
+    again = by_river.compress_documents(retriever.invoke("country", k=5), "")
+    by_id = {each.id: each.metadata["score"] for each in again}
+    assert by_id["river"] == max(by_id.values())
+
+
+def test_results_of_several_queries_merge(retriever):
+    model = FakeListChatModel(responses=["river\nvolcano\nwaterway"])
+    several = MultiQueryRetriever.from_llm(retriever, model)
+    twice = [each.id for each in several.invoke("water")]
+    assert len(twice) > len(set(twice))  # LangChain compares the matches too
+    found = (several | merge_results).invoke("water")
+    assert sorted(each.id for each in found) == sorted(set(twice))
+    searches = [retriever.invoke(each) for each in ("river", "volcano", "waterway")]
+    for document in found:
+        same = [each for search in searches for each in search if each.id == document.id]
+        scores = [each.metadata["score"] for each in same]
+        assert document.metadata["score"] == max(scores)
+        rows = [row for each in same for row in each.metadata["matches"]]
+        matches = document.metadata["matches"]
+        assert all(row in matches for row in rows) and all(row in rows for row in matches)
+        assert [row["score"] for row in matches] == sorted(
+            (row["score"] for row in matches), reverse=True
+        )
+        assert document.metadata["kind"] == document.id
+    best = [each.metadata["score"] for each in found]
+    assert best == sorted(best, reverse=True)
+    with pytest.raises(ValueError, match="'x' has no 'matches'"):
+        merge_results([Document("x", id="x")])
 
 
 def test_filter_refuses_bad_fields_by_name():

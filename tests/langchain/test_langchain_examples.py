@@ -9,9 +9,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def test_chain():
     result = runpy.run_path(str(EXAMPLES / "langchain_chain.py"))["main"]()
     assert result["answer"] == "Stegosaurus and Triceratops"
-    assert "(mentions: Stegosaurus" in result["context"]
-    assert "Triceratops" in result["context"]
-    assert result["tool"].startswith("The Nile")
+    assert "\nMentions: Stegosaurus (" in result["context"]
+    assert "\nMentions: Triceratops (" in result["context"]
+    assert result["tool"].startswith("[1] The Nile")
     assert result["batch"][1:] == [
         "The Nile flows north through Sudan and Egypt.",
         "Metallica formed in Los Angeles in 1981.",

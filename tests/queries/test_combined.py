@@ -57,10 +57,12 @@ def assert_best(matches, scores, k) -> None:
 @pytest.mark.parametrize("query", QUERIES, ids=repr)
 def test_combined_equals_brute_force(query, exact, index, encoded, tiny_encoder):
     scores = expected(query, tiny_encoder, encoded)
-    assert_best(index.search(query, k=12, exact=exact), scores, 12)
+    assert_best(index.search(query, k=12, exact=exact, sharpen=False), scores, 12)
     threshold = float(np.median(list(scores.values())))
     above = {each: score for each, score in scores.items() if score >= threshold - 1e-5}
-    found = index.search(query, k=None, score_threshold=threshold - 1e-5, exact=exact)
+    found = index.search(
+        query, k=None, score_threshold=threshold - 1e-5, exact=exact, sharpen=False
+    )
     assert {match.doc_id for match in found} == above.keys()
 
 
@@ -68,7 +70,7 @@ def test_where_filters_every_part(index, encoded, tiny_encoder, corpus):
     query = AllOf("river", Not("city"))
     odd = {document.id for document in corpus if document.metadata.get("half") == 1}
     scores = expected(query, tiny_encoder, encoded)
-    found = index.search(query, k=10, where={"half": 1})
+    found = index.search(query, k=10, where={"half": 1}, sharpen=False)
     assert_best(found, {each: scores[each] for each in odd}, 10)
     found = index.search(Not("city"), k=200, where={"half": 1})
     assert {match.doc_id for match in found} == odd
@@ -88,19 +90,23 @@ def test_type_and_topic_equals_brute_force(query, words, weight, index, encoded,
     about = "Stegosaurus and then Egypt"
     topic = tiny_encoder.encode([f"{words} {about}"])[0].text_vector
     w = TOPIC_WEIGHT if weight is None else weight
-    alone = {match.doc_id: match.score for match in index.search(query, k=200, exact=True)}
+    alone = {
+        match.doc_id: match.score for match in index.search(query, k=200, exact=True, sharpen=False)
+    }
     scores = {
         doc_id: score ** (1 - w) * max(0.0, float(encoded[doc_id].text_vector @ topic)) ** w
         for doc_id, score in alone.items()
     }
     for exact in (False, True):
-        found = index.search(query, k=15, about=about, topic_weight=weight, exact=exact)
+        found = index.search(
+            query, k=15, about=about, topic_weight=weight, exact=exact, sharpen=False
+        )
         assert_best(found, scores, 15)
 
 
 def test_matches_are_labelled_by_their_type(index, encoded, tiny_encoder):
     query = AllOf("river", AnyOf("city", "reptile"), Not("country"))
-    for match in index.search(query, k=20, score_threshold=0.0):
+    for match in index.search(query, k=20, score_threshold=0.0, sharpen=False):
         assert {each.type for each in match.matches} == {"river", "city", "reptile"}
         for each in match.matches:
             assert match.text[each.start : each.end] == each.text
@@ -114,7 +120,7 @@ def test_matches_are_labelled_by_their_type(index, encoded, tiny_encoder):
 
 def test_what_a_score_comes_from_is_listed_however_low(index):
     def types(query):
-        found = index.search(query, k=30, exact=True)
+        found = index.search(query, k=30, exact=True, sharpen=False)
         return [(match, {each.type for each in match.matches}) for match in found if match.matches]
 
     for match, listed in types(AllOf("river", AllOf("city", Not("country")))):
@@ -145,7 +151,7 @@ def test_mentions_follow_the_rule_one_by_one(exact, index, encoded, tiny_encoder
         for vector in one.vectors:
             river, city, reptile = np.clip(vectors @ vector, 0, 1)
             scores.append(min(max(river, city), 1 - reptile))
-    found = index.search_mentions(query, k=25, exact=exact)
+    found = index.search_mentions(query, k=25, exact=exact, sharpen=False)
     ranked = sorted(scores, reverse=True)[:25]
     assert [match.score for match in found] == pytest.approx(ranked, abs=1e-5)
     assert {match.type for match in found} <= {"river", "city"}

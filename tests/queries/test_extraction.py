@@ -29,7 +29,9 @@ def brute(encoder, encoded, threshold, all_types):
 @pytest.mark.parametrize("all_types", [False, True])
 def test_rows_equal_brute_force(all_types, index, encoded, tiny_encoder):
     threshold = 0.3001
-    found = list(index.extract(TYPES, score_threshold=threshold, all_types=all_types))
+    found = list(
+        index.extract(TYPES, score_threshold=threshold, all_types=all_types, sharpen=False)
+    )
     rows = [(m.type, m.text, m.doc_id, m.start, m.end) for m in found]
     assert len(set(rows)) == len(rows)
     assert set(rows) == brute(tiny_encoder, encoded, threshold, all_types)
@@ -46,13 +48,10 @@ def test_where_and_examples(index):
     assert odd and all(int(m.doc_id[1:]) % 2 for m in odd)
 
 
-def test_it_streams(index, monkeypatch):
-    pages = []
-    fetch = index._store.fetch
-    monkeypatch.setattr("ner_retriever_rag.index.extraction._PAGE", 10)
-    monkeypatch.setattr(index._store, "fetch", lambda ids: pages.append(1) or fetch(ids))
-    next(index.extract(["river"], score_threshold=0))
-    assert len(pages) == 1
+def test_it_is_lazy_and_reads_no_document(index, monkeypatch):
+    monkeypatch.setattr(index._store, "fetch", lambda ids: pytest.fail("a document was read"))
+    rows = index.extract(["river"], score_threshold=0)
+    assert next(rows).text and next(rows).text
 
 
 def test_of_overlapping_mentions_the_best(tiny_encoder):

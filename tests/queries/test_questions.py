@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ner_retriever_rag.queries.english import is_plural, singular
+from ner_retriever_rag.queries.english import is_plural, plural, singular
 from ner_retriever_rag.queries.questions import ParsedQuestion, parse_question
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -70,15 +70,20 @@ def test_bad_input_is_refused_by_name(given, error):
 
 
 def test_plurals():
-    for plural, one in {
+    for many, one in {
         "cities": "city", "churches": "church", "volcanoes": "volcano", "women": "woman",
         "houses": "house", "viruses": "virus", "caves": "cave", "bacteria": "bacterium",
         "species": "species", "diseases": "disease", "wolves": "wolf", "boxes": "box",
         "Nobel Prizes": "Nobel Prize", "universities": "university", "horses": "horse",
+        "campuses": "campus", "harbours": "harbour", "colours": "colour", "operas": "opera",
+        "critics": "critic", "subspecies": "subspecies", "noblemen": "nobleman", "waltzes": "waltz",
+        "sportspeople": "sportsperson", "hypotheses": "hypothesis", "midwives": "midwife",
+        "humans": "human", "plateaus": "plateau", "casinos": "casino", "superheroes": "superhero",
     }.items():  # fmt: skip
-        assert (is_plural(plural), singular(plural)) == (True, one)
+        assert (is_plural(many), singular(many)) == (True, one)
         assert singular(one) == one
-    for word in ("Stegosaurus", "chess", "gas", "famous", "bus", "its"):
+        assert plural(one) == plural(many) == many
+    for word in ("Stegosaurus", "chess", "gas", "famous", "bus", "its", "specimen", "electronics"):
         assert not is_plural(word) and singular(word) == word
 
 

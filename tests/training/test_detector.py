@@ -6,11 +6,11 @@ import torch
 
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.span_head import SHAPES, SpanHead, Words, resolve
+from ner_retriever_rag.evaluation.metrics import boundary_figures
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
     MarkedSentence,
-    boundary_figures,
     joined,
     read_marked,
     read_sentences,

@@ -1,9 +1,10 @@
 import pytest
 
 from ner_retriever_rag.detection.sentences import sentences
+from ner_retriever_rag.queries.english import head_noun, plural, singular
 from ner_retriever_rag.training.articles import HeldOut
-from ner_retriever_rag.training.hierarchy import broader_terms, head_noun, kindred_heads
-from ner_retriever_rag.training.phrases import TypePhrase, defined_types, plural, singular
+from ner_retriever_rag.training.hierarchy import broader_terms, kindred_heads
+from ner_retriever_rag.training.phrases import TypePhrase, defined_types
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ T = TypeVar("T")
 Where = Mapping[str, Any] | None
 
 
-class Table:
+class Rows:
     """A Chroma collection of an index.
 
     Every method raises RuntimeError where the index is closed or was opened before a fork, and

@@ -1,0 +1,55 @@
+"""The files of a folder, its links looked at before they are followed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+Report = Callable[[Path, str], None]
+
+
+def files_in(
+    folder: Path, wanted: Callable[[Path], object], *, follow_links: bool, report: Report
+) -> list[Path]:
+    """The files of a folder and the folders in it, sorted.
+
+    Args:
+        folder: Where to look; may itself be a link.
+        wanted: Says which files, by name.
+        follow_links: Follow links that lead out of the folder. Those that stay in it are read if
+            they lead to a file, and passed over if to a folder, which is read where it stands.
+        report: Called with each path that is left out and why.
+    """
+    root = folder.resolve()
+    entered, waiting, found = {root}, [folder], []
+    while waiting:
+        here = waiting.pop()
+        try:
+            entries = [Path(entry) for entry in os.scandir(here)]
+        except OSError as error:
+            report(here, f"cannot be read: {error.strerror}")
+            continue
+        for path in entries:
+            if path.is_symlink() and (problem := _link_problem(path, root, follow_links)):
+                if wanted(path) or path.is_dir():
+                    report(path, problem)
+            elif path.is_dir():
+                real = path.resolve()
+                leads_back = path.is_symlink() and real.is_relative_to(root)
+                if real not in entered and not leads_back:
+                    entered.add(real)
+                    waiting.append(path)
+            elif wanted(path) and path.is_file():
+                found.append(path)
+    return sorted(found)
+
+
+def _link_problem(link: Path, root: Path, follow_links: bool) -> str | None:
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: a circle of links, before Python 3.13
+        return "is a link that leads nowhere"
+    if follow_links or target.is_relative_to(root):
+        return None
+    return f"is a link that leads out of the folder, to {target}; --follow-links reads it"

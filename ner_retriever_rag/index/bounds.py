@@ -1,0 +1,99 @@
+"""How far a search goes, checked once."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far a search goes.
+
+    Attributes:
+        k: How many results, None for all.
+        offset: How many of the best to pass over.
+        where: Metadata filter.
+        floor: Least score of a result.
+        threshold: Least score of a mention that is listed.
+        sharpen: Whether the query is made sharper by what the index holds.
+        max_matches: How many mentions of a document are listed, None for all.
+        exact: Whether nothing may be approximate.
+    """
+
+    k: int | None
+    offset: int
+    where: Mapping[str, Any] | None
+    floor: float
+    threshold: float
+    sharpen: bool
+    max_matches: int | None
+    exact: bool
+
+    @classmethod
+    def check(
+        cls,
+        *,
+        k: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        score_threshold: float | None = None,
+        sharpen: bool = True,
+        offset: int = 0,
+        max_matches: int | None = None,
+        exact: bool = False,
+    ) -> Bounds:
+        """Check a search's arguments and fill in the defaults.
+
+        Raises:
+            TypeError: If ``where`` is not a mapping or a number is something else.
+            ValueError: If a number is out of its range.
+        """
+        if where is not None and not isinstance(where, Mapping):
+            raise TypeError(f"where must be a mapping or None, not {type(where).__name__}")
+        k = None if k is None else whole_number("k", k, 1, " or None")
+        offset = whole_number("offset", offset, 0)
+        if max_matches is not None:
+            max_matches = whole_number("max_matches", max_matches, 1, " or None")
+        threshold = DEFAULT_THRESHOLD
+        if score_threshold is not None:
+            threshold = share("score_threshold", score_threshold)
+        unbounded = k is not None and score_threshold is None
+        floor = 0.0 if unbounded else threshold
+        return cls(k, offset, where or None, floor, threshold, sharpen, max_matches, exact)
+
+    @property
+    def last(self) -> int | None:
+        """One past the last place of a result, None for no end."""
+        return None if self.k is None else self.offset + self.k
+
+
+def whole_number(name: str, value: object, least: int, otherwise: str = "") -> int:
+    """Return ``value`` if it is a whole number of at least ``least`` (NumPy's count too).
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if hasattr(value, "__index__") and not isinstance(value, bool):
+        number = operator.index(value)
+        if number >= least:
+            return number
+    kind = "a positive whole number" if least == 1 else f"a whole number of at least {least}"
+    raise ValueError(f"{name} must be {kind}{otherwise}, not {value!r}")
+
+
+def share(name: str, value: object) -> float:
+    """Return ``value`` if it is a number in [0, 1].
+
+    Raises:
+        ValueError: If it is not.
+    """
+    try:
+        if not isinstance(value, str | bool) and 0 <= (number := float(value)) <= 1:  # type: ignore[arg-type]
+            return number
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"{name} must be a number in [0, 1], not {value!r}")

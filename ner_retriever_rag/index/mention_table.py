@@ -1,0 +1,172 @@
+"""All mentions of an index as columns, so that one matrix product compares a query with them all.
+
+The table is a snapshot of what the store holds: documents in the order of their ids, each one's
+mentions side by side. Chroma stays the only truth. A table is made from it, and made anew (only the
+documents that changed are read) when the store's revision is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.index.store import Store, StoredDocument
+from ner_retriever_rag.queries.repetition import last_word
+from ner_retriever_rag.queries.scoring import is_cased
+
+_PAGE = 1_000  # documents read at once
+
+
+@dataclass(frozen=True)
+class MentionTable:
+    """The mentions of an index, those of one document side by side.
+
+    Attributes:
+        doc_ids: Ids of the documents, sorted.
+        versions: The version of each document.
+        cased: bool ``(documents,)``, whether its text uses capitals.
+        first: int64 ``(documents + 1,)``; document i has the mentions ``first[i]:first[i + 1]``.
+        starts: int32 ``(mentions,)``, first character of each.
+        ends: int32 ``(mentions,)``, one past its last.
+        last_words: uint32 ``(mentions,)``, see
+            :func:`~ner_retriever_rag.queries.repetition.last_word`.
+        words: UTF-8 of all mentions' words, one after the other.
+        cuts: int64 ``(mentions + 1,)``; the words of mention i are ``words[cuts[i]:cuts[i + 1]]``.
+        vectors: float32 ``(mentions, dim)``, L2-normalised.
+    """
+
+    doc_ids: list[str]
+    versions: list[str]
+    cased: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    last_words: NDArray[np.uint32]
+    words: NDArray[np.uint8]
+    cuts: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """The number of each document."""
+        return {doc_id: row for row, doc_id in enumerate(self.doc_ids)}
+
+    @cached_property
+    def owner(self) -> NDArray[np.int64]:
+        """int64 ``(mentions,)``, the number of each mention's document."""
+        return np.repeat(np.arange(len(self.doc_ids)), np.diff(self.first))
+
+    def text(self, mention: int) -> str:
+        """The words of a mention."""
+        return self.words[self.cuts[mention] : self.cuts[mention + 1]].tobytes().decode()
+
+    def span(self, mention: int) -> tuple[int, int]:
+        """First character of a mention, and one past its last."""
+        return int(self.starts[mention]), int(self.ends[mention])
+
+    def mentions_of(self, document: int) -> slice:
+        """The mentions of a document."""
+        return slice(int(self.first[document]), int(self.first[document + 1]))
+
+    def best_of_each(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The greatest value in each document: ``(m, documents)`` of ``(m, mentions)``.
+
+        -inf where a document has no mention.
+        """
+        best = np.full((len(values), len(self.doc_ids)), -np.inf, dtype=np.float32)
+        has = np.flatnonzero(np.diff(self.first))
+        if len(has):
+            best[:, has] = np.maximum.reduceat(values, self.first[has], axis=1)
+        return best
+
+    def documents(self, doc_ids: Iterable[str]) -> NDArray[np.int64]:
+        """The numbers of documents by id; unknown ids are left out."""
+        found = [self.row_of[each] for each in doc_ids if each in self.row_of]
+        return np.asarray(found, dtype=np.int64)
+
+
+def read_table(
+    store: Store, dim: int, before: MentionTable | None = None, touched: Set[str] | None = None
+) -> MentionTable:
+    """Make the table of what a store holds now.
+
+    Args:
+        store: The store.
+        dim: Width of the vectors.
+        before: An older table; documents that are as they were there are not read again.
+        touched: Ids of all documents that may differ from it, if known; no others are looked at.
+    """
+    places: dict[str, tuple[MentionTable, int]] = {}
+    if before is None:
+        before = _put_together([], dim)
+    if touched is not None:
+        places = {each: (before, row) for each, row in before.row_of.items() if each not in touched}
+    pages = store.pages(size=_PAGE) if touched is None else [list(store.fetch(touched).values())]
+    for page in pages:
+        changed = []
+        for record in page:
+            row = before.row_of.get(record.document.id)
+            if row is not None and before.versions[row] == record.version:
+                places[record.document.id] = before, row
+            else:
+                changed.append(record)
+        fresh = _read(changed, store, dim)
+        places.update((doc_id, (fresh, row)) for row, doc_id in enumerate(fresh.doc_ids))
+    return _put_together([places[doc_id] for doc_id in sorted(places)], dim)
+
+
+def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionTable:
+    """The table of some documents; one whose vectors are not all there is left out."""
+    vectors = store.vectors([each for record in records for each in record.mention_ids])
+    whole = [record for record in records if vectors.keys() >= set(record.mention_ids)]
+    rows = [vectors[each] for record in whole for each in record.mention_ids]
+    texts = [record.document.text for record in whole]
+    spans = [span for record in whole for span in record.spans]
+    words = [
+        text[start:end]
+        for text, record in zip(texts, whole, strict=True)
+        for start, end in record.spans
+    ]
+    encoded = [each.encode() for each in words]
+    return MentionTable(
+        [record.document.id for record in whole],
+        [record.version for record in whole],
+        np.array([is_cased(text) for text in texts], dtype=np.bool_),
+        np.cumsum([0, *(len(record.spans) for record in whole)], dtype=np.int64),
+        np.array([start for start, _ in spans], dtype=np.int32),
+        np.array([end for _, end in spans], dtype=np.int32),
+        np.array([last_word(each) for each in words], dtype=np.uint32),
+        np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        np.cumsum([0, *map(len, encoded)], dtype=np.int64),
+        np.stack(rows) if rows else np.zeros((0, dim), dtype=np.float32),
+    )
+
+
+def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> MentionTable:
+    """The table of some documents of other tables, in the order given."""
+    slices = [(table, table.mentions_of(row)) for table, row in places]
+
+    def column(of: Callable[[MentionTable, slice], NDArray[Any]], dtype: Any) -> NDArray[Any]:
+        return np.concatenate([np.zeros(0, dtype), *(of(*each) for each in slices)])
+
+    lengths = column(lambda t, s: np.diff(t.cuts[s.start : s.stop + 1]), np.int64)
+    return MentionTable(
+        [table.doc_ids[row] for table, row in places],
+        [table.versions[row] for table, row in places],
+        np.array([table.cased[row] for table, row in places], dtype=np.bool_),
+        np.cumsum([0, *(s.stop - s.start for _, s in slices)], dtype=np.int64),
+        column(lambda t, s: t.starts[s], np.int32),
+        column(lambda t, s: t.ends[s], np.int32),
+        column(lambda t, s: t.last_words[s], np.uint32),
+        column(lambda t, s: t.words[t.cuts[s.start] : t.cuts[s.stop]], np.uint8),
+        np.concatenate([[0], np.cumsum(lengths)]),
+        np.concatenate([np.zeros((0, dim), np.float32), *(t.vectors[s] for t, s in slices)]),
+    )

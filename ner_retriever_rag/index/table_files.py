@@ -1,0 +1,68 @@
+"""A table on disk: its vectors in a file that is memory-mapped, its other columns beside it.
+
+The files only save time. They are written aside and renamed, carry the revision of the store they
+were made from, and are made again wherever they are missing, damaged or of another revision.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+
+from ner_retriever_rag.index.mention_table import MentionTable
+
+_COLUMNS = ("cased", "first", "starts", "ends", "last_words", "words", "cuts")
+_LAYOUT = 1
+_log = logging.getLogger(__name__)
+
+
+def save_table(table: MentionTable, revision: str, folder: Path) -> None:
+    """Write a table into a folder of its own; what stood there goes.
+
+    Where it cannot be written (a read-only disk) it is not: the next process makes it again.
+    """
+    aside = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}")
+    try:
+        aside.mkdir(parents=True)
+        np.save(aside / "vectors.npy", table.vectors)
+        np.savez(aside / "columns.npz", **{name: getattr(table, name) for name in _COLUMNS})
+        head = {
+            "layout": _LAYOUT,
+            "revision": revision,
+            "doc_ids": table.doc_ids,
+            "versions": table.versions,
+        }
+        (aside / "table.json").write_text(json.dumps(head), encoding="utf-8")
+        if folder.exists():
+            os.replace(folder, gone := aside.with_suffix(".old"))
+            shutil.rmtree(gone, ignore_errors=True)
+        os.replace(aside, folder)
+    except OSError as error:
+        _log.info("the table of mentions is not kept in %s: %s", folder, error)
+        with contextlib.suppress(OSError):
+            shutil.rmtree(aside)
+
+
+def load_table(folder: Path) -> tuple[str, MentionTable] | None:
+    """The revision and the table in a folder; None where there is none that can be read."""
+    try:
+        head = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+        if head["layout"] != _LAYOUT:
+            return None
+        with np.load(folder / "columns.npz") as stored:
+            columns = {name: stored[name] for name in _COLUMNS}
+        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        if folder.exists():
+            _log.warning("the table of mentions in %s is made anew: %s", folder, error)
+        return None
+    table = MentionTable(head["doc_ids"], head["versions"], vectors=vectors, **columns)
+    fits = len(table.cuts) == len(table) + 1 == len(vectors) + 1 == table.first[-1] + 1
+    return (str(head["revision"]), table) if fits else None

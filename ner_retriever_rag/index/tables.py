@@ -1,0 +1,53 @@
+"""Keeps the table of an index at hand and up to date."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ner_retriever_rag.index.mention_table import MentionTable, read_table
+from ner_retriever_rag.index.table_files import load_table, save_table
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.index.store import Store
+
+_WORTH_KEEPING = 5_000  # mentions; fewer are read from Chroma as quickly
+
+
+class Tables:
+    """The current table of a store.
+
+    Args:
+        store: What it is made from.
+        dim: Width of the vectors.
+        folder: Where to keep it, memory-mapped, for the next process; None keeps it in memory.
+    """
+
+    def __init__(self, store: Store, dim: int, folder: Path | None) -> None:
+        self._store, self._dim, self._folder = store, dim, folder
+        self._lock = threading.Lock()
+        self._table: MentionTable | None = None
+        self._revision: str | None = None
+
+    def current(self) -> MentionTable:
+        """The table of what the store holds now."""
+        with self._lock:
+            revision = self._store.revision()
+            if self._table is None or revision != self._revision:
+                self._table = self._made(revision)
+                self._revision = revision
+            return self._table
+
+    def _made(self, revision: str) -> MentionTable:
+        before, touched = self._table, None
+        if before is not None and self._revision is not None:
+            touched = self._store.touched_since(self._revision)
+        elif self._folder is not None and (found := load_table(self._folder)) is not None:
+            if found[0] == revision:
+                return found[1]
+            before = found[1]
+        table = read_table(self._store, self._dim, before, touched)
+        if self._folder is not None and len(table) >= _WORTH_KEEPING:
+            save_table(table, revision, self._folder)
+        return table

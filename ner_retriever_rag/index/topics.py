@@ -1,0 +1,68 @@
+"""Documents by type and topic at once.
+
+A document's score is made of its type's and its text's. The type's is known for all; text vectors
+are looked up in Chroma, some more of the nearest in each round, until no document that has not been
+seen can come before those that have (the threshold algorithm of Fagin, Lotem and Naor 2003).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.index.sharpening import largest
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.index.bounds import Bounds
+    from ner_retriever_rag.index.collection import Rows
+    from ner_retriever_rag.index.mention_table import MentionTable
+    from ner_retriever_rag.queries.topic import Topic
+
+_FIRST_LOOK = 64  # documents looked at first, at least
+_MOST = 5_000  # an approximate search for k results stops widening here
+
+
+def with_topic(
+    table: MentionTable,
+    scores: NDArray[np.float32],
+    allowed: NDArray[np.bool_],
+    topic: Topic,
+    texts: Rows,
+    bounds: Bounds,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Scores for type and topic, and the documents that have one; float32 and bool ``(n,)``.
+
+    Args:
+        table: The documents.
+        scores: float32 ``(documents,)``, for the type.
+        allowed: bool, same shape; the others are not looked at.
+        topic: What the documents should be about.
+        texts: Their text vectors.
+        bounds: How many are wanted; where all or exact ones are, every text is looked at.
+    """
+    by_type = largest(np.where(allowed, scores, np.float32(-1)), int(allowed.sum()))
+    both = np.zeros(len(scores), dtype=np.float32)
+    seen = np.zeros(len(scores), dtype=np.bool_)
+    everything = bounds.exact or bounds.last is None
+    n = len(by_type) if everything else max(_FIRST_LOOK, 4 * (bounds.last or 0))
+    while len(by_type):
+        near = [] if everything else texts.nearest(topic.vector, n, bounds.where)
+        rows = np.union1d(by_type[:n], table.documents(doc_id for doc_id, _ in near))
+        rows = rows[allowed[rows] & ~seen[rows]]
+        about = texts.vectors([table.doc_ids[row] for row in rows])
+        cosines = [
+            float(about[each] @ topic.vector) if (each := table.doc_ids[row]) in about else 0.0
+            for row in rows
+        ]
+        both[rows] = topic.combine(scores[rows], np.asarray(cosines, dtype=np.float32))
+        seen[rows] = True
+        if n >= len(by_type):
+            break
+        unseen = topic.combine(float(scores[by_type[n]]), near[-1][1] if len(near) == n else 0.0)
+        reached = np.sort(both[seen])[::-1][: bounds.last]
+        if len(reached) == bounds.last and (unseen <= reached[-1] or seen.sum() >= _MOST):
+            break
+        n *= 4
+    return both, seen

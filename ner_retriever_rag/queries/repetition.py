@@ -1,0 +1,77 @@
+"""Mentions that only repeat what was asked for.
+
+To "volcano" the nearest of all spans are often the words "volcano" and "active volcanoes", and to
+"moon of Saturn" it is "Saturn". A name is a better answer than a word of the question, so such
+mentions are put lower by a fixed cosine (chosen by benchmarks/top_answers.py and fewnerd-dev).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+from ner_retriever_rag.queries.english import CLAUSE_WORDS, PREPOSITIONS, singular
+
+NO_OTHER_WORD = 0.3  # "[Saturn]" for "moon of Saturn", "[the volcanoes]" for "volcano"
+LOWER_CASE_HEAD = 0.2  # "[third lighthouse]" for "lighthouse"
+_ARTICLES = frozenset(("a", "an", "the"))
+_WORD = re.compile(r"\w+")
+
+
+class Repetition:
+    """The words of a type description, to know its repetitions by.
+
+    Args:
+        description: The type description.
+
+    Attributes:
+        last_words: ``last_word`` of every mention that may be a repetition; what has another one
+            need not be looked at.
+    """
+
+    def __init__(self, description: str) -> None:
+        words = _content(description)
+        self._head = singular(_head(words)) if words else ""
+        self._words = frozenset(map(singular, words))
+        self.last_words = frozenset(map(_number, self._words))
+
+    def lowered_by(self, mention: str, *, cased: bool) -> float:
+        """By how much of cosine a mention is put lower; 0 where it is no repetition.
+
+        Args:
+            mention: Its words.
+            cased: Whether its document uses capitals at all; where none does, lower case says
+                nothing.
+        """
+        words = _content(mention)
+        if self._words.issuperset(map(singular, words)):
+            return NO_OTHER_WORD
+        if cased and mention == mention.lower() and singular(words[-1]) == self._head:
+            return LOWER_CASE_HEAD
+        return 0.0
+
+
+def last_word(mention: str) -> int:
+    """A number that mentions with the same last word share, case and plural aside."""
+    words = _words(mention)
+    return _number(singular(words[-1])) if words else 0
+
+
+def _number(word: str) -> int:
+    return zlib.crc32(word.encode())
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def _content(text: str) -> list[str]:
+    return [word for word in _words(text) if word not in _ARTICLES]
+
+
+def _head(words: list[str]) -> str:
+    """The head noun: what stands before the first preposition or clause ("drug that lowers")."""
+    for before, word in zip(words, words[1:], strict=False):
+        if word in PREPOSITIONS or word in CLAUSE_WORDS:
+            return before
+    return words[-1]
