@@ -64,11 +64,13 @@ class Dtype(StrEnum):
     float16 = "float16"
 
 
-def load_encoder(folder: Path | None, dtype: str = "auto") -> TypeAwareEncoder:
+def load_encoder(
+    folder: Path | None, dtype: str = "auto", *, names: bool = True
+) -> TypeAwareEncoder:
     """The encoder saved in a folder, or the shipped one."""
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-    return TypeAwareEncoder.from_pretrained(folder, dtype=dtype)
+    return TypeAwareEncoder.from_pretrained(folder, dtype=dtype, names=names)
 
 
 def open_index(folder: Path, encoder: Path | None) -> EntityIndex:
