@@ -7,8 +7,8 @@ characters) of Simple English Wikipedia; mentions are detected, names are switch
 judge is not the memory. The descriptions were chosen before any answer was looked at. An answer
 
 - *repeats* if it has no word but the description's, or is in lower case and ends in its head noun;
-- is *right* if a mined definition of the name ends in an accepted head noun, or its own sentence goes
-  on "... is a ..." with one; *wrong* if its definitions are known and none does;
+- is *right* if a mined definition of the name ends in an accepted head noun, or its own sentence
+  goes on "... is a ..." with one; *wrong* if its definitions are known and none does;
 - is left out if nothing is known of it.
 
 Also prints the best score for 30 descriptions that have no answer there. --read N prints answers.
@@ -50,10 +50,11 @@ ACCEPTED = {
     "rock band": "band group duo trio",
     "painter": "painter artist",
     "composer": "composer musician",
-    "scientist": "scientist physicist chemist biologist astronomer mathematician botanist zoologist "
-    "geologist naturalist biochemist paleontologist engineer inventor",
+    "scientist": "scientist physicist chemist biologist astronomer mathematician botanist "
+    "zoologist geologist naturalist biochemist paleontologist engineer inventor",
     "actor": "actor actress comedian",
-    "politician": "politician president minister senator governor chancellor leader statesman mayor",
+    "politician": "politician president minister senator governor chancellor leader statesman "
+    "mayor",
     "king": "king monarch emperor ruler",
     "battle": "battle siege",
     "war": "war conflict",
