@@ -161,8 +161,5 @@ def _document(each: object, place: int) -> Document:
     if isinstance(each, Document):
         return each
     if not isinstance(each, str):
-        raise TypeError(
-            f"documents[{place}] must be a ner_retriever_rag Document or a string, "
-            f"not {kind_of(each)}"
-        )
+        raise TypeError(f"documents[{place}] must be a Document or a string, not {kind_of(each)}")
     return Document(require_text(each, f"documents[{place}]"))
