@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from ner_retriever_rag.cli.check import check
 from ner_retriever_rag.cli.demo import demo
 from ner_retriever_rag.cli.eval import evaluate
 from ner_retriever_rag.cli.extract import extract
@@ -11,6 +12,7 @@ from ner_retriever_rag.cli.facets import facets
 from ner_retriever_rag.cli.index import index
 from ner_retriever_rag.cli.probe import probe
 from ner_retriever_rag.cli.search import search
+from ner_retriever_rag.cli.serve import serve
 from ner_retriever_rag.cli.stats import stats
 from ner_retriever_rag.cli.train import train_app
 
@@ -20,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (index, search, stats, facets, extract, demo, probe):
+for command in (index, search, stats, facets, extract, check, serve, demo, probe):
     app.command()(command)
 app.command("eval")(evaluate)
 app.add_typer(train_app, name="train")
