@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ner_retriever_rag.schema import Document, EncodedText, Mention
+from ner_retriever_rag.schema import Document, EncodedText
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.index.store import Store, StoredDocument
+    from ner_retriever_rag.index.store import Store
 
 
 def recall(
@@ -26,28 +26,16 @@ def recall(
         documents: The documents.
     """
     records = store.fetch(dict.fromkeys(document.id for document in documents))
-    same = [
-        document.id in records and records[document.id].document.text == document.text
-        for document in documents
-    ]
-    known = [records[each.id] for each, known in zip(documents, same, strict=True) if known]
-    vectors = store.vectors(list(dict.fromkeys(id for one in known for id in one.mention_ids)))
-    found = [
-        _encoded(records[document.id], vectors, encoder.dim) if known else None
-        for document, known in zip(documents, same, strict=True)
-    ]
-    missing = [document.text for document, one in zip(documents, found, strict=True) if one is None]
+    none = np.zeros((0, encoder.dim), dtype=np.float32)  # the store does not know its width
+    stored = {
+        doc_id: one if one.mentions else replace(one, vectors=none)
+        for doc_id, one in store.encoded(records).items()
+    }
+    known = [
+        stored.get(each.id) if each.id in records and records[each.id].document.text == each.text
+        else None
+        for each in documents
+    ]  # fmt: skip
+    missing = [each.text for each, one in zip(documents, known, strict=True) if one is None]
     fresh = iter(encoder.encode(missing) if missing else [])
-    return [next(fresh) if one is None else one for one in found]
-
-
-def _encoded(
-    record: StoredDocument, vectors: dict[str, NDArray[np.float32]], dim: int
-) -> EncodedText | None:
-    """A stored document's mentions and vectors; None if it is being replaced this very moment."""
-    rows = [vectors[each] for each in record.mention_ids if each in vectors]
-    if len(rows) < len(record.spans):
-        return None
-    text = record.document.text
-    mentions = [Mention(text[slice(*span)], *span) for span in record.spans]
-    return EncodedText(mentions, np.asarray(rows, dtype=np.float32).reshape(len(rows), dim))
+    return [next(fresh) if one is None else one for one in known]
