@@ -17,6 +17,7 @@ from ner_retriever_rag.cli.eval import evaluate
 from ner_retriever_rag.cli.extract import extract
 from ner_retriever_rag.cli.facets import facets
 from ner_retriever_rag.cli.index import index
+from ner_retriever_rag.cli.mcp import mcp
 from ner_retriever_rag.cli.probe import probe
 from ner_retriever_rag.cli.search import search
 from ner_retriever_rag.cli.serve import serve
@@ -33,6 +34,7 @@ COMMANDS: list[tuple[str, Callable[..., None], str]] = [
     ("stats", stats, "my-index"),
     ("check", check, "my-index --repair"),
     ("serve", serve, "my-index --port 8000"),
+    ("mcp", mcp, "my-index"),
     ("demo", demo, '"castle" "Canadian politician"'),
     ("probe", probe, "mentions.jsonl --backbone meta-llama/Llama-3.1-8B --out probe"),
     ("eval", evaluate, "fewnerd-test --data data"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ner_retriever_rag.schema import Document, EncodedText
 
@@ -23,7 +26,11 @@ def recall(
         documents: The documents.
     """
     records = store.fetch(dict.fromkeys(document.id for document in documents))
-    stored = store.encoded(records)
+    none = np.zeros((0, encoder.dim), dtype=np.float32)  # the store does not know its width
+    stored = {
+        doc_id: one if one.mentions else replace(one, vectors=none)
+        for doc_id, one in store.encoded(records).items()
+    }
     known = [
         stored.get(each.id) if each.id in records and records[each.id].document.text == each.text
         else None
@@ -32,3 +39,32 @@ def recall(
     missing = [each.text for each, one in zip(documents, known, strict=True) if one is None]
     fresh = iter(encoder.encode(missing) if missing else [])
     return [next(fresh) if one is None else one for one in known]
+
+
+def by_version(store: Store, versions: Iterable[str]) -> dict[str, StoredDocument]:
+    """Documents by their versions, where one has it, whatever their ids."""
+    found: dict[str, StoredDocument] = {}
+    for some in batches(versions, _VERSIONS):
+        doc_ids = store.document_ids({VERSION: {"$in": some}})
+        found.update((each.version, each) for each in store.fetch(doc_ids).values())
+    return found
+
+
+def stored_encodings(store: Store, records: Mapping[str, StoredDocument]) -> dict[str, EncodedText]:
+    """The mentions and vectors of documents as they are stored, under the keys of ``records``.
+
+    One that has not all of its vectors is left out.
+    """
+    vectors = store.vectors([each for one in records.values() for each in one.mention_ids])
+    texts = store.texts.vectors([one.document.id for one in records.values()])
+    encoded = {}
+    for key, one in records.items():
+        if vectors.keys() >= set(one.mention_ids) and one.document.id in texts:
+            rows = [vectors[each] for each in one.mention_ids]
+            text = texts[one.document.id]
+            encoded[key] = EncodedText(
+                [Mention(one.document.text[a:b], a, b) for a, b in one.spans],
+                np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32),
+                text if len(text) > 1 else None,  # 1: the placeholder of a cut backbone
+            )
+    return encoded

@@ -13,10 +13,8 @@ leaves over is passed over by those who read and taken out by the next write.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +24,6 @@ from ner_retriever_rag.index.collection import Rows, Where, batches
 from ner_retriever_rag.index.journal import Journal
 from ner_retriever_rag.index.records import (
     TEXT_OF_FORMAT_1,
-    VERSION,
     MentionKey,
     StoredDocument,
     from_row,
@@ -34,7 +31,8 @@ from ner_retriever_rag.index.records import (
     row_metadata,
     version_of,
 )
-from ner_retriever_rag.schema import Document, EncodedText, Mention
+from ner_retriever_rag.index.revisions import Revisions
+from ner_retriever_rag.schema import Document, EncodedText
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
@@ -59,8 +57,7 @@ class Store:
     def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
         self._documents, self._mentions = Rows(place, documents), Rows(place, mentions)
         self._journal = Journal(place, documents.name)
-        self._touched: list[str] = []
-        self._writes: deque[tuple[str, str, list[str]]] = deque(maxlen=128)
+        self.revisions = Revisions(self._mentions)
 
     @classmethod
     def open(cls, place: Place, name: str | None, encoder: TypeAwareEncoder) -> Store:
@@ -93,26 +90,6 @@ class Store:
     def mentions(self) -> Rows:
         """The mentions by their vectors."""
         return self._mentions
-
-    def revision(self) -> str:
-        """What changes with every write, whoever writes."""
-        return str(self._mentions.metadata().get(chroma.REVISION_KEY, ""))
-
-    def touched_since(self, revision: str) -> set[str] | None:
-        """Ids of the documents written or deleted since a revision; None where it is not known.
-
-        It is known of this store's own last writes, with none of another writer between them.
-        """
-        touched: set[str] = set()
-        now = self.revision()
-        for before, after, doc_ids in reversed(self._writes):
-            if now == revision:
-                return touched
-            if after != now:
-                return None
-            touched.update(doc_ids)
-            now = before
-        return touched if now == revision else None
 
     def document_count(self) -> int:
         """How many documents there are."""
@@ -179,33 +156,6 @@ class Store:
         """
         for some in batches(self.document_ids(where), size):
             yield list(self.fetch(some).values())
-
-    def by_version(self, versions: Iterable[str]) -> dict[str, StoredDocument]:
-        """Documents by their versions, where one has it; whatever their ids."""
-        found: dict[str, StoredDocument] = {}
-        for some in batches(versions, 500):
-            doc_ids = self.document_ids({VERSION: {"$in": some}})
-            found.update((each.version, each) for each in self.fetch(doc_ids).values())
-        return found
-
-    def encoded(self, records: Mapping[str, StoredDocument]) -> dict[str, EncodedText]:
-        """The mentions and vectors of documents as they are stored, under the same keys.
-
-        One that has not all of its vectors is left out.
-        """
-        vectors = self.vectors([each for one in records.values() for each in one.mention_ids])
-        texts = self.texts.vectors([one.document.id for one in records.values()])
-        encoded = {}
-        for key, one in records.items():
-            if vectors.keys() >= set(one.mention_ids) and one.document.id in texts:
-                rows = [vectors[each] for each in one.mention_ids]
-                text = texts[one.document.id]
-                encoded[key] = EncodedText(
-                    [Mention(one.document.text[a:b], a, b) for a, b in one.spans],
-                    np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32),
-                    text if len(text) > 1 else None,  # 1: the placeholder of a cut backbone
-                )
-        return encoded
 
     def write(
         self,
@@ -317,18 +267,11 @@ class Store:
         self.recover()
         self._journal.begin(records)
         self._touched = [record.document.id for record in records]
-        self._mark()
+        self.revisions.mark(self._touched)
 
     def _end(self) -> None:
-        self._mark()
+        self.revisions.mark(self._touched)
         self._journal.end()
-
-    def _mark(self) -> None:
-        """Give the index a new revision."""
-        found = self._mentions.metadata()
-        before, after = str(found.get(chroma.REVISION_KEY, "")), uuid4().hex
-        self._mentions.set_metadata({**found, chroma.REVISION_KEY: after})
-        self._writes.append((before, after, self._touched))
 
     def _write_mentions(self, rows: Sequence[tuple[StoredDocument, EncodedText]]) -> None:
         ids: list[str] = []
