@@ -20,6 +20,7 @@ from ner_retriever_rag.cli.probe import probe
 from ner_retriever_rag.cli.search import search
 from ner_retriever_rag.cli.stats import stats
 from ner_retriever_rag.cli.train import train_app
+from ner_retriever_rag.cli.ui import ui
 
 # Each command with the example at the end of its --help.
 COMMANDS: list[tuple[str, Callable[..., None], str]] = [
@@ -29,6 +30,7 @@ COMMANDS: list[tuple[str, Callable[..., None], str]] = [
     ("facets", facets, "my-index -n 20"),
     ("extract", extract, "my-index --type river --type lake --out rows.csv"),
     ("stats", stats, "my-index"),
+    ("ui", ui, "my-index --port 8080"),
     ("demo", demo, '"castle" "Canadian politician"'),
     ("probe", probe, "mentions.jsonl --backbone meta-llama/Llama-3.1-8B --out probe"),
     ("eval", evaluate, "fewnerd-test --data data"),
