@@ -171,6 +171,19 @@ class DocumentMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A document that could not be indexed.
+
+    Attributes:
+        document: Its id, or its place among the documents where it has none.
+        reason: What is wrong with it.
+    """
+
+    document: str | int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddReport:
     """What ``EntityIndex.add`` did.
 
@@ -179,12 +192,14 @@ class AddReport:
         replaced: Documents whose id was there with other content.
         unchanged: Documents that were there already, word for word; not encoded again.
         mentions: Mentions written for the added and replaced documents.
+        failed: With ``errors="skip"``, the documents left out and why.
     """
 
     added: int = 0
     replaced: int = 0
     unchanged: int = 0
     mentions: int = 0
+    failed: tuple[Failure, ...] = ()
 
     def __add__(self, other: AddReport) -> AddReport:
         """Return the sum of two reports."""
@@ -193,6 +208,7 @@ class AddReport:
             self.replaced + other.replaced,
             self.unchanged + other.unchanged,
             self.mentions + other.mentions,
+            self.failed + other.failed,
         )
 
 

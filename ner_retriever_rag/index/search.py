@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ner_retriever_rag.index.store import Store
     from ner_retriever_rag.index.tables import Tables
 
+_ON_TOPIC = 100  # documents that entities with a topic are taken from
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -114,6 +116,26 @@ class Search:
                 )
             )  # fmt: skip
         return found[bounds.offset :]
+
+    def mention_scores(
+        self, query: Query, bounds: Bounds, about: str | None
+    ) -> tuple[MentionTable, NDArray[np.float32], NDArray[np.bool_]]:
+        """Every mention's score, and which mentions may count; float32 and bool ``(mentions,)``."""
+        table = self._tables.current()
+        scored = self.scored(query, table)
+        if scored.without > 0:
+            raise ValueError("query: a mention cannot be found by Not alone; add a type it is of")
+        scores = scored.combine(
+            scored.probabilities(self.compare(table, scored, bounds).similarities)
+        )
+        allowed = self.allowed(table, bounds.where)
+        if about is not None:
+            on_topic = replace(bounds, k=_ON_TOPIC, offset=0, floor=0.0)
+            found = self.documents([query], on_topic, about)[0]
+            near = np.zeros_like(allowed)
+            near[table.documents(match.doc_id for match in found)] = True
+            allowed &= near
+        return table, scores, allowed[table.owner]
 
     def compare(self, table: MentionTable, query: ScoredQuery, bounds: Bounds) -> Compared:
         """Compare a query's types with all mentions."""

@@ -25,6 +25,7 @@ from ner_retriever_rag.index import chroma
 from ner_retriever_rag.index.collection import Rows, Where, batches
 from ner_retriever_rag.index.journal import TOUCHED, Entry, Journal
 from ner_retriever_rag.index.records import (
+    VERSION,
     MentionKey,
     StoredDocument,
     from_row,
@@ -32,7 +33,7 @@ from ner_retriever_rag.index.records import (
     row_metadata,
     version_of,
 )
-from ner_retriever_rag.schema import Document, EncodedText
+from ner_retriever_rag.schema import Document, EncodedText, Mention
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
@@ -158,6 +159,33 @@ class Store:
         """
         for some in batches(self.document_ids(where), size):
             yield list(self.fetch(some).values())
+
+    def by_version(self, versions: Iterable[str]) -> dict[str, StoredDocument]:
+        """Documents by their versions, where one has it; whatever their ids."""
+        found: dict[str, StoredDocument] = {}
+        for some in batches(versions, 500):
+            doc_ids = self.document_ids({VERSION: {"$in": some}})
+            found.update((each.version, each) for each in self.fetch(doc_ids).values())
+        return found
+
+    def encoded(self, records: Mapping[str, StoredDocument]) -> dict[str, EncodedText]:
+        """The mentions and vectors of documents as they are stored, under the same keys.
+
+        One that has not all of its vectors is left out.
+        """
+        vectors = self.vectors([each for one in records.values() for each in one.mention_ids])
+        texts = self.texts.vectors([one.document.id for one in records.values()])
+        encoded = {}
+        for key, one in records.items():
+            if vectors.keys() >= set(one.mention_ids) and one.document.id in texts:
+                rows = [vectors[each] for each in one.mention_ids]
+                text = texts[one.document.id]
+                encoded[key] = EncodedText(
+                    [Mention(one.document.text[a:b], a, b) for a, b in one.spans],
+                    np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32),
+                    text if len(text) > 1 else None,  # 1: the placeholder of a cut backbone
+                )
+        return encoded
 
     def write(
         self,

@@ -78,17 +78,6 @@ def test_the_shipped_encoder_by_name(default):
     assert encoder.fingerprint == default.fingerprint
 
 
-def test_the_frozen_backbone_by_name(default):
-    frozen = TypeAwareEncoder.from_preset("minilm-frozen")
-    assert frozen.fingerprint != default.fingerprint
-    assert frozen.backbone_sha256 == default.backbone_sha256
-    text = "Guido van Rossum wrote Python in Amsterdam."
-    assert {"Python", "Amsterdam"} <= {mention.text for mention in frozen.detect([text])[0]}
-    (encoded,) = frozen.encode([text], [[(23, 29), (33, 42)]])
-    types = frozen.encode_types(["programming language", "city"])
-    assert (encoded.vectors @ types.T).argmax(axis=1).tolist() == [0, 1]
-
-
 def test_presets_that_cannot_be(head_file):
     with pytest.raises(ValueError, match="no preset 'x'.*llama-3.1-8b: the paper's"):
         TypeAwareEncoder.from_preset("x")

@@ -5,8 +5,8 @@ import pytest
 import torch
 from tiny import TEXTS, CapitalisedWords
 
-import ner_retriever_rag.encoder.encoder as encoder_module
 from ner_retriever_rag import TypeAwareEncoder
+from ner_retriever_rag.encoder.backbone import source
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pooling import pool
 
@@ -146,13 +146,16 @@ def test_fingerprint_changes_with_whatever_changes_vectors(tiny_checkpoint, tmp_
         fingerprint(taps="hidden@2"),
         fingerprint(pooling="last"),
         fingerprint(window=32),
-        fingerprint(dtype="bfloat16"),
         fingerprint(type_template="a {}"),
         fingerprint(head=ProjectionHead((32, 4))),
         fingerprint(head=ProjectionHead((32, 4))),
     ]
     assert len(set(prints)) == len(prints)
-    assert fingerprint() == prints[0] == fingerprint(dtype="float32", detector=CapitalisedWords())
+    for same in ({"dtype": "bfloat16"}, {"detector": CapitalisedWords()}, {"device": "cpu"}):
+        assert fingerprint(**same) == prints[0]
+    moved = tmp_path / "moved"
+    copytree(tiny_checkpoint, moved)
+    assert fingerprint(backbone=moved, load_options={"device_map": "auto"}) == prints[0]
 
 
 def test_weights_other_than_recorded_are_refused(tiny_checkpoint):
@@ -165,7 +168,7 @@ def test_folders_that_hold_no_encoder(tmp_path):
     with pytest.raises(ValueError, match=r"no config\.json"):
         TypeAwareEncoder.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"format": 99}')
-    with pytest.raises(ValueError, match="format 1"):
+    with pytest.raises(ValueError, match="format 2"):
         TypeAwareEncoder.from_pretrained(tmp_path)
     with pytest.raises(FileNotFoundError, match="not a folder"):
         TypeAwareEncoder.from_pretrained(tmp_path / "none")
@@ -173,10 +176,8 @@ def test_folders_that_hold_no_encoder(tmp_path):
 
 def test_threads_load_one_backbone_and_agree(tiny_checkpoint, monkeypatch):
     loaded = []
-    real = encoder_module.Backbone
-    monkeypatch.setattr(
-        encoder_module, "Backbone", lambda *a, **k: loaded.append(1) or real(*a, **k)
-    )
+    real = source.Backbone
+    monkeypatch.setattr(source, "Backbone", lambda *a, **k: loaded.append(1) or real(*a, **k))
     encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
     results: list[np.ndarray] = [None] * 8
     start = threading.Barrier(8)

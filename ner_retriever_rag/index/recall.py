@@ -1,0 +1,34 @@
+"""What documents were encoded to, from the index where it holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ner_retriever_rag.schema import Document, EncodedText
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.index.store import Store
+
+
+def recall(
+    store: Store, encoder: TypeAwareEncoder, documents: Sequence[Document]
+) -> list[EncodedText]:
+    """Mentions and vectors of documents; ``EntityIndex.encoded`` explains.
+
+    Args:
+        store: Where to look.
+        encoder: What the index was made with; encodes the documents it does not hold.
+        documents: The documents.
+    """
+    records = store.fetch(dict.fromkeys(document.id for document in documents))
+    stored = store.encoded(records)
+    known = [
+        stored.get(each.id) if each.id in records and records[each.id].document.text == each.text
+        else None
+        for each in documents
+    ]  # fmt: skip
+    missing = [each.text for each, one in zip(documents, known, strict=True) if one is None]
+    fresh = iter(encoder.encode(missing) if missing else [])
+    return [next(fresh) if one is None else one for one in known]
