@@ -23,6 +23,7 @@ from ner_retriever_rag.cli.search import search
 from ner_retriever_rag.cli.serve import serve
 from ner_retriever_rag.cli.stats import stats
 from ner_retriever_rag.cli.train import train_app
+from ner_retriever_rag.cli.ui import ui
 
 # Each command with the example at the end of its --help.
 COMMANDS: list[tuple[str, Callable[..., None], str]] = [
@@ -35,6 +36,7 @@ COMMANDS: list[tuple[str, Callable[..., None], str]] = [
     ("check", check, "my-index --repair"),
     ("serve", serve, "my-index --port 8000"),
     ("mcp", mcp, "my-index"),
+    ("ui", ui, "my-index --port 8080"),
     ("demo", demo, '"castle" "Canadian politician"'),
     ("probe", probe, "mentions.jsonl --backbone meta-llama/Llama-3.1-8B --out probe"),
     ("eval", evaluate, "fewnerd-test --data data"),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ner_retriever_rag.schema import Document, EncodedText
+from ner_retriever_rag.index.collection import batches
+from ner_retriever_rag.index.records import VERSION, StoredDocument
+from ner_retriever_rag.schema import Document, EncodedText, Mention
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.index.store import Store
+
+_VERSIONS = 500  # asked for at once
 
 
 def recall(

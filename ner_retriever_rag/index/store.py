@@ -26,9 +26,12 @@ from ner_retriever_rag.index.records import (
     TEXT_OF_FORMAT_1,
     MentionKey,
     StoredDocument,
+    check_vectors,
+    distinct_spans,
     from_row,
     mention_metadata,
     row_metadata,
+    text_vector,
     version_of,
 )
 from ner_retriever_rag.index.revisions import Revisions
@@ -176,9 +179,9 @@ class Store:
             ValueError: If a vector holds NaN or infinity; nothing is written then.
         """
         for document, one in zip(documents, encoded, strict=True):
-            _check_vectors(document, one)
+            check_vectors(document, one)
         new = [
-            StoredDocument(document, version, _distinct_spans(one))
+            StoredDocument(document, version, distinct_spans(one))
             for document, version, one in zip(documents, versions, encoded, strict=True)
         ]
         old = [replaced[document.id] for document in documents if document.id in replaced]
@@ -295,7 +298,7 @@ class Store:
     ) -> None:
         self._documents.upsert(
             ids=[record.document.id for record, _ in rows],
-            embeddings=[_text_vector(one) for _, one in rows],
+            embeddings=[text_vector(one) for _, one in rows],
             documents=[record.document.text for record, _ in rows],
             metadatas=[
                 row_metadata(record, replaced.get(record.document.id)) for record, _ in rows
@@ -304,18 +307,3 @@ class Store:
 
     def _delete_mentions(self, mention_ids: Iterable[str]) -> None:
         self._mentions.delete(mention_ids)
-
-
-def _check_vectors(document: Document, one: EncodedText) -> None:
-    vectors = [one.vectors] if one.text_vector is None else [one.vectors, one.text_vector]
-    if not all(np.isfinite(each).all() for each in vectors):
-        raise ValueError(f"the encoder's vectors for document {document.id!r} hold NaN or infinity")
-
-
-def _text_vector(encoded: EncodedText) -> NDArray[np.float32]:
-    # Chroma wants a vector with every record; a cut backbone has none for the whole text.
-    return np.ones(1, dtype=np.float32) if encoded.text_vector is None else encoded.text_vector
-
-
-def _distinct_spans(encoded: EncodedText) -> list[tuple[int, int]]:
-    return list(dict.fromkeys((mention.start, mention.end) for mention in encoded.mentions))
