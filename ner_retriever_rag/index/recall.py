@@ -29,11 +29,7 @@ def recall(
         documents: The documents.
     """
     records = store.fetch(dict.fromkeys(document.id for document in documents))
-    none = np.zeros((0, encoder.dim), dtype=np.float32)  # the store does not know its width
-    stored = {
-        doc_id: one if one.mentions else replace(one, vectors=none)
-        for doc_id, one in store.encoded(records).items()
-    }
+    stored = stored_encodings(store, records, encoder.dim)
     known = [
         stored.get(each.id) if each.id in records and records[each.id].document.text == each.text
         else None
@@ -57,6 +53,11 @@ def stored_encodings(store: Store, records: Mapping[str, StoredDocument]) -> dic
     """The mentions and vectors of documents as they are stored, under the keys of ``records``.
 
     One that has not all of its vectors is left out.
+
+    Args:
+        store: Where to look.
+        records: The documents.
+        dim: Width of the vectors.
     """
     vectors = store.vectors([each for one in records.values() for each in one.mention_ids])
     texts = store.texts.vectors([one.document.id for one in records.values()])
@@ -67,7 +68,7 @@ def stored_encodings(store: Store, records: Mapping[str, StoredDocument]) -> dic
             text = texts[one.document.id]
             encoded[key] = EncodedText(
                 [Mention(one.document.text[a:b], a, b) for a, b in one.spans],
-                np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32),
+                np.stack(rows) if rows else np.zeros((0, dim), dtype=np.float32),
                 text if len(text) > 1 else None,  # 1: the placeholder of a cut backbone
             )
     return encoded

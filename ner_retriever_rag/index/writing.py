@@ -95,7 +95,7 @@ class Writer:
                 and twin.version == version_of(twin.document, given)
             ):
                 known[document.id] = twin
-        encoded = stored_encodings(self._store, known)
+        encoded = stored_encodings(self._store, known, self._encoder.dim)
         new = [(document, given) for document, given in todo if document.id not in encoded]
         for with_spans in (False, True):
             some = [each for each in new if (each[1] is not None) == with_spans]
