@@ -87,8 +87,12 @@ def test_an_index_remembers_its_dtype(articles, tmp_path):
     assert result.exit_code == 0, result.output
     assert "bfloat16" in run("stats", folder).output
     assert "etna.txt" in run("search", folder, "volcano", "-k", 1).output
-    with pytest.raises(ValueError, match=r"bfloat16.*not with.*float32"):
-        EntityIndex(folder)
+    # An encoder that computes in another dtype understands its vectors.
+    exact = EntityIndex(folder, encoder=TypeAwareEncoder.from_pretrained(dtype="float32"))
+    assert (
+        exact.search("volcano", k=1)[0].doc_id
+        == EntityIndex(folder).search("volcano", k=1)[0].doc_id
+    )
 
 
 def test_stats(folder):
