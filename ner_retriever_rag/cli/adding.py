@@ -27,13 +27,13 @@ def add_all(index: EntityIndex, documents: Iterable[Document], total: int | None
         total: How many there are, if that is known.
 
     Returns:
-        What was done, all steps together.
+        What was done, all steps together; what could not be indexed is in its ``failed``.
     """
     report, size, stream = AddReport(), _FIRST, iter(documents)
     with tqdm(total=total, unit="document", smoothing=0.1) as bar:
         while step := list(islice(stream, size)):
             begun = time.monotonic()
-            report += index.add(step)
+            report += index.add(step, errors="skip")
             bar.update(len(step))
             speed = len(step) / max(time.monotonic() - begun, 1e-3)
             size = round(min(max(speed * _SECONDS, size / 2, 1), 2 * size, _MOST))

@@ -10,16 +10,20 @@ from typing import Annotated
 import typer
 
 from ner_retriever_rag import __version__
+from ner_retriever_rag.cli.check import check
 from ner_retriever_rag.cli.demo import demo
 from ner_retriever_rag.cli.entities import entities
 from ner_retriever_rag.cli.eval import evaluate
 from ner_retriever_rag.cli.extract import extract
 from ner_retriever_rag.cli.facets import facets
 from ner_retriever_rag.cli.index import index
+from ner_retriever_rag.cli.mcp import mcp
 from ner_retriever_rag.cli.probe import probe
 from ner_retriever_rag.cli.search import search
+from ner_retriever_rag.cli.serve import serve
 from ner_retriever_rag.cli.stats import stats
 from ner_retriever_rag.cli.train import train_app
+from ner_retriever_rag.cli.ui import ui
 
 # Each command with the example at the end of its --help.
 COMMANDS: list[tuple[str, Callable[..., None], str]] = [
@@ -29,6 +33,10 @@ COMMANDS: list[tuple[str, Callable[..., None], str]] = [
     ("facets", facets, "my-index -n 20"),
     ("extract", extract, "my-index --type river --type lake --out rows.csv"),
     ("stats", stats, "my-index"),
+    ("check", check, "my-index --repair"),
+    ("serve", serve, "my-index --port 8000"),
+    ("mcp", mcp, "my-index"),
+    ("ui", ui, "my-index --port 8080"),
     ("demo", demo, '"castle" "Canadian politician"'),
     ("probe", probe, "mentions.jsonl --backbone meta-llama/Llama-3.1-8B --out probe"),
     ("eval", evaluate, "fewnerd-test --data data"),

@@ -85,7 +85,7 @@ def open_index(folder: Path, encoder: Path | None) -> EntityIndex:
     from ner_retriever_rag.index.place import recorded_dtype
 
     dtype = recorded_dtype(folder, DEFAULT_COLLECTION)
-    return EntityIndex(folder, encoder=load_encoder(encoder, dtype))
+    return EntityIndex.open(folder, encoder=load_encoder(encoder, dtype))
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -62,7 +62,8 @@ def index(
         with EntityIndex(folder, encoder=load_encoder(encoder, dtype)) as entity_index:
             report = add_all(entity_index, source, count)
             held = entity_index.count()
-        _report(source.problems)
+        failed = [Problem(str(each.document), each.reason) for each in report.failed]
+        _report([*source.problems, *failed])
         out.print(
             f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
             f"{report.mentions} mentions; {folder} now holds {held} documents"

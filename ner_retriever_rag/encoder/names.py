@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b, sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +139,7 @@ class KnownNames:
         table: The names mined; None for a user's own alone.
         weight: How far a vector moves: to ``unit(vector + weight * phrase)``.
         threshold: Least cosine of vector and phrase; below it the name is taken for a homonym.
+        learned_weight: The weight of a learned name, which is believed whatever the context says.
         learned: A user's own names and their types, see :meth:`learn`.
         own: Their table.
     """
@@ -150,10 +152,11 @@ class KnownNames:
         *,
         weight: float = 0.25,
         threshold: float = 0.25,
+        learned_weight: float = 0.5,
         learned: Mapping[str, Sequence[str]] | None = None,
         own: NameTable | None = None,
     ) -> None:
-        self.weight, self.threshold = weight, threshold
+        self.weight, self.threshold, self.learned_weight = weight, threshold, learned_weight
         self.learned = {name: list(types) for name, types in (learned or {}).items()}
         self._table, self._own = table, own
 
@@ -170,9 +173,7 @@ class KnownNames:
         """
         learned = {**self.learned, **checked_names(names)}
         own = NameTable.build(learned, encode)
-        return KnownNames(
-            self._table, weight=self.weight, threshold=self.threshold, learned=learned, own=own
-        )
+        return KnownNames(self._table, own=own, **{**self._settings(), "learned": learned})
 
     def __len__(self) -> int:
         return sum(len(table.hashes) for table in (self._own, self._table) if table is not None)
@@ -198,7 +199,8 @@ class KnownNames:
         """
         hashes = name_hashes(words)
         blended, todo = vectors, np.arange(len(words))
-        for table in (self._own, self._table):
+        own = (self._own, self.learned_weight, -1.0)
+        for table, weight, threshold in (own, (self._table, self.weight, self.threshold)):
             if table is None:
                 continue
             found, rows = table.find(hashes[todo])
@@ -208,15 +210,16 @@ class KnownNames:
                 blended = vectors.copy()
             at, todo = todo[found], np.delete(todo, found)
             phrases, cosines = table.nearest(rows, vectors[at])
-            agrees = cosines >= self.threshold
-            moved = vectors[at[agrees]] + self.weight * phrases[agrees]
+            agrees = cosines >= threshold
+            moved = vectors[at[agrees]] + weight * phrases[agrees]
             blended[at[agrees]] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
         return blended
 
     @cached_property
     def digest(self) -> str:
         """Sha256 of all that the blended vectors depend on."""
-        digest = sha256(repr((self.weight, self.threshold)).encode())
+        settings = (self.weight, self.threshold, self.learned_weight)
+        digest = sha256(repr(settings).encode())
         for name, value in sorted(self._arrays().items()):
             digest.update(name.encode() + value.tobytes())
         return digest.hexdigest()
@@ -226,8 +229,7 @@ class KnownNames:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self._arrays(), folder / WEIGHTS)
-        config = {"weight": self.weight, "threshold": self.threshold, "learned": self.learned}
-        text = json.dumps(config, indent=2, ensure_ascii=False)
+        text = json.dumps(self._settings(), indent=2, ensure_ascii=False)
         (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
@@ -242,14 +244,14 @@ class KnownNames:
         arrays = load_file(folder / WEIGHTS)
         return cls(_table(arrays, "mined."), own=_table(arrays, "own."), **config)
 
-    def _arrays(self) -> dict[str, NDArray[np.generic]]:
+    def _settings(self) -> dict[str, Any]:
+        names = ("weight", "threshold", "learned_weight", "learned")
+        return {name: getattr(self, name) for name in names}
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
         tables = {"mined.": self._table, "own.": self._own}
-        return {
-            prefix + part: np.ascontiguousarray(getattr(table, part))
-            for prefix, table in tables.items()
-            if table is not None
-            for part in _PARTS
-        }
+        there = {prefix: table for prefix, table in tables.items() if table is not None}
+        return {prefix + part: getattr(t, part) for prefix, t in there.items() for part in _PARTS}
 
 
 def read_names(path: str | Path) -> dict[str, list[str]]:
@@ -291,7 +293,6 @@ def checked_names(names: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     return {name: list(types) for name, types in names.items()}
 
 
-def _table(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> NameTable | None:
-    if prefix + _PARTS[0] not in arrays:
-        return None
-    return NameTable(**{part: arrays[prefix + part] for part in _PARTS})  # type: ignore[arg-type]
+def _table(arrays: Mapping[str, NDArray[Any]], prefix: str) -> NameTable | None:
+    found = {part: arrays[prefix + part] for part in _PARTS if prefix + part in arrays}
+    return NameTable(**found) if found else None

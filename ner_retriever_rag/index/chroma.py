@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
 
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
 FORMAT = 2  # 1 held the text among the metadata, and one journal for all writers
 _READABLE = (1, 2)
+# A write's journal: the middle of its collection's name, and its key in that one's metadata.
+JOURNAL, TOUCHED = "-journal-", "ner:journal"
 FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
@@ -117,6 +121,14 @@ def folder_of(client: ClientAPI) -> Path | None:
     return Path(settings.persist_directory) if embedded else None
 
 
+def is_interrupted(client: ClientAPI) -> bool:
+    """Whether a write to an index there began and did not end."""
+    return any(
+        JOURNAL in each.name or TOUCHED in (each.metadata or {})
+        for each in client.list_collections()
+    )
+
+
 def disown(client: ClientAPI) -> object:
     """After a fork, make Chroma open a database anew instead of handing out the parent's.
 
@@ -128,6 +140,17 @@ def disown(client: ClientAPI) -> object:
     identifier = getattr(client, "_identifier", "")
     SharedSystemClient._identifier_to_refcount.pop(identifier, None)
     return client, SharedSystemClient._identifier_to_system.pop(identifier, None)
+
+
+def manifest_of(encoder: TypeAwareEncoder) -> dict[str, Any]:
+    """What an index made with an encoder records of it."""
+    return {
+        FORMAT_KEY: FORMAT,
+        FINGERPRINT_KEY: encoder.fingerprint,
+        ENCODER_KEY: encoder.description,
+        DIM_KEY: encoder.dim,
+        DTYPE_KEY: encoder.dtype,
+    }
 
 
 def open_collections(

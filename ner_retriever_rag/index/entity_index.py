@@ -66,23 +66,11 @@ class EntityIndex(Answers):
 
             encoder = default_encoder()
         self.encoder = encoder
-        manifest = {
-            chroma.FORMAT_KEY: chroma.FORMAT,
-            chroma.FINGERPRINT_KEY: encoder.fingerprint,
-            chroma.ENCODER_KEY: encoder.description,
-            chroma.DIM_KEY: encoder.dim,
-            chroma.DTYPE_KEY: encoder.dtype,
-        }
         in_memory = path is None and client is None
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
         self._address, self._collection = path, collection
         self._place = Place(path, client)
-        with self._place.opening():
-            collections = chroma.open_collections(
-                self._place.client, name, manifest, encoder.understands
-            )
-            self._store = Store(self._place, *collections)
-            self._store.settle()
+        self._store = Store.open(self._place, name, encoder)
         self._folder = self._place.folder
         kept = self._folder / f"table-{name}" if self._folder else None
         self._tables = Tables(self._store, encoder.dim, kept)

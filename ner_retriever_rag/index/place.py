@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_retriever_rag.index import chroma
+from ner_retriever_rag.index import chroma, graph_files
 from ner_retriever_rag.index.lock import FolderLock
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Place:
     Args:
         path: Folder, or address of a Chroma server; None for memory.
         client: A Chroma client instead of a path.
+        verify: See that the files of a folder are whole when opening it.
 
     Raises:
         TypeError: If the client is not a Chroma client that answers at once.
@@ -67,7 +68,10 @@ class Place:
 
     client: ClientAPI
 
-    def __init__(self, path: str | Path | None, client: ClientAPI | None = None) -> None:
+    def __init__(
+        self, path: str | Path | None, client: ClientAPI | None = None, *, verify: bool = True
+    ) -> None:
+        self._verify = verify
         self._pid, self._address, self._owned = os.getpid(), None, client is None
         if client is not None:
             self.client = client
@@ -100,16 +104,21 @@ class Place:
         try:
             with _registry, self._gate():
                 lock = self._held.lock
+                first = self._verify and self.folder is not None and lock is None
                 if self.folder is not None and lock is None:
                     lock = FolderLock(self.folder)
                     lock.share()
                     self._held.lock = lock
+                if first:
+                    self._see_that_files_are_whole(thorough=False)
                 if self._owned:
                     self.client = chroma.connect(self._address or self._held.path)
                     self._finish.detach()
                     self._finish = weakref.finalize(
                         self, _close, self._held, self._key, id(self), self._pid, [self.client]
                     )
+                if first and chroma.is_interrupted(self.client):
+                    self._see_that_files_are_whole(thorough=True)
                 yield
         except BaseException:
             self.close()
@@ -152,6 +161,16 @@ class Place:
         """Let go of it. Closing what is closed does nothing."""
         self._finish()
 
+    def _see_that_files_are_whole(self, *, thorough: bool) -> None:
+        assert self.folder is not None
+        damaged = graph_files.damaged(self.folder, thorough=thorough)
+        if damaged:
+            name, problem = next(iter(damaged.items()))
+            raise RuntimeError(
+                f"the vectors of the index in {self.folder} are damaged ({name}: {problem}); the "
+                f"texts are not: ner-retriever check {self.folder} --repair encodes them again"
+            )
+
     def _gate(self) -> Any:
         return FolderLock(self.folder).gate() if self.folder else nullcontext()
 
@@ -166,7 +185,7 @@ def recorded_dtype(folder: Path, collection: str) -> str:
         ValueError: If the folder holds something else.
         RuntimeError: If another process writes to it.
     """
-    place = Place(folder)
+    place = Place(folder, verify=False)
     with place.opening():
         dtype = chroma.recorded_dtype(place.client, collection)
     place.close()

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ner_retriever_rag.index.metadata import check_metadata
+from ner_retriever_rag.index.recall import by_version, stored_encodings
 from ner_retriever_rag.index.records import StoredDocument, version_of
 from ner_retriever_rag.schema import (
     AddReport,
@@ -81,8 +82,9 @@ class Writer:
         stored: dict[str, StoredDocument],
     ) -> dict[str, EncodedText]:
         """Mentions and vectors of documents, by id, from the store where it has them."""
-        elsewhere = self._store.by_version(
-            versions[document.id] for document, _ in todo if document.id not in stored
+        elsewhere = by_version(
+            self._store,
+            (versions[document.id] for document, _ in todo if document.id not in stored),
         )
         known = {}
         for document, given in todo:
@@ -93,7 +95,7 @@ class Writer:
                 and twin.version == version_of(twin.document, given)
             ):
                 known[document.id] = twin
-        encoded = self._store.encoded(known)
+        encoded = stored_encodings(self._store, known, self._encoder.dim)
         new = [(document, given) for document, given in todo if document.id not in encoded]
         for with_spans in (False, True):
             some = [each for each in new if (each[1] is not None) == with_spans]
@@ -161,8 +163,5 @@ def _document(each: object, place: int) -> Document:
     if isinstance(each, Document):
         return each
     if not isinstance(each, str):
-        raise TypeError(
-            f"documents[{place}] must be a ner_retriever_rag Document or a string, "
-            f"not {kind_of(each)}"
-        )
+        raise TypeError(f"documents[{place}] must be a Document or a string, not {kind_of(each)}")
     return Document(require_text(each, f"documents[{place}]"))

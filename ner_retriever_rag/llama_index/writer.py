@@ -51,7 +51,7 @@ class EntityIndexWriter(TransformComponent):
         if self.replace:
             self._delete_others(nodes)
         report = self.index.add(documents)
-        _log.info("%d nodes of %d have text: %s", len(documents), len(nodes), report)
+        _log.info("%d of %d nodes have text: %s", len(documents), len(nodes), report)
         return nodes
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:

@@ -76,9 +76,11 @@ async def test_filter_takes_the_query_for_the_type(documents, default):
 
 
 def test_filter_reads_what_an_index_holds(documents, tiny_encoder, monkeypatch):
-    retriever = NERTypeRetriever.from_documents(documents[:3], encoder=tiny_encoder)
+    nameless = Document("nothing has a name here", id="nameless")
+    held = [*documents[:3], nameless]
+    retriever = NERTypeRetriever.from_documents(held, encoder=tiny_encoder)
     changed = documents[2].model_copy(update={"page_content": "Queen formed in London."})
-    mixed = [documents[4], documents[0], changed, documents[1]]
+    mixed = [documents[4], documents[0], changed, nameless, documents[1]]
     kinds = AnyOf("volcano", "river")
     fields = {"entity_type": kinds, "threshold": None}
     anew = EntityTypeFilter(encoder=tiny_encoder, **fields).compress_documents(mixed, "")

@@ -219,6 +219,21 @@ def test_nodes_come_and_go(tiny_encoder, make_nodes):
     assert retriever.index.count() == 4
 
 
+def test_the_nodes_of_a_source_document_go_together(tiny_encoder, make_nodes):
+    own = make_nodes()[1]
+    own.metadata["ref_doc_id"] = "a key of the user's"
+    nodes = [make_nodes()[0], own]
+    twin = TextNode(id_="twin", text="The White Nile.", relationships=own.relationships)
+    retriever = NERTypeRetriever.from_defaults(nodes=[*nodes, twin], encoder=tiny_encoder)
+    everything = NERTypeRetriever(retriever.index, similarity_top_k=9).retrieve("river")
+    assert own in [each.node for each in everything]  # its metadata as they were
+    assert retriever.delete_ref_doc("file-river") == 2
+    assert [each.node for each in retriever.retrieve("river")] == [nodes[0]]
+    assert retriever.delete_ref_doc("unknown") == 0
+    with pytest.raises(ValueError, match="ref_doc_id is empty"):
+        retriever.delete_ref_doc("")
+
+
 def test_in_a_query_engine(retriever):
     engine = RetrieverQueryEngine(
         retriever=retriever, response_synthesizer=get_response_synthesizer(llm=MockLLM())
