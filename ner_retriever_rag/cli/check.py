@@ -16,6 +16,7 @@ from ner_retriever_rag.cli.console import (
     errors_in_one_line,
     load_encoder,
     out,
+    require_folder,
 )
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def check(
     The exit code is 0 where nothing is wrong or all of it was mended, 1 where not.
     """
     with errors_in_one_line():
-        if not (folder / "chroma.sqlite3").exists():
-            raise FileNotFoundError(f"there is no index in {folder}")
+        require_folder(folder)
         from ner_retriever_rag.index.check import check as look
         from ner_retriever_rag.index.check import repair as mend
         from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION

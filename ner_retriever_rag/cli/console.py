@@ -73,14 +73,25 @@ def load_encoder(
     return TypeAwareEncoder.from_pretrained(folder, dtype=dtype, names=names)
 
 
+def require_folder(folder: Path) -> None:
+    """See that a folder holds an index.
+
+    Raises:
+        FileNotFoundError: If it does not.
+    """
+    from ner_retriever_rag.index.chroma import is_database
+
+    if not is_database(folder):
+        raise FileNotFoundError(f"there is no index in {folder}; make one with ner-retriever index")
+
+
 def open_index(folder: Path, encoder: Path | None) -> EntityIndex:
     """Open an index that exists, with its encoder in the dtype it was made with.
 
     Raises:
         FileNotFoundError: If there is none in the folder.
     """
-    if not (folder / "chroma.sqlite3").exists():
-        raise FileNotFoundError(f"there is no index in {folder}; make one with ner-retriever index")
+    require_folder(folder)
     from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
     from ner_retriever_rag.index.place import recorded_dtype
 

@@ -26,6 +26,7 @@ JOURNAL, TOUCHED = "-journal-", "ner:journal"
 FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
+_DATABASE = "chroma.sqlite3"
 # ef_search can be set at creation only; more than Chroma's 100 since searches fetch many
 # mentions a document. Cosine: Chroma's default is l2.
 _HNSW: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
@@ -50,7 +51,7 @@ def made(folder: Path) -> Path:
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"path: the index folder {folder} cannot be written")
     contents = {entry.name for entry in folder.iterdir()} - OWN_FILES
-    if contents and "chroma.sqlite3" not in contents:
+    if contents and _DATABASE not in contents:
         raise ValueError(f"path: {folder} holds other files and no index; give an empty folder")
     return folder
 
@@ -192,6 +193,11 @@ def open_collections(
     return documents, mentions
 
 
+def is_database(folder: Path) -> bool:
+    """Whether a folder is one of Chroma's."""
+    return (folder / _DATABASE).is_file()
+
+
 def require_index(path: str | Path, name: str) -> None:
     """See that an index is there, without making anything.
 
@@ -204,7 +210,7 @@ def require_index(path: str | Path, name: str) -> None:
     """
     if isinstance(path, str) and path.startswith(("http://", "https://")):
         names = {each.name for each in connect(path).list_collections()}
-    elif not (Path(path) / "chroma.sqlite3").is_file():
+    elif not is_database(Path(path)):
         raise FileNotFoundError(f"path: no index in {path}; EntityIndex({str(path)!r}) makes one")
     else:
         return  # what is in a folder is looked at under its lock
