@@ -81,9 +81,7 @@ class Rows:
             self._read(lambda: self._collection.get(where=filters, include=[])["ids"], where)
         )
 
-    def vectors(
-        self, ids: Sequence[str], *, retry: bool = True
-    ) -> dict[str, NDArray[np.float32]]:
+    def vectors(self, ids: Sequence[str], *, retry: bool = True) -> dict[str, NDArray[np.float32]]:
         """The vectors of records, by id; unknown ids are left out. ``retry`` as in ``get``."""
         found: dict[str, NDArray[np.float32]] = {}
         for some in batches(ids, self.batch):
