@@ -44,12 +44,13 @@ class _Held:
 
 _MEMORY = "memory"
 _AFTER_FORK = (
-    "an index was opened before a fork: the threads it runs on are not in the child, nor can others "
-    "be started there; open the index in the child and only there, or start processes with "
-    "multiprocessing's method spawn"
+    "an index was opened before a fork: the threads it runs on are not in the child, nor can "
+    "others be started there; open the index in the child and only there, or start processes "
+    "with multiprocessing's method spawn"
 )
 _held: dict[Path | str, _Held] = {}
 _registry = threading.RLock()  # not a plain lock: the collector may close an index at any line
+_used = False  # whether this process has had Chroma running
 _orphaned = False  # whether this process was forked from one that had Chroma running
 
 
@@ -108,9 +109,11 @@ class Place:
             RuntimeError: If another process writes to the folder, its files are damaged, or this
                 process was forked from one that had an index open.
         """
+        global _used
         try:
-            if _orphaned and self._address is None:
+            if _orphaned and self.alone:
                 raise RuntimeError(_AFTER_FORK)
+            _used = _used or self.alone
             with _registry, self._gate():
                 lock = self._held.lock
                 first = self._verify and self.folder is not None and lock is None
@@ -239,7 +242,7 @@ def _after_fork() -> None:
     """Leave a child nothing of its parent's: no lock, and a note that Chroma is of no use there."""
     global _registry, _orphaned
     _registry = threading.RLock()
-    _orphaned = _orphaned or bool(_opened) or bool(_held)
+    _orphaned = _orphaned or _used
     for held in _held.values():
         if held.lock is not None:
             held.lock.forget()
