@@ -29,10 +29,4 @@ ner-retriever train detector "$data"/boundaries/*.jsonl --mined "$work/mined" \
     --adaptation "$work/adapted/adaptation.safetensors" --out "$work/adapted" $dev \
     --silver-sentences 20000 --per-text 3.3
 ner-retriever train calibrate "$work/adapted" "$work/mined" $wordnet
-
-# The documented alternative: the backbone as it is.
-ner-retriever train head "$work/mined" --out "$work/frozen" --cache "$work/features" \
-    $wordnet $dev $names
-ner-retriever train detector "$data"/boundaries/*.jsonl --mined "$work/mined" \
-    --out "$work/frozen" $dev
-ner-retriever train calibrate "$work/frozen" "$work/mined" $wordnet
+ner-retriever train names "$work/mined" --encoder "$work/adapted"

@@ -13,6 +13,16 @@ from transformers import BertConfig, BertModel
 
 from ner_retriever_rag.encoder import TypeAwareEncoder, default_encoder
 
+pytest_plugins = ["corpus"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def any_processor():
+    """Whatever the processor computes in, the tests' figures are those of float32."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+        yield
+
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:

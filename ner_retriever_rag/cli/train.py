@@ -35,7 +35,7 @@ Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 Development = Annotated[
     Path | None, typer.Option(help="Marked sentences to score on the way, never trained on.")
 ]
-Names = Annotated[Path | None, typer.Option(help="JSON of their labels to query texts.")]
+TypeNames = Annotated[Path | None, typer.Option(help="JSON of their labels to query texts.")]
 WordNetFolder = Annotated[
     Path | None, typer.Option(help="Folder of WordNet's noun files, for broader types.")
 ]
@@ -100,7 +100,7 @@ def head(
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0.0, show_default=OF_PRESET)] = None,
     development: Development = None,
-    names: Names = None,
+    names: TypeNames = None,
     cache: Cache = None,
     wordnet: WordNetFolder = None,
     work: Work = None,
@@ -110,7 +110,7 @@ def head(
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
     from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.training import recipes
+    from ner_retriever_rag.training import corpus, recipes
     from ner_retriever_rag.training.train_head import preset_options
 
     with errors_in_one_line():
@@ -127,7 +127,7 @@ def head(
         trained, _ = recipes.head_recipe(
             reader,
             # Whatever is trained, MiniLM says which names are alike: to a decoder all of them are.
-            recipes.Mined.load(mined, MINILM, wordnet),
+            corpus.Mined.load(mined, MINILM, wordnet),
             pairs=pairs,
             epochs=epochs,
             options=options,
@@ -159,7 +159,7 @@ def adapt(
     ] = 0.15,
     dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128,
     development: Development = None,
-    names: Names = None,
+    names: TypeNames = None,
     wordnet: WordNetFolder = None,
     work: Work = None,
     seed: Seed = 0,
@@ -169,7 +169,7 @@ def adapt(
 
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.encoder.saved import ADAPTATION
-    from ner_retriever_rag.training import recipes
+    from ner_retriever_rag.training import corpus, recipes
     from ner_retriever_rag.training.adapt import AdaptOptions
 
     with errors_in_one_line(), TemporaryDirectory() as scratch:
@@ -179,7 +179,7 @@ def adapt(
         adaptation, _ = recipes.adapt_recipe(
             backbone,
             taps,
-            recipes.Mined.load(mined, backbone, wordnet),
+            corpus.Mined.load(mined, backbone, wordnet),
             options=options,
             loop=_loop(steps, seed, work, evaluate_every=500),
             development=_development(development, names, limit=3000),
@@ -215,6 +215,7 @@ def detector(
     """Train the mention detector."""
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
     from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
+    from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training import recipes
     from ner_retriever_rag.training.train_detector import DetectorOptions, read_marked
 
@@ -230,7 +231,7 @@ def detector(
             development=read_marked(development)[:2500] if development else (),
             per_text=per_text,
         )
-        trained.save(out_folder)
+        add_part(out_folder, trained)
         if figures:
             out.print(f"threshold: {trained.threshold}")
             for name, value in recipes.report_fields(figures):
@@ -247,36 +248,45 @@ def calibrate(
     seed: Seed = 0,
 ) -> None:
     """Fit the calibration of an encoder and store it beside the head."""
-    from ner_retriever_rag.encoder.backbone.backbone import Backbone
-    from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.encoder.saved import ADAPTATION, CONFIG, read_config, write_config
-    from ner_retriever_rag.training import recipes
+    from ner_retriever_rag.encoder.saved import add_part
+    from ner_retriever_rag.training import corpus, recipes
 
     with errors_in_one_line():
-        encoder = TypeAwareEncoder.from_pretrained(encoder_folder)
+        encoder = TypeAwareEncoder.from_pretrained(encoder_folder, dtype="bfloat16")
         if encoder.head is None:
-            raise ValueError(f"{encoder_folder / CONFIG}: an encoder without a head")
-        adaptation = encoder_folder / ADAPTATION
-        backbone = Backbone(
-            find_checkpoint(encoder.backbone_name),
-            encoder.taps,
-            dtype="bfloat16",
-            adaptation=adaptation if adaptation.exists() else None,
-        )
+            raise ValueError(f"{encoder_folder} holds an encoder without a head")
         calibration, report = recipes.calibrate_recipe(
-            backbone,
+            encoder.source.load(encoder.taps),
             encoder.head,
-            recipes.Mined.load(mined, MINILM, wordnet),
+            corpus.Mined.load(mined, MINILM, wordnet),
             mentions=mentions,
             seed=seed,
             pooling=encoder.pooling,
         )
-        calibration.save(encoder_folder)
-        config = read_config(encoder_folder)
-        write_config(encoder_folder, {**config, "calibration": True})
+        add_part(encoder_folder, calibration)
         for name, value in recipes.report_fields(report):
             out.print(f"{name}: {value}")
+
+
+@train_app.command()
+def names(
+    mined: Mined,
+    encoder_folder: Annotated[
+        Path, typer.Option("--encoder", help="Folder of the encoder that learns the names.")
+    ],
+) -> None:
+    """Make the table of names that the mined definitions explain, and store it in an encoder."""
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.encoder.saved import add_part
+    from ner_retriever_rag.training.names import NAMES, train_names
+
+    with errors_in_one_line():
+        encoder = TypeAwareEncoder.from_pretrained(encoder_folder, dtype="bfloat16")
+        known = train_names(mined / NAMES, encoder.encode_types)
+        add_part(encoder_folder, known)
+        size = (encoder_folder / known.WEIGHTS).stat().st_size
+        out.print(f"{len(known):,} names ({size / 1e6:.1f} MB) written to {encoder_folder}")
 
 
 def _loop(steps: int, seed: int, work: Path | None, *, evaluate_every: int = 200) -> LoopOptions:

@@ -1,61 +1,63 @@
-"""Naming kinds: which phrases of a vocabulary say what a mention is."""
+"""Kinds: a vocabulary of type phrases, and which of them say what a mention is."""
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-
 _SAME_KIND = 0.8  # phrases with at least this cosine name one kind
-_lock = threading.Lock()
-_known: WeakKeyDictionary[TypeAwareEncoder, Kinds] = WeakKeyDictionary()
 
 
 @cache
 def kind_names() -> tuple[str, ...]:
-    """The shipped vocabulary of kinds, the most frequent in the mined text first."""
+    """The shipped vocabulary, about 1,200 mined type phrases, the most frequent first."""
     text = files("ner_retriever_rag.encoder").joinpath("kinds.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Kinds:
-    """The shipped vocabulary of kinds, about 1,200 mined type phrases, encoded.
-
-    Args:
-        encoder: What encodes them.
+    """A vocabulary of kinds as an encoder sees it.
 
     Attributes:
-        names: The phrases, the most frequent in the mined text first.
+        names: The phrases, the most frequent first.
         vectors: float32 ``(len(names), dim)``, L2-normalised.
+        half: float32 ``(len(names),)``, the cosine at which each reaches the score 0.5.
+        slope: float32 ``(len(names),)``, how fast the log-odds of the score rise with the cosine.
     """
 
-    def __init__(self, encoder: TypeAwareEncoder) -> None:
-        self.names = list(kind_names())
-        self.vectors = encoder.encode_types(self.names)
-        # A calibrated score is logistic in the cosine; two of its points give the whole line, so
-        # that a mention's fit to all phrases is one product of matrices.
-        half, high = (
-            np.array([encoder.similarity_at(vector, score) for vector in self.vectors])
-            for score in (0.5, 0.9)
-        )
-        self._slope = (np.log(9) / (high - half)).astype(np.float32)
-        self._half = half.astype(np.float32)
+    names: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    half: NDArray[np.float32]
+    slope: NDArray[np.float32]
 
     @classmethod
-    def of(cls, encoder: TypeAwareEncoder) -> Kinds:
-        """The vocabulary of an encoder, encoded once."""
-        with _lock:
-            if encoder not in _known:
-                _known[encoder] = cls(encoder)
-            return _known[encoder]
+    def calibrated(
+        cls,
+        names: Sequence[str],
+        vectors: NDArray[np.float32],
+        similarity_at: Callable[[NDArray[np.float32], float], float],
+    ) -> Kinds:
+        """Take the line of each kind's score from two of its points.
+
+        A calibrated score is logistic in the cosine, so two points give all of it, and a mention's
+        fit to all phrases is one product of matrices.
+
+        Args:
+            names: The phrases.
+            vectors: float32 ``(len(names), dim)``, L2-normalised.
+            similarity_at: The cosine at which a score is reached for a type vector.
+        """
+        half, high = (
+            np.array([similarity_at(vector, score) for vector in vectors]) for score in (0.5, 0.9)
+        )
+        slope = np.log(9) / (high - half)
+        return cls(tuple(names), vectors, half.astype(np.float32), slope.astype(np.float32))
 
     def fit(self, mentions: NDArray[np.float32]) -> NDArray[np.float32]:
         """How well each kind fits mentions.
@@ -66,7 +68,7 @@ class Kinds:
         Returns:
             float32 ``(n, len(names))``, log-odds of the calibrated probability.
         """
-        fit: NDArray[np.float32] = (mentions @ self.vectors.T - self._half) * self._slope
+        fit: NDArray[np.float32] = (mentions @ self.vectors.T - self.half) * self.slope
         return fit
 
     def name(self, mention: NDArray[np.float32], n: int) -> list[int]:
@@ -93,19 +95,3 @@ class Kinds:
         similarities = self.vectors[others] @ self.vectors[kind]
         best = int(similarities.argmax())
         return others[best], float(similarities[best])
-
-
-def types_of(
-    encoder: TypeAwareEncoder, text: str, span: tuple[int, int], n: int
-) -> list[tuple[str, float]]:
-    """Name the kinds of one mention; ``TypeAwareEncoder.types_of`` explains."""
-    if not isinstance(n, int) or n <= 0:
-        raise ValueError(f"n must be a positive whole number, not {n!r}")
-    mention = encoder.encode([text], spans=[[span]])[0].vectors[0]
-    kinds = Kinds.of(encoder)
-    numbers = kinds.name(mention, n)
-    similarities = kinds.vectors[numbers] @ mention
-    return [
-        (kinds.names[number], float(encoder.score(kinds.vectors[number], similarity[None])[0]))
-        for number, similarity in zip(numbers, similarities, strict=True)
-    ]

@@ -34,10 +34,6 @@ PRESETS = {
         about="all-MiniLM-L6-v2 with our own head and detector, shipped with the package",
         saved=PRETRAINED,
     ),
-    "minilm-frozen": Preset(
-        about="all-MiniLM-L6-v2 as it is, with a head and detector trained for it",
-        saved=PRETRAINED / "frozen",
-    ),
     "llama-3.1-8b": Preset(
         about="the paper's encoder (arXiv 2509.04011, section 3)",
         backbone="meta-llama/Llama-3.1-8B",

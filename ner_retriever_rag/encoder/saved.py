@@ -1,18 +1,40 @@
-"""Saved encoders: a folder with a configuration and the parts' weights beside it."""
+"""Saved encoders: a folder with the parts of an encoder, and a configuration that vouches for them.
+
+``config.json`` lists every part with its sha256. Parts are written aside and moved into place, the
+configuration last: a folder is an encoder as it was or as it is now, or refused by the name of the
+file that does not belong. What the configuration does not list plays no part.
+"""
 
 from __future__ import annotations
 
 import json
-from hashlib import sha256
+import os
+from collections.abc import Callable, Iterable
+from hashlib import file_digest
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
-from ner_retriever_rag.encoder.calibration import Calibration
-from ner_retriever_rag.encoder.span_head import SpanHead
+from safetensors import SafetensorError, safe_open
 
-FORMAT = 1
-CONFIG, ADAPTATION = "config.json", "adaptation.safetensors"
+from ner_retriever_rag.encoder import calibration, head, span_head
+from ner_retriever_rag.encoder.backbone import packed
+from ner_retriever_rag.encoder.names import KnownNames
+
+FORMAT = 2
+CONFIG, ADAPTATION, BACKBONE = "config.json", "adaptation.safetensors", "backbone"
+INSIDE = f"{BACKBONE}/{packed.WEIGHTS}"  # among the parts of an encoder that needs nothing else
 PRETRAINED = Path(__file__).parent / "pretrained"
+
+Writer = Callable[[Path], object]
+"""Writes files into the folder it is given."""
+
+
+class Part(Protocol):
+    """What can be saved beside a configuration: a head, a detector, a calibration, names."""
+
+    def save(self, folder: Path, /) -> None:
+        """Write it into a folder."""
 
 
 def find_saved(source: str | Path) -> Path:
@@ -34,8 +56,40 @@ def find_saved(source: str | Path) -> Path:
         ) from error
 
 
+def read_saved(folder: Path) -> dict[str, Any]:
+    """The parts of a saved encoder, as ``TypeAwareEncoder`` takes them.
+
+    Raises:
+        ValueError: If the folder holds no encoder, or one of another format, or a part is missing
+            or is not the one that was saved.
+    """
+    config = read_config(folder)
+    parts: dict[str, str | None] = config["parts"]
+    for name, digest in parts.items():
+        _check_part(folder / name, digest)
+    return {
+        "backbone": folder / BACKBONE if INSIDE in parts else config["backbone"]["name"],
+        "backbone_name": config["backbone"]["name"],
+        "backbone_sha256": parts.get(INSIDE) or config["backbone"].get("sha256"),
+        "taps": config["taps"],
+        "pooling": config["pooling"],
+        "window": config["window"],
+        "type_template": config["type_template"],
+        "head": folder if head.WEIGHTS in parts else None,
+        "detector": span_head.SpanHead.load(folder) if span_head.WEIGHTS in parts else None,
+        "adaptation": folder / ADAPTATION if ADAPTATION in parts else None,
+        "calibration": (
+            calibration.Calibration.load(folder) if calibration.WEIGHTS in parts else None
+        ),
+        "names": KnownNames.load(folder) if KnownNames.WEIGHTS in parts else None,
+    }
+
+
 def read_config(folder: Path) -> dict[str, Any]:
-    """A saved encoder's configuration.
+    """A saved encoder's configuration; ``parts`` in it are files with their sha256.
+
+    Encoders of format 1 said only in part which files were theirs, and no digests: theirs are
+    None.
 
     Raises:
         ValueError: If the folder holds no encoder, or one of another format.
@@ -43,43 +97,117 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.exists():
         raise ValueError(f"{folder} holds no saved encoder: there is no {CONFIG} in it")
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if config.get("format") != FORMAT:
+    config = _read_json(path)
+    if config.get("format") == 1:
+        config["parts"] = dict.fromkeys(_parts_of_format_1(folder, config))
+    elif config.get("format") != FORMAT:
         raise ValueError(
             f"{path} is not an encoder of format {FORMAT} (it says {config.get('format')!r})"
         )
+    for name in config["parts"]:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"{path}: the part {name!r} lies outside the folder")
     return config
 
 
-def saved_parts(folder: Path) -> dict[str, Any]:
-    """The parts of a saved encoder, as ``TypeAwareEncoder`` takes them.
+def write_saved(folder: Path, config: dict[str, Any], writers: Iterable[Writer]) -> None:
+    """Make a folder hold an encoder, and nothing of another that was there.
+
+    Args:
+        folder: Made if needed.
+        config: The configuration, without its parts.
+        writers: Write the parts; nothing in the folder changes before the last has finished, so
+            they may read from it.
 
     Raises:
-        ValueError: If the folder holds no encoder, or one of another format.
+        ValueError: If the folder is some other model's.
     """
-    config = read_config(folder)
-    adaptation = folder / ADAPTATION
-    return {
-        "backbone": config["backbone"]["name"],
-        "backbone_sha256": config["backbone"]["sha256"],
-        "taps": config["taps"],
-        "pooling": config["pooling"],
-        "window": config["window"],
-        "type_template": config["type_template"],
-        "head": folder if config["head"] else None,
-        "detector": SpanHead.load(folder) if (folder / SpanHead.WEIGHTS).exists() else None,
-        "adaptation": adaptation if adaptation.exists() else None,
-        "calibration": Calibration.load(folder) if config.get("calibration") else None,
-    }
+    _write(folder, config, writers, kept={})
 
 
-def write_config(folder: Path, config: dict[str, Any]) -> None:
-    """Write a saved encoder's configuration into a folder, made if needed."""
+def add_part(folder: Path, part: Part) -> None:
+    """Write a part into a folder; where that holds a saved encoder, the part becomes its own."""
+    if (folder / CONFIG).exists():
+        config = read_config(folder)
+        _write(folder, config, [part.save], kept=config["parts"])
+    else:
+        part.save(folder)
+
+
+def _write(
+    folder: Path, config: dict[str, Any], writers: Iterable[Writer], kept: dict[str, str | None]
+) -> None:
+    stale = _saved_before(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"format": FORMAT, **config}, indent=2)
-    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+    with TemporaryDirectory(prefix=".saving-", dir=folder) as scratch:
+        aside = Path(scratch)
+        for write in writers:
+            write(aside)
+        written = sorted(path for path in aside.rglob("*") if path.is_file())
+        names = [path.relative_to(aside).as_posix() for path in written]
+        digests = {name: digest or _sha256(folder / name) for name, digest in kept.items()}
+        digests |= {name: _sha256(aside / name) for name in names}
+        text = json.dumps({**config, "format": FORMAT, "parts": digests}, indent=2) + "\n"
+        (aside / CONFIG).write_text(text, encoding="utf-8")
+        for name in [*names, CONFIG]:
+            (folder / name).parent.mkdir(exist_ok=True)
+            os.replace(aside / name, folder / name)
+    for name in stale - digests.keys():
+        (folder / name).unlink(missing_ok=True)
 
 
-def file_digest(path: Path) -> str:
-    """Sha256 of a small file."""
-    return sha256(path.read_bytes()).hexdigest()
+def _saved_before(folder: Path) -> set[str]:
+    """The parts of the encoder that a folder holds, if any.
+
+    Raises:
+        ValueError: If the folder is some other model's.
+    """
+    try:
+        return set(read_config(folder)["parts"])
+    except ValueError:
+        pass  # none, or one that nobody can read any more
+    if (folder / CONFIG).exists() and "format" not in (folder / CONFIG).read_text(encoding="utf-8"):
+        raise ValueError(f"{folder} is not a saved encoder's: its {CONFIG} is something else's")
+    return set()
+
+
+def _parts_of_format_1(folder: Path, config: dict[str, Any]) -> list[str]:
+    parts = []
+    if config["head"]:
+        parts += [head.WEIGHTS, head.CONFIG]
+    if config.get("calibration"):
+        parts += [calibration.WEIGHTS, calibration.CONFIG]
+    if (folder / span_head.WEIGHTS).exists():
+        parts += [span_head.WEIGHTS, span_head.CONFIG]
+    return parts + [ADAPTATION] * (folder / ADAPTATION).exists()
+
+
+def _check_part(path: Path, digest: str | None) -> None:
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: {CONFIG} says that it belongs to this encoder")
+    # The backbone's weights are checked when they are loaded, which may be never.
+    if digest and path.name != packed.WEIGHTS and _sha256(path) != digest:
+        raise ValueError(f"{path} is not the file that was saved: its sha256 is not in {CONFIG}")
+    if digest is None and path.suffix == ".json":
+        _read_json(path)
+    elif digest is None:
+        try:
+            with safe_open(path, framework="np"):
+                pass
+        except SafetensorError as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object")
+    return content
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

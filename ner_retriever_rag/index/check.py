@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ner_retriever_rag.index import chroma, graph_files
+from ner_retriever_rag.index import graph_files
 from ner_retriever_rag.index.collection import Rows, batches
 from ner_retriever_rag.index.place import Place
 from ner_retriever_rag.index.records import version_of
@@ -70,7 +70,7 @@ def check(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
     if damaged := graph_files.damaged(folder, thorough=True):
         return Findings(graphs=damaged)
     place = Place(folder)
-    store = Store.open(place, collection, chroma.manifest_of(encoder))
+    store = Store.open(place, collection, encoder)
     try:
         return _look_over(store)
     finally:
@@ -95,7 +95,7 @@ def repair(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings
     damaged = graph_files.damaged(folder, thorough=True)
     graph_files.set_aside(folder, list(damaged))
     place = Place(folder)
-    store = Store.open(place, collection, chroma.manifest_of(encoder))
+    store = Store.open(place, collection, encoder)
     try:
         with place.writing():
             unfinished = store.unfinished()

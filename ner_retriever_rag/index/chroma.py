@@ -142,7 +142,10 @@ def manifest_of(encoder: TypeAwareEncoder) -> dict[str, Any]:
 
 
 def open_collections(
-    client: ClientAPI, name: str | None, manifest: dict[str, Any]
+    client: ClientAPI,
+    name: str | None,
+    manifest: dict[str, Any],
+    understands: Callable[[str], bool],
 ) -> tuple[Collection, Collection]:
     """Get or create an index's two collections, documents first.
 
@@ -150,6 +153,7 @@ def open_collections(
         client: Any Chroma client.
         name: The index's name; None for one that nothing else has.
         manifest: What a new index records and an old one has to agree with.
+        understands: Whether vectors kept under a fingerprint are as the encoder's.
 
     Raises:
         ValueError: If the name cannot be used, or the index there was made by another encoder,
@@ -159,7 +163,7 @@ def open_collections(
     existing = {collection.name: collection for collection in client.list_collections()}
     for each in (name, f"{name}-mentions"):
         if each in existing:
-            _check_manifest(each, existing[each].metadata or {}, manifest)
+            _check_manifest(each, existing[each].metadata or {}, manifest, understands)
     try:
         documents, mentions = (
             client.get_or_create_collection(
@@ -176,6 +180,26 @@ def open_collections(
     return documents, mentions
 
 
+def require_index(path: str | Path, name: str) -> None:
+    """See that an index is there, without making anything.
+
+    Args:
+        path: A folder, or the address of a server.
+        name: The index's name.
+
+    Raises:
+        FileNotFoundError: If it is not.
+    """
+    if isinstance(path, str) and path.startswith(("http://", "https://")):
+        names = {each.name for each in connect(path).list_collections()}
+    elif not (Path(path) / "chroma.sqlite3").is_file():
+        raise FileNotFoundError(f"path: no index in {path}; EntityIndex({str(path)!r}) makes one")
+    else:
+        return  # what is in a folder is looked at under its lock
+    if name not in names:
+        raise FileNotFoundError(f"path: no index {name!r} on the server at {path}")
+
+
 def recorded_dtype(client: ClientAPI, name: str) -> str:
     """The dtype an existing index's encoder ran in; ``"auto"`` where there is no such index."""
     for collection in client.list_collections():
@@ -184,7 +208,9 @@ def recorded_dtype(client: ClientAPI, name: str) -> str:
     return "auto"
 
 
-def _check_manifest(name: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+def _check_manifest(
+    name: str, found: dict[str, Any], wanted: dict[str, Any], understands: Callable[[str], bool]
+) -> None:
     if FORMAT_KEY not in found:
         raise ValueError(f"collection {name!r} exists and was made by something else")
     if found[FORMAT_KEY] not in _READABLE:
@@ -192,7 +218,7 @@ def _check_manifest(name: str, found: dict[str, Any], wanted: dict[str, Any]) ->
             f"the index {name!r} has format {found[FORMAT_KEY]}, this version of "
             f"ner_retriever_rag reads formats {_READABLE[0]} to {FORMAT}: index the documents again"
         )
-    if found[FINGERPRINT_KEY] != wanted[FINGERPRINT_KEY]:
+    if not understands(found[FINGERPRINT_KEY]):
         raise ValueError(
             f"the index {name!r} was made with the encoder {found[ENCODER_KEY]} (fingerprint "
             f"{found[FINGERPRINT_KEY]}), not with {wanted[ENCODER_KEY]} (fingerprint "

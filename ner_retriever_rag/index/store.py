@@ -13,10 +13,8 @@ leaves over is passed over by those who read and taken out by the next write.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +26,21 @@ from ner_retriever_rag.index.records import (
     TEXT_OF_FORMAT_1,
     MentionKey,
     StoredDocument,
+    check_vectors,
+    distinct_spans,
     from_row,
     mention_metadata,
     row_metadata,
+    text_vector,
     version_of,
 )
+from ner_retriever_rag.index.revisions import Revisions
 from ner_retriever_rag.schema import Document, EncodedText
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
 
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.index.place import Place
 
 __all__ = ["MentionKey", "Store", "StoredDocument", "version_of"]
@@ -57,24 +60,27 @@ class Store:
     def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
         self._documents, self._mentions = Rows(place, documents), Rows(place, mentions)
         self._journal = Journal(place, documents.name)
-        self._touched: list[str] = []
-        self._writes: deque[tuple[str, str, list[str]]] = deque(maxlen=128)
+        self.revisions = Revisions(self._mentions)
 
     @classmethod
-    def open(cls, place: Place, name: str | None, manifest: dict[str, Any]) -> Store:
+    def open(cls, place: Place, name: str | None, encoder: TypeAwareEncoder) -> Store:
         """Take hold of a place and open, or make, the index there.
 
         Args:
             place: Where.
             name: The index's name; None for one that nothing else has.
-            manifest: See :func:`ner_retriever_rag.index.chroma.manifest_of`.
+            encoder: What its vectors are, or will be, made by.
 
         Raises:
             ValueError: If something else is there, or an index of another encoder.
             RuntimeError: If another process writes there, or the files are damaged.
         """
         with place.opening():
-            store = cls(place, *chroma.open_collections(place.client, name, manifest))
+            manifest = chroma.manifest_of(encoder)
+            store = cls(
+                place,
+                *chroma.open_collections(place.client, name, manifest, encoder.understands),
+            )
             store._settle()
         return store
 
@@ -87,26 +93,6 @@ class Store:
     def mentions(self) -> Rows:
         """The mentions by their vectors."""
         return self._mentions
-
-    def revision(self) -> str:
-        """What changes with every write, whoever writes."""
-        return str(self._mentions.metadata().get(chroma.REVISION_KEY, ""))
-
-    def touched_since(self, revision: str) -> set[str] | None:
-        """Ids of the documents written or deleted since a revision; None where it is not known.
-
-        It is known of this store's own last writes, with none of another writer between them.
-        """
-        touched: set[str] = set()
-        now = self.revision()
-        for before, after, doc_ids in reversed(self._writes):
-            if now == revision:
-                return touched
-            if after != now:
-                return None
-            touched.update(doc_ids)
-            now = before
-        return touched if now == revision else None
 
     def document_count(self) -> int:
         """How many documents there are."""
@@ -193,9 +179,9 @@ class Store:
             ValueError: If a vector holds NaN or infinity; nothing is written then.
         """
         for document, one in zip(documents, encoded, strict=True):
-            _check_vectors(document, one)
+            check_vectors(document, one)
         new = [
-            StoredDocument(document, version, _distinct_spans(one))
+            StoredDocument(document, version, distinct_spans(one))
             for document, version, one in zip(documents, versions, encoded, strict=True)
         ]
         old = [replaced[document.id] for document in documents if document.id in replaced]
@@ -284,18 +270,11 @@ class Store:
         self.recover()
         self._journal.begin(records)
         self._touched = [record.document.id for record in records]
-        self._mark()
+        self.revisions.mark(self._touched)
 
     def _end(self) -> None:
-        self._mark()
+        self.revisions.mark(self._touched)
         self._journal.end()
-
-    def _mark(self) -> None:
-        """Give the index a new revision."""
-        found = self._mentions.metadata()
-        before, after = str(found.get(chroma.REVISION_KEY, "")), uuid4().hex
-        self._mentions.set_metadata({**found, chroma.REVISION_KEY: after})
-        self._writes.append((before, after, self._touched))
 
     def _write_mentions(self, rows: Sequence[tuple[StoredDocument, EncodedText]]) -> None:
         ids: list[str] = []
@@ -319,7 +298,7 @@ class Store:
     ) -> None:
         self._documents.upsert(
             ids=[record.document.id for record, _ in rows],
-            embeddings=[_text_vector(one) for _, one in rows],
+            embeddings=[text_vector(one) for _, one in rows],
             documents=[record.document.text for record, _ in rows],
             metadatas=[
                 row_metadata(record, replaced.get(record.document.id)) for record, _ in rows
@@ -328,18 +307,3 @@ class Store:
 
     def _delete_mentions(self, mention_ids: Iterable[str]) -> None:
         self._mentions.delete(mention_ids)
-
-
-def _check_vectors(document: Document, one: EncodedText) -> None:
-    vectors = [one.vectors] if one.text_vector is None else [one.vectors, one.text_vector]
-    if not all(np.isfinite(each).all() for each in vectors):
-        raise ValueError(f"the encoder's vectors for document {document.id!r} hold NaN or infinity")
-
-
-def _text_vector(encoded: EncodedText) -> NDArray[np.float32]:
-    # Chroma wants a vector with every record; a cut backbone has none for the whole text.
-    return np.ones(1, dtype=np.float32) if encoded.text_vector is None else encoded.text_vector
-
-
-def _distinct_spans(encoded: EncodedText) -> list[tuple[int, int]]:
-    return list(dict.fromkeys((mention.start, mention.end) for mention in encoded.mentions))

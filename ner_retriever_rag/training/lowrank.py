@@ -17,7 +17,7 @@ from ner_retriever_rag.encoder.backbone.adaptation import A, B
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pooling import token_ranges
-from ner_retriever_rag.training.pairs import MentionContext
+from ner_retriever_rag.training.mined import MentionContext
 
 
 class LowRankLinear(nn.Module):

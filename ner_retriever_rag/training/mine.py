@@ -9,6 +9,9 @@ The result is a folder:
 ``silver.jsonl.xz``
     sentences with all the known names found in them, for the mention detector; ``seen`` says how
     often a name was found in all.
+``names.jsonl.xz``
+    a line a name: ``name``, the ``types`` of all that bear it, whether it is an ``alias``; of every
+    definition understood, with contexts or without.
 ``hierarchy.json``
     ``broader`` type names, and ``kindred`` head nouns that are no negatives of each other.
 ``report.md``
@@ -32,6 +35,7 @@ from ner_retriever_rag.queries.english import head_noun
 from ner_retriever_rag.training import contexts as ctx
 from ner_retriever_rag.training.articles import Article, HeldOut, read_articles
 from ner_retriever_rag.training.hierarchy import broader_terms, kindred_heads
+from ner_retriever_rag.training.names import NAMES, known_names, write_mined
 from ner_retriever_rag.training.phrases import TypePhrase, defined_types
 
 Context = tuple[str, int, int, str]
@@ -109,10 +113,13 @@ def mine(
     }
     if not entities:
         raise ValueError("no article's first sentence says what its subject is; nothing to mine")
-    silver, frequency = _find_contexts(articles, entities, held_out or HeldOut(), options, rng)
-    kept = _cap(entities, options, rng)
+    held_out = held_out or HeldOut()
+    names = known_names(articles, definitions, held_out)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    write_mined(folder / NAMES, names)
+    silver, frequency = _find_contexts(articles, entities, held_out, options, rng)
+    kept = _cap(entities, options, rng)
     hierarchy = _hierarchy(definitions, entities)
     with lzma.open(folder / "entities.jsonl.xz", "wt", encoding="utf-8", preset=1) as out:
         for entity in kept:
@@ -142,6 +149,7 @@ def mine(
         "distinct head nouns": len({head_noun(t) for e in kept for t in e.types}),
         "type names with broader ones": len(hierarchy["broader"]),
         "silver sentences": len(silver),
+        "names with types": len(names),
     }
     (folder / "report.md").write_text(_report(counts, kept, rng), encoding="utf-8")
     return counts

@@ -7,7 +7,6 @@ from typer.testing import CliRunner
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.cli import app
-from ner_retriever_rag.encoder.kinds import Kinds
 
 NAMES = {
     "river": ["Nile", "Danube", "Rhine", "Amazon River"],
@@ -85,7 +84,7 @@ def test_types_of_one_mention(default):
     assert len(named) == 4 and named[0][0] == "dinosaur"
     scores = [score for _, score in named]
     assert scores == sorted(scores, reverse=True) and all(0 <= score <= 1 for score in scores)
-    kinds = Kinds.of(default)
+    kinds = default.kinds
     numbers = [kinds.names.index(name) for name, _ in named]
     similar = kinds.vectors[numbers] @ kinds.vectors[numbers].T
     assert similar[0, 1:].max() < 0.8
@@ -96,7 +95,7 @@ def test_types_of_one_mention(default):
 
 
 def test_fit_is_the_calibrated_score(default):
-    kinds = Kinds.of(default)
+    kinds = default.kinds
     mention = default.encode(["The Nile is long."], spans=[[(4, 8)]])[0].vectors
     number = kinds.names.index("river")
     score = default.score(kinds.vectors[number], mention @ kinds.vectors[number])[0]

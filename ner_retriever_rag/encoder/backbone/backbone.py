@@ -6,11 +6,9 @@ weights are loaded, so they are neither computed nor read from disk.
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,16 +17,11 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel
 
-from ner_retriever_rag.encoder.backbone.cutting import last_block, load_cut_model
+from ner_retriever_rag.encoder.backbone.cutting import load_cut_model
+from ner_retriever_rag.encoder.backbone.devices import best_device, check_device, resolve_dtype
+from ner_retriever_rag.encoder.backbone.readers import TapReader
 from ner_retriever_rag.encoder.backbone.states import MergedText, TokenStates
-from ner_retriever_rag.encoder.backbone.taps import (
-    PROJECTIONS,
-    Anatomy,
-    Tap,
-    module_path,
-    parse_taps,
-    slice_fused,
-)
+from ner_retriever_rag.encoder.backbone.taps import parse_taps
 from ner_retriever_rag.encoder.backbone.windows import (
     Tokens,
     Window,
@@ -44,10 +37,6 @@ _BATCH_TOKENS = {"cpu": 4_096}
 _BATCH_TOKENS_ACCELERATOR = 32_768
 
 
-class _AllRead(Exception):
-    """Ends a forward pass once the last tap has been read."""
-
-
 class Backbone:
     """A transformer cut after its last tap.
 
@@ -55,8 +44,8 @@ class Backbone:
         source: Folder of a Hugging Face checkpoint, encoder or decoder.
         taps: ``"value@17"``, several joined by ``+``, or a list of them.
         device: ``"cpu"``, ``"cuda"``, ...; None takes the accelerator if there is one.
-        dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``; ``"auto"`` is float32 on the CPU and
-            the checkpoint's own on an accelerator.
+        dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``; ``"auto"`` is the checkpoint's own on
+            an accelerator, on the CPU bfloat16 where the processor computes in it, else float32.
         window: Longest run of tokens (special ones counted) through the model at once; longer
             texts are split. None: the model's own limit, at most 512.
         overlap: Tokens that neighbouring windows share. None: 64, or a quarter of a small window.
@@ -66,8 +55,8 @@ class Backbone:
             ``device_map``, ``revision``, ...).
 
     Raises:
-        ValueError: If a tap, the window, or the tokenizer does not fit the model, or the
-            checkpoint lacks weights the taps need.
+        ValueError: If a tap, the window, or the tokenizer does not fit the model, the checkpoint
+            lacks weights the taps need, or the device is not there.
         OSError: If the checkpoint cannot be found.
     """
 
@@ -84,11 +73,11 @@ class Backbone:
         trust_remote_code: bool = False,
         load_options: dict[str, Any] | None = None,
     ) -> None:
+        check_device(device)
         self.source = str(source)
         self.taps = parse_taps(taps)
-        self.device = torch.device(device or _best_device())
+        self.device = torch.device(device or best_device())
         self._lock = threading.Lock()
-        self._read: dict[str, Tensor] = {}
         self.tokenizer: Any = AutoTokenizer.from_pretrained(
             self.source, trust_remote_code=trust_remote_code
         )
@@ -96,9 +85,7 @@ class Backbone:
             raise ValueError(f"the tokenizer of {self.source} gives no character offsets")
         dtype = resolve_dtype(dtype, device, lambda: Path(self.source))
         options = {"trust_remote_code": trust_remote_code, **(load_options or {})}
-        self.model, self._anatomy = load_cut_model(
-            self.source, self.taps, getattr(torch, dtype), options
-        )
+        self.model, anatomy = load_cut_model(self.source, self.taps, getattr(torch, dtype), options)
         if "device_map" in options or "quantization_config" in options:
             self.device = self.model.device  # where accelerate has put the embeddings
         else:
@@ -107,7 +94,7 @@ class Backbone:
             from ner_retriever_rag.encoder.backbone.adaptation import merge_adaptation
 
             merge_adaptation(self.model, adaptation)
-        self._install_readers()
+        self._reader = TapReader(self.model, self.taps, anatomy)
         self._prefix, self._suffix = special_tokens(self.tokenizer)
         self._size = self._window_size(window) - len(self._prefix) - len(self._suffix)
         self._overlap = overlap = min(64, self._size // 4) if overlap is None else overlap
@@ -155,16 +142,10 @@ class Backbone:
             For each tap ``(batch, tokens, width)``, in the model's dtype.
         """
         with self._lock:
-            self._read = {}
-            try:
-                self.model(
-                    input_ids=input_ids.to(self.device),
-                    attention_mask=attention_mask.to(self.device),
-                )
-            except _AllRead:
-                pass
-            read, self._read = self._read, {}
-        return read
+            return self._reader.run(
+                input_ids=input_ids.to(self.device),
+                attention_mask=attention_mask.to(self.device),
+            )
 
     def _tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         with self._lock:  # fast tokenizers refuse to be borrowed twice
@@ -215,118 +196,6 @@ class Backbone:
         if not len(self._prefix) + len(self._suffix) < window <= limit:
             raise ValueError(f"window ({window}) must be positive and at most {limit}")
         return window
-
-    def _install_readers(self) -> None:
-        """Hook every tap; the pass ends as soon as all of them have been read."""
-        last = _last_projections(self.taps, last_block(self.taps))
-        for tap in self.taps:
-            if tap.kind == "module":
-                path = module_path(self.model, tap.path)
-                self.model.get_submodule(path).register_forward_hook(
-                    lambda _m, _a, output, tap=tap: self._keep(tap, _first(output))
-                )
-                continue
-            assert self._anatomy is not None  # check_taps saw to it
-            blocks: Any = self.model.get_submodule(self._anatomy.blocks)
-            if tap.kind == "hidden" and tap.block == 0:
-                blocks[0].register_forward_pre_hook(
-                    lambda _m, args, kwargs, tap=tap: self._keep(tap, _states(args, kwargs)),
-                    with_kwargs=True,
-                )
-            elif tap.kind == "hidden":
-                blocks[tap.block - 1].register_forward_hook(
-                    lambda _m, _a, output, tap=tap: self._keep(tap, _first(output))
-                )
-            elif tap in last:
-                # Nothing of the attention runs but the projections asked for.
-                blocks[tap.block].get_submodule(self._anatomy.core).register_forward_pre_hook(
-                    partial(self._project, tap, self._anatomy, blocks[tap.block]),
-                    with_kwargs=True,
-                )
-            else:
-                block = blocks[tap.block]
-                block.get_submodule(getattr(self._anatomy, tap.kind)).register_forward_hook(
-                    partial(self._keep_projected, tap, self._anatomy, block)
-                )
-
-    def _project(
-        self,
-        tap: Tap,
-        anatomy: Anatomy,
-        block: nn.Module,
-        _module: nn.Module,
-        args: Any,
-        kwargs: Any,
-    ) -> None:
-        projection = block.get_submodule(getattr(anatomy, tap.kind))
-        # Past its own hooks: forward() is the projection alone.
-        self._keep_projected(tap, anatomy, block, projection, (), projection(_states(args, kwargs)))
-
-    def _keep_projected(
-        self,
-        tap: Tap,
-        anatomy: Anatomy,
-        block: nn.Module,
-        _module: nn.Module,
-        _args: Any,
-        output: Any,
-    ) -> None:
-        vectors = _first(output)
-        if tap.kind in PROJECTIONS:
-            core = block.get_submodule(anatomy.core)
-            config = self.model.config.get_text_config()
-            vectors = slice_fused(tap, anatomy, vectors, core, config)
-        self._keep(tap, vectors)
-
-    def _keep(self, tap: Tap, vectors: Tensor) -> None:
-        self._read[str(tap)] = vectors
-        if len(self._read) == len(self.taps):
-            raise _AllRead
-
-
-def _first(output: Any) -> Tensor:
-    """A module's output, or the first part of it."""
-    first: Tensor = output[0] if isinstance(output, tuple) else output
-    return first
-
-
-def _states(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The hidden states a block or an attention module is called with."""
-    states: Tensor = args[0] if args else kwargs["hidden_states"]
-    return states
-
-
-def _last_projections(taps: tuple[Tap, ...], last: int) -> set[Tap]:
-    """The projections read in the last block, if nothing else of that block is needed."""
-    in_last = {tap for tap in taps if tap.block == last and tap.kind != "hidden"}
-    return in_last if all(tap.kind in PROJECTIONS for tap in in_last) else set()
-
-
-def _best_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def resolve_dtype(dtype: str, device: str | None, checkpoint: Callable[[], Path]) -> str:
-    """The dtype that ``"auto"`` stands for on a device; another one's name is only checked.
-
-    Args:
-        dtype: ``"auto"`` or the name of a torch floating-point dtype.
-        device: As for ``Backbone``.
-        checkpoint: Gives the checkpoint's folder; called only where its own dtype is needed.
-
-    Raises:
-        ValueError: If the dtype is unknown.
-    """
-    if dtype == "auto" and torch.device(device or _best_device()).type == "cpu":
-        return "float32"
-    if dtype == "auto":
-        config = json.loads((checkpoint() / "config.json").read_text(encoding="utf-8"))
-        return str(config.get("dtype") or config.get("torch_dtype") or "float32")
-    if dtype not in ("float32", "bfloat16", "float16"):
-        raise ValueError(f"dtype {dtype!r} is not auto, float32, bfloat16 or float16")
-    return dtype
 
 
 def _model_limit(model: PreTrainedModel, tokenizer: Any) -> int:

@@ -15,6 +15,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPI
 from transformers.utils import logging as transformers_logging
 
 from ner_retriever_rag._imports import require
+from ner_retriever_rag.encoder.backbone.packed import is_packed, read_packed
 from ner_retriever_rag.encoder.backbone.shards import needed_shards
 from ner_retriever_rag.encoder.backbone.taps import (
     LANGUAGE_MODEL,
@@ -77,9 +78,15 @@ def load_cut_model(
     cut_class: Any = type(
         base.__name__, (base,), {"__init__": build, "__module__": base.__module__}
     )
+    if is_packed(source):
+        options = {**options, "state_dict": read_packed(source, has_place)}
     with _quiet(), needed_shards(source, has_place) as folder:
         model, info = cut_class.from_pretrained(
-            folder, config=config, dtype=dtype, output_loading_info=True, **options
+            None if is_packed(source) else folder,
+            config=config,
+            dtype=dtype,
+            output_loading_info=True,
+            **options,
         )
     if info["missing_keys"]:
         missing = ", ".join(sorted(info["missing_keys"])[:5])

@@ -1,0 +1,120 @@
+"""What names gain: R-Precision and time with them and without, for names known and unknown.
+
+python benchmarks/names.py ENCODER [--data ../shared/data] [--texts 1000]
+
+ENCODER is a saved encoder with names (`ner-retriever train names`). Answers are also split by
+whether a gold mention of the type has a known name: texts that answer a type, but not in the way
+that is scored, are taken out of its ranking. Prints Markdown.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag import TypeAwareEncoder
+from ner_retriever_rag.encoder.names import KnownNames
+from ner_retriever_rag.evaluation.formats import read_lines
+from ner_retriever_rag.evaluation.metrics import macro, type_figures
+from ner_retriever_rag.evaluation.systems import best_of_each
+from ner_retriever_rag.evaluation.tasks import Task, load_task
+from ner_retriever_rag.schema import EncodedText
+
+FILES = {"fewnerd-dev": "inter-dev", "fewnerd-test": "inter-test"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("encoder", type=Path, help="folder of a saved encoder with names")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--texts", type=int, default=1000, help="texts to time")
+    options = parser.parse_args()
+    names = TypeAwareEncoder.from_pretrained(options.encoder).names
+    if names is None:
+        raise SystemExit(f"{options.encoder} knows no names: run `ner-retriever train names`")
+    encoder = TypeAwareEncoder.from_pretrained(options.encoder, names=False)
+    size = (options.encoder / KnownNames.WEIGHTS).stat().st_size
+    print(f"{len(names):,} names, {size / 1e6:.1f} MB; {encoder.description}\n")
+    print("| task | mentions | known | answers | without | with | gain |")
+    print("|---|---|---|---|---|---|---|")
+    for spec in FILES:
+        for row in rows(spec, encoder, names, options.data):
+            print(f"| {row} |")
+    texts = load_task("fewnerd-dev", options.data).texts[: options.texts]
+    encoded = encoder.encode(texts)
+    started = time.process_time()
+    encoder.encode(texts)
+    without = time.process_time() - started
+    started = time.process_time()
+    for each in encoded:
+        names.blend([m.text for m in each.mentions], each.vectors)
+    more = time.process_time() - started
+    print(
+        f"\nEncoding {len(texts):,} texts takes {without:.2f} s of processor time without names, "
+        f"{more:.3f} s ({more / without:.1%}) more with them."
+    )
+
+
+def rows(spec: str, encoder: TypeAwareEncoder, names: KnownNames, data: Path) -> Iterator[str]:
+    """The table's rows of one task: gold and detected mentions; all answers, known, unknown."""
+    task = load_task(spec, data)
+    answers = split_answers(spec, task, names, data)
+    types = encoder.encode_types(list(task.queries.values()))
+    for mentions, spans in (("gold", task.spans), ("detected", None)):
+        encoded = encoder.encode(task.texts, spans)
+        words = [m.text for each in encoded for m in each.mentions]
+        vectors = np.concatenate([each.vectors for each in encoded])
+        known = names.knows(words)
+        before = scores(types, vectors, encoded)
+        after = scores(types, names.blend(words, vectors), encoded)
+        for which, relevant in answers.items():
+            old, new = (r_precision(s, relevant, answers["all"]) for s in (before, after))
+            figures = f"{old:.4f} | {new:.4f} | {new - old:+.4f}"
+            yield f"{spec} | {mentions} | {known.mean():.0%} | {which} | {figures}"
+
+
+def split_answers(
+    spec: str, task: Task, names: KnownNames, data: Path
+) -> dict[str, list[frozenset[int]]]:
+    """For each type the texts that answer it: all; by a known name; by unknown names alone."""
+    number = {text: i for i, text in enumerate(task.texts)}
+    by_known: dict[str, set[int]] = {label: set() for label in task.queries}
+    for each in read_lines(data / "fewnerd" / f"{FILES[spec]}.jsonl"):
+        words = [each.text[start:end] for start, end, _ in each.mentions]
+        for (_, _, label), known in zip(each.mentions, names.knows(words), strict=True):
+            if known and label in by_known:
+                by_known[label].add(number[each.text])
+    everything = [task.relevant[label] for label in task.queries]
+    known_ones = [frozenset(by_known[label]) for label in task.queries]
+    return {
+        "all": everything,
+        "known": known_ones,
+        "unknown": [a - b for a, b in zip(everything, known_ones, strict=True)],
+    }
+
+
+def scores(
+    types: NDArray[np.float32], vectors: NDArray[np.float32], encoded: list[EncodedText]
+) -> NDArray[np.float32]:
+    """Each text's best mention for each type."""
+    owner = np.repeat(np.arange(len(encoded)), [len(each.mentions) for each in encoded])
+    return best_of_each(types @ vectors.T, owner, len(encoded))
+
+
+def r_precision(
+    scores: NDArray[np.float32], relevant: list[frozenset[int]], everything: list[frozenset[int]]
+) -> float:
+    """Macro R-Precision; what answers a type, but not as asked, is taken out of the ranking."""
+    figures = []
+    for row, wanted, right in zip(scores, relevant, everything, strict=True):
+        kept = np.setdiff1d(np.arange(len(row)), list(right - wanted))
+        if wanted:
+            figures.append(type_figures(row[kept], np.searchsorted(kept, sorted(wanted)).tolist()))
+    return macro(figures, "r_precision") or 0.0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""The encoding pass: from the backbone's token states to mentions and their vectors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ner_retriever_rag.detection.given import Spans, given_mentions
+from ner_retriever_rag.detection.protocol import MentionDetector
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.backbone.source import BackboneSource
+from ner_retriever_rag.encoder.backbone.states import TokenStates
+from ner_retriever_rag.encoder.backbone.taps import parse_taps
+from ner_retriever_rag.encoder.calibration import Calibration
+from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.names import KnownNames
+from ner_retriever_rag.encoder.pooling import POOLINGS, pool
+from ner_retriever_rag.encoder.scores import TypeScores
+from ner_retriever_rag.encoder.span_head import SpanHead
+from ner_retriever_rag.encoder.type_vectors import TypeVectors
+from ner_retriever_rag.schema import EncodedText, Mention, require_text
+
+
+class EncodingPass(TypeScores):
+    """Reads the backbone, finds mentions in what it says, pools and projects them.
+
+    Args:
+        source: The backbone; loaded on first use, once, whatever the number of threads.
+        taps: Where vectors are read.
+        pooling: How a mention's tokens become one vector.
+        head: Projects pooled taps; None to leave them as they are.
+        detector: Finds mentions; a ``SpanHead`` does it in the same pass.
+        type_template: What a type description is put into, for ``{}``.
+        calibration: Turns similarities into probabilities.
+        names: What names are known to be, blended into the vectors of their mentions.
+
+    Raises:
+        ValueError: If taps, pooling or template cannot be.
+    """
+
+    def __init__(
+        self,
+        source: BackboneSource,
+        taps: str | Sequence[str],
+        *,
+        pooling: str,
+        head: ProjectionHead | None,
+        detector: MentionDetector | SpanHead,
+        type_template: str,
+        calibration: Calibration | None,
+        names: KnownNames | None,
+    ) -> None:
+        super().__init__(calibration)
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling {pooling!r} is not one of {', '.join(POOLINGS)}")
+        if "{}" not in type_template:
+            raise ValueError(f"type_template {type_template!r} has no {{}} for the description")
+        self.source = source
+        self.taps = tuple(str(tap) for tap in parse_taps(taps))
+        self.pooling = pooling
+        self.head = head
+        self.detector = detector
+        self.type_template = type_template
+        self.names = names
+        self._type_vectors = TypeVectors()
+        self._backbone: Backbone | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def all_taps(self) -> list[str]:
+        """Where the backbone is read, for the vectors and for the detector."""
+        of_detector = self.detector.taps if isinstance(self.detector, SpanHead) else ()
+        return list(dict.fromkeys([*self.taps, *of_detector]))
+
+    @property
+    def backbone(self) -> Backbone:
+        """The backbone, loaded when first asked for."""
+        with self._lock:
+            if self._backbone is None:
+                self._backbone = self.source.load(self.all_taps)
+            return self._backbone
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self.head.dim if self.head else int(self.encode_types(["thing"]).shape[1])
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        spans: Sequence[Spans] | None = None,
+        *,
+        progress: bool = False,
+    ) -> list[EncodedText]:
+        """Find (or take) the mentions of texts and encode each.
+
+        Args:
+            texts: The texts. None may be empty.
+            spans: For each text the character spans of its mentions, end exclusive; None to
+                detect them, in the same pass where the detector can.
+            progress: Show a progress bar.
+
+        Returns:
+            One ``EncodedText`` a text, in order; vectors are float32 ``(n_mentions, dim)``,
+            L2-normalised.
+
+        Raises:
+            TypeError: If ``texts`` is a string or holds something else than strings.
+            ValueError: If a text is empty, or a span lies outside its text.
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts must be a list of strings, not one string")
+        for number, text in enumerate(texts):
+            require_text(text, f"texts[{number}]")
+        encoded = self._encode_each(texts, self._known_mentions(texts, spans))
+        return list(tqdm(encoded, total=len(texts), unit="text", disable=not progress))
+
+    def encode_types(self, types: Sequence[str]) -> NDArray[np.float32]:
+        """Encode type descriptions into the space of the mentions.
+
+        Args:
+            types: Free text, such as ``["dinosaur", "drug that lowers blood pressure"]``.
+
+        Returns:
+            float32 ``(len(types), dim)``, L2-normalised.
+
+        Raises:
+            TypeError: If ``types`` is a string or holds something else than strings.
+            ValueError: If a description is empty or has nothing the tokenizer knows.
+        """
+        if isinstance(types, str):
+            raise TypeError("types must be a list of type descriptions, not one string")
+        for number, description in enumerate(types):
+            require_text(description, "type description" + f" {number}" * (len(types) > 1))
+        filled = [self.type_template.replace("{}", each.strip()) for each in types]
+        if not filled:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        vectors = self._type_vectors.known(filled)
+        new = [each for each in dict.fromkeys(filled) if each not in vectors]
+        for description, states in zip(new, self.backbone.read(new), strict=True):
+            if not len(states):
+                raise ValueError(f"type description {description!r} has no words in it")
+            vectors[description] = self._vectors(states, [(0, len(description))])[0]
+        self._type_vectors.keep({each: vectors[each] for each in new})
+        return np.stack([vectors[each] for each in filled])
+
+    def detect(self, texts: Sequence[str]) -> list[list[Mention]]:
+        """Find the mentions of texts; an encoder is a ``MentionDetector`` itself."""
+        return [encoded.mentions for encoded in self.encode(texts)]
+
+    def _known_mentions(
+        self, texts: Sequence[str], spans: Sequence[Spans] | None
+    ) -> Sequence[list[Mention] | None]:
+        """Mentions known before the pass: given ones, or another detector's; else Nones."""
+        if spans is not None:
+            return given_mentions(texts, spans)
+        if isinstance(self.detector, SpanHead):
+            return [None] * len(texts)
+        return self.detector.detect(texts)
+
+    def _encode_each(
+        self, texts: Sequence[str], known: Sequence[list[Mention] | None]
+    ) -> Iterator[EncodedText]:
+        for text, mentions, states in zip(texts, known, self.backbone.read(texts), strict=True):
+            if mentions is None:
+                assert isinstance(self.detector, SpanHead)
+                mentions = self.detector.mentions(text, states)
+            spans = [(mention.start, mention.end) for mention in mentions]
+            vectors = self._vectors(states, spans)
+            if self.names is not None:
+                vectors = self.names.blend([mention.text for mention in mentions], vectors)
+            yield EncodedText(mentions, vectors, _unit(states.text_vector))
+
+    def _vectors(self, states: TokenStates, spans: Spans) -> NDArray[np.float32]:
+        """Pool spans over the taps and project them: float32 ``(len(spans), dim)``."""
+        if not spans:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        with torch.inference_mode():
+            tapped = torch.cat([states.taps[tap] for tap in self.taps], dim=-1)
+            pooled = pool(tapped, states.offsets, spans, self.pooling)
+            head = self.head or torch.nn.functional.normalize
+            vectors: NDArray[np.float32] = head(pooled).numpy()
+        return vectors
+
+
+def _unit(vector: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    if vector is None:
+        return None
+    return vector / max(float(np.linalg.norm(vector)), 1e-12)

@@ -1,0 +1,42 @@
+"""What tells one encoder's vectors from another's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from ner_retriever_rag.encoder.backbone.devices import DTYPES
+from ner_retriever_rag.encoder.encoding import EncodingPass
+
+
+def fingerprint(encoder: EncodingPass) -> str:
+    """Hash of all that vectors depend on; not of where files lie, nor of the dtype."""
+    options = encoder.source.vector_options()
+    return _hash(_parts(encoder) | {"load_options": repr(options or None)})
+
+
+def earlier_fingerprints(encoder: EncodingPass) -> list[str]:
+    """What version 0.1 called the same encoder: one name for each dtype."""
+    parts = _parts(encoder) | {"load_options": repr(encoder.source.load_options)}
+    return [_hash(parts | {"dtype": dtype}) for dtype in DTYPES]
+
+
+def _parts(encoder: EncodingPass) -> dict[str, Any]:
+    # An encoder without names is called what it was before there were any.
+    names = {"names": encoder.names.digest} if encoder.names else {}
+    return {
+        **names,
+        "backbone": encoder.source.digest(),
+        "adaptation": encoder.source.adaptation_digest(),
+        "window": encoder.source.window,
+        "taps": encoder.taps,
+        "pooling": encoder.pooling,
+        "type_template": encoder.type_template,
+        "head": encoder.head.digest() if encoder.head else None,
+    }
+
+
+def _hash(parts: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

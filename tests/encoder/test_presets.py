@@ -1,0 +1,121 @@
+"""Encoders by name, and heads from a URL."""
+
+import http.server
+import json
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from tiny import CapitalisedWords
+
+from ner_retriever_rag import TypeAwareEncoder
+from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.presets import PRESETS
+
+TYPES = ["river", "capital city"]
+
+
+@pytest.fixture(scope="module")
+def head_file(tmp_path_factory):
+    """A head in the authors' format, for the tiny LLaMA's 16-wide values."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("heads") / "contrastive_projection_head.pth"
+    torch.save(ProjectionHead((16, 12, 10)).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def server(head_file):
+    """A web server with the head's folder; its ``asked`` counts the requests."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            served.asked += 1
+
+    handler = partial(Handler, directory=str(head_file.parent))
+    served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    served.asked = 0
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    yield served
+    served.shutdown()
+    served.server_close()
+
+
+def test_the_papers_encoder_by_name(tiny_llama, head_file):
+    encoder = TypeAwareEncoder.from_preset(
+        "llama-3.1-8b", head=head_file, backbone=tiny_llama, detector=CapitalisedWords()
+    )
+    assert (encoder.taps, encoder.pooling) == (("value@17",), "last")
+    by_hand = TypeAwareEncoder(tiny_llama, "value@17", pooling="last", head=head_file)
+    np.testing.assert_array_equal(encoder.encode_types(TYPES), by_hand.encode_types(TYPES))
+    (encoded,) = encoder.encode(["Oslo lies in Norway."])
+    assert encoded.vectors.shape == (2, 10)
+
+
+def test_the_papers_preset_agrees_with_the_authors_code(shared):
+    reference = shared / "reference"
+    encoder = TypeAwareEncoder.from_preset(
+        "llama-3.1-8b",
+        head=reference / "contrastive_projection_head.pth",
+        backbone=reference / "tiny-llama",
+    )
+    golden = json.loads((reference / "tiny-llama-golden.json").read_text())["types"]
+    theirs = np.array([row["vector"] for row in golden])
+    theirs /= np.linalg.norm(theirs, axis=1, keepdims=True)
+    ours = encoder.encode_types([row["text"] for row in golden])
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+def test_without_its_backbone_at_hand_it_is_named(head_file):
+    encoder = TypeAwareEncoder.from_preset("llama-3.1-8b", head=head_file)
+    assert encoder.backbone_name == PRESETS["llama-3.1-8b"].backbone == "meta-llama/Llama-3.1-8B"
+
+
+def test_the_shipped_encoder_by_name(default):
+    encoder = TypeAwareEncoder.from_preset("minilm")
+    assert encoder.fingerprint == default.fingerprint
+
+
+def test_presets_that_cannot_be(head_file):
+    with pytest.raises(ValueError, match="no preset 'x'.*llama-3.1-8b: the paper's"):
+        TypeAwareEncoder.from_preset("x")
+    with pytest.raises(ValueError, match=r"needs head=.*contrastive_projection_head\.pth"):
+        TypeAwareEncoder.from_preset("llama-3.1-8b")
+    with pytest.raises(ValueError, match="head of its own"):
+        TypeAwareEncoder.from_preset("minilm", head=head_file)
+
+
+def test_a_head_is_fetched_once(tiny_llama, head_file, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    url = f"http://127.0.0.1:{server.server_port}/{head_file.name}"
+    options = {"backbone": tiny_llama, "detector": CapitalisedWords()}
+    for _ in range(2):
+        encoder = TypeAwareEncoder.from_preset("llama-3.1-8b", head=url, **options)
+    assert server.asked == 1
+    local = TypeAwareEncoder.from_preset("llama-3.1-8b", head=head_file, **options)
+    assert encoder.fingerprint == local.fingerprint
+
+
+def test_a_head_that_cannot_be_fetched(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    url = f"http://127.0.0.1:{server.server_port}/none.pth"
+    with pytest.raises(FileNotFoundError, match="none.pth could not be fetched: .*404"):
+        TypeAwareEncoder.from_preset("llama-3.1-8b", head=url)
+    assert not list(tmp_path.rglob("*.pth"))
+
+
+def test_a_page_instead_of_a_head(head_file, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (head_file.parent / "page.pth").write_text("<!doctype html><p>Sign in")
+    url = f"http://127.0.0.1:{server.server_port}/page.pth"
+    with pytest.raises(FileNotFoundError, match="page.pth is a web page"):
+        TypeAwareEncoder.from_preset("llama-3.1-8b", head=url)
+    assert not list(tmp_path.rglob("*.pth"))
+
+
+def test_a_file_that_is_no_head(tmp_path):
+    (tmp_path / "head.pth").write_bytes(b"not a pickle")
+    with pytest.raises(ValueError, match="head.pth is not a file that torch"):
+        TypeAwareEncoder.from_preset("llama-3.1-8b", head=tmp_path / "head.pth")

@@ -1,0 +1,244 @@
+"""Saved encoders: what is loaded is what was saved, or refused by name."""
+
+import json
+import os
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny import TEXTS, CapitalisedWords
+
+from ner_retriever_rag import TypeAwareEncoder
+from ner_retriever_rag.encoder import Calibration, ProjectionHead, SpanHead, saved
+
+FORMAT_1 = Path(__file__).parent / "format-1"  # saved by version 0.1
+LAYER = "encoder.layer.1.output.dense"
+
+
+def head(seed=0):
+    torch.manual_seed(seed)
+    return ProjectionHead((64, 16, 8)).eval()
+
+
+@pytest.fixture(scope="module")
+def deltas(tmp_path_factory):
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("deltas") / "deltas.safetensors"
+    weights = {f"{LAYER}.lora_A": torch.randn(2, 64), f"{LAYER}.lora_B": torch.randn(32, 2)}
+    save_file(weights, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_checkpoint, deltas):
+    """An encoder with every part there is."""
+    torch.manual_seed(2)
+    background = np.random.default_rng(0).normal(size=(20, 8))
+    return TypeAwareEncoder(
+        tiny_checkpoint,
+        "value@1+hidden@3",
+        pooling="last",
+        head=head(),
+        window=48,
+        type_template="a {}",
+        adaptation=deltas,
+        detector=SpanHead(["hidden@2"], 32, hidden=16, threshold=0.3),
+        calibration=Calibration(background, (5.0, 0.1), (0.1, 0.2, 0.3, 0.4, -2.0)),
+    )
+
+
+@pytest.fixture
+def folder(whole, tmp_path):
+    whole.save_pretrained(tmp_path / "saved")
+    return tmp_path / "saved"
+
+
+def files(folder):
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def same(one, other):
+    types = ["river", "capital"]
+    assert one.fingerprint == other.fingerprint
+    np.testing.assert_array_equal(one.encode_types(types), other.encode_types(types))
+    for ours, theirs in zip(one.encode(TEXTS), other.encode(TEXTS), strict=True):
+        assert [m.text for m in ours.mentions] == [m.text for m in theirs.mentions]
+
+
+def test_config_lists_the_parts_with_their_digests(folder):
+    parts = json.loads((folder / "config.json").read_text())["parts"]
+    assert {*parts, "config.json"} == files(folder).keys()
+    assert all(len(digest) == 64 for digest in parts.values())
+
+
+def test_over_an_older_encoder_nothing_of_it_stays(folder, tiny_checkpoint):
+    (folder / "notes.txt").write_text("the user's own")
+    bare = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
+    bare.save_pretrained(folder)
+    assert files(folder).keys() == {"config.json", "notes.txt"}
+    again = TypeAwareEncoder.from_pretrained(folder, detector=CapitalisedWords())
+    assert again.head is None and again.calibration is None
+    same(again, bare)
+
+
+def test_onto_itself(whole, folder):
+    before = files(folder)
+    TypeAwareEncoder.from_pretrained(folder).save_pretrained(folder)
+    assert files(folder).keys() == before.keys()
+    same(TypeAwareEncoder.from_pretrained(folder), whole)
+
+
+@pytest.mark.parametrize(
+    "name", ["adaptation.safetensors", "detector.safetensors", "head.json", "calibration.json"]
+)
+def test_a_missing_part_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=rf"{name} is missing"):
+        TypeAwareEncoder.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("part", ["adaptation", "detector", "head", "background"])
+@pytest.mark.parametrize("damage", ["zeroed", "truncated"])
+def test_a_part_that_is_not_the_one_saved_is_named(folder, part, damage):
+    path = folder / f"{part}.safetensors"
+    if damage == "zeroed":
+        save_file({key: value * 0 for key, value in load_file(path).items()}, path)
+    else:
+        path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ValueError, match=rf"{part}\.safetensors is not the file that was saved"):
+        TypeAwareEncoder.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("text", ["", '{"format": 2, "back', "[1]"])
+def test_a_damaged_configuration_is_named(folder, text):
+    (folder / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json is damaged"):
+        TypeAwareEncoder.from_pretrained(folder)
+
+
+def test_parts_outside_the_folder_are_refused(folder, whole):
+    config = json.loads((folder / "config.json").read_text())
+    other = folder.parent / "other"
+    other.write_text("not ours")
+    config["parts"]["../other"] = "0" * 64
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="outside"):
+        TypeAwareEncoder.from_pretrained(folder)
+    whole.save_pretrained(folder)
+    assert other.exists()
+
+
+def test_what_the_configuration_does_not_list_plays_no_part(tiny_checkpoint, tmp_path, deltas):
+    bare = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
+    bare.save_pretrained(tmp_path)
+    (tmp_path / "adaptation.safetensors").write_bytes(deltas.read_bytes())
+    same(TypeAwareEncoder.from_pretrained(tmp_path, detector=CapitalisedWords()), bare)
+
+
+def test_a_models_own_folder_is_left_alone(whole, tiny_checkpoint):
+    before = files(tiny_checkpoint)
+    with pytest.raises(ValueError, match="something else's"):
+        whole.save_pretrained(tiny_checkpoint)
+    assert files(tiny_checkpoint) == before
+
+
+def test_cut_short_while_writing_aside_the_old_one_stays(whole, folder, monkeypatch):
+    before = files(folder)
+    monkeypatch.setattr(Calibration, "save", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        whole.save_pretrained(folder)
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize("moves", [0, 1, 3])
+def test_cut_short_between_two_files_is_refused_by_name(
+    whole, folder, tiny_checkpoint, monkeypatch, moves
+):
+    other = TypeAwareEncoder(
+        tiny_checkpoint, "hidden@3", head=ProjectionHead((32, 8)), detector=whole.detector,
+        calibration=whole.calibration,
+    )  # fmt: skip
+    whole.detector.threshold = 0.4
+    left = moves
+
+    def replace(source, target):
+        nonlocal left
+        if not left:
+            raise OSError("out of power")
+        left -= 1
+        os.rename(source, target)
+
+    monkeypatch.setattr(saved.os, "replace", replace)
+    with pytest.raises(OSError, match="out of power"):
+        other.save_pretrained(folder)
+    whole.detector.threshold = 0.3
+    if moves < 2:  # the calibration's two files come first, and did not change
+        same(TypeAwareEncoder.from_pretrained(folder), whole)
+    else:
+        with pytest.raises(ValueError, match=r"detector\.json is not the file that was saved"):
+            TypeAwareEncoder.from_pretrained(folder)
+    monkeypatch.undo()
+    other.save_pretrained(folder)
+    same(TypeAwareEncoder.from_pretrained(folder), other)
+
+
+def test_a_part_added_becomes_the_encoders(folder, whole):
+    calibration = Calibration(whole.calibration.background, (9.0, 0.1), (0.0,) * 5)
+    saved.add_part(folder, calibration)
+    again = TypeAwareEncoder.from_pretrained(folder)
+    assert again.calibration.slopes == (9.0, 0.1)
+    same(again, whole)
+
+
+def test_a_part_added_to_a_plain_folder_is_only_written(tmp_path):
+    saved.add_part(tmp_path, head())
+    assert files(tmp_path).keys() == {"head.safetensors", "head.json"}
+
+
+@pytest.fixture
+def older(tmp_path):
+    """What version 0.1 saved; the backbone lies beside it."""
+    return copytree(FORMAT_1, tmp_path / "older")
+
+
+def test_encoders_of_format_1_load(older):
+    expected = json.loads((older / "expected.json").read_text())
+    encoder = TypeAwareEncoder.from_pretrained(older / "encoder", backbone=older / "backbone")
+    encoded = encoder.encode(TEXTS)
+    spans = [[[m.start, m.end] for m in one.mentions] for one in encoded]
+    assert spans == expected["mentions"]
+    for one, vectors in zip(encoded, expected["vectors"], strict=False):
+        np.testing.assert_allclose(one.vectors, vectors, atol=1e-5)
+    types = encoder.encode_types(["river", "city"])
+    np.testing.assert_allclose(types, expected["types"], atol=1e-5)
+    scores = encoder.score(types[0], np.array([0.1, 0.9], dtype=np.float32))
+    np.testing.assert_allclose(scores, expected["scores"], atol=1e-4)
+
+
+def test_vectors_kept_under_an_earlier_fingerprint_are_understood(older, tiny_encoder):
+    expected = json.loads((older / "expected.json").read_text())
+    encoder = TypeAwareEncoder.from_pretrained(older / "encoder", backbone=older / "backbone")
+    for earlier in expected["fingerprints"].values():
+        assert encoder.understands(earlier) and not tiny_encoder.understands(earlier)
+    assert encoder.understands(encoder.fingerprint)
+    assert encoder.fingerprint not in expected["fingerprints"].values()
+
+
+@pytest.mark.parametrize("name", ["head.safetensors", "detector.json", "adaptation.safetensors"])
+def test_truncated_parts_of_format_1_are_named(older, name):
+    path = older / "encoder" / name
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=rf"{name} is damaged"):
+        TypeAwareEncoder.from_pretrained(older / "encoder", backbone=older / "backbone")
+
+
+def test_format_1_becomes_format_2_when_a_part_is_added(older, whole):
+    saved.add_part(older / "encoder", whole.calibration)
+    config = json.loads((older / "encoder" / "config.json").read_text())
+    assert config["format"] == 2 and all(config["parts"].values())
+    assert {*config["parts"], "config.json"} == files(older / "encoder").keys()
+    TypeAwareEncoder.from_pretrained(older / "encoder", backbone=older / "backbone").encode(TEXTS)

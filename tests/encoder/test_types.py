@@ -1,0 +1,78 @@
+"""Type descriptions: encoded once, whoever asks; and the vocabulary of kinds."""
+
+import threading
+
+import numpy as np
+import pytest
+from tiny import CapitalisedWords
+
+from ner_retriever_rag import TypeAwareEncoder
+from ner_retriever_rag.encoder.kinds import kind_names
+from ner_retriever_rag.encoder.type_vectors import TypeVectors
+
+
+@pytest.fixture
+def encoder(tiny_checkpoint):
+    """One that has met nothing yet."""
+    return TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
+
+
+@pytest.fixture
+def read(encoder, monkeypatch):
+    """What the backbone was given to read."""
+    given = []
+    real = encoder.backbone.read
+    monkeypatch.setattr(encoder.backbone, "read", lambda texts: given.extend(texts) or real(texts))
+    return given
+
+
+def test_a_description_is_read_once(encoder, read):
+    first = encoder.encode_types(["river", "city", "river"])
+    np.testing.assert_array_equal(first[0], first[2])
+    again = encoder.encode_types([" city", "oslo", "river "])
+    assert read == ["river", "city", "oslo"]
+    np.testing.assert_array_equal(again[[2, 0]], first[:2])
+
+
+def test_what_a_caller_does_to_the_vectors_stays_with_them(encoder):
+    first = encoder.encode_types(["river"])
+    kept = first.copy()
+    first[:] = 0
+    np.testing.assert_array_equal(encoder.encode_types(["river"]), kept)
+
+
+def test_the_longest_unused_make_room():
+    memory = TypeVectors(size=2)
+    memory.keep({name: np.zeros(2) for name in "ab"})
+    memory.known(["a"])
+    memory.keep({"c": np.zeros(2)})
+    assert memory.known("abc").keys() == {"a", "c"}
+
+
+def test_threads_share_the_kinds_and_the_memory(encoder, read):
+    start = threading.Barrier(6)
+    kinds, rows = [], []
+
+    def work():
+        start.wait()
+        kinds.append(encoder.kinds)
+        rows.append(encoder.encode_types(["river", "city"]))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(kinds) == len(rows) == 6 and all(each is kinds[0] for each in kinds)
+    for row in rows:
+        np.testing.assert_allclose(row, rows[0], atol=1e-5)
+    assert read.count(kind_names()[0]) == 1
+
+
+def test_kinds_are_plain_values(encoder):
+    kinds = encoder.kinds
+    assert kinds.names == kind_names() and len(kinds.names) > 1000
+    assert kinds.vectors.shape == (len(kinds.names), encoder.dim)
+    assert kinds.half.dtype == kinds.slope.dtype == kinds.vectors.dtype == np.float32
+    with pytest.raises(AttributeError):
+        kinds.names = ()

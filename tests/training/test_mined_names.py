@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from ner_retriever_rag.training.articles import Article, HeldOut
+from ner_retriever_rag.training.mine import MiningOptions, mine
+from ner_retriever_rag.training.names import (
+    NAMES,
+    KnownName,
+    known_names,
+    other_names,
+    read_mined,
+    train_names,
+    write_mined,
+)
+from ner_retriever_rag.training.phrases import TypePhrase
+
+PLANET, METAL, CITY = (TypePhrase((word,)) for word in ("planet", "metal", "city"))
+
+
+def encode(phrases):
+    return np.eye(32, dtype=np.float32)[[hash(phrase) % 32 for phrase in phrases]]
+
+
+def test_mining_writes_names(mined):
+    names = {each.name: each for each in read_mined(mined / NAMES)}
+    assert names["Ulvgard"] == KnownName("Ulvgard", ("Norwegian metal band",))
+    assert names["Carabus velox"].types == ("beetle species", "beetle")
+
+
+def test_homonyms_are_one_name_and_brackets_are_none():
+    articles = [
+        Article("Mercury (planet)", "Mercury is a planet near the sun."),
+        Article("Mercury (element)", "Mercury is a metal."),
+        Article("Hof, Bavaria", "Hof is a city."),
+        Article("Unknown", "Nobody knows."),
+    ]
+    definitions = {"Mercury (planet)": [PLANET], "Mercury (element)": [METAL]}
+    definitions["Hof, Bavaria"] = [CITY]
+    assert known_names(articles, definitions, HeldOut()) == [
+        KnownName("Mercury", ("planet", "metal")),
+        KnownName("Hof", ("city",)),
+        KnownName("Hof, Bavaria", ("city",)),
+    ]
+
+
+def test_what_a_held_out_sentence_says_is_not_known():
+    articles = [
+        Article("Hof", "Hof is a city."),
+        Article("Hof", "Hof is a city in the north."),
+        Article("Mars", "Mars is a planet."),
+    ]
+    held_out = HeldOut(["Hof is a city in the north."])
+    names = known_names(articles, {"Hof": [CITY], "Mars": [PLANET]}, held_out)
+    assert [each.name for each in names] == ["Mars"]
+
+
+@pytest.mark.parametrize(
+    ("title", "lead", "others"),
+    [
+        ("Kvaisi", "Kvaisi or Kvaisa (, , ) is a settlement.", ["Kvaisa"]),
+        (
+            "Academy Awards",
+            "The Academy Awards, popularly known as the Oscars, are awards",
+            ["Oscars"],
+        ),
+        (
+            "Army Medical Museum and Library",
+            "The Army Medical Museum and Library (AMML) of the U.S. Army was one",
+            ["AMML"],
+        ),
+        ("Alan Turing", "Alan Mathison Turing (1912 – 1954) was a man", ["Alan Mathison Turing"]),
+        ("Cash & Carry", "Cash &amp; Carry is a shop", []),
+        ("Hof", "In Bavaria, Hof is a city", []),
+        ("Hof", "Hof lies in Bavaria", []),
+    ],
+)
+def test_other_names_of_a_subject(title, lead, others):
+    assert list(other_names(title, lead)) == others
+
+
+def test_rare_phrases_give_way_to_frequent_ends(tmp_path):
+    path = tmp_path / NAMES
+    rows = [
+        ("A", "black metal band"),
+        ("B", "doom metal band"),
+        ("C", "metal band"),
+        ("D", "old brass Band"),
+        ("the D", "lake"),
+    ]
+    write_mined(path, [KnownName(name, (phrase,)) for name, phrase in rows])
+    asked = []
+
+    def recorded(phrases):
+        asked.extend(phrases)
+        return encode(phrases)
+
+    known = train_names(path, recorded, least=3)
+    assert sorted(asked) == ["band", "lake", "metal band"]
+    assert len(known) == 4
+    assert known.knows(["a", "E", "The D"]).tolist() == [True, False, True]
+
+
+def test_names_are_mined_again_alike(articles_file, mined, tmp_path):
+    mine([articles_file], tmp_path, options=MiningOptions(least_heads=1, silver=50))
+    first, again = (list(read_mined(folder / NAMES)) for folder in (mined, tmp_path))
+    assert first == again and len(first) >= 11
