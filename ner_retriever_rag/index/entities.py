@@ -37,7 +37,8 @@ class Entity:
         name: How it is written most often.
         names: All ways it is written, the most frequent first.
         score: Probability in [0, 1] that the name is of the type.
-        mentions: How many mentions it has, whatever their scores.
+        mentions: How many mentions it has, whatever their scores; of those that overlap ("the Nile"
+            and "Nile"), one.
         documents: Ids of the documents that mention it, sorted.
     """
 
@@ -57,9 +58,10 @@ def group_entities(search: Search, query: Query, bounds: Bounds, about: str | No
         bounds: How far.
         about: What their documents are about, or None.
     """
-    table, scores, allowed = search.mention_scores(query, bounds, about)
-    places = np.flatnonzero(allowed)
-    ordered = places[np.argsort(-scores[places], kind="stable")]
+    found_mentions = search.mention_scores(query, bounds, about)
+    table, scores = found_mentions.table, found_mentions.scores
+    places = np.flatnonzero(found_mentions.allowed)
+    ordered = found_mentions.best_first(0.0)
     keys = _promising(table, scores, ordered, bounds)
     members: dict[str, list[int]] = {key: [] for key in keys}
     hashes = {table.last_words[n] for group in keys.values() for n in group}
@@ -77,19 +79,17 @@ def _promising(
 ) -> dict[str, list[int]]:
     """Names with a good mention, more than are wanted; keys to those mentions."""
     keys: dict[str, list[int]] = {}
-    taken: dict[int, list[tuple[int, int]]] = {}
     most = None if bounds.last is None else _LOOK * bounds.last
-    for n in ordered[:most].tolist():
-        if scores[n] < min(bounds.floor, 0.5) and bounds.last is None:
-            break
-        span, others = table.span(n), taken.setdefault(int(table.owner[n]), [])
-        if not any(span[0] < end and start < span[1] for start, end in others):
-            others.append(span)
-            keys.setdefault(name_key(table.text(n)), []).append(n)
+    some = ordered[:most]
+    if bounds.last is None:
+        some = some[scores[some] >= min(bounds.floor, 0.5)]
+    for n in table.apart(some.tolist()):
+        keys.setdefault(name_key(table.text(n)), []).append(n)
     return keys
 
 
 def _entity(table: MentionTable, scores: NDArray[np.float32], group: list[int]) -> Entity:
+    group = list(table.apart(sorted(group, key=lambda n: (-scores[n], n))))
     spelled = Counter(table.text(n) for n in group)
     names = sorted(spelled, key=lambda name: (-spelled[name], name))
     documents = sorted({table.doc_ids[table.owner[n]] for n in group})

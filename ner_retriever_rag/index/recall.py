@@ -49,7 +49,9 @@ def by_version(store: Store, versions: Iterable[str]) -> dict[str, StoredDocumen
     return found
 
 
-def stored_encodings(store: Store, records: Mapping[str, StoredDocument]) -> dict[str, EncodedText]:
+def stored_encodings(
+    store: Store, records: Mapping[str, StoredDocument], dim: int
+) -> dict[str, EncodedText]:
     """The mentions and vectors of documents as they are stored, under the keys of ``records``.
 
     One that has not all of its vectors is left out.
