@@ -11,7 +11,6 @@ from typer.main import get_command
 from ner_retriever_rag import TypeAwareEncoder, __version__
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.cli.app import COMMANDS
-from ner_retriever_rag.encoder import TypeAwareEncoder
 from ner_retriever_rag.index import EntityIndex
 
 ARTICLES = {
