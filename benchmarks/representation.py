@@ -13,9 +13,10 @@ from pathlib import Path
 
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint
+from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.development import DevelopmentTask
 from ner_retriever_rag.training.loop import LoopOptions
-from ner_retriever_rag.training.recipes import Mined, head_recipe
+from ner_retriever_rag.training.recipes import head_recipe
 from ner_retriever_rag.training.train_head import HeadOptions
 
 VALUES = "value@3+value@4+value@5+hidden@6"

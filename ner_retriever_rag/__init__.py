@@ -10,7 +10,7 @@ from ner_retriever_rag._imports import loader
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder import TypeAwareEncoder
-    from ner_retriever_rag.index import EntityIndex
+    from ner_retriever_rag.index import EntityIndex, show
     from ner_retriever_rag.langchain import NERTypeRetriever
     from ner_retriever_rag.queries import AllOf, AnyOf, Like, Not, refine
     from ner_retriever_rag.schema import (
@@ -33,6 +33,7 @@ _HOMES = {
     "Like": "queries",
     "Not": "queries",
     "refine": "queries",
+    "show": "index",
     "AddReport": "schema",
     "Document": "schema",
     "DocumentMatch": "schema",
@@ -56,6 +57,7 @@ __all__ = [
     "Not",
     "TypeAwareEncoder",
     "refine",
+    "show",
 ]
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from ner_retriever_rag import _markup
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -146,6 +148,40 @@ class DocumentMatch:
         """The best mention's raw cosine, in [-1, 1]; NaN without any match."""
         return self.matches[0].similarity if self.matches else float("nan")
 
+    def snippet(self, width: int = 80) -> str:
+        """The passage around the best match, on one line.
+
+        Args:
+            width: How many characters at most, ellipses aside; the match itself is always whole.
+
+        Returns:
+            Words of the text, cut between words, white space runs as single spaces, with an
+            ellipsis on each side where the text goes on; without any match the text's beginning.
+
+        Raises:
+            ValueError: If ``width`` is not positive.
+        """
+        if width < 1:
+            raise ValueError(f"width must be at least 1, not {width}")
+        return _markup.snippet(self, width)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the document's passages, every match in them highlighted."""
+        return _markup.cards([self])
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A document that could not be indexed.
+
+    Attributes:
+        document: Its id, or its place among the documents where it has none.
+        reason: What is wrong with it.
+    """
+
+    document: str | int
+    reason: str
+
 
 @dataclass(frozen=True, slots=True)
 class AddReport:
@@ -156,12 +192,14 @@ class AddReport:
         replaced: Documents whose id was there with other content.
         unchanged: Documents that were there already, word for word; not encoded again.
         mentions: Mentions written for the added and replaced documents.
+        failed: With ``errors="skip"``, the documents left out and why.
     """
 
     added: int = 0
     replaced: int = 0
     unchanged: int = 0
     mentions: int = 0
+    failed: tuple[Failure, ...] = ()
 
     def __add__(self, other: AddReport) -> AddReport:
         """Return the sum of two reports."""
@@ -170,6 +208,7 @@ class AddReport:
             self.replaced + other.replaced,
             self.unchanged + other.unchanged,
             self.mentions + other.mentions,
+            self.failed + other.failed,
         )
 
 

@@ -13,6 +13,8 @@ from transformers import BertConfig, BertModel
 
 from ner_retriever_rag.encoder import TypeAwareEncoder, default_encoder
 
+pytest_plugins = ["corpus"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def any_processor():

@@ -2,25 +2,75 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from io import TextIOWrapper
+from typing import Annotated
+
 import typer
 
+from ner_retriever_rag import __version__
+from ner_retriever_rag.cli.check import check
 from ner_retriever_rag.cli.demo import demo
+from ner_retriever_rag.cli.entities import entities
 from ner_retriever_rag.cli.eval import evaluate
 from ner_retriever_rag.cli.extract import extract
 from ner_retriever_rag.cli.facets import facets
 from ner_retriever_rag.cli.index import index
+from ner_retriever_rag.cli.mcp import mcp
 from ner_retriever_rag.cli.probe import probe
 from ner_retriever_rag.cli.search import search
+from ner_retriever_rag.cli.serve import serve
 from ner_retriever_rag.cli.stats import stats
 from ner_retriever_rag.cli.train import train_app
+from ner_retriever_rag.cli.ui import ui
+
+# Each command with the example at the end of its --help.
+COMMANDS: list[tuple[str, Callable[..., None], str]] = [
+    ("index", index, "articles/ rows.jsonl --index my-index"),
+    ("search", search, 'my-index "river" --any-of lake --not city --about "in Asia"'),
+    ("entities", entities, 'my-index "dinosaur" --out dinosaurs.csv'),
+    ("facets", facets, "my-index -n 20"),
+    ("extract", extract, "my-index --type river --type lake --out rows.csv"),
+    ("stats", stats, "my-index"),
+    ("check", check, "my-index --repair"),
+    ("serve", serve, "my-index --port 8000"),
+    ("mcp", mcp, "my-index"),
+    ("ui", ui, "my-index --port 8080"),
+    ("demo", demo, '"castle" "Canadian politician"'),
+    ("probe", probe, "mentions.jsonl --backbone meta-llama/Llama-3.1-8B --out probe"),
+    ("eval", evaluate, "fewnerd-test --data data"),
+]
 
 app = typer.Typer(
     name="ner-retriever",
     help="Find documents by the type of the entities they mention.",
+    epilog="Example: ner-retriever demo",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (index, search, stats, facets, extract, demo, probe):
-    app.command()(command)
-app.command("eval")(evaluate)
-app.add_typer(train_app, name="train")
+for _name, _command, _example in COMMANDS:
+    app.command(_name, epilog=f"Example: ner-retriever {_name} {_example}")(_command)
+app.add_typer(train_app, name="train", epilog="Example: ner-retriever train head mined --out mine")
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ner-retriever {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say which version this is.", callback=_say_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Find documents by the type of the entities they mention."""
+    # Documents hold what a terminal's encoding may not have.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

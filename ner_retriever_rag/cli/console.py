@@ -1,9 +1,12 @@
-"""What the commands share: consoles, opening an index, errors as one line, spans in colour."""
+"""What the commands share: consoles, opening an index, errors as one line, JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -13,13 +16,15 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ner_retriever_rag._markup import one_line
+
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.index.entity_index import EntityIndex
-    from ner_retriever_rag.schema import DocumentMatch
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Neither markup nor emoji codes: what is printed comes from documents.
+out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 IndexFolder = Annotated[Path, typer.Argument(help="Folder of the index.")]
 SavedEncoder = Annotated[
@@ -30,19 +35,23 @@ Where = Annotated[
     str | None, typer.Option(help='Chroma filter on metadata, as JSON: {"lang": "en"}.')
 ]
 
-_CONTEXT = 90  # characters shown on either side of a match
-
 
 @contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """Turn the errors a user can mend into one line and exit code 2; Ctrl-C into 130."""
+def errors_in_one_line(when_stopped: str = "") -> Iterator[None]:
+    """Turn the errors a user can mend into one line and exit code 2; Ctrl-C into 130.
+
+    Args:
+        when_stopped: What to say after Ctrl-C.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        err.print("[yellow]stopped[/]; what was written is kept, run the same command to go on")
+        err.print(Text.assemble(("stopped", "yellow"), when_stopped))
         raise typer.Exit(130) from None
+    except BrokenPipeError:  # the reader has seen enough, as head does
+        raise
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
-        err.print(Text.assemble(("error: ", "bold red"), str(error)))
+        err.print(Text.assemble(("error: ", "bold red"), one_line(str(error))))
         raise typer.Exit(2) from None
 
 
@@ -55,11 +64,13 @@ class Dtype(StrEnum):
     float16 = "float16"
 
 
-def load_encoder(folder: Path | None, dtype: str = "auto") -> TypeAwareEncoder:
+def load_encoder(
+    folder: Path | None, dtype: str = "auto", *, names: bool = True
+) -> TypeAwareEncoder:
     """The encoder saved in a folder, or the shipped one."""
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-    return TypeAwareEncoder.from_pretrained(folder, dtype=dtype)
+    return TypeAwareEncoder.from_pretrained(folder, dtype=dtype, names=names)
 
 
 def open_index(folder: Path, encoder: Path | None) -> EntityIndex:
@@ -74,37 +85,35 @@ def open_index(folder: Path, encoder: Path | None) -> EntityIndex:
     from ner_retriever_rag.index.place import recorded_dtype
 
     dtype = recorded_dtype(folder, DEFAULT_COLLECTION)
-    return EntityIndex(folder, encoder=load_encoder(encoder, dtype))
+    return EntityIndex.open(folder, encoder=load_encoder(encoder, dtype))
 
 
-def marked(match: DocumentMatch) -> Text:
-    """The part of a document around its best match, every match in it in brackets and colour."""
-    first = match.matches[0]
-    start, end = max(0, first.start - _CONTEXT), min(len(match.text), first.end + _CONTEXT)
-    line = Text("…" if start else "")
-    position = start
-    for each in sorted(match.matches, key=lambda each: each.start):
-        if position <= each.start and each.end <= end:
-            line.append(_one_line(match.text[position : each.start]))
-            line.append(f"[{_one_line(each.text)}]", style="bold green")
-            position = each.end
-    line.append(_one_line(match.text[position:end]))
-    return line.append("…" if end < len(match.text) else "")
+def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print rows as JSON, one a line: exactly the data, and nothing a terminal would obey."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    for row in rows:
+        sys.stdout.write(as_json(row, ascii_only=not utf8) + "\n")
 
 
-def print_matches(query: str, matches: Sequence[DocumentMatch]) -> None:
-    """Print a type description and the documents found for it, a line each."""
-    out.print(Text(query, style="bold"))
-    if not matches:
-        out.print("  nothing found", style="dim")
-    for match in matches:
-        name = str(match.metadata.get("title", match.doc_id))
-        line = Text.assemble((f"  {match.score:.2f}  ", "cyan"), (name, "bold"), "  ")
-        out.print(line.append(marked(match)))
+def as_json(row: Mapping[str, Any], *, ascii_only: bool = False) -> str:
+    r"""A row as one line of JSON; characters that cannot be seen as ``\u`` escapes."""
+    written = json.dumps(_for_json(row), ensure_ascii=ascii_only, default=str)
+    return re.sub(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", _escaped, written)
 
 
-def _one_line(text: str) -> str:
-    return text.replace("\n", " ")
+def _for_json(value: Any) -> Any:
+    """Metadata as JSON has it: sets as lists, numbers that are none as strings."""
+    if isinstance(value, Mapping):
+        return {str(key): _for_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_for_json(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0]):04x}"
 
 
 def parse_where(where: str | None) -> dict[str, Any] | None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
-from ner_retriever_rag.cli.console import err, errors_in_one_line, out, print_matches
+from ner_retriever_rag.cli.console import err, errors_in_one_line, out
 from ner_retriever_rag.cli.sources import FileSource
 
 SAMPLE = "simple-wikipedia-sample.jsonl"
@@ -34,12 +35,25 @@ def demo(
 ) -> None:
     """Index the bundled sample (Simple English Wikipedia) and ask it for types of entity."""
     with errors_in_one_line():
+        err.print("loading the encoder ...")
+        from ner_retriever_rag.cli.adding import add_all
         from ner_retriever_rag.index.entity_index import EntityIndex
+        from ner_retriever_rag.index.render import print_matches
 
         index = EntityIndex(folder)
         with as_file(files("ner_retriever_rag.cli") / SAMPLE) as sample:
-            report = index.add(list(FileSource([sample])), progress=True)
+            documents = list(FileSource([sample]))
+        report = add_all(index, documents, len(documents))
         err.print(f"{index.count()} articles, {report.mentions} mentions new")
         for query in queries or QUERIES:
             out.print()
-            print_matches(query, index.search(query, k))
+            out.print(Text(query, style="bold"))
+            print_matches(out, index.search(query, k))
+        out.print()
+        out.print(f"Try next: {_next(folder)}")
+
+
+def _next(folder: Path | None) -> str:
+    if folder is None:
+        return 'ner-retriever demo "Canadian politician" "moon" --index demo-index'
+    return f'ner-retriever search {folder} "moon" --about "that has water"'

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from ner_retriever_rag.evaluation.report import Result
     from ner_retriever_rag.evaluation.systems import System
 
+# What ours may go without: whether it knows names, whether it sharpens, how reports say so.
+_WITHOUT = {
+    "": (True, True, ""),
+    "no-sharpen": (True, False, ", not sharpened"),
+    "no-names": (False, True, ", no names"),
+    "plain": (False, False, ", plain"),
+}
+
 
 def evaluate(
     tasks: Annotated[
@@ -33,7 +41,8 @@ def evaluate(
     system: Annotated[
         list[str] | None,
         typer.Option(
-            help="gold, detected, bm25, sentence[=MODEL] or mention[=MODEL]; may be repeated.",
+            help="gold or detected (with :plain for neither sharpening nor names, :no-sharpen, "
+            ":no-names), bm25, sentence[=MODEL], mention[=MODEL]; may be repeated.",
             show_default="gold and detected",
         ),
     ] = None,
@@ -75,12 +84,21 @@ def _systems(
 ) -> list[System]:
     from ner_retriever_rag.evaluation.systems import Bm25, ByEmbedding, ByType
 
-    encoder = load_encoder(folder, dtype)
+    known, nameless = load_encoder(folder, dtype), load_encoder(folder, dtype, names=False)
     made: list[System] = []
     for spec in specs:
         kind, _, model = spec.partition("=")
-        if kind in {"gold", "detected"} and not model:
-            made.append(ByType(encoder, detected=kind == "detected"))
+        kind, _, without = kind.partition(":")
+        if kind in {"gold", "detected"} and not model and without in _WITHOUT:
+            names, sharpen, said = _WITHOUT[without]
+            made.append(
+                ByType(
+                    known if names else nameless,
+                    detected=kind == "detected",
+                    sharpen=sharpen,
+                    name=f"ours, {kind} mentions{said}",
+                )
+            )
         elif kind == "bm25" and not model:
             made.append(Bm25())
         elif kind in {"sentence", "mention"}:
@@ -93,7 +111,8 @@ def _systems(
             )
         else:
             raise ValueError(
-                f"system {spec!r} is not gold, detected, bm25, sentence[=MODEL] or mention[=MODEL]"
+                f"system {spec!r} is not gold or detected (with :plain, :no-sharpen or :no-names), "
+                "bm25, sentence[=MODEL] or mention[=MODEL]"
             )
     return made
 

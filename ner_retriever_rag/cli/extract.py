@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,10 +14,13 @@ from ner_retriever_rag.cli.console import (
     err,
     errors_in_one_line,
     open_index,
-    out,
     parse_where,
+    print_json,
 )
-from ner_retriever_rag.cli.rows import check_format, to_row, write_rows
+from ner_retriever_rag.cli.rows import Raw, Row, TableFile, check_format, write_rows
+from ner_retriever_rag.schema import MentionMatch
+
+COLUMNS = {"type": str, "text": str, "doc_id": str, "start": int, "end": int, "score": float}
 
 
 def extract(
@@ -27,14 +28,8 @@ def extract(
     types: Annotated[
         list[str], typer.Option("--type", help="Type description; give it once for each type.")
     ],
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            help="File to write: .csv, .jsonl or .parquet.",
-            show_default="JSON lines on the terminal",
-        ),
-    ] = None,
+    to: TableFile = None,
+    raw: Raw = False,
     threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Least score of a mention.")
     ] = 0.5,
@@ -59,8 +54,11 @@ def extract(
             overlapping=overlapping,
         )
         if to is None:
-            for match in matches:
-                out.print(json.dumps(to_row(match), ensure_ascii=False), markup=False)
+            print_json(map(_row, matches))
             return
-        count = write_rows(tqdm(map(to_row, matches), unit="row"), to)
+        count = write_rows(tqdm(map(_row, matches), unit="row"), to, COLUMNS, raw=raw)
         err.print(f"{count:,} rows in {to}")
+
+
+def _row(match: MentionMatch) -> Row:
+    return {name: getattr(match, name) for name in COLUMNS}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from ner_retriever_rag._markup import one_line
 from ner_retriever_rag.cli.console import (
     IndexFolder,
     SavedEncoder,
@@ -17,6 +17,7 @@ from ner_retriever_rag.cli.console import (
     open_index,
     out,
     parse_where,
+    print_json,
 )
 
 
@@ -31,8 +32,7 @@ def facets(
     with errors_in_one_line():
         found = open_index(folder, encoder).facets(n, where=parse_where(where))
         if as_json:
-            for facet in found:
-                out.print(json.dumps(asdict(facet), ensure_ascii=False), markup=False)
+            print_json(map(asdict, found))
             return
         table = Table("kind", box=None, header_style="bold")
         table.add_column("mentions", justify="right")
@@ -40,5 +40,5 @@ def facets(
         table.add_column("examples", style="green")
         for facet in found:
             counts = f"{facet.mentions:,}", f"{facet.documents:,}"
-            table.add_row(facet.type, *counts, " · ".join(facet.examples))
+            table.add_row(facet.type, *counts, one_line(" · ".join(facet.examples)))
         out.print(table)

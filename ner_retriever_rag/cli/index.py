@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from ner_retriever_rag._markup import one_line
 from ner_retriever_rag.cli.console import Dtype, err, errors_in_one_line, load_encoder, out
 from ner_retriever_rag.cli.sources import FileSource, Problem
 
 _SHOWN = 20  # problems printed
+_WHEN_STOPPED = "; what was written is kept, run the same command to go on"
 
 
 def index(
@@ -27,6 +29,9 @@ def index(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Stop after this many documents.", show_default="all")
     ] = None,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links that lead out of a folder.")
+    ] = False,
     encoder: Annotated[
         Path | None,
         typer.Option(help="Folder of a saved encoder.", show_default="the shipped one"),
@@ -44,26 +49,31 @@ def index(
     Documents already there are skipped if unchanged and replaced if not, so an interrupted run
     goes on where it stopped. What cannot be read is reported and left out.
     """
-    with errors_in_one_line():
+    with errors_in_one_line(_WHEN_STOPPED):
+        from ner_retriever_rag.cli.adding import add_all
         from ner_retriever_rag.index.entity_index import EntityIndex
 
-        source = FileSource(paths, text_field, id_field, limit)
-        if not source.count():
+        source = FileSource(paths, text_field, id_field, limit, follow_links)
+        count = source.count()
+        if not count:
             list(source)  # once more, for what is wrong with them
             _report(source.problems)
             raise ValueError("none of the paths holds a document that can be read")
-        entity_index = EntityIndex(folder, encoder=load_encoder(encoder, dtype))
-        report = entity_index.add(source, progress=True)
-        _report(source.problems)
+        with EntityIndex(folder, encoder=load_encoder(encoder, dtype)) as entity_index:
+            report = add_all(entity_index, source, count)
+            held = entity_index.count()
+        failed = [Problem(str(each.document), each.reason) for each in report.failed]
+        _report([*source.problems, *failed])
         out.print(
             f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
-            f"{report.mentions} mentions; {folder} now holds {entity_index.count()} documents"
+            f"{report.mentions} mentions; {folder} now holds {held} documents"
         )
 
 
 def _report(problems: list[Problem]) -> None:
     """Say what was left out."""
     for problem in problems[:_SHOWN]:
-        err.print(Text.assemble(("skipped ", "yellow"), f"{problem.where}: {problem.why}"))
+        told = one_line(f"{problem.where}: {problem.why}")
+        err.print(Text.assemble(("skipped ", "yellow"), told))
     if len(problems) > _SHOWN:
-        err.print(f"... and {len(problems) - _SHOWN} more")
+        err.print(f"... and {len(problems) - _SHOWN:,} more")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from ner_retriever_rag.cli.console import Dtype, errors_in_one_line, out
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
@@ -98,7 +99,10 @@ def _print_scores(scores: list[TapScore], types: int) -> None:
     out.print(table)
     linear = max(scores, key=lambda score: score.separability)
     out.print(
-        f"[bold]{scores[0].tap}[/] tells types apart best by cosine (AUC {scores[0].auc:.3f}, "
-        f"chance 0.5), [bold]{linear.tap}[/] by a linear classifier "
-        f"({linear.separability:.3f}, chance {1 / types:.3f})"
+        Text.assemble(
+            (scores[0].tap, "bold"),
+            f" tells types apart best by cosine (AUC {scores[0].auc:.3f}, chance 0.5), ",
+            (linear.tap, "bold"),
+            f" by a linear classifier ({linear.separability:.3f}, chance {1 / types:.3f})",
+        )
     )

@@ -1,27 +1,52 @@
-"""Write rows to a file: .csv, .jsonl or .parquet."""
+"""Write rows to a file: .csv, .jsonl or .parquet; appearing under its name when it is whole."""
 
 from __future__ import annotations
 
 import csv
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ner_retriever_rag._imports import require
-from ner_retriever_rag.schema import MentionMatch
+from ner_retriever_rag.cli.console import as_json
 
-FIELDS = ("type", "text", "doc_id", "start", "end", "score")
 _GROUP = 10_000  # rows of a parquet row group
+# What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
+TableFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="File to write: .csv, .jsonl or .parquet.",
+        show_default="the terminal",
+    ),
+]
+Raw = Annotated[
+    bool,
+    typer.Option(
+        "--raw", help="No apostrophe before .csv cells that a spreadsheet takes for formulas."
+    ),
+]
 Row = dict[str, Any]
+Columns = Mapping[str, type]  # str, int, float, or list for a list of strings
 
 
-def to_row(match: MentionMatch) -> Row:
-    """A match as a row."""
-    return {name: getattr(match, name) for name in FIELDS}
+def check_folder(path: Path, option: str) -> None:
+    """Check that a file of this name can be put there.
+
+    Raises:
+        OSError: If its folder is not there, or it is itself a folder.
+    """
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{option}: the folder {path.absolute().parent} does not exist")
+    if path.is_dir():
+        raise IsADirectoryError(f"{option}: {path} is a folder")
 
 
 def check_format(path: Path) -> None:
@@ -30,18 +55,35 @@ def check_format(path: Path) -> None:
     Raises:
         ValueError: If the ending is unknown.
         ImportError: If it needs a library that is not installed.
-        OSError: If its folder is not there.
+        OSError: As ``check_folder``.
     """
     if path.suffix not in _WRITERS:
         raise ValueError(f"--out must end in {', '.join(_WRITERS)}, not {path.suffix or path.name}")
     if path.suffix == ".parquet":
         require("pyarrow.parquet", extra="parquet")
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"--out: the folder {path.absolute().parent} does not exist")
+    check_folder(path, "--out")
 
 
-def write_rows(rows: Iterable[Row], path: Path) -> int:
-    """Write rows as they come; the file appears under its name when all are written.
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file to write beside the one wanted, put in its place when all went well."""
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_rows(rows: Iterable[Row], path: Path, columns: Columns, *, raw: bool = False) -> int:
+    """Write rows as they come.
+
+    Args:
+        rows: Each with all columns.
+        path: The file; its ending says how.
+        columns: Names, in order, and what is in them.
+        raw: Leave cells of a .csv as they are that a spreadsheet would take for formulas; they get
+            an apostrophe in front otherwise.
 
     Returns:
         How many there were.
@@ -54,38 +96,55 @@ def write_rows(rows: Iterable[Row], path: Path) -> int:
             count += 1
             yield row
 
-    part = path.with_name(path.name + ".part")
-    try:
-        _WRITERS[path.suffix](counted(), part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(path) as part:
+        stream = counted()
+        if path.suffix == ".csv":
+            stream = (_cells(row, raw) for row in stream)
+        _WRITERS[path.suffix](stream, part, columns)
     return count
 
 
-def _write_csv(rows: Iterator[Row], path: Path) -> None:
+def _cells(row: Row, raw: bool) -> Row:
+    """A row as a spreadsheet shows it: lists as one cell, formulas as text."""
+    joined = {
+        name: "; ".join(value) if isinstance(value, list) else value for name, value in row.items()
+    }
+    if raw:
+        return joined
+    return {
+        name: f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+        for name, value in joined.items()
+    }
+
+
+def _write_csv(rows: Iterator[Row], path: Path, columns: Columns) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
+        writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
         writer.writerows(rows)
 
 
-def _write_jsonl(rows: Iterator[Row], path: Path) -> None:
+def _write_jsonl(rows: Iterator[Row], path: Path, columns: Columns) -> None:
     with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        file.writelines(as_json({name: row[name] for name in columns}) + "\n" for row in rows)
 
 
-def _write_parquet(rows: Iterator[Row], path: Path) -> None:
+def _write_parquet(rows: Iterator[Row], path: Path, columns: Columns) -> None:
     arrow = require("pyarrow", extra="parquet")
     parquet = require("pyarrow.parquet", extra="parquet")
-    kinds = (arrow.string(), arrow.string(), arrow.string(), arrow.int64(), arrow.int64())
-    schema = arrow.schema(list(zip(FIELDS, (*kinds, arrow.float64()), strict=True)))
+    kinds = {
+        str: arrow.string(),
+        int: arrow.int64(),
+        float: arrow.float64(),
+        list: arrow.list_(arrow.string()),
+    }
+    schema = arrow.schema([(name, kinds[kind]) for name, kind in columns.items()])
     with parquet.ParquetWriter(path, schema) as writer:
         while group := list(islice(rows, _GROUP)):
             writer.write_table(arrow.Table.from_pylist(group, schema=schema))
 
 
-_WRITERS: dict[str, Callable[[Iterator[Row], Path], None]] = {
+_WRITERS: dict[str, Callable[[Iterator[Row], Path, Columns], None]] = {
     ".csv": _write_csv,
     ".jsonl": _write_jsonl,
     ".parquet": _write_parquet,

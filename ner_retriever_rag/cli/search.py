@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
+from ner_retriever_rag._markup import one_line
+from ner_retriever_rag.cli.asked import (
+    AllOfTypes,
+    AnyOfTypes,
+    LikeNames,
+    NotTypes,
+    Types,
+    UnlikeNames,
+    in_words,
+    query_of,
+)
 from ner_retriever_rag.cli.console import (
     IndexFolder,
     SavedEncoder,
     Where,
+    err,
     errors_in_one_line,
     open_index,
     out,
     parse_where,
-    print_matches,
+    print_json,
 )
+from ner_retriever_rag.cli.rows import check_folder, whole
 from ner_retriever_rag.schema import DocumentMatch
+
+_K = 10
 
 
 def search(
     folder: IndexFolder,
-    query: Annotated[
-        str, typer.Argument(help='Type description, such as "Swedish football club".')
-    ],
-    k: Annotated[int, typer.Option("-k", min=1, help="How many documents at most.")] = 10,
+    wanted: Types = None,
+    any_of: AnyOfTypes = None,
+    all_of: AllOfTypes = None,
+    none_of: NotTypes = None,
+    like: LikeNames = None,
+    unlike: UnlikeNames = None,
+    k: Annotated[
+        int | None, typer.Option("-k", min=1, help="How many documents at most.", show_default="10")
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="All documents above the threshold.")
     ] = False,
+    offset: Annotated[int, typer.Option(min=0, help="How many of the best to pass over.")] = 0,
     threshold: Annotated[
         float | None,
         typer.Option(
             min=0.0, max=1.0, help="Least score of a document.", show_default="none; 0.5 with --all"
         ),
+    ] = None,
+    max_matches: Annotated[
+        int | None,
+        typer.Option(min=1, help="Matches of a document at most.", show_default="all"),
     ] = None,
     where: Where = None,
     about: Annotated[
@@ -44,35 +70,68 @@ def search(
         typer.Option(min=0.0, max=1.0, help="How much the topic counts.", show_default="0.7"),
     ] = None,
     exact: Annotated[bool, typer.Option(help="Compare with every mention.")] = False,
+    sharpen: Annotated[
+        bool, typer.Option("--sharpen/--no-sharpen", help="Look at the best answers twice.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with highlights.", show_default=False)
+    ] = None,
     encoder: SavedEncoder = None,
 ) -> None:
-    """Find the documents that mention entities of a type."""
+    """Find the documents that mention entities of a type.
+
+    With several types: TYPE or one of --any-of, and every --all-of, and none of --not.
+    """
     with errors_in_one_line():
+        if everything and k is not None:
+            raise ValueError("give -k or --all, not both")
+        if html is not None:
+            check_folder(html, "--html")
+        query = query_of(
+            wanted, any_of or [], all_of or [], none_of or [], like or [], unlike or []
+        )
         matches = open_index(folder, encoder).search(
             query,
-            None if everything else k,
+            None if everything else k or _K,
             where=parse_where(where),
             score_threshold=threshold,
-            exact=exact,
             about=about,
             topic_weight=topic_weight,
+            exact=exact,
+            sharpen=sharpen,
+            offset=offset,
+            max_matches=max_matches,
         )
-        if not as_json:
-            print_matches(query, matches)
-            return
-        for match in matches:
-            out.print(json.dumps(_row(match), ensure_ascii=False), markup=False)
+        title = in_words(query) if about is None else f"{in_words(query)}, {about}"
+        if html is not None:
+            _write_page(matches, title, html)
+        if as_json:
+            print_json(map(_row, matches))
+        elif html is None:
+            _print(matches, title)
+
+
+def _print(matches: list[DocumentMatch], title: str) -> None:
+    from ner_retriever_rag.index.render import print_matches
+
+    out.print(Text(one_line(title), style="bold"))
+    print_matches(out, matches)
+
+
+def _write_page(matches: list[DocumentMatch], title: str, path: Path) -> None:
+    from ner_retriever_rag.index.render import page
+
+    with whole(path) as part:
+        part.write_text(page(matches, title), encoding="utf-8")
+    err.print(f"{len(matches):,} documents in {path}")
 
 
 def _row(match: DocumentMatch) -> dict[str, Any]:
     return {
         "doc_id": match.doc_id,
         "score": match.score,
-        "matches": [
-            {"text": each.text, "start": each.start, "end": each.end, "score": each.score}
-            for each in match.matches
-        ],
+        "matches": [each.as_row(with_type=True) for each in match.matches],
         "metadata": dict(match.metadata),
         "text": match.text,
     }

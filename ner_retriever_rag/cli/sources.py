@@ -46,7 +46,7 @@ class FileSource:
 
     A plain file is one document, its path its id. A row of a .jsonl or .csv file is one document:
     its ``text_field`` is the text, ``id`` (or ``_id``, ``doc_id``) the id, ``<file>:<line>`` where
-    there is none; the other fields are metadata as far as Chroma can store them. Files may be
+    there is none; the other fields are metadata as far as an index can keep them. Files may be
     compressed (.gz, .bz2, .xz).
 
     Attributes:
@@ -171,13 +171,13 @@ class FileSource:
         metadata = {
             key: value for key, value in row.items() if key not in (self.text_field, id_field)
         }
+        kept = {key: value for key, value in metadata.items() if storable(key, value)}
         document_id = str(row[id_field]) if id_field else where
-        storable_part = {key: value for key, value in metadata.items() if storable(key, value)}
-        document = Document(row[self.text_field], document_id, storable_part)
-        for key in metadata.keys() - left_out:
-            if why := key_problem(key):
-                left_out.add(key)
-                self._report(where, f"field {key!r} is left out: {why}")
+        document = Document(row[self.text_field], document_id, kept)
+        for key in metadata.keys() - kept.keys() - left_out:
+            left_out.add(key)
+            why = key_problem(key) or "its value cannot be kept"
+            self._report(where, f"field {key!r} is left out: {why}")
         return document
 
 

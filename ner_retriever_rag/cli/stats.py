@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +14,7 @@ from ner_retriever_rag.cli.console import (
     errors_in_one_line,
     open_index,
     out,
+    print_json,
 )
 from ner_retriever_rag.detection.sentences import sentences
 
@@ -71,7 +71,7 @@ def stats(
         storage, rival = index.storage(), SentenceIndex.of(index)
         about = {"encoder": index.encoder.description, "fingerprint": index.encoder.fingerprint}
         if as_json:
-            out.print(json.dumps({**_figures(storage, rival), **about}), markup=False)
+            print_json([{**_figures(storage, rival), **about}])
             return
         contents = _contents(storage, rival) | about
         for rows in (contents, _sizes(storage), _comparison(storage, rival)):

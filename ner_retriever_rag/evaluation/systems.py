@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.evaluation.tasks import Task
-from ner_retriever_rag.schema import EncodedText, Span
-
-DEFAULT_SCORE = 0.5  # what a search for everything takes for its threshold
+from ner_retriever_rag.index.bounds import DEFAULT_THRESHOLD
+from ner_retriever_rag.index.entity_index import EntityIndex
+from ner_retriever_rag.schema import Document, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +44,51 @@ class System(Protocol):
 
 
 class ByType:
-    """This package: a text's score is that of its best mention.
+    """This package as a user gets it: an index in memory, searched with its defaults.
 
     Args:
         encoder: The encoder.
         detected: Find the mentions in the bare text; otherwise take the gold ones.
+        sharpen: As in ``EntityIndex.search``.
+        name: What reports call it; None to say where the mentions are from.
     """
 
-    def __init__(self, encoder: TypeAwareEncoder, *, detected: bool) -> None:
+    def __init__(
+        self,
+        encoder: TypeAwareEncoder,
+        *,
+        detected: bool,
+        sharpen: bool = True,
+        name: str | None = None,
+    ) -> None:
         self.encoder = encoder
         self.detected = detected
-        self.name = f"ours, {'detected' if detected else 'gold'} mentions"
-        self._known: dict[str, EncodedText] = {}  # tasks share texts
+        self.sharpen = sharpen
+        self.name = name or f"ours, {'detected' if detected else 'gold'} mentions"
 
     def rank(self, task: Task) -> Ranking:
         """Score every text for every type."""
-        new = [i for i, text in enumerate(task.texts) if text not in self._known]
-        encoded = self.encoder.encode(
-            [task.texts[i] for i in new],
-            None if self.detected else [task.spans[i] for i in new],
+        index = EntityIndex(encoder=self.encoder)
+        index.add(
+            [Document(text, str(number)) for number, text in enumerate(task.texts)],
+            spans=None if self.detected else task.spans,
             progress=True,
         )
-        self._known |= {task.texts[i]: each for i, each in zip(new, encoded, strict=True)}
-        of_texts = [self._known[text] for text in task.texts]
-        owner = np.repeat(np.arange(len(of_texts)), [len(each.mentions) for each in of_texts])
-        vectors = np.concatenate([each.vectors for each in of_texts])
-        types = self.encoder.encode_types(list(task.queries.values()))
-        scores = best_of_each(types @ vectors.T, owner, len(of_texts))
-        least = [[self.encoder.similarity_at(vector, DEFAULT_SCORE)] for vector in types]
-        spans = [[(m.start, m.end) for m in each.mentions] for each in of_texts]
-        return Ranking(scores, scores >= np.array(least), spans if self.detected else None)
+        scores = np.full((len(task.queries), len(task.texts)), -np.inf, dtype=np.float32)
+        selected = np.zeros(scores.shape, dtype=np.bool_)
+        for row, query in enumerate(task.queries.values()):
+            every = index.search(
+                query, k=len(task.texts), sharpen=self.sharpen, max_matches=1, exact=True
+            )
+            for place, match in enumerate(every):
+                scores[row, int(match.doc_id)] = -place  # the order says more than a rounded score
+                selected[row, int(match.doc_id)] = match.score >= DEFAULT_THRESHOLD
+        return Ranking(scores, selected, self._spans(index, task) if self.detected else None)
+
+    def _spans(self, index: EntityIndex, task: Task) -> list[list[Span]]:
+        documents = [Document(text, str(number)) for number, text in enumerate(task.texts)]
+        encoded = index.encoded(documents)
+        return [[(each.start, each.end) for each in one.mentions] for one in encoded]
 
 
 class Bm25:

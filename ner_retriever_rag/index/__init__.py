@@ -9,13 +9,16 @@ from ner_retriever_rag._imports import loader
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.entity_index import EntityIndex
+    from ner_retriever_rag.index.render import show
 
 _HOMES = {
     "EntityIndex": "entity_index",
+    "show": "render",
 }
 
 __all__ = [
     "EntityIndex",
+    "show",
 ]
 
 __getattr__ = loader(__name__, _HOMES)

@@ -96,4 +96,4 @@ def share(name: str, value: object) -> float:
             return number
     except (TypeError, ValueError):
         pass
-    raise ValueError(f"{name} must be a number in [0, 1], not {value!r}")
+    raise ValueError(f"{name} must be in [0, 1], not {value!r}")

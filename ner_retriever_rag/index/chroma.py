@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
 
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
 FORMAT = 2  # 1 held the text among the metadata, and one journal for all writers
 _READABLE = (1, 2)
+DATABASE = "chroma.sqlite3"  # in every folder that Chroma has made its own
+# A write's journal: the middle of its collection's name, and its key in that one's metadata.
+JOURNAL, TOUCHED = "-journal-", "ner:journal"
 FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
@@ -46,7 +51,7 @@ def made(folder: Path) -> Path:
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"path: the index folder {folder} cannot be written")
     contents = {entry.name for entry in folder.iterdir()} - OWN_FILES
-    if contents and "chroma.sqlite3" not in contents:
+    if contents and DATABASE not in contents:
         raise ValueError(f"path: {folder} holds other files and no index; give an empty folder")
     return folder
 
@@ -117,17 +122,23 @@ def folder_of(client: ClientAPI) -> Path | None:
     return Path(settings.persist_directory) if embedded else None
 
 
-def disown(client: ClientAPI) -> object:
-    """After a fork, make Chroma open a database anew instead of handing out the parent's.
+def is_interrupted(client: ClientAPI) -> bool:
+    """Whether a write to an index there began and did not end."""
+    return any(
+        JOURNAL in each.name or TOUCHED in (each.metadata or {})
+        for each in client.list_collections()
+    )
 
-    Returns:
-        What has to be kept alive: taking it down would wait for threads that are not here.
-    """
-    from chromadb.api.shared_system_client import SharedSystemClient
 
-    identifier = getattr(client, "_identifier", "")
-    SharedSystemClient._identifier_to_refcount.pop(identifier, None)
-    return client, SharedSystemClient._identifier_to_system.pop(identifier, None)
+def manifest_of(encoder: TypeAwareEncoder) -> dict[str, Any]:
+    """What an index made with an encoder records of it."""
+    return {
+        FORMAT_KEY: FORMAT,
+        FINGERPRINT_KEY: encoder.fingerprint,
+        ENCODER_KEY: encoder.description,
+        DIM_KEY: encoder.dim,
+        DTYPE_KEY: encoder.dtype,
+    }
 
 
 def open_collections(
@@ -167,6 +178,26 @@ def open_collections(
     except Exception as error:  # the client's errors differ between folder and server
         raise ValueError(f"collection {name!r} cannot be opened: {error}") from error
     return documents, mentions
+
+
+def require_index(path: str | Path, name: str) -> None:
+    """See that an index is there, without making anything.
+
+    Args:
+        path: A folder, or the address of a server.
+        name: The index's name.
+
+    Raises:
+        FileNotFoundError: If it is not.
+    """
+    if isinstance(path, str) and path.startswith(("http://", "https://")):
+        names = {each.name for each in connect(path).list_collections()}
+    elif not (Path(path) / "chroma.sqlite3").is_file():
+        raise FileNotFoundError(f"path: no index in {path}; EntityIndex({str(path)!r}) makes one")
+    else:
+        return  # what is in a folder is looked at under its lock
+    if name not in names:
+        raise FileNotFoundError(f"path: no index {name!r} on the server at {path}")
 
 
 def recorded_dtype(client: ClientAPI, name: str) -> str:

@@ -54,10 +54,16 @@ class Rows:
         """How many records there are."""
         return self._read(self._collection.count)
 
-    def get(self, ids: Sequence[str], include: Sequence[str]) -> Any:
-        """Records by id, at most ``batch``; unknown ids are left out."""
+    def get(self, ids: Sequence[str], include: Sequence[str], *, retry: bool = True) -> Any:
+        """Records by id, at most ``batch``; unknown ids are left out.
+
+        Args:
+            ids: Their ids.
+            include: What of them, in Chroma's words.
+            retry: Whether a failure may be a write of this moment, and is worth another look.
+        """
         wanted: Any = list(include)
-        return self._read(lambda: self._collection.get(ids=list(ids), include=wanted))
+        return self._read(lambda: self._collection.get(ids=list(ids), include=wanted), retry=retry)
 
     def first(self, include: Sequence[str]) -> Any:
         """Any one record."""
@@ -75,11 +81,11 @@ class Rows:
             self._read(lambda: self._collection.get(where=filters, include=[])["ids"], where)
         )
 
-    def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The vectors of records, by id; unknown ids are left out."""
+    def vectors(self, ids: Sequence[str], *, retry: bool = True) -> dict[str, NDArray[np.float32]]:
+        """The vectors of records, by id; unknown ids are left out. ``retry`` as in ``get``."""
         found: dict[str, NDArray[np.float32]] = {}
         for some in batches(ids, self.batch):
-            rows = self.get(some, ["embeddings"])
+            rows = self.get(some, ["embeddings"], retry=retry)
             found.update(
                 zip(rows["ids"], np.asarray(rows["embeddings"], dtype=np.float32), strict=True)
             )
@@ -123,12 +129,12 @@ class Rows:
         for some in batches(ids, self.batch):
             self._collection.delete(ids=some)
 
-    def _read(self, call: Callable[[], T], where: Where = None) -> T:
+    def _read(self, call: Callable[[], T], where: Where = None, *, retry: bool = True) -> T:
         """Read; once more where a record went between Chroma's look at one table and the next."""
         from chromadb.errors import InternalError
 
         self._place.check()
-        for wait in (*_WAITS, None):
+        for wait in (*_WAITS, None) if retry else (None,):
             try:
                 return call()
             except InternalError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,23 +10,16 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from ner_retriever_rag.index import chroma
-from ner_retriever_rag.index.bounds import Bounds, share, whole_number
-from ner_retriever_rag.index.extraction import check_types, extract
-from ner_retriever_rag.index.facets import Facet, count_facets
-from ner_retriever_rag.index.metadata import check_metadata
+from ner_retriever_rag.index.answers import Answers
+from ner_retriever_rag.index.bounds import whole_number
 from ner_retriever_rag.index.place import Place
+from ner_retriever_rag.index.recall import recall
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.storage import Storage, measure_storage
-from ner_retriever_rag.index.store import Store, version_of
+from ner_retriever_rag.index.store import Store
 from ner_retriever_rag.index.tables import Tables
-from ner_retriever_rag.queries.query import AnyOf, Like, Query
-from ner_retriever_rag.schema import (
-    AddReport,
-    Document,
-    DocumentMatch,
-    MentionMatch,
-    require_text,
-)
+from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, batches, checked
+from ner_retriever_rag.schema import AddReport, Document, EncodedText, Failure, require_text
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -35,12 +27,9 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
 DEFAULT_COLLECTION = "ner-retriever"
-_BATCH = 256  # documents encoded and written together
-
-Given = Sequence[Sequence[tuple[int, int]]]
 
 
-class EntityIndex:
+class EntityIndex(Answers):
     """An index of documents by the entities they mention, stored in Chroma.
 
     Any number of processes may have a folder open that nobody writes. The first write takes it for
@@ -77,25 +66,15 @@ class EntityIndex:
 
             encoder = default_encoder()
         self.encoder = encoder
-        manifest = {
-            chroma.FORMAT_KEY: chroma.FORMAT,
-            chroma.FINGERPRINT_KEY: encoder.fingerprint,
-            chroma.ENCODER_KEY: encoder.description,
-            chroma.DIM_KEY: encoder.dim,
-            chroma.DTYPE_KEY: encoder.dtype,
-        }
         in_memory = path is None and client is None
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
+        self._address, self._collection = path, collection
         self._place = Place(path, client)
-        with self._place.opening():
-            collections = chroma.open_collections(
-                self._place.client, name, manifest, encoder.understands
-            )
-            self._store = Store(self._place, *collections)
-            self._store.settle()
+        self._store = Store.open(self._place, name, encoder)
         self._folder = self._place.folder
         kept = self._folder / f"table-{name}" if self._folder else None
         self._tables = Tables(self._store, encoder.dim, kept)
+        self._writer = Writer(self._store, encoder)
         self._search = Search(self._store, self._tables, encoder)
 
     def close(self) -> None:
@@ -108,22 +87,47 @@ class EntityIndex:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        encoder: TypeAwareEncoder | None = None,
+    ) -> EntityIndex:
+        """Open an index that is there; the constructor would make one.
+
+        Args:
+            path: As in the constructor.
+            collection: As in the constructor.
+            encoder: As in the constructor.
+
+        Raises:
+            FileNotFoundError: If there is no index.
+        """
+        chroma.require_index(path, collection)
+        return cls(path, collection=collection, encoder=encoder)
+
     def add(
         self,
         documents: Iterable[Document | str],
         *,
         spans: Given | None = None,
+        errors: str = "raise",
         progress: bool = False,
     ) -> AddReport:
         """Index documents; one whose id is there already is replaced, or skipped if unchanged.
 
         Documents are written some hundreds at a time. An interrupted ``add`` keeps what was
-        written, and the same call again goes on from there.
+        written, and the same call again goes on from there. A change of metadata alone, or of the
+        id, encodes nothing anew.
 
         Args:
             documents: Documents, or texts (which get an id made from the text).
             spans: For each document the spans of its mentions, instead of detecting them; needs
                 ``documents`` to be a list.
+            errors: ``"skip"`` leaves out documents that cannot be indexed; the report's ``failed``
+                says which and why. ``"raise"`` raises for the first.
             progress: Show a progress bar.
 
         Raises:
@@ -135,34 +139,71 @@ class EntityIndex:
         """
         if isinstance(documents, str | Document):
             raise TypeError("documents must be a list or another iterable, not a single document")
+        if errors not in ("raise", "skip"):
+            raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r}")
         if spans is not None:
             documents = list(documents)
             if len(spans) != len(documents):
                 raise ValueError(f"spans is for {len(spans)} documents, there are {len(documents)}")
-        checked: Iterable[Document] = _checked(documents)
+        failed: list[Failure] = []
+        good: Iterable[Prepared] = checked(
+            documents, spans, failed.append if errors == "skip" else None
+        )
         if isinstance(documents, Sequence):
-            checked = list(checked)  # all of a list before any of it is written
-        total = length_hint(documents) or None
+            good = list(good)  # all of a list before any of it is written
         report = AddReport()
+        total = length_hint(documents) or None
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._place.writing(), bar:
-            for start, batch in _batches(checked, _BATCH):
-                given = None if spans is None else spans[start : start + len(batch)]
-                report += self._add_batch(batch, given)
+            for batch in batches(good):
+                report += self._writer.add(batch)
                 bar.update(len(batch))
-        return report
+        return report + AddReport(failed=tuple(failed))
 
-    def delete(self, ids: str | Iterable[str]) -> int:
-        """Delete documents by id; unknown ids are passed over.
+    def delete(
+        self, ids: str | Iterable[str] | None = None, *, where: Mapping[str, Any] | None = None
+    ) -> int:
+        """Delete documents, by id or by their metadata; unknown ids are passed over.
+
+        Args:
+            ids: Their ids.
+            where: Chroma filter on the documents' metadata, instead of ids.
 
         Returns:
             How many were deleted.
+
+        Raises:
+            ValueError: If neither or both are given, or Chroma refuses ``where``.
         """
+        if (ids is None) == (not where):
+            raise ValueError("delete needs ids or where, and only one of them")
         with self._place.writing():
-            records = list(self._store.fetch(dict.fromkeys(_ids(ids))).values())
-            for start in range(0, len(records), _BATCH):
-                self._store.delete(records[start : start + _BATCH])
+            doomed = self._store.document_ids(where) if ids is None else _ids(ids)
+            records = list(self._store.fetch(dict.fromkeys(doomed)).values())
+            for start in range(0, len(records), BATCH):
+                self._store.delete(records[start : start + BATCH])
         return len(records)
+
+    def documents(
+        self, where: Mapping[str, Any] | None = None, *, batch: int = 1_000
+    ) -> Iterator[Document]:
+        """Stream the documents, those that pass a filter.
+
+        Args:
+            where: Chroma filter on the documents' metadata.
+            batch: How many are read at once.
+
+        Raises:
+            ValueError: If Chroma refuses ``where``, or ``batch`` is not positive.
+        """
+        for page in self._store.pages(where, whole_number("batch", batch, 1)):
+            yield from (record.document for record in page)
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __contains__(self, doc_id: object) -> bool:
+        return isinstance(doc_id, str) and bool(self._store.fetch([doc_id]))
 
     def get(self, ids: str | Iterable[str]) -> list[Document]:
         """Documents by id, in the order asked for; unknown ids are left out."""
@@ -182,229 +223,39 @@ class EntityIndex:
         """Measure what the index takes, beside a sentence index of the same documents."""
         return measure_storage(self._store, self._folder)
 
-    def search(
-        self,
-        query: Query,
-        k: int | None = 10,
-        *,
-        where: Mapping[str, Any] | None = None,
-        score_threshold: float | None = None,
-        about: str | None = None,
-        topic_weight: float | None = None,
-        sharpen: bool = True,
-        offset: int = 0,
-        max_matches: int | None = None,
-        exact: bool = False,
-    ) -> list[DocumentMatch]:
-        """Find the documents that mention entities of a type.
+    def encoded(self, documents: Sequence[Document]) -> list[EncodedText]:
+        """Mentions and vectors of documents, whether the index holds them or not.
+
+        Those it holds under the same id with the same text are read, the others encoded now.
 
         Args:
-            query: The type description, free text; or several of them in ``AnyOf``, ``AllOf`` and
-                ``Not``, or examples in ``Like``.
-            k: How many documents at most; None for all above the threshold.
-            where: Chroma filter on the documents' metadata.
-            score_threshold: Least score of a document, which is its best mention's probability
-                where the query is one type; None for no bound, or 0.5 where ``k`` is None.
-            about: What the documents should be about, free text that goes on after the type, as in
-                "dinosaur" and "found in Argentina". A document's score is then ``type_score **
-                (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
-                and the document (0 where it is negative).
-            topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
-            sharpen: Move the query towards the mentions it finds; see
-                :mod:`~ner_retriever_rag.index.sharpening`.
-            offset: How many of the best documents to pass over, for the next page of a result.
-            max_matches: List at most so many matches of a document, the best; None for all.
-            exact: Look at every text for a topic, too. Mentions are always compared with all.
+            documents: The documents.
 
         Returns:
-            Best document first. A document's matches are its mentions above the threshold
-            (0.5 where there is none), and those its score comes from in any case; of mentions that
-            overlap, the best.
-
-        Raises:
-            TypeError: If ``query`` is not a query, or ``about`` not a string.
-            ValueError: If ``query`` or ``about`` is empty, ``k`` or ``max_matches`` is not
-                positive, ``offset`` is negative, ``score_threshold`` or ``topic_weight`` is not in
-                [0, 1], Chroma refuses ``where``, or the encoder has no text vectors for ``about``.
+            One encoded text a document, in their order.
         """
-        bounds = Bounds.check(
-            k=k,
-            where=where,
-            score_threshold=score_threshold,
-            sharpen=sharpen,
-            offset=offset,
-            max_matches=max_matches,
-            exact=exact,
-        )
-        return self._search.documents([query], bounds, about, topic_weight)[0]
+        return recall(self._store, self.encoder, documents)
 
-    def search_many(
-        self, queries: Sequence[Query], k: int | None = 10, **options: Any
-    ) -> list[list[DocumentMatch]]:
-        """Search for several things at once, each by itself.
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle says what to open again: a folder or an address, with the shipped encoder."""
+        from ner_retriever_rag.encoder.encoder import default_encoder
 
-        Args:
-            queries: As ``query`` in ``search``.
-            k: How many documents at most for each.
-            options: The other keywords of ``search``; ``about`` goes with every query.
+        if self._address is None:
+            raise TypeError(
+                "an EntityIndex is pickled by its path, and this one has none: it is in memory or "
+                "on a client; open it where it is needed"
+            )
+        if self.encoder.fingerprint != default_encoder().fingerprint:
+            raise TypeError(
+                f"an EntityIndex is pickled with the shipped encoder, not with {self.encoder}: "
+                "open it with that encoder where it is needed"
+            )
+        path = self._folder.absolute() if self._folder else self._address
+        return _reopened, (path, self._collection)
 
-        Returns:
-            The result of each query, in order.
 
-        Raises:
-            TypeError: If ``queries`` is a string, or as ``search``.
-            ValueError: As ``search``.
-        """
-        if isinstance(queries, str):
-            raise TypeError("queries must be a list of queries, not one string")
-        about, weight = options.pop("about", None), options.pop("topic_weight", None)
-        return self._search.documents(queries, Bounds.check(k=k, **options), about, weight)
-
-    def search_mentions(
-        self,
-        query: Query,
-        k: int | None = 10,
-        *,
-        where: Mapping[str, Any] | None = None,
-        score_threshold: float | None = None,
-        sharpen: bool = True,
-        offset: int = 0,
-        exact: bool = False,
-    ) -> list[MentionMatch]:
-        """Find the mentions of entities of a type.
-
-        Args:
-            query: As in ``search``; a combination is applied to each mention by itself.
-            k: How many mentions at most; None for all above the threshold.
-            where: As in ``search``.
-            score_threshold: As in ``search``.
-            sharpen: As in ``search``.
-            offset: How many of the best mentions to pass over.
-            exact: As in ``search``.
-
-        Returns:
-            Best mention first; of mentions that overlap, the best.
-
-        Raises:
-            TypeError: As ``search``.
-            ValueError: As ``search``.
-        """
-        bounds = Bounds.check(
-            k=k,
-            where=where,
-            score_threshold=score_threshold,
-            sharpen=sharpen,
-            offset=offset,
-            exact=exact,
-        )
-        return self._search.mentions(query, bounds)
-
-    def facets(
-        self,
-        n: int = 30,
-        *,
-        where: Mapping[str, Any] | None = None,
-        examples: int = 5,
-        least_score: float = 0.1,
-    ) -> list[Facet]:
-        """Say which kinds of entity the documents mention.
-
-        Every mention counts for one kind, the one of the shipped vocabulary that fits it best.
-
-        Args:
-            n: How many kinds at most.
-            where: As in ``search``.
-            examples: How many names of each kind.
-            least_score: Mentions that no kind fits with this score are not counted.
-
-        Returns:
-            The kinds, that with most mentions first.
-
-        Raises:
-            ValueError: If ``n`` is not positive, ``examples`` is negative, ``least_score`` is not
-                between 0 and 1, or Chroma refuses ``where``.
-        """
-        n, examples = whole_number("n", n, 1), whole_number("examples", examples, 0)
-        if not 0 < share("least_score", least_score) < 1:
-            raise ValueError(f"least_score must be between 0 and 1, not {least_score!r}")
-        table = self._tables.current()
-        return count_facets(
-            table,
-            self.encoder.kinds,
-            self._search.allowed(table, where),
-            n=n,
-            examples=examples,
-            least_score=least_score,
-        )
-
-    def extract(
-        self,
-        types: Iterable[str | Like],
-        *,
-        score_threshold: float = 0.5,
-        where: Mapping[str, Any] | None = None,
-        all_types: bool = False,
-        overlapping: bool = False,
-        sharpen: bool = True,
-    ) -> Iterator[MentionMatch]:
-        """Take out every mention of some types, document by document, in order of place.
-
-        Args:
-            types: Type descriptions, or examples in ``Like``.
-            score_threshold: Least score of a mention.
-            where: As in ``search``.
-            all_types: Give a mention under every type that passes, not only the one it fits best.
-            overlapping: Of mentions of a type that overlap, give all and not only the best.
-            sharpen: As in ``search``.
-
-        Returns:
-            An iterator of matches, each with its ``type``; documents in order of their ids.
-
-        Raises:
-            TypeError: If ``types`` is a string, or holds something else.
-            ValueError: If ``types`` is empty, ``score_threshold`` is not in [0, 1], or Chroma
-                refuses ``where``.
-        """
-        wanted = AnyOf(*check_types(types))
-        bounds = Bounds.check(where=where, score_threshold=score_threshold, sharpen=sharpen)
-        table = self._tables.current()
-        query = self._search.scored(wanted, table)
-        return extract(
-            table,
-            query,
-            self._search.compare(table, query, bounds),
-            self._search.allowed(table, bounds.where),
-            score_threshold=bounds.threshold,
-            all_types=all_types,
-            overlapping=overlapping,
-        )
-
-    def _add_batch(self, batch: list[Document], given: Given | None) -> AddReport:
-        versions = [
-            version_of(document, None if given is None else given[number])
-            for number, document in enumerate(batch)
-        ]
-        stored = self._store.fetch(document.id for document in batch)
-        todo = [
-            number
-            for number, document in enumerate(batch)
-            if document.id not in stored or stored[document.id].version != versions[number]
-        ]
-        if not todo:
-            return AddReport(unchanged=len(batch))
-        encoded = self.encoder.encode(
-            [batch[number].text for number in todo],
-            spans=[given[number] for number in todo] if given is not None else None,
-        )
-        fresh = [batch[number] for number in todo]
-        self._store.write(fresh, [versions[number] for number in todo], encoded, stored)
-        replaced = sum(document.id in stored for document in fresh)
-        return AddReport(
-            added=len(fresh) - replaced,
-            replaced=replaced,
-            unchanged=len(batch) - len(fresh),
-            mentions=sum(len(one.mentions) for one in encoded),
-        )
+def _reopened(path: str | Path, collection: str | None) -> EntityIndex:
+    return EntityIndex(path, collection=collection)
 
 
 def _ids(ids: str | Iterable[str]) -> list[str]:
@@ -412,31 +263,3 @@ def _ids(ids: str | Iterable[str]) -> list[str]:
     for doc_id in wanted:
         require_text(doc_id, "ids")
     return wanted
-
-
-def _checked(documents: Iterable[Document | str]) -> Iterator[Document]:
-    """Documents, checked one by one."""
-    seen: dict[str, int] = {}
-    for number, each in enumerate(documents):
-        if not isinstance(each, str | Document):
-            raise TypeError(
-                f"documents[{number}] must be a Document or a string, not {type(each).__name__}"
-            )
-        document = (
-            Document(require_text(each, f"documents[{number}]")) if isinstance(each, str) else each
-        )
-        check_metadata(document)
-        if document.id in seen:
-            raise ValueError(
-                f"documents[{number}] has the id {document.id!r} of documents[{seen[document.id]}]"
-            )
-        seen[document.id] = number
-        yield document
-
-
-def _batches(documents: Iterable[Document], size: int) -> Iterator[tuple[int, list[Document]]]:
-    """Documents in batches, each with the number of its first."""
-    stream, start = iter(documents), 0
-    while batch := list(islice(stream, size)):
-        yield start, batch
-        start += len(batch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,6 +63,12 @@ def extract(
     passing = (scores >= score_threshold) & allowed[table.owner]
     if not all_types and len(table):
         passing &= np.arange(len(scores))[:, None] == scores.argmax(axis=0)
+    if not overlapping:
+        for row, of_type in enumerate(passing):
+            order = np.lexsort((table.starts - table.ends, -scores[row]))
+            kept = list(table.apart(order[of_type[order]].tolist()))
+            of_type[:] = False
+            of_type[kept] = True
     found = np.flatnonzero(passing.any(axis=0))
     for places in np.split(found, np.flatnonzero(np.diff(table.owner[found])) + 1):
         rows = [
@@ -73,16 +79,4 @@ def extract(
             for n in places
             for row in np.flatnonzero(passing[:, n])
         ]  # fmt: skip
-        yield from rows if overlapping else _without_overlaps(rows)
-
-
-def _without_overlaps(rows: Sequence[MentionMatch]) -> list[MentionMatch]:
-    """Of rows of one type that overlap keep the best, and the longer one of equals."""
-    kept: list[MentionMatch] = []
-    for each in sorted(rows, key=lambda row: (-row.score, row.start - row.end)):
-        if not any(
-            other.type == each.type and other.start < each.end and each.start < other.end
-            for other in kept
-        ):
-            kept.append(each)
-    return sorted(kept, key=lambda row: (row.start, row.end))
+        yield from sorted(rows, key=lambda row: (row.start, row.end))

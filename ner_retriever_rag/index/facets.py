@@ -83,15 +83,10 @@ def count_facets(
     tallies: dict[int, _Tally] = {}
     kind, fit = _best_kinds(table, kinds)
     fit[~allowed[table.owner]] = -np.inf
-    taken: dict[int, list[tuple[int, int]]] = {}
-    for mention in np.argsort(-fit, kind="stable")[: int((fit >= floor).sum())].tolist():
-        document, span = int(table.owner[mention]), table.span(mention)
-        others = taken.setdefault(document, [])
-        if not any(span[0] < end and start < span[1] for start, end in others):
-            others.append(span)
-            tallies.setdefault(int(kind[mention]), _Tally()).add(
-                float(fit[mention]), mention, document
-            )
+    best = np.argsort(-fit, kind="stable")[: int((fit >= floor).sum())]
+    for mention in table.apart(best.tolist()):
+        tally = tallies.setdefault(int(kind[mention]), _Tally())
+        tally.add(float(fit[mention]), mention, int(table.owner[mention]))
     merged = _merged(tallies, kinds)
     top = sorted(merged.items(), key=lambda item: (-item[1].mentions, item[0]))[:n]
     return [

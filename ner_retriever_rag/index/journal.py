@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from ner_retriever_rag.index.chroma import JOURNAL, TOUCHED
 from ner_retriever_rag.index.records import MentionKey, StoredDocument
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.place import Place
 
-TOUCHED, SINCE = "ner:journal", "ner:since"
+SINCE = "ner:since"
 _STALE = 3_600  # seconds after which another process's write, seen on a server, is taken for dead
 
 
@@ -47,7 +48,7 @@ class Journal:
     """
 
     def __init__(self, place: Place, name: str) -> None:
-        self._place, self._prefix = place, f"{name}-journal-"
+        self._place, self._prefix = place, f"{name}{JOURNAL}"
         self._open: str | None = None
 
     def begin(self, records: Iterable[StoredDocument]) -> None:
@@ -84,6 +85,10 @@ class Journal:
             if each.name.startswith(self._prefix)
         ]
         return [*found, _entry(None, metadata)] if metadata.get(TOUCHED) else found
+
+    def touched(self, entries: Iterable[Entry]) -> set[str]:
+        """The mentions that writes write and delete."""
+        return set().union(*(entry.mention_ids or () for entry in entries))
 
     def dead(self, entries: Sequence[Entry]) -> list[Entry]:
         """Those of writes that will not go on: call it while it is this thread's turn to write.

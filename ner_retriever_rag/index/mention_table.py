@@ -7,7 +7,7 @@ documents that changed are read) when the store's revision is another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ner_retriever_rag.index.store import Store, StoredDocument
 from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.scoring import is_cased
+from ner_retriever_rag.schema import Span
 
 _PAGE = 1_000  # documents read at once
 
@@ -68,13 +69,22 @@ class MentionTable:
         """The words of a mention."""
         return self.words[self.cuts[mention] : self.cuts[mention + 1]].tobytes().decode()
 
-    def span(self, mention: int) -> tuple[int, int]:
+    def span(self, mention: int) -> Span:
         """First character of a mention, and one past its last."""
         return int(self.starts[mention]), int(self.ends[mention])
 
     def mentions_of(self, document: int) -> slice:
         """The mentions of a document."""
         return slice(int(self.first[document]), int(self.first[document + 1]))
+
+    def apart(self, mentions: Iterable[int]) -> Iterator[int]:
+        """Of mentions that overlap, the first."""
+        taken: dict[int, list[Span]] = {}
+        for n in mentions:
+            (start, end), others = self.span(n), taken.setdefault(int(self.owner[n]), [])
+            if not any(start < after and before < end for before, after in others):
+                others.append((start, end))
+                yield n
 
     def best_of_each(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """The greatest value in each document: ``(m, documents)`` of ``(m, mentions)``.

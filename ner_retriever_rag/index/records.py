@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ner_retriever_rag.index.metadata import DOCUMENT_ONLY, RESERVED, encoded, joined, split
-from ner_retriever_rag.schema import Document
+from ner_retriever_rag.schema import Document, EncodedText
 
 TEXT_OF_FORMAT_1 = "ner:text"
 VERSION, SPANS, REST = "ner:version", "ner:spans", "ner:metadata"
@@ -106,3 +109,25 @@ def mention_metadata(document: Document) -> dict[str, Any]:
     """The metadata that a document's mentions carry, for filters."""
     plain, _ = split(document.metadata)
     return {key: value for key, value in plain.items() if not key.startswith(DOCUMENT_ONLY)}
+
+
+def check_vectors(document: Document, one: EncodedText) -> None:
+    """Check that an encoder gave numbers.
+
+    Raises:
+        ValueError: If one is NaN or infinite.
+    """
+    vectors = [one.vectors] if one.text_vector is None else [one.vectors, one.text_vector]
+    if not all(np.isfinite(each).all() for each in vectors):
+        raise ValueError(f"the encoder's vectors for document {document.id!r} hold NaN or infinity")
+
+
+def text_vector(encoded: EncodedText) -> NDArray[np.float32]:
+    """What is stored as a document's vector."""
+    # Chroma wants a vector with every record; a cut backbone has none for the whole text.
+    return np.ones(1, dtype=np.float32) if encoded.text_vector is None else encoded.text_vector
+
+
+def distinct_spans(encoded: EncodedText) -> list[tuple[int, int]]:
+    """The spans of mentions, each once."""
+    return list(dict.fromkeys((mention.start, mention.end) for mention in encoded.mentions))

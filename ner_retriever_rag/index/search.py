@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from ner_retriever_rag.index.store import Store
     from ner_retriever_rag.index.tables import Tables
 
+_FIRST_LOOK = 256  # mentions put in order at first, at least
+_ON_TOPIC = 100  # documents that entities with a topic are taken from
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -42,6 +46,57 @@ class Compared:
 
     cosines: NDArray[np.float32]
     similarities: NDArray[np.float32]
+
+
+class MentionScores:
+    """Every mention of an index with its score for a query.
+
+    Args:
+        table: The mentions.
+        query: What is looked for.
+        compared: The query's types compared with them.
+        allowed: bool ``(mentions,)``, which of them may be found.
+
+    Attributes:
+        scores: float32 ``(mentions,)``.
+    """
+
+    def __init__(
+        self,
+        table: MentionTable,
+        query: ScoredQuery,
+        compared: Compared,
+        allowed: NDArray[np.bool_],
+    ) -> None:
+        self.table, self.allowed = table, allowed
+        self._query, self._compared = query, compared
+        self._probabilities = query.probabilities(compared.similarities)
+        self.scores = query.combine(self._probabilities)
+
+    def best_first(self, floor: float, most: int | None = None) -> NDArray[np.intp]:
+        """The mentions that may be found with a score from ``floor`` on, best first.
+
+        Args:
+            floor: Least score.
+            most: Stop after about so many; None for all.
+        """
+        allowed = self.allowed
+        if most is not None and most < len(self.scores):
+            reached = np.partition(np.where(allowed, self.scores, np.float32(-1)), -most)[-most]
+            allowed = allowed & (self.scores >= reached)
+        return _best_first(self.scores, self._compared.similarities.max(axis=0), allowed, floor)
+
+    def match(self, mention: int) -> MentionMatch:
+        """A mention as a match, for the type it fits best."""
+        row = self._query.best_wanted(self._probabilities[:, mention])
+        return self._query.mention_match(
+            self.table.doc_ids[self.table.owner[mention]],
+            self.table.text(mention),
+            self.table.span(mention),
+            row,
+            float(self.scores[mention]),
+            float(self._compared.cosines[row, mention]),
+        )
 
 
 class Search:
@@ -89,31 +144,39 @@ class Search:
 
     def mentions(self, query: Query, bounds: Bounds) -> list[MentionMatch]:
         """The best mentions, best first; the rule is applied to each mention by itself."""
+        scores = self.mention_scores(query, bounds)
+        enough = None if bounds.last is None else _FIRST_LOOK + 8 * bounds.last
+        best: list[int] = []
+        for most in dict.fromkeys((enough, None)):  # all are put in order only if need be
+            apart = scores.table.apart(scores.best_first(bounds.floor, most).tolist())
+            best = list(islice(apart, bounds.last))
+            if len(best) == bounds.last:
+                break
+        return [scores.match(n) for n in best[bounds.offset :]]
+
+    def mention_scores(
+        self, query: Query, bounds: Bounds, about: str | None = None
+    ) -> MentionScores:
+        """Score every mention by itself.
+
+        Args:
+            query: What is looked for.
+            bounds: Where, and whether sharpened.
+            about: Look only in the documents found first with this topic.
+        """
         table = self._tables.current()
         scored = self.scored(query, table)
         if scored.without > 0:
             raise ValueError("query: a mention cannot be found by Not alone; add a type it is of")
         compared = self.compare(table, scored, bounds)
-        probabilities = scored.probabilities(compared.similarities)
-        scores = scored.combine(probabilities)
-        allowed = self.allowed(table, bounds.where)[table.owner]
-        found: list[MentionMatch] = []
-        taken: dict[int, list[tuple[int, int]]] = {}
-        for n in _best_first(scores, compared.similarities.max(axis=0), allowed, bounds.floor):
-            if len(found) == bounds.last:
-                break
-            span, others = table.span(n), taken.setdefault(int(table.owner[n]), [])
-            if any(span[0] < end and start < span[1] for start, end in others):
-                continue
-            others.append(span)
-            row = scored.best_wanted(probabilities[:, n])
-            found.append(
-                scored.mention_match(
-                    table.doc_ids[table.owner[n]], table.text(n), span, row,
-                    float(scores[n]), float(compared.cosines[row, n]),
-                )
-            )  # fmt: skip
-        return found[bounds.offset :]
+        allowed = self.allowed(table, bounds.where)
+        if about is not None:
+            on_topic = replace(bounds, k=_ON_TOPIC, offset=0, floor=0.0)
+            found = self.documents([query], on_topic, about)[0]
+            near = np.zeros_like(allowed)
+            near[table.documents(match.doc_id for match in found)] = True
+            allowed &= near
+        return MentionScores(table, scored, compared, allowed[table.owner])
 
     def compare(self, table: MentionTable, query: ScoredQuery, bounds: Bounds) -> Compared:
         """Compare a query's types with all mentions."""

@@ -13,30 +13,34 @@ leaves over is passed over by those who read and taken out by the next write.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.index import chroma
 from ner_retriever_rag.index.collection import Rows, Where, batches
-from ner_retriever_rag.index.journal import TOUCHED, Entry, Journal
+from ner_retriever_rag.index.journal import Journal
 from ner_retriever_rag.index.records import (
+    TEXT_OF_FORMAT_1,
     MentionKey,
     StoredDocument,
+    check_vectors,
+    distinct_spans,
     from_row,
     mention_metadata,
     row_metadata,
+    text_vector,
     version_of,
 )
+from ner_retriever_rag.index.revisions import Revisions
 from ner_retriever_rag.schema import Document, EncodedText
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
 
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.index.place import Place
 
 __all__ = ["MentionKey", "Store", "StoredDocument", "version_of"]
@@ -56,38 +60,39 @@ class Store:
     def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
         self._documents, self._mentions = Rows(place, documents), Rows(place, mentions)
         self._journal = Journal(place, documents.name)
-        self._touched: list[str] = []
-        self._writes: deque[tuple[str, str, list[str]]] = deque(maxlen=128)
+        self.revisions = Revisions(self._mentions)
+
+    @classmethod
+    def open(cls, place: Place, name: str | None, encoder: TypeAwareEncoder) -> Store:
+        """Take hold of a place and open, or make, the index there.
+
+        Args:
+            place: Where.
+            name: The index's name; None for one that nothing else has.
+            encoder: What its vectors are, or will be, made by.
+
+        Raises:
+            ValueError: If something else is there, or an index of another encoder.
+            RuntimeError: If another process writes there, or the files are damaged.
+        """
+        with place.opening():
+            manifest = chroma.manifest_of(encoder)
+            store = cls(
+                place,
+                *chroma.open_collections(place.client, name, manifest, encoder.understands),
+            )
+            store._settle()
+        return store
 
     @property
     def texts(self) -> Rows:
         """The documents by their text vectors."""
         return self._documents
 
-    def revision(self) -> str:
-        """What changes with every write, whoever writes."""
-        return str(self._mentions.metadata().get(chroma.REVISION_KEY, ""))
-
-    def touched_since(self, revision: str) -> set[str] | None:
-        """Ids of the documents written or deleted since a revision; None where it is not known.
-
-        It is known of this store's own last writes, with none of another writer between them.
-        """
-        touched: set[str] = set()
-        now = self.revision()
-        for before, after, doc_ids in reversed(self._writes):
-            if now == revision:
-                return touched
-            if after != now:
-                return None
-            touched.update(doc_ids)
-            now = before
-        return touched if now == revision else None
-
-    def settle(self) -> None:
-        """Let Chroma bring its tables up to date with its log; for one process at a time."""
-        self._documents.count()
-        self._mentions.count()
+    @property
+    def mentions(self) -> Rows:
+        """The mentions by their vectors."""
+        return self._mentions
 
     def document_count(self) -> int:
         """How many documents there are."""
@@ -95,11 +100,21 @@ class Store:
 
     def mention_count(self) -> int:
         """How many mentions there are, without those of writes that did not end."""
-        left = self._leftovers(self._journal.entries(self._mentions.metadata()))
-        there = [
-            each for some in batches(left, 5_000) for each in self._mentions.get(some, [])["ids"]
-        ]
-        return self._mentions.count() - len(there)
+        return self._mentions.count() - len(self.leftovers())
+
+    def leftovers(self) -> set[str]:
+        """Ids of mentions that do not count (yet): writes that did not end wrote them."""
+        touched = self._journal.touched(self._journal.entries(self._mentions.metadata()))
+        left = touched - self._current(touched)
+        return {
+            each
+            for some in batches(left, self._mentions.batch)
+            for each in self._mentions.get(some, [])["ids"]
+        }
+
+    def unfinished(self) -> int:
+        """How many writes began and did not end."""
+        return len(self._journal.entries(self._mentions.metadata()))
 
     def widths(self) -> tuple[int, int]:
         """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
@@ -119,20 +134,6 @@ class Store:
             ):
                 found[doc_id] = from_row(doc_id, metadata, text)
         return found
-
-    def live(self, keys: Iterable[MentionKey]) -> dict[MentionKey, StoredDocument]:
-        """The mentions that count, in order, with their documents as they are now.
-
-        The others are of versions that have been replaced or deleted, or not written to the end;
-        their spans fit another text.
-        """
-        wanted = list(keys)
-        records = self.fetch(dict.fromkeys(key.doc_id for key in wanted))
-        return {
-            key: records[key.doc_id]
-            for key in wanted
-            if key.doc_id in records and records[key.doc_id].version == key.version
-        }
 
     def document_ids(self, where: Where = None) -> list[str]:
         """The ids of all documents that pass a filter.
@@ -178,9 +179,9 @@ class Store:
             ValueError: If a vector holds NaN or infinity; nothing is written then.
         """
         for document, one in zip(documents, encoded, strict=True):
-            _check_vectors(document, one)
+            check_vectors(document, one)
         new = [
-            StoredDocument(document, version, _distinct_spans(one))
+            StoredDocument(document, version, distinct_spans(one))
             for document, version, one in zip(documents, versions, encoded, strict=True)
         ]
         old = [replaced[document.id] for document in documents if document.id in replaced]
@@ -201,39 +202,22 @@ class Store:
         self._delete_mentions(set().union(*(record.mention_ids for record in records)))
         self._end()
 
-    def nearest(
-        self, vector: NDArray[np.float32], n: int, where: Mapping[str, Any] | None
-    ) -> list[tuple[MentionKey, float]]:
-        """The n mentions nearest to a vector, best first, with their cosines.
-
-        Raises:
-            ValueError: If Chroma refuses ``where``.
-        """
-        return [
-            (MentionKey.parse(mention_id), similarity)
-            for mention_id, similarity in self._mentions.nearest(vector, n, where)
-        ]
-
-    def scan(
-        self, where: Mapping[str, Any] | None, size: int = 5_000
-    ) -> Iterator[tuple[list[MentionKey], NDArray[np.float32]]]:
-        """All mentions and their vectors, some at a time.
-
-        Raises:
-            ValueError: If Chroma refuses ``where``.
-        """
-        for some in batches(self.mention_ids(where), size):
-            if found := self.vectors(some):
-                yield [MentionKey.parse(each) for each in found], np.stack(list(found.values()))
-
     def vectors(self, mention_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The vectors of mentions, by id; unknown ids are left out."""
         return self._mentions.vectors(mention_ids)
 
-    def recover(self) -> None:
+    def _settle(self) -> None:
+        """Let Chroma bring its tables up to date with its log; for one process at a time."""
+        self._documents.count()
+        self._mentions.count()
+
+    def recover(self, *, unread: bool = False) -> None:
         """Take out the mentions that interrupted writes and deletes left over.
 
         For the writer whose turn it is.
+
+        Args:
+            unread: Strike out journals that cannot be read, too.
 
         Raises:
             RuntimeError: If a journal cannot be read.
@@ -241,50 +225,56 @@ class Store:
         metadata = self._mentions.metadata()
         entries = self._journal.entries(metadata)
         dead = self._journal.dead(entries)
-        if any(entry.mention_ids is None for entry in dead):
+        if not unread and any(entry.mention_ids is None for entry in dead):
             raise RuntimeError(
                 "the journal of an interrupted write cannot be read: "
                 "ner-retriever check DIR --repair finds what was left over without it"
             )
-        going_on = [entry for entry in entries if entry not in dead]
-        busy = set().union(*(entry.mention_ids or () for entry in going_on))
-        self._delete_mentions(self._leftovers(dead) - busy)
+        touched = self._journal.touched(dead)
+        going_on = self._journal.touched(entry for entry in entries if entry not in dead)
+        self._mentions.delete(touched - self._current(touched) - going_on)
         for entry in dead:
             self._journal.strike(entry)
         self._migrate(metadata)
 
-    def _leftovers(self, entries: Iterable[Entry]) -> set[str]:
-        """What writes that did not end may have left among the mentions."""
-        touched = set().union(*(entry.mention_ids or () for entry in entries))
-        doc_ids = dict.fromkeys(MentionKey.parse(mention_id).doc_id for mention_id in touched)
-        kept = set().union(*(record.mention_ids for record in self.fetch(doc_ids).values()))
-        return touched - kept
+    def drop_mentions(self, mention_ids: Sequence[str]) -> None:
+        """Delete mentions that belong to no document."""
+        if mention_ids:
+            self._begin([])
+            self._mentions.delete(mention_ids)
+            self._end()
+
+    def text_of(self, doc_id: str) -> str | None:
+        """The stored text of a document whose record may not be readable otherwise."""
+        rows = self._documents.get([doc_id], ["metadatas", "documents"])
+        if not rows["ids"]:
+            return None
+        text = rows["documents"][0] or (rows["metadatas"][0] or {}).get(TEXT_OF_FORMAT_1)
+        return text if isinstance(text, str) and text.strip() else None
+
+    def _current(self, mention_ids: Iterable[str]) -> set[str]:
+        """The mentions that count of the documents some mentions are of."""
+        doc_ids = dict.fromkeys(MentionKey.parse(each).doc_id for each in mention_ids)
+        return set().union(*(record.mention_ids for record in self.fetch(doc_ids).values()))
 
     def _migrate(self, mentions: Mapping[str, Any]) -> None:
         """Mark an index of format 1 as one of this format, which its next records will be."""
-        if TOUCHED in mentions or mentions.get(chroma.FORMAT_KEY) != chroma.FORMAT:
-            for table in (self._documents, self._mentions):
-                found = {**table.metadata(), chroma.FORMAT_KEY: chroma.FORMAT}
-                found.pop(TOUCHED, None)
-                table.set_metadata(found)
+        if chroma.TOUCHED in mentions or mentions.get(chroma.FORMAT_KEY) != chroma.FORMAT:
+            for rows in (self._documents, self._mentions):
+                found = {**rows.metadata(), chroma.FORMAT_KEY: chroma.FORMAT}
+                found.pop(chroma.TOUCHED, None)
+                rows.set_metadata(found)
 
     def _begin(self, records: Sequence[StoredDocument]) -> None:
         """Write down what is about to be touched; first clear up after an earlier failure."""
         self.recover()
         self._journal.begin(records)
         self._touched = [record.document.id for record in records]
-        self._mark()
+        self.revisions.mark(self._touched)
 
     def _end(self) -> None:
-        self._mark()
+        self.revisions.mark(self._touched)
         self._journal.end()
-
-    def _mark(self) -> None:
-        """Give the index a new revision."""
-        found = self._mentions.metadata()
-        before, after = str(found.get(chroma.REVISION_KEY, "")), uuid4().hex
-        self._mentions.set_metadata({**found, chroma.REVISION_KEY: after})
-        self._writes.append((before, after, self._touched))
 
     def _write_mentions(self, rows: Sequence[tuple[StoredDocument, EncodedText]]) -> None:
         ids: list[str] = []
@@ -308,7 +298,7 @@ class Store:
     ) -> None:
         self._documents.upsert(
             ids=[record.document.id for record, _ in rows],
-            embeddings=[_text_vector(one) for _, one in rows],
+            embeddings=[text_vector(one) for _, one in rows],
             documents=[record.document.text for record, _ in rows],
             metadatas=[
                 row_metadata(record, replaced.get(record.document.id)) for record, _ in rows
@@ -317,18 +307,3 @@ class Store:
 
     def _delete_mentions(self, mention_ids: Iterable[str]) -> None:
         self._mentions.delete(mention_ids)
-
-
-def _check_vectors(document: Document, one: EncodedText) -> None:
-    vectors = [one.vectors] if one.text_vector is None else [one.vectors, one.text_vector]
-    if not all(np.isfinite(each).all() for each in vectors):
-        raise ValueError(f"the encoder's vectors for document {document.id!r} hold NaN or infinity")
-
-
-def _text_vector(encoded: EncodedText) -> NDArray[np.float32]:
-    # Chroma wants a vector with every record; a cut backbone has none for the whole text.
-    return np.ones(1, dtype=np.float32) if encoded.text_vector is None else encoded.text_vector
-
-
-def _distinct_spans(encoded: EncodedText) -> list[tuple[int, int]]:
-    return list(dict.fromkeys((mention.start, mention.end) for mention in encoded.mentions))

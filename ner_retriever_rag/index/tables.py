@@ -33,7 +33,7 @@ class Tables:
     def current(self) -> MentionTable:
         """The table of what the store holds now."""
         with self._lock:
-            revision = self._store.revision()
+            revision = self._store.revisions.current()
             if self._table is None or revision != self._revision:
                 self._table = self._made(revision)
                 self._revision = revision
@@ -42,7 +42,7 @@ class Tables:
     def _made(self, revision: str) -> MentionTable:
         before, touched = self._table, None
         if before is not None and self._revision is not None:
-            touched = self._store.touched_since(self._revision)
+            touched = self._store.revisions.touched_since(self._revision)
         elif self._folder is not None and (found := load_table(self._folder)) is not None:
             if found[0] == revision:
                 return found[1]

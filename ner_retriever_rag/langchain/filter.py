@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
+from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.langchain.conversion import match_to_langchain, to_indexed
 from ner_retriever_rag.queries.query import check_query, is_combined
 from ner_retriever_rag.queries.questions import asked_for
@@ -40,8 +41,11 @@ class EntityTypeFilter(BaseDocumentCompressor):
     """How many documents at most, the best ones; None for all."""
     threshold: float | None = Field(default=0.5, ge=0, le=1)
     """Least score of a document that is kept; None for no bound."""
+    index: EntityIndex | None = None
+    """Where some of the documents are: by their ids, with the text they have, their mentions are
+    read and not found and encoded anew."""
     encoder: TypeAwareEncoder | None = None
-    """What finds and encodes their mentions; None for the shipped one."""
+    """What finds and encodes their mentions; None for the index's, or the shipped one."""
     metadata_prefix: str = ""
     """What the metadata keys ``doc_id``, ``score`` and ``matches`` begin with."""
 
@@ -52,6 +56,12 @@ class EntityTypeFilter(BaseDocumentCompressor):
             return None if value is None else check_query(value, "entity_type")
         except TypeError as error:  # pydantic reports ValueErrors only
             raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _one_encoder(self) -> Self:
+        if self.index is not None and self.encoder is not None:
+            raise ValueError("give index or encoder, not both: an index has its encoder")
+        return self
 
     def compress_documents(
         self, documents: Sequence[Document], query: Any, callbacks: Callbacks | None = None
@@ -71,11 +81,13 @@ class EntityTypeFilter(BaseDocumentCompressor):
         wanted, _ = asked_for(query, None) if self.entity_type is None else (self.entity_type, None)
         if wanted is None:
             return documents
+        with_text = [to_indexed(each) for each in documents if each.page_content.strip()]
         matches = match_documents(
-            self.encoder or default_encoder(),
-            [to_indexed(each) for each in documents if each.page_content.strip()],
+            self.index.encoder if self.index else self.encoder or default_encoder(),
+            with_text,
             check_query(wanted),
             0.5 if self.threshold is None else self.threshold,
+            self.index.encoded(with_text) if self.index else None,
         )
         kept = [match for match in matches if match.score >= (self.threshold or 0.0)]
         if self.top_n is not None:

@@ -31,9 +31,12 @@ class NERTypeRetriever(TypeSearching):
     such keys of their own, ``metadata_prefix`` keeps both; without it they are refused.
 
     The query may also be a combination (``AnyOf``, ``AllOf``, ``Not``, ``Like``); with several
-    types each of ``matches`` has a ``type`` too. ``k``, ``where``, ``score_threshold``, ``about``
-    and ``topic_weight`` may also be given to ``invoke``, ``ainvoke`` and ``batch``. What
+    types each of ``matches`` has a ``type`` too. Every field but ``index`` and
+    ``metadata_prefix`` may also be given to ``invoke``, ``ainvoke`` and ``batch``. What
     ``AnswerType`` makes of a question is a query too, with its topic as ``about``.
+
+    A retriever over an index in a folder, with the shipped encoder, can be pickled: it opens the
+    folder again.
 
     Example:
         .. code-block:: python
@@ -64,7 +67,7 @@ class NERTypeRetriever(TypeSearching):
             collection: Name of the index within the folder or server.
             encoder: None for the shipped one.
             **kwargs: Fields of the retriever: ``k``, ``where``, ``score_threshold``, ``about``,
-                ``topic_weight``, ``metadata_prefix``.
+                ``metadata_prefix``, ...
 
         Raises:
             TypeError: If ``documents`` is no list of documents, or ``index`` no index.

@@ -18,6 +18,12 @@ from ner_retriever_rag.langchain.conversion import match_to_langchain
 from ner_retriever_rag.queries.query import is_combined
 from ner_retriever_rag.queries.questions import asked_for
 
+# The fields that are keywords of a search, too.
+_OPTIONS = (
+    "k", "where", "score_threshold", "about", "topic_weight", "offset", "max_matches", "sharpen",
+    "exact",
+)  # fmt: skip
+
 
 class TypeSearching(BaseRetriever):
     """Fields, and a search by them."""
@@ -36,6 +42,14 @@ class TypeSearching(BaseRetriever):
     """What the documents should be about, beside the type."""
     topic_weight: float | None = Field(default=None, ge=0, le=1)
     """How much the topic counts; None for the index's default. Only used with ``about``."""
+    offset: int = Field(default=0, ge=0)
+    """How many of the best documents to pass over: the next page of a result."""
+    max_matches: int | None = Field(default=None, gt=0)
+    """How many of a document's mentions are listed at most, the best; None for all."""
+    sharpen: bool = True
+    """Move the query towards the mentions it finds."""
+    exact: bool = False
+    """Look at every text for a topic, too."""
     metadata_prefix: str = ""
     """What the metadata keys ``doc_id``, ``score`` and ``matches`` of results begin with."""
 
@@ -51,13 +65,7 @@ class TypeSearching(BaseRetriever):
 
     def _search(self, query: Any, **kwargs: Any) -> list[Document]:
         """Search with the retriever's fields, any of which a call may override."""
-        fields = {
-            "k": self.k,
-            "where": self.where,
-            "score_threshold": self.score_threshold,
-            "about": self.about,
-            "topic_weight": self.topic_weight,
-        }
+        fields = {name: getattr(self, name) for name in _OPTIONS}
         if unknown := kwargs.keys() - fields.keys():
             raise TypeError(
                 f"unknown argument {', '.join(sorted(unknown))}: a call takes {', '.join(fields)}"

@@ -1,8 +1,21 @@
-"""LlamaIndex adapter: a retriever, a postprocessor, a transformation for ingestion."""
+"""LlamaIndex adapter: retriever, postprocessor, pipeline steps, an agent's tool, questions."""
 
+from ner_retriever_rag.llama_index.agents import create_entity_type_tool, render_context
 from ner_retriever_rag.llama_index.nodes import MatchedNode
 from ner_retriever_rag.llama_index.postprocessor import EntityTypePostprocessor
+from ner_retriever_rag.llama_index.queries import AnswerType, TypeQuery
 from ner_retriever_rag.llama_index.retriever import NERTypeRetriever
 from ner_retriever_rag.llama_index.tagger import EntityTypeTagger
+from ner_retriever_rag.llama_index.writer import EntityIndexWriter
 
-__all__ = ["EntityTypePostprocessor", "EntityTypeTagger", "MatchedNode", "NERTypeRetriever"]
+__all__ = [
+    "AnswerType",
+    "EntityIndexWriter",
+    "EntityTypePostprocessor",
+    "EntityTypeTagger",
+    "MatchedNode",
+    "NERTypeRetriever",
+    "TypeQuery",
+    "create_entity_type_tool",
+    "render_context",
+]

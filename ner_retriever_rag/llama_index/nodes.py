@@ -17,7 +17,7 @@ from llama_index.core.schema import (
 from llama_index.core.schema import Document as SourceDocument
 
 from ner_retriever_rag.index.metadata import DOCUMENT_ONLY, storable
-from ner_retriever_rag.schema import Document, DocumentMatch
+from ner_retriever_rag.schema import Document, DocumentMatch, kind_of
 
 _NODE = f"{DOCUMENT_ONLY}llama-index"
 _KINDS: dict[str, type[BaseNode]] = {
@@ -49,24 +49,30 @@ def text_of(node: BaseNode) -> str:
 def to_document(node: BaseNode) -> Document:
     """A node as a document to index.
 
-    The node itself goes along as JSON, without its embedding. Its metadata are what filters see,
-    with ``ref_doc_id`` added; entries that Chroma cannot store come back, but cannot be filtered
-    on.
+    The node itself goes along as JSON, without its embedding and its text. Its metadata are what
+    filters see, with ``ref_doc_id`` added; entries that Chroma cannot store come back, but cannot
+    be filtered on.
 
     Raises:
         TypeError: If it is no node.
         ValueError: If it has no text.
     """
     if not isinstance(node, BaseNode):
-        raise TypeError(f"nodes must be LlamaIndex nodes, not {type(node).__name__}")
-    if not text_of(node).strip():
+        raise TypeError(
+            f"nodes must be of llama_index.core.schema.BaseNode, not of {kind_of(node)}"
+        )
+    text = text_of(node)
+    if not text.strip():
         raise ValueError(f"node {node.node_id!r} has no text")
     metadata = {key: value for key, value in node.metadata.items() if storable(key, value)}
     if node.ref_doc_id:
-        metadata.setdefault("ref_doc_id", node.ref_doc_id)
+        metadata["ref_doc_id"] = node.ref_doc_id  # the node has its own of the name, if any
     content = node.model_dump(mode="json", exclude={"embedding"})
+    for holder in _text_holders(content):
+        if holder.get("text") == text:
+            holder["text"] = None  # stored once, as the document's
     metadata[_NODE] = json.dumps(content, ensure_ascii=False)
-    return Document(text_of(node), node.node_id, metadata)
+    return Document(text, node.node_id, metadata)
 
 
 def to_node(document: Document) -> BaseNode:
@@ -75,7 +81,16 @@ def to_node(document: Document) -> BaseNode:
     if stored is None:
         return TextNode(id_=document.id, text=document.text, metadata=dict(document.metadata))
     content = json.loads(stored)
-    return _KINDS.get(content["class_name"], TextNode).from_dict(content)
+    kind = _KINDS.get(content["class_name"], TextNode)
+    for holder in _text_holders(content):
+        if holder.get("text", "") is None:
+            holder["text"] = document.text
+    return kind.from_dict(content)
+
+
+def _text_holders(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where a node's JSON may have its text: itself, its resource for text, or both."""
+    return [content, content.get("text_resource") or {}]
 
 
 def matched_node(node: BaseNode, match: DocumentMatch, *, with_type: bool) -> MatchedNode:

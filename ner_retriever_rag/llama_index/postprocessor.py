@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
-from llama_index.core.bridge.pydantic import Field, field_validator
+from llama_index.core.bridge.pydantic import Field, field_validator, model_validator
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
+from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.llama_index.nodes import matched_node, text_of
+from ner_retriever_rag.llama_index.queries import query_of
 from ner_retriever_rag.queries.query import check_query, is_combined
 from ner_retriever_rag.queries.scoring import match_documents
 from ner_retriever_rag.schema import Document
@@ -19,7 +21,8 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
     """Ranks nodes by whether they mention entities of a type, best first.
 
     Each becomes a ``MatchedNode`` around the same node: its ``score`` is the type's, ``matches``
-    has the mentions. Nodes without text score nothing.
+    has the mentions. Nodes without text are left out. Where ``entity_type`` is None the query is
+    taken for it; nodes stay as they are for a question that asks for no type.
 
     Example:
         .. code-block:: python
@@ -29,22 +32,39 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
             )
     """
 
-    entity_type: Any = Field(description="The type description, or a combination of several.")
+    entity_type: Any = Field(
+        default=None,
+        description="The type description, or a combination of several; None takes the query.",
+    )
     top_n: int | None = Field(default=None, gt=0, description="How many nodes at most.")
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="Least score of a node that is kept."
     )
+    index: EntityIndex | None = Field(
+        default=None,
+        exclude=True,
+        description="Where some of the nodes are: by their ids, with the text they have, their "
+        "mentions are read and not found and encoded anew.",
+    )
     encoder: TypeAwareEncoder | None = Field(
-        default=None, exclude=True, description="Finds and encodes mentions; None for the shipped."
+        default=None,
+        exclude=True,
+        description="Finds and encodes mentions; None for the index's, or the shipped one.",
     )
 
     @field_validator("entity_type")
     @classmethod
     def _is_query(cls, value: Any) -> Any:
         try:
-            return check_query(value, "entity_type")
+            return None if value is None else check_query(value, "entity_type")
         except TypeError as error:  # pydantic reports ValueErrors only
             raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _one_encoder(self) -> Self:
+        if self.index is not None and self.encoder is not None:
+            raise ValueError("give index or encoder, not both: an index has its encoder")
+        return self
 
     @classmethod
     def class_name(cls) -> str:
@@ -54,14 +74,23 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
+        wanted = self.entity_type
+        if wanted is None:
+            if query_bundle is None:
+                raise ValueError("entity_type is None, and there is no query to take for it")
+            wanted = query_of(query_bundle)
+            if wanted is None:  # a question that asks for no type
+                return nodes
         with_text = [each.node for each in nodes if text_of(each.node).strip()]
+        documents = [Document(text_of(node), node.node_id) for node in with_text]
         matches = match_documents(
-            self.encoder or default_encoder(),
-            [Document(text_of(node), node.node_id) for node in with_text],
-            self.entity_type,
+            self.index.encoder if self.index else self.encoder or default_encoder(),
+            documents,
+            check_query(wanted),
             0.5 if self.threshold is None else self.threshold,
+            self.index.encoded(documents) if self.index else None,
         )
-        with_type = is_combined(self.entity_type)
+        with_type = is_combined(wanted)
         ranked = sorted(
             (
                 matched_node(node, match, with_type=with_type)

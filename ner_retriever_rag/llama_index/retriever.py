@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +15,9 @@ from llama_index.core.vector_stores import MetadataFilters
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.llama_index.filters import to_where
 from ner_retriever_rag.llama_index.nodes import matched_node, to_document, to_node
-from ner_retriever_rag.queries.query import AnyOf, Query, is_combined
+from ner_retriever_rag.llama_index.queries import TypeQuery, query_of
+from ner_retriever_rag.queries.query import is_combined
+from ner_retriever_rag.schema import kind_of, require_text
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -26,7 +28,8 @@ class NERTypeRetriever(BaseRetriever):
 
     Results are ``MatchedNode``, a ``NodeWithScore`` that has ``matches`` too; the node in it is
     the one that was added, with the same id and hash. A ``QueryBundle`` with
-    ``custom_embedding_strs`` is a search for any of those types.
+    ``custom_embedding_strs`` is a search for any of those types; a ``TypeQuery`` says type, topic
+    and number by itself, as ``AnswerType`` makes it of a question.
 
     Args:
         index: Where to look.
@@ -36,6 +39,9 @@ class NERTypeRetriever(BaseRetriever):
             ``similarity_top_k`` is None.
         about: What the nodes should be about, beside the type.
         topic_weight: How much the topic counts, in [0, 1]; None for the index's default.
+        max_matches: How many of a node's mentions are listed at most, the best; None for all.
+        sharpen: Move the query towards the mentions it finds.
+        exact: Look at every text for a topic, too.
         **kwargs: As for ``BaseRetriever``: ``callback_manager``, ``objects``, ``verbose``, ...
 
     Raises:
@@ -58,14 +64,18 @@ class NERTypeRetriever(BaseRetriever):
         score_threshold: float | None = None,
         about: str | None = None,
         topic_weight: float | None = None,
+        max_matches: int | None = None,
+        sharpen: bool = True,
+        exact: bool = False,
         **kwargs: Any,
     ) -> None:
         if not isinstance(index, EntityIndex):
-            raise TypeError(f"index must be an EntityIndex, not {type(index).__name__}")
+            raise TypeError(f"index must be an EntityIndex, not a {kind_of(index)}")
         self.index = index
         self.similarity_top_k = similarity_top_k
         self.score_threshold = score_threshold
         self.about, self.topic_weight = about, topic_weight
+        self.max_matches, self.sharpen, self.exact = max_matches, sharpen, exact
         self._where = to_where(filters)
         super().__init__(**kwargs)
 
@@ -119,7 +129,13 @@ class NERTypeRetriever(BaseRetriever):
 
         Returns:
             Their ids, in order.
+
+        Raises:
+            TypeError: If ``nodes`` is no list of nodes.
+            ValueError: If a node has no text; nothing is written then.
         """
+        if isinstance(nodes, str | BaseNode) or not isinstance(nodes, Iterable):
+            raise TypeError(f"nodes must be a list of nodes, not one {kind_of(nodes)}")
         documents = [to_document(node) for node in nodes]
         self.index.add(documents, progress=show_progress)
         return [document.id for document in documents]
@@ -128,23 +144,32 @@ class NERTypeRetriever(BaseRetriever):
         """Delete nodes by id and return how many there were."""
         return self.index.delete(node_ids)
 
+    def delete_ref_doc(self, ref_doc_id: str) -> int:
+        """Delete the nodes made from a source document and return how many there were."""
+        return self.index.delete(where={"ref_doc_id": require_text(ref_doc_id, "ref_doc_id")})
+
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        query = _query(query_bundle)
+        query = query_of(query_bundle)
+        if query is None:
+            return []
+        k, about, offset = self.similarity_top_k, self.about, 0
+        if isinstance(query_bundle, TypeQuery):
+            k, about = query_bundle.similarity_top_k or k, query_bundle.about or about
+            offset = query_bundle.offset
         matches = self.index.search(
             query,
-            self.similarity_top_k,
+            k,
             where=self._where,
             score_threshold=self.score_threshold,
-            about=self.about,
-            topic_weight=None if self.about is None else self.topic_weight,
+            about=about,
+            topic_weight=None if about is None else self.topic_weight,
+            offset=offset,
+            max_matches=self.max_matches,
+            sharpen=self.sharpen,
+            exact=self.exact,
         )
         with_type = is_combined(query)
         return [matched_node(to_node(each.document), each, with_type=with_type) for each in matches]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return await asyncio.to_thread(self._retrieve, query_bundle)
-
-
-def _query(bundle: QueryBundle) -> Query:
-    types = bundle.custom_embedding_strs or [bundle.query_str]
-    return types[0] if len(types) == 1 else AnyOf(*types)

@@ -16,6 +16,7 @@ NO_OTHER_WORD = 0.3  # "[Saturn]" for "moon of Saturn", "[the volcanoes]" for "v
 LOWER_CASE_HEAD = 0.2  # "[third lighthouse]" for "lighthouse"
 _ARTICLES = frozenset(("a", "an", "the"))
 _WORD = re.compile(r"\w+")
+_POSSESSIVE = re.compile(r"['’]s?$")
 
 
 class Repetition:
@@ -52,8 +53,8 @@ class Repetition:
 
 
 def last_word(mention: str) -> int:
-    """A number that mentions with the same last word share, case and plural aside."""
-    words = _words(mention)
+    """A number that mentions with the same last word share; case, plural, possessive aside."""
+    words = _words(_POSSESSIVE.sub("", mention))
     return _number(singular(words[-1])) if words else 0
 
 

@@ -20,7 +20,7 @@ from ner_retriever_rag.queries.query import (
     wanted_leaves,
 )
 from ner_retriever_rag.queries.repetition import Repetition
-from ner_retriever_rag.schema import Document, DocumentMatch, MentionMatch, Span
+from ner_retriever_rag.schema import Document, DocumentMatch, EncodedText, MentionMatch, Span
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -158,6 +158,7 @@ def match_documents(
     documents: Sequence[Document],
     query: Query,
     threshold: float = 0.5,
+    encoded: Sequence[EncodedText] | None = None,
 ) -> list[DocumentMatch]:
     """What a search would say of documents that are in no index.
 
@@ -166,15 +167,16 @@ def match_documents(
         documents: The documents.
         query: A type description or a combination; examples go by their bare names.
         threshold: Least probability of a mention that is listed; the best one is in any case.
+        encoded: Their mentions and vectors, where these are known; None encodes them.
 
     Returns:
         One match a document, in their order, however low its score.
     """
+    if encoded is None:
+        encoded = encoder.encode([document.text for document in documents])
     scored = ScoredQuery(query, encoder, lambda leaf: type_vector(leaf, encoder, bare_name))
     matches = []
-    for document, one in zip(
-        documents, encoder.encode([document.text for document in documents]), strict=True
-    ):
+    for document, one in zip(documents, encoded, strict=True):
         cosines = scored.vectors @ one.vectors.T
         words = [mention.text for mention in one.mentions]
         similarities = scored.lowered(cosines, words, cased=is_cased(document.text))

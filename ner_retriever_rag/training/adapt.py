@@ -20,13 +20,9 @@ from torch.nn import functional
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce
 from ner_retriever_rag.training.lowrank import Adaptation
-from ner_retriever_rag.training.pairs import (
-    MentionContext,
-    MinedEntity,
-    NegativeMask,
-    PairSampler,
-    Query,
-)
+from ner_retriever_rag.training.mined import MentionContext, MinedEntity
+from ner_retriever_rag.training.negatives import NegativeMask
+from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +127,7 @@ _BUCKET = 16  # batches drawn together and sorted by length
 class _Drawn:
     entities: list[MinedEntity]
     contexts: list[MentionContext]
-    queries: list[Query]  # one for each entity, then more that are negatives only
+    queries: list[TypeQuery]  # one for each entity, then more that are negatives only
 
 
 def _draw(

@@ -21,7 +21,8 @@ from ner_retriever_rag.encoder.calibration import (
     prior_weights,
 )
 from ner_retriever_rag.queries.english import head_noun
-from ner_retriever_rag.training.pairs import Hierarchy, MinedEntity
+from ner_retriever_rag.training.hierarchy import Hierarchy
+from ner_retriever_rag.training.mined import MinedEntity
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.evaluation.formats import read_lines
 from ner_retriever_rag.evaluation.metrics import r_precision
-from ner_retriever_rag.training.pairs import MentionContext
+from ner_retriever_rag.training.mined import MentionContext
 
 
 @dataclass(frozen=True, slots=True)

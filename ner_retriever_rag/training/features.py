@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.pooling import pool
-from ner_retriever_rag.training.pairs import MentionContext
+from ner_retriever_rag.training.mined import MentionContext
 
 
 def mention_features(

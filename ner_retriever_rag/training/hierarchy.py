@@ -1,14 +1,22 @@
-"""Which type names are broader than which, mined from the definitions themselves."""
+"""Which type names are broader than which, and which are no negatives of each other."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ner_retriever_rag.queries.english import head_noun
+from ner_retriever_rag.training.mined import MinedEntity
 from ner_retriever_rag.training.phrases import TypePhrase
 
 _LEVELS = 3
+_CLASSES = {"species", "genus", "kind", "type", "form", "variety", "breed", "family", "group"}
 
 
 def broader_terms(
@@ -66,3 +74,62 @@ def kindred_heads(
             kindred[a].add(b)
             kindred[b].add(a)
     return dict(kindred)
+
+
+class Hierarchy:
+    """What is broader than what, and what is no negative of what."""
+
+    def __init__(self, broader: dict[str, list[str]], kindred: dict[str, list[str]]) -> None:
+        """Keep what :func:`broader_terms` and :func:`kindred_heads` give."""
+        self.broader = broader
+        self.kindred = {head: set(others) for head, others in kindred.items()}
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Hierarchy:
+        """Read ``hierarchy.json`` of a mined folder."""
+        return cls(**json.loads((Path(folder) / "hierarchy.json").read_text(encoding="utf-8")))
+
+    def above(self, phrase: str) -> list[str]:
+        """Types broader than a phrase, those of its longest known suffix.
+
+        Of "capital of a region" that is a suffix of "capital", but of "species of beetle" one of
+        "beetle".
+        """
+        front, of, back = phrase.lower().partition(" of ")
+        words = (back if of and front.split()[-1] in _CLASSES else front).split()
+        for i in range(len(words)):
+            if up := self.broader.get(" ".join(words[i:])):
+                return up
+        return []
+
+    @property
+    def broader_heads(self) -> set[str]:
+        """The head nouns of all broader types."""
+        return {head_noun(up) for ups in self.broader.values() for up in ups}
+
+    def add_kindred(self, heads: Sequence[str], vectors: NDArray[np.float32], least: float) -> None:
+        """Also hold head nouns for kindred whose names mean nearly the same ("film", "movie").
+
+        Args:
+            heads: Head nouns.
+            vectors: ``(len(heads), n)``, L2-normalised text vectors of the nouns.
+            least: Cosine from which two are kindred.
+        """
+        for i, j in np.argwhere(vectors @ vectors.T >= least):
+            if i != j:
+                self.kindred.setdefault(heads[i], set()).add(heads[j])
+
+    def add_broader(self, broader: Mapping[str, Sequence[str]]) -> None:
+        """Also know these broader types of names, before those already known."""
+        for name, ups in broader.items():
+            self.broader[name] = list(dict.fromkeys([*ups, *self.broader.get(name, ())]))
+
+    @lru_cache(maxsize=200_000)  # noqa: B019 - one hierarchy lives as long as the training
+    def heads_above(self, phrase: str) -> frozenset[str]:
+        """The head nouns of a phrase and of everything broader."""
+        return frozenset({head_noun(phrase)} | {head_noun(up) for up in self.above(phrase)})
+
+    def not_negative(self, entity: MinedEntity) -> set[str]:
+        """Head nouns that must not be taken for wrong types of an entity."""
+        close = set().union(*(self.heads_above(t) for t in entity.types))
+        return close.union(*(self.kindred.get(h, ()) for h in entity.heads))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +19,14 @@ from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.evaluation.metrics import BoundaryFigures, boundary_figures
 from ner_retriever_rag.training.adapt import AdaptOptions, adapt
 from ner_retriever_rag.training.calibrate import CalibrationReport, fit_calibration
+from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.development import DevelopmentTask
+from ner_retriever_rag.training.drawing import flattened, weighted_sample
 from ner_retriever_rag.training.features import mention_features, type_features
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
-from ner_retriever_rag.training.pairs import (
-    Hierarchy,
-    MinedEntity,
-    NegativeMask,
-    PairSampler,
-    flattened,
-    load_entities,
-    split_held_out,
-)
+from ner_retriever_rag.training.negatives import NegativeMask
+from ner_retriever_rag.training.pairs import PairSampler
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
     MarkedSentence,
@@ -43,54 +36,8 @@ from ner_retriever_rag.training.train_detector import (
     train_detector,
 )
 from ner_retriever_rag.training.train_head import CachedPairs, HeadOptions, train_head
-from ner_retriever_rag.training.wordnet import WordNet, broader_by_wordnet, phrases_by_head
 
-_ALIKE = 0.75  # cosine from which the names of two head nouns mean nearly the same
 _CROP = 180  # characters of context around a mention
-
-
-@dataclass(frozen=True, slots=True)
-class Mined:
-    """A mined folder, read: entities to train on, and the hierarchy."""
-
-    train: list[MinedEntity]
-    every: list[MinedEntity]
-    hierarchy: Hierarchy
-    held_out: set[str]
-
-    @classmethod
-    def load(
-        cls, folder: str | Path, backbone: str | Path, wordnet: str | Path | None = None
-    ) -> Mined:
-        """Read a folder; head nouns with names alike to the backbone become kindred.
-
-        Args:
-            folder: What ``mine`` wrote.
-            backbone: Folder or name of the backbone whose text vectors tell names alike.
-            wordnet: Folder of WordNet's noun files, for broader types than definitions name.
-        """
-        every = load_entities(folder)
-        hierarchy = Hierarchy.load(folder)
-        heads = sorted({head for entity in every for head in entity.heads})
-        names = Backbone(find_checkpoint(backbone), f"hidden@{_depth(backbone)}", dtype="bfloat16")
-
-        def text_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
-            read = names.read(texts)
-            vectors = np.stack([s.text_vector for s in read if s.text_vector is not None])
-            unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-            return unit
-
-        hierarchy.add_kindred(heads, text_vectors(heads), _ALIKE)
-        if wordnet is not None:
-            phrases = phrases_by_head(phrase for entity in every for phrase in entity.types)
-            hierarchy.add_broader(broader_by_wordnet(WordNet(wordnet), phrases, text_vectors))
-        train, held_out = split_held_out(every)
-        return cls(train, every, hierarchy, held_out)
-
-
-def _depth(backbone: str | Path) -> int:
-    config = json.loads((find_checkpoint(backbone) / "config.json").read_text(encoding="utf-8"))
-    return int(config["num_hidden_layers"])
 
 
 def head_recipe(
@@ -144,16 +91,6 @@ def head_recipe(
 
     loop = replace(loop, steps=steps, evaluate_every=max(1, steps // 4))
     return train_head(cached, NegativeMask(mined.hierarchy), options, loop, score)
-
-
-def weighted_sample(
-    entities: Sequence[MinedEntity], weights: Sequence[float], count: int, rng: random.Random
-) -> list[MinedEntity]:
-    """``count`` different entities, the likelier the heavier (Efraimidis and Spirakis, 2006)."""
-    keys = [math.log(1.0 - rng.random()) / weight for weight in weights]
-    best = sorted(range(len(entities)), key=keys.__getitem__, reverse=True)[:count]
-    rng.shuffle(best)
-    return [entities[i] for i in best]
 
 
 def project(head: ProjectionHead, features: NDArray[np.float16]) -> NDArray[np.float32]:

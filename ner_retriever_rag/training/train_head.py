@@ -17,7 +17,9 @@ from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pooling import POOLINGS
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce, triplet
-from ner_retriever_rag.training.pairs import MinedEntity, NegativeMask, Query
+from ner_retriever_rag.training.mined import MinedEntity
+from ner_retriever_rag.training.negatives import NegativeMask
+from ner_retriever_rag.training.pairs import TypeQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class CachedPairs:
 
     entities: Sequence[MinedEntity]
     mentions: NDArray[np.float16]
-    queries: Sequence[Sequence[Query]]
+    queries: Sequence[Sequence[TypeQuery]]
     rows: dict[str, int]
     types: NDArray[np.float16]
 

@@ -2,11 +2,15 @@
 
 import json
 import re
+import shlex
 
 import pytest
-from typer.testing import CliRunner
+from hostile import run
+from typer.main import get_command
 
+from ner_retriever_rag import TypeAwareEncoder, __version__
 from ner_retriever_rag.cli import app
+from ner_retriever_rag.cli.app import COMMANDS
 from ner_retriever_rag.index import EntityIndex
 
 ARTICLES = {
@@ -15,10 +19,6 @@ ARTICLES = {
     "nile": "The Nile flows north through Egypt into the Mediterranean Sea.",
     "python": "Guido van Rossum began to write Python in Amsterdam.",
 }
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +87,12 @@ def test_an_index_remembers_its_dtype(articles, tmp_path):
     assert result.exit_code == 0, result.output
     assert "bfloat16" in run("stats", folder).output
     assert "etna.txt" in run("search", folder, "volcano", "-k", 1).output
-    with pytest.raises(ValueError, match=r"bfloat16.*not with.*float32"):
-        EntityIndex(folder)
+    # An encoder that computes in another dtype understands its vectors.
+    exact = EntityIndex(folder, encoder=TypeAwareEncoder.from_pretrained(dtype="float32"))
+    assert (
+        exact.search("volcano", k=1)[0].doc_id
+        == EntityIndex(folder).search("volcano", k=1)[0].doc_id
+    )
 
 
 def test_stats(folder):
@@ -126,13 +130,27 @@ def test_mistakes_get_one_line_and_exit_code_2(folder, articles, tmp_path, argum
 def test_demo(tmp_path):
     result = run("demo", "castle", "-k", "2", "--index", tmp_path / "demo")
     assert result.exit_code == 0
-    lines = result.output.split("castle\n")[1].strip().splitlines()
+    *lines, last = filter(None, result.output.split("castle\n")[1].splitlines())
     assert len(lines) == 2
     assert all(re.search(r"(0\.\d\d|1\.00) .*\[.+\]", line) for line in lines)
+    assert last.startswith("Try next: ner-retriever search")
+    assert "100%" in result.output
 
 
-@pytest.mark.parametrize("command", [[], ["index"], ["search"], ["stats"], ["demo"]])
-def test_help(command):
+@pytest.mark.parametrize("command", [[], *([name] for name, _, _ in COMMANDS), ["train"]])
+def test_help_ends_with_an_example(command):
     result = run(*command, "--help")
     assert result.exit_code == 0
     assert "Usage" in result.output
+    assert " ".join(["Example: ner-retriever", *command]) in result.output
+
+
+@pytest.mark.parametrize(("name", "example"), [(name, each) for name, _, each in COMMANDS])
+def test_examples_are_made_of_options_there_are(name, example):
+    command = get_command(app).commands[name]
+    with command.make_context(name, shlex.split(example)) as context:
+        assert not context.args
+
+
+def test_version():
+    assert run("--version").stdout == f"ner-retriever {__version__}\n"

@@ -37,7 +37,8 @@ def test_json_lines(tmp_path):
     ]
     file.write_text("\n\n".join(map(json.dumps, rows)))
     (oslo, rome), problems = read(file)
-    assert (oslo.id, oslo.metadata) == ("7", {"lang": "no", "year": 1048})
+    metadata = {"lang": "no", "nested": {"a": 1}, "none": None, "year": 1048}
+    assert (oslo.id, oslo.metadata) == ("7", metadata)
     assert (rome.id, rome.metadata) == (f"{file}:3", {})
     assert problems == []
 
@@ -134,6 +135,14 @@ def test_columns_chroma_refuses_are_named_once_and_the_rest_kept(tmp_path):
     documents, problems = read(file, id_field="#")
     assert [each.id for each in documents] == ["1", "5"]
     assert "#" not in [each.why.split("'")[1] for each in problems]
+
+
+def test_values_that_cannot_be_kept_are_named(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"text": "Oslo", "half": "\\ud800", "lang": "no"}\n')
+    (document,), (problem,) = read(file)
+    assert document.metadata == {"lang": "no"}
+    assert "field 'half' is left out: its value cannot be kept" in problem.why
 
 
 def test_long_cells_are_read_and_unclosed_quotes_reported(tmp_path):

@@ -15,7 +15,7 @@ import ner_retriever_rag
 
 PACKAGE = Path(ner_retriever_rag.__file__).parent
 NAME = PACKAGE.name
-GROUND = {"__init__", "schema", "_imports"}
+GROUND = {"__init__", "schema", "_imports", "_markup"}
 ROOMS = {
     "detection": set(),
     "encoder": {"detection"},
@@ -32,11 +32,8 @@ LONGEST = 300
 # What is being mended elsewhere; empty when the house is finished.
 CIRCLES_KNOWN: set[tuple[str, str]] = set()
 LONG_KNOWN = {
-    "ner_retriever_rag/encoder/backbone/backbone.py",
     "ner_retriever_rag/index/entity_index.py",
     "ner_retriever_rag/index/store.py",
-    "ner_retriever_rag/training/recipes.py",
-    "tests/llm/families.py",
 }
 
 
@@ -114,7 +111,7 @@ def room(module: str) -> str:
     return first if first in ROOMS else "ground"
 
 
-def test_the_ground_holds_three_files_and_the_rooms():
+def test_the_ground_holds_four_files_and_the_rooms():
     assert {file.stem for file in PACKAGE.glob("*.py")} == GROUND
     packages = {file.parent.name for file in PACKAGE.glob("*/__init__.py")}
     assert packages == set(ROOMS)
@@ -132,7 +129,7 @@ def test_imports_follow_the_arrows(graph):
             here, there = room(module), room(other)
             if there == "ground":
                 # The package's __init__ loads every room; nothing but its version is asked of it.
-                allowed = other in {"schema", "_imports"} or (other, here) == ("", "cli")
+                allowed = other in GROUND - {"__init__"} or (other, here) == ("", "cli")
             elif here == "ground":
                 allowed = module == ""
             else:

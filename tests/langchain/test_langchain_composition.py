@@ -13,7 +13,12 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ValidationError
 
 from ner_retriever_rag import AnyOf, EntityIndex
-from ner_retriever_rag.langchain import EntityDocumentIndex, EntityTypeFilter, merge_results
+from ner_retriever_rag.langchain import (
+    EntityDocumentIndex,
+    EntityTypeFilter,
+    NERTypeRetriever,
+    merge_results,
+)
 from ner_retriever_rag.queries.questions import ParsedQuestion
 
 pytestmark = pytest.mark.filterwarnings("ignore:The class `DocumentIndex`")
@@ -68,6 +73,39 @@ async def test_filter_takes_the_query_for_the_type(documents, default):
     assert by_query.compress_documents(documents, nothing) == documents
     with pytest.raises(ValueError, match="query is empty"):
         by_query.compress_documents(documents, " ")
+
+
+def test_filter_reads_what_an_index_holds(documents, tiny_encoder, monkeypatch):
+    nameless = Document("nothing has a name here", id="nameless")
+    held = [*documents[:3], nameless]
+    retriever = NERTypeRetriever.from_documents(held, encoder=tiny_encoder)
+    changed = documents[2].model_copy(update={"page_content": "Queen formed in London."})
+    mixed = [documents[4], documents[0], changed, nameless, documents[1]]
+    kinds = AnyOf("volcano", "river")
+    fields = {"entity_type": kinds, "threshold": None}
+    anew = EntityTypeFilter(encoder=tiny_encoder, **fields).compress_documents(mixed, "")
+    encoded: list[str] = []
+    encode = type(tiny_encoder).encode
+
+    def counted(self, texts, *arguments, **options):
+        encoded.extend(texts)
+        return encode(self, texts, *arguments, **options)
+
+    monkeypatch.setattr(type(tiny_encoder), "encode", counted)
+    by_index = EntityTypeFilter(index=retriever.index, **fields)
+    read = by_index.compress_documents(mixed, "")
+    assert [text for text in encoded if " " in text] == [
+        documents[4].page_content,
+        changed.page_content,
+    ]
+    for one, other in zip(read, anew, strict=True):
+        assert (one.id, one.page_content) == (other.id, other.page_content)
+        assert one.metadata["score"] == pytest.approx(other.metadata["score"], abs=1e-5)
+        assert [each["text"] for each in one.metadata["matches"]] == [
+            each["text"] for each in other.metadata["matches"]
+        ]
+    with pytest.raises(ValidationError, match="give index or encoder, not both"):
+        EntityTypeFilter(index=retriever.index, encoder=tiny_encoder, **fields)
 
 
 def test_filter_never_overwrites_metadata(documents, retriever, default):

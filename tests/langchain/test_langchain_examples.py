@@ -16,3 +16,10 @@ def test_chain():
         "The Nile flows north through Sudan and Egypt.",
         "Metallica formed in Los Angeles in 1981.",
     ]
+
+
+def test_agent():
+    result = runpy.run_path(str(EXAMPLES / "langchain_agent.py"))["main"]()
+    assert {text.split()[0] for text in result["documents"]} == {"Stegosaurus", "Triceratops"}
+    assert "\nMentions: Triceratops (" in result["what the model read"]
+    assert result["answer"].startswith("Two")

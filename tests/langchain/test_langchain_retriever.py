@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import pickle
 import threading
 import time
 
@@ -55,7 +56,8 @@ async def test_sync_and_async_agree_and_take_the_same_arguments(retriever):
         {"k": 1},
         {"k": None, "score_threshold": 0.2},
         {"where": {"kind": {"$ne": "river"}}},
-        {"about": "Sudan", "topic_weight": 0.7},
+        {"about": "Sudan", "topic_weight": 0.7, "exact": True},
+        {"offset": 1, "max_matches": 1, "sharpen": False},
     ):
         assert retriever.invoke("river", **arguments) == await retriever.ainvoke(
             "river", **arguments
@@ -77,8 +79,47 @@ def test_fields_are_the_defaults_of_calls(documents, default):
     assert by_call == by_field
 
 
+def test_pages_and_few_matches(retriever):
+    five = retriever.invoke("river", k=5)
+    assert retriever.invoke("river", offset=2) == five[2:4]
+    assert retriever.model_copy(update={"offset": 4}).invoke("river") == five[4:]
+    every = retriever.invoke("river", k=1, score_threshold=0.0)[0].metadata["matches"]
+    few = retriever.invoke("river", k=1, score_threshold=0.0, max_matches=1)[0]
+    assert len(every) > 1 and few.metadata["matches"] == every[:1]
+
+
+def test_options_reach_the_index(retriever, monkeypatch):
+    given = {"sharpen": False, "offset": 3, "max_matches": 2, "exact": True, "k": None}
+    seen = {}
+    monkeypatch.setattr(type(retriever.index), "search", lambda *_, **more: seen.update(more) or [])
+    retriever.invoke("river", **given)
+    assert given.items() <= seen.items()
+    retriever.model_copy(update=given).invoke("lake")
+    assert given.items() <= seen.items() and seen["about"] is None
+
+
+def test_a_retriever_over_a_folder_is_pickled_by_it(documents, default, tiny_encoder, tmp_path):
+    folder = tmp_path / "index"
+    made = NERTypeRetriever.from_documents(documents, path=folder, encoder=default, k=3)
+    again = pickle.loads(pickle.dumps(made))
+    assert again.k == 3 and again.index is not made.index
+    assert again.invoke("river") == made.invoke("river")
+    with pytest.raises(TypeError, match="pickled by its path, and this one has none"):
+        pickle.dumps(NERTypeRetriever.from_texts(["Nile"], encoder=tiny_encoder))
+    tiny = NERTypeRetriever.from_texts(["Nile"], path=tmp_path / "tiny", encoder=tiny_encoder)
+    with pytest.raises(TypeError, match="pickled with the shipped encoder"):
+        pickle.dumps(tiny)
+
+
 def test_bad_fields_are_refused_by_name(retriever):
-    for field, value in (("k", 0), ("score_threshold", 2), ("topic_weight", -1), ("colour", 1)):
+    for field, value in (
+        ("k", 0),
+        ("score_threshold", 2),
+        ("topic_weight", -1),
+        ("offset", -1),
+        ("max_matches", 0),
+        ("colour", 1),
+    ):
         with pytest.raises(ValidationError, match=field):
             NERTypeRetriever(index=retriever.index, **{field: value})
     with pytest.raises(ValueError, match="query is empty"):

@@ -13,3 +13,10 @@ def test_engine():
     assert result["filtered"] == ["places", "places"]
     assert result["ranked"].startswith("Lake Victoria")
     assert any("Nile" in name for tags in result["tagged"] for name in tags.get("river", []))
+
+
+def test_agent():
+    result = runpy.run_path(str(EXAMPLES / "llama_index_agent.py"))["main"]()
+    assert {text.split()[0] for text in result["nodes"]} == {"Stegosaurus", "Triceratops"}
+    assert "\nMentions: Triceratops (" in result["what the model read"]
+    assert result["answer"].startswith("Two")

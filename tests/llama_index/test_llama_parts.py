@@ -10,7 +10,12 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import ValidationError
 
 from ner_retriever_rag import AnyOf
-from ner_retriever_rag.llama_index import EntityTypePostprocessor, EntityTypeTagger
+from ner_retriever_rag.llama_index import (
+    EntityTypePostprocessor,
+    EntityTypeTagger,
+    NERTypeRetriever,
+    TypeQuery,
+)
 
 
 async def test_postprocessor_ranks_by_type(default, make_nodes):
@@ -29,6 +34,40 @@ async def test_postprocessor_ranks_by_type(default, make_nodes):
     assert {m["type"] for each in kept for m in each.matches} <= {"river", "volcano"}
 
 
+def test_postprocessor_takes_the_query_for_the_type(default, make_nodes):
+    nodes = [NodeWithScore(node=node, score=0.5) for node in make_nodes()]
+    by_query = EntityTypePostprocessor(top_n=1)
+    assert by_query.postprocess_nodes(nodes, query_str="volcano")[0].node_id == "volcano"
+    asked = TypeQuery("Which rivers?", entity_type="river")
+    assert by_query.postprocess_nodes(nodes, asked)[0].node_id == "river"
+    assert by_query.postprocess_nodes(nodes, TypeQuery("Why?")) == nodes
+    with pytest.raises(ValueError, match="entity_type is None, and there is no query"):
+        by_query.postprocess_nodes(nodes)
+    with pytest.raises(ValueError, match="query is empty"):
+        by_query.postprocess_nodes(nodes, query_str=" ")
+
+
+def test_postprocessor_reads_what_an_index_holds(tiny_encoder, make_nodes, monkeypatch):
+    held = NERTypeRetriever.from_defaults(nodes=make_nodes()[:3], encoder=tiny_encoder)
+    nodes = [NodeWithScore(node=node, score=0.5) for node in make_nodes()]
+    anew = EntityTypePostprocessor(entity_type="river", encoder=tiny_encoder)
+    expected = {each.node_id: each.score for each in anew.postprocess_nodes(nodes)}
+    encoded: list[str] = []
+    encode = type(tiny_encoder).encode
+
+    def counted(self, texts, *arguments, **options):
+        encoded.extend(texts)
+        return encode(self, texts, *arguments, **options)
+
+    monkeypatch.setattr(type(tiny_encoder), "encode", counted)
+    by_index = EntityTypePostprocessor(entity_type="river", index=held.index)
+    found = {each.node_id: each.score for each in by_index.postprocess_nodes(nodes)}
+    assert encoded == [node.text for node in make_nodes()[3:]]
+    assert found == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(ValidationError, match="give index or encoder, not both"):
+        EntityTypePostprocessor(entity_type="river", index=held.index, encoder=tiny_encoder)
+
+
 def test_postprocessor_refuses_bad_fields_by_name():
     for name, value in (("entity_type", " "), ("entity_type", 3), ("top_n", 0), ("threshold", 2)):
         with pytest.raises(ValidationError, match=name):
@@ -43,8 +82,14 @@ async def test_tagger_writes_names_into_copies(make_nodes, default):
     for node, encoded in zip(nodes, default.encode([n.text for n in nodes]), strict=True):
         for kind, vector in zip(tagger.entity_types, types, strict=True):
             scores = default.score(vector, encoded.vectors @ vector)
-            names = {m.text for m, s in zip(encoded.mentions, scores, strict=True) if s >= 0.2}
-            assert set(tagged[node.node_id].get(kind, [])) == names
+            passing = [(s, m) for s, m in zip(scores, encoded.mentions, strict=True) if s >= 0.2]
+            best_first = sorted(passing, key=lambda each: -each[0])
+            names = [  # of mentions that overlap, the best
+                one.text
+                for n, (_, one) in enumerate(best_first)
+                if not any(one.start < m.end and m.start < one.end for _, m in best_first[:n])
+            ]
+            assert tagged[node.node_id].get(kind, []) == names
     assert "Stegosaurus" in tagged["dinosaur"]["dinosaur"] and "Nile" in tagged["river"]["river"]
     assert "river" not in tagged["band"] and tagged["band"]["kind"] == "band"
     assert nodes == make_nodes()

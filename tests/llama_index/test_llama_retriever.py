@@ -28,8 +28,9 @@ from llama_index.core.vector_stores import (
     MetadataFilters,
 )
 
+from ner_retriever_rag import Document as IndexedDocument
 from ner_retriever_rag import EntityIndex
-from ner_retriever_rag.llama_index import MatchedNode, NERTypeRetriever
+from ner_retriever_rag.llama_index import MatchedNode, NERTypeRetriever, TypeQuery
 
 
 def test_results_are_the_nodes_that_were_added(retriever, nodes, make_nodes):
@@ -61,6 +62,8 @@ def test_every_kind_of_node_comes_back_whole(node, tiny_encoder, tmp_path):
     found = again.retrieve("city")[0].node
     assert type(found) is type(node)
     assert (found, found.hash, found.node_id) == (node, node.hash, node.node_id)
+    (document,) = again.index.get([node.node_id])
+    assert not any("Oslo" in str(value) for value in document.metadata.values())  # stored once
 
 
 def test_documents_indexed_another_way_become_text_nodes(tiny_encoder):
@@ -83,6 +86,30 @@ def test_matches_survive_json_and_pickle(retriever):
 def test_a_topic_that_is_not_text_is_refused_by_name(retriever):
     with pytest.raises(TypeError, match="about must be a string, not int"):
         NERTypeRetriever(retriever.index, about=3).retrieve("river")
+
+
+def test_pages_and_few_matches(retriever):
+    five = NERTypeRetriever(retriever.index, similarity_top_k=5).retrieve("river")
+    page = TypeQuery("river", entity_type="river", offset=2)
+    assert retriever.retrieve(page) == five[2:4]
+    one = NERTypeRetriever(retriever.index, score_threshold=0.0, max_matches=1).retrieve("river")
+    assert all(len(each.matches) == 1 for each in one)
+
+
+def test_options_reach_the_index(retriever, monkeypatch):
+    given = {"sharpen": False, "max_matches": 2, "exact": True}
+    seen = {}
+    monkeypatch.setattr(type(retriever.index), "search", lambda *_, **more: seen.update(more) or [])
+    NERTypeRetriever(retriever.index, **given).retrieve("river")
+    assert given.items() <= seen.items()
+
+
+def test_a_retriever_over_a_folder_is_pickled_by_it(make_nodes, default, tmp_path):
+    made = NERTypeRetriever.from_defaults(
+        nodes=make_nodes(), path=tmp_path / "index", encoder=default
+    )
+    again = pickle.loads(pickle.dumps(made))
+    assert again.index is not made.index and again.retrieve("river") == made.retrieve("river")
 
 
 async def test_async_does_not_block_the_loop(retriever, monkeypatch):
@@ -170,8 +197,13 @@ def test_from_defaults_wants_something_to_search(retriever, tmp_path):
         NERTypeRetriever.from_defaults()
     with pytest.raises(ValueError, match="not both"):
         NERTypeRetriever.from_defaults(index=retriever.index, path=tmp_path)
-    with pytest.raises(TypeError, match="index must be"):
+    with pytest.raises(TypeError, match="index must be an EntityIndex, not a str"):
         NERTypeRetriever("folder")
+    for given in ("Nile", TextNode(text="Nile")):
+        with pytest.raises(TypeError, match="nodes must be a list of nodes, not one "):
+            retriever.add_nodes(given)
+    with pytest.raises(TypeError, match="not of ner_retriever_rag.schema.Document"):
+        retriever.add_nodes([IndexedDocument("Nile")])
     with pytest.raises(ValueError, match="'empty' has no text"):
         retriever.add_nodes([TextNode(id_="empty", text=" ")])
     with pytest.raises(ValueError, match="query is empty"):
@@ -185,6 +217,21 @@ def test_nodes_come_and_go(tiny_encoder, make_nodes):
     assert retriever.index.count() == 5
     assert retriever.delete_nodes(["river", "unknown"]) == 1
     assert retriever.index.count() == 4
+
+
+def test_the_nodes_of_a_source_document_go_together(tiny_encoder, make_nodes):
+    own = make_nodes()[1]
+    own.metadata["ref_doc_id"] = "a key of the user's"
+    nodes = [make_nodes()[0], own]
+    twin = TextNode(id_="twin", text="The White Nile.", relationships=own.relationships)
+    retriever = NERTypeRetriever.from_defaults(nodes=[*nodes, twin], encoder=tiny_encoder)
+    everything = NERTypeRetriever(retriever.index, similarity_top_k=9).retrieve("river")
+    assert own in [each.node for each in everything]  # its metadata as they were
+    assert retriever.delete_ref_doc("file-river") == 2
+    assert [each.node for each in retriever.retrieve("river")] == [nodes[0]]
+    assert retriever.delete_ref_doc("unknown") == 0
+    with pytest.raises(ValueError, match="ref_doc_id is empty"):
+        retriever.delete_ref_doc("")
 
 
 def test_in_a_query_engine(retriever):

@@ -8,7 +8,8 @@ from ner_retriever_rag.encoder.calibration import (
     prior_weights,
 )
 from ner_retriever_rag.training.calibrate import diverse, fit_calibration, label_types
-from ner_retriever_rag.training.pairs import Hierarchy, MentionContext, MinedEntity
+from ner_retriever_rag.training.hierarchy import Hierarchy
+from ner_retriever_rag.training.mined import MentionContext, MinedEntity
 
 KINDS = [f"kind{letter}" for letter in "abcdefghijkl"]
 

@@ -13,7 +13,7 @@ from ner_retriever_rag.training.contexts import (
     surfaces,
 )
 from ner_retriever_rag.training.mine import MiningOptions, mine
-from ner_retriever_rag.training.pairs import load_entities
+from ner_retriever_rag.training.mined import load_entities
 
 
 def test_mined_entities_have_types_and_contexts_of_other_articles(mined):

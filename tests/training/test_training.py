@@ -8,21 +8,16 @@ from ner_retriever_rag.encoder.backbone.adaptation import merge_adaptation
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.training.adapt import AdaptOptions, adapt
+from ner_retriever_rag.training.drawing import flattened
 from ner_retriever_rag.training.features import mention_features, type_features
+from ner_retriever_rag.training.held_out import held_out_heads
+from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.losses import info_nce, triplet
 from ner_retriever_rag.training.lowrank import Adaptation
-from ner_retriever_rag.training.pairs import (
-    Hierarchy,
-    MentionContext,
-    MinedEntity,
-    NegativeMask,
-    PairSampler,
-    Query,
-    flattened,
-    held_out_heads,
-    load_entities,
-)
+from ner_retriever_rag.training.mined import MentionContext, MinedEntity, load_entities
+from ner_retriever_rag.training.negatives import NegativeMask
+from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
 from ner_retriever_rag.training.train_head import CachedPairs, HeadOptions, batch_at, train_head
 
 EMPTY = Hierarchy({}, {})
@@ -33,7 +28,7 @@ def entity(*types):
 
 
 def query(phrase):
-    return Query(phrase, (phrase,))
+    return TypeQuery(phrase, (phrase,))
 
 
 def test_losses_prefer_the_right_pairs():

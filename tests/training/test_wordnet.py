@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ner_retriever_rag.training.pairs import Hierarchy
+from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.wordnet import WordNet, broader_by_wordnet, phrases_by_head
 
 # entity < thing < matter < organism < plant; entity < thing < matter < artifact < works, plant

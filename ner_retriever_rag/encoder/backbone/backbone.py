@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,17 +17,11 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel
 
-from ner_retriever_rag.encoder.backbone.cutting import last_block, load_cut_model
+from ner_retriever_rag.encoder.backbone.cutting import load_cut_model
 from ner_retriever_rag.encoder.backbone.devices import best_device, check_device, resolve_dtype
+from ner_retriever_rag.encoder.backbone.readers import TapReader
 from ner_retriever_rag.encoder.backbone.states import MergedText, TokenStates
-from ner_retriever_rag.encoder.backbone.taps import (
-    PROJECTIONS,
-    Anatomy,
-    Tap,
-    module_path,
-    parse_taps,
-    slice_fused,
-)
+from ner_retriever_rag.encoder.backbone.taps import parse_taps
 from ner_retriever_rag.encoder.backbone.windows import (
     Tokens,
     Window,
@@ -42,10 +35,6 @@ _DEFAULT_WINDOW = 512
 _TOKENS_HELD = 32_768  # how many tokens' vectors are held before texts are handed on
 _BATCH_TOKENS = {"cpu": 4_096}
 _BATCH_TOKENS_ACCELERATOR = 32_768
-
-
-class _AllRead(Exception):
-    """Ends a forward pass once the last tap has been read."""
 
 
 class Backbone:
@@ -89,7 +78,6 @@ class Backbone:
         self.taps = parse_taps(taps)
         self.device = torch.device(device or best_device())
         self._lock = threading.Lock()
-        self._read: dict[str, Tensor] = {}
         self.tokenizer: Any = AutoTokenizer.from_pretrained(
             self.source, trust_remote_code=trust_remote_code
         )
@@ -97,9 +85,7 @@ class Backbone:
             raise ValueError(f"the tokenizer of {self.source} gives no character offsets")
         dtype = resolve_dtype(dtype, device, lambda: Path(self.source))
         options = {"trust_remote_code": trust_remote_code, **(load_options or {})}
-        self.model, self._anatomy = load_cut_model(
-            self.source, self.taps, getattr(torch, dtype), options
-        )
+        self.model, anatomy = load_cut_model(self.source, self.taps, getattr(torch, dtype), options)
         if "device_map" in options or "quantization_config" in options:
             self.device = self.model.device  # where accelerate has put the embeddings
         else:
@@ -108,7 +94,7 @@ class Backbone:
             from ner_retriever_rag.encoder.backbone.adaptation import merge_adaptation
 
             merge_adaptation(self.model, adaptation)
-        self._install_readers()
+        self._reader = TapReader(self.model, self.taps, anatomy)
         self._prefix, self._suffix = special_tokens(self.tokenizer)
         self._size = self._window_size(window) - len(self._prefix) - len(self._suffix)
         self._overlap = overlap = min(64, self._size // 4) if overlap is None else overlap
@@ -156,16 +142,10 @@ class Backbone:
             For each tap ``(batch, tokens, width)``, in the model's dtype.
         """
         with self._lock:
-            self._read = {}
-            try:
-                self.model(
-                    input_ids=input_ids.to(self.device),
-                    attention_mask=attention_mask.to(self.device),
-                )
-            except _AllRead:
-                pass
-            read, self._read = self._read, {}
-        return read
+            return self._reader.run(
+                input_ids=input_ids.to(self.device),
+                attention_mask=attention_mask.to(self.device),
+            )
 
     def _tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         with self._lock:  # fast tokenizers refuse to be borrowed twice
@@ -216,91 +196,6 @@ class Backbone:
         if not len(self._prefix) + len(self._suffix) < window <= limit:
             raise ValueError(f"window ({window}) must be positive and at most {limit}")
         return window
-
-    def _install_readers(self) -> None:
-        """Hook every tap; the pass ends as soon as all of them have been read."""
-        last = _last_projections(self.taps, last_block(self.taps))
-        for tap in self.taps:
-            if tap.kind == "module":
-                path = module_path(self.model, tap.path)
-                self.model.get_submodule(path).register_forward_hook(
-                    lambda _m, _a, output, tap=tap: self._keep(tap, _first(output))
-                )
-                continue
-            assert self._anatomy is not None  # check_taps saw to it
-            blocks: Any = self.model.get_submodule(self._anatomy.blocks)
-            if tap.kind == "hidden" and tap.block == 0:
-                blocks[0].register_forward_pre_hook(
-                    lambda _m, args, kwargs, tap=tap: self._keep(tap, _states(args, kwargs)),
-                    with_kwargs=True,
-                )
-            elif tap.kind == "hidden":
-                blocks[tap.block - 1].register_forward_hook(
-                    lambda _m, _a, output, tap=tap: self._keep(tap, _first(output))
-                )
-            elif tap in last:
-                # Nothing of the attention runs but the projections asked for.
-                blocks[tap.block].get_submodule(self._anatomy.core).register_forward_pre_hook(
-                    partial(self._project, tap, self._anatomy, blocks[tap.block]),
-                    with_kwargs=True,
-                )
-            else:
-                block = blocks[tap.block]
-                block.get_submodule(getattr(self._anatomy, tap.kind)).register_forward_hook(
-                    partial(self._keep_projected, tap, self._anatomy, block)
-                )
-
-    def _project(
-        self,
-        tap: Tap,
-        anatomy: Anatomy,
-        block: nn.Module,
-        _module: nn.Module,
-        args: Any,
-        kwargs: Any,
-    ) -> None:
-        projection = block.get_submodule(getattr(anatomy, tap.kind))
-        # Past its own hooks: forward() is the projection alone.
-        self._keep_projected(tap, anatomy, block, projection, (), projection(_states(args, kwargs)))
-
-    def _keep_projected(
-        self,
-        tap: Tap,
-        anatomy: Anatomy,
-        block: nn.Module,
-        _module: nn.Module,
-        _args: Any,
-        output: Any,
-    ) -> None:
-        vectors = _first(output)
-        if tap.kind in PROJECTIONS:
-            core = block.get_submodule(anatomy.core)
-            config = self.model.config.get_text_config()
-            vectors = slice_fused(tap, anatomy, vectors, core, config)
-        self._keep(tap, vectors)
-
-    def _keep(self, tap: Tap, vectors: Tensor) -> None:
-        self._read[str(tap)] = vectors
-        if len(self._read) == len(self.taps):
-            raise _AllRead
-
-
-def _first(output: Any) -> Tensor:
-    """A module's output, or the first part of it."""
-    first: Tensor = output[0] if isinstance(output, tuple) else output
-    return first
-
-
-def _states(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The hidden states a block or an attention module is called with."""
-    states: Tensor = args[0] if args else kwargs["hidden_states"]
-    return states
-
-
-def _last_projections(taps: tuple[Tap, ...], last: int) -> set[Tap]:
-    """The projections read in the last block, if nothing else of that block is needed."""
-    in_last = {tap for tap in taps if tap.block == last and tap.kind != "hidden"}
-    return in_last if all(tap.kind in PROJECTIONS for tap in in_last) else set()
 
 
 def _model_limit(model: PreTrainedModel, tokenizer: Any) -> int:

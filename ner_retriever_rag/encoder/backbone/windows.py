@@ -81,13 +81,19 @@ def trim_spaces(offsets: NDArray[np.int64], text: str) -> NDArray[np.int64]:
 
 
 def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The ids a tokenizer puts before and after every text."""
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    full = tokenizer("a")["input_ids"]
-    for start in range(len(full) - len(bare) + 1):
-        if full[start : start + len(bare)] == bare:
-            return full[:start], full[start + len(bare) :]
-    return [], []
+    """The ids a tokenizer puts before and after every text; it may put none.
+
+    Raises:
+        ValueError: If they cannot be told from the text's own.
+    """
+    full = tokenizer("a", return_special_tokens_mask=True)
+    ids, own = full["input_ids"], np.flatnonzero(np.equal(full["special_tokens_mask"], 0))
+    if not len(own) or own[-1] - own[0] + 1 != len(own):
+        raise ValueError(
+            f"the tokenizer {type(tokenizer).__name__} makes {ids} of a one-letter text: which of "
+            "them are special tokens before and after it cannot be told"
+        )
+    return ids[: own[0]], ids[own[-1] + 1 :]
 
 
 def split_windows(text: int, length: int, size: int, overlap: int) -> Iterator[Window]:

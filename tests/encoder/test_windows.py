@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
+from tiny import byte_level_tokenizer, word_piece_tokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
 
-from ner_retriever_rag.encoder.backbone.windows import batch_by_tokens, split_windows, trim_spaces
+from ner_retriever_rag.encoder.backbone.windows import (
+    batch_by_tokens,
+    special_tokens,
+    split_windows,
+    trim_spaces,
+)
 
 
 @pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 19, 57, 100])
@@ -48,3 +56,34 @@ def test_leading_space_is_not_part_of_a_token():
     offsets = np.array([[0, 1], [1, 5], [5, 7], [7, 9], [9, 9]])
     spans = [tuple(row) for row in trim_spaces(offsets, text).tolist()]
     assert [text[start:end] for start, end in spans] == ["a", "bc", "", "d", ""]
+
+
+def piece_tokenizer(**parts):
+    """Sentence pieces: a leading space is part of a word, and of the text's first one."""
+    vocabulary = {"<s>": 0, "</s>": 1, "▁a": 2, "a": 3}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<s>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    for name, part in parts.items():
+        setattr(tokenizer, name, part)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
+def test_special_tokens_are_told_from_the_texts_own():
+    bert = word_piece_tokenizer()
+    assert special_tokens(bert) == ([bert.cls_token_id], [bert.sep_token_id])
+    assert special_tokens(byte_level_tokenizer()) == ([], [])
+    template = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    assert special_tokens(piece_tokenizer(post_processor=template)) == ([0], [1])
+    only_before = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    assert special_tokens(piece_tokenizer(post_processor=only_before)) == ([0], [])
+    # The text's own first token looks like the special one in front of it.
+    unknown = piece_tokenizer(post_processor=template, normalizer=normalizers.Replace("a", "b"))
+    assert special_tokens(unknown) == ([0], [1])
+
+
+def test_a_tokenizer_that_leaves_nothing_of_a_text_is_refused():
+    nothing = piece_tokenizer(normalizer=normalizers.Replace("a", ""))
+    with pytest.raises(ValueError, match="makes .* of a one-letter text: .* cannot be told"):
+        special_tokens(nothing)

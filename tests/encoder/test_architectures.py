@@ -3,7 +3,8 @@
 import pytest
 import torch
 import transformers
-from families import BLOCKS, FAMILIES, LLAMA_SHAPE
+from by_hand import BLOCKS, LLAMA_SHAPE
+from families import FAMILIES
 from tiny import TEXTS
 from tiny_checkpoints import save_checkpoint
 from transformers import MptConfig, MptModel

@@ -1,0 +1,240 @@
+"""Text for people's eyes: what cannot be seen made visible, passages cut, spans marked in HTML.
+
+On the ground because a match shows itself (``DocumentMatch._repr_html_``) and the schema imports
+from no room; made of strings alone.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
+
+_TITLE = "title"  # the metadata key that names a document for people
+_WHOLE = 600  # characters; texts up to this length are shown whole
+_PASSAGE = 220
+_MOST_MARKS = 100  # a document's best; what else it mentions is not marked
+_LONGEST_WORD = 40  # longer runs without white space are of a script that has none
+
+# Control characters drive a terminal, those that turn the direction of writing hide what is
+# written, and surrogates cannot be printed. New lines and tabs are for the caller.
+_UNSEEN = [
+    *(code for code in range(0xA0) if unicodedata.category(chr(code)) == "Cc"),
+    *chain(range(0x2028, 0x202F), range(0x2066, 0x206A), range(0xD800, 0xE000)),
+]
+_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNSEEN}
+for _kept in "\n\t":
+    del _ESCAPES[ord(_kept)]
+
+
+class Mark(NamedTuple):
+    """A span to highlight, with what is said of it."""
+
+    start: int
+    end: int
+    type: str
+    note: str
+
+
+class Found(Protocol):
+    """A found mention, as ``schema.MentionMatch`` is."""
+
+    @property
+    def start(self) -> int: ...  # noqa: D102
+    @property
+    def end(self) -> int: ...  # noqa: D102
+    @property
+    def score(self) -> float: ...  # noqa: D102
+    @property
+    def type(self) -> str: ...  # noqa: D102
+
+
+class FoundIn(Protocol):
+    """A found document, as ``schema.DocumentMatch`` is."""
+
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def doc_id(self) -> str: ...  # noqa: D102
+    @property
+    def score(self) -> float: ...  # noqa: D102
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def matches(self) -> Sequence[Found]: ...  # noqa: D102
+
+
+def visible(text: str) -> str:
+    r"""A text with control characters, turns of direction and surrogates as escapes (``\x1b``)."""
+    return text.translate(_ESCAPES)
+
+
+def one_line(text: str) -> str:
+    """A text fit for one line of a terminal."""
+    return visible(re.sub(r"[ \t\r\n]+", " ", text))
+
+
+def name_of(match: FoundIn) -> str:
+    """What people call a document: its title, or its id."""
+    return str(match.metadata.get(_TITLE) or match.doc_id)
+
+
+def window(text: str, start: int, end: int, width: int) -> tuple[int, int]:
+    """The place of a passage around a span, cut between words.
+
+    Args:
+        text: The text.
+        start: First character of the span.
+        end: One past its last.
+        width: How many characters at most; more only if the span itself is longer.
+
+    Returns:
+        First character, and one past the last.
+    """
+    start = max(0, min(start, len(text)))
+    end = max(start, min(end, len(text)))
+    spare = max(0, width - (end - start))
+    after = min(len(text) - end, max(spare - start, spare - spare // 2))
+    before = min(start, spare - after)
+    return _cut_left(text, start - before, start), _cut_right(text, end, end + after)
+
+
+def _cut_left(text: str, low: int, start: int) -> int:
+    if not _within_word(text, low):
+        return low
+    space = re.search(r"\s", text[low:start])
+    if space is not None:
+        return low + space.end()
+    run = re.search(r"\S*\Z", text[max(0, start - _LONGEST_WORD) : start])
+    return low if run is not None and len(run[0]) == _LONGEST_WORD else start
+
+
+def _cut_right(text: str, end: int, high: int) -> int:
+    if not _within_word(text, high):
+        return high
+    space = re.search(r"\s\S*\Z", text[end:high])
+    if space is not None:
+        return end + space.start()
+    run = re.match(r"\S*", text[end : end + _LONGEST_WORD])
+    return high if run is not None and len(run[0]) == _LONGEST_WORD else end
+
+
+def _within_word(text: str, cut: int) -> bool:
+    return 0 < cut < len(text) and not text[cut - 1].isspace() and not text[cut].isspace()
+
+
+def snippet(match: FoundIn, width: int) -> str:
+    """The passage around a document's best match; ``DocumentMatch.snippet`` explains."""
+    best = match.matches[0] if match.matches else None
+    low, high = window(match.text, best.start if best else 0, best.end if best else 0, width)
+    words = " ".join(match.text[low:high].split())
+    return f"{'…' if match.text[:low].strip() else ''}{words}" + (
+        "…" if match.text[high:].strip() else ""
+    )
+
+
+def cards(matches: Sequence[FoundIn]) -> str:
+    """Found documents in HTML, their spans highlighted, a colour for each type.
+
+    Light and dark need no telling apart: colours let what is below shine through, and the rest is
+    inherited. Styles stand on the elements, for notebooks let no style sheet in.
+    """
+    types = dict.fromkeys(each.type for match in matches for each in match.matches[:_MOST_MARKS])
+    hues = {name: round(210 + 137.508 * number) % 360 for number, name in enumerate(types)}
+    shown = "".join(_card(match, hues) for match in matches) or "<p>nothing found</p>"
+    return f'<div class="ner-matches">{_legend(hues)}{shown}</div>'
+
+
+def _legend(hues: Mapping[str, int]) -> str:
+    named = [f"<mark {_style(hue)}>{_plain(name)}</mark>" for name, hue in hues.items() if name]
+    return f'<p class="ner-types">{" ".join(named)}</p>' if named else ""
+
+
+def _card(match: FoundIn, hues: Mapping[str, int]) -> str:
+    name, title = name_of(match), _plain(name_of(match))
+    told = f"{match.score:.2f}" if name == match.doc_id else f"{match.score:.2f} · {match.doc_id}"
+    marks = _marks(match)
+    passages = (_highlighted(match.text, low, high, marks, hues) for low, high in _passages(match))
+    return (
+        '<div class="ner-match" style="border:1px solid rgba(128,128,128,.4);border-radius:6px;'
+        'padding:.5em .8em;margin:.5em 0">'
+        f'<div dir="auto"><b>{title}</b> <span style="opacity:.7">{_plain(told)}</span></div>'
+        f"{''.join(passages)}</div>"
+    )
+
+
+def _marks(match: FoundIn) -> list[Mark]:
+    """The spans to highlight, one for each place, its note telling all that was found there."""
+    places: dict[tuple[int, int], list[Found]] = {}
+    for each in match.matches[:_MOST_MARKS]:
+        place = max(0, each.start), min(each.end, len(match.text))
+        if place[0] < place[1]:
+            places.setdefault(place, []).append(each)
+    return [
+        Mark(
+            start, end, found[0].type, " · ".join(f"{f.type} {f.score:.2f}".strip() for f in found)
+        )
+        for (start, end), found in places.items()
+    ]
+
+
+def _passages(match: FoundIn) -> Iterator[tuple[int, int]]:
+    """The places worth showing, in order, none of which touches another."""
+    if len(match.text) <= _WHOLE:
+        yield 0, len(match.text)
+        return
+    best = match.matches[: _WHOLE // _PASSAGE + 1]
+    spans = [(each.start, each.end) for each in best] or [(0, 0)]
+    windows = sorted(window(match.text, *span, _PASSAGE) for span in spans)
+    low, high = windows[0]
+    for start, end in windows[1:]:
+        if start > high:
+            yield low, high
+            low = start
+        high = max(high, end)
+    yield low, high
+
+
+def _highlighted(
+    text: str, low: int, high: int, marks: Iterable[Mark], hues: Mapping[str, int]
+) -> str:
+    within = [
+        mark._replace(start=max(low, mark.start), end=min(high, mark.end))
+        for mark in marks
+        if mark.start < high and low < mark.end
+    ]
+    inner = _nested(text, low, high, within, hues)
+    before, after = "…" if low else "", "…" if high < len(text) else ""
+    return f'<p dir="auto" style="margin:.3em 0;white-space:pre-line">{before}{inner}{after}</p>'
+
+
+def _nested(text: str, low: int, high: int, marks: list[Mark], hues: Mapping[str, int]) -> str:
+    """Part of a text, marks within marks; what sticks out of one goes on behind it."""
+    parts = []
+    while marks:
+        marks.sort(key=lambda mark: (mark.start, -mark.end))
+        outer, *rest = marks
+        start, end = outer.start, outer.end
+        inner = [mark._replace(end=min(mark.end, end)) for mark in rest if mark.start < end]
+        marks = [mark._replace(start=max(mark.start, end)) for mark in rest if mark.end > end]
+        parts.append(_plain(text[low:start]))
+        parts.append(
+            f'<mark title="{_plain(outer.note)}" {_style(hues[outer.type])}>'
+            f"{_nested(text, start, end, inner, hues)}</mark>"
+        )
+        low = end
+    return "".join(parts) + _plain(text[low:high])
+
+
+def _style(hue: int) -> str:
+    return (
+        f'style="background:hsla({hue},90%,50%,.28);box-shadow:inset 0 -2px hsl({hue},75%,48%);'
+        'color:inherit;border-radius:2px"'
+    )
+
+
+def _plain(text: str) -> str:
+    return escape(visible(text))

@@ -1,0 +1,77 @@
+"""What a search asks for, from the options that say it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.queries.query import Query
+
+Types = Annotated[
+    str | None,
+    typer.Argument(metavar="[TYPE]", help='Type description: "Swedish football club".'),
+]
+AnyOfTypes = Annotated[
+    list[str] | None,
+    typer.Option("--any-of", help="Another type that will do as well; may be given again."),
+]
+AllOfTypes = Annotated[
+    list[str] | None,
+    typer.Option("--all-of", help="A type the document must mention too; may be given again."),
+]
+NotTypes = Annotated[
+    list[str] | None,
+    typer.Option("--not", help="A type the document must not mention; may be given again."),
+]
+LikeNames = Annotated[
+    list[str] | None,
+    typer.Option("--like", help="A name of the kind wanted; may be given again."),
+]
+UnlikeNames = Annotated[
+    list[str] | None,
+    typer.Option("--unlike", help="A name of a kind not wanted; may be given again."),
+]
+
+
+def query_of(
+    wanted: str | None,
+    any_of: Sequence[str],
+    all_of: Sequence[str],
+    none_of: Sequence[str],
+    like: Sequence[str],
+    unlike: Sequence[str],
+) -> Query:
+    """Put a query together: (wanted or one of any-of) and every all-of and none of not.
+
+    Examples go with the type wanted, if one is given, and stand alone otherwise.
+
+    Raises:
+        ValueError: If nothing is asked for, or a part is empty.
+    """
+    from ner_retriever_rag.queries.query import AllOf, AnyOf, Like, Not
+
+    first: list[Query] = [] if wanted is None else [wanted]
+    if like or unlike:
+        first = [Like(*like, description=wanted, unlike=unlike)]
+    either: list[Query] = [*first, *any_of]
+    parts: list[Query] = [AnyOf(*either)] if len(either) > 1 else either
+    parts += [*all_of, *map(Not, none_of)]
+    if not parts:
+        raise ValueError("nothing to look for: give a type, or --any-of, --all-of, --like or --not")
+    return AllOf(*parts) if len(parts) > 1 else parts[0]
+
+
+def in_words(query: Query) -> str:
+    """A query for people: ``river or lake, not city``."""
+    from ner_retriever_rag.queries.query import AllOf, AnyOf, Not, label
+
+    if isinstance(query, AllOf):
+        return ", ".join(map(in_words, query.parts))
+    if isinstance(query, AnyOf):
+        return " or ".join(map(in_words, query.parts))
+    if isinstance(query, Not):
+        return f"not {in_words(query.part)}"
+    return label(query)

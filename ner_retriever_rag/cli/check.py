@@ -1,0 +1,79 @@
+"""``ner-retriever check``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from ner_retriever_rag._markup import one_line
+from ner_retriever_rag.cli.console import (
+    IndexFolder,
+    SavedEncoder,
+    errors_in_one_line,
+    load_encoder,
+    out,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.index.check import Findings
+
+_NAMED = 10  # ids printed of each kind
+
+
+def check(
+    folder: IndexFolder,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend it: encode again, from the stored texts.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    encoder: SavedEncoder = None,
+) -> None:
+    """Look whether everything is there: documents, mentions and vectors.
+
+    The exit code is 0 where nothing is wrong or all of it was mended, 1 where not.
+    """
+    with errors_in_one_line():
+        if not (folder / "chroma.sqlite3").exists():
+            raise FileNotFoundError(f"there is no index in {folder}")
+        from ner_retriever_rag.index.check import check as look
+        from ner_retriever_rag.index.check import repair as mend
+        from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
+        from ner_retriever_rag.index.place import recorded_dtype
+
+        with_it = load_encoder(encoder, recorded_dtype(folder, DEFAULT_COLLECTION))
+        findings = (mend if repair else look)(folder, DEFAULT_COLLECTION, with_it)
+    if as_json:
+        print_json([asdict(findings)])
+    else:
+        _print(findings)
+    if findings.lost or not (repair or findings.sound):
+        raise typer.Exit(1)
+
+
+def _print(findings: Findings) -> None:
+    out.print(f"{findings.documents:,} documents, {findings.mentions:,} mentions")
+    for name, problem in findings.graphs.items():
+        out.print(Text(one_line(f"damaged vectors in {name}: {problem}"), style="red"))
+    for what, found in (
+        (f"{findings.unfinished} writes that did not end", findings.unfinished),
+        (f"{len(findings.orphans):,} mentions of no document", findings.orphans),
+        (f"without all mentions or vectors: {_named(findings.incomplete)}", findings.incomplete),
+        (f"records that cannot be read: {_named(findings.unreadable)}", findings.unreadable),
+        (f"encoded again: {_named(findings.mended)}", findings.mended),
+        (f"lost, index them again: {_named(findings.lost)}", findings.lost),
+    ):
+        if found:
+            out.print(one_line(what))
+    if findings.sound:
+        out.print("nothing is wrong")
+
+
+def _named(ids: Iterable[str]) -> str:
+    listed = list(ids)
+    rest = f" and {len(listed) - _NAMED:,} more" if len(listed) > _NAMED else ""
+    return ", ".join(listed[:_NAMED]) + rest

@@ -1,0 +1,111 @@
+"""``ner-retriever entities``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from ner_retriever_rag._markup import one_line
+from ner_retriever_rag.cli.asked import (
+    AllOfTypes,
+    AnyOfTypes,
+    LikeNames,
+    NotTypes,
+    Types,
+    UnlikeNames,
+    query_of,
+)
+from ner_retriever_rag.cli.console import (
+    IndexFolder,
+    SavedEncoder,
+    Where,
+    err,
+    errors_in_one_line,
+    open_index,
+    out,
+    parse_where,
+    print_json,
+)
+from ner_retriever_rag.cli.rows import Raw, TableFile, check_format, write_rows
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.index.entities import Entity
+
+COLUMNS = {"name": str, "names": list, "score": float, "mentions": int, "documents": list}
+_K = 50
+_NAMES = 4  # other spellings shown
+
+
+def entities(
+    folder: IndexFolder,
+    wanted: Types = None,
+    any_of: AnyOfTypes = None,
+    all_of: AllOfTypes = None,
+    none_of: NotTypes = None,
+    like: LikeNames = None,
+    unlike: UnlikeNames = None,
+    to: TableFile = None,
+    raw: Raw = False,
+    k: Annotated[
+        int | None, typer.Option("-k", min=1, help="How many entities at most.", show_default="50")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All entities above the threshold.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Least score of an entity.", show_default="none; 0.5 with --all"
+        ),
+    ] = None,
+    where: Where = None,
+    about: Annotated[
+        str | None, typer.Option(help='A topic, that goes on after the type: "found in Argentina".')
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    encoder: SavedEncoder = None,
+) -> None:
+    """List the entities of a type, each once, with how often and where it is mentioned."""
+    with errors_in_one_line():
+        if everything and k is not None:
+            raise ValueError("give -k or --all, not both")
+        if to is not None:
+            check_format(to)
+        query = query_of(
+            wanted, any_of or [], all_of or [], none_of or [], like or [], unlike or []
+        )
+        found = open_index(folder, encoder).entities(
+            query,
+            None if everything else k or _K,
+            where=parse_where(where),
+            score_threshold=threshold,
+            about=about,
+        )
+        rows = [{name: getattr(entity, name) for name in COLUMNS} for entity in found]
+        if to is not None:
+            count = write_rows(rows, to, COLUMNS, raw=raw)
+            err.print(f"{count:,} rows in {to}")
+        elif as_json:
+            print_json(rows)
+        else:
+            out.print(_table(found) if found else "nothing found")
+
+
+def _table(found: list[Entity]) -> Table:
+    table = Table("score", box=None, header_style="bold")
+    table.add_column("name", style="green")
+    table.add_column("mentions", justify="right")
+    table.add_column("documents", justify="right")
+    table.add_column("also written")
+    for entity in found:
+        others = [name for name in entity.names if name != entity.name][:_NAMES]
+        table.add_row(
+            f"{entity.score:.2f}",
+            one_line(entity.name),
+            f"{entity.mentions:,}",
+            f"{len(entity.documents):,}",
+            one_line(" · ".join(others)),
+        )
+    return table

@@ -1,0 +1,234 @@
+"""What the MCP server offers a model: an index's searches as functions with plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from itertools import islice
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+from pydantic import BaseModel, Field
+
+from ner_retriever_rag._imports import require
+from ner_retriever_rag.index.entity_index import EntityIndex
+
+INSTRUCTIONS = (
+    "Finds what is in a collection of documents by kinds of entity, such as 'dinosaur' or "
+    "'Swedish football club', whatever the entities are called. Start with facets to see which "
+    "kinds there are; search for documents, entities for names, extract for every mention; get "
+    "gives whole documents by id. Kinds are noun phrases in the singular. Scores are probabilities."
+)
+_PASSAGE = 400  # characters of a document that a search shows
+_MOST_IDS = 20  # documents of an entity that are named
+
+Kind = Annotated[str, Field(description="The kind of entity: 'river', 'Norwegian metal band'.")]
+About = Annotated[
+    str | None, Field(description="What the documents should say about it: 'found in Argentina'.")
+]
+Where = Annotated[
+    dict[str, Any] | None,
+    Field(description="Chroma filter on the documents' metadata: {'lang': 'en'}."),
+]
+Least = Annotated[float | None, Field(ge=0, le=1, description="Least score of a result.")]
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+class MentionRow(BaseModel):
+    """A mention; ``start`` and ``end`` count characters in the document."""
+
+    type: str
+    text: str
+    doc_id: str
+    start: int
+    end: int
+    score: float
+
+
+class FoundDocument(BaseModel):
+    """A document that mentions the kind, with the passage around its best mention."""
+
+    doc_id: str
+    score: float
+    names: list[str]
+    passage: str
+    metadata: dict[str, Any]
+
+
+class FoundEntity(BaseModel):
+    """A distinct entity; ``documents`` names some of those that mention it."""
+
+    name: str
+    also_written: list[str]
+    score: float
+    mentions: int
+    document_count: int
+    documents: list[str]
+
+
+class KindFound(BaseModel):
+    """A kind of entity in the documents, with counts and some names."""
+
+    type: str
+    mentions: int
+    documents: int
+    examples: list[str]
+
+
+class Extracted(BaseModel):
+    """Mentions in order of document and place; ``complete`` is false where there are more."""
+
+    mentions: list[MentionRow]
+    complete: bool
+
+
+class WholeDocument(BaseModel):
+    """A document as it was added."""
+
+    doc_id: str
+    text: str
+    metadata: dict[str, Any]
+
+
+class Tools:
+    """An index's searches for a model.
+
+    Args:
+        index: Where to look.
+    """
+
+    def __init__(self, index: EntityIndex) -> None:
+        self._index = index
+
+    def search(
+        self,
+        type: Kind,
+        about: About = None,
+        k: Annotated[int, Field(ge=1, le=50, description="How many documents.")] = 8,
+        where: Where = None,
+        score_threshold: Least = None,
+        offset: Annotated[int, Field(ge=0, description="Pass over so many: the next page.")] = 0,
+    ) -> list[FoundDocument]:
+        """Find documents that mention entities of a kind, best first, with the names found."""
+        matches = self._index.search(
+            type, k, about=about, where=where, score_threshold=score_threshold, offset=offset
+        )
+        return [
+            FoundDocument(
+                doc_id=match.doc_id,
+                score=round(match.score, 3),
+                names=list(dict.fromkeys(" ".join(each.text.split()) for each in match.matches)),
+                passage=match.snippet(_PASSAGE),
+                metadata=dict(match.metadata),
+            )
+            for match in matches
+        ]
+
+    def entities(
+        self,
+        type: Kind,
+        about: About = None,
+        k: Annotated[int, Field(ge=1, le=500, description="How many entities.")] = 50,
+        where: Where = None,
+        score_threshold: Least = 0.5,
+    ) -> list[FoundEntity]:
+        """List the distinct entities of a kind, best first: which rivers are mentioned at all."""
+        found = self._index.entities(
+            type, k, about=about, where=where, score_threshold=score_threshold
+        )
+        return [
+            FoundEntity(
+                name=entity.name,
+                also_written=[name for name in entity.names if name != entity.name],
+                score=round(entity.score, 3),
+                mentions=entity.mentions,
+                document_count=len(entity.documents),
+                documents=list(entity.documents)[:_MOST_IDS],
+            )
+            for entity in found
+        ]
+
+    def facets(
+        self,
+        n: Annotated[int, Field(ge=1, le=200, description="How many kinds.")] = 30,
+        where: Where = None,
+    ) -> list[KindFound]:
+        """Say which kinds of entity the documents mention, the most frequent first."""
+        return [
+            KindFound(
+                type=facet.type,
+                mentions=facet.mentions,
+                documents=facet.documents,
+                examples=facet.examples,
+            )
+            for facet in self._index.facets(n, where=where)
+        ]
+
+    def extract(
+        self,
+        types: Annotated[list[str], Field(description="Kinds of entity.")],
+        where: Where = None,
+        score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5,
+        limit: Annotated[int, Field(ge=1, le=1000, description="How many mentions.")] = 100,
+    ) -> Extracted:
+        """Take out every mention of some kinds, document by document, with its place."""
+        matches = self._index.extract(types, where=where, score_threshold=score_threshold)
+        rows = [
+            MentionRow(
+                type=match.type,
+                text=match.text,
+                doc_id=match.doc_id,
+                start=match.start,
+                end=match.end,
+                score=round(match.score, 3),
+            )
+            for match in islice(matches, limit + 1)
+        ]
+        return Extracted(mentions=rows[:limit], complete=len(rows) <= limit)
+
+    def get(
+        self,
+        ids: Annotated[list[str], Field(max_length=20, description="Ids that a search gave.")],
+    ) -> list[WholeDocument]:
+        """Give whole documents by id; unknown ids are left out."""
+        return [
+            WholeDocument(doc_id=each.id, text=each.text, metadata=dict(each.metadata))
+            for each in self._index.get(ids)
+        ]
+
+
+def make_server(index: EntityIndex, name: str) -> Any:
+    """An MCP server over an index.
+
+    Args:
+        index: What it serves.
+        name: What clients know it by.
+
+    Returns:
+        An ``mcp.server.mcpserver.MCPServer``.
+
+    Raises:
+        ImportError: If the SDK is not installed.
+    """
+    sdk = require("mcp.server.mcpserver", extra="mcp")
+    server = sdk.MCPServer(name, instructions=INSTRUCTIONS)
+    tools = Tools(index)
+    for tool in (tools.search, tools.entities, tools.facets, tools.extract, tools.get):
+        server.add_tool(_telling(tool), structured_output=True)
+    return server
+
+
+def _telling(
+    tool: Callable[Parameters, Result],
+) -> Callable[Parameters, Result]:
+    """A tool that tells the model what was wrong with its arguments."""
+    error_of_tool = require("mcp.server.mcpserver.exceptions", extra="mcp").ToolError
+
+    @wraps(tool)
+    def told(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+        try:
+            return tool(*arguments, **named)
+        except (TypeError, ValueError) as error:
+            raise error_of_tool(str(error)) from error
+
+    return told

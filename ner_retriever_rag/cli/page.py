@@ -1,0 +1,135 @@
+"""The page of ``ner-retriever ui``: ask on top, kinds of entity on the left, answers below."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ner_retriever_rag._markup import cards
+from ner_retriever_rag.cli.asked import query_of
+from ner_retriever_rag.cli.entities import COLUMNS
+from ner_retriever_rag.cli.rows import write_rows
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.index.entities import Entity
+    from ner_retriever_rag.index.entity_index import EntityIndex
+    from ner_retriever_rag.queries.query import Query
+    from ner_retriever_rag.schema import DocumentMatch
+
+_DOCUMENTS, _ENTITIES, _FACETS = 20, 200, 30  # shown at most
+
+
+class SearchPage:
+    """One visitor's page.
+
+    Args:
+        nicegui: The framework, which comes with an extra.
+        index: What is searched; searches run in threads of their own.
+    """
+
+    def __init__(self, nicegui: Any, index: EntityIndex) -> None:
+        self._ui, self._in_thread, self._index = nicegui.ui, nicegui.run.io_bound, index
+        self._searches = 0
+        self._entities: list[Entity] = []
+        with self._ui.row().classes("w-full no-wrap items-start"):
+            with self._ui.column().classes("w-56 shrink-0 gap-0"):
+                self._ui.label(f"{index.count():,} documents mention").classes("text-lg")
+                self._facets = self._ui.column().classes("gap-0 kinds")
+            with self._ui.column().classes("grow"):
+                self._asked()
+                self._answers()
+        self._ui.timer(0.1, self._show_facets, once=True)
+
+    def _asked(self) -> None:
+        ui = self._ui
+        with ui.row().classes("w-full items-center"):
+            self._type = ui.input("Type", placeholder="river").classes("grow type")
+            self._about = ui.input("About", placeholder="in Asia").classes("grow about")
+            ui.button("Search", on_click=self._search).props("no-caps").classes("search")
+        with ui.row().classes("w-full items-center"):
+            self._any_of = ui.input_chips("or any of").classes("grow")
+            self._none_of = ui.input_chips("and not").classes("grow")
+        with ui.row().classes("w-full items-center no-wrap"):
+            label = ui.label().classes("shrink-0")
+            self._threshold = ui.slider(min=0, max=1, step=0.05, value=0.5).classes("grow")
+            label.bind_text_from(self._threshold, "value", "least score {:.2f}".format)
+        for field in (self._type, self._about):
+            field.on("keydown.enter", self._search)
+        # Lets go, not moves: a search for every pixel would be too many.
+        self._threshold.on("change", self._search)
+
+    def _answers(self) -> None:
+        ui = self._ui
+        with ui.tabs().props("no-caps") as tabs:
+            documents, entities = ui.tab("Documents"), ui.tab("Entities")
+        with ui.tab_panels(tabs, value=documents).classes("w-full").props("keep-alive"):
+            with ui.tab_panel(documents):
+                self._found = ui.html("", sanitize=False).classes("w-full found")  # cards() escapes
+            with ui.tab_panel(entities):
+                download = ui.button("Download as table", on_click=self._download)
+                download.props("no-caps flat").classes("download")
+                names = ("score", "name", "mentions", "documents")
+                columns = [
+                    {"name": name, "label": name, "field": name, "sortable": True, "align": "left"}
+                    for name in names
+                ]
+                self._table = ui.table(rows=[], columns=columns, row_key="name", pagination=20)
+                self._table.classes("w-full")
+
+    async def _show_facets(self) -> None:
+        facets = await self._in_thread(self._index.facets, _FACETS)
+        with self._facets:
+            for facet in facets:
+                button = self._ui.button(
+                    f"{facet.type} ({facet.mentions:,})", on_click=partial(self._ask, facet.type)
+                )
+                button.props("flat dense no-caps align=left").tooltip(" · ".join(facet.examples))
+
+    async def _ask(self, kind: str) -> None:
+        self._type.value = kind
+        await self._search()
+
+    async def _search(self) -> None:
+        self._searches += 1
+        number = self._searches
+        try:
+            query = query_of(
+                self._type.value or None, self._any_of.value, [], self._none_of.value, [], []
+            )
+            found, entities = await self._in_thread(
+                self._look, query, self._threshold.value, self._about.value or None
+            )
+        except (ValueError, TypeError, OSError, RuntimeError) as error:
+            self._ui.notify(str(error), type="warning")
+            return
+        if number == self._searches:  # and nothing else was asked meanwhile
+            self._show(found, entities)
+
+    def _look(
+        self, query: Query, threshold: float, about: str | None
+    ) -> tuple[list[DocumentMatch], list[Entity]]:
+        documents = self._index.search(query, _DOCUMENTS, score_threshold=threshold, about=about)
+        entities = self._index.entities(query, _ENTITIES, score_threshold=threshold, about=about)
+        return documents, entities
+
+    def _show(self, found: list[DocumentMatch], entities: list[Entity]) -> None:
+        self._entities = entities
+        self._found.content = cards(found)
+        self._table.rows = [
+            {
+                "score": f"{each.score:.2f}",
+                "name": each.name,
+                "mentions": each.mentions,
+                "documents": len(each.documents),
+            }
+            for each in entities
+        ]
+
+    def _download(self) -> None:
+        rows = [{name: getattr(each, name) for name in COLUMNS} for each in self._entities]
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "entities.csv"
+            write_rows(rows, path, COLUMNS)
+            self._ui.download.content(path.read_bytes(), path.name, "text/csv")

@@ -1,0 +1,158 @@
+"""Reading taps out of a running model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from ner_retriever_rag.encoder.backbone.cutting import last_block
+from ner_retriever_rag.encoder.backbone.taps import (
+    PROJECTIONS,
+    Anatomy,
+    Tap,
+    module_path,
+    slice_fused,
+)
+
+
+class _AllRead(Exception):
+    """Ends a forward pass once the last tap has been read."""
+
+
+class TapReader:
+    """Runs a model and reads its taps on the way; not for two threads at once.
+
+    Args:
+        model: Ends at its last tap.
+        taps: What is read.
+        anatomy: Where the model keeps its parts; None where all taps name modules.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, taps: Sequence[Tap], anatomy: Anatomy | None
+    ) -> None:
+        self._model, self._wanted = model, len(taps)
+        self._read: dict[str, Tensor] = {}
+        alone = _last_projections(taps)
+        for tap in taps:
+            if tap.kind == "module":
+                module = model.get_submodule(module_path(model, tap.path))
+                module.register_forward_hook(_Output(tap, self._keep))
+            else:
+                assert anatomy is not None  # check_taps saw to it
+                self._hook(tap, anatomy, alone=tap in alone)
+
+    def run(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """One forward pass, which ends as soon as all taps have been read.
+
+        Returns:
+            For each tap ``(batch, tokens, width)``, in the model's dtype.
+        """
+        self._read = {}
+        try:
+            self._model(**inputs)
+        except _AllRead:
+            pass
+        read, self._read = self._read, {}
+        return read
+
+    def _hook(self, tap: Tap, anatomy: Anatomy, *, alone: bool) -> None:
+        blocks: Any = self._model.get_submodule(anatomy.blocks)
+        if tap.kind == "hidden" and tap.block == 0:
+            blocks[0].register_forward_pre_hook(_Input(tap, self._keep), with_kwargs=True)
+        elif tap.kind == "hidden":
+            blocks[tap.block - 1].register_forward_hook(_Output(tap, self._keep))
+        elif tap.kind in PROJECTIONS:
+            config = self._model.config.get_text_config()
+            projection = _Projection(tap, self._keep, blocks[tap.block], anatomy, config)
+            projection.install(alone=alone)
+        else:
+            module = blocks[tap.block].get_submodule(getattr(anatomy, tap.kind))
+            module.register_forward_hook(_Output(tap, self._keep))
+
+    def _keep(self, tap: Tap, vectors: Tensor) -> None:
+        self._read[str(tap)] = vectors
+        if len(self._read) == self._wanted:
+            raise _AllRead
+
+
+Keep = Callable[[Tap, Tensor], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """Hook: a tap is what a module is called with."""
+
+    tap: Tap
+    keep: Keep
+
+    def __call__(self, _module: nn.Module, args: Any, kwargs: Any) -> None:
+        self.keep(self.tap, _states(args, kwargs))
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """Hook: a tap is what a module gives."""
+
+    tap: Tap
+    keep: Keep
+
+    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        self.keep(self.tap, _first(output))
+
+
+@dataclass(frozen=True, slots=True)
+class _Projection:
+    """Hooks: a tap is a query, key or value, which some models compute in one product."""
+
+    tap: Tap
+    keep: Keep
+    block: nn.Module
+    anatomy: Anatomy
+    config: Any
+
+    def install(self, *, alone: bool) -> None:
+        """Hook the projection; ``alone`` where nothing else of its attention is to run."""
+        if alone:
+            core = self.block.get_submodule(self.anatomy.core)
+            core.register_forward_pre_hook(self._project, with_kwargs=True)
+        else:
+            self._projection.register_forward_hook(self._output)
+
+    @property
+    def _projection(self) -> nn.Module:
+        return self.block.get_submodule(getattr(self.anatomy, self.tap.kind))
+
+    def _project(self, _module: nn.Module, args: Any, kwargs: Any) -> None:
+        self._take(self._projection(_states(args, kwargs)))
+
+    def _output(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        self._take(output)
+
+    def _take(self, output: Any) -> None:
+        core = self.block.get_submodule(self.anatomy.core)
+        vectors = slice_fused(self.tap, self.anatomy, _first(output), core, self.config)
+        self.keep(self.tap, vectors)
+
+
+def _first(output: Any) -> Tensor:
+    """A module's output, or the first part of it."""
+    first: Tensor = output[0] if isinstance(output, tuple) else output
+    return first
+
+
+def _states(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """The hidden states a block or an attention module is called with."""
+    states: Tensor = args[0] if args else kwargs["hidden_states"]
+    return states
+
+
+def _last_projections(taps: Sequence[Tap]) -> set[Tap]:
+    """The projections read in the last block, if nothing else of that block is needed."""
+    last = last_block(tuple(taps))
+    in_last = {tap for tap in taps if tap.block == last and tap.kind != "hidden"}
+    return in_last if all(tap.kind in PROJECTIONS for tap in in_last) else set()

@@ -1,0 +1,261 @@
+"""What an index can be asked: documents, mentions, entities, kinds, rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ner_retriever_rag.index.bounds import Bounds, share, whole_number
+from ner_retriever_rag.index.entities import Entity, group_entities
+from ner_retriever_rag.index.extraction import check_types, extract
+from ner_retriever_rag.index.facets import Facet, count_facets
+from ner_retriever_rag.index.search import Search
+from ner_retriever_rag.queries.query import AnyOf, Like, Query
+from ner_retriever_rag.schema import DocumentMatch, MentionMatch
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.index.tables import Tables
+
+
+class Answers:
+    """The asking half of ``EntityIndex``; its other half writes.
+
+    Attributes:
+        encoder: What turns texts and type descriptions into vectors.
+    """
+
+    encoder: TypeAwareEncoder
+    _search: Search
+    _tables: Tables
+
+    def search(
+        self,
+        query: Query,
+        k: int | None = 10,
+        *,
+        where: Mapping[str, Any] | None = None,
+        score_threshold: float | None = None,
+        about: str | None = None,
+        topic_weight: float | None = None,
+        sharpen: bool = True,
+        offset: int = 0,
+        max_matches: int | None = None,
+        exact: bool = False,
+    ) -> list[DocumentMatch]:
+        """Find the documents that mention entities of a type.
+
+        Args:
+            query: The type description, free text; or several of them in ``AnyOf``, ``AllOf`` and
+                ``Not``, or examples in ``Like``.
+            k: How many documents at most; None for all above the threshold.
+            where: Chroma filter on the documents' metadata.
+            score_threshold: Least score of a document, which is its best mention's probability
+                where the query is one type; None for no bound, or 0.5 where ``k`` is None.
+            about: What the documents should be about, free text that goes on after the type, as in
+                "dinosaur" and "found in Argentina". A document's score is then ``type_score **
+                (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
+                and the document (0 where it is negative).
+            topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
+            sharpen: Move the query towards the mentions it finds; see
+                :mod:`~ner_retriever_rag.index.sharpening`.
+            offset: How many of the best documents to pass over, for the next page of a result.
+            max_matches: List at most so many matches of a document, the best; None for all.
+            exact: Look at every text for a topic, too. Mentions are always compared with all.
+
+        Returns:
+            Best document first. A document's matches are its mentions above the threshold
+            (0.5 where there is none), and those its score comes from in any case; of mentions that
+            overlap, the best.
+
+        Raises:
+            TypeError: If ``query`` is not a query, or ``about`` not a string.
+            ValueError: If ``query`` or ``about`` is empty, ``k`` or ``max_matches`` is not
+                positive, ``offset`` is negative, ``score_threshold`` or ``topic_weight`` is not in
+                [0, 1], Chroma refuses ``where``, or the encoder has no text vectors for ``about``.
+        """
+        bounds = Bounds.check(
+            k=k,
+            where=where,
+            score_threshold=score_threshold,
+            sharpen=sharpen,
+            offset=offset,
+            max_matches=max_matches,
+            exact=exact,
+        )
+        return self._search.documents([query], bounds, about, topic_weight)[0]
+
+    def search_many(
+        self, queries: Sequence[Query], k: int | None = 10, **options: Any
+    ) -> list[list[DocumentMatch]]:
+        """Search for several things at once, each by itself.
+
+        Args:
+            queries: As ``query`` in ``search``.
+            k: How many documents at most for each.
+            options: The other keywords of ``search``; ``about`` goes with every query.
+
+        Returns:
+            The result of each query, in order.
+
+        Raises:
+            TypeError: If ``queries`` is a string, or as ``search``.
+            ValueError: As ``search``.
+        """
+        if isinstance(queries, str):
+            raise TypeError("queries must be a list of queries, not one string")
+        about, weight = options.pop("about", None), options.pop("topic_weight", None)
+        return self._search.documents(queries, Bounds.check(k=k, **options), about, weight)
+
+    def search_mentions(
+        self,
+        query: Query,
+        k: int | None = 10,
+        *,
+        where: Mapping[str, Any] | None = None,
+        score_threshold: float | None = None,
+        sharpen: bool = True,
+        offset: int = 0,
+        exact: bool = False,
+    ) -> list[MentionMatch]:
+        """Find the mentions of entities of a type.
+
+        Args:
+            query: As in ``search``; a combination is applied to each mention by itself.
+            k: How many mentions at most; None for all above the threshold.
+            where: As in ``search``.
+            score_threshold: As in ``search``.
+            sharpen: As in ``search``.
+            offset: How many of the best mentions to pass over.
+            exact: As in ``search``.
+
+        Returns:
+            Best mention first; of mentions that overlap, the best.
+
+        Raises:
+            TypeError: As ``search``.
+            ValueError: As ``search``.
+        """
+        bounds = Bounds.check(
+            k=k,
+            where=where,
+            score_threshold=score_threshold,
+            sharpen=sharpen,
+            offset=offset,
+            exact=exact,
+        )
+        return self._search.mentions(query, bounds)
+
+    def entities(
+        self,
+        query: Query,
+        k: int | None = 50,
+        *,
+        where: Mapping[str, Any] | None = None,
+        score_threshold: float | None = None,
+        about: str | None = None,
+        sharpen: bool = True,
+    ) -> list[Entity]:
+        """List the distinct entities of a type, each name once.
+
+        Mentions of one name (article, case, possessive and punctuation aside) are one entity; its
+        score is made of all of them (:mod:`~ner_retriever_rag.index.entities` has the rule).
+
+        Args:
+            query: As in ``search``; a combination is applied to each mention by itself.
+            k: How many entities at most; None for all above the threshold.
+            where: As in ``search``.
+            score_threshold: Least score of an entity; None for no bound, or 0.5 where ``k`` is
+                None.
+            about: Look only in the 100 documents that a search with this topic finds first.
+            sharpen: As in ``search``.
+
+        Returns:
+            Best entity first.
+
+        Raises:
+            TypeError: As ``search``.
+            ValueError: As ``search``.
+        """
+        bounds = Bounds.check(k=k, where=where, score_threshold=score_threshold, sharpen=sharpen)
+        return group_entities(self._search, query, bounds, about)
+
+    def facets(
+        self,
+        n: int = 30,
+        *,
+        where: Mapping[str, Any] | None = None,
+        examples: int = 5,
+        least_score: float = 0.1,
+    ) -> list[Facet]:
+        """Say which kinds of entity the documents mention.
+
+        Every mention counts for one kind, the one of the shipped vocabulary that fits it best.
+
+        Args:
+            n: How many kinds at most.
+            where: As in ``search``.
+            examples: How many names of each kind.
+            least_score: Mentions that no kind fits with this score are not counted.
+
+        Returns:
+            The kinds, that with most mentions first.
+
+        Raises:
+            ValueError: If ``n`` is not positive, ``examples`` is negative, ``least_score`` is not
+                between 0 and 1, or Chroma refuses ``where``.
+        """
+        n, examples = whole_number("n", n, 1), whole_number("examples", examples, 0)
+        if not 0 < share("least_score", least_score) < 1:
+            raise ValueError(f"least_score must be between 0 and 1, not {least_score!r}")
+        table = self._tables.current()
+        return count_facets(
+            table,
+            self.encoder.kinds,
+            self._search.allowed(table, where),
+            n=n,
+            examples=examples,
+            least_score=least_score,
+        )
+
+    def extract(
+        self,
+        types: Iterable[str | Like],
+        *,
+        score_threshold: float = 0.5,
+        where: Mapping[str, Any] | None = None,
+        all_types: bool = False,
+        overlapping: bool = False,
+        sharpen: bool = True,
+    ) -> Iterator[MentionMatch]:
+        """Take out every mention of some types, document by document, in order of place.
+
+        Args:
+            types: Type descriptions, or examples in ``Like``.
+            score_threshold: Least score of a mention.
+            where: As in ``search``.
+            all_types: Give a mention under every type that passes, not only the one it fits best.
+            overlapping: Of mentions of a type that overlap, give all and not only the best.
+            sharpen: As in ``search``.
+
+        Returns:
+            An iterator of matches, each with its ``type``; documents in order of their ids.
+
+        Raises:
+            TypeError: If ``types`` is a string, or holds something else.
+            ValueError: If ``types`` is empty, ``score_threshold`` is not in [0, 1], or Chroma
+                refuses ``where``.
+        """
+        wanted = AnyOf(*check_types(types))
+        bounds = Bounds.check(where=where, score_threshold=score_threshold, sharpen=sharpen)
+        table = self._tables.current()
+        query = self._search.scored(wanted, table)
+        return extract(
+            table,
+            query,
+            self._search.compare(table, query, bounds),
+            self._search.allowed(table, bounds.where),
+            score_threshold=bounds.threshold,
+            all_types=all_types,
+            overlapping=overlapping,
+        )

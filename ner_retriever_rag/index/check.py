@@ -1,0 +1,186 @@
+"""Is everything there? What an index holds, compared with what it should, and mended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ner_retriever_rag.index import graph_files
+from ner_retriever_rag.index.collection import Rows, batches
+from ner_retriever_rag.index.place import Place
+from ner_retriever_rag.index.records import version_of
+from ner_retriever_rag.index.store import Store, StoredDocument
+from ner_retriever_rag.schema import Document
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
+_PAGE = 500
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a check found.
+
+    Attributes:
+        documents: How many documents there are.
+        mentions: How many mentions that count.
+        unfinished: How many writes did not end.
+        orphans: Ids of mentions that belong to no document as it is now.
+        incomplete: Ids of documents without some of their mentions or vectors.
+        unreadable: Ids of documents whose record cannot be read.
+        graphs: Damaged files of vectors, with what is wrong with them; until they are mended
+            nothing else can be looked at.
+        mended: Ids of documents that were encoded again from their stored text.
+        lost: Ids of documents that could not be mended, since their text is not there.
+    """
+
+    documents: int = 0
+    mentions: int = 0
+    unfinished: int = 0
+    orphans: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    graphs: dict[str, str] = field(default_factory=dict)
+    mended: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is nothing to mend."""
+        return not (
+            self.unfinished or self.orphans or self.incomplete or self.unreadable or self.graphs
+        )
+
+
+def check(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
+    """Look over an index without changing it.
+
+    Args:
+        folder: Where it is.
+        collection: Its name.
+        encoder: What it was made with.
+
+    Raises:
+        RuntimeError: If another process writes to it.
+        ValueError: If the folder holds something else.
+    """
+    if damaged := graph_files.damaged(folder, thorough=True):
+        return Findings(graphs=damaged)
+    place = Place(folder)
+    store = Store.open(place, collection, encoder)
+    try:
+        return _look_over(store)
+    finally:
+        place.close()
+
+
+def repair(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
+    """Mend what can be mended: take out what does not count, encode again what is not whole.
+
+    Args:
+        folder: As for ``check``.
+        collection: As for ``check``.
+        encoder: As for ``check``.
+
+    Returns:
+        What was found, with ``mended`` and ``lost``.
+
+    Raises:
+        RuntimeError: If another process has it open.
+        ValueError: If the folder holds something else.
+    """
+    damaged = graph_files.damaged(folder, thorough=True)
+    graph_files.set_aside(folder, list(damaged))
+    place = Place(folder)
+    store = Store.open(place, collection, encoder)
+    try:
+        with place.writing():
+            unfinished = store.unfinished()
+            store.recover(unread=True)
+            findings = _look_over(store)
+            findings.graphs, findings.unfinished = damaged, unfinished
+            store.drop_mentions(findings.orphans)
+            _encode_again(store, encoder, findings)
+    finally:
+        place.close()
+    return findings
+
+
+def _look_over(store: Store) -> Findings:
+    findings = Findings(store.document_count(), 0, store.unfinished())
+    there = set(store.mention_ids())
+    belonging: set[str] = set()
+    for ids in batches(store.document_ids(), _PAGE):
+        records, unreadable = _readable(store, ids)
+        findings.unreadable += unreadable
+        wanted = [each for record in records for each in record.mention_ids]
+        belonging.update(wanted)
+        have = _with_vectors(store.mentions, [each for each in wanted if each in there])
+        texts = _with_vectors(store.texts, [record.document.id for record in records])
+        findings.incomplete += [
+            record.document.id
+            for record in records
+            if record.document.id not in texts or not have.issuperset(record.mention_ids)
+        ]
+    findings.mentions = len(there & belonging)
+    findings.orphans = sorted(there - belonging - store.leftovers())
+    return findings
+
+
+def _readable(store: Store, ids: Sequence[str]) -> tuple[list[StoredDocument], list[str]]:
+    """The records of documents, and the ids of those whose records cannot be read."""
+    try:
+        return list(store.fetch(ids).values()), []
+    except (KeyError, ValueError, TypeError):
+        if len(ids) == 1:
+            return [], list(ids)
+    half = len(ids) // 2
+    one, other = _readable(store, ids[:half]), _readable(store, ids[half:])
+    return one[0] + other[0], one[1] + other[1]
+
+
+def _with_vectors(rows: Rows, ids: Sequence[str]) -> set[str]:
+    """Those of some records whose vectors can be read."""
+    if not ids:
+        return set()
+    try:
+        return set(rows.vectors(ids, retry=False))
+    except RuntimeError:
+        if len(ids) == 1:
+            return set()
+    half = len(ids) // 2
+    return _with_vectors(rows, ids[:half]) | _with_vectors(rows, ids[half:])
+
+
+def _encode_again(store: Store, encoder: TypeAwareEncoder, findings: Findings) -> None:
+    """Write documents anew from their stored texts."""
+    for ids in batches(findings.incomplete, _PAGE):
+        records = list(store.fetch(ids).values())
+        _rewrite(store, encoder, records, [record.spans for record in records])
+        findings.mended += [record.document.id for record in records]
+    for doc_id in findings.unreadable:
+        text = store.text_of(doc_id)
+        if text is None:
+            findings.lost.append(doc_id)
+            continue
+        document = Document(text, doc_id)
+        _rewrite(store, encoder, [StoredDocument(document, version_of(document, None), [])], None)
+        findings.mended.append(doc_id)
+
+
+def _rewrite(
+    store: Store,
+    encoder: TypeAwareEncoder,
+    records: Sequence[StoredDocument],
+    spans: Sequence[Sequence[tuple[int, int]]] | None,
+) -> None:
+    documents = [record.document for record in records]
+    store.write(
+        documents,
+        [record.version for record in records],
+        encoder.encode([document.text for document in documents], spans=spans),
+        {record.document.id: record for record in records},
+    )

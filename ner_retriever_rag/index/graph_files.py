@@ -1,0 +1,133 @@
+"""Chroma's files of nearest-neighbour graphs: whether they are whole.
+
+Chroma writes them in place, so a process that is killed meanwhile may leave them torn, and reads
+them without checking: a file cut short gives wrong vectors, and a torn one can end the process.
+They hold the vectors; the texts are in SQLite, and new vectors can be made from them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+_HEADER = struct.Struct("<i6QiI3QdQ")
+_FILES = ("header.bin", "data_level0.bin", "length.bin", "link_lists.bin")
+_MAP = "index_metadata.pickle"
+_PAGE = 100_000  # nodes looked at together
+
+
+class _Header(NamedTuple):
+    """The fields of ``header.bin``."""
+
+    version: int
+    offset: int
+    capacity: int
+    elements: int
+    stride: int
+    label_offset: int
+    data_offset: int
+    top_level: int
+    entry: int
+    max_links: int
+    max_links_0: int
+    links: int
+    factor: float
+    ef: int
+
+
+def damaged(folder: Path, *, thorough: bool) -> dict[str, str]:
+    """Find the graphs of a database that are not whole.
+
+    Args:
+        folder: The database's folder.
+        thorough: Look at every node, not only at the files' sizes.
+
+    Returns:
+        What is wrong with each, by the name of its folder.
+    """
+    found = {}
+    for graph in sorted(path.parent for path in folder.glob("*/header.bin")):
+        if not graph.name.startswith("damaged-"):
+            problem = next(_problems(graph, thorough), None)
+            if problem is not None:
+                found[graph.name] = problem
+    return found
+
+
+def set_aside(folder: Path, graphs: list[str]) -> None:
+    """Rename graphs, so that Chroma makes new ones.
+
+    Args:
+        folder: The database's folder.
+        graphs: Names of their folders.
+    """
+    for name in graphs:
+        (folder / name).rename(folder / f"damaged-{name}")
+
+
+def _problems(graph: Path, thorough: bool) -> Iterator[str]:
+    for name in _FILES:
+        if not (graph / name).is_file():
+            yield f"{name} is missing"
+            return
+    content = (graph / _FILES[0]).read_bytes()
+    if len(content) < _HEADER.size:
+        yield "header.bin is cut short"
+        return
+    header = _Header._make(_HEADER.unpack_from(content))
+    if (
+        header.version != 1
+        or header.elements > header.capacity
+        or header.data_offset != 4 * (header.max_links_0 + 1)
+        or header.stride != header.label_offset + 8
+        or (header.elements and header.entry >= header.elements)
+    ):
+        yield "header.bin holds something else"
+        return
+    per_element = {"data_level0.bin": header.stride, "length.bin": 4, "link_lists.bin": 4}
+    for name, size in per_element.items():
+        if (graph / name).stat().st_size < size * header.elements:
+            yield f"{name} is cut short"
+            return
+    if header.elements and not _ends(graph / _MAP):
+        yield f"{_MAP} is missing or cut short"
+    if thorough:
+        yield from _torn_nodes(graph, header)
+
+
+def _ends(file: Path) -> bool:
+    """Whether a pickle has its end; nothing of it is run."""
+    return file.is_file() and file.read_bytes()[-1:] == b"."
+
+
+def _torn_nodes(graph: Path, header: _Header) -> Iterator[str]:
+    """Links that lead nowhere."""
+    if not header.elements:
+        return
+    shape = header.elements, header.stride
+    nodes = np.memmap(graph / "data_level0.bin", np.uint8, "r", shape=shape)
+    for start in range(0, header.elements, _PAGE):
+        links = nodes[start : start + _PAGE, : header.data_offset].copy().view("<u4")
+        degrees = links[:, 0] & 0xFFFF
+        used = np.arange(header.max_links_0) < degrees[:, None]
+        if (degrees > header.max_links_0).any() or (links[:, 1:][used] >= header.elements).any():
+            yield "data_level0.bin has links that lead nowhere"
+            return
+    yield from _torn_upper_levels((graph / "link_lists.bin").read_bytes(), header)
+
+
+def _torn_upper_levels(content: bytes, header: _Header) -> Iterator[str]:
+    position = 0
+    for _ in range(header.elements):
+        if position + 4 > len(content):
+            yield "link_lists.bin is cut short"
+            return
+        size = int.from_bytes(content[position : position + 4], "little")
+        if size % (4 * (header.max_links + 1)) or position + 4 + size > len(content):
+            yield "link_lists.bin is torn"
+            return
+        position += 4 + size

@@ -1,0 +1,102 @@
+"""Found documents as people see them: in a notebook, in a terminal, as a page of HTML."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from html import escape
+from importlib import import_module
+
+from rich.console import Console
+from rich.text import Text
+
+from ner_retriever_rag._markup import cards, name_of, one_line, visible, window
+from ner_retriever_rag.schema import DocumentMatch
+
+_PASSAGE = 200  # characters of a document on a line of the terminal
+
+# The page loads nothing and runs nothing, whatever a document holds.
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="color-scheme" content="light dark">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 50em; margin: 1.5em auto; padding: 0 1em }}
+h1 {{ font-size: 1.4em }}
+</style>
+</head>
+<body>
+<h1 dir="auto">{title}</h1>
+{cards}
+</body>
+</html>
+"""
+
+
+def show(matches: DocumentMatch | Iterable[DocumentMatch]) -> None:
+    """Show what a search found, every span highlighted.
+
+    A notebook shows it as HTML, one colour for each type, the score where the mouse rests; anywhere
+    else it is printed, a line for each document, the spans in brackets.
+
+    Args:
+        matches: The documents found, or one of them.
+
+    Raises:
+        TypeError: If they are something else.
+    """
+    found = [matches] if isinstance(matches, DocumentMatch) else list(matches)
+    for number, each in enumerate(found):
+        if not isinstance(each, DocumentMatch):
+            raise TypeError(f"matches[{number}] must be a DocumentMatch, not {type(each).__name__}")
+    if _in_notebook():
+        display = import_module("IPython.display")
+        display.display(display.HTML(cards(found)))
+        return
+    print_matches(Console(highlight=False, soft_wrap=True), found)
+
+
+def page(matches: Iterable[DocumentMatch], title: str) -> str:
+    """Found documents as one HTML file that needs no other."""
+    return _PAGE.format(title=escape(visible(title)), cards=cards(list(matches)))
+
+
+def print_matches(console: Console, matches: Iterable[DocumentMatch]) -> None:
+    """Print found documents, a line each."""
+    lines = [line(match) for match in matches]
+    for each in lines or [Text("  nothing found", style="dim")]:
+        console.print(each)
+
+
+def line(match: DocumentMatch) -> Text:
+    """A document on one line: its score, its name and the passage around its best match."""
+    name = one_line(name_of(match))
+    return Text.assemble((f"  {match.score:.2f}  ", "cyan"), (name, "bold"), "  ", _marked(match))
+
+
+def _marked(match: DocumentMatch) -> Text:
+    """The passage around the best match, every match in it in brackets and colour."""
+    text = match.text
+    best = match.matches[0] if match.matches else None
+    low, high = window(text, best.start if best else 0, best.end if best else 0, _PASSAGE)
+    marked = Text("…" if low else "")
+    position = low
+    for each in sorted(match.matches, key=lambda each: (each.start, -each.end)):
+        if position <= each.start < each.end <= high:
+            marked.append(one_line(text[position : each.start]))
+            marked.append(f"[{one_line(text[each.start : each.end])}]", style="bold green")
+            position = each.end
+    marked.append(one_line(text[position:high]))
+    return marked.append("…" if high < len(text) else "")
+
+
+def _in_notebook() -> bool:
+    """Whether a notebook's kernel runs this; without importing IPython where it is not used."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None

@@ -1,0 +1,167 @@
+"""Writing an index: documents are checked, encoded where they have to be, and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ner_retriever_rag.index.metadata import check_metadata
+from ner_retriever_rag.index.recall import by_version, stored_encodings
+from ner_retriever_rag.index.records import StoredDocument, version_of
+from ner_retriever_rag.schema import (
+    AddReport,
+    Document,
+    EncodedText,
+    Failure,
+    Span,
+    kind_of,
+    require_text,
+)
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.index.store import Store
+
+BATCH = 256  # documents encoded and written together
+
+Given = Sequence[Sequence[Span]]
+Refuse = Callable[[Failure], None]
+Prepared = tuple[Document, Sequence[Span] | None]
+
+
+class Writer:
+    """Writes documents into a store; the caller holds the folder.
+
+    Args:
+        store: Where they go.
+        encoder: What encodes them.
+    """
+
+    def __init__(self, store: Store, encoder: TypeAwareEncoder) -> None:
+        self._store, self._encoder = store, encoder
+
+    def add(self, batch: Sequence[Prepared]) -> AddReport:
+        """Store documents; those that are there already, word for word, are left as they are.
+
+        Where a text is stored with the same mentions, under other metadata or another id, its
+        vectors are taken from there.
+
+        Args:
+            batch: Documents with different ids, and the spans given for each, if any.
+        """
+        versions = {document.id: version_of(document, given) for document, given in batch}
+        stored = self._store.fetch(versions)
+        todo = [
+            (document, given)
+            for document, given in batch
+            if document.id not in stored or stored[document.id].version != versions[document.id]
+        ]
+        if not todo:
+            return AddReport(unchanged=len(batch))
+        encoded = self._encoded(todo, versions, stored)
+        documents = [document for document, _ in todo]
+        self._store.write(
+            documents,
+            [versions[document.id] for document in documents],
+            [encoded[document.id] for document in documents],
+            stored,
+        )
+        replaced = sum(document.id in stored for document in documents)
+        return AddReport(
+            added=len(documents) - replaced,
+            replaced=replaced,
+            unchanged=len(batch) - len(documents),
+            mentions=sum(len(one.mentions) for one in encoded.values()),
+        )
+
+    def _encoded(
+        self,
+        todo: Sequence[Prepared],
+        versions: dict[str, str],
+        stored: dict[str, StoredDocument],
+    ) -> dict[str, EncodedText]:
+        """Mentions and vectors of documents, by id, from the store where it has them."""
+        elsewhere = by_version(
+            self._store,
+            (versions[document.id] for document, _ in todo if document.id not in stored),
+        )
+        known = {}
+        for document, given in todo:
+            twin = stored.get(document.id) or elsewhere.get(versions[document.id])
+            if (
+                twin is not None
+                and twin.document.text == document.text
+                and twin.version == version_of(twin.document, given)
+            ):
+                known[document.id] = twin
+        encoded = stored_encodings(self._store, known, self._encoder.dim)
+        new = [(document, given) for document, given in todo if document.id not in encoded]
+        for with_spans in (False, True):
+            some = [each for each in new if (each[1] is not None) == with_spans]
+            texts = [document.text for document, _ in some]
+            spans = [given or [] for _, given in some] if with_spans else None
+            if some:
+                found = self._encoder.encode(texts, spans)
+                encoded.update(zip((document.id for document, _ in some), found, strict=True))
+        return encoded
+
+
+def checked(
+    documents: Iterable[Document | str], spans: Given | None, refuse: Refuse | None
+) -> Iterator[Prepared]:
+    """Documents that can be stored, with the spans given for each.
+
+    Args:
+        documents: What the caller gave.
+        spans: For each the spans of its mentions, or None.
+        refuse: Told of those that cannot be; None raises instead.
+
+    Raises:
+        TypeError: If something is neither a document nor a string.
+        ValueError: If a text is empty, an id stands twice, metadata cannot be kept, or a span lies
+            outside its text.
+    """
+    seen: dict[str, int] = {}
+    for place, each in enumerate(documents):
+        try:
+            document = _document(each, place)
+            check_metadata(document)
+            if document.id in seen:
+                raise ValueError(
+                    f"documents[{place}] has the id {document.id!r} of "
+                    f"documents[{seen[document.id]}]"
+                )
+            given = None if spans is None else _given(document.text, spans[place], place)
+        except (TypeError, ValueError) as error:
+            if refuse is None:
+                raise
+            refuse(Failure(each.id if isinstance(each, Document) else place, str(error)))
+            continue
+        seen[document.id] = place
+        yield document, given
+
+
+def batches(documents: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+    """Documents, some at a time."""
+    stream = iter(documents)
+    while batch := list(islice(stream, BATCH)):
+        yield batch
+
+
+def _given(text: str, spans: Sequence[Span], place: int) -> Sequence[Span]:
+    for start, end in spans:
+        if not 0 <= start < end <= len(text):
+            raise ValueError(
+                f"spans[{place}]: ({start}, {end}) is not a span of a text of "
+                f"{len(text)} characters"
+            )
+    return spans
+
+
+def _document(each: object, place: int) -> Document:
+    if isinstance(each, Document):
+        return each
+    if not isinstance(each, str):
+        raise TypeError(f"documents[{place}] must be a Document or a string, not {kind_of(each)}")
+    return Document(require_text(each, f"documents[{place}]"))

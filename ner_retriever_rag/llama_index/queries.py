@@ -1,0 +1,104 @@
+"""Queries that say more than a string, and questions as such queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from llama_index.core.indices.query.query_transform.base import BaseQueryTransform
+from llama_index.core.llms import LLM, ChatMessage
+from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
+from llama_index.core.prompts.mixin import PromptDictType
+from llama_index.core.schema import QueryBundle
+
+from ner_retriever_rag.queries.language_models import (
+    ANSWER_TYPE_PROMPT,
+    TypeAndTopic,
+    read_answer,
+)
+from ner_retriever_rag.queries.query import AnyOf, Query
+from ner_retriever_rag.queries.questions import ParsedQuestion, asked_for, parse_question
+from ner_retriever_rag.schema import kind_of, require_text
+
+_PROMPT = ChatPromptTemplate(
+    [
+        ChatMessage(role="system", content=ANSWER_TYPE_PROMPT),
+        ChatMessage(role="user", content="{question}"),
+    ]
+)
+
+
+@dataclass
+class TypeQuery(QueryBundle):
+    """A query that names its type by itself, so that ``query_str`` can be a whole question.
+
+    Attributes:
+        entity_type: The type description, or a combination of several; None finds nothing.
+        about: What the nodes should be about; None leaves it to the retriever.
+        similarity_top_k: How many nodes at most; None leaves it to the retriever.
+        offset: How many of the best nodes to pass over: the next page of a result.
+
+    Example:
+        .. code-block:: python
+
+            retriever.retrieve(TypeQuery("Where do both meet?", entity_type=AllOf("river", "sea")))
+    """
+
+    entity_type: Query | None = None
+    about: str | None = None
+    similarity_top_k: int | None = None
+    offset: int = 0
+
+    @classmethod
+    def of(cls, asked: ParsedQuestion) -> Self:
+        """A question taken apart, as a query."""
+        kind, about = asked_for(asked, None)
+        return cls(asked.question, entity_type=kind, about=about)
+
+
+class AnswerType(BaseQueryTransform):
+    """Finds the type of entity a question asks for, and the topic, and makes them a ``TypeQuery``.
+
+    Without a model, rules for English do it (``ner_retriever_rag.queries.questions``); with one,
+    its structured output does.
+
+    Args:
+        llm: A language model with structured output; None for the built-in rules.
+        prompt: What the model is asked, with ``{question}`` in it; None for the built-in prompt.
+
+    Example:
+        .. code-block:: python
+
+            by_question = TransformRetriever(retriever, AnswerType())
+            by_question.retrieve("Which rivers flow through Sudan?")
+
+    Raises:
+        TypeError: If ``llm`` is no language model.
+    """
+
+    def __init__(self, llm: LLM | None = None, prompt: BasePromptTemplate | None = None) -> None:
+        super().__init__()
+        if llm is not None and not isinstance(llm, LLM):
+            raise TypeError(f"llm must be a LlamaIndex LLM, not a {kind_of(llm)}")
+        self._llm, self._prompt = llm, prompt or _PROMPT
+
+    def _get_prompts(self) -> PromptDictType:
+        return {"answer_type_prompt": self._prompt}
+
+    def _update_prompts(self, prompts: PromptDictType) -> None:
+        self._prompt = prompts.get("answer_type_prompt", self._prompt)
+
+    def _run(self, query_bundle: QueryBundle, metadata: dict[str, Any]) -> TypeQuery:
+        question = require_text(query_bundle.query_str, "question")
+        if self._llm is None:
+            return TypeQuery.of(parse_question(question))
+        answer = self._llm.structured_predict(TypeAndTopic, self._prompt, question=question)
+        return TypeQuery.of(read_answer(question, answer))
+
+
+def query_of(bundle: QueryBundle) -> Query | None:
+    """What a bundle looks for; None where it asks for no type."""
+    if isinstance(bundle, TypeQuery):
+        return bundle.entity_type
+    types = bundle.custom_embedding_strs or [bundle.query_str]
+    return types[0] if len(types) == 1 else AnyOf(*types)

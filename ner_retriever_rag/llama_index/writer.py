@@ -1,0 +1,66 @@
+"""Write an ingestion pipeline's nodes into an index."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+from llama_index.core.bridge.pydantic import Field
+from llama_index.core.schema import BaseNode, TransformComponent
+
+from ner_retriever_rag.index.entity_index import EntityIndex
+from ner_retriever_rag.llama_index.nodes import text_of, to_document
+
+_log = logging.getLogger(__name__)
+
+
+class EntityIndexWriter(TransformComponent):
+    """Writes the nodes that come through a pipeline into an index, and passes them on.
+
+    Nodes that are there already, unchanged, are skipped, and so are those without text. A
+    pipeline's cache never stands for it: it is called on every run.
+
+    Example:
+        .. code-block:: python
+
+            IngestionPipeline(transformations=[SentenceSplitter(), EntityIndexWriter(index=index)])
+    """
+
+    index: EntityIndex = Field(exclude=True, description="Where the nodes go.")
+    replace: bool = Field(
+        default=False,
+        description="Delete nodes in the index whose source document is among those of the nodes "
+        "written, but which are not among these themselves: what is left of an earlier version.",
+    )
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name in serialised components."""
+        return "EntityIndexWriter"
+
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """What a pipeline's cache goes by: another value each time, as a write is no function."""
+        return {**super().to_dict(**kwargs), "call": uuid4().hex}
+
+    def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """Write the nodes and return them."""
+        documents = [to_document(node) for node in nodes if text_of(node).strip()]
+        if self.replace:
+            self._delete_others(nodes)
+        report = self.index.add(documents)
+        _log.info("%d of %d nodes have text: %s", len(documents), len(nodes), report)
+        return nodes
+
+    async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """The same without blocking the event loop."""
+        return await asyncio.to_thread(self.__call__, nodes, **kwargs)
+
+    def _delete_others(self, nodes: Sequence[BaseNode]) -> None:
+        sources = sorted({node.ref_doc_id for node in nodes if node.ref_doc_id})
+        if sources:
+            there = self.index.documents(where={"ref_doc_id": {"$in": sources}})
+            kept = {node.node_id for node in nodes}
+            self.index.delete([each.id for each in there if each.id not in kept])

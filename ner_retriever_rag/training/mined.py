@@ -1,0 +1,78 @@
+"""What mining found: entities, their types, and the sentences that mention them."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ner_retriever_rag.detection.text_files import open_text
+from ner_retriever_rag.encoder.span_head import WORD
+from ner_retriever_rag.queries.english import head_noun
+
+
+@dataclass(frozen=True, slots=True)
+class MentionContext:
+    """A mention in its sentence, ``text[start:end]``."""
+
+    text: str
+    start: int
+    end: int
+    kind: str = "other"
+
+    def cropped(self, width: int) -> MentionContext:
+        """The same mention in at most about ``width`` characters, cut between words."""
+        if len(self.text) <= width:
+            return self
+        margin = max(0, width - (self.end - self.start)) // 2
+        left = max(0, min(self.start - margin, len(self.text) - width))
+        if left:
+            left = self.text.find(" ", left, self.start) + 1 or self.start
+        right = min(len(self.text), left + max(width, self.end - left))
+        if right < len(self.text):
+            space = self.text.rfind(" ", self.end, right)
+            right = space if space > 0 else max(right, self.end)
+        return MentionContext(self.text[left:right], self.start - left, self.end - left, self.kind)
+
+    def loosened(self, rng: random.Random) -> MentionContext:
+        """The same mention a word too wide or too narrow, as a detector may find it."""
+        words = [(word.start(), word.end()) for word in WORD.finditer(self.text)]
+        inside = [span for span in words if self.start < span[1] and span[0] < self.end]
+        before = [start for start, end in words if end <= self.start][-1:]
+        after = [end for start, end in words if start >= self.end][:1]
+        spans = [(start, self.end) for start in before] + [(self.start, end) for end in after]
+        if len(inside) > 1:
+            spans += [(inside[1][0], self.end), (self.start, inside[-2][1])]
+        if not spans:
+            return self
+        start, end = rng.choice(spans)
+        return replace(self, start=start, end=end)
+
+
+@dataclass(frozen=True, slots=True)
+class MinedEntity:
+    """An entity with its types (finest grain, best first) and contexts."""
+
+    title: str
+    types: tuple[str, ...]
+    contexts: tuple[MentionContext, ...]
+
+    @property
+    def heads(self) -> set[str]:
+        """The head nouns of all its types."""
+        return {head_noun(t) for t in self.types}
+
+
+def load_entities(folder: str | Path) -> list[MinedEntity]:
+    """Read ``entities.jsonl.xz`` of a mined folder.
+
+    Raises:
+        FileNotFoundError: If the folder was not mined into.
+    """
+    with open_text(Path(folder) / "entities.jsonl.xz") as lines:
+        rows = [json.loads(line) for line in lines]
+    return [
+        MinedEntity(r["title"], tuple(r["types"]), tuple(MentionContext(*c) for c in r["contexts"]))
+        for r in rows
+    ]

@@ -1,0 +1,175 @@
+"""Passages, snippets and HTML of found documents."""
+
+import random
+from html import unescape
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import pytest
+
+from ner_retriever_rag import Document, DocumentMatch, MentionMatch, show
+from ner_retriever_rag._markup import one_line, visible, window
+from ner_retriever_rag.index.render import page
+
+TEXT = "The Nile flows north through Egypt and Sudan into the Mediterranean Sea, slowly."
+
+
+def found(text, *spans, metadata=None):
+    """A match with spans given as words of the text or places, each with its type."""
+    matches = []
+    for what, kind in spans:
+        start, end = what if isinstance(what, tuple) else (text.index(what), None)
+        end = start + len(what) if end is None else end
+        matches.append(MentionMatch("d", text[start:end], start, end, 0.934, 0.5, kind))
+    return DocumentMatch(Document(text, "d", metadata or {}), 0.934, matches)
+
+
+class Reader(HTMLParser):
+    """Text of a page, and of each mark, with marks checked for nesting."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.text, self.marks, self.open, self.tags = "", [], [], []
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag == "mark":
+            self.open.append((len(self.text), dict(attributes).get("title")))
+
+    def handle_endtag(self, tag):
+        if tag == "mark":
+            start, title = self.open.pop()
+            self.marks.append((self.text[start:], title))
+        elif tag in ("p", "div"):
+            self.text += "\n"
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def marks(match):
+    """The highlighted words with their notes; not the legend."""
+    return [mark for mark in Reader(match._repr_html_()).marks if mark[1]]
+
+
+def test_a_notebook_highlights_every_match():
+    html = found(TEXT, ("Nile", "river"), ("Egypt", "country"))._repr_html_()
+    assert Reader(html).marks == [
+        ("river", None), ("country", None), ("Nile", "river 0.93"), ("Egypt", "country 0.93"),
+    ]  # fmt: skip
+    assert TEXT in Reader(html).text
+    styles = {part.split('"')[1] for part in html.split("<mark ")[1:] if part.startswith("style")}
+    assert len(styles) == 2  # a colour for each type
+
+
+def test_marks_within_and_across_each_other():
+    nested = found(TEXT, ("Mediterranean Sea", "sea"), ("Mediterranean", "region"))
+    assert set(marks(nested)) == {
+        ("Mediterranean Sea", "sea 0.93"), ("Mediterranean", "region 0.93"),
+    }  # fmt: skip
+    across = found(TEXT, ("Egypt and", "a"), ("and Sudan", "b"))
+    assert marks(across) == [("and", "b 0.93"), ("Egypt and", "a 0.93"), (" Sudan", "b 0.93")]
+    twice = found(TEXT, ("Nile", "river"), ("Nile", "water"))
+    assert marks(twice) == [("Nile", "river 0.93 · water 0.93")]
+
+
+def test_any_spans_leave_the_text_as_it_is():
+    chance = random.Random(0)
+    for _ in range(300):
+        places = [chance.randrange(-5, len(TEXT) + 5) for _ in range(2 * chance.randrange(7))]
+        spans = [((a, b), f"t{a % 3}") for a, b in zip(places[::2], places[1::2], strict=True)]
+        match = found(TEXT, *spans)
+        assert TEXT in Reader(match._repr_html_()).text
+        assert match.snippet(30)
+    deep = found("x" * 3000, *(((n, 3000 - n), "t") for n in range(1400)))
+    assert "<mark" in deep._repr_html_()
+
+
+def test_documents_cannot_write_html():
+    evil = '<script>alert(1)</script><img src=x onerror="alert(1)">&lt; "\' \x1b[31m\u202e'
+    kind = '"><script>'
+    match = found(evil, ("alert", kind), metadata={"title": "<b onclick='x'>"})
+    for html in (match._repr_html_(), page([match], f"{evil} {{cards}}")):
+        assert not {"script", "img"} & set(Reader(html).tags)
+        assert "<b onclick" not in html
+        assert "\x1b" not in html and "\u202e" not in html
+        assert "\\x1b[31m" in unescape(html)
+    assert ("alert", f"{kind} 0.93") in marks(match)
+
+
+def test_a_long_document_shows_its_passages():
+    words = [f"word{n}" for n in range(2000)]
+    text = " ".join(words)
+    match = found(text, ("word1000", "w"), ("word1500", "w"))
+    shown = Reader(match._repr_html_()).text
+    assert len(shown) < 700
+    assert {mark[0] for mark in marks(match)} == {"word1000", "word1500"}
+    assert set(shown.replace("…", " ").split()) - {"w", "0.93"} - {"d"} <= set(words)
+
+
+def test_snippet():
+    match = found(TEXT, ("Sudan", "country"))
+    assert match.snippet(40) == "…Egypt and Sudan into the…"
+    assert match.snippet(1) == "…Sudan…"
+    assert match.snippet(1000) == TEXT
+    assert found(" Oslo\n\n is\ta city ", ("Oslo", "city")).snippet() == "Oslo is a city"
+    assert found(TEXT).snippet(10) == "The Nile…"  # nothing found, as with Not
+    with pytest.raises(ValueError, match="width must be at least 1"):
+        match.snippet(0)
+
+
+def test_snippets_are_no_wider_than_asked_and_cut_no_word():
+    words = TEXT.split()
+    for width in range(8, len(TEXT) + 5):
+        for word in ("Nile", "Egypt", "Sea"):
+            snippet = found(TEXT, (word, "t")).snippet(width)
+            assert len(snippet.strip("…")) <= width
+            assert word in snippet
+            cut = snippet.strip("…").split()
+            assert {each for each in cut if word not in each} <= set(words)
+
+
+def test_scripts_without_spaces_are_cut_anywhere():
+    text = "東京は日本の首都である。" * 20
+    start, end = 120, 122
+    low, high = window(text, start, end, 30)
+    assert high - low == 30 and low < start and high > end
+
+
+def test_visible():
+    assert visible("a\x1b]0;x\x07\x9b\u202e\ud800b") == "a\\x1b]0;x\\x07\\x9b\\u202e\\ud800b"
+    assert visible("é 東 🎉 \u200d\u200f\n\t") == "é 東 🎉 \u200d\u200f\n\t"
+    assert one_line("a\r\n\tb\x85c") == "a b\\x85c"
+
+
+def test_show_prints_outside_a_notebook(capsys):
+    match = found(TEXT, ("Nile", "river"), metadata={"title": "The [/H] :smile: \x1b[31m Nile"})
+    show([match])
+    show(match)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+    assert "0.93  The [/H] :smile: \\x1b[31m Nile  The [Nile] flows north" in first
+    show([])
+    assert "nothing found" in capsys.readouterr().out
+    with pytest.raises(TypeError, match=r"matches\[0\] must be a DocumentMatch, not str"):
+        show("Nile")
+
+
+def test_show_displays_in_a_notebook(monkeypatch, capsys):
+    shell = pytest.importorskip("IPython")
+    shown = []
+    monkeypatch.setattr(shell, "get_ipython", lambda: SimpleNamespace(kernel=object()))
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    show([found(TEXT, ("Nile", "river"))])
+    assert "<mark" in shown[0].data
+    assert capsys.readouterr().out == ""
+
+
+def test_the_page_is_whole_and_loads_nothing():
+    html = page([found(TEXT, ("Nile", "river"))], "river & lake")
+    assert "<title>river &amp; lake</title>" in html
+    assert "default-src 'none'" in html and 'content="light dark"' in html
+    assert not {"link", "script", "img", "iframe"} & set(Reader(html).tags)
+    assert "nothing found" in page([], "river")

@@ -1,0 +1,145 @@
+"""What reaches the terminal, a file or a pipe, from an index full of hostile documents."""
+
+import csv
+import json
+from datetime import date
+
+import pytest
+from hostile import NASTY, Stub, run
+from typer.testing import CliRunner
+
+from ner_retriever_rag.cli import app
+from ner_retriever_rag.cli.console import as_json
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search", "x", "t"],
+        ["facets", "x"],
+        ["extract", "x", "--type", "t"],
+        ["entities", "x", "t"],
+    ],
+)
+def test_nothing_of_a_document_drives_the_terminal(stub, arguments):
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    for code in ("\x1b", "\x07", "\x9b", "\u202e"):
+        assert code not in result.stdout
+    assert "[/H] :smile:" in result.stdout and "é 東 🎉" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["search", "x", "t", "--json"], ["extract", "x", "--type", "t"],
+                  ["facets", "x", "--json"], ["entities", "x", "t", "--json"]]
+)  # fmt: skip
+def test_json_is_exactly_the_data(stub, arguments):
+    result = run(*arguments)
+    assert not set("\x1b\x07\x9b\u202e") & set(result.stdout)
+    (line,) = result.stdout.split("\n")[:-1]
+    row = json.loads(line)
+    if arguments[0] == "search":
+        (match,) = row["matches"]
+        assert row["text"] == stub.documents[0].text
+        assert row["text"][match["start"] : match["end"]] == match["text"] == NASTY
+        assert (row["metadata"], match["type"]) == ({"title": NASTY}, "@type")
+    else:
+        assert NASTY in (row.get("text"), row.get("name"), *row.get("examples", []))
+
+
+def test_metadata_that_json_has_not():
+    row = {"day": date(2020, 1, 2), "nan": float("nan"), "set": {1}, "deep": [{"x": (1, None)}]}
+    assert json.loads(as_json(row)) == {
+        "day": "2020-01-02", "nan": "nan", "set": [1], "deep": [{"x": [1, None]}]
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=a,\n"b"'])
+def test_tables_hold_no_formulas_unless_raw(monkeypatch, tmp_path, cell):
+    monkeypatch.setattr("ner_retriever_rag.cli.extract.open_index", lambda *_: Stub(cell))
+    file = tmp_path / "rows.csv"
+    for raw, quote in (([], "'"), (["--raw"], "")):
+        result = run("extract", "x", "--type", "t", "--out", file, *raw)
+        assert result.exit_code == 0, result.output
+        with file.open(newline="", encoding="utf-8") as stream:
+            (row,) = csv.DictReader(stream)
+        assert row == {
+            "type": f"{quote}@type", "text": quote + cell, "doc_id": f"{quote}=id",
+            "start": "7", "end": str(7 + len(cell)), "score": "0.9",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_entities_as_a_table(stub, tmp_path, ending):
+    file = tmp_path / f"table.{ending}"
+    result = run("entities", "x", "river", "--out", file, "-k", "7", "--threshold", "0.3",
+                 "--where", '{"lang": "en"}', "--about", "in Asia")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert stub.asked == (
+        "river", 7, {"where": {"lang": "en"}, "score_threshold": 0.3, "about": "in Asia"}
+    )  # fmt: skip
+    assert list(tmp_path.iterdir()) == [file]
+    if ending == "csv":
+        with file.open(newline="", encoding="utf-8") as stream:
+            (row,) = csv.DictReader(stream)
+        assert (row["name"], row["names"]) == (NASTY, f"{NASTY}; +other")
+    else:
+        if ending == "jsonl":
+            row = json.loads(file.read_text(encoding="utf-8"))
+        else:
+            (row,) = pytest.importorskip("pyarrow.parquet").read_table(file).to_pylist()
+        assert row == {
+            "name": NASTY, "names": [NASTY, "+other"], "score": 0.9, "mentions": 3,
+            "documents": ["=id"],
+        }  # fmt: skip
+
+
+def test_a_page_of_highlights(stub, tmp_path):
+    file = tmp_path / "out.html"
+    result = run("search", "x", "river", "--about", "in Asia", "--html", file)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    page = file.read_text(encoding="utf-8")
+    assert '<h1 dir="auto">river, in Asia</h1>' in page and "<mark title=" in page
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "x", "t", "--html", "{tmp}/no/out.html"], "--html: the folder"),
+        (["search", "x", "t", "--html", "{tmp}"], "is a folder"),
+        (["search", "x", "t", "--all", "-k", "3"], "give -k or --all, not both"),
+        (["search", "x"], "nothing to look for: give a type, or --any-of"),
+        (["search", "x", "t", "--offset", "-1"], "--offset"),
+        (["search", "x", "t", "--max-matches", "0"], "--max-matches"),
+        (["search", "x", "t", "--threshold", "1.5"], "--threshold"),
+        (["search", "x", "t", "--threshold", "nan"], "--threshold"),
+        (["extract", "x", "--type", "t", "--out", "{tmp}/rows.xls"], "--out must end in .csv"),
+        (["entities", "x", "t", "--out", "{tmp}/no/rows.csv"], "--out: the folder"),
+        (["entities", "x", "t", "-k", "0"], "-k"),
+        (["entities", "x", "t", "--all", "-k", "2"], "give -k or --all, not both"),
+    ],
+)
+def test_bad_options(stub, tmp_path, arguments, message):
+    result = run(*(each.format(tmp=tmp_path) for each in arguments))
+    assert result.exit_code == 2, result.output
+    assert message in " ".join(result.output.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_is_one_line_whatever_is_in_it(monkeypatch):
+    def fails(*_):
+        raise ValueError("two\nlines \x1b[31m [/red]")
+
+    monkeypatch.setattr("ner_retriever_rag.cli.search.open_index", fails)
+    result = run("search", "x", "t")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "error: two lines \\x1b[31m [/red]\n"
+
+
+def test_terminals_that_lack_letters(stub):
+    result = CliRunner(charset="ascii").invoke(app, ["search", "x", "t", "--json"])
+    assert json.loads(result.stdout)["text"] == stub.documents[0].text
+    result = CliRunner(charset="ascii").invoke(app, ["search", "x", "t"])
+    assert result.exit_code == 0 and "\\u6771" in result.stdout

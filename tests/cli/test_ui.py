@@ -1,0 +1,156 @@
+"""The page of ``ner-retriever ui``, driven in a browser without a window."""
+
+import csv
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hostile import run
+
+from ner_retriever_rag import Document, EntityIndex
+
+webdriver = pytest.importorskip("selenium.webdriver")
+pytest.importorskip("nicegui")
+
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+PATIENCE = 180  # seconds; the slowest machine has to load torch in it
+
+TEXTS = {
+    "etna": "Mount Etna in Sicily erupted again, and Catania closed its airport.",
+    "nile": "The Nile flows north through Egypt into the Mediterranean Sea.",
+    "evil": "The Danube flows through <script>document.title = 'taken'</script> Vienna.",
+}
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ui") / "index"
+    with EntityIndex(folder) as index:
+        index.add([Document(text, name) for name, text in TEXTS.items()])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code = "from ner_retriever_rag.cli import app; app()"
+    command = [sys.executable, "-c", code, "ui", str(folder), "--port", str(port), "--no-browser"]
+    # nicegui takes pytest's variable for a test of its own, and serves nothing.
+    environment = {name: each for name, each in os.environ.items() if "PYTEST" not in name}
+    server = subprocess.Popen(command, env=environment)
+    try:
+        until = time.monotonic() + PATIENCE
+        while status(port) is None:
+            assert server.poll() is None and time.monotonic() < until
+            time.sleep(0.5)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def status(port, host="127.0.0.1"):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", "/", headers={"Host": host})
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def browser(port, tmp_path):
+    if BROWSER is None or DRIVER is None:
+        pytest.skip("no chromium with its driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for each in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(each)
+    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path)})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    try:
+        driver.set_page_load_timeout(PATIENCE)
+        driver.get(f"http://127.0.0.1:{port}/")
+        yield driver
+    finally:
+        driver.quit()
+
+
+def wait(driver, selector):
+    """The elements of a selector, as soon as there are any."""
+    return WebDriverWait(driver, PATIENCE).until(
+        lambda driver: driver.find_elements(By.CSS_SELECTOR, selector)
+    )
+
+
+def test_ask_click_a_kind_and_read_the_highlights(browser, tmp_path):
+    kinds = [each.text.split(" (")[0] for each in wait(browser, ".kinds button")]
+
+    field = browser.find_element(By.CSS_SELECTOR, ".type input")
+    field.send_keys("river", Keys.ENTER)
+    marks = [each.text for each in wait(browser, ".found mark[title^='river ']")]
+    assert {"Nile", "Danube"} <= {mark.removeprefix("The ") for mark in marks}
+    assert "<script>" in browser.find_element(By.CSS_SELECTOR, ".found").text
+    assert browser.title == "ner-retriever"
+
+    browser.find_element(By.CSS_SELECTOR, ".kinds button").click()
+    assert wait(browser, f".found mark[title^='{kinds[0]} ']")
+    assert field.get_attribute("value") == kinds[0]
+
+    (tab,) = [each for each in wait(browser, ".q-tab") if each.text == "Entities"]
+    tab.click()
+    rows = [each.text for each in wait(browser, ".q-table tbody tr")]
+    assert rows
+    wait(browser, ".download")[0].click()
+    table = Path(tmp_path / "entities.csv")
+    WebDriverWait(browser, PATIENCE).until(lambda _: table.exists())
+    with table.open(newline="", encoding="utf-8") as file:
+        names = [row["name"] for row in csv.DictReader(file)]
+    assert len(names) == len(rows) and all(
+        name in row for name, row in zip(names, rows, strict=True)
+    )
+
+
+def test_everything_comes_from_this_machine(browser, port):
+    wait(browser, ".kinds button")
+    hosts = browser.execute_script(
+        "return performance.getEntriesByType('resource').map(each => new URL(each.name).host)"
+    )
+    assert set(hosts) == {f"127.0.0.1:{port}"}
+
+
+def test_a_bad_question_is_told(browser):
+    wait(browser, ".search")[0].click()
+    assert "nothing to look for" in wait(browser, ".q-notification")[0].text
+
+
+def test_no_other_name_leads_in(port):
+    assert status(port) == 200
+    assert status(port, host="evil.example") == 400
+
+
+def test_a_port_that_is_taken(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        result = run("ui", tmp_path, "--port", port)
+    assert (result.exit_code, f"--port: {port} cannot be used" in result.stderr) == (2, True)
+
+
+def test_without_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nicegui", None)
+    result = run("ui", tmp_path)
+    assert result.exit_code == 2
+    assert "pip install 'ner-retriever-rag[ui]'" in result.stderr

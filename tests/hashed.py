@@ -1,0 +1,81 @@
+"""An encoder made of hashes: what an index does with vectors, without a model, in any process."""
+
+import re
+from hashlib import sha256
+
+import numpy as np
+
+from ner_retriever_rag.schema import EncodedText, Mention
+
+DIM = 16
+
+
+class HashedEncoder:
+    """Capitalised words are mentions; a vector is the same wherever it is made."""
+
+    fingerprint, description, dim, dtype = "hashed", "hashes", DIM, "float32"
+
+    def encode(self, texts, spans=None):
+        return [
+            self._encode(text, None if spans is None else spans[number])
+            for number, text in enumerate(texts)
+        ]
+
+    def encode_types(self, descriptions):
+        return np.stack([vector(each, DIM) for each in descriptions])
+
+    def score(self, _, similarities):
+        return (np.asarray(similarities, dtype=np.float32) + 1) / 2
+
+    def similarity_at(self, _, probability):
+        return 2 * probability - 1
+
+    def _encode(self, text, spans):
+        if spans is None:
+            spans = [found.span() for found in re.finditer(r"[A-Z]\w+", text)]
+        mentions = [Mention(text[start:end], start, end) for start, end in spans]
+        rows = [vector(f"{text} {each.start} {each.end}", DIM) for each in mentions]
+        vectors = np.stack(rows) if rows else np.zeros((0, DIM), dtype=np.float32)
+        return EncodedText(mentions, vectors, vector(text, 8))
+
+
+def vector(text, width):
+    seed = int.from_bytes(sha256(text.encode()).digest()[:8], "big")
+    found = np.random.default_rng(seed).normal(size=width).astype(np.float32)
+    return found / np.linalg.norm(found)
+
+
+def assert_is(index, documents):
+    """An index holds these documents, their mentions and vectors, and nothing else."""
+    store, encoder = index._store, HashedEncoder()
+    assert index.count() == len(documents)
+    found = store.fetch(documents_by_id := {each.id: each for each in documents})
+    assert {each: record.document for each, record in found.items()} == documents_by_id
+    expected = {}
+    for one, document in zip(
+        encoder.encode([each.text for each in documents]), documents, strict=True
+    ):
+        record = found[document.id]
+        assert record.spans == [(each.start, each.end) for each in one.mentions]
+        expected |= dict(zip(record.mention_ids, one.vectors, strict=True))
+    assert index.mention_count() == len(expected)
+    vectors = store.vectors(list(expected))
+    assert vectors.keys() == expected.keys()
+    for each, wanted in expected.items():
+        np.testing.assert_allclose(vectors[each], wanted, atol=1e-6)
+
+
+def wrong_in(index):
+    """What of an index that others may be writing is not one whole version of a document."""
+    encoder, wrong = HashedEncoder(), []
+    for page in index._store.pages():
+        for record, one in zip(
+            page, encoder.encode([each.document.text for each in page]), strict=True
+        ):
+            there = index._store.vectors(record.mention_ids)
+            wanted = dict(zip(record.mention_ids, one.vectors, strict=True))
+            if there.keys() != wanted.keys() or any(
+                not np.allclose(there[each], wanted[each], atol=1e-6) for each in wanted
+            ):
+                wrong.append(record.document.id)
+    return wrong

@@ -1,0 +1,99 @@
+"""The life of an index: what is there, what changes, what is left out."""
+
+import pytest
+
+from ner_retriever_rag import Document, EntityIndex
+
+NILE, OSLO = "The Nile flows through Egypt.", "Oslo lies in Norway."
+
+
+@pytest.fixture
+def small(tiny_encoder):
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add([Document(NILE, "nile", {"lang": "en", "n": 1}), Document(OSLO, "oslo", {"n": 2})])
+    return index
+
+
+@pytest.fixture
+def no_encoding(tiny_encoder, monkeypatch):
+    def switch():
+        monkeypatch.setattr(
+            type(tiny_encoder), "encode", lambda *_, **__: pytest.fail("encoded again")
+        )
+
+    return switch
+
+
+def test_open_refuses_what_is_not_there(tmp_path, tiny_encoder):
+    with pytest.raises(FileNotFoundError, match="no index in .*misspelt"):
+        EntityIndex.open(tmp_path / "misspelt", encoder=tiny_encoder)
+    assert not (tmp_path / "misspelt").exists()
+    EntityIndex(tmp_path / "there", encoder=tiny_encoder).close()
+    with EntityIndex.open(tmp_path / "there", encoder=tiny_encoder) as index:
+        assert len(index) == 0
+
+
+def test_len_and_in(small):
+    assert len(small) == 2 and "nile" in small and "volga" not in small and 3 not in small
+
+
+def test_documents_stream_and_filter(small):
+    assert {each.id for each in small.documents(batch=1)} == {"nile", "oslo"}
+    (english,) = small.documents({"lang": "en"})
+    assert english == Document(NILE, "nile", {"lang": "en", "n": 1})
+
+
+def test_delete_by_filter(small):
+    assert small.delete(where={"n": {"$gt": 1}}) == 1
+    assert "oslo" not in small and len(small) == 1
+    for arguments in ({}, {"ids": "nile", "where": {"n": 1}}):
+        with pytest.raises(ValueError, match="ids or where"):
+            small.delete(**arguments)
+
+
+def test_a_change_of_metadata_encodes_nothing(small, no_encoding):
+    before = small._tables.current()
+    no_encoding()
+    report = small.add([Document(NILE, "nile", {"lang": "fr"})])
+    assert report.replaced == 1 and small.get("nile")[0].metadata == {"lang": "fr"}
+    assert [d.id for d in small.documents({"lang": "fr"})] == ["nile"]
+    after = small._tables.current()
+    assert after.vectors == pytest.approx(before.vectors)
+
+
+def test_a_document_under_another_id_encodes_nothing(small, no_encoding):
+    no_encoding()
+    report = small.add([Document(OSLO, "capital", {"n": 2})])
+    assert report.added == 1 and report.mentions == 2
+    assert {"capital", "oslo"} <= {each.id for each in small.documents({"n": 2})}
+
+
+def test_another_text_or_other_spans_are_encoded(small):
+    report = small.add([Document("Oslo lies in Norway, by the Oslofjord.", "oslo", {"n": 2})])
+    assert report.replaced == 1 and report.mentions == 3
+    assert (
+        small.add([Document(NILE, "nile", {"lang": "en", "n": 1})], spans=[[(4, 8)]]).mentions == 1
+    )
+    table = small._tables.current()
+    assert {table.text(n) for n in range(len(table))} == {"Nile", "Oslo", "Norway", "Oslofjord"}
+
+
+def test_what_cannot_be_indexed_is_left_out_and_named(tiny_encoder):
+    index = EntityIndex(encoder=tiny_encoder)
+    bad = [
+        " ",
+        3,
+        Document(OSLO, "twice"),
+        Document(NILE, "twice"),
+        Document(NILE, "odd", {"$a": 1}),
+    ]
+    report = index.add([*bad, Document(OSLO, "good")], errors="skip")
+    assert report.added == len(index) == 2
+    assert [each.document for each in report.failed] == [0, 1, "twice", "odd"]
+    assert "empty" in report.failed[0].reason and "$" in report.failed[3].reason
+    with pytest.raises(ValueError, match="spans\\[0\\]"):
+        index.add([OSLO], spans=[[(0, 99)]])
+    skipped = index.add([OSLO, NILE], spans=[[(0, 99)], [(4, 8)]], errors="skip")
+    assert skipped.added == 1 and skipped.failed[0].document == 0
+    with pytest.raises(ValueError, match="errors must be"):
+        index.add([], errors="ignore")

@@ -1,0 +1,79 @@
+"""The step of an ingestion pipeline that writes into an index."""
+
+import logging
+
+import pytest
+from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.node_parser import SentenceSplitter
+from llama_index.core.schema import Document, TextNode
+from pydantic import ValidationError
+
+from ner_retriever_rag import EntityIndex
+from ner_retriever_rag.llama_index import EntityIndexWriter, NERTypeRetriever
+
+
+@pytest.fixture
+def index(tiny_encoder) -> EntityIndex:
+    return EntityIndex(encoder=tiny_encoder)
+
+
+def splitting(index: EntityIndex, **fields) -> IngestionPipeline:
+    splitter = SentenceSplitter(chunk_size=16, chunk_overlap=0)
+    return IngestionPipeline(transformations=[splitter, EntityIndexWriter(index=index, **fields)])
+
+
+def report(*sentences: str) -> Document:
+    return Document(id_="report", text=" ".join(sentences), metadata={"lang": "en"})
+
+
+SENTENCES = (
+    "The Nile flows through Egypt and Sudan to the Sea.",
+    "Oslo is the capital of Norway and lies on the Oslofjord.",
+    "Ada Lovelace wrote a program for the Engine of Charles.",
+)
+
+
+async def test_a_pipelines_nodes_come_into_the_index(index):
+    written = splitting(index).run(documents=[report(*SENTENCES)])
+    assert len(written) == index.count() > 1
+    found = NERTypeRetriever(index, similarity_top_k=9).retrieve("city")
+    by_id = {node.node_id: node for node in written}
+    assert {each.node_id: each.node for each in found} == by_id
+    assert all("matches" not in node.metadata for node in written)
+    more = await splitting(index).arun(documents=[Document(id_="b", text=SENTENCES[0])])
+    assert index.get([node.node_id for node in more])
+    assert NERTypeRetriever(index).delete_ref_doc("report") == len(written)
+
+
+def test_a_cache_never_stands_for_a_write(index):
+    pipeline = splitting(index)
+    first = pipeline.run(documents=[report(*SENTENCES)])
+    index.delete([node.node_id for node in first])
+    again = pipeline.run(documents=[report(*SENTENCES)])
+    assert [node.node_id for node in again] == [node.node_id for node in first]  # the splitter's
+    assert index.count() == len(first)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_is_left_of_an_earlier_version_goes_if_wanted(index, replace):
+    other = TextNode(id_="other", text="The Rhine.")
+    NERTypeRetriever(index).add_nodes([other])
+    before = splitting(index, replace=replace).run(documents=[report(*SENTENCES)])
+    after = splitting(index, replace=replace).run(documents=[report(SENTENCES[1])])
+    kept = {"other", *(node.node_id for node in after)}
+    if not replace:
+        kept |= {node.node_id for node in before}
+    assert {each.id for each in index.documents()} == kept
+
+
+def test_nodes_without_text_pass_by(index, caplog):
+    nodes = [TextNode(id_="a", text="Oslo"), TextNode(id_="b", text=" ")]
+    with caplog.at_level(logging.INFO, "ner_retriever_rag"):
+        assert EntityIndexWriter(index=index)(nodes) == nodes
+    assert [each.id for each in index.documents()] == ["a"]
+    assert "1 of 2 nodes" in caplog.text
+
+
+def test_what_is_no_index_is_refused_by_name():
+    with pytest.raises(ValidationError, match="index"):
+        EntityIndexWriter(index="folder")
