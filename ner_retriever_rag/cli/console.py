@@ -73,30 +73,15 @@ def load_encoder(
     return TypeAwareEncoder.from_pretrained(folder, dtype=dtype, names=names)
 
 
-def require_folder(folder: Path) -> None:
-    """See that a folder holds an index.
-
-    Raises:
-        FileNotFoundError: If it does not.
-    """
-    from ner_retriever_rag.index.chroma import is_database
-
-    if not is_database(folder):
-        raise FileNotFoundError(f"there is no index in {folder}; make one with ner-retriever index")
-
-
 def open_index(folder: Path, encoder: Path | None) -> EntityIndex:
-    """Open an index that exists, with its encoder in the dtype it was made with.
+    """Open an index that exists.
 
     Raises:
         FileNotFoundError: If there is none in the folder.
     """
-    require_folder(folder)
-    from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
-    from ner_retriever_rag.index.place import recorded_dtype
+    from ner_retriever_rag.index.entity_index import EntityIndex
 
-    dtype = recorded_dtype(folder, DEFAULT_COLLECTION)
-    return EntityIndex.open(folder, encoder=load_encoder(encoder, dtype))
+    return EntityIndex.open(folder, encoder=load_encoder(encoder))
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 FORMAT = 2  # 1 held the text among the metadata, and one journal for all writers
 _READABLE = (1, 2)
+DATABASE = "chroma.sqlite3"  # in every folder that Chroma has made its own
 # A write's journal: the middle of its collection's name, and its key in that one's metadata.
 JOURNAL, TOUCHED = "-journal-", "ner:journal"
 FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
-_DATABASE = "chroma.sqlite3"
 # ef_search can be set at creation only; more than Chroma's 100 since searches fetch many
 # mentions a document. Cosine: Chroma's default is l2.
 _HNSW: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
@@ -51,7 +51,7 @@ def made(folder: Path) -> Path:
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"path: the index folder {folder} cannot be written")
     contents = {entry.name for entry in folder.iterdir()} - OWN_FILES
-    if contents and _DATABASE not in contents:
+    if contents and DATABASE not in contents:
         raise ValueError(f"path: {folder} holds other files and no index; give an empty folder")
     return folder
 
@@ -130,19 +130,6 @@ def is_interrupted(client: ClientAPI) -> bool:
     )
 
 
-def disown(client: ClientAPI) -> object:
-    """After a fork, make Chroma open a database anew instead of handing out the parent's.
-
-    Returns:
-        What has to be kept alive: taking it down would wait for threads that are not here.
-    """
-    from chromadb.api.shared_system_client import SharedSystemClient
-
-    identifier = getattr(client, "_identifier", "")
-    SharedSystemClient._identifier_to_refcount.pop(identifier, None)
-    return client, SharedSystemClient._identifier_to_system.pop(identifier, None)
-
-
 def manifest_of(encoder: TypeAwareEncoder) -> dict[str, Any]:
     """What an index made with an encoder records of it."""
     return {
@@ -193,11 +180,6 @@ def open_collections(
     return documents, mentions
 
 
-def is_database(folder: Path) -> bool:
-    """Whether a folder is one of Chroma's."""
-    return (folder / _DATABASE).is_file()
-
-
 def require_index(path: str | Path, name: str) -> None:
     """See that an index is there, without making anything.
 
@@ -210,20 +192,14 @@ def require_index(path: str | Path, name: str) -> None:
     """
     if isinstance(path, str) and path.startswith(("http://", "https://")):
         names = {each.name for each in connect(path).list_collections()}
-    elif not is_database(Path(path)):
-        raise FileNotFoundError(f"path: no index in {path}; EntityIndex({str(path)!r}) makes one")
+    elif not (Path(path) / DATABASE).is_file():
+        raise FileNotFoundError(
+            f"there is no index in {path}; EntityIndex(path) or `ner-retriever index` makes one"
+        )
     else:
         return  # what is in a folder is looked at under its lock
     if name not in names:
         raise FileNotFoundError(f"path: no index {name!r} on the server at {path}")
-
-
-def recorded_dtype(client: ClientAPI, name: str) -> str:
-    """The dtype an existing index's encoder ran in; ``"auto"`` where there is no such index."""
-    for collection in client.list_collections():
-        if collection.name == f"{name}-mentions":
-            return str((collection.metadata or {}).get(DTYPE_KEY, "auto"))
-    return "auto"
 
 
 def _check_manifest(

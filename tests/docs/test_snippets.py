@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["queries", "names", "command-line", "langchain", "llama-index", "agents"]
+PAGES = ["queries", "names", "command-line", "langchain", "llama-index", "agents", "trust"]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
