@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ["queries", "names", "command-line", "langchain", "llama-index", "agents", "trust"]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
