@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from ner_retriever_rag._markup import one_line
 from ner_retriever_rag.cli.console import (
     IndexFolder,
     SavedEncoder,
     errors_in_one_line,
     load_encoder,
     out,
+    print_json,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def check(
         with_it = load_encoder(encoder, recorded_dtype(folder, DEFAULT_COLLECTION))
         findings = (mend if repair else look)(folder, DEFAULT_COLLECTION, with_it)
     if as_json:
-        out.print(json.dumps(asdict(findings), ensure_ascii=False), markup=False)
+        print_json([asdict(findings)])
     else:
         _print(findings)
     if findings.lost or not (repair or findings.sound):
@@ -57,7 +58,7 @@ def check(
 def _print(findings: Findings) -> None:
     out.print(f"{findings.documents:,} documents, {findings.mentions:,} mentions")
     for name, problem in findings.graphs.items():
-        out.print(Text(f"damaged vectors in {name}: {problem}", style="red"))
+        out.print(Text(one_line(f"damaged vectors in {name}: {problem}"), style="red"))
     for what, found in (
         (f"{findings.unfinished} writes that did not end", findings.unfinished),
         (f"{len(findings.orphans):,} mentions of no document", findings.orphans),
@@ -67,7 +68,7 @@ def _print(findings: Findings) -> None:
         (f"lost, index them again: {_named(findings.lost)}", findings.lost),
     ):
         if found:
-            out.print(Text(what))
+            out.print(one_line(what))
     if findings.sound:
         out.print("nothing is wrong")
 

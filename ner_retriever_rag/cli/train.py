@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ner_retriever_rag.cli.console import errors_in_one_line, out
+from ner_retriever_rag.cli.option_groups import grouped
+from ner_retriever_rag.cli.train_options import (
+    Adapted,
+    AdaptSettings,
+    BackboneName,
+    Cache,
+    Development,
+    HeadSettings,
+    Mined,
+    Out,
+    Run,
+    Scored,
+    Seed,
+    WordNetFolder,
+)
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
-
-if TYPE_CHECKING:
-    from ner_retriever_rag.training.development import DevelopmentTask
-    from ner_retriever_rag.training.loop import LoopOptions
 
 train_app = typer.Typer(
     help="Mine type pairs from text and train an encoder's parts on them.", no_args_is_help=True
@@ -21,25 +32,6 @@ train_app = typer.Typer(
 FROZEN_TAPS = "attention@2+attention@3+attention@4+hidden@6"
 ADAPTED_TAPS = "hidden@3+hidden@4+hidden@5+hidden@6"
 DETECTOR_TAPS = "hidden@2+hidden@4+hidden@6"
-
-OF_PRESET = "the preset's"
-
-Mined = Annotated[Path, typer.Argument(help="Folder that `train mine` wrote.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder of the encoder; made if missing.")]
-BackboneName = Annotated[str, typer.Option(help="Backbone: a folder or a hub id.")]
-Adapted = Annotated[Path | None, typer.Option(help="Low-rank deltas, from `train adapt`.")]
-Work = Annotated[
-    Path | None, typer.Option(help="Folder for checkpoint and plot; a run there goes on.")
-]
-Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
-Development = Annotated[
-    Path | None, typer.Option(help="Marked sentences to score on the way, never trained on.")
-]
-TypeNames = Annotated[Path | None, typer.Option(help="JSON of their labels to query texts.")]
-WordNetFolder = Annotated[
-    Path | None, typer.Option(help="Folder of WordNet's noun files, for broader types.")
-]
-Cache = Annotated[Path | None, typer.Option(help="Folder for features of the frozen backbone.")]
 
 
 @train_app.command()
@@ -71,6 +63,7 @@ def mine(
 
 
 @train_app.command()
+@grouped
 def head(
     mined: Mined,
     out_folder: Out,
@@ -79,50 +72,21 @@ def head(
     adaptation: Adapted = None,
     pairs: Annotated[int, typer.Option(min=1, help="Entities to train on.")] = 120_000,
     epochs: Annotated[float, typer.Option(min=0.0)] = 4.0,
-    preset: Annotated[
-        str, typer.Option(help="Settings to begin with: ours, or paper (arXiv 2509.04011).")
-    ] = "ours",
-    hidden: Annotated[
-        int | None,
-        typer.Option(min=0, help="Hidden width; 0 for a linear head.", show_default=OF_PRESET),
-    ] = None,
-    dim: Annotated[
-        int | None, typer.Option(min=1, help="Output width.", show_default=OF_PRESET)
-    ] = None,
-    loss: Annotated[
-        str | None, typer.Option(help="info_nce or triplet.", show_default=OF_PRESET)
-    ] = None,
-    pooling: Annotated[
-        str | None, typer.Option(help="last, mean or first+last.", show_default=OF_PRESET)
-    ] = None,
-    batch: Annotated[
-        int | None, typer.Option(min=2, help="Pairs a step.", show_default=OF_PRESET)
-    ] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0.0, show_default=OF_PRESET)] = None,
-    development: Development = None,
-    names: TypeNames = None,
     cache: Cache = None,
     wordnet: WordNetFolder = None,
-    work: Work = None,
-    seed: Seed = 0,
+    *,
+    settings: HeadSettings,
+    scored: Scored,
+    run: Run,
 ) -> None:
     """Train a projection head on features of a frozen backbone, computed once."""
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
     from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.training import corpus, recipes
-    from ner_retriever_rag.training.train_head import preset_options
 
     with errors_in_one_line():
-        options = preset_options(
-            preset,
-            hidden=None if hidden is None else (hidden,) if hidden else (),
-            dim=dim,
-            loss=loss,
-            pooling=pooling,
-            batch=batch,
-            learning_rate=learning_rate,
-        )
+        options = settings.options()
         reader = Backbone(find_checkpoint(backbone), taps, dtype="bfloat16", adaptation=adaptation)
         trained, _ = recipes.head_recipe(
             reader,
@@ -131,9 +95,9 @@ def head(
             pairs=pairs,
             epochs=epochs,
             options=options,
-            loop=_loop(1, seed, work),
+            loop=run.loop(),
             cache=cache,
-            development=_development(development, names),
+            development=scored.task(),
         )
         encoder = TypeAwareEncoder(
             backbone, taps, pooling=options.pooling, head=trained, adaptation=adaptation
@@ -143,26 +107,18 @@ def head(
 
 
 @train_app.command()
+@grouped
 def adapt(
     mined: Mined,
     out_folder: Out,
     backbone: BackboneName = MINILM,
     taps: Annotated[str, typer.Option(help="Where vectors are read.")] = ADAPTED_TAPS,
     steps: Annotated[int, typer.Option(min=1)] = 4300,
-    rank: Annotated[int, typer.Option(min=1, help="Rank of the deltas.")] = 32,
-    first_block: Annotated[int, typer.Option(min=0, help="First block that is adapted.")] = 2,
-    text_weight: Annotated[
-        float, typer.Option(min=0.0, help="Weight of keeping the text vector as it was.")
-    ] = 4.0,
-    loose: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="How often a mention is taken a word off.")
-    ] = 0.15,
-    dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128,
-    development: Development = None,
-    names: TypeNames = None,
     wordnet: WordNetFolder = None,
-    work: Work = None,
-    seed: Seed = 0,
+    *,
+    settings: AdaptSettings,
+    scored: Scored,
+    run: Run,
 ) -> None:
     """Train low-rank deltas of the backbone together with a linear head."""
     from tempfile import TemporaryDirectory
@@ -170,19 +126,15 @@ def adapt(
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.encoder.saved import ADAPTATION
     from ner_retriever_rag.training import corpus, recipes
-    from ner_retriever_rag.training.adapt import AdaptOptions
 
     with errors_in_one_line(), TemporaryDirectory() as scratch:
-        options = AdaptOptions(
-            rank=rank, first_block=first_block, text_weight=text_weight, loose=loose, dim=dim
-        )
         adaptation, _ = recipes.adapt_recipe(
             backbone,
             taps,
             corpus.Mined.load(mined, backbone, wordnet),
-            options=options,
-            loop=_loop(steps, seed, work, evaluate_every=500),
-            development=_development(development, names, limit=3000),
+            options=settings.options(),
+            loop=run.loop(steps, evaluate_every=500),
+            development=scored.task(limit=3000),
         )
         deltas = Path(scratch) / ADAPTATION
         adaptation.save_deltas(deltas)
@@ -194,6 +146,7 @@ def adapt(
 
 
 @train_app.command()
+@grouped
 def detector(
     boundaries: Annotated[list[Path], typer.Argument(help="Files of marked sentences.")],
     out_folder: Out,
@@ -209,8 +162,8 @@ def detector(
     per_text: Annotated[
         float, typer.Option(min=0.1, help="Mentions a sentence to aim at on --development.")
     ] = 3.4,
-    work: Work = None,
-    seed: Seed = 0,
+    *,
+    run: Run,
 ) -> None:
     """Train the mention detector."""
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
@@ -227,7 +180,7 @@ def detector(
             silver_sentences=silver_sentences,
             epochs=epochs,
             options=DetectorOptions(),
-            loop=_loop(1, seed, work),
+            loop=run.loop(),
             development=read_marked(development)[:2500] if development else (),
             per_text=per_text,
         )
@@ -287,21 +240,3 @@ def names(
         add_part(encoder_folder, known)
         size = (encoder_folder / known.WEIGHTS).stat().st_size
         out.print(f"{len(known):,} names ({size / 1e6:.1f} MB) written to {encoder_folder}")
-
-
-def _loop(steps: int, seed: int, work: Path | None, *, evaluate_every: int = 200) -> LoopOptions:
-    from ner_retriever_rag.training.loop import LoopOptions
-
-    return LoopOptions(steps=steps, seed=seed, folder=work, evaluate_every=evaluate_every)
-
-
-def _development(
-    path: Path | None, names: Path | None, limit: int | None = None
-) -> DevelopmentTask | None:
-    from ner_retriever_rag.training.development import DevelopmentTask
-
-    if path is None:
-        return None
-    if names is None:
-        raise ValueError("--development needs --names, the JSON of labels to query texts")
-    return DevelopmentTask.load(path, names, limit)

@@ -200,10 +200,13 @@ class TypeAwareEncoder(EncodingPass):
                 (an encoder that was saved with its backbone keeps it anyway).
 
         Raises:
-            ValueError: If the folder is some other model's, or the backbone cannot be written
-                because it needs code of its own, or options, to be loaded.
+            ValueError: If the folder is some other model's or has the deltas that would be
+                merged, or the backbone needs code of its own, or options, to be loaded.
         """
         inside = backbone or self.source.is_packed
+        deltas = self.source.adaptation
+        if inside and deltas and deltas.parent.resolve() == Path(folder).resolve():
+            raise ValueError(f"{folder} holds the deltas this encoder still reads: save elsewhere")
         config = {
             "backbone": {"name": self._label} if inside else self.source.reference(),
             "taps": "+".join(self.taps),
@@ -216,7 +219,7 @@ class TypeAwareEncoder(EncodingPass):
         writers: list[Writer] = [part.save for part in parts if part is not None]
         if inside:
             writers.append(lambda aside: self.source.pack(self.all_taps, aside / BACKBONE))
-        elif deltas := self.source.adaptation:
+        elif deltas:
             writers.append(lambda aside: copyfile(deltas, aside / ADAPTATION))
         write_saved(Path(folder), config, writers)
 

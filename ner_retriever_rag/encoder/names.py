@@ -150,7 +150,7 @@ class KnownNames:
         self,
         table: NameTable | None = None,
         *,
-        weight: float = 0.25,
+        weight: float = 0.2,
         threshold: float = 0.25,
         learned_weight: float = 0.5,
         learned: Mapping[str, Sequence[str]] | None = None,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2  # 1 held the text among the metadata, and one journal for all writers
 _READABLE = (1, 2)
+DATABASE = "chroma.sqlite3"  # in every folder that Chroma has made its own
 # A write's journal: the middle of its collection's name, and its key in that one's metadata.
 JOURNAL, TOUCHED = "-journal-", "ner:journal"
 FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
@@ -50,7 +51,7 @@ def made(folder: Path) -> Path:
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"path: the index folder {folder} cannot be written")
     contents = {entry.name for entry in folder.iterdir()} - OWN_FILES
-    if contents and "chroma.sqlite3" not in contents:
+    if contents and DATABASE not in contents:
         raise ValueError(f"path: {folder} holds other files and no index; give an empty folder")
     return folder
 
@@ -127,19 +128,6 @@ def is_interrupted(client: ClientAPI) -> bool:
         JOURNAL in each.name or TOUCHED in (each.metadata or {})
         for each in client.list_collections()
     )
-
-
-def disown(client: ClientAPI) -> object:
-    """After a fork, make Chroma open a database anew instead of handing out the parent's.
-
-    Returns:
-        What has to be kept alive: taking it down would wait for threads that are not here.
-    """
-    from chromadb.api.shared_system_client import SharedSystemClient
-
-    identifier = getattr(client, "_identifier", "")
-    SharedSystemClient._identifier_to_refcount.pop(identifier, None)
-    return client, SharedSystemClient._identifier_to_system.pop(identifier, None)
 
 
 def manifest_of(encoder: TypeAwareEncoder) -> dict[str, Any]:

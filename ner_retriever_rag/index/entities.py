@@ -61,7 +61,8 @@ def group_entities(search: Search, query: Query, bounds: Bounds, about: str | No
     found_mentions = search.mention_scores(query, bounds, about)
     table, scores = found_mentions.table, found_mentions.scores
     places = np.flatnonzero(found_mentions.allowed)
-    ordered = found_mentions.best_first(0.0)
+    most = None if bounds.last is None else _LOOK * bounds.last
+    ordered = found_mentions.best_first(0.0, most)[:most]
     keys = _promising(table, scores, ordered, bounds)
     members: dict[str, list[int]] = {key: [] for key in keys}
     hashes = {table.last_words[n] for group in keys.values() for n in group}
@@ -79,11 +80,9 @@ def _promising(
 ) -> dict[str, list[int]]:
     """Names with a good mention, more than are wanted; keys to those mentions."""
     keys: dict[str, list[int]] = {}
-    most = None if bounds.last is None else _LOOK * bounds.last
-    some = ordered[:most]
     if bounds.last is None:
-        some = some[scores[some] >= min(bounds.floor, 0.5)]
-    for n in table.apart(some.tolist()):
+        ordered = ordered[scores[ordered] >= min(bounds.floor, 0.5)]
+    for n in table.apart(ordered.tolist()):
         keys.setdefault(name_key(table.text(n)), []).append(n)
     return keys
 

@@ -6,6 +6,7 @@ one database for each path in a process.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 import weakref
@@ -42,9 +43,15 @@ class _Held:
 
 
 _MEMORY = "memory"
+_AFTER_FORK = (
+    "an index was opened before a fork: the threads it runs on are not in the child, nor can "
+    "others be started there; open the index in the child and only there, or start processes "
+    "with multiprocessing's method spawn"
+)
 _held: dict[Path | str, _Held] = {}
 _registry = threading.RLock()  # not a plain lock: the collector may close an index at any line
-_of_parent: list[object] = []  # a forked child keeps what it must neither use nor take down
+_used = False  # whether this process has had Chroma running
+_orphaned = False  # whether this process was forked from one that had Chroma running
 
 
 class Place:
@@ -99,9 +106,14 @@ class Place:
         at a time: the caller should do so here.
 
         Raises:
-            RuntimeError: If another process writes to the folder.
+            RuntimeError: If another process writes to the folder, its files are damaged, or this
+                process was forked from one that had an index open.
         """
+        global _used
         try:
+            if _orphaned and self.alone:
+                raise RuntimeError(_AFTER_FORK)
+            _used = _used or self.alone
             with _registry, self._gate():
                 lock = self._held.lock
                 first = self._verify and self.folder is not None and lock is None
@@ -141,25 +153,40 @@ class Place:
                 with _registry, lock.gate():
                     lock.exclude()
             self._held.writers.add(id(self))
-            yield
+            with self._write_errors():
+                yield
 
     def check(self) -> None:
         """See that the place can be used.
 
         Raises:
-            RuntimeError: If it is closed, or was opened by this process's parent.
+            RuntimeError: If it is closed, or was opened before a fork.
+            FileNotFoundError: If its folder is gone.
         """
         if os.getpid() != self._pid:
-            raise RuntimeError(
-                "the index was opened before a fork: what it runs on does not live on in the "
-                "child; open the index in the child"
-            )
+            raise RuntimeError(_AFTER_FORK)
         if not self._finish.alive:
             raise RuntimeError("the index is closed")
+        if self.folder is not None and not (self.folder / chroma.DATABASE).exists():
+            raise FileNotFoundError(f"the index folder {self.folder} is gone")
 
     def close(self) -> None:
         """Let go of it. Closing what is closed does nothing."""
         self._finish()
+
+    @contextmanager
+    def _write_errors(self) -> Iterator[None]:
+        """Say what a failed write means; Chroma tells of a full disk in SQLite's words."""
+        from chromadb.errors import InternalError
+
+        try:
+            yield
+        except InternalError as error:
+            raise RuntimeError(
+                f"the index{f' in {self.folder}' if self.folder else ''} could not be written: "
+                f"{error}. What was reported as written before is kept; see that there is room, "
+                "close the index, open it again and repeat the call"
+            ) from error
 
     def _see_that_files_are_whole(self, *, thorough: bool) -> None:
         assert self.folder is not None
@@ -212,16 +239,17 @@ def _close(
 
 
 def _after_fork() -> None:
-    """Let a child open indexes of its own: its parent's databases have no threads here."""
-    global _registry
+    """Leave a child nothing of its parent's: no lock, and a note that Chroma is of no use there."""
+    global _registry, _orphaned
     _registry = threading.RLock()
+    _orphaned = _orphaned or _used
     for held in _held.values():
         if held.lock is not None:
             held.lock.forget()
-    _of_parent.append(dict(_held))
     _held.clear()
     for place in list(_opened):
-        _of_parent.append(chroma.disown(place.client))
+        # Never taken down, not even at the child's end: that would wait for threads it has not.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(place.client))
 
 
 if hasattr(os, "register_at_fork"):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.index.store import Store
     from ner_retriever_rag.index.tables import Tables
 
+_FIRST_LOOK = 256  # mentions put in order at first, at least
 _ON_TOPIC = 100  # documents that entities with a topic are taken from
 
 
@@ -72,11 +73,18 @@ class MentionScores:
         self._probabilities = query.probabilities(compared.similarities)
         self.scores = query.combine(self._probabilities)
 
-    def best_first(self, floor: float) -> NDArray[np.intp]:
-        """The mentions that may be found with a score from ``floor`` on, best first."""
-        return _best_first(
-            self.scores, self._compared.similarities.max(axis=0), self.allowed, floor
-        )
+    def best_first(self, floor: float, most: int | None = None) -> NDArray[np.intp]:
+        """The mentions that may be found with a score from ``floor`` on, best first.
+
+        Args:
+            floor: Least score.
+            most: Stop after about so many; None for all.
+        """
+        allowed = self.allowed
+        if most is not None and most < len(self.scores):
+            reached = np.partition(np.where(allowed, self.scores, np.float32(-1)), -most)[-most]
+            allowed = allowed & (self.scores >= reached)
+        return _best_first(self.scores, self._compared.similarities.max(axis=0), allowed, floor)
 
     def match(self, mention: int) -> MentionMatch:
         """A mention as a match, for the type it fits best."""
@@ -137,8 +145,14 @@ class Search:
     def mentions(self, query: Query, bounds: Bounds) -> list[MentionMatch]:
         """The best mentions, best first; the rule is applied to each mention by itself."""
         scores = self.mention_scores(query, bounds)
-        best = scores.table.apart(scores.best_first(bounds.floor).tolist())
-        return [scores.match(n) for n in islice(best, bounds.offset, bounds.last)]
+        enough = None if bounds.last is None else _FIRST_LOOK + 8 * bounds.last
+        best: list[int] = []
+        for most in dict.fromkeys((enough, None)):  # all are put in order only if need be
+            apart = scores.table.apart(scores.best_first(bounds.floor, most).tolist())
+            best = list(islice(apart, bounds.last))
+            if len(best) == bounds.last:
+                break
+        return [scores.match(n) for n in best[bounds.offset :]]
 
     def mention_scores(
         self, query: Query, bounds: Bounds, about: str | None = None

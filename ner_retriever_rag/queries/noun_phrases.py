@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from ner_retriever_rag.queries.english import (
     AUXILIARIES,
@@ -167,48 +168,91 @@ def _leading(text: str, at: int, extra: list[str]) -> tuple[int, str]:
 
 def _words(text: str, at: int) -> tuple[list[str], int]:
     """Modifiers and head of the noun phrase that begins here, and where it ends."""
-    tokens = list(islice(_TOKEN.finditer(text, at), _LONGEST))
     words: list[str] = []
-    for number, token in enumerate(tokens):
-        word = token[0]
-        following = tokens[number + 1][0] if number + 1 < len(tokens) else ""
-        ended = _ends_before(words[-1], word, following) if words else _no_noun(word, following)
-        if not word[0].isalnum() or word.lower() in _ENDS or ended:
+    end = at
+    for token, following in _tokens(text, at):
+        place = _Place(words[-1] if words else "", token[0], following)
+        if place.ends_phrase():
             break
         # A capital at the beginning of the sentence says nothing.
-        words.append(word.lower() if token.start() == 0 and is_noun(word) else word)
-    return words, tokens[len(words) - 1].end() if words else at
+        words.append(place.low if token.start() == 0 and is_noun(place.word) else place.word)
+        end = token.end()
+    return words, end
 
 
-def _no_noun(word: str, following: str) -> bool:
-    """Whether the first word is a verb: "what causes earthquakes"."""
-    if is_noun(word) or not is_verb(word):
-        return False
-    goes_on = following[:1].isalnum() and following.lower() not in _ENDS and not is_verb(following)
-    return is_past(word) or (word.endswith("s") and goes_on)
+def _tokens(text: str, at: int) -> Iterator[tuple[re.Match[str], str]]:
+    """The next tokens, each with the word that follows it; empty for none."""
+    tokens = list(islice(_TOKEN.finditer(text, at), _LONGEST))
+    for token, after in pairwise([*tokens, None]):
+        assert token is not None
+        yield token, after[0] if after else ""
 
 
-def _ends_before(head: str, word: str, following: str) -> bool:
-    """Whether a noun phrase that could end with ``head`` does so before ``word``."""
-    low, known, named = word.lower(), is_noun(head), head[0].isupper()
-    noun_like = is_noun(word) or is_plural(word)
-    if word[0].isdigit():
-        return not named
-    if is_plural(head):
-        if head.lower() in _ATTRIBUTIVE or named:
-            return is_verb(word) or not noun_like
-        return True
-    if word[0].isupper():
-        return known and not named
-    if low.endswith("ed"):
-        return known or not (named or head.endswith("ly"))
-    if low.endswith("ing"):
-        return known and not (is_noun(following) or is_plural(following))
-    if low.endswith("ly") and not noun_like:
-        return known
-    if low.endswith("s") and is_verb(word) and not is_noun(word):
-        return True
-    if is_past(word) and not is_noun(word):
-        return True
-    object_follows = following[:1].isupper() or following.lower() in DETERMINERS
-    return known and is_plural(word) and object_follows
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place before a word, where a noun phrase may end.
+
+    Attributes:
+        head: The phrase's last word so far; empty before its first.
+        word: What comes next.
+        following: What comes after that; empty at the end.
+    """
+
+    head: str
+    word: str
+    following: str
+
+    def ends_phrase(self) -> bool:
+        """Whether ``word`` is no part of the phrase."""
+        if not self.word[0].isalnum() or self.low in _ENDS:
+            return True
+        return self._after_noun() if self.head else self._is_verb_phrase()
+
+    @property
+    def low(self) -> str:
+        return self.word.lower()
+
+    @property
+    def _known(self) -> bool:
+        """Whether the phrase could end with its head: it is the noun of a kind."""
+        return is_noun(self.head)
+
+    @property
+    def _named(self) -> bool:
+        return self.head[0].isupper()
+
+    @property
+    def _noun_like(self) -> bool:
+        return is_noun(self.word) or is_plural(self.word)
+
+    def _is_verb_phrase(self) -> bool:
+        """Whether a verb begins here: "what causes earthquakes"."""
+        if is_noun(self.word) or not is_verb(self.word):
+            return False
+        after = self.following
+        goes_on = after[:1].isalnum() and after.lower() not in _ENDS and not is_verb(after)
+        return is_past(self.word) or (self.word.endswith("s") and goes_on)
+
+    def _after_noun(self) -> bool:
+        if self.word[0].isdigit():
+            return not self._named
+        if is_plural(self.head):
+            attributive = self.head.lower() in _ATTRIBUTIVE or self._named
+            return not attributive or is_verb(self.word) or not self._noun_like
+        if self.word[0].isupper():
+            return self._known and not self._named
+        return self._after_singular()
+
+    def _after_singular(self) -> bool:
+        """By the form of a lower-cased word: participle, adverb, verb, or an object's plural."""
+        if self.low.endswith("ed"):
+            return self._known or not (self._named or self.head.endswith("ly"))
+        if self.low.endswith("ing"):
+            goes_on = is_noun(self.following) or is_plural(self.following)
+            return self._known and not goes_on
+        if self.low.endswith("ly") and not self._noun_like:
+            return self._known
+        finite = is_past(self.word) or (self.low.endswith("s") and is_verb(self.word))
+        object_follows = self.following[:1].isupper() or self.following.lower() in DETERMINERS
+        before_object = self._known and is_plural(self.word) and object_follows
+        return (finite and not is_noun(self.word)) or before_object

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ner_retriever_rag.encoder.backbone.adaptation import A, B
+from ner_retriever_rag.encoder.backbone.adaptation import LORA_A, LORA_B
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pooling import token_ranges
@@ -156,8 +156,8 @@ class Adaptation(nn.Module):
         """Write the deltas as float16, the scale folded in, for ``merge_adaptation``."""
         deltas = {}
         for name, layer in self.layers.items():
-            deltas[name + A] = layer.down.detach().half().contiguous()
-            deltas[name + B] = (layer.scale * layer.up).detach().half().contiguous()
+            deltas[name + LORA_A] = layer.down.detach().half().contiguous()
+            deltas[name + LORA_B] = (layer.scale * layer.up).detach().half().contiguous()
         save_file(deltas, path)
 
 

@@ -21,6 +21,7 @@ from ner_retriever_rag.training.phrases import TypePhrase
 
 NAMES = "names.jsonl.xz"
 LEAST = 3  # entries that end in a phrase, for the phrase to have a vector of its own
+MOST = 5  # types of a name; one that is more things than that ("John", "USS") says little
 _COPULA = re.compile(r"\s(?:is|was|are|were)\s")
 _NAME = r"(?:the |The )?[\"“]?([A-Z0-9][^,;:()\"”\[\]]*?)[\"”]?"
 _END = r"(?=\s*(?:[,;()\"”\[\]]|$|\sor\s|\sin\s|\sby\s))"
@@ -134,7 +135,8 @@ def train_names(path: Path, encode: EncodeTypes, *, least: int = LEAST) -> Known
         types = (phrase.lower() for phrase in each.types)
         names.setdefault(name_key(each.name), {}).update(dict.fromkeys(types))
     frequent = _frequent(names.values(), least)
-    table = {name: list(dict.fromkeys(map(frequent, types))) for name, types in names.items()}
+    cut = {name: list(dict.fromkeys(map(frequent, types))) for name, types in names.items()}
+    table = {name: types for name, types in cut.items() if len(types) <= MOST}
     return KnownNames(NameTable.build(table, encode))
 
 

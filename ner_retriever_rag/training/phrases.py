@@ -8,7 +8,7 @@ largest cities" is a city, "a species of beetle" is a beetle, "an actor and film
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from ner_retriever_rag._imports import require
@@ -63,7 +63,9 @@ _PARTICIPLES = set(
     providing connecting containing operating operational belonging
     """.split()
 )
+_PARTITIVES = {"one", "two", "three", "some", "any"}
 _DETERMINERS = {"a", "an", "the", "any", "some", "its", "their", "his", "another"}
+Tagged = tuple[str, str]  # a word and its part of speech
 _TOKEN = re.compile(r"[^\W_]+(?:['’.&/\-–+][^\W_]+)*|\S")
 _BRACKETS = re.compile(r"\s*[(\[][^()\[\]]*[)\]]")
 
@@ -110,10 +112,10 @@ def defined_types(sentence: str) -> list[TypePhrase]:
     copula = next((i for i, t in enumerate(tokens) if t in COPULAS and i > 0), None)
     if copula is None:
         return []
-    return list(_complements(_tag(tokens)[copula + 1 :]))
+    return list(_complements(_Cursor(_tag(tokens)[copula + 1 :])))
 
 
-def _tag(tokens: Sequence[str]) -> list[tuple[str, str]]:
+def _tag(tokens: Sequence[str]) -> list[Tagged]:
     """Part-of-speech tags of tokens, one each."""
     parsed = (
         require("textblob.en", extra="train")
@@ -129,64 +131,98 @@ def _is_nominal(word: str, tag: str) -> bool:
     return word == "-" or (tag.startswith("RB") and word.lower() in _VAGUE)
 
 
-def _complements(tagged: Sequence[tuple[str, str]]) -> Iterator[TypePhrase]:
+class _Cursor:
+    """A place in a tagged sentence; ``word`` and ``tag`` are what comes next, empty at the end."""
+
+    def __init__(self, tagged: Sequence[Tagged]) -> None:
+        self._tagged, self._at = tagged, 0
+        self._look()
+
+    def _look(self) -> None:
+        more = self._at < len(self._tagged)
+        self.word, self.tag = self._tagged[self._at] if more else ("", "")
+        self.low = self.word.lower()
+
+    def ahead(self, count: int) -> Sequence[Tagged]:
+        """The next words with their tags, the very next one first."""
+        return self._tagged[self._at : self._at + count]
+
+    def skip(self, count: int = 1) -> None:
+        """Go on."""
+        self._at += count
+        self._look()
+
+    def skip_all(self, words: Container[str]) -> bool:
+        """Go on past all of these words; whether there was one."""
+        start = self._at
+        while self.word and self.low in words:
+            self.skip()
+        return self._at > start
+
+    def nominals(self) -> list[Tagged]:
+        """Take what can be in a noun phrase."""
+        taken = []
+        while self.word and _is_nominal(self.word, self.tag):
+            taken.append((self.word, self.tag))
+            self.skip()
+        return taken
+
+    def skip_determiner(self) -> bool:
+        """Go on past "a", "the", and past "one of the"; whether there was one."""
+        while True:
+            determiner = self.low in _DETERMINERS
+            self.skip(determiner)
+            if not (self.low in _PARTITIVES and [w for w, _ in self.ahead(2)][1:] == ["of"]):
+                return determiner
+            self.skip(2)
+
+
+def _complements(cursor: _Cursor) -> Iterator[TypePhrase]:
     """Parse "a Y and Z of ..." into its coordinated noun phrases."""
-    i, coordinated = 0, False
-    while i < len(tagged) and tagged[i][0].lower() in _SKIP_AFTER_COPULA | {","}:
-        i += 1
-    while i < len(tagged):
-        has_determiner = tagged[i][0].lower() in _DETERMINERS
-        i += has_determiner
-        partitive = i + 1 < len(tagged) and tagged[i + 1][0] == "of"
-        if partitive and tagged[i][0].lower() in {"one", "two", "three", "some", "any"}:
-            i += 2
-            continue
-        if (
-            not has_determiner
-            and not coordinated
-            and i < len(tagged)
-            and tagged[i][1] in {"VBN", "VBG"}
-        ):
+    cursor.skip_all(_SKIP_AFTER_COPULA | {","})
+    coordinated = False
+    while cursor.word:
+        has_determiner = cursor.skip_determiner()
+        if not (has_determiner or coordinated) and cursor.tag in {"VBN", "VBG"}:
             return  # "is located in", "are used to"
-        start = i
-        while i < len(tagged) and _is_nominal(*tagged[i]):
-            i += 1
-        words = tagged[start:i]
-        if not words:
+        words = cursor.nominals()
+        if not words or words[-1][0].lower() == "member":
+            return  # a member is of what is no type: "a member of the National Assembly"
+        if cursor.word == "of" and words[-1][0].lower() in _TRANSPARENT | _TAXA:
+            cursor.skip()
+            yield from _inner(cursor, words[-1][0].lower(), coordinated)
             return
-        if (
-            i < len(tagged)
-            and tagged[i][0] == "of"
-            and words[-1][0].lower() in _TRANSPARENT | _TAXA
-        ):
-            kind = words[-1][0].lower()
-            inner = next(_complements(tagged[i + 1 :]), None)
-            if inner is not None:
-                if kind in _TAXA or kind in {"series", "group", "family"}:
-                    yield TypePhrase((*inner.words, kind), coordinated)
-                if kind not in {"series", "group", "family", "collection", "set"}:
-                    yield TypePhrase(inner.words, coordinated)
-            return
-        if words[-1][0].lower() == "member":
-            return  # of what is no type: "a member of the National Assembly"
-        complement = _bare_complement(tagged[i : i + 3])
-        if words[-1][1].startswith("JJ") and i < len(tagged) and tagged[i][0] in _JOINTS:
+        complement = _bare_complement(cursor.ahead(3))
+        if words[-1][1].startswith("JJ") and cursor.word in _JOINTS:
             words = []  # "a public and private university": no noun yet
         if (phrase := _clean(words, coordinated, complement)) is not None:
             yield phrase
-        if i >= len(tagged) or tagged[i][0] not in _JOINTS:
-            return
-        while i < len(tagged) and tagged[i][0] in _JOINTS:
-            i += 1
-        coordinated = True
-        if i < len(tagged) and (
-            tagged[i][1] in {"VBN", "VBG", "CD"}
-            or not (_is_nominal(*tagged[i]) or tagged[i][0].lower() in _DETERMINERS)
-        ):
+        coordinated = cursor.skip_all(_JOINTS)
+        if not coordinated or not _goes_on(cursor):
             return
 
 
-def _bare_complement(following: Sequence[tuple[str, str]]) -> str:
+def _inner(cursor: _Cursor, outer: str, coordinated: bool) -> Iterator[TypePhrase]:
+    """The type after "a kind of", and with the outer noun where that says something too."""
+    inner = next(_complements(cursor), None)
+    if inner is None:
+        return
+    if outer in _TAXA or outer in {"series", "group", "family"}:
+        yield TypePhrase((*inner.words, outer), coordinated)
+    if outer not in {"series", "group", "family", "collection", "set"}:
+        yield TypePhrase(inner.words, coordinated)
+
+
+def _goes_on(cursor: _Cursor) -> bool:
+    """Whether another noun phrase comes after a joint."""
+    if cursor.tag in {"VBN", "VBG", "CD"}:
+        return False
+    return bool(cursor.word) and (
+        _is_nominal(cursor.word, cursor.tag) or cursor.low in _DETERMINERS
+    )
+
+
+def _bare_complement(following: Sequence[Tagged]) -> str:
     """The " of water" that makes "body" a type: a bare noun, and nothing nominal after it."""
     if len(following) < 2 or following[0][0] != "of" or not following[1][1].startswith("NN"):
         return ""
@@ -195,9 +231,7 @@ def _bare_complement(following: Sequence[tuple[str, str]]) -> str:
     return f" of {following[1][0]}"
 
 
-def _clean(
-    words: Sequence[tuple[str, str]], coordinated: bool, complement: str = ""
-) -> TypePhrase | None:
+def _clean(words: Sequence[Tagged], coordinated: bool, complement: str = "") -> TypePhrase | None:
     """Drop what does not name the type: leading superlatives, numbers, "famous", "former"."""
     kept = [
         (word, tag)

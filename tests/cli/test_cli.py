@@ -8,10 +8,9 @@ import pytest
 from hostile import run
 from typer.main import get_command
 
-from ner_retriever_rag import __version__
+from ner_retriever_rag import TypeAwareEncoder, __version__
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.cli.app import COMMANDS
-from ner_retriever_rag.encoder import TypeAwareEncoder
 from ner_retriever_rag.index import EntityIndex
 
 ARTICLES = {

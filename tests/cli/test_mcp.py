@@ -58,7 +58,7 @@ async def test_a_client_finds_what_is_there(folder, default):
 
         (nile, *_) = (await ask("entities", type="river", score_threshold=0.1))["result"]
         assert "Nile" in nile["name"] and nile["documents"] == ["nile"]
-        assert nile["mentions"] == 2 and nile["document_count"] == 1
+        assert nile["mentions"] >= 2 and nile["document_count"] == 1
 
         kinds = (await ask("facets", n=50))["result"]
         assert any("Etna" in " ".join(kind["examples"]) for kind in kinds)

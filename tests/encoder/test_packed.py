@@ -129,6 +129,14 @@ def test_what_needs_more_than_weights_is_not_packed(tiny_checkpoint, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_not_over_the_deltas_it_reads(encoder, tmp_path):
+    encoder.save_pretrained(tmp_path)
+    again = TypeAwareEncoder.from_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="save elsewhere"):
+        again.save_pretrained(tmp_path, backbone=True)
+    assert TypeAwareEncoder.from_pretrained(tmp_path).fingerprint == encoder.fingerprint
+
+
 SCRIPT = """
 import json, socket, sys
 def refuse(*_, **__): raise AssertionError("a connection")

@@ -159,7 +159,7 @@ def test_an_index_nobody_holds_is_closed(start, encoder, tmp_path):
     EntityIndex(tmp_path, encoder=encoder).add(["Oslo", "Rome"])
     assert len(list(rows)) == 2  # what is still being read keeps it open
     del rows
-    assert start(HOLDER, tmp_path, "writes").stdout.readline() == "2\n"
+    assert start(HOLDER, tmp_path, "writes").stdout.readline() == "3\n"
 
 
 def test_opening_changes_nothing(encoder, tmp_path, monkeypatch):
@@ -200,23 +200,21 @@ from ner_retriever_rag import EntityIndex
 folder = sys.argv[1] or None
 index = EntityIndex(folder, encoder=HashedEncoder())
 index.add(["Oslo", "Rome"])
-if folder:
-    index.close()
-    index = EntityIndex(folder, encoder=HashedEncoder())
-    index.count()
 child = os.fork()
 if child == 0:
     try:
-        for use in (index.count, lambda: index.search("city"), lambda: index.add(["Lima"])):
+        for use in (
+            index.count,
+            lambda: index.search("city"),
+            lambda: index.add(["Lima"]),
+            lambda: EntityIndex(folder, encoder=HashedEncoder()),
+        ):
             try:
                 use()
             except RuntimeError as error:
                 assert "opened before a fork" in str(error), error
             else:
                 raise AssertionError("used after a fork")
-        with EntityIndex(folder, encoder=HashedEncoder()) as own:
-            assert own.count() == (2 if folder else 0), own.count()
-            assert len(own.search("city")) == own.count()
         del index
     except BaseException:
         traceback.print_exc()
@@ -224,13 +222,15 @@ if child == 0:
     sys.exit(0)  # with everything an interpreter does at its end
 _, status = os.waitpid(child, 0)
 assert index.count() == 2
+assert index.add(["Lima"]).added == 1
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.parametrize("where", ["folder", "memory"])
-def test_a_fork_is_refused_and_may_open_its_own(start, tmp_path, where):
+def test_after_a_fork_chroma_is_refused(start, tmp_path, where):
+    """Chroma's thread pool is the process's, and would be waited for without end."""
     forker = start(FORKER, tmp_path if where == "folder" else "")
     _, err = forker.communicate(timeout=120)
     assert forker.returncode == 0, err

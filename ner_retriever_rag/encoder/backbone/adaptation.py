@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-A, B = ".lora_A", ".lora_B"
+LORA_A, LORA_B = ".lora_A", ".lora_B"
 
 
 def merge_adaptation(model: nn.Module, path: str | Path) -> None:
@@ -27,14 +27,14 @@ def merge_adaptation(model: nn.Module, path: str | Path) -> None:
         ValueError: If the file holds no deltas, or one that fits no weight of the model.
     """
     deltas = load_file(path)
-    layers = {name.removesuffix(A) for name in deltas if name.endswith(A)}
+    layers = {name.removesuffix(LORA_A) for name in deltas if name.endswith(LORA_A)}
     modules = dict(model.named_modules())
     merged = 0
     for layer in layers & modules.keys():
         weight = getattr(modules[layer], "weight", None)
         if weight is None:
             continue
-        delta = deltas[layer + B].float() @ deltas[layer + A].float()
+        delta = deltas[layer + LORA_B].float() @ deltas[layer + LORA_A].float()
         if delta.shape != weight.shape:
             raise ValueError(f"{path}: {layer} is {tuple(delta.shape)}, not {tuple(weight.shape)}")
         with torch.no_grad():

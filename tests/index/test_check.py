@@ -1,0 +1,124 @@
+"""What is damaged is refused, named, and encoded again from the texts."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from hashed import HashedEncoder, assert_is
+from typer.testing import CliRunner
+
+from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.cli import app
+from ner_retriever_rag.index.check import check, repair
+from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
+
+DOCUMENTS = [
+    Document(f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}.", id=f"d{n}", metadata={"n": n})
+    for n in range(300)
+]
+
+
+@pytest.fixture
+def folder(tmp_path, encoder):
+    with EntityIndex(tmp_path / "index", encoder=encoder) as index:
+        index.add(DOCUMENTS)
+    return tmp_path / "index"
+
+
+def largest(folder, name):
+    return max(folder.glob("*/data_level0.bin"), key=lambda file: file.stat().st_size).with_name(
+        name
+    )
+
+
+def tear_links(file):
+    with file.open("r+b") as opened:  # the first node's links, to nodes that are not there
+        opened.write(np.array([8, *[10**6] * 8], dtype="<u4").tobytes())
+
+
+DAMAGES = {
+    "vectors cut": ("data_level0.bin", lambda file: os.truncate(file, file.stat().st_size // 2)),
+    "links cut": ("link_lists.bin", lambda file: os.truncate(file, 100)),
+    "names cut": ("index_metadata.pickle", lambda file: os.truncate(file, 100)),
+    "missing": ("length.bin", os.remove),
+    "garbage": ("header.bin", lambda file: file.write_bytes(b"\x07" * 100)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_files_are_refused_and_mended(folder, encoder, damage):
+    name, do = DAMAGES[damage]
+    do(largest(folder, name))
+    with pytest.raises(RuntimeError, match=f"{name}.*check .* --repair"):
+        EntityIndex(folder, encoder=encoder)
+    assert list(check(folder, DEFAULT_COLLECTION, encoder).graphs.values())[0].startswith(name)
+    findings = repair(folder, DEFAULT_COLLECTION, encoder)
+    assert findings.mended and not findings.lost
+    with EntityIndex(folder, encoder=encoder) as index:
+        assert_is(index, DOCUMENTS)
+    assert check(folder, DEFAULT_COLLECTION, encoder).sound
+
+
+def test_torn_links_are_found_by_a_thorough_look(folder, encoder):
+    tear_links(largest(folder, "data_level0.bin"))
+    assert "lead nowhere" in str(check(folder, DEFAULT_COLLECTION, encoder).graphs)
+    repair(folder, DEFAULT_COLLECTION, encoder)
+    with EntityIndex(folder, encoder=encoder) as index:
+        assert_is(index, DOCUMENTS)
+
+
+def test_orphans_gaps_and_records_that_cannot_be_read(folder, encoder):
+    with EntityIndex(folder, encoder=encoder) as index:
+        store = index._store
+        gone = store.fetch(["d5"])["d5"].mention_ids[0]
+        with index._place.writing():
+            store.mentions.delete([gone])
+            store.mentions.upsert(ids=["d9#0:0-4"], embeddings=[np.ones(16, dtype=np.float32)])
+            store.texts._collection.update(ids=["d7"], metadatas=[{"ner:spans": "[[0,"}])
+            store._journal.begin([])
+            index._place.client.get_collection(store._journal._open).modify(
+                metadata={"ner:journal": "[[broken"}
+            )
+    findings = check(folder, DEFAULT_COLLECTION, encoder)
+    assert findings.unfinished == 1
+    assert "d9#0:0-4" in findings.orphans  # beside the mentions of d7, whose record is unreadable
+    assert (findings.incomplete, findings.unreadable) == (["d5"], ["d7"])
+    with EntityIndex(folder, encoder=encoder) as index:
+        with pytest.raises(RuntimeError, match="journal .* cannot be read.*--repair"):
+            index.add(["Oslo"])
+    mended = repair(folder, DEFAULT_COLLECTION, encoder)
+    assert (sorted(mended.mended), mended.lost) == (["d5", "d7"], [])
+    assert check(folder, DEFAULT_COLLECTION, encoder).sound
+    with EntityIndex(folder, encoder=encoder) as index:
+        index.add(DOCUMENTS)  # d7's metadata went with its record
+        assert_is(index, DOCUMENTS)
+
+
+def test_vectors_that_are_no_numbers(tmp_path):
+    class Broken(HashedEncoder):
+        def encode(self, texts, spans=None):
+            found = super().encode(texts, spans)
+            found[-1].vectors[0, 0] = np.nan
+            return found
+
+    with EntityIndex(tmp_path, encoder=Broken()) as index:
+        with pytest.raises(ValueError, match="vectors for document 'd2' hold NaN"):
+            index.add(DOCUMENTS[:3])
+        assert index.count() == index.mention_count() == 0
+
+
+def test_on_the_command_line(folder, encoder, monkeypatch):
+    monkeypatch.setattr("ner_retriever_rag.cli.check.load_encoder", lambda *_: encoder)
+    run = CliRunner().invoke
+    result = run(app, ["check", str(folder)])
+    assert (result.exit_code, "nothing is wrong" in result.output) == (0, True)
+    os.truncate(largest(folder, "data_level0.bin"), 500)
+    result = run(app, ["check", str(folder)])
+    assert (result.exit_code, "data_level0.bin is cut short" in result.output) == (1, True)
+    result = run(app, ["check", str(folder), "--repair", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)["lost"] == []
+    assert run(app, ["check", str(folder)]).exit_code == 0
+    result = run(app, ["check", str(folder / "nothing")])
+    assert (result.exit_code, "no index in" in result.output) == (2, True)

@@ -1,0 +1,160 @@
+"""Whatever goes in comes out, and an index is a dict of what it was told."""
+
+import math
+import shutil
+import tempfile
+from datetime import UTC, date, datetime
+
+import pytest
+from hashed import HashedEncoder, assert_is
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.index.metadata import joined, split
+
+QUICK = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+characters = st.characters(exclude_categories=["Cs"])
+texts = st.text(characters, min_size=1, max_size=60).filter(str.strip)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(characters, max_size=20)
+    | st.dates()
+    | st.datetimes()
+    | st.binary(max_size=8)
+    | st.decimals(allow_nan=False)
+    | st.uuids()
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(characters, max_size=6) | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+keys = st.text(characters, min_size=1, max_size=10).filter(
+    lambda key: not key.startswith(("#", "$", "ner:", "chroma:", "document-only:"))
+)
+metadatas = st.dictionaries(keys, values, max_size=4)
+
+
+def same(one, other):
+    """Equal, and of the same types all the way down."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return one == other
+
+
+@pytest.fixture(scope="module")
+def index():
+    with EntityIndex(encoder=HashedEncoder()) as index:
+        yield index
+
+
+def with_spans(text):
+    places = st.integers(0, len(text))
+    pairs = st.tuples(places, places).filter(lambda span: span[0] < span[1])
+    return st.tuples(st.just(text), st.lists(pairs, max_size=4))
+
+
+@QUICK
+@given(texts, st.lists(st.tuples(texts.flatmap(with_spans), metadatas), min_size=2, max_size=2))
+def test_everything_comes_back(index, doc_id, versions):
+    for (text, spans), metadata in versions:
+        index.add([Document(text, doc_id, metadata)], spans=[spans])
+        (found,) = index.get(doc_id)
+        assert (found.text, found.id) == (text, doc_id)
+        assert same(dict(found.metadata), metadata)
+        stored = index._store.fetch([doc_id])[doc_id]
+        assert stored.spans == list(dict.fromkeys(spans))
+        for match in index.search_mentions("x", k=None, score_threshold=0):
+            assert match.text == text[match.start : match.end]
+    assert index.delete(doc_id) == 1
+    assert index._store.mentions.count() == 0
+
+
+def test_what_chroma_cannot_hold_comes_back_and_the_rest_is_filtered_on(index):
+    metadata = {
+        "lang": "en",
+        "day": date(2024, 5, 1),
+        "read": datetime(2024, 5, 1, 12, 30, tzinfo=UTC),
+        "gone": None,
+        "score": math.inf,
+        "nested": {"a": [1, None, ("x", 2)], "ner:b": {1: {2, 3}}},
+        "huge": 2**80,
+    }
+    index.add([Document("Oslo", id="oslo", metadata=metadata)])
+    assert same(dict(index.get("oslo")[0].metadata), metadata)
+    for where, hits in (({"lang": "en"}, 1), ({"day": "2024-05-01"}, 1), ({"lang": "de"}, 0)):
+        assert len(index.search("city", where=where)) == hits
+    assert index.add([Document("Oslo", id="oslo", metadata=metadata)]).unchanged == 1
+    index.add([Document("Oslo", id="oslo", metadata={"lang": None})])
+    assert index.get("oslo")[0].metadata == {"lang": None}
+    assert index.search("city", where={"lang": "en"}) == []
+    index.delete("oslo")
+
+
+def test_metadata_that_chroma_holds_stay_as_they_are():
+    metadata = {"a": "x", "b": 1, "c": 0.5, "d": True, "e": [1, 2], "f": ["x"]}
+    assert split(metadata) == (metadata, None)
+    assert joined(metadata, None) == metadata
+
+
+class Model(RuleBasedStateMachine):
+    """An index on disk beside a dict of what it was told."""
+
+    ids = st.sampled_from("abcdef")
+    words = st.sampled_from(["Oslo in Norway", "The Nile", "no name", "Lima and Rome", "Łódź 🎉"])
+
+    @initialize()
+    def begin(self):
+        self.folder = tempfile.mkdtemp()
+        self.told = {}
+        self.index = EntityIndex(self.folder, encoder=HashedEncoder())
+
+    @rule(chosen=st.dictionaries(ids, words, max_size=4), n=st.none() | st.integers(0, 3))
+    def add(self, chosen, n):
+        documents = [Document(text, each, {"n": n}) for each, text in chosen.items()]
+        report = self.index.add(documents)
+        new = [each for each in documents if each.id not in self.told]
+        same = [each for each in documents if self.told.get(each.id) == each]
+        assert (report.added, report.unchanged) == (len(new), len(same))
+        self.told |= {each.id: each for each in documents}
+
+    @rule(chosen=st.sets(ids, max_size=4))
+    def delete(self, chosen):
+        assert self.index.delete(chosen) == len(chosen & self.told.keys())
+        self.told = {each: one for each, one in self.told.items() if each not in chosen}
+
+    @rule()
+    def reopen(self):
+        self.index.close()
+        self.index = EntityIndex(self.folder, encoder=HashedEncoder())
+
+    @invariant()
+    def is_the_model(self):
+        if hasattr(self, "index"):
+            assert_is(self.index, list(self.told.values()))
+            assert self.index._store.mentions.count() == self.index.mention_count()
+
+    def teardown(self):
+        if hasattr(self, "index"):
+            self.index.close()
+            shutil.rmtree(self.folder)
+
+
+Model.TestCase.settings = settings(max_examples=10, stateful_step_count=12, deadline=None)
+TestModel = Model.TestCase
