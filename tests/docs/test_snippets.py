@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["queries", "names", "command-line", "langchain", "llama-index", "agents"]
+PAGES = [
+    "index",
+    "indexing",
+    "queries",
+    "names",
+    "command-line",
+    "langchain",
+    "llama-index",
+    "agents",
+    "scale",
+]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
