@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
+<<<<<<< HEAD
 PAGES = [
     "index",
     "indexing",
@@ -17,6 +18,9 @@ PAGES = [
     "agents",
     "scale",
 ]
+=======
+PAGES = ["queries", "names", "command-line", "langchain", "llama-index", "agents", "trust"]
+>>>>>>> main
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
