@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-<<<<<<< HEAD
 PAGES = [
     "index",
     "indexing",
@@ -17,10 +16,8 @@ PAGES = [
     "llama-index",
     "agents",
     "scale",
+    "trust",
 ]
-=======
-PAGES = ["queries", "names", "command-line", "langchain", "llama-index", "agents", "trust"]
->>>>>>> main
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
