@@ -24,6 +24,9 @@ class HashedEncoder:
     def encode_types(self, descriptions):
         return np.stack([vector(each, DIM) for each in descriptions])
 
+    def understands(self, fingerprint):
+        return fingerprint == self.fingerprint
+
     def score(self, _, similarities):
         return (np.asarray(similarities, dtype=np.float32) + 1) / 2
 

@@ -43,9 +43,8 @@ def check(
         from ner_retriever_rag.index.check import check as look
         from ner_retriever_rag.index.check import repair as mend
         from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
-        from ner_retriever_rag.index.place import recorded_dtype
 
-        with_it = load_encoder(encoder, recorded_dtype(folder, DEFAULT_COLLECTION))
+        with_it = load_encoder(encoder)
         findings = (mend if repair else look)(folder, DEFAULT_COLLECTION, with_it)
     if as_json:
         print_json([asdict(findings)])

@@ -74,18 +74,14 @@ def load_encoder(
 
 
 def open_index(folder: Path, encoder: Path | None) -> EntityIndex:
-    """Open an index that exists, with its encoder in the dtype it was made with.
+    """Open an index that exists.
 
     Raises:
         FileNotFoundError: If there is none in the folder.
     """
-    if not (folder / "chroma.sqlite3").exists():
-        raise FileNotFoundError(f"there is no index in {folder}; make one with ner-retriever index")
-    from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
-    from ner_retriever_rag.index.place import recorded_dtype
+    from ner_retriever_rag.index.entity_index import EntityIndex
 
-    dtype = recorded_dtype(folder, DEFAULT_COLLECTION)
-    return EntityIndex.open(folder, encoder=load_encoder(encoder, dtype))
+    return EntityIndex.open(folder, encoder=load_encoder(encoder))
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -216,19 +216,13 @@ def require_index(path: str | Path, name: str) -> None:
     if isinstance(path, str) and path.startswith(("http://", "https://")):
         names = {each.name for each in connect(path).list_collections()}
     elif not (Path(path) / "chroma.sqlite3").is_file():
-        raise FileNotFoundError(f"path: no index in {path}; EntityIndex({str(path)!r}) makes one")
+        raise FileNotFoundError(
+            f"there is no index in {path}; EntityIndex(path) or `ner-retriever index` makes one"
+        )
     else:
         return  # what is in a folder is looked at under its lock
     if name not in names:
         raise FileNotFoundError(f"path: no index {name!r} on the server at {path}")
-
-
-def recorded_dtype(client: ClientAPI, name: str) -> str:
-    """The dtype an existing index's encoder ran in; ``"auto"`` where there is no such index."""
-    for collection in client.list_collections():
-        if collection.name == f"{name}-mentions":
-            return str((collection.metadata or {}).get(DTYPE_KEY, "auto"))
-    return "auto"
 
 
 def _check_manifest(

@@ -214,6 +214,7 @@ class EntityIndex(Answers):
         total = length_hint(documents) or None
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._place.writing(), bar:
+            self._store.recover()  # also where nothing is left to write
             for batch in batches(good):
                 report += self._writer.add(batch)
                 bar.update(len(batch))
@@ -239,6 +240,7 @@ class EntityIndex(Answers):
         if (ids is None) == (not where):
             raise ValueError("delete needs ids or where, and only one of them")
         with self._place.writing():
+            self._store.recover()
             doomed = self._store.document_ids(where) if ids is None else _ids(ids)
             records = list(self._store.fetch(dict.fromkeys(doomed)).values())
             for start in range(0, len(records), BATCH):

@@ -212,20 +212,6 @@ class Place:
 _opened: weakref.WeakSet[Place] = weakref.WeakSet()
 
 
-def recorded_dtype(folder: Path, collection: str) -> str:
-    """The dtype the encoder of a folder's index ran in; ``"auto"`` where there is no such index.
-
-    Raises:
-        ValueError: If the folder holds something else.
-        RuntimeError: If another process writes to it.
-    """
-    place = Place(folder, verify=False)
-    with place.opening():
-        dtype = chroma.recorded_dtype(place.client, collection)
-    place.close()
-    return dtype
-
-
 def _close(
     held: _Held, key: Path | str | None, place: int, pid: int, clients: list[ClientAPI]
 ) -> None:

@@ -1,6 +1,10 @@
 import numpy as np
 import pytest
+from tiny import CapitalisedWords
+from typer.testing import CliRunner
 
+from ner_retriever_rag.cli import app
+from ner_retriever_rag.encoder import TypeAwareEncoder
 from ner_retriever_rag.training.articles import Article, HeldOut
 from ner_retriever_rag.training.mine import MiningOptions, mine
 from ner_retriever_rag.training.names import (
@@ -87,7 +91,8 @@ def test_rare_phrases_give_way_to_frequent_ends(tmp_path):
         ("D", "old brass Band"),
         ("the D", "lake"),
     ]
-    write_mined(path, [KnownName(name, (phrase,)) for name, phrase in rows])
+    john = KnownName("John", tuple(f"kind{n}" for n in range(6)))  # too many things to say much
+    write_mined(path, [*(KnownName(name, (phrase,)) for name, phrase in rows), john])
     asked = []
 
     def recorded(phrases):
@@ -97,10 +102,23 @@ def test_rare_phrases_give_way_to_frequent_ends(tmp_path):
     known = train_names(path, recorded, least=3)
     assert sorted(asked) == ["band", "lake", "metal band"]
     assert len(known) == 4
-    assert known.knows(["a", "E", "The D"]).tolist() == [True, False, True]
+    assert known.knows(["a", "E", "The D", "John"]).tolist() == [True, False, True, False]
 
 
 def test_names_are_mined_again_alike(articles_file, mined, tmp_path):
     mine([articles_file], tmp_path, options=MiningOptions(least_heads=1, silver=50))
     first, again = (list(read_mined(folder / NAMES)) for folder in (mined, tmp_path))
     assert first == again and len(first) >= 11
+
+
+def test_the_command_makes_names_part_of_an_encoder(mined, tiny_checkpoint, tmp_path):
+    encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@3", detector=CapitalisedWords())
+    encoder.save_pretrained(tmp_path)
+    ran = CliRunner().invoke(app, ["train", "names", str(mined), "--encoder", str(tmp_path)])
+    assert ran.exit_code == 0 and "11 names" in ran.output.replace("\n", " ")
+    taught = TypeAwareEncoder.from_pretrained(tmp_path)
+    assert taught.names.knows(["ulvgard", "Carabus Velox", "Oslo"]).tolist() == [True, True, False]
+    assert taught.fingerprint != encoder.fingerprint
+    again = CliRunner().invoke(app, ["train", "names", str(mined), "--encoder", str(tmp_path)])
+    assert again.exit_code == 0
+    assert TypeAwareEncoder.from_pretrained(tmp_path).fingerprint == taught.fingerprint
