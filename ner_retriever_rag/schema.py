@@ -212,6 +212,17 @@ class AddReport:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class SyncReport(AddReport):
+    """What ``EntityIndex.sync`` did.
+
+    Attributes:
+        deleted: Documents that were no longer there, or had no text any more.
+    """
+
+    deleted: int = 0
+
+
 def kind_of(value: object) -> str:
     """A value's class with its module, where that tells it from others of the name."""
     kind = type(value)

@@ -250,7 +250,7 @@ class Answers:
         bounds = Bounds.check(where=where, score_threshold=score_threshold, sharpen=sharpen)
         table = self._tables.current()
         query = self._search.scored(wanted, table)
-        return extract(
+        rows = extract(
             table,
             query,
             self._search.compare(table, query, bounds),
@@ -259,3 +259,4 @@ class Answers:
             all_types=all_types,
             overlapping=overlapping,
         )
+        return self._search.current(table, rows, lambda row: table.row_of[row.doc_id])

@@ -167,7 +167,8 @@ def _encode_again(store: Store, encoder: TypeAwareEncoder, findings: Findings) -
             findings.lost.append(doc_id)
             continue
         document = Document(text, doc_id)
-        _rewrite(store, encoder, [StoredDocument(document, version_of(document, None), [])], None)
+        record = StoredDocument(doc_id, version_of(document, None), [], document)
+        _rewrite(store, encoder, [record], None)
         findings.mended.append(doc_id)
 
 

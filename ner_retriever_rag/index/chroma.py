@@ -27,6 +27,7 @@ JOURNAL, TOUCHED = "-journal-", "ner:journal"
 FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
+BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if it has none itself
 # ef_search can be set at creation only; more than Chroma's 100 since searches fetch many
 # mentions a document. Cosine: Chroma's default is l2.
 _HNSW: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
@@ -122,6 +123,28 @@ def folder_of(client: ClientAPI) -> Path | None:
     return Path(settings.persist_directory) if embedded else None
 
 
+def client_of(collection: Collection) -> ClientAPI:
+    """Another client of the database a collection is in, for the caller to close.
+
+    Raises:
+        TypeError: If it is no Chroma collection, or one whose methods are coroutines.
+        ValueError: If it belongs to an index.
+    """
+    from chromadb.api.client import Client
+    from chromadb.api.models.Collection import Collection
+
+    if not isinstance(collection, Collection):
+        raise TypeError(
+            "collection must be a chromadb Collection that is not asynchronous, not "
+            f"{type(collection).__name__}: a vector store has its own as _collection"
+        )
+    if FORMAT_KEY in (collection.metadata or {}):
+        raise ValueError(f"collection {collection.name!r} is an index itself: open it as one")
+    # There is no public way from a collection to its database.
+    settings = collection._client.get_settings()
+    return Client(collection.tenant, collection.database, settings)
+
+
 def is_interrupted(client: ClientAPI) -> bool:
     """Whether a write to an index there began and did not end."""
     return any(
@@ -207,6 +230,10 @@ def _check_manifest(
 ) -> None:
     if FORMAT_KEY not in found:
         raise ValueError(f"collection {name!r} exists and was made by something else")
+    if found.get(BESIDE_KEY) != wanted.get(BESIDE_KEY):
+        theirs = found.get(BESIDE_KEY)
+        way = f"EntityIndex.beside(the collection {theirs!r})" if theirs else "EntityIndex(...)"
+        raise ValueError(f"collection {name!r} holds another kind of index: open it with {way}")
     if found[FORMAT_KEY] not in _READABLE:
         raise ValueError(
             f"the index {name!r} has format {found[FORMAT_KEY]}, this version of "

@@ -22,7 +22,7 @@ from ner_retriever_rag.queries.query import Query
 if TYPE_CHECKING:
     from ner_retriever_rag.index.bounds import Bounds
     from ner_retriever_rag.index.mention_table import MentionTable
-    from ner_retriever_rag.index.search import Search
+    from ner_retriever_rag.index.search import MentionScores, Search
 
 GROWTH = 0.25
 _LOOK = 20  # mentions looked at for each entity wanted, best first
@@ -59,6 +59,17 @@ def group_entities(search: Search, query: Query, bounds: Bounds, about: str | No
         about: What their documents are about, or None.
     """
     found_mentions = search.mention_scores(query, bounds, about)
+    table = found_mentions.table
+    while True:
+        entities = _grouped(found_mentions, bounds)
+        named = table.documents({doc_id for each in entities for doc_id in each.documents})
+        changed = search.changed(table, named.tolist())
+        if not changed:
+            return entities
+        found_mentions.allowed &= ~np.isin(table.owner, list(changed))
+
+
+def _grouped(found_mentions: MentionScores, bounds: Bounds) -> list[Entity]:
     table, scores = found_mentions.table, found_mentions.scores
     places = np.flatnonzero(found_mentions.allowed)
     most = None if bounds.last is None else _LOOK * bounds.last

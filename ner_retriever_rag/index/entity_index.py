@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ner_retriever_rag.index import chroma
 from ner_retriever_rag.index.answers import Answers
+from ner_retriever_rag.index.beside import BesideStore, sync
 from ner_retriever_rag.index.bounds import whole_number
 from ner_retriever_rag.index.place import Place
 from ner_retriever_rag.index.recall import recall
@@ -19,10 +20,18 @@ from ner_retriever_rag.index.storage import Storage, measure_storage
 from ner_retriever_rag.index.store import Store
 from ner_retriever_rag.index.tables import Tables
 from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, batches, checked
-from ner_retriever_rag.schema import AddReport, Document, EncodedText, Failure, require_text
+from ner_retriever_rag.schema import (
+    AddReport,
+    Document,
+    EncodedText,
+    Failure,
+    SyncReport,
+    require_text,
+)
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
+    from chromadb.api.models.Collection import Collection
 
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
@@ -61,21 +70,19 @@ class EntityIndex(Answers):
     ) -> None:
         if path is not None and client is not None:
             raise ValueError("give path or client, not both")
-        if encoder is None:
-            from ner_retriever_rag.encoder.encoder import default_encoder
-
-            encoder = default_encoder()
-        self.encoder = encoder
+        encoder = encoder or _default_encoder()
         in_memory = path is None and client is None
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
         self._address, self._collection = path, collection
         self._place = Place(path, client)
-        self._store = Store.open(self._place, name, encoder)
-        self._folder = self._place.folder
-        kept = self._folder / f"table-{name}" if self._folder else None
-        self._tables = Tables(self._store, encoder.dim, kept)
-        self._writer = Writer(self._store, encoder)
-        self._search = Search(self._store, self._tables, encoder)
+        self._hold(Store.open(self._place, name, encoder), encoder)
+
+    def _hold(self, store: Store, encoder: TypeAwareEncoder) -> None:
+        self.encoder, self._store, self._folder = encoder, store, self._place.folder
+        kept = self._folder / f"table-{store.texts.name}" if self._folder else None
+        self._tables = Tables(store, encoder.dim, kept)
+        self._writer = Writer(store, encoder)
+        self._search = Search(store, self._tables, encoder)
 
     def close(self) -> None:
         """Let go of the folder, so that other processes may write. Closing twice does nothing."""
@@ -108,6 +115,56 @@ class EntityIndex(Answers):
         chroma.require_index(path, collection)
         return cls(path, collection=collection, encoder=encoder)
 
+    @classmethod
+    def beside(
+        cls, collection: Collection, *, encoder: TypeAwareEncoder | None = None
+    ) -> EntityIndex:
+        """Open, or make, an index of the documents in a Chroma collection of somebody else's.
+
+        The collection keeps its documents and is never written; the index has two collections
+        beside it, ``<name>-ner`` and ``<name>-ner-mentions``, which hold no text. ``sync`` follows
+        what was added, changed and deleted; a document that has changed since is left out of all
+        answers that name documents. ``add`` and ``delete`` are refused.
+
+        Args:
+            collection: The collection: ``_collection`` of a langchain-chroma or LlamaIndex store,
+                or ``client.get_collection(name)``. Its documents have to be in Chroma, too.
+            encoder: As in the constructor.
+
+        Raises:
+            TypeError: If it is no Chroma collection, or an asynchronous one.
+            ValueError: If it belongs to an index, or the index beside it was made with another
+                encoder.
+            RuntimeError: If another process writes to the folder, or its files are damaged.
+        """
+        index, encoder = cls.__new__(cls), encoder or _default_encoder()
+        index._address = index._collection = None
+        index._place = Place(None, chroma.client_of(collection), closing=True)
+        index._hold(BesideStore.over(index._place, collection, encoder), encoder)
+        return index
+
+    def sync(self, *, progress: bool = False) -> SyncReport:
+        """Follow the collection that this index is beside.
+
+        Reads all its texts, encodes those that are new or have changed, and forgets the documents
+        that are gone. What was interrupted goes on with the next call.
+
+        Args:
+            progress: Show a progress bar.
+
+        Returns:
+            What was done; ``failed`` are the documents without a text.
+
+        Raises:
+            RuntimeError: If the index has its documents itself, or another process has the folder
+                open.
+        """
+        store = self._store
+        if not isinstance(store, BesideStore):
+            raise RuntimeError("only an index opened with EntityIndex.beside has what to sync with")
+        with self._place.writing():
+            return sync(store, self.encoder, progress=progress)
+
     def add(
         self,
         documents: Iterable[Document | str],
@@ -135,8 +192,10 @@ class EntityIndex(Answers):
             ValueError: If a text is empty, an id stands twice, a span lies outside its text, or
                 metadata cannot be stored. Nothing of a list is written then; of a stream, what
                 came some hundred documents before.
-            RuntimeError: If another process has the folder open.
+            RuntimeError: If another process has the folder open, or the index is beside a
+                collection.
         """
+        self._store.require_own()
         if isinstance(documents, str | Document):
             raise TypeError("documents must be a list or another iterable, not a single document")
         if errors not in ("raise", "skip"):
@@ -155,6 +214,7 @@ class EntityIndex(Answers):
         total = length_hint(documents) or None
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._place.writing(), bar:
+            self._store.recover()  # also where nothing is left to write
             for batch in batches(good):
                 report += self._writer.add(batch)
                 bar.update(len(batch))
@@ -174,10 +234,13 @@ class EntityIndex(Answers):
 
         Raises:
             ValueError: If neither or both are given, or Chroma refuses ``where``.
+            RuntimeError: As ``add``.
         """
+        self._store.require_own()
         if (ids is None) == (not where):
             raise ValueError("delete needs ids or where, and only one of them")
         with self._place.writing():
+            self._store.recover()
             doomed = self._store.document_ids(where) if ids is None else _ids(ids)
             records = list(self._store.fetch(dict.fromkeys(doomed)).values())
             for start in range(0, len(records), BATCH):
@@ -238,20 +301,24 @@ class EntityIndex(Answers):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle says what to open again: a folder or an address, with the shipped encoder."""
-        from ner_retriever_rag.encoder.encoder import default_encoder
-
         if self._address is None:
             raise TypeError(
                 "an EntityIndex is pickled by its path, and this one has none: it is in memory or "
                 "on a client; open it where it is needed"
             )
-        if self.encoder.fingerprint != default_encoder().fingerprint:
+        if self.encoder.fingerprint != _default_encoder().fingerprint:
             raise TypeError(
                 f"an EntityIndex is pickled with the shipped encoder, not with {self.encoder}: "
                 "open it with that encoder where it is needed"
             )
         path = self._folder.absolute() if self._folder else self._address
         return _reopened, (path, self._collection)
+
+
+def _default_encoder() -> TypeAwareEncoder:
+    from ner_retriever_rag.encoder.encoder import default_encoder
+
+    return default_encoder()
 
 
 def _reopened(path: str | Path, collection: str | None) -> EntityIndex:

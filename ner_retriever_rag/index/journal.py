@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ner_retriever_rag.index.chroma import JOURNAL, TOUCHED
-from ner_retriever_rag.index.records import MentionKey, StoredDocument
+from ner_retriever_rag.index.records import MentionKey, Record
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.place import Place
@@ -51,9 +51,9 @@ class Journal:
         self._place, self._prefix = place, f"{name}{JOURNAL}"
         self._open: str | None = None
 
-    def begin(self, records: Iterable[StoredDocument]) -> None:
+    def begin(self, records: Iterable[Record]) -> None:
         """Write down what is about to be touched."""
-        touched = [[record.document.id, record.version, record.spans] for record in records]
+        touched = [[record.doc_id, record.version, record.spans] for record in records]
         name = f"{self._prefix}{uuid4().hex}"
         self._place.client.create_collection(
             name,

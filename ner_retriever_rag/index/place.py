@@ -60,6 +60,7 @@ class Place:
     Args:
         path: Folder, or address of a Chroma server; None for memory.
         client: A Chroma client instead of a path.
+        closing: Close the client given together with the place.
         verify: See that the files of a folder are whole when opening it.
 
     Raises:
@@ -76,7 +77,12 @@ class Place:
     client: ClientAPI
 
     def __init__(
-        self, path: str | Path | None, client: ClientAPI | None = None, *, verify: bool = True
+        self,
+        path: str | Path | None,
+        client: ClientAPI | None = None,
+        *,
+        closing: bool = False,
+        verify: bool = True,
     ) -> None:
         self._verify = verify
         self._pid, self._address, self._owned = os.getpid(), None, client is None
@@ -95,7 +101,8 @@ class Place:
             if self._held.path is None:
                 self._held.path = self.folder
             self._held.places += 1
-        self._finish = weakref.finalize(self, _close, self._held, key, id(self), self._pid, [])
+        closed = [client] if client is not None and closing else []
+        self._finish = weakref.finalize(self, _close, self._held, key, id(self), self._pid, closed)
         self._key = key
 
     @contextmanager

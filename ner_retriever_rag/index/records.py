@@ -39,23 +39,34 @@ class MentionKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredDocument:
-    """A document's record.
+class Record:
+    """What the index says of a document, without the document.
 
     Attributes:
-        document: As it was added.
+        doc_id: Its id.
         version: Hash of its content.
         spans: Its mentions.
     """
 
-    document: Document
+    doc_id: str
     version: str
     spans: list[tuple[int, int]]
 
     @property
     def mention_ids(self) -> list[str]:
         """Ids of its mentions."""
-        return [str(MentionKey(self.document.id, self.version, *span)) for span in self.spans]
+        return [str(MentionKey(self.doc_id, self.version, *span)) for span in self.spans]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument(Record):
+    """A document with its record.
+
+    Attributes:
+        document: As it was added.
+    """
+
+    document: Document
 
 
 def version_of(document: Document, given: Sequence[tuple[int, int]] | None) -> str:
@@ -68,8 +79,14 @@ def version_of(document: Document, given: Sequence[tuple[int, int]] | None) -> s
     return sha256(content.encode()).hexdigest()[:16]
 
 
+def record_of(doc_id: str, metadata: Mapping[str, Any]) -> Record:
+    """A record from the metadata of its row in Chroma."""
+    spans = [(start, end) for start, end in json.loads(metadata[SPANS])]
+    return Record(doc_id, metadata[VERSION], spans)
+
+
 def from_row(doc_id: str, metadata: Mapping[str, Any], text: str | None) -> StoredDocument:
-    """A document's record from its row in Chroma.
+    """A document with its record from its row in Chroma.
 
     Args:
         doc_id: Its id.
@@ -77,16 +94,16 @@ def from_row(doc_id: str, metadata: Mapping[str, Any], text: str | None) -> Stor
         text: Its text there; None in format 1, which has it among the metadata.
     """
     own = {key: value for key, value in metadata.items() if not key.startswith(RESERVED)}
-    spans = [(start, end) for start, end in json.loads(metadata[SPANS])]
+    record = record_of(doc_id, metadata)
     document = Document(
         metadata[TEXT_OF_FORMAT_1] if text is None else text,
         doc_id,
         joined(own, metadata.get(REST)),
     )
-    return StoredDocument(document, metadata[VERSION], spans)
+    return StoredDocument(doc_id, record.version, record.spans, document)
 
 
-def row_metadata(record: StoredDocument, old: StoredDocument | None) -> dict[str, Any]:
+def row_metadata(record: StoredDocument, old: Record | None) -> dict[str, Any]:
     """A document's metadata in Chroma; its text stands where Chroma keeps texts.
 
     Args:
@@ -95,7 +112,8 @@ def row_metadata(record: StoredDocument, old: StoredDocument | None) -> dict[str
     """
     plain, rest = split(record.document.metadata)
     # Chroma merges metadata on upsert: keys the new version lacks have to be taken out by name.
-    gone = dict.fromkeys([*split(old.document.metadata)[0], TEXT_OF_FORMAT_1]) if old else {}
+    keys = split(old.document.metadata)[0] if isinstance(old, StoredDocument) else {}
+    gone = dict.fromkeys([*keys, TEXT_OF_FORMAT_1]) if old else {}
     return {
         **gone,
         **plain,

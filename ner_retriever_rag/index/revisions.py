@@ -38,6 +38,11 @@ class Revisions:
         self._rows.set_metadata({**found, REVISION_KEY: after})
         self._writes.append((before, after, list(doc_ids)))
 
+    def renew(self) -> None:
+        """Give the index a new revision of which it is not known what it touched."""
+        self.mark([])
+        self._writes.clear()
+
     def touched_since(self, revision: str) -> set[str] | None:
         """Ids of the documents written or deleted since a revision; None where it is not known.
 

@@ -7,15 +7,16 @@ combination of one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.index.bounds import Bounds
+from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.examples import IndexedExamples
 from ner_retriever_rag.index.mention_table import MentionTable
 from ner_retriever_rag.index.sharpening import held_back, sharper
@@ -28,11 +29,14 @@ from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.index.store import Store
+    from ner_retriever_rag.index.store import Store, StoredDocument
     from ner_retriever_rag.index.tables import Tables
 
 _FIRST_LOOK = 256  # mentions put in order at first, at least
+_LOOKED_UP = 64  # mentions whose documents are looked at together
 _ON_TOPIC = 100  # documents that entities with a topic are taken from
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +149,13 @@ class Search:
     def mentions(self, query: Query, bounds: Bounds) -> list[MentionMatch]:
         """The best mentions, best first; the rule is applied to each mention by itself."""
         scores = self.mention_scores(query, bounds)
+        table = scores.table
         enough = None if bounds.last is None else _FIRST_LOOK + 8 * bounds.last
         best: list[int] = []
         for most in dict.fromkeys((enough, None)):  # all are put in order only if need be
-            apart = scores.table.apart(scores.best_first(bounds.floor, most).tolist())
-            best = list(islice(apart, bounds.last))
+            apart = table.apart(scores.best_first(bounds.floor, most).tolist())
+            current = self.current(table, apart, lambda n: int(table.owner[n]))
+            best = list(islice(current, bounds.last))
             if len(best) == bounds.last:
                 break
         return [scores.match(n) for n in best[bounds.offset :]]
@@ -178,6 +184,25 @@ class Search:
             allowed &= near
         return MentionScores(table, scored, compared, allowed[table.owner])
 
+    def current(
+        self, table: MentionTable, found: Iterable[T], document: Callable[[T], int]
+    ) -> Iterator[T]:
+        """Of what was found, what is of documents that are as they were when it was encoded.
+
+        Args:
+            table: What it was found in.
+            found: It.
+            document: The number of the document of each.
+        """
+        for some in batches(found, _LOOKED_UP):
+            changed = self.changed(table, {document(each) for each in some})
+            yield from (each for each in some if document(each) not in changed)
+
+    def changed(self, table: MentionTable, documents: Iterable[int]) -> set[int]:
+        """Those of some documents that have another text now, or none."""
+        versions = {table.doc_ids[row]: table.versions[row] for row in documents}
+        return {table.row_of[doc_id] for doc_id in self._store.changed(versions)}
+
     def compare(self, table: MentionTable, query: ScoredQuery, bounds: Bounds) -> Compared:
         """Compare a query's types with all mentions."""
         cosines = query.vectors @ table.vectors.T
@@ -200,7 +225,7 @@ class Search:
         if not where:
             return np.ones(len(table.doc_ids), dtype=np.bool_)
         passing = np.zeros(len(table.doc_ids), dtype=np.bool_)
-        passing[table.documents(self._store.texts.ids(where))] = True
+        passing[table.documents(self._store.document_ids(where))] = True
         return passing
 
     def _repetitions(self, table: MentionTable, query: ScoredQuery) -> NDArray[np.float32]:
@@ -229,14 +254,9 @@ class Search:
         allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
         if topic is not None:
             scores, allowed = with_topic(table, scores, allowed, topic, self._store.texts, bounds)
-        order = list(_best_first(scores, best.max(axis=0), allowed, bounds.floor))
-        chosen = order[bounds.offset : bounds.last]
-        records = self._store.fetch([table.doc_ids[row] for row in chosen])
+        order = _best_first(scores, best.max(axis=0), allowed, bounds.floor)
         matches = []
-        for row in chosen:
-            record = records.get(table.doc_ids[row])
-            if record is None or record.version != table.versions[row]:
-                continue  # replaced or deleted this very moment
+        for row, record in self._page(table, order.tolist(), bounds):
             places = table.mentions_of(row)
             match = query.document_match(
                 record.document,
@@ -248,6 +268,23 @@ class Search:
             )
             matches.append(replace(match, score=float(scores[row])))
         return matches
+
+    def _page(
+        self, table: MentionTable, order: Sequence[int], bounds: Bounds
+    ) -> list[tuple[int, StoredDocument]]:
+        """The documents wanted of those found, without those replaced or deleted since."""
+        there: list[tuple[int, StoredDocument]] = []
+        for rows in batches(order, bounds.last or max(1, len(order))):
+            records = self._store.fetch([table.doc_ids[row] for row in rows])
+            there += [
+                (row, record)
+                for row in rows
+                if (record := records.get(table.doc_ids[row])) is not None
+                and record.version == table.versions[row]
+            ]
+            if bounds.last is not None and len(there) >= bounds.last:
+                break
+        return there[bounds.offset : bounds.last]
 
 
 def _best_first(

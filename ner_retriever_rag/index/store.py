@@ -25,11 +25,13 @@ from ner_retriever_rag.index.journal import Journal
 from ner_retriever_rag.index.records import (
     TEXT_OF_FORMAT_1,
     MentionKey,
+    Record,
     StoredDocument,
     check_vectors,
     distinct_spans,
     from_row,
     mention_metadata,
+    record_of,
     row_metadata,
     text_vector,
     version_of,
@@ -135,6 +137,26 @@ class Store:
                 found[doc_id] = from_row(doc_id, metadata, text)
         return found
 
+    def records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """What the index says of documents, by id, without them; unknown ids are left out."""
+        return {
+            doc_id: record_of(doc_id, metadata)
+            for some in batches(ids, self._documents.batch)
+            for rows in [self._documents.get(some, ["metadatas"])]
+            for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True)
+        }
+
+    def require_own(self) -> None:
+        """See that documents may be written here."""
+
+    def changed(self, versions: Mapping[str, str]) -> set[str]:
+        """Those of documents that have another text now, or none, though the revision is the same.
+
+        Args:
+            versions: The version of each as it was read.
+        """
+        return set()  # nothing changes here without a new revision
+
     def document_ids(self, where: Where = None) -> list[str]:
         """The ids of all documents that pass a filter.
 
@@ -165,7 +187,7 @@ class Store:
         documents: Sequence[Document],
         versions: Sequence[str],
         encoded: Sequence[EncodedText],
-        replaced: Mapping[str, StoredDocument],
+        replaced: Mapping[str, Record],
     ) -> None:
         """Write documents and their mentions; whatever was stored under their ids goes.
 
@@ -181,7 +203,7 @@ class Store:
         for document, one in zip(documents, encoded, strict=True):
             check_vectors(document, one)
         new = [
-            StoredDocument(document, version, distinct_spans(one))
+            StoredDocument(document.id, version, distinct_spans(one), document)
             for document, version, one in zip(documents, versions, encoded, strict=True)
         ]
         old = [replaced[document.id] for document in documents if document.id in replaced]
@@ -195,10 +217,10 @@ class Store:
         )
         self._end()
 
-    def delete(self, records: Sequence[StoredDocument]) -> None:
+    def delete(self, records: Sequence[Record]) -> None:
         """Delete documents and their mentions."""
         self._begin(records)
-        self._documents.delete(record.document.id for record in records)
+        self._documents.delete(record.doc_id for record in records)
         self._delete_mentions(set().union(*(record.mention_ids for record in records)))
         self._end()
 
@@ -255,7 +277,7 @@ class Store:
     def _current(self, mention_ids: Iterable[str]) -> set[str]:
         """The mentions that count of the documents some mentions are of."""
         doc_ids = dict.fromkeys(MentionKey.parse(each).doc_id for each in mention_ids)
-        return set().union(*(record.mention_ids for record in self.fetch(doc_ids).values()))
+        return set().union(*(record.mention_ids for record in self.records(doc_ids).values()))
 
     def _migrate(self, mentions: Mapping[str, Any]) -> None:
         """Mark an index of format 1 as one of this format, which its next records will be."""
@@ -265,11 +287,11 @@ class Store:
                 found.pop(chroma.TOUCHED, None)
                 rows.set_metadata(found)
 
-    def _begin(self, records: Sequence[StoredDocument]) -> None:
+    def _begin(self, records: Sequence[Record]) -> None:
         """Write down what is about to be touched; first clear up after an earlier failure."""
         self.recover()
         self._journal.begin(records)
-        self._touched = [record.document.id for record in records]
+        self._touched = [record.doc_id for record in records]
         self.revisions.mark(self._touched)
 
     def _end(self) -> None:
@@ -294,7 +316,7 @@ class Store:
     def _write_records(
         self,
         rows: Sequence[tuple[StoredDocument, EncodedText]],
-        replaced: Mapping[str, StoredDocument],
+        replaced: Mapping[str, Record],
     ) -> None:
         self._documents.upsert(
             ids=[record.document.id for record, _ in rows],

@@ -9,7 +9,18 @@ pytestmark = pytest.mark.slow
 
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["queries", "names", "command-line", "langchain", "llama-index", "agents", "trust"]
+PAGES = [
+    "index",
+    "indexing",
+    "queries",
+    "names",
+    "command-line",
+    "langchain",
+    "llama-index",
+    "agents",
+    "scale",
+    "trust",
+]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
