@@ -181,7 +181,7 @@ def adapt(
             taps,
             recipes.Mined.load(mined, backbone, wordnet),
             options=options,
-            loop=_loop(steps, seed, work, evaluate_every=500),
+            loop=_loop(steps, seed, work, evaluate_every=800),
             development=_development(development, names, limit=3000),
         )
         deltas = Path(scratch) / ADAPTATION

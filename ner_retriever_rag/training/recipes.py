@@ -24,6 +24,7 @@ from ner_retriever_rag.training.development import DevelopmentTask
 from ner_retriever_rag.training.features import mention_features, type_features
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
+from ner_retriever_rag.training.neighbours import Neighbours
 from ner_retriever_rag.training.pairs import (
     Hierarchy,
     MinedEntity,
@@ -175,6 +176,7 @@ def adapt_recipe(
     options: AdaptOptions,
     loop: LoopOptions,
     development: DevelopmentTask | None = None,
+    neighbours: bool = True,
 ) -> tuple[Adaptation, History]:
     """Train low-rank deltas and a head together.
 
@@ -185,6 +187,7 @@ def adapt_recipe(
         options: Deltas, head, rates.
         loop: Steps, seed, checkpoints.
         development: Scored on the way.
+        neighbours: Whether to train on the other names of the texts too.
     """
     torch.manual_seed(loop.seed)
     # Eager attention: its backward pass on short sentences is faster on a CPU than the fused one.
@@ -223,6 +226,7 @@ def adapt_recipe(
         options,
         loop,
         score,
+        Neighbours(mined.train) if neighbours else None,
     )
     return adaptation, history
 

@@ -12,6 +12,7 @@ from ner_retriever_rag.training.features import mention_features, type_features
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.losses import info_nce, triplet
 from ner_retriever_rag.training.lowrank import Adaptation
+from ner_retriever_rag.training.neighbours import Neighbours
 from ner_retriever_rag.training.pairs import (
     Hierarchy,
     MentionContext,
@@ -207,7 +208,7 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
     before = adaptation.encode([context])
     assert adaptation.text_cosine([context.text]) == pytest.approx(1.0, abs=1e-5)
     entities = load_entities(mined)
-    options = AdaptOptions(batch=4, more_types=2, warmup=2, learning_rate=1e-2)
+    options = AdaptOptions(batch=4, types=6, warmup=2, learning_rate=1e-2)
     history = adapt(
         adaptation,
         entities,
@@ -216,6 +217,7 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
         NegativeMask(EMPTY),
         options,
         LoopOptions(6, evaluate_every=3),
+        neighbours=Neighbours(entities),
     )
     assert np.isfinite([row["loss"] for row in history]).all()
     after = adaptation.encode([context])
