@@ -216,7 +216,8 @@ def detector(
     from ner_retriever_rag.backbone import Backbone
     from ner_retriever_rag.checkpoints import find_checkpoint
     from ner_retriever_rag.training import recipes
-    from ner_retriever_rag.training.train_detector import DetectorOptions, read_marked
+    from ner_retriever_rag.training.marked import read_marked
+    from ner_retriever_rag.training.train_detector import DetectorOptions
 
     with errors_in_one_line():
         trained, _, figures = recipes.detector_recipe(

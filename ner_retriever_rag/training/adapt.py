@@ -53,11 +53,11 @@ class AdaptOptions:
     dropout: float = 0.0
     temperature: float = 0.05
     batch: int = 128
-    types: int = 320
+    types: int = 352
     unknown_rival: float = 0.3
     learning_rate: float = 1e-3
     head_learning_rate: float = 2e-3
-    warmup: int = 50
+    warmup: int = 100
     text_weight: float = 4.0
     text_share: float = 0.125
     context_width: int = 160

@@ -24,6 +24,7 @@ from ner_retriever_rag.training.development import DevelopmentTask
 from ner_retriever_rag.training.features import mention_features, type_features
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
+from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
 from ner_retriever_rag.training.neighbours import Neighbours
 from ner_retriever_rag.training.pairs import (
     Hierarchy,
@@ -37,10 +38,7 @@ from ner_retriever_rag.training.pairs import (
 from ner_retriever_rag.training.train_detector import (
     BoundaryFigures,
     DetectorOptions,
-    MarkedSentence,
     boundary_figures,
-    joined,
-    read_marked,
     read_sentences,
     train_detector,
 )
@@ -278,13 +276,9 @@ def choose_threshold(
     """Set the head's threshold so that it finds about ``per_text`` mentions a sentence."""
     gold = [sentence.mentions for sentence in sentences]
     thresholds = np.arange(0.8, 0.04, -0.05)
+    texts = [sentence.text for sentence in sentences]
     # A better span is never dropped for a worse one, so one pass serves every threshold.
-    mentions = [
-        head.mentions(sentence.text, states, float(thresholds[-1]))
-        for sentence, states in zip(
-            sentences, backbone.read([s.text for s in sentences]), strict=True
-        )
-    ]
+    mentions = head.mentions_of(texts, list(backbone.read(texts)), float(thresholds[-1]))
     best: BoundaryFigures | None = None
     for threshold in thresholds:
         found = [
