@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ner_retriever_rag.training.drawing import Batch, BatchDrawer
+from ner_retriever_rag.training.drawing import BatchDrawer
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce
 from ner_retriever_rag.training.lowrank import Adaptation
@@ -36,7 +36,6 @@ class AdaptOptions:
         temperature: Of the in-batch loss.
         batch: Texts a step.
         types: Type descriptions a step: one for each pair, the rest as negatives only.
-        unknown_rival: Weight, as a negative, of a name in the same text whose type is not known.
         learning_rate: Of the deltas; rises over ``warmup`` steps, then falls to zero in a line.
         head_learning_rate: Of the head.
         warmup: Steps.
@@ -54,7 +53,6 @@ class AdaptOptions:
     temperature: float = 0.05
     batch: int = 128
     types: int = 352
-    unknown_rival: float = 0.3
     learning_rate: float = 1e-3
     head_learning_rate: float = 2e-3
     warmup: int = 100
@@ -117,37 +115,10 @@ def adapt(
         every = max(1, round(1 / options.text_share))
         target = adaptation.unadapted_text_vectors(batch.texts[::every])
         vectors, texts = adaptation.read(batch.texts, batch.spans)
-        count = len(batch.entities)
-        loss = info_nce(
-            vectors[:count],
-            adaptation.read_types([query.text for query in batch.queries]),
-            mask(batch.entities, batch.queries),
-            temperature=options.temperature,
-            rivals=vectors[count:],
-            rival_weight=rival_weights(batch, mask, options.unknown_rival),
-        )
+        types = adaptation.read_types([query.text for query in batch.queries])
+        out = mask(batch.entities, batch.queries)
+        loss = info_nce(vectors, types, out, temperature=options.temperature)
         drift = 1 - functional.cosine_similarity(texts[::every], target).mean()
         return loss + options.text_weight * drift
 
     return run(adaptation, optimizer, schedule, loss_at, loop, evaluate)
-
-
-def rival_weights(batch: Batch, mask: NegativeMask, unknown: float) -> Tensor:
-    """How much each rival counts against each pair's description.
-
-    Args:
-        batch: With rivals.
-        mask: Says which descriptions may well fit a rival that is known; those it leaves alone.
-        unknown: Weight of a rival of which nothing is known, and that only in its own text.
-
-    Returns:
-        float32 ``(rivals, pairs)``.
-    """
-    weights = torch.zeros(len(batch.rivals), len(batch.entities))
-    known = [i for i, entity in enumerate(batch.rivals) if entity is not None]
-    named = [entity for entity in batch.rivals if entity is not None]
-    weights[known] = (~mask(named, batch.queries[: len(batch.entities)])).float()
-    for row, (entity, pairs) in enumerate(zip(batch.rivals, batch.rival_pairs, strict=True)):
-        if entity is None:
-            weights[row, pairs] = unknown
-    return weights

@@ -18,7 +18,7 @@ _BEFORE = re.compile(r"([A-Z][\w.'’-]*)\s$")
 _GOES_ON = re.compile(r"\w|-\w")
 _AFTER = re.compile(r"\s(?:[A-Z][\w'’-]*|of [A-Z])")
 # Capitalised for opening the sentence, not for being part of a name.
-OPENING = set(
+_OPENING = set(
     """
     The A An In On At He She It When While After Before For From With As But And Both Since
     During By Like This That These Although Former Some Many Other
@@ -146,7 +146,7 @@ class EntityFinder:
         if start and sentence[start - 1] == "-":
             return True
         before = _BEFORE.search(sentence, max(0, start - 30), start)
-        if before and not (before.start() == 0 and before[1] in OPENING):
+        if before and not (before.start() == 0 and before[1] in _OPENING):
             return True
         return _AFTER.match(sentence, end) is not None
 

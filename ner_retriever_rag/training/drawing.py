@@ -9,31 +9,27 @@ from itertools import accumulate
 
 from ner_retriever_rag.training.lowrank import Span
 from ner_retriever_rag.training.neighbours import Neighbours
-from ner_retriever_rag.training.pairs import MentionContext, MinedEntity, PairSampler, Query
+from ner_retriever_rag.training.pairs import MinedEntity, PairSampler, Query
 from ner_retriever_rag.windows import Tokens
 
 _BUCKET = 16  # batches drawn together and sorted by length
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What one step trains on.
 
     Attributes:
         texts: The texts, tokenised.
-        spans: A mention of each entity; then those of the rivals.
-        entities: One for each pair.
-        queries: A description for each entity; then more that are negatives only.
-        rivals: Other names of the same texts, negatives only; None where nothing is known of them.
-        rival_pairs: For each rival, the numbers of the pairs of its text.
+        entities: One for each pair; a text has at least one.
+        spans: The mention of each.
+        queries: A description for each; then more that are negatives only.
     """
 
     texts: list[Tokens]
-    spans: list[Span] = field(default_factory=list)
-    entities: list[MinedEntity] = field(default_factory=list)
-    queries: list[Query] = field(default_factory=list)
-    rivals: list[MinedEntity | None] = field(default_factory=list)
-    rival_pairs: list[list[int]] = field(default_factory=list)
+    entities: list[MinedEntity]
+    spans: list[Span]
+    queries: list[Query]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,44 +84,20 @@ class BatchDrawer:
         drawn, seen = [], {entity.title for entity in chosen}
         for start in range(0, len(order), self.batch):
             rows = order[start : start + self.batch]
-            pairs = [(chosen[i], contexts[i]) for i in rows]
-            drawn.append(self._fill(Batch([tokens[i] for i in rows]), pairs, draw, rng, seen))
+            pairs = [
+                (chosen[i], (row, contexts[i].start, contexts[i].end)) for row, i in enumerate(rows)
+            ]
+            if self.neighbours is not None:
+                for row, i in enumerate(rows):
+                    for other in self.neighbours.beside(contexts[i], chosen[i].title, rng):
+                        # Once in a bucket, lest every other pair be of a country.
+                        if other.entity.title not in seen and len(pairs) < self.types:
+                            seen.add(other.entity.title)
+                            pairs.append((other.entity, (row, other.start, other.end)))
+            entities = [entity for entity, _ in pairs]
+            more = self._choose(rng, max(0, self.types - len(pairs)))
+            queries = [draw.query(entity) for entity in [*entities, *more]]
+            texts = [tokens[i] for i in rows]
+            drawn.append(Batch(texts, entities, [span for _, span in pairs], queries))
         rng.shuffle(drawn)
         return drawn
-
-    def _fill(
-        self,
-        batch: Batch,
-        pairs: Sequence[tuple[MinedEntity, MentionContext]],
-        draw: PairSampler,
-        rng: random.Random,
-        seen: set[str],
-    ) -> Batch:
-        """Add mentions, neighbours and descriptions; a known name not yet seen is a pair."""
-        rivals = []
-        later: list[tuple[MinedEntity, Span]] = []
-        of_text: list[list[int]] = [[] for _ in pairs]
-        for row, (entity, context) in enumerate(pairs):
-            of_text[row].append(len(batch.entities))
-            batch.entities.append(entity)
-            batch.spans.append((row, context.start, context.end))
-            if self.neighbours is None:
-                continue
-            for other in self.neighbours.beside(context, entity.title, rng):
-                span = (row, other.start, other.end)
-                is_name = not context.text[other.start : other.end].islower()
-                if other.entity is not None and is_name and other.entity.title not in seen:
-                    seen.add(other.entity.title)
-                    later.append((other.entity, span))
-                else:
-                    rivals.append((other.entity, span))
-        for entity, span in later[: self.types - len(pairs)]:
-            of_text[span[0]].append(len(batch.entities))
-            batch.entities.append(entity)
-            batch.spans.append(span)
-        batch.rivals = [entity for entity, _ in rivals]
-        batch.rival_pairs = [of_text[span[0]] for _, span in rivals]
-        batch.spans += [span for _, span in rivals]
-        more = self._choose(rng, max(0, self.types - len(batch.entities)))
-        batch.queries = [draw.query(entity) for entity in [*batch.entities, *more]]
-        return batch

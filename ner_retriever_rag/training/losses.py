@@ -13,8 +13,6 @@ def info_nce(
     not_negative: Tensor | None = None,
     *,
     temperature: float = 0.05,
-    rivals: Tensor | None = None,
-    rival_weight: Tensor | None = None,
 ) -> Tensor:
     """In-batch cross-entropy, both ways: each mention picks its type, each type its mention.
 
@@ -23,8 +21,6 @@ def info_nce(
         types: ``(m, dim)``, ``m >= n``; row i < n is the type of mention i, the rest are negatives.
         not_negative: bool ``(n, m)``, pairs to leave out of the sums; the diagonal never is.
         temperature: Divides the cosines.
-        rivals: ``(r, dim)``, mentions that types must not pick either.
-        rival_weight: ``(r, n)``, how much each rival counts for each type; 0 leaves it out.
 
     Returns:
         A scalar.
@@ -36,11 +32,7 @@ def info_nce(
         logits = logits.masked_fill(others, float("-inf"))
     target = torch.arange(n, device=logits.device)
     rows = functional.cross_entropy(logits, target)
-    by_type = logits[:, :n].T
-    if rivals is not None and rival_weight is not None:
-        against = rivals @ types[:n].T / temperature + rival_weight.log()
-        by_type = torch.cat([by_type, against.T], dim=1)
-    columns = functional.cross_entropy(by_type, target)
+    columns = functional.cross_entropy(logits[:, :n].T, target)
     return (rows + columns) / 2
 
 
