@@ -15,7 +15,8 @@ from ner_retriever_rag.backbone import Backbone
 from ner_retriever_rag.checkpoints import MINILM, find_checkpoint
 from ner_retriever_rag.training.development import DevelopmentTask
 from ner_retriever_rag.training.loop import LoopOptions
-from ner_retriever_rag.training.recipes import Mined, head_recipe
+from ner_retriever_rag.training.mined import Mined
+from ner_retriever_rag.training.recipes import head_recipe
 from ner_retriever_rag.training.train_head import HeadOptions
 
 VALUES = "value@3+value@4+value@5+hidden@6"

@@ -111,6 +111,7 @@ def head(
     from ner_retriever_rag.checkpoints import find_checkpoint
     from ner_retriever_rag.encoder import TypeAwareEncoder
     from ner_retriever_rag.training import recipes
+    from ner_retriever_rag.training.mined import Mined
     from ner_retriever_rag.training.train_head import preset_options
 
     with errors_in_one_line():
@@ -127,7 +128,7 @@ def head(
         trained, _ = recipes.head_recipe(
             reader,
             # Whatever is trained, MiniLM says which names are alike: to a decoder all of them are.
-            recipes.Mined.load(mined, MINILM, wordnet),
+            Mined.load(mined, MINILM, wordnet),
             pairs=pairs,
             epochs=epochs,
             options=options,
@@ -171,6 +172,7 @@ def adapt(
     from ner_retriever_rag.saved import ADAPTATION
     from ner_retriever_rag.training import recipes
     from ner_retriever_rag.training.adapt import AdaptOptions
+    from ner_retriever_rag.training.mined import Mined
 
     with errors_in_one_line(), TemporaryDirectory() as scratch:
         options = AdaptOptions(
@@ -179,7 +181,7 @@ def adapt(
         adaptation, _ = recipes.adapt_recipe(
             backbone,
             taps,
-            recipes.Mined.load(mined, backbone, wordnet),
+            Mined.load(mined, backbone, wordnet),
             options=options,
             loop=_loop(steps, seed, work, evaluate_every=800),
             development=_development(development, names, limit=3000),
@@ -253,6 +255,7 @@ def calibrate(
     from ner_retriever_rag.encoder import TypeAwareEncoder
     from ner_retriever_rag.saved import ADAPTATION, CONFIG, read_config, write_config
     from ner_retriever_rag.training import recipes
+    from ner_retriever_rag.training.mined import Mined
 
     with errors_in_one_line():
         encoder = TypeAwareEncoder.from_pretrained(encoder_folder)
@@ -268,7 +271,7 @@ def calibrate(
         calibration, report = recipes.calibrate_recipe(
             backbone,
             encoder.head,
-            recipes.Mined.load(mined, MINILM, wordnet),
+            Mined.load(mined, MINILM, wordnet),
             mentions=mentions,
             seed=seed,
             pooling=encoder.pooling,
