@@ -23,11 +23,11 @@ ADAPTED_TAPS = "hidden@3+hidden@4+hidden@5+hidden@6"
 DETECTOR_TAPS = "hidden@2+hidden@4+hidden@6"
 
 OF_PRESET = "the preset's"
-
 Mined = Annotated[Path, typer.Argument(help="Folder that `train mine` wrote.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the encoder; made if missing.")]
 BackboneName = Annotated[str, typer.Option(help="Backbone: a folder or a hub id.")]
 Adapted = Annotated[Path | None, typer.Option(help="Low-rank deltas, from `train adapt`.")]
+Start = Annotated[Path | None, typer.Option(help="Folder of an adapted encoder to go on from.")]
 Work = Annotated[
     Path | None, typer.Option(help="Folder for checkpoint and plot; a run there goes on.")
 ]
@@ -159,6 +159,7 @@ def adapt(
         float, typer.Option(min=0.0, max=1.0, help="How often a mention is taken a word off.")
     ] = 0.15,
     dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128,
+    start: Start = None,
     development: Development = None,
     names: Names = None,
     wordnet: WordNetFolder = None,
@@ -185,9 +186,9 @@ def adapt(
             options=options,
             loop=_loop(steps, seed, work, evaluate_every=800),
             development=_development(development, names, limit=3000),
+            start=start,
         )
-        deltas = Path(scratch) / ADAPTATION
-        adaptation.save_deltas(deltas)
+        adaptation.save_deltas(deltas := Path(scratch) / ADAPTATION)
         encoder = TypeAwareEncoder(
             backbone, taps, pooling="mean", head=adaptation.head, adaptation=deltas
         )
@@ -277,8 +278,7 @@ def calibrate(
             pooling=encoder.pooling,
         )
         calibration.save(encoder_folder)
-        config = read_config(encoder_folder)
-        write_config(encoder_folder, {**config, "calibration": True})
+        write_config(encoder_folder, {**read_config(encoder_folder), "calibration": True})
         for name, value in recipes.report_fields(report):
             out.print(f"{name}: {value}")
 

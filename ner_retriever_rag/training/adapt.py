@@ -52,7 +52,7 @@ class AdaptOptions:
     dropout: float = 0.0
     temperature: float = 0.05
     batch: int = 128
-    types: int = 352
+    types: int = 320
     learning_rate: float = 1e-3
     head_learning_rate: float = 2e-3
     warmup: int = 100

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -216,6 +216,23 @@ class Adaptation(nn.Module):
                     functional.cosine_similarity(adapted, self.unadapted_text_vectors(some))
                 )
         return float(torch.cat(cosines).mean())
+
+    def load_deltas(self, path: str | Path) -> None:
+        """Go on from what :meth:`save_deltas` wrote.
+
+        Raises:
+            ValueError: If the file's deltas are of other layers or of another rank.
+        """
+        deltas = load_file(path)
+        for name, layer in self.layers.items():
+            down, up = deltas.pop(name + A, None), deltas.pop(name + B, None)
+            if down is None or up is None or down.shape != layer.down.shape:
+                raise ValueError(f"{path} holds no delta of rank {len(layer.down)} for {name}")
+            with torch.no_grad():
+                layer.down.copy_(down)
+                layer.up.copy_(up)
+        if deltas:
+            raise ValueError(f"{path} holds deltas for layers that stay as they are")
 
     def save_deltas(self, path: str | Path) -> None:
         """Write the deltas as float16 for ``merge_adaptation``."""

@@ -17,6 +17,7 @@ from ner_retriever_rag.calibration import Calibration
 from ner_retriever_rag.checkpoints import find_checkpoint
 from ner_retriever_rag.detection.span_head import SpanHead
 from ner_retriever_rag.head import ProjectionHead
+from ner_retriever_rag.saved import ADAPTATION
 from ner_retriever_rag.training.adapt import AdaptOptions, adapt
 from ner_retriever_rag.training.calibrate import CalibrationReport, fit_calibration
 from ner_retriever_rag.training.development import DevelopmentTask
@@ -125,7 +126,7 @@ def adapt_recipe(
     options: AdaptOptions,
     loop: LoopOptions,
     development: DevelopmentTask | None = None,
-    neighbours: bool = True,
+    start: Path | None = None,
 ) -> tuple[Adaptation, History]:
     """Train low-rank deltas and a head together.
 
@@ -136,7 +137,7 @@ def adapt_recipe(
         options: Deltas, head, rates.
         loop: Steps, seed, checkpoints.
         development: Scored on the way.
-        neighbours: Whether to train on the other names of the texts too.
+        start: Folder of an encoder to go on from; None begins with deltas of zero.
     """
     torch.manual_seed(loop.seed)
     # Eager attention: its backward pass on short sentences is faster on a CPU than the fused one.
@@ -150,6 +151,9 @@ def adapt_recipe(
     width = len(frozen.taps) * frozen.hidden_size
     head = ProjectionHead((width, *options.hidden, options.dim), dropout=options.dropout)
     adaptation = Adaptation(frozen, head, rank=options.rank, first_block=options.first_block)
+    if start is not None:
+        adaptation.load_deltas(start / ADAPTATION)
+        head.load_state_dict(ProjectionHead.load(start).state_dict())
     phrases = sorted({entity.types[0] for entity in mined.train})
 
     def sampler(rng: random.Random) -> PairSampler:
@@ -175,7 +179,7 @@ def adapt_recipe(
         options,
         loop,
         score,
-        Neighbours(mined.train) if neighbours else None,
+        Neighbours(mined.train),
     )
     return adaptation, history
 

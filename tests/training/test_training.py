@@ -225,6 +225,14 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
     assert adaptation.text_cosine([context.text]) < 1.0
 
     adaptation.save_deltas(tmp_path / "adaptation.safetensors")
+    with torch.no_grad():
+        for layer in adaptation.layers.values():
+            layer.up.zero_()
+    adaptation.load_deltas(tmp_path / "adaptation.safetensors")
+    assert np.allclose(after, adaptation.encode([context]), atol=5e-3)
+    with pytest.raises(ValueError, match="layers that stay"):
+        adaptation.layers.popitem()
+        adaptation.load_deltas(tmp_path / "adaptation.safetensors")
     merged = Backbone(
         tiny_checkpoint, "hidden@2+hidden@3", adaptation=tmp_path / "adaptation.safetensors"
     )
