@@ -151,7 +151,7 @@ def adapt(
     taps: Annotated[str, typer.Option(help="Where vectors are read.")] = ADAPTED_TAPS,
     steps: Annotated[int, typer.Option(min=1)] = 4300,
     rank: Annotated[int, typer.Option(min=1, help="Rank of the deltas.")] = 32,
-    first_block: Annotated[int, typer.Option(min=0, help="First block that is adapted.")] = 2,
+    first_block: Annotated[int, typer.Option(min=0, help="First block adapted.")] = 2,
     text_weight: Annotated[
         float, typer.Option(min=0.0, help="Weight of keeping the text vector as it was.")
     ] = 4.0,
@@ -263,12 +263,9 @@ def calibrate(
         if encoder.head is None:
             raise ValueError(f"{encoder_folder / CONFIG}: an encoder without a head")
         adaptation = encoder_folder / ADAPTATION
-        backbone = Backbone(
-            find_checkpoint(encoder.backbone_name),
-            encoder.taps,
-            dtype="bfloat16",
-            adaptation=adaptation if adaptation.exists() else None,
-        )
+        deltas = adaptation if adaptation.exists() else None
+        checkpoint = find_checkpoint(encoder.backbone_name)
+        backbone = Backbone(checkpoint, encoder.taps, dtype="bfloat16", adaptation=deltas)
         calibration, report = recipes.calibrate_recipe(
             backbone,
             encoder.head,
