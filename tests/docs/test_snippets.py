@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["queries", "names", "command-line", "langchain", "llama-index", "agents", "trust"]
+PAGES = [
+    "queries",
+    "names",
+    "command-line",
+    "langchain",
+    "llama-index",
+    "agents",
+    "trust",
+    "beside",
+]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
