@@ -12,6 +12,8 @@ import pytest
 
 import ner_retriever_rag
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PRETRAINED = ROOT / "ner_retriever_rag/encoder/pretrained"
 

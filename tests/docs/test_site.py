@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("mkdocstrings")
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
