@@ -26,7 +26,6 @@ from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
 from ner_retriever_rag.training.mined import Mined
-from ner_retriever_rag.training.neighbours import Neighbours
 from ner_retriever_rag.training.pairs import (
     MinedEntity,
     NegativeMask,
@@ -179,7 +178,6 @@ def adapt_recipe(
         options,
         loop,
         score,
-        Neighbours(mined.train),
     )
     return adaptation, history
 

@@ -12,7 +12,6 @@ from ner_retriever_rag.training.features import mention_features, type_features
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.losses import info_nce, triplet
 from ner_retriever_rag.training.lowrank import Adaptation
-from ner_retriever_rag.training.neighbours import Neighbours
 from ner_retriever_rag.training.pairs import (
     Hierarchy,
     MentionContext,
@@ -217,7 +216,6 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
         NegativeMask(EMPTY),
         options,
         LoopOptions(6, evaluate_every=3),
-        neighbours=Neighbours(entities),
     )
     assert np.isfinite([row["loss"] for row in history]).all()
     after = adaptation.encode([context])
