@@ -21,7 +21,6 @@ from ner_retriever_rag.training.losses import info_nce
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.mined import MinedEntity
 from ner_retriever_rag.training.negatives import NegativeMask
-from ner_retriever_rag.training.neighbours import Neighbours
 from ner_retriever_rag.training.pairs import PairSampler
 
 
@@ -37,7 +36,7 @@ class AdaptOptions:
         dropout: In the head.
         temperature: Of the in-batch loss.
         batch: Texts a step.
-        types: Type descriptions a step: one for each pair, the rest as negatives only.
+        types: Type descriptions a step: one for each text, the rest as negatives only.
         learning_rate: Of the deltas; rises over ``warmup`` steps, then falls to zero in a line.
         head_learning_rate: Of the head.
         warmup: Steps.
@@ -54,13 +53,13 @@ class AdaptOptions:
     dropout: float = 0.0
     temperature: float = 0.05
     batch: int = 128
-    types: int = 320
+    types: int = 224
     learning_rate: float = 1e-3
     head_learning_rate: float = 2e-3
-    warmup: int = 100
+    warmup: int = 50
     text_weight: float = 4.0
-    text_share: float = 0.125
-    context_width: int = 160
+    text_share: float = 0.34
+    context_width: int = 130
     loose: float = 0.15
 
 
@@ -73,7 +72,6 @@ def adapt(
     options: AdaptOptions,
     loop: LoopOptions,
     evaluate: Callable[[], dict[str, float]] | None = None,
-    neighbours: Neighbours | None = None,
 ) -> History:
     """Train the deltas and the head.
 
@@ -86,7 +84,6 @@ def adapt(
         options: Sizes, rates.
         loop: Steps, seed, checkpoints.
         evaluate: Figures to note on the way.
-        neighbours: Finds other names in the texts, which are then trained on too.
     """
     deltas = [p for n, p in adaptation.named_parameters() if p.requires_grad and "head." not in n]
     optimizer = torch.optim.AdamW(
@@ -107,7 +104,6 @@ def adapt(
         batch=options.batch,
         types=options.types,
         width=options.context_width,
-        neighbours=neighbours,
         seed=loop.seed,
     )
 

@@ -10,7 +10,6 @@ from itertools import accumulate
 from ner_retriever_rag.encoder.backbone.windows import Tokens
 from ner_retriever_rag.training.lowrank import Span
 from ner_retriever_rag.training.mined import MinedEntity
-from ner_retriever_rag.training.neighbours import Neighbours
 from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
 
 _BUCKET = 16  # batches drawn together and sorted by length
@@ -22,7 +21,7 @@ class Batch:
 
     Attributes:
         texts: The texts, tokenised.
-        entities: One for each pair; a text has at least one.
+        entities: One for each text.
         spans: The mention of each.
         queries: A description for each; then more that are negatives only.
     """
@@ -43,9 +42,8 @@ class BatchDrawer:
         sampler: Makes a sampler of pairs from a source of randomness.
         tokenize: Texts to tokens.
         batch: Texts a step.
-        types: Descriptions a step, those of the pairs and others.
+        types: Descriptions a step, one for each text and others.
         width: Characters of context kept around a mention.
-        neighbours: Finds other names in the texts; None does without them.
         seed: Of everything.
     """
 
@@ -56,7 +54,6 @@ class BatchDrawer:
     batch: int
     types: int
     width: int
-    neighbours: Neighbours | None = None
     seed: int = 0
     _drawn: dict[int, list[Batch]] = field(default_factory=dict)
     _cumulative: list[float] = field(default_factory=list)
@@ -82,23 +79,13 @@ class BatchDrawer:
         contexts = [draw.context(entity).cropped(self.width) for entity in chosen]
         tokens = self.tokenize([context.text for context in contexts])
         order = sorted(range(len(chosen)), key=lambda i: len(tokens[i].ids))
-        drawn, seen = [], {entity.title for entity in chosen}
+        drawn = []
         for start in range(0, len(order), self.batch):
             rows = order[start : start + self.batch]
-            pairs = [
-                (chosen[i], (row, contexts[i].start, contexts[i].end)) for row, i in enumerate(rows)
-            ]
-            if self.neighbours is not None:
-                for row, i in enumerate(rows):
-                    for other in self.neighbours.beside(contexts[i], chosen[i].title, rng):
-                        # Once in a bucket, lest every other pair be of a country.
-                        if other.entity.title not in seen and len(pairs) < self.types:
-                            seen.add(other.entity.title)
-                            pairs.append((other.entity, (row, other.start, other.end)))
-            entities = [entity for entity, _ in pairs]
-            more = self._choose(rng, max(0, self.types - len(pairs)))
+            entities = [chosen[i] for i in rows]
+            spans = [(row, contexts[i].start, contexts[i].end) for row, i in enumerate(rows)]
+            more = self._choose(rng, max(0, self.types - len(rows)))
             queries = [draw.query(entity) for entity in [*entities, *more]]
-            texts = [tokens[i] for i in rows]
-            drawn.append(Batch(texts, entities, [span for _, span in pairs], queries))
+            drawn.append(Batch([tokens[i] for i in rows], entities, spans, queries))
         rng.shuffle(drawn)
         return drawn

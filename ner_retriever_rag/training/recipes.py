@@ -28,7 +28,6 @@ from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
 from ner_retriever_rag.training.negatives import NegativeMask
-from ner_retriever_rag.training.neighbours import Neighbours
 from ner_retriever_rag.training.pairs import PairSampler
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
@@ -164,7 +163,6 @@ def adapt_recipe(
         options,
         loop,
         score,
-        Neighbours(mined.train),
     )
     return adaptation, history
 

@@ -1,6 +1,8 @@
 import json
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from ner_retriever_rag.cli.train import train_app
@@ -52,9 +54,20 @@ def test_adapted_encoder(mined, tiny_checkpoint, tmp_path):
         "--taps", "hidden@2+hidden@3", "--steps", 1, "--rank", 2, "--first-block", 1,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "adaptation.safetensors").exists()
+    deltas = load_file(tmp_path / "adaptation.safetensors")
     vectors = TypeAwareEncoder.from_pretrained(tmp_path).encode(["Oslo is far."], [[(0, 4)]])
     assert vectors[0].vectors.shape == (1, 128)
+
+    result = run(
+        "adapt", mined, "--out", tmp_path / "on", "--backbone", tiny_checkpoint, "--seed", 1,
+        "--taps", "hidden@2+hidden@3", "--steps", 1, "--rank", 2, "--first-block", 1,
+        "--start", tmp_path,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    further = load_file(tmp_path / "on" / "adaptation.safetensors")
+    # A step changes them by little; another seed's beginning would be far away.
+    assert all(torch.allclose(deltas[name], further[name], atol=0.01) for name in deltas)
+    assert any((deltas[name] != further[name]).any() for name in deltas)
 
 
 def test_errors_are_one_line(tmp_path, marked_file):

@@ -17,7 +17,6 @@ from ner_retriever_rag.training.losses import info_nce, triplet
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity, load_entities
 from ner_retriever_rag.training.negatives import NegativeMask
-from ner_retriever_rag.training.neighbours import Neighbours
 from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
 from ner_retriever_rag.training.train_head import CachedPairs, HeadOptions, batch_at, train_head
 
@@ -212,7 +211,6 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
         NegativeMask(EMPTY),
         options,
         LoopOptions(6, evaluate_every=3),
-        neighbours=Neighbours(entities),
     )
     assert np.isfinite([row["loss"] for row in history]).all()
     after = adaptation.encode([context])
