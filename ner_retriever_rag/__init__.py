@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         MentionMatch,
     )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "TypeAwareEncoder": "encoder",

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
 import json
-import lzma
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from ner_retriever_rag.cli.walk import files_in
+from ner_retriever_rag.detection.text_files import COMPRESSED, UNREADABLE, open_text
 from ner_retriever_rag.index.metadata import key_problem, storable
 from ner_retriever_rag.schema import Document, encodable
 
 PLAIN = (".txt", ".md")
 ROWS = (".jsonl", ".csv")
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _ID_FIELDS = ("id", "_id", "doc_id")
-_UNREADABLE = (OSError, EOFError, UnicodeError, zlib.error, lzma.LZMAError, csv.Error)
 _LONGEST_FIELD = 2**27  # of a .csv file; what is longer is a quote that was never closed
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
@@ -110,13 +105,15 @@ class FileSource:
         left_out: set[str] = set()  # fields reported once for the file
         last = ""
         try:
-            with _open(file) as stream:
+            # Bytes that are not UTF-8 come through as surrogates: one of them is to cost a line,
+            # not the file.
+            with open_text(file, errors="surrogateescape") as stream:
                 for last, row in read(file, stream):
                     try:
                         yield last, self._document(last, row, left_out)
                     except (TypeError, ValueError) as error:
                         self._report(last, str(error))
-        except _UNREADABLE as error:
+        except (*UNREADABLE, csv.Error) as error:
             after = " beyond this line" if last else ""
             self._report(last or file, f"cannot be read{after}: {error}")
 
@@ -205,17 +202,9 @@ def _utf8(text: str) -> str:
 
 def _kind(file: Path) -> str:
     """The ending that says how to read a file, without that of its compression; else ``""``."""
-    name = file.with_suffix("") if file.suffix.lower() in _OPENERS else file
+    name = file.with_suffix("") if file.suffix.lower() in COMPRESSED else file
     return name.suffix.lower() if name.suffix.lower() in (*PLAIN, *ROWS) else ""
 
 
 def _endings() -> str:
     return ", ".join((*PLAIN, *ROWS))
-
-
-def _open(file: Path) -> IO[str]:
-    opener = _OPENERS.get(file.suffix.lower(), open)
-    # utf-8-sig: spreadsheets put a byte-order mark before the header. Bytes that are not UTF-8 come
-    # through as surrogates, for one of them is to cost a line and not the file.
-    stream = opener(file, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
-    return cast("IO[str]", stream)

@@ -38,8 +38,7 @@ class SentenceIndex:
     @classmethod
     def of(cls, index: EntityIndex) -> SentenceIndex:
         """The sentence index of an index's documents; reads every one of them."""
-        texts = (stored.document.text for page in index._store.pages() for stored in page)
-        return cls(sum(1 for text in texts for _ in sentences(text)))
+        return cls(sum(1 for each in index.documents() for _ in sentences(each.text)))
 
     @property
     def bytes(self) -> int:

@@ -215,7 +215,7 @@ def require_index(path: str | Path, name: str) -> None:
     """
     if isinstance(path, str) and path.startswith(("http://", "https://")):
         names = {each.name for each in connect(path).list_collections()}
-    elif not (Path(path) / "chroma.sqlite3").is_file():
+    elif not (Path(path) / DATABASE).is_file():
         raise FileNotFoundError(
             f"there is no index in {path}; EntityIndex(path) or `ner-retriever index` makes one"
         )

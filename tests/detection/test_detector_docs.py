@@ -7,6 +7,9 @@ import pytest
 from test_llm import FakeChat, mark_capitals
 from tiny import CapitalisedWords
 
+pytestmark = pytest.mark.slow
+
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 

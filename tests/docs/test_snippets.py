@@ -5,14 +5,20 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
+    "index",
+    "indexing",
     "queries",
     "names",
     "command-line",
     "langchain",
     "llama-index",
     "agents",
+    "scale",
     "trust",
     "beside",
 ]

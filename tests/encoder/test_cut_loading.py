@@ -16,6 +16,9 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
+pytestmark = pytest.mark.slow
+
+
 TAP = "value@17"
 
 

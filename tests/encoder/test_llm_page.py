@@ -12,6 +12,9 @@ from typer.testing import CliRunner
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.encoder.head import ProjectionHead
 
+pytestmark = pytest.mark.slow
+
+
 PAGE = Path(__file__).parents[2] / "docs" / "bring-your-own-llm.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 

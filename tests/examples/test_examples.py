@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -25,9 +28,10 @@ def test_questions():
 
 def test_type_and_topic():
     result = run("type_and_topic")
-    assert result["type alone"][-1] == "city"
-    assert result["type and topic"][0] == "argentina"
-    assert set(result["text alone"]) == {"city", "argentina", "montana", "mongolia"}
+    assert result["dinosaur"][-1] == "city"
+    assert result["dinosaur, found in Argentina"][0] == "argentina"
+    assert result["dinosaur, found in China"][0] == "china"
+    assert set(result["the text alone"]) == {"city", "argentina", "montana", "china"}
 
 
 def test_several_types():

@@ -11,6 +11,9 @@ from tiny import TEXTS
 from ner_retriever_rag import AddReport, Document, EntityIndex
 from ner_retriever_rag.index.store import Store
 
+pytestmark = pytest.mark.slow
+
+
 OLD = [Document(text, id=f"d{number}") for number, text in enumerate(TEXTS)]
 NEW = [Document(f"{text} And Lima.", id=f"d{number}") for number, text in enumerate(TEXTS)]
 STEPS = ["_begin", "_write_mentions", "_write_records", "_delete_mentions", "_end"]

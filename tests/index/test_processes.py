@@ -10,6 +10,9 @@ from hashed import assert_is
 
 from ner_retriever_rag import Document, EntityIndex
 
+pytestmark = pytest.mark.slow
+
+
 RUNS = int(os.environ.get("NER_PROCESS_RUNS", "2"))
 SIZE = 1_500
 DOCUMENTS = [

@@ -12,6 +12,8 @@ from tiny import TEXTS
 
 from ner_retriever_rag import Document, EntityIndex
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):

@@ -6,6 +6,8 @@ from typer.testing import CliRunner
 from ner_retriever_rag.cli.train import train_app
 from ner_retriever_rag.encoder import TypeAwareEncoder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def marked_file(tmp_path_factory):

