@@ -152,6 +152,10 @@ class BesideStore(Store):
                 )
         return found
 
+    def _settle(self) -> None:
+        super()._settle()
+        self._theirs.count()
+
     def _write_records(
         self, rows: Sequence[tuple[StoredDocument, EncodedText]], replaced: Mapping[str, Record]
     ) -> None:

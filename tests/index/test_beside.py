@@ -145,7 +145,7 @@ def test_sync_follows(theirs, tiny_encoder):
     assert len(index) == 5 and index.search("city", k=1)
 
     theirs.add(["new"], vectors(1), [{"n": 9}], ["Bergen is in Norway."])
-    theirs.update(["oslo"], documents=["The Glomma flows past Sarpsborg."])
+    theirs.update(["oslo"], vectors(1), documents=["The Glomma flows past Sarpsborg."])
     theirs.update(["dino"], metadatas=[{"n": 77}])
     theirs.delete(["nile"])
     assert assert_spans_fit(index, theirs) == {"dino", "ada", "cities"}
@@ -165,10 +165,10 @@ def test_sync_follows(theirs, tiny_encoder):
 def test_a_text_that_is_back_as_it_was_counts_again(theirs, tiny_encoder):
     index = EntityIndex.beside(theirs, encoder=tiny_encoder)
     index.sync()
-    theirs.update(["oslo"], documents=["Nothing of the kind."])
+    theirs.update(["oslo"], vectors(1), documents=["Nothing of the kind."])
     reader = EntityIndex.beside(theirs, encoder=tiny_encoder)
     assert "oslo" not in ids(reader.search("city"))
-    theirs.update(["oslo"], documents=[TEXTS[1]])
+    theirs.update(["oslo"], vectors(1), documents=[TEXTS[1]])
     assert index.sync() == SyncReport(unchanged=5)
     assert "oslo" in ids(reader.search("city"))
 
@@ -186,7 +186,7 @@ def test_only_new_texts_are_encoded(theirs, tiny_encoder, monkeypatch):
     index.sync()
     assert sorted(encoded) == sorted(TEXTS)
     encoded.clear()
-    theirs.update(["ada"], documents=["Charles Babbage built nothing."])
+    theirs.update(["ada"], vectors(1), documents=["Charles Babbage built nothing."])
     theirs.delete(["oslo"])  # and the same text comes under another id
     theirs.add(["norway"], vectors(1), [{"n": 1}], [TEXTS[1]])
     report = index.sync(progress=True)
@@ -199,7 +199,7 @@ def test_documents_without_a_text_are_named(theirs, tiny_encoder):
     index = EntityIndex.beside(theirs, encoder=tiny_encoder)
     index.sync()
     theirs.add(["picture"], vectors(1), [{"n": 5}])
-    theirs.update(["ada"], documents=[" "])
+    theirs.update(["ada"], vectors(1), documents=[" "])
     report = index.sync()
     assert sorted(each.document for each in report.failed) == ["ada", "picture"]
     assert all(
@@ -229,7 +229,7 @@ def test_what_is_refused(theirs, tiny_encoder):
 def test_an_interrupted_sync_goes_on(theirs, tiny_encoder, monkeypatch, step):
     index = EntityIndex.beside(theirs, encoder=tiny_encoder)
     index.sync()
-    theirs.update(["oslo"], documents=["The Glomma flows past Sarpsborg."])
+    theirs.update(["oslo"], vectors(1), documents=["The Glomma flows past Sarpsborg."])
     theirs.delete(["nile"])
 
     def stop(*_):
