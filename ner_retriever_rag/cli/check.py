@@ -38,12 +38,12 @@ def check(
     The exit code is 0 where nothing is wrong or all of it was mended, 1 where not.
     """
     with errors_in_one_line():
-        if not (folder / "chroma.sqlite3").exists():
-            raise FileNotFoundError(f"there is no index in {folder}")
         from ner_retriever_rag.index.check import check as look
         from ner_retriever_rag.index.check import repair as mend
+        from ner_retriever_rag.index.chroma import require_index
         from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
 
+        require_index(folder, DEFAULT_COLLECTION)
         with_it = load_encoder(encoder)
         findings = (mend if repair else look)(folder, DEFAULT_COLLECTION, with_it)
     if as_json:

@@ -21,6 +21,7 @@ from ner_retriever_rag.cli.train_options import (
     Run,
     Scored,
     Seed,
+    Start,
     WordNetFolder,
 )
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
@@ -114,6 +115,7 @@ def adapt(
     backbone: BackboneName = MINILM,
     taps: Annotated[str, typer.Option(help="Where vectors are read.")] = ADAPTED_TAPS,
     steps: Annotated[int, typer.Option(min=1)] = 4300,
+    start: Start = None,
     wordnet: WordNetFolder = None,
     *,
     settings: AdaptSettings,
@@ -133,8 +135,9 @@ def adapt(
             taps,
             corpus.Mined.load(mined, backbone, wordnet),
             options=settings.options(),
-            loop=run.loop(steps, evaluate_every=500),
+            loop=run.loop(steps, evaluate_every=800),
             development=scored.task(limit=3000),
+            start=start,
         )
         deltas = Path(scratch) / ADAPTATION
         adaptation.save_deltas(deltas)
@@ -170,7 +173,8 @@ def detector(
     from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training import recipes
-    from ner_retriever_rag.training.train_detector import DetectorOptions, read_marked
+    from ner_retriever_rag.training.marked import read_marked
+    from ner_retriever_rag.training.train_detector import DetectorOptions
 
     with errors_in_one_line():
         trained, _, figures = recipes.detector_recipe(

@@ -20,6 +20,7 @@ Mined = Annotated[Path, typer.Argument(help="Folder that `train mine` wrote.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the encoder; made if missing.")]
 BackboneName = Annotated[str, typer.Option(help="Backbone: a folder or a hub id.")]
 Adapted = Annotated[Path | None, typer.Option(help="Low-rank deltas, from `train adapt`.")]
+Start = Annotated[Path | None, typer.Option(help="Folder of an adapted encoder to go on from.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 Development = Annotated[
     Path | None, typer.Option(help="Marked sentences to score on the way, never trained on.")

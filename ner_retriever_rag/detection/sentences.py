@@ -7,25 +7,44 @@ from collections.abc import Iterator
 
 _BREAK = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])")
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(.])(?:[A-Za-z]|[A-Z][a-z]|Mrs|Rev|Gen|Col|Capt|Prof|Sgt|Hon|vol|pop|approx|born|ca"
+    r"(?:^|[\s(.])(?:[A-Za-z]|[A-Z][a-z]|Mrs|Rev|Gen|Col|Capt|Prof|Sgt|Hon|Sen|Gov|Rep|Adm|Maj|Cpl"
+    r"|Pvt|Mme|Ste|Mts|vs|feat|vol|pop|approx|born|ca"
     r"|Inc|Ltd|Bros|Corp|etc|Jan|Feb|Mar|Apr|Aug|Sept|Oct|Nov|Dec)\.$"
 )
 
 
 def sentences(text: str) -> Iterator[str]:
+    """The sentences of a text; see :func:`sentence_spans`."""
+    return (text[start:end] for start, end in sentence_spans(text))
+
+
+def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
     """Cut a text into sentences, line by line; initials and abbreviations do not end one.
 
     A sentence ends at a full stop, question or exclamation mark before white space and a capital
     letter or a digit (of the Latin alphabet: other scripts are cut at line ends alone).
+
+    Returns:
+        Character spans in order, white space at their edges left out.
     """
-    for line in text.splitlines():
+    line_start = 0
+    for line in text.splitlines(keepends=True):
         start = 0
         for found in _BREAK.finditer(line):
-            if not _ABBREVIATION.search(line, start, found.start()):
-                yield line[start : found.start()].strip()
+            # The character before the sentence, a space, lets its first word be an initial.
+            if not _ABBREVIATION.search(line, max(0, start - 1), found.start()):
+                yield from _stripped(text, line_start + start, line_start + found.start())
                 start = found.end()
-        if rest := line[start:].strip():
-            yield rest
+        yield from _stripped(text, line_start + start, line_start + len(line))
+        line_start += len(line)
+
+
+def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The span without white space at its edges, unless nothing else is in it."""
+    inner = text[start:end]
+    if rest := inner.strip():
+        start += len(inner) - len(inner.lstrip())
+        yield start, start + len(rest)
 
 
 def passages(text: str, longest: int) -> Iterator[tuple[int, int]]:
@@ -37,9 +56,7 @@ def passages(text: str, longest: int) -> Iterator[tuple[int, int]]:
         Character spans in order, white space between them left out.
     """
     start = end = 0
-    for sentence in sentences(text):
-        first = text.index(sentence, end)
-        after = first + len(sentence)
+    for first, after in sentence_spans(text):
         if end > start and after - start > longest:
             yield start, end
             start = first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -24,6 +24,10 @@ from ner_retriever_rag.encoder.scores import TypeScores
 from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.encoder.type_vectors import TypeVectors
 from ner_retriever_rag.schema import EncodedText, Mention, require_text
+
+_TOKENS_TOGETHER = 4_096  # read, before the mentions in them are looked for
+
+_Read = tuple[str, list[Mention] | None, TokenStates]  # a text, its mentions if known, what it says
 
 
 class EncodingPass(TypeScores):
@@ -166,15 +170,26 @@ class EncodingPass(TypeScores):
     def _encode_each(
         self, texts: Sequence[str], known: Sequence[list[Mention] | None]
     ) -> Iterator[EncodedText]:
-        for text, mentions, states in zip(texts, known, self.backbone.read(texts), strict=True):
-            if mentions is None:
-                assert isinstance(self.detector, SpanHead)
-                mentions = self.detector.mentions(text, states)
-            spans = [(mention.start, mention.end) for mention in mentions]
-            vectors = self._vectors(states, spans)
-            if self.names is not None:
-                vectors = self.names.blend([mention.text for mention in mentions], vectors)
-            yield EncodedText(mentions, vectors, _unit(states.text_vector))
+        read = zip(texts, known, self.backbone.read(texts), strict=True)
+        for some in _chunked(read, _TOKENS_TOGETHER):
+            for mentions, states in self._with_mentions(some):
+                spans = [(mention.start, mention.end) for mention in mentions]
+                vectors = self._vectors(states, spans)
+                if self.names is not None:
+                    vectors = self.names.blend([mention.text for mention in mentions], vectors)
+                yield EncodedText(mentions, vectors, _unit(states.text_vector))
+
+    def _with_mentions(self, some: Sequence[_Read]) -> list[tuple[list[Mention], TokenStates]]:
+        """Each text's mentions and states; those not known are looked for in all texts at once."""
+        unknown = [(text, states) for text, mentions, states in some if mentions is None]
+        found: Iterator[list[Mention]] = iter(())
+        if unknown:
+            assert isinstance(self.detector, SpanHead)
+            texts, read = zip(*unknown, strict=True)
+            found = iter(self.detector.mentions_of(texts, read))
+        return [
+            (next(found) if mentions is None else mentions, states) for _, mentions, states in some
+        ]
 
     def _vectors(self, states: TokenStates, spans: Spans) -> NDArray[np.float32]:
         """Pool spans over the taps and project them: float32 ``(len(spans), dim)``."""
@@ -186,6 +201,20 @@ class EncodingPass(TypeScores):
             head = self.head or torch.nn.functional.normalize
             vectors: NDArray[np.float32] = head(pooled).numpy()
         return vectors
+
+
+def _chunked(read: Iterable[_Read], tokens: int) -> Iterator[list[_Read]]:
+    """Texts in order, as few together as have ``tokens`` tokens."""
+    some: list[_Read] = []
+    held = 0
+    for each in read:
+        some.append(each)
+        held += len(each[2])
+        if held >= tokens:
+            yield some
+            some, held = [], 0
+    if some:
+        yield some
 
 
 def _unit(vector: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

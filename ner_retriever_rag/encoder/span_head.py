@@ -2,7 +2,7 @@
 
 Every run of up to ``max_words`` words gets a score from its first word, its last word, the words
 inside and its length, so nested and adjacent mentions are all found; crossing ones are resolved by
-score. There are no types and no schema.
+score, and none runs across the end of a sentence or a line. There are no types and no schema.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
+from ner_retriever_rag.detection.sentences import sentence_spans
 from ner_retriever_rag.encoder.backbone.states import TokenStates
 from ner_retriever_rag.schema import Mention
 
 WORD = re.compile(r"\w+|[^\w\s]")
 WEIGHTS, CONFIG = "detector.safetensors", "detector.json"
 SHAPES = 9
+_WORDS_TOGETHER = 4_096  # words, padding counted, whose spans are scored at once
 
 
 class Words:
@@ -170,26 +173,45 @@ class SpanHead(nn.Module):
         Raises:
             KeyError: If a tap of this head was not read.
         """
-        words = Words(text)
-        if not len(words) or not len(states):
-            return []
-        vectors = torch.cat([states.taps[tap] for tap in self.taps], dim=1)
-        with torch.inference_mode():
-            pooled = words.pool(states.offsets, vectors)
-            shapes = torch.from_numpy(words.shapes)
-            probability = self.eval()(pooled[None], shapes[None])[0].sigmoid().numpy()
+        return self.mentions_of([text], [states], threshold)[0]
+
+    def mentions_of(
+        self,
+        texts: Sequence[str],
+        states: Sequence[TokenStates],
+        threshold: float | None = None,
+    ) -> list[list[Mention]]:
+        """The mentions of several texts; texts of like length are scored together.
+
+        Args:
+            texts: The original strings.
+            states: What the backbone read of each.
+            threshold: Overrides ``self.threshold``.
+
+        Raises:
+            KeyError: If a tap of this head was not read.
+        """
         threshold = self.threshold if threshold is None else threshold
-        starts, lengths = np.nonzero((probability >= threshold) & (probability > 0))
-        chosen = resolve(starts, starts + lengths + 1, probability[starts, lengths])
-        return [
-            Mention(
-                text[words.starts[i] : words.ends[j - 1]],
-                int(words.starts[i]),
-                int(words.ends[j - 1]),
-                p,
-            )
-            for i, j, p in chosen
-        ]
+        words = [Words(text) for text in texts]
+        found: list[list[Mention]] = [[] for _ in texts]
+        order = sorted(range(len(texts)), key=lambda i: len(words[i]))
+        todo = [i for i in order if len(words[i]) and len(states[i])]
+        while todo:
+            # The longest of those left says how many fit.
+            rows = todo[-max(1, _WORDS_TOGETHER // len(words[todo[-1]])) :]
+            del todo[-len(rows) :]
+            pooled = []
+            for i in rows:
+                vectors = torch.cat([states[i].taps[tap] for tap in self.taps], dim=1)
+                pooled.append(words[i].pool(states[i].offsets, vectors))
+            shapes = [torch.from_numpy(words[i].shapes) for i in rows]
+            with torch.inference_mode():
+                logits = self.eval()(
+                    pad_sequence(pooled, batch_first=True), pad_sequence(shapes, batch_first=True)
+                )
+            for i, probability in zip(rows, logits.sigmoid().numpy(), strict=True):
+                found[i] = _mentions(texts[i], words[i], probability, threshold)
+        return found
 
     def save(self, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:
         """Write ``detector.safetensors`` and ``detector.json`` into a folder, made if needed."""
@@ -218,6 +240,33 @@ class SpanHead(nn.Module):
         head = cls(config.pop("taps"), config.pop("width"), **config)
         head.load_state_dict({k: v.float() for k, v in load_file(folder / WEIGHTS).items()})
         return head.eval().requires_grad_(False)
+
+
+def _mentions(
+    text: str, words: Words, probability: NDArray[np.float32], threshold: float
+) -> list[Mention]:
+    """The spans of one text from ``threshold`` on, without those that cross better ones.
+
+    What leaves a sentence or a line is no mention, whatever its probability.
+
+    Args:
+        text: The original string.
+        words: Its words.
+        probability: ``(at least len(words), max_words)``; what leaves the text is passed over.
+        threshold: Least probability.
+    """
+    first, more = np.nonzero((probability >= threshold) & (probability > 0))
+    inside = first + more < len(words)
+    first, more = first[inside], more[inside]
+    starts = np.asarray([start for start, _ in sentence_spans(text)], dtype=np.int64)
+    sentence = np.searchsorted(starts, words.starts, side="right")
+    whole = sentence[first] == sentence[first + more]
+    first, more = first[whole], more[whole]
+    spans = [
+        (int(words.starts[i]), int(words.ends[j - 1]), score)
+        for i, j, score in resolve(first, first + more + 1, probability[first, more])
+    ]
+    return [Mention(text[start:end], start, end, score) for start, end, score in spans]
 
 
 def resolve(

@@ -163,6 +163,7 @@ class EntityIndex(Answers):
         if not isinstance(store, BesideStore):
             raise RuntimeError("only an index opened with EntityIndex.beside has what to sync with")
         with self._place.writing():
+            store.recover()  # also where nothing is left to write
             return sync(store, self.encoder, progress=progress)
 
     def add(

@@ -15,6 +15,7 @@ from llama_index.core.schema import (
     TextNode,
 )
 from llama_index.core.schema import Document as SourceDocument
+from llama_index.core.vector_stores.utils import metadata_dict_to_node
 
 from ner_retriever_rag.index.metadata import DOCUMENT_ONLY, storable
 from ner_retriever_rag.schema import Document, DocumentMatch, kind_of
@@ -78,6 +79,8 @@ def to_document(node: BaseNode) -> Document:
 def to_node(document: Document) -> BaseNode:
     """The node a document was made from; a new ``TextNode`` for one that came another way."""
     stored = document.metadata.get(_NODE)
+    if stored is None and "_node_content" in document.metadata:  # from one of LlamaIndex's stores
+        return metadata_dict_to_node(dict(document.metadata), document.text)
     if stored is None:
         return TextNode(id_=document.id, text=document.text, metadata=dict(document.metadata))
     content = json.loads(stored)

@@ -10,19 +10,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ner_retriever_rag.training.batches import BatchDrawer
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce
 from ner_retriever_rag.training.lowrank import Adaptation
-from ner_retriever_rag.training.mined import MentionContext, MinedEntity
+from ner_retriever_rag.training.mined import MinedEntity
 from ner_retriever_rag.training.negatives import NegativeMask
-from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
+from ner_retriever_rag.training.neighbours import Neighbours
+from ner_retriever_rag.training.pairs import PairSampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class AdaptOptions:
         dim: Output width.
         dropout: In the head.
         temperature: Of the in-batch loss.
-        batch: Pairs a step.
-        more_types: Type descriptions added to a batch as negatives only.
+        batch: Texts a step.
+        types: Type descriptions a step: one for each pair, the rest as negatives only.
         learning_rate: Of the deltas; rises over ``warmup`` steps, then falls to zero in a line.
         head_learning_rate: Of the head.
         warmup: Steps.
@@ -54,13 +54,13 @@ class AdaptOptions:
     dropout: float = 0.0
     temperature: float = 0.05
     batch: int = 128
-    more_types: int = 96
+    types: int = 320
     learning_rate: float = 1e-3
     head_learning_rate: float = 2e-3
-    warmup: int = 50
+    warmup: int = 100
     text_weight: float = 4.0
-    text_share: float = 0.34
-    context_width: int = 130
+    text_share: float = 0.125
+    context_width: int = 160
     loose: float = 0.15
 
 
@@ -73,6 +73,7 @@ def adapt(
     options: AdaptOptions,
     loop: LoopOptions,
     evaluate: Callable[[], dict[str, float]] | None = None,
+    neighbours: Neighbours | None = None,
 ) -> History:
     """Train the deltas and the head.
 
@@ -85,6 +86,7 @@ def adapt(
         options: Sizes, rates.
         loop: Steps, seed, checkpoints.
         evaluate: Figures to note on the way.
+        neighbours: Finds other names in the texts, which are then trained on too.
     """
     deltas = [p for n, p in adaptation.named_parameters() if p.requires_grad and "head." not in n]
     optimizer = torch.optim.AdamW(
@@ -97,65 +99,28 @@ def adapt(
         optimizer,
         lambda step: min((step + 1) / options.warmup, (loop.steps - step) / loop.steps + 1e-3),
     )
-    cumulative = list(accumulate(weights))
-    drawn: dict[int, list[_Drawn]] = {}
+    drawer = BatchDrawer(
+        entities,
+        weights,
+        sampler,
+        adaptation.tokenize,
+        batch=options.batch,
+        types=options.types,
+        width=options.context_width,
+        neighbours=neighbours,
+        seed=loop.seed,
+    )
 
     def loss_at(step: int) -> Tensor:
-        chunk, place = divmod(step, _BUCKET)
-        if chunk not in drawn:
-            drawn.clear()
-            drawn[chunk] = _draw(entities, cumulative, sampler, options, loop.seed, chunk)
-        batch = drawn[chunk][place]
+        batch = drawer.at(step)
         adaptation.head.train()
-        held = batch.contexts[:: max(1, round(1 / options.text_share))]
-        target = adaptation.unadapted_text_vectors(held)
-        mentions, texts = adaptation.read(batch.contexts)
-        types = adaptation.read_types([q.text for q in batch.queries])
+        every = max(1, round(1 / options.text_share))
+        target = adaptation.unadapted_text_vectors(batch.texts[::every])
+        vectors, texts = adaptation.read(batch.texts, batch.spans)
+        types = adaptation.read_types([query.text for query in batch.queries])
         out = mask(batch.entities, batch.queries)
-        loss = info_nce(mentions, types, out, temperature=options.temperature)
-        texts = texts[:: max(1, round(1 / options.text_share))]
-        drift = 1 - functional.cosine_similarity(texts, target).mean()
+        loss = info_nce(vectors, types, out, temperature=options.temperature)
+        drift = 1 - functional.cosine_similarity(texts[::every], target).mean()
         return loss + options.text_weight * drift
 
     return run(adaptation, optimizer, schedule, loss_at, loop, evaluate)
-
-
-_BUCKET = 16  # batches drawn together and sorted by length
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    entities: list[MinedEntity]
-    contexts: list[MentionContext]
-    queries: list[TypeQuery]  # one for each entity, then more that are negatives only
-
-
-def _draw(
-    entities: Sequence[MinedEntity],
-    cumulative: Sequence[float],
-    sampler: Callable[[random.Random], PairSampler],
-    options: AdaptOptions,
-    seed: int,
-    chunk: int,
-) -> list[_Drawn]:
-    """The pairs of ``_BUCKET`` steps, in batches of like length; a function of seed and chunk."""
-    rng = random.Random(f"{seed} {chunk}")
-    draw = sampler(rng)
-    chosen = rng.choices(range(len(entities)), cum_weights=cumulative, k=options.batch * _BUCKET)
-    triples: list[Any] = []
-    for i in chosen:
-        context = draw.context(entities[i]).cropped(options.context_width)
-        triples.append((entities[i], context, draw.query(entities[i])))
-    triples.sort(key=lambda t: len(t[1].text))
-    drawn = []
-    for start in range(0, len(triples), options.batch):
-        batch = triples[start : start + options.batch]
-        more = [
-            draw.query(e)
-            for e in rng.choices(entities, cum_weights=cumulative, k=options.more_types)
-        ]
-        drawn.append(
-            _Drawn([t[0] for t in batch], [t[1] for t in batch], [*(t[2] for t in batch), *more])
-        )
-    rng.shuffle(drawn)
-    return drawn

@@ -1,7 +1,7 @@
 """Fitting the calibration on mined mentions, with types that training never saw.
 
 The negatives of a type description are a random sample of all mined mentions, and labels are
-weighted to a prior, by default three mentions in a hundred. Mentions that may or may not be of the
+weighted to a prior, by default four mentions in a hundred. Mentions that may or may not be of the
 type (those with a kindred head noun) are left out.
 """
 
@@ -134,7 +134,7 @@ def fit_calibration(
     held_out: set[str],
     *,
     drawn: int | None = None,
-    prior: float = 0.03,
+    prior: float = 0.04,
     background: int = 2000,
     folds: int = 4,
     seed: int = 0,

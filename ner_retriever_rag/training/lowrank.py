@@ -5,43 +5,85 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ner_retriever_rag.encoder.backbone.adaptation import LORA_A, LORA_B
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.backbone.windows import Tokens, special_tokens, tokenize
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pooling import token_ranges
 from ner_retriever_rag.training.mined import MentionContext
+
+_LONGEST = 256  # tokens of a text, special ones counted
+_TOGETHER = 64  # descriptions padded to the same length
+
+Span = tuple[int, int, int]  # number of a text, first character, one past the last
+
+
+class _Merged(torch.autograd.Function):
+    """A linear layer by its merged weight; gradients go to the two thin matrices alone.
+
+    One matrix product each way, instead of three: ``up @ down`` is in the weight already, and the
+    gradient of the weight, which nobody needs, is never formed.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor
+    ) -> Tensor:
+        """``x @ weight.T + bias`` with ``weight`` the sum of the frozen one and ``up @ down``."""
+        ctx.save_for_backward(x, weight, down, up)
+        return functional.linear(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the input and of both thin matrices."""
+        x, weight, down, up = ctx.saved_tensors
+        flat, out = x.reshape(-1, x.shape[-1]), gradients[0].reshape(-1, weight.shape[0])
+        to_input = (out @ weight).view_as(x) if ctx.needs_input_grad[0] else None
+        to_down = (out @ up.to(x.dtype)).T @ flat
+        to_up = out.T @ (flat @ down.to(x.dtype).T)
+        return to_input, None, None, to_down.to(down.dtype), to_up.to(up.dtype)
 
 
 class LowRankLinear(nn.Module):
     """A frozen linear layer plus ``up @ down``, which starts at zero."""
 
-    def __init__(self, frozen: nn.Linear, rank: int, scale: float) -> None:
-        """Wrap ``frozen``; the delta is ``scale * up @ down``."""
+    def __init__(self, frozen: nn.Linear, rank: int) -> None:
+        """Wrap ``frozen``."""
         super().__init__()
         self.frozen = frozen
-        self.scale = scale
         self.active = True
         self.down = nn.Parameter(torch.empty(rank, frozen.in_features))
         self.up = nn.Parameter(torch.zeros(frozen.out_features, rank))
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
+        self._merged: tuple[tuple[int, int], Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """The adapted layer's output, in the input's dtype."""
         if not self.active:
             out: Tensor = self.frozen(x)
             return out
-        low = functional.linear(x, self.down.to(x.dtype))
-        return torch.add(
-            self.frozen(x), functional.linear(low, self.up.to(x.dtype)), alpha=self.scale
+        merged: Tensor = _Merged.apply(  # type: ignore[no-untyped-call]
+            x, self._weight(), self.frozen.bias, self.down, self.up
         )
+        return merged
+
+    def _weight(self) -> Tensor:
+        """The merged weight, made anew whenever an optimiser has changed the delta."""
+        now = (self.down._version, self.up._version)
+        if self._merged is None or self._merged[0] != now:
+            with torch.no_grad():
+                weight = self.frozen.weight.float() + self.up @ self.down
+                self._merged = (now, weight.to(self.frozen.weight.dtype))
+        return self._merged[1]
 
 
 class Adaptation(nn.Module):
@@ -63,60 +105,74 @@ class Adaptation(nn.Module):
         self.head = head
         self.model.requires_grad_(False)
         self.model.train(False)
+        self._prefix, self._suffix = special_tokens(backbone.tokenizer)
         self.layers: dict[str, LowRankLinear] = {}
         for name, module in list(self.model.named_modules()):
             if isinstance(module, nn.Linear) and _block(name) >= first_block:
-                wrapped = LowRankLinear(module, rank, 1.0)
+                wrapped = LowRankLinear(module, rank)
                 parent, _, last = name.rpartition(".")
                 setattr(self.model.get_submodule(parent), last, wrapped)
                 self.layers[name] = wrapped
 
-    def read(self, contexts: Sequence[MentionContext]) -> tuple[Tensor, Tensor]:
-        """Vectors of mentions and of their whole texts.
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """The tokens of each text, as many as are read."""
+        most = _LONGEST - len(self._prefix) - len(self._suffix)
+        found = tokenize(self.backbone.tokenizer, texts)
+        return [Tokens(each.ids[:most], each.offsets[:most]) for each in found]
+
+    def read(self, texts: Sequence[Tokens], spans: Sequence[Span]) -> tuple[Tensor, Tensor]:
+        """Vectors of mentions and of whole texts, from one pass.
+
+        Args:
+            texts: What to read.
+            spans: Any number of mentions in each text.
 
         Returns:
-            ``(n, dim)`` normalised mention vectors and ``(n, hidden)`` mean-pooled top layer.
+            ``(len(spans), dim)`` normalised mention vectors and ``(len(texts), hidden)``, the
+            mean-pooled top layer.
         """
-        encoded = self.backbone.tokenizer(
-            [c.text for c in contexts], return_offsets_mapping=True, padding=True,
-            truncation=True, max_length=256, return_tensors="pt",
-        )  # fmt: skip
-        mask = encoded["attention_mask"]
-        inside = torch.zeros(mask.shape)
-        for row, (context, offsets) in enumerate(
-            zip(contexts, encoded["offset_mapping"].numpy(), strict=True)
-        ):
-            real = np.flatnonzero(offsets[:, 1] > offsets[:, 0])
-            first, after = token_ranges(offsets[real], [(context.start, context.end)])
-            inside[row, real[first[0] : after[0]]] = 1
-        return self._pool(encoded["input_ids"], mask, inside)
+        ids, mask = self._pad(texts)
+        taken = [0] * len(texts)  # how many of a text's mentions have a place
+        places = []
+        for text, _, _ in spans:
+            places.append((text, taken[text]))
+            taken[text] += 1
+        inside = torch.zeros(len(texts), max(taken, default=0), ids.shape[1])
+        for (text, start, end), place in zip(spans, places, strict=True):
+            if len(texts[text].ids):
+                first, after = token_ranges(texts[text].offsets, [(start, end)])
+                left = len(self._prefix)
+                inside[place][left + first[0] : left + after[0]] = 1 / (after[0] - first[0])
+        rows, columns = torch.tensor(places).reshape(-1, 2).T
+        taps = self.backbone.forward(ids, mask)
+        return self.head(self._pool(taps, inside)[rows, columns]), self._means(taps, mask)
 
     def read_types(self, descriptions: Sequence[str]) -> Tensor:
-        """``(n, dim)`` normalised vectors of type descriptions."""
-        encoded = self.backbone.tokenizer(
-            list(descriptions), padding=True, truncation=True, max_length=32, return_tensors="pt",
-            return_special_tokens_mask=True,
-        )  # fmt: skip
-        mask = encoded["attention_mask"]
-        inside = (mask * (1 - encoded["special_tokens_mask"])).float()
-        return self._pool(encoded["input_ids"], mask, inside)[0]
+        """``(n, dim)`` normalised vectors of type descriptions; each different one is read once."""
+        unique = list(dict.fromkeys(descriptions))
+        tokens = self.tokenize(unique)
+        order = sorted(range(len(unique)), key=lambda i: len(tokens[i].ids))
+        pooled = []
+        for start in range(0, len(order), _TOGETHER):
+            some = [tokens[i] for i in order[start : start + _TOGETHER]]
+            ids, mask = self._pad(some)
+            inside = torch.zeros(len(some), 1, ids.shape[1])
+            for row, each in enumerate(some):
+                left = len(self._prefix)
+                inside[row, 0, left : left + len(each.ids)] = 1 / max(1, len(each.ids))
+            pooled.append(self._pool(self.backbone.forward(ids, mask), inside)[:, 0])
+        place = {unique[i]: place for place, i in enumerate(order)}
+        vectors: Tensor = self.head(torch.cat(pooled)[[place[text] for text in descriptions]])
+        return vectors
 
-    def _pool(self, ids: Tensor, mask: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-        taps = self.backbone.forward(ids, mask)
-        states = torch.cat([taps[str(tap)] for tap in self.backbone.taps], -1)
-        weights = (inside / inside.sum(1, keepdim=True).clamp(min=1)).to(states)
-        vectors = self.head(torch.einsum("bt,btw->bw", weights, states).float())
-        top = taps[self.backbone.top].float()
-        mean = (top * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
-        return vectors, mean
-
-    def unadapted_text_vectors(self, contexts: Sequence[MentionContext]) -> Tensor:
+    def unadapted_text_vectors(self, texts: Sequence[Tokens]) -> Tensor:
         """Mean-pooled top layer ``(n, hidden)`` of the backbone without its deltas; no gradient."""
         for layer in self.layers.values():
             layer.active = False
         try:
             with torch.no_grad():
-                return self.read(contexts)[1]
+                ids, mask = self._pad(texts)
+                return self._means(self.backbone.forward(ids, mask), mask)
         finally:
             for layer in self.layers.values():
                 layer.active = True
@@ -124,12 +180,21 @@ class Adaptation(nn.Module):
     def encode(self, contexts: Sequence[MentionContext], batch: int = 128) -> NDArray[np.float32]:
         """float32 ``(n, dim)``: mentions encoded without gradient, in batches of like length."""
         self.head.train(False)
-        order = sorted(range(len(contexts)), key=lambda i: len(contexts[i].text))
+        places: dict[str, list[int]] = {}
+        for i, context in enumerate(contexts):
+            places.setdefault(context.text, []).append(i)  # a text is read once for all of it
+        texts = sorted(places, key=len)
         vectors = np.empty((len(contexts), self.head.dim), dtype=np.float32)
         with torch.no_grad():
-            for start in range(0, len(order), batch):
-                rows = order[start : start + batch]
-                vectors[rows] = self.read([contexts[i] for i in rows])[0].numpy()
+            for start in range(0, len(texts), batch):
+                some = texts[start : start + batch]
+                rows = [i for text in some for i in places[text]]
+                spans = [
+                    (number, contexts[i].start, contexts[i].end)
+                    for number, text in enumerate(some)
+                    for i in places[text]
+                ]
+                vectors[rows] = self.read(self.tokenize(some), spans)[0].numpy()
         return vectors
 
     def encode_types(self, descriptions: Sequence[str]) -> NDArray[np.float32]:
@@ -141,24 +206,64 @@ class Adaptation(nn.Module):
 
     def text_cosine(self, texts: Sequence[str], batch: int = 16) -> float:
         """Mean cosine of the adapted text vectors to the unadapted backbone's."""
-        contexts = [MentionContext(text, 0, 1) for text in sorted(texts, key=len)]
+        ordered = sorted(texts, key=len)
         cosines = []
         with torch.no_grad():
-            for start in range(0, len(contexts), batch):
-                some = contexts[start : start + batch]
-                adapted = self.read(some)[1]
+            for start in range(0, len(ordered), batch):
+                some = self.tokenize(ordered[start : start + batch])
+                adapted = self.read(some, [(0, 0, 1)])[1]
                 cosines.append(
                     functional.cosine_similarity(adapted, self.unadapted_text_vectors(some))
                 )
         return float(torch.cat(cosines).mean())
 
+    def load_deltas(self, path: str | Path) -> None:
+        """Go on from what :meth:`save_deltas` wrote.
+
+        Raises:
+            ValueError: If the file's deltas are of other layers or of another rank.
+        """
+        deltas = load_file(path)
+        for name, layer in self.layers.items():
+            down, up = deltas.pop(name + LORA_A, None), deltas.pop(name + LORA_B, None)
+            if down is None or up is None or down.shape != layer.down.shape:
+                raise ValueError(f"{path} holds no delta of rank {len(layer.down)} for {name}")
+            with torch.no_grad():
+                layer.down.copy_(down)
+                layer.up.copy_(up)
+        if deltas:
+            raise ValueError(f"{path} holds deltas for layers that stay as they are")
+
     def save_deltas(self, path: str | Path) -> None:
-        """Write the deltas as float16, the scale folded in, for ``merge_adaptation``."""
+        """Write the deltas as float16 for ``merge_adaptation``."""
         deltas = {}
         for name, layer in self.layers.items():
             deltas[name + LORA_A] = layer.down.detach().half().contiguous()
-            deltas[name + LORA_B] = (layer.scale * layer.up).detach().half().contiguous()
+            deltas[name + LORA_B] = layer.up.detach().half().contiguous()
         save_file(deltas, path)
+
+    def _pad(self, texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        """Input ids and attention mask, special tokens around each text, padded on the right."""
+        around = len(self._prefix) + len(self._suffix)
+        longest = around + max(len(text.ids) for text in texts)
+        ids = np.full((len(texts), longest), self.backbone.tokenizer.pad_token_id or 0)
+        mask = np.zeros_like(ids)
+        for row, text in enumerate(texts):
+            end = around + len(text.ids)
+            ids[row, :end] = [*self._prefix, *text.ids, *self._suffix]
+            mask[row, :end] = 1
+        return torch.from_numpy(ids), torch.from_numpy(mask)
+
+    def _pool(self, taps: dict[str, Tensor], weights: Tensor) -> Tensor:
+        """Weighted sums over tokens, taps concatenated: float32 ``(texts, sums, taps * width)``."""
+        states = [taps[str(tap)] for tap in self.backbone.taps]
+        return torch.cat([(weights.to(each) @ each).float() for each in states], -1)
+
+    def _means(self, taps: dict[str, Tensor], mask: Tensor) -> Tensor:
+        """Mean over all tokens of the top layer, float32 ``(texts, hidden)``."""
+        top = taps[self.backbone.top]
+        share = (mask / mask.sum(1, keepdim=True)).to(top)
+        return (share.unsqueeze(1) @ top).squeeze(1).float()
 
 
 def _block(name: str) -> int:

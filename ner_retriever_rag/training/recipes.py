@@ -15,6 +15,7 @@ from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.saved import ADAPTATION
 from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.evaluation.metrics import BoundaryFigures, boundary_figures
 from ner_retriever_rag.training.adapt import AdaptOptions, adapt
@@ -25,13 +26,12 @@ from ner_retriever_rag.training.drawing import flattened, weighted_sample
 from ner_retriever_rag.training.features import mention_features, type_features
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
+from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
 from ner_retriever_rag.training.negatives import NegativeMask
+from ner_retriever_rag.training.neighbours import Neighbours
 from ner_retriever_rag.training.pairs import PairSampler
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
-    MarkedSentence,
-    joined,
-    read_marked,
     read_sentences,
     train_detector,
 )
@@ -111,6 +111,7 @@ def adapt_recipe(
     options: AdaptOptions,
     loop: LoopOptions,
     development: DevelopmentTask | None = None,
+    start: Path | None = None,
 ) -> tuple[Adaptation, History]:
     """Train low-rank deltas and a head together.
 
@@ -121,6 +122,7 @@ def adapt_recipe(
         options: Deltas, head, rates.
         loop: Steps, seed, checkpoints.
         development: Scored on the way.
+        start: Folder of an encoder to go on from; None begins with deltas of zero.
     """
     torch.manual_seed(loop.seed)
     # Eager attention: its backward pass on short sentences is faster on a CPU than the fused one.
@@ -134,6 +136,9 @@ def adapt_recipe(
     width = len(frozen.taps) * frozen.hidden_size
     head = ProjectionHead((width, *options.hidden, options.dim), dropout=options.dropout)
     adaptation = Adaptation(frozen, head, rank=options.rank, first_block=options.first_block)
+    if start is not None:
+        adaptation.load_deltas(start / ADAPTATION)
+        head.load_state_dict(ProjectionHead.load(start).state_dict())
     phrases = sorted({entity.types[0] for entity in mined.train})
 
     def sampler(rng: random.Random) -> PairSampler:
@@ -159,6 +164,7 @@ def adapt_recipe(
         options,
         loop,
         score,
+        Neighbours(mined.train),
     )
     return adaptation, history
 
@@ -210,13 +216,9 @@ def choose_threshold(
     """Set the head's threshold so that it finds about ``per_text`` mentions a sentence."""
     gold = [sentence.mentions for sentence in sentences]
     thresholds = np.arange(0.8, 0.04, -0.05)
+    texts = [sentence.text for sentence in sentences]
     # A better span is never dropped for a worse one, so one pass serves every threshold.
-    mentions = [
-        head.mentions(sentence.text, states, float(thresholds[-1]))
-        for sentence, states in zip(
-            sentences, backbone.read([s.text for s in sentences]), strict=True
-        )
-    ]
+    mentions = head.mentions_of(texts, list(backbone.read(texts)), float(thresholds[-1]))
     best: BoundaryFigures | None = None
     for threshold in thresholds:
         found = [

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,15 +14,11 @@ from tqdm import tqdm
 
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.span_head import SHAPES, SpanHead, Words
-from ner_retriever_rag.evaluation.formats import TypedText, read_lines
-from ner_retriever_rag.schema import Span
 from ner_retriever_rag.training.loop import History, LoopOptions, run
+from ner_retriever_rag.training.marked import MarkedSentence
 from ner_retriever_rag.training.train_head import batch_at
 
-# Words that may be capitalised without being part of a name, beside the first of a sentence.
-_FUNCTION = set(
-    "the a an of and or in on at for to by with from as is was he she it his her".split()
-)
+_ACROSS = 2  # the target of a span that reaches across a seam
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +32,7 @@ class DetectorOptions:
         learning_rate: Peak of a one-cycle schedule.
         lower_cased: How often a sentence is shown without its capitals.
         positive_weight: Of a mention's loss against any other span's.
+        seam_weight: Of that of a span that reaches across a seam.
     """
 
     hidden: int = 192
@@ -47,22 +41,7 @@ class DetectorOptions:
     learning_rate: float = 2e-3
     lower_cased: float = 0.3
     positive_weight: float = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class MarkedSentence:
-    """A sentence with its mentions, and with places where nobody knows.
-
-    Attributes:
-        text: The sentence.
-        mentions: Character spans.
-        unknown: Character spans; a span that overlaps one and is no mention is left out of the
-            loss.
-    """
-
-    text: str
-    mentions: tuple[Span, ...]
-    unknown: tuple[Span, ...] = ()
+    seam_weight: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,95 +51,13 @@ class ReadSentence:
     Attributes:
         vectors: float16 ``(words, width)``.
         shapes: float32 ``(words, SHAPES)``.
-        targets: int8 ``(words, max_words)``: 1 a mention, 0 none, -1 unknown or not there.
+        targets: int8 ``(words, max_words)``: 1 a mention, 0 none, 2 none and across a seam, -1
+            unknown or not there.
     """
 
     vectors: NDArray[np.float16]
     shapes: NDArray[np.float32]
     targets: NDArray[np.int8]
-
-
-def read_marked(path: str | Path) -> list[MarkedSentence]:
-    """Read ``{"text", "mentions": [{"start", "end"}]}`` lines, plain or compressed.
-
-    Mentions with a ``seen`` count come from mining: they are known to be names, but not to be all
-    the names of the sentence, nor the longest; other capitalised words, parts of them and
-    lower-cased names as common as nouns are therefore unknown. Dates are no mentions, whoever says
-    so; sums of money with a currency's sign are.
-    """
-    return [
-        _silver(row) if row.seen else MarkedSentence(row.text, _spans(row))
-        for row in read_lines(path)
-    ]
-
-
-_COMMON = 60  # found more often than this, a lower-cased title is a common noun
-
-
-_DATE = re.compile(
-    r"(?:(?:january|february|march|april|may|june|july|august|september|october|november|december|"
-    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|spring|summer|autumn|winter|century|early|mid|late|"
-    r"the|of|and|to|bc|bce|ad|ce|\d{1,4}(?:s|st|nd|rd|th)?)\b[ ,\u2013-]*)+",
-    re.IGNORECASE,
-)
-_MONEY = re.compile(r"[$€£¥₹] ?\d+(?:[.,]\d+)*(?: (?:thousand|million|billion|trillion)\b)?")
-
-
-def _spans(row: TypedText) -> tuple[Span, ...]:
-    """The spans of a row without dates, and with the sums of money of its text."""
-    spans = ((start, end) for start, end, _ in row.mentions)
-    kept = {span for span in spans if not _DATE.fullmatch(row.text, *span)}
-    return tuple(sorted(kept | {m.span() for m in _MONEY.finditer(row.text)}))
-
-
-def _silver(row: TypedText) -> MarkedSentence:
-    text = row.text
-    common = {
-        (start, end)
-        for (start, end, _), seen in zip(row.mentions, row.seen, strict=True)
-        if text[start].islower() and seen > _COMMON
-    }
-    unknown = list(_spans(row))
-    mentions = tuple(span for span in unknown if span not in common)
-    words = Words(text)
-    for i, (start, end) in enumerate(zip(words.starts.tolist(), words.ends.tolist(), strict=True)):
-        word = text[start:end]
-        if _DATE.fullmatch(word):
-            continue
-        opens = words.shapes[i, 7] > 0
-        if word[0].isupper() and word.lower() not in _FUNCTION and not opens or word[0].isdigit():
-            unknown.append((start, end))
-    return MarkedSentence(text, mentions, tuple(unknown))
-
-
-def joined(
-    sentences: Sequence[MarkedSentence], rng: random.Random, share: float = 0.3
-) -> list[MarkedSentence]:
-    """Put some sentences together, two by two, so that no span learns to cross a full stop.
-
-    Args:
-        sentences: In any order.
-        rng: Chooses which.
-        share: Of the sentences, how many become part of a pair.
-    """
-    order = list(sentences)
-    rng.shuffle(order)
-    pairs = int(len(order) * share / 2)
-    together = []
-    for first, second in zip(order[:pairs], order[pairs : 2 * pairs], strict=True):
-        shift = len(first.text) + 1
-        moved = [
-            tuple((start + shift, end + shift) for start, end in spans)
-            for spans in (second.mentions, second.unknown)
-        ]
-        together.append(
-            MarkedSentence(
-                f"{first.text} {second.text}",
-                first.mentions + moved[0],
-                first.unknown + moved[1],
-            )
-        )
-    return together + order[2 * pairs :]
 
 
 def read_sentences(
@@ -184,10 +81,13 @@ def targets(sentence: MarkedSentence, words: Words, max_words: int) -> NDArray[n
     n = len(words)
     target = np.zeros((n, max_words), dtype=np.int8)
     i, k = np.indices(target.shape)
-    target[i + k >= n] = -1
     for start, end in sentence.unknown:
         first, last = _place(words, start, end)
         target[(i <= last) & (i + k >= first)] = -1
+    for seam in sentence.seams:
+        after = int(np.searchsorted(words.starts, seam))
+        target[(i < after) & (i + k >= after)] = _ACROSS
+    target[i + k >= n] = -1
     for start, end in sentence.mentions:
         first, last = _place(words, start, end)
         if last - first < max_words:
@@ -266,9 +166,10 @@ def train_detector(
         shapes = lower * without_capitals(shapes) + (1 - lower) * shapes
         logits = head(vectors, shapes)
         known = target >= 0
-        mention = target[known].float()
+        mention = (target[known] == 1).float()
+        weight = 1 + (options.seam_weight - 1) * (target[known] == _ACROSS).float()
         each = functional.binary_cross_entropy_with_logits(
-            logits[known], mention, reduction="none",
+            logits[known], mention, weight=weight, reduction="none",
             pos_weight=torch.tensor(options.positive_weight),
         )  # fmt: skip
         return each.sum() / mention.sum().clamp(min=1)

@@ -20,6 +20,7 @@ PAGES = [
     "agents",
     "scale",
     "trust",
+    "beside",
 ]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")

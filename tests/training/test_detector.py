@@ -8,11 +8,9 @@ from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.span_head import SHAPES, SpanHead, Words, resolve
 from ner_retriever_rag.evaluation.metrics import boundary_figures
 from ner_retriever_rag.training.loop import LoopOptions
+from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
-    MarkedSentence,
-    joined,
-    read_marked,
     read_sentences,
     targets,
     train_detector,
@@ -78,12 +76,18 @@ def test_it_learns_and_saves(tiny_checkpoint, tmp_path):
     head, history = train_detector(TAPS, read, options, LoopOptions(80, evaluate_every=40))
     assert history[-1]["loss"] < history[0]["loss"]
     found = []
-    for sentence, states in zip(SENTENCES, backbone.read([s.text for s in SENTENCES]), strict=True):
-        mentions = head.mentions(sentence.text, states, 0.5)
+    texts = [s.text for s in SENTENCES] + [""]
+    states = list(backbone.read(texts))
+    together = head.mentions_of(texts, states, 0.5)
+    for sentence, read_of_it, mentions in zip(SENTENCES, states[:-1], together[:-1], strict=True):
+        alone = head.mentions(sentence.text, read_of_it, 0.5)
+        assert [(m.start, m.end) for m in alone] == [(m.start, m.end) for m in mentions]
+        assert [m.score for m in alone] == pytest.approx([m.score for m in mentions], abs=1e-5)
         assert all(m.text == sentence.text[m.start : m.end] for m in mentions)
         assert mentions == sorted(mentions, key=lambda m: (m.start, m.end))
         found.append([(m.start, m.end) for m in mentions])
     assert boundary_figures([s.mentions for s in SENTENCES], found).exact > 0.8
+    assert together[-1] == []
 
     head.threshold = 0.3
     head.save(tmp_path)
@@ -107,6 +111,15 @@ def test_unknown_places_are_left_out_of_the_loss():
     assert target[0, 0] == target[2, 0] == 0  # "Then", "met"
 
 
+def test_nothing_reaches_across_a_seam():
+    text = "Ada met Bo Nilsen. Cy left."
+    sentence = MarkedSentence(text, ((0, 3),), ((8, 10), (11, 17), (19, 21)), (19,))
+    target = targets(sentence, Words(text), 4)
+    assert target[3, 1] == -1  # "Nilsen." is none of our business
+    assert target[3, 2] == target[4, 1] == 2  # "Nilsen. Cy", ". Cy"
+    assert target[5, 0] == -1 and target[0, 0] == 1
+
+
 def test_mined_sentences_know_what_they_do_not_know(tmp_path):
     path = tmp_path / "silver.jsonl"
     path.write_text(
@@ -116,6 +129,12 @@ def test_mined_sentences_know_what_they_do_not_know(tmp_path):
     (sentence,) = read_marked(path)
     assert sentence.mentions == ((14, 21),)
     assert set(sentence.unknown) == {(4, 10), (14, 21), (26, 28)}
+    path.write_text(
+        '{"text": "Ulvgard in Oslo, which was big, slept in May.", "mentions": '
+        '[{"start": 0, "end": 7, "seen": 9}, {"start": 11, "end": 15, "seen": 3}]}\n'
+    )
+    (sentence,) = read_marked(path)
+    assert [sentence.text[seam:].split()[0] for seam in sentence.seams] == ["in", "which", "was"]
 
 
 @pytest.mark.parametrize("seen", ["", ', "seen": 3'])
@@ -133,6 +152,7 @@ def test_dates_are_no_mentions_and_sums_of_money_are(tmp_path, seen):
 def test_joined_sentences_keep_their_mentions():
     together = joined(SENTENCES, random.Random(0), share=1.0)
     assert len(together) == 2
+    assert all(s.text[seam - 2] == "." for s in together for seam in s.seams)
     names = sorted(s.text[a:b] for s in together for a, b in s.mentions)
     assert names == sorted(s.text[a:b] for s in SENTENCES for a, b in s.mentions)
 

@@ -54,11 +54,12 @@ def test_kindred_heads_describe_the_same_entities():
 
 
 def test_sentences_do_not_end_at_initials_and_abbreviations():
-    text = "J. R. Smith met Dr. Jones. They left (see No. 4). Nobody knew.\nA new line."
+    text = "J. R. Smith met Dr. Jones. They left (see No. 4). Nobody knew. J. R. did.\nA new line."
     assert list(sentences(text)) == [
         "J. R. Smith met Dr. Jones.",
         "They left (see No. 4).",
         "Nobody knew.",
+        "J. R. did.",
         "A new line.",
     ]
 

@@ -17,6 +17,7 @@ from ner_retriever_rag.training.losses import info_nce, triplet
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity, load_entities
 from ner_retriever_rag.training.negatives import NegativeMask
+from ner_retriever_rag.training.neighbours import Neighbours
 from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
 from ner_retriever_rag.training.train_head import CachedPairs, HeadOptions, batch_at, train_head
 
@@ -202,7 +203,7 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
     before = adaptation.encode([context])
     assert adaptation.text_cosine([context.text]) == pytest.approx(1.0, abs=1e-5)
     entities = load_entities(mined)
-    options = AdaptOptions(batch=4, more_types=2, warmup=2, learning_rate=1e-2)
+    options = AdaptOptions(batch=4, types=6, warmup=2, learning_rate=1e-2)
     history = adapt(
         adaptation,
         entities,
@@ -211,6 +212,7 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
         NegativeMask(EMPTY),
         options,
         LoopOptions(6, evaluate_every=3),
+        neighbours=Neighbours(entities),
     )
     assert np.isfinite([row["loss"] for row in history]).all()
     after = adaptation.encode([context])
@@ -218,6 +220,14 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
     assert adaptation.text_cosine([context.text]) < 1.0
 
     adaptation.save_deltas(tmp_path / "adaptation.safetensors")
+    with torch.no_grad():
+        for layer in adaptation.layers.values():
+            layer.up.zero_()
+    adaptation.load_deltas(tmp_path / "adaptation.safetensors")
+    assert np.allclose(after, adaptation.encode([context]), atol=5e-3)
+    with pytest.raises(ValueError, match="layers that stay"):
+        adaptation.layers.popitem()
+        adaptation.load_deltas(tmp_path / "adaptation.safetensors")
     merged = Backbone(
         tiny_checkpoint, "hidden@2+hidden@3", adaptation=tmp_path / "adaptation.safetensors"
     )

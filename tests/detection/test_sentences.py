@@ -1,0 +1,19 @@
+import pytest
+
+from ner_retriever_rag.detection.sentences import sentence_spans, sentences
+
+TEXT = '  He said: "Go." (Nobody did.) What now?\r\n\n\tA line\u2028 another   '
+
+
+def test_spans_are_where_the_sentences_are():
+    spans = list(sentence_spans(TEXT))
+    assert [TEXT[start:end] for start, end in spans] == list(sentences(TEXT))
+    assert list(sentences(TEXT)) == [
+        'He said: "Go.', "(Nobody did.", "What now?", "A line", "another",
+    ]  # fmt: skip
+    assert all(a <= b for (_, a), (b, _) in zip(spans, spans[1:], strict=False))
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n"])
+def test_nothing_has_no_sentences(text):
+    assert list(sentence_spans(text)) == []

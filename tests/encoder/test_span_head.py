@@ -1,0 +1,73 @@
+"""Which spans the head chooses; what it has learned is tested where it is trained."""
+
+import numpy as np
+import pytest
+import torch
+
+from ner_retriever_rag.encoder.backbone.states import TokenStates
+from ner_retriever_rag.encoder.span_head import WORD, SpanHead
+
+WIDTH = 4
+TEXTS = [
+    "Bjarne wrote a book on a programming language. C is what it began as.",
+    "Hello, world.\nThe C++ language",
+    "It grew in Milan\r\nOslo had none.",
+    "Why? Because! (Ann said so.) Bo left.",
+]
+
+
+@pytest.fixture
+def eager():
+    """A head to which every span is a mention, the longer the better."""
+    head = SpanHead(["hidden@1"], WIDTH, hidden=8, max_words=12, threshold=0.2)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.zero_()
+        head.lengths.copy_(torch.arange(12) / 4)
+    return head.eval()
+
+
+def states(text):
+    offsets = np.asarray([m.span() for m in WORD.finditer(text)], dtype=np.int64).reshape(-1, 2)
+    return TokenStates(offsets, {"hidden@1": torch.ones(len(offsets), WIDTH)}, None)
+
+
+def found(head, text):
+    return [mention.text for mention in head.mentions(text, states(text))]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_no_mention_runs_across_a_sentence_or_a_line(eager, text):
+    names = found(eager, text)
+    assert names
+    assert not any("\n" in name for name in names)
+    for across in ("language. C", "world.\nThe", "Milan\r\nOslo", "? Because", ") Bo"):
+        assert not any(across in name for name in names)
+
+
+def test_the_whole_sentence_is_left_to_choose_from(eager):
+    names = found(eager, "Hello, world.\nThe C++ language")
+    assert "Hello, world." in names
+    assert "The C++ language" in names
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["St. Clair", "F.C. Red Bull", "J. R. R. Tolkien", "Dr. No", "Kramer vs. Kramer", "Sen. Reed"],
+)
+def test_a_full_stop_inside_a_name_does_not_cut_it(eager, name):
+    assert name in found(eager, name)
+
+
+def test_texts_together_have_the_mentions_they_have_alone(eager):
+    with torch.no_grad():
+        for parameter in eager.parameters():
+            parameter.normal_(generator=torch.Generator().manual_seed(0))
+    texts = [*TEXTS, "", "One."]
+    together = eager.mentions_of(texts, [states(text) for text in texts])
+    alone = [eager.mentions(text, states(text)) for text in texts]
+    for some, same in zip(together, alone, strict=True):
+        assert [(m.start, m.end) for m in some] == [(m.start, m.end) for m in same]
+        assert [m.score for m in some] == pytest.approx([m.score for m in same], abs=1e-5)
+    assert any(together)
+    assert together[-2] == []

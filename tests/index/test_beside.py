@@ -1,0 +1,326 @@
+"""Beside a collection that somebody else writes: theirs stays as it is, ours follows it."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import chromadb
+import numpy as np
+import pytest
+from tiny import TEXTS
+
+from ner_retriever_rag import EntityIndex
+from ner_retriever_rag.schema import Failure, SyncReport
+
+IDS = ["dino", "oslo", "nile", "ada", "cities"]
+METADATA = [{"n": n, "lang": "en" if n < 3 else "de"} for n in range(5)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [Path(sys.executable).with_name("chroma"), "run", "--port", str(port)]
+    command += ["--host", "127.0.0.1", "--path", tmp_path_factory.mktemp("server")]
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+    try:
+        for _ in range(300):
+            try:
+                yield chromadb.HttpClient("127.0.0.1", port)
+                break
+            except ValueError:
+                assert process.poll() is None, "the Chroma server stopped"
+                time.sleep(0.1)
+        else:
+            pytest.fail("the Chroma server did not start")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(params=["memory", "folder", "server"])
+def theirs(request, tmp_path):
+    """Somebody's collection, with vectors of their own width."""
+    if request.param == "memory":
+        client = chromadb.EphemeralClient()
+    elif request.param == "folder":
+        client = chromadb.PersistentClient(tmp_path / "theirs")
+    else:
+        client = request.getfixturevalue("server")
+    collection = client.create_collection(f"news-{time.time_ns()}", embedding_function=None)
+    collection.add(IDS, vectors(5), METADATA, TEXTS)
+    yield collection
+    for each in client.list_collections():
+        client.delete_collection(each.name)
+    client.close()
+
+
+def vectors(n, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, 7)).astype(np.float32)
+
+
+def content(collection):
+    rows = collection.get(include=["documents", "metadatas", "embeddings"])
+    columns = zip(
+        rows["ids"], rows["documents"], rows["metadatas"], rows["embeddings"].tolist(), strict=True
+    )
+    return sorted(columns)
+
+
+def ids(matches):
+    return {match.doc_id for match in matches}
+
+
+def assert_spans_fit(index, collection):
+    """Every answer's spans are of the texts that their collection holds at this moment."""
+    rows = collection.get(include=["documents"])
+    texts = dict(zip(rows["ids"], rows["documents"], strict=True))
+    matches = index.search("city", k=None, score_threshold=0)
+    assert all(match.text == texts[match.doc_id] for match in matches)
+    found = [each for match in matches for each in match.matches]
+    found += index.search_mentions("city", k=None, score_threshold=0)
+    found += index.extract(["city", "river"], score_threshold=0)
+    assert found
+    for each in found:
+        assert texts[each.doc_id][each.start : each.end] == each.text
+    for entity in index.entities("city", k=50):
+        for doc_id in entity.documents:
+            assert any(name in texts[doc_id] for name in entity.names)
+    return ids(matches) | {each.doc_id for each in found}
+
+
+@pytest.mark.filterwarnings("ignore:.*where:UserWarning")
+def test_theirs_stays_and_answers_as_an_index_of_its_own(theirs, tiny_encoder):
+    before, configured = content(theirs), theirs.configuration_json
+    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    assert len(index) == 0
+    report = index.sync()
+    assert (report.added, report.unchanged, report.deleted, report.failed) == (5, 0, 0, ())
+    assert index.sync() == SyncReport(unchanged=5)
+    assert assert_spans_fit(index, theirs) == set(IDS)
+
+    own = EntityIndex(encoder=tiny_encoder)
+    own.add(list(index.documents()))
+    for options in ({}, {"about": "rivers"}, {"offset": 2}, {"where": {"lang": "de"}}):
+        found = index.search("city", k=3, **options)
+        expected = own.search("city", k=3, **options)
+        assert [each.document for each in found] == [each.document for each in expected]
+        assert [each.matches for each in found] == [each.matches for each in expected]
+    narrow = {"about": "rivers", "where": {"n": {"$gte": 3}}}
+    assert ids(index.search("city", **narrow)) == {"ada", "cities"}
+    assert index.entities("city") == own.entities("city")
+    assert index.facets() == own.facets()
+    assert list(index.extract(["city"])) == list(own.extract(["city"]))
+
+    assert [(each.id, each.text, each.metadata) for each in index.get(["nile", "no", "ada"])] == [
+        ("nile", TEXTS[2], METADATA[2]),
+        ("ada", TEXTS[3], METADATA[3]),
+    ]
+    assert {each.id for each in index.documents(where={"lang": "de"})} == {"ada", "cities"}
+    assert "nile" in index and "no" not in index and index.count() == 5
+    index.close()
+    theirs._client.heartbeat()
+    assert content(theirs) == before and theirs.configuration_json == configured
+
+
+def test_no_text_or_metadata_of_theirs_is_stored_again(theirs, tiny_encoder, request):
+    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    index.sync()
+    for rows in (index._store._documents, index._store._mentions):
+        assert rows.name.startswith(f"{theirs.name}-ner")
+        found = rows._collection.get(include=["documents", "metadatas"])
+        assert found["ids"] and not any(found["documents"])
+        keys = {key for each in found["metadatas"] for key in each or {}}
+        assert keys <= {"ner:version", "ner:spans"}
+
+
+def test_sync_follows(theirs, tiny_encoder):
+    with EntityIndex.beside(theirs, encoder=tiny_encoder) as index:
+        index.sync()
+    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    assert len(index) == 5 and index.search("city", k=1)
+
+    theirs.add(["new"], vectors(1), [{"n": 9}], ["Bergen is in Norway."])
+    theirs.update(["oslo"], documents=["The Glomma flows past Sarpsborg."])
+    theirs.update(["dino"], metadatas=[{"n": 77}])
+    theirs.delete(["nile"])
+    assert assert_spans_fit(index, theirs) == {"dino", "ada", "cities"}
+    assert len(index.search("city", k=3)) == 3  # others take the places of those left out
+    assert len(index.search_mentions("city", k=5)) == 5
+    assert index.get("dino")[0].metadata["n"] == 77
+    assert ids(index.search("city", where={"n": 77})) == {"dino"}
+    assert index.get(["oslo", "nile", "new"]) == []
+
+    report = index.sync()
+    assert (report.added, report.replaced, report.deleted, report.unchanged) == (1, 1, 1, 3)
+    assert assert_spans_fit(index, theirs) == {"dino", "oslo", "ada", "cities", "new"}
+    assert ids(index.search("river", where={"n": 9})) == {"new"}
+    assert index.mention_count() == len(list(index.extract(["x"], score_threshold=0)))
+
+
+def test_a_text_that_is_back_as_it_was_counts_again(theirs, tiny_encoder):
+    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    index.sync()
+    theirs.update(["oslo"], documents=["Nothing of the kind."])
+    reader = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    assert "oslo" not in ids(reader.search("city"))
+    theirs.update(["oslo"], documents=[TEXTS[1]])
+    assert index.sync() == SyncReport(unchanged=5)
+    assert "oslo" in ids(reader.search("city"))
+
+
+def test_only_new_texts_are_encoded(theirs, tiny_encoder, monkeypatch):
+    encoded = []
+    encode = type(tiny_encoder).encode
+
+    def listening(self, texts, *rest):
+        encoded.extend(texts)
+        return encode(self, texts, *rest)
+
+    monkeypatch.setattr(type(tiny_encoder), "encode", listening)
+    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    index.sync()
+    assert sorted(encoded) == sorted(TEXTS)
+    encoded.clear()
+    theirs.update(["ada"], documents=["Charles Babbage built nothing."])
+    theirs.delete(["oslo"])  # and the same text comes under another id
+    theirs.add(["norway"], vectors(1), [{"n": 1}], [TEXTS[1]])
+    report = index.sync(progress=True)
+    assert encoded == ["Charles Babbage built nothing."]
+    assert (report.added, report.replaced, report.deleted) == (1, 1, 1)
+    assert_spans_fit(index, theirs)
+
+
+def test_documents_without_a_text_are_named(theirs, tiny_encoder):
+    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    index.sync()
+    theirs.add(["picture"], vectors(1), [{"n": 5}])
+    theirs.update(["ada"], documents=[" "])
+    report = index.sync()
+    assert sorted(each.document for each in report.failed) == ["ada", "picture"]
+    assert all(
+        isinstance(each, Failure) and "Document.text" in each.reason for each in report.failed
+    )
+    assert report.deleted == 1 and len(index) == 4
+
+
+def test_what_is_refused(theirs, tiny_encoder):
+    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    index.sync()
+    for write in (lambda: index.add(["x"]), lambda: index.delete("ada"), lambda: index.delete()):
+        with pytest.raises(RuntimeError, match=r"add and delete them there.*sync\(\)"):
+            write()
+    ours = index._store._documents._collection
+    with pytest.raises(ValueError, match="is an index itself"):
+        EntityIndex.beside(ours, encoder=tiny_encoder)
+    with pytest.raises(TypeError, match="_collection"):
+        EntityIndex.beside(object(), encoder=tiny_encoder)
+    with pytest.raises(ValueError, match="EntityIndex.beside"):
+        EntityIndex(client=index._place.client, collection=ours.name, encoder=tiny_encoder)
+    with pytest.raises(RuntimeError, match="EntityIndex.beside"):
+        EntityIndex(encoder=tiny_encoder).sync()
+
+
+@pytest.mark.parametrize("step", ["_write_mentions", "_write_records", "_delete_mentions", "_end"])
+def test_an_interrupted_sync_goes_on(theirs, tiny_encoder, monkeypatch, step):
+    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    index.sync()
+    theirs.update(["oslo"], documents=["The Glomma flows past Sarpsborg."])
+    theirs.delete(["nile"])
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(index._store), step, stop)
+        with pytest.raises(KeyboardInterrupt):
+            index.sync()
+    assert_spans_fit(index, theirs)
+    index.sync()
+    assert assert_spans_fit(index, theirs) == {"dino", "oslo", "ada", "cities"}
+    assert index._store.unfinished() == 0
+    mentions = {each for page in index._store.pages() for one in page for each in one.mention_ids}
+    assert set(index._store.mention_ids()) == mentions
+
+
+def test_a_langchain_store(tmp_path, tiny_encoder):
+    langchain_chroma = pytest.importorskip("langchain_chroma")
+    from langchain_core.documents import Document
+    from langchain_core.embeddings import DeterministicFakeEmbedding
+
+    from ner_retriever_rag.langchain import NERTypeRetriever
+
+    store = langchain_chroma.Chroma(
+        "news", DeterministicFakeEmbedding(size=7), persist_directory=str(tmp_path)
+    )
+    documents = [
+        Document(text, metadata=data, id=doc_id)
+        for text, data, doc_id in zip(TEXTS, METADATA, IDS, strict=True)
+    ]
+    store.add_documents(documents)
+    before, nearest = content(store._collection), store.similarity_search("city", k=5)
+    index = EntityIndex.beside(store._collection, encoder=tiny_encoder)
+    index.sync()
+    retriever = NERTypeRetriever(index=index, k=5)
+    found = retriever.invoke("city", where={"lang": "en"})
+    assert {each.id for each in found} == {"dino", "oslo", "nile"}
+    by_id = {each.id: each for each in documents}
+    for each in found:
+        original = by_id[each.id]
+        assert each.page_content == original.page_content
+        assert each.metadata.items() >= original.metadata.items()
+        for match in each.metadata["matches"]:
+            assert original.page_content[match["start"] : match["end"]] == match["text"]
+    assert content(store._collection) == before
+    assert store.similarity_search("city", k=5) == nearest
+
+    store.update_document("oslo", Document("Bergen is wet.", metadata={"lang": "no"}))
+    store.delete(["nile"])
+    assert {each.id for each in retriever.invoke("city")} == {"dino", "ada", "cities"}
+    assert index.sync().deleted == 1
+    found = retriever.invoke("city", where={"lang": "no"})
+    assert [each.page_content for each in found] == ["Bergen is wet."]
+    index.close()
+    assert store.similarity_search("city", k=9)  # their client is theirs to close
+
+
+def test_a_llama_index_store(tmp_path, tiny_encoder):
+    chroma = pytest.importorskip("llama_index.vector_stores.chroma")
+    from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
+
+    from ner_retriever_rag.llama_index import NERTypeRetriever
+
+    client = chromadb.PersistentClient(tmp_path)
+    store = chroma.ChromaVectorStore(chroma_collection=client.create_collection("news"))
+    nodes = [
+        TextNode(
+            id_=doc_id,
+            text=text,
+            metadata=data,
+            embedding=vector.tolist(),
+            relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id="source")},
+        )
+        for doc_id, text, data, vector in zip(IDS, TEXTS, METADATA, vectors(5), strict=True)
+    ]
+    store.add(nodes)
+    before = content(store._collection)
+    index = EntityIndex.beside(store._collection, encoder=tiny_encoder)
+    index.sync()
+    retriever = NERTypeRetriever(index, similarity_top_k=5)
+    found = retriever.retrieve("city")
+    by_id = {each.node_id: each for each in nodes}
+    assert {each.node_id for each in found} == set(by_id)
+    for each in found:
+        original = by_id[each.node_id]
+        assert each.node.text == original.text and each.node.metadata == original.metadata
+        assert each.node.relationships == original.relationships
+        for match in each.matches:
+            assert original.text[match["start"] : match["end"]] == match["text"]
+    assert content(store._collection) == before
+    store.delete("source")
+    assert retriever.retrieve("city") == []
+    assert index.sync().deleted == 5
