@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,21 +12,17 @@ from tqdm import tqdm
 from ner_retriever_rag.index import chroma
 from ner_retriever_rag.index.answers import Answers
 from ner_retriever_rag.index.beside import BesideStore, sync
-from ner_retriever_rag.index.bounds import whole_number
+from ner_retriever_rag.index.contents import Contents, ids_of
 from ner_retriever_rag.index.place import Place
-from ner_retriever_rag.index.recall import recall
 from ner_retriever_rag.index.search import Search
-from ner_retriever_rag.index.storage import Storage, measure_storage
 from ner_retriever_rag.index.store import Store
 from ner_retriever_rag.index.tables import Tables
 from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, batches, checked
 from ner_retriever_rag.schema import (
     AddReport,
     Document,
-    EncodedText,
     Failure,
     SyncReport,
-    require_text,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +34,7 @@ if TYPE_CHECKING:
 DEFAULT_COLLECTION = "ner-retriever"
 
 
-class EntityIndex(Answers):
+class EntityIndex(Answers, Contents):
     """An index of documents by the entities they mention, stored in Chroma.
 
     Any number of processes may have a folder open that nobody writes. The first write takes it for
@@ -242,63 +238,11 @@ class EntityIndex(Answers):
             raise ValueError("delete needs ids or where, and only one of them")
         with self._place.writing():
             self._store.recover()
-            doomed = self._store.document_ids(where) if ids is None else _ids(ids)
+            doomed = self._store.document_ids(where) if ids is None else ids_of(ids)
             records = list(self._store.fetch(dict.fromkeys(doomed)).values())
             for start in range(0, len(records), BATCH):
                 self._store.delete(records[start : start + BATCH])
         return len(records)
-
-    def documents(
-        self, where: Mapping[str, Any] | None = None, *, batch: int = 1_000
-    ) -> Iterator[Document]:
-        """Stream the documents, those that pass a filter.
-
-        Args:
-            where: Chroma filter on the documents' metadata.
-            batch: How many are read at once.
-
-        Raises:
-            ValueError: If Chroma refuses ``where``, or ``batch`` is not positive.
-        """
-        for page in self._store.pages(where, whole_number("batch", batch, 1)):
-            yield from (record.document for record in page)
-
-    def __len__(self) -> int:
-        return self.count()
-
-    def __contains__(self, doc_id: object) -> bool:
-        return isinstance(doc_id, str) and bool(self._store.fetch([doc_id]))
-
-    def get(self, ids: str | Iterable[str]) -> list[Document]:
-        """Documents by id, in the order asked for; unknown ids are left out."""
-        wanted = _ids(ids)
-        found = self._store.fetch(dict.fromkeys(wanted))
-        return [found[doc_id].document for doc_id in wanted if doc_id in found]
-
-    def count(self) -> int:
-        """How many documents the index holds."""
-        return self._store.document_count()
-
-    def mention_count(self) -> int:
-        """How many mentions the index holds."""
-        return self._store.mention_count()
-
-    def storage(self) -> Storage:
-        """Measure what the index takes, beside a sentence index of the same documents."""
-        return measure_storage(self._store, self._folder)
-
-    def encoded(self, documents: Sequence[Document]) -> list[EncodedText]:
-        """Mentions and vectors of documents, whether the index holds them or not.
-
-        Those it holds under the same id with the same text are read, the others encoded now.
-
-        Args:
-            documents: The documents.
-
-        Returns:
-            One encoded text a document, in their order.
-        """
-        return recall(self._store, self.encoder, documents)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle says what to open again: a folder or an address, with the shipped encoder."""
@@ -324,10 +268,3 @@ def _default_encoder() -> TypeAwareEncoder:
 
 def _reopened(path: str | Path, collection: str | None) -> EntityIndex:
     return EntityIndex(path, collection=collection)
-
-
-def _ids(ids: str | Iterable[str]) -> list[str]:
-    wanted = [ids] if isinstance(ids, str) else list(ids)
-    for doc_id in wanted:
-        require_text(doc_id, "ids")
-    return wanted

@@ -13,30 +13,27 @@ leaves over is passed over by those who read and taken out by the next write.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.index import chroma
-from ner_retriever_rag.index.collection import Rows, Where, batches
-from ner_retriever_rag.index.journal import Journal
+from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.records import (
-    TEXT_OF_FORMAT_1,
     MentionKey,
     Record,
     StoredDocument,
     check_vectors,
     distinct_spans,
-    from_row,
     mention_metadata,
-    record_of,
     row_metadata,
     text_vector,
     version_of,
 )
 from ner_retriever_rag.index.revisions import Revisions
+from ner_retriever_rag.index.stored import Stored
 from ner_retriever_rag.schema import Document, EncodedText
 
 if TYPE_CHECKING:
@@ -48,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["MentionKey", "Store", "StoredDocument", "version_of"]
 
 
-class Store:
+class Store(Stored):
     """Documents and mentions in two Chroma collections.
 
     Its writing methods are for one thread at a time, within ``Place.writing``.
@@ -60,8 +57,7 @@ class Store:
     """
 
     def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
-        self._documents, self._mentions = Rows(place, documents), Rows(place, mentions)
-        self._journal = Journal(place, documents.name)
+        super().__init__(place, documents, mentions)
         self.revisions = Revisions(self._mentions)
 
     @classmethod
@@ -86,101 +82,8 @@ class Store:
             store._settle()
         return store
 
-    @property
-    def texts(self) -> Rows:
-        """The documents by their text vectors."""
-        return self._documents
-
-    @property
-    def mentions(self) -> Rows:
-        """The mentions by their vectors."""
-        return self._mentions
-
-    def document_count(self) -> int:
-        """How many documents there are."""
-        return self._documents.count()
-
-    def mention_count(self) -> int:
-        """How many mentions there are, without those of writes that did not end."""
-        return self._mentions.count() - len(self.leftovers())
-
-    def leftovers(self) -> set[str]:
-        """Ids of mentions that do not count (yet): writes that did not end wrote them."""
-        touched = self._journal.touched(self._journal.entries(self._mentions.metadata()))
-        left = touched - self._current(touched)
-        return {
-            each
-            for some in batches(left, self._mentions.batch)
-            for each in self._mentions.get(some, [])["ids"]
-        }
-
-    def unfinished(self) -> int:
-        """How many writes began and did not end."""
-        return len(self._journal.entries(self._mentions.metadata()))
-
-    def widths(self) -> tuple[int, int]:
-        """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
-        widths = []
-        for table in (self._documents, self._mentions):
-            rows = table.first(["embeddings"])["embeddings"]
-            widths.append(len(rows[0]) if rows is not None and len(rows) else 0)
-        return widths[0], widths[1]
-
-    def fetch(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
-        """The records of documents, by id; unknown ids are left out."""
-        found = {}
-        for some in batches(ids, self._documents.batch):
-            rows = self._documents.get(some, ["metadatas", "documents"])
-            for doc_id, metadata, text in zip(
-                rows["ids"], rows["metadatas"] or [], rows["documents"] or [], strict=True
-            ):
-                found[doc_id] = from_row(doc_id, metadata, text)
-        return found
-
-    def records(self, ids: Iterable[str]) -> dict[str, Record]:
-        """What the index says of documents, by id, without them; unknown ids are left out."""
-        return {
-            doc_id: record_of(doc_id, metadata)
-            for some in batches(ids, self._documents.batch)
-            for rows in [self._documents.get(some, ["metadatas"])]
-            for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True)
-        }
-
     def require_own(self) -> None:
         """See that documents may be written here."""
-
-    def changed(self, versions: Mapping[str, str]) -> set[str]:
-        """Those of documents that have another text now, or none, though the revision is the same.
-
-        Args:
-            versions: The version of each as it was read.
-        """
-        return set()  # nothing changes here without a new revision
-
-    def document_ids(self, where: Where = None) -> list[str]:
-        """The ids of all documents that pass a filter.
-
-        Raises:
-            ValueError: If Chroma refuses ``where``.
-        """
-        return self._documents.ids(where)
-
-    def mention_ids(self, where: Where = None) -> list[str]:
-        """The ids of all mentions that pass a filter; some may not count (see ``live``).
-
-        Raises:
-            ValueError: If Chroma refuses ``where``.
-        """
-        return self._mentions.ids(where)
-
-    def pages(self, where: Where = None, size: int = 1_000) -> Iterator[list[StoredDocument]]:
-        """All documents that pass a filter, some at a time.
-
-        Raises:
-            ValueError: If Chroma refuses ``where``.
-        """
-        for some in batches(self.document_ids(where), size):
-            yield list(self.fetch(some).values())
 
     def write(
         self,
@@ -224,10 +127,6 @@ class Store:
         self._delete_mentions(set().union(*(record.mention_ids for record in records)))
         self._end()
 
-    def vectors(self, mention_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The vectors of mentions, by id; unknown ids are left out."""
-        return self._mentions.vectors(mention_ids)
-
     def _settle(self) -> None:
         """Let Chroma bring its tables up to date with its log; for one process at a time."""
         self._documents.count()
@@ -265,19 +164,6 @@ class Store:
             self._begin([])
             self._mentions.delete(mention_ids)
             self._end()
-
-    def text_of(self, doc_id: str) -> str | None:
-        """The stored text of a document whose record may not be readable otherwise."""
-        rows = self._documents.get([doc_id], ["metadatas", "documents"])
-        if not rows["ids"]:
-            return None
-        text = rows["documents"][0] or (rows["metadatas"][0] or {}).get(TEXT_OF_FORMAT_1)
-        return text if isinstance(text, str) and text.strip() else None
-
-    def _current(self, mention_ids: Iterable[str]) -> set[str]:
-        """The mentions that count of the documents some mentions are of."""
-        doc_ids = dict.fromkeys(MentionKey.parse(each).doc_id for each in mention_ids)
-        return set().union(*(record.mention_ids for record in self.records(doc_ids).values()))
 
     def _migrate(self, mentions: Mapping[str, Any]) -> None:
         """Mark an index of format 1 as one of this format, which its next records will be."""

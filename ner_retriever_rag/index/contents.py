@@ -1,0 +1,88 @@
+"""What an index holds: its documents, how many, and what they were encoded to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner_retriever_rag.index.bounds import whole_number
+from ner_retriever_rag.index.recall import recall
+from ner_retriever_rag.index.storage import Storage, measure_storage
+from ner_retriever_rag.index.store import Store
+from ner_retriever_rag.schema import Document, EncodedText, require_text
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
+
+class Contents:
+    """The reading half of ``EntityIndex``, without its searches.
+
+    Attributes:
+        encoder: What turns texts and type descriptions into vectors.
+    """
+
+    encoder: TypeAwareEncoder
+    _store: Store
+    _folder: Path | None
+
+    def documents(
+        self, where: Mapping[str, Any] | None = None, *, batch: int = 1_000
+    ) -> Iterator[Document]:
+        """Stream the documents, those that pass a filter.
+
+        Args:
+            where: Chroma filter on the documents' metadata.
+            batch: How many are read at once.
+
+        Raises:
+            ValueError: If Chroma refuses ``where``, or ``batch`` is not positive.
+        """
+        for page in self._store.pages(where, whole_number("batch", batch, 1)):
+            yield from (record.document for record in page)
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __contains__(self, doc_id: object) -> bool:
+        return isinstance(doc_id, str) and bool(self._store.fetch([doc_id]))
+
+    def get(self, ids: str | Iterable[str]) -> list[Document]:
+        """Documents by id, in the order asked for; unknown ids are left out."""
+        wanted = ids_of(ids)
+        found = self._store.fetch(dict.fromkeys(wanted))
+        return [found[doc_id].document for doc_id in wanted if doc_id in found]
+
+    def count(self) -> int:
+        """How many documents the index holds."""
+        return self._store.document_count()
+
+    def mention_count(self) -> int:
+        """How many mentions the index holds."""
+        return self._store.mention_count()
+
+    def storage(self) -> Storage:
+        """Measure what the index takes, beside a sentence index of the same documents."""
+        return measure_storage(self._store, self._folder)
+
+    def encoded(self, documents: Sequence[Document]) -> list[EncodedText]:
+        """Mentions and vectors of documents, whether the index holds them or not.
+
+        Those it holds under the same id with the same text are read, the others encoded now.
+
+        Args:
+            documents: The documents.
+
+        Returns:
+            One encoded text a document, in their order.
+        """
+        return recall(self._store, self.encoder, documents)
+
+
+def ids_of(ids: str | Iterable[str]) -> list[str]:
+    """One id or several as a list, checked."""
+    wanted = [ids] if isinstance(ids, str) else list(ids)
+    for doc_id in wanted:
+        require_text(doc_id, "ids")
+    return wanted
