@@ -12,7 +12,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
@@ -85,59 +84,6 @@ class Calibration:
         offset = float(np.dot(self.weights, [*statistics, 1.0])) - slope * float(statistics[3])
         return slope, offset
 
-    @classmethod
-    def fit(
-        cls,
-        background: NDArray[np.floating],
-        type_vectors: NDArray[np.float32],
-        similarities: list[NDArray[np.float32]],
-        labels: list[NDArray[np.bool_]],
-        *,
-        prior: float = 0.03,
-    ) -> Calibration:
-        """Fit by maximum likelihood; every type counts the same.
-
-        Args:
-            background: ``(n, dim)``; see the class.
-            type_vectors: float32 ``(types, dim)``.
-            similarities: For each type the cosines of mentions.
-            labels: For each type which of these mentions are of it; both kinds must be there.
-            prior: The share of a corpus' mentions that are of a type asked for, which nobody knows
-                beforehand. Labels are weighted to it.
-
-        Raises:
-            ValueError: If a type has no positive or no negative label.
-        """
-        if any(known.all() or not known.any() for known in labels):
-            raise ValueError("every type needs mentions that are of it and some that are not")
-        known = np.concatenate(labels)
-        base = np.asarray(background, dtype=np.float32)
-        rows = [background_statistics(base @ vector) for vector in type_vectors]
-        statistics = torch.tensor(np.repeat(rows, [len(s) for s in similarities], axis=0))
-        cosine = torch.tensor(np.concatenate(similarities), dtype=torch.float64)
-        target = torch.tensor(known, dtype=torch.float64)
-        share_of_each = torch.tensor(np.concatenate([prior_weights(y, prior) for y in labels]))
-        share_of_each /= len(labels)
-        raw = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
-        weights = torch.zeros(5, dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.LBFGS([raw, weights], max_iter=300, line_search_fn="strong_wolfe")
-
-        def loss() -> torch.Tensor:
-            optimizer.zero_grad()
-            slopes = torch.nn.functional.softplus(raw)
-            logits = (slopes[0] + slopes[1] / statistics[:, 1]) * (cosine - statistics[:, 3])
-            logits = logits + statistics @ weights[:4] + weights[4]
-            each = torch.nn.functional.binary_cross_entropy_with_logits(
-                logits, target, reduction="none"
-            )
-            value = (each * share_of_each).sum() + 1e-6 * (weights[:4] ** 2).sum()
-            value.backward()  # type: ignore[no-untyped-call]
-            return value
-
-        optimizer.step(loss)  # type: ignore[no-untyped-call]
-        slopes = torch.nn.functional.softplus(raw).clamp(min=1e-6).tolist()
-        return cls(base, (slopes[0], slopes[1]), tuple(weights.tolist()))
-
     def save(self, folder: str | Path) -> None:
         """Write ``background.safetensors`` (float16) and ``calibration.json``; make the folder."""
         folder = Path(folder)
@@ -170,34 +116,3 @@ def background_statistics(similarities: NDArray[np.float32]) -> NDArray[np.float
     peak = ordered[-max(1, len(ordered) // 100) :].mean()
     tenth = ordered[int(0.9 * (len(ordered) - 1))]
     return np.array([ordered.mean(), max(ordered.std(), _LEAST_SPREAD), tenth, peak])
-
-
-def prior_weights(labels: NDArray[np.bool_], prior: float) -> NDArray[np.float64]:
-    """Weights that sum to 1, the true ones' to ``prior``: float64 ``(n,)``."""
-    true = labels.sum()
-    weights: NDArray[np.float64] = np.where(
-        labels, prior / max(true, 1), (1 - prior) / max(len(labels) - true, 1)
-    )
-    return weights
-
-
-def expected_calibration_error(
-    probabilities: NDArray[np.float32],
-    labels: NDArray[np.bool_],
-    weights: NDArray[np.float64],
-    bins: int = 10,
-) -> tuple[float, list[tuple[float, float, float]]]:
-    """Mean gap between what was said and what was so, over bins of equal width.
-
-    Returns:
-        The error, and for each bin that is not empty: mean probability, share of true labels, share
-        of all weight.
-    """
-    place = np.minimum((probabilities * bins).astype(int), bins - 1)
-    curve = []
-    for chosen in (place == b for b in range(bins)):
-        if (weight := weights[chosen].sum()) > 0:
-            said = float((probabilities[chosen] * weights[chosen]).sum() / weight)
-            so = float(weights[chosen][labels[chosen]].sum() / weight)
-            curve.append((said, so, float(weight / weights.sum())))
-    return sum(abs(said - so) * share for said, so, share in curve), curve

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.encoder.calibration import (
-    Calibration,
+from ner_retriever_rag.encoder.calibration import Calibration
+from ner_retriever_rag.queries.english import head_noun
+from ner_retriever_rag.training.fit_calibration import (
+    PRIOR,
     expected_calibration_error,
+    fit_line,
     prior_weights,
 )
-from ner_retriever_rag.queries.english import head_noun
 from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.mined import MinedEntity
 
@@ -134,7 +136,7 @@ def fit_calibration(
     held_out: set[str],
     *,
     drawn: int | None = None,
-    prior: float = 0.06,
+    prior: float = PRIOR,
     background: int = 2000,
     folds: int = 4,
     seed: int = 0,
@@ -172,7 +174,7 @@ def fit_calibration(
 
     def fit(types: Sequence[int]) -> Calibration:
         chosen = [cosines[i] for i in types], [labels[i] for i in types]
-        return Calibration.fit(base, type_vectors[types], *chosen, prior=prior)
+        return fit_line(base, type_vectors[types], *chosen, prior=prior)
 
     heads = [head_noun(phrase) for phrase in labelled.phrases]
     unseen = sorted({head for head, new in zip(heads, labelled.unseen, strict=True) if new})

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from ner_retriever_rag.encoder.calibration import (
-    Calibration,
-    background_statistics,
+from ner_retriever_rag.encoder.calibration import Calibration, background_statistics
+from ner_retriever_rag.training.calibrate import diverse, fit_calibration, label_types
+from ner_retriever_rag.training.fit_calibration import (
     expected_calibration_error,
+    fit_line,
     prior_weights,
 )
-from ner_retriever_rag.training.calibrate import diverse, fit_calibration, label_types
 from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity
 
@@ -100,9 +100,7 @@ def test_a_higher_prior_gives_higher_probabilities(corpus):
     entities, vectors, types = corpus
     labels = [np.array([e.types[0] == kind for e in entities]) for kind in KINDS]
     cosines = [vectors @ t for t in types]
-    low, high = (
-        Calibration.fit(vectors[:100], types, cosines, labels, prior=p) for p in (0.01, 0.3)
-    )
+    low, high = (fit_line(vectors[:100], types, cosines, labels, prior=p) for p in (0.01, 0.3))
     assert low.probability(types[0], np.array([0.5])) < high.probability(types[0], np.array([0.5]))
 
 
@@ -142,4 +140,4 @@ def test_bad_input(corpus):
     with pytest.raises(ValueError, match="slopes"):
         Calibration(np.zeros((3, 2)), (0.0, 1.0), (0.0,) * 5)
     with pytest.raises(ValueError, match="every type needs"):
-        Calibration.fit(corpus[1][:5], corpus[2][:1], [np.ones(3)], [np.ones(3, dtype=bool)])
+        fit_line(corpus[1][:5], corpus[2][:1], [np.ones(3)], [np.ones(3, dtype=bool)])
