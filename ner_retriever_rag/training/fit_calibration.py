@@ -1,4 +1,4 @@
-"""A calibration's line fitted to labelled similarities, and how far what it says is from what is so."""
+"""A calibration fitted to labelled similarities, and how far what it says is from what is so."""
 
 from __future__ import annotations
 
