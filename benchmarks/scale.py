@@ -66,10 +66,6 @@ def main() -> None:
     parser.add_argument("--mentions", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     encoder = TypeAwareEncoder.from_pretrained()
     encoder.encode_types(TYPES)
-    nothing = SimpleNamespace(
-        changed=lambda versions: set(),
-        fetch=lambda ids: {each: StoredDocument(Document("x", each), "v", []) for each in ids},
-    )
     print("| mentions | open, s | documents, ms | not sharpened | mentions, ms | facets, s |")
     print("|---|---|---|---|---|---|")
     for size in parser.parse_args().mentions:
@@ -78,22 +74,27 @@ def main() -> None:
             started = time.perf_counter()
             _, table = load_table(Path(folder) / "table")
             opened = time.perf_counter() - started
-            search = Search(nothing, SimpleNamespace(current=lambda table=table: table), encoder)
-            ten, plain = Bounds.check(k=10), Bounds.check(k=10, sharpen=False)
-            cells = [
-                milliseconds(call, TYPES)
-                for call in (
-                    lambda each: search.documents([each], ten),
-                    lambda each: search.documents([each], plain),
-                    lambda each: search.mentions(each, ten),
-                )
-            ]
-            every = np.ones(len(table.doc_ids), dtype=np.bool_)
-            started = time.perf_counter()
-            count_facets(table, encoder.kinds, every, n=30, examples=5, least_score=0.1)
-            facets = time.perf_counter() - started
-            shown = " | ".join(f"{median:.0f} (most {most:.0f})" for median, most in cells)
-            print(f"| {size:,} | {opened:.2f} | {shown} | {facets:.1f} |", flush=True)
+            print(f"| {size:,} | {opened:.2f} | {measured(table, encoder)} |", flush=True)
+
+
+def measured(table: MentionTable, encoder: TypeAwareEncoder) -> str:
+    """The times of searches and of facets, as cells."""
+    nothing = SimpleNamespace(
+        changed=lambda versions: set(),
+        fetch=lambda ids: {i: StoredDocument(i, "v", [], Document("x", i)) for i in ids},
+    )
+    search = Search(nothing, SimpleNamespace(current=lambda: table), encoder)
+    ten, plain = Bounds.check(k=10), Bounds.check(k=10, sharpen=False)
+    cells = [
+        milliseconds(lambda each: search.documents([each], ten), TYPES),
+        milliseconds(lambda each: search.documents([each], plain), TYPES),
+        milliseconds(lambda each: search.mentions(each, ten), TYPES),
+    ]
+    every = np.ones(len(table.doc_ids), dtype=np.bool_)
+    started = time.perf_counter()
+    count_facets(table, encoder.kinds, every, n=30, examples=5, least_score=0.1)
+    facets = time.perf_counter() - started
+    return " | ".join([*(f"{m:.0f} (most {most:.0f})" for m, most in cells), f"{facets:.1f}"])
 
 
 if __name__ == "__main__":
