@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Set
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -128,7 +129,34 @@ def _decoded(value: Any) -> Any:
 
 def where_error(where: Mapping[str, Any] | None, error: Exception) -> Exception:
     """An error of Chroma's during a search, put down to the filter if there was one."""
-    return ValueError(f"where: Chroma refuses {where!r}: {error}") if where else error
+    if not where:
+        return error
+    several = [{key: value} for key, value in where.items()]
+    hint = f"; several conditions go together as {{'$and': {several}}}" if len(where) > 1 else ""
+    return ValueError(f"where: Chroma refuses {where!r}: {error}{hint}")
+
+
+def keys_of(where: Mapping[str, Any]) -> set[str]:
+    """The metadata keys that a filter asks for."""
+    keys: set[str] = set()
+    for key, value in where.items():
+        if key.startswith("$") and isinstance(value, list):
+            keys = keys.union(*(keys_of(each) for each in value if isinstance(each, Mapping)))
+        elif not key.startswith("$"):
+            keys.add(key)
+    return keys
+
+
+def warn_of_unknown_keys(where: Mapping[str, Any], known: Set[str]) -> None:
+    """Say which keys of a filter that nothing passes are in no document.
+
+    Args:
+        where: The filter.
+        known: The keys that documents have.
+    """
+    if unknown := sorted(keys_of(where) - known):
+        named = ", ".join(map(repr, unknown))
+        warnings.warn(f"where: no document has the metadata key {named}", stacklevel=2)
 
 
 def key_problem(key: object) -> str | None:

@@ -8,7 +8,7 @@ combination of one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from ner_retriever_rag.index.bounds import Bounds
 from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.examples import IndexedExamples
+from ner_retriever_rag.index.mention_scores import Compared, MentionScores, best_first
 from ner_retriever_rag.index.mention_table import MentionTable
+from ner_retriever_rag.index.metadata import warn_of_unknown_keys
 from ner_retriever_rag.index.sharpening import held_back, sharper
 from ner_retriever_rag.index.topics import with_topic
 from ner_retriever_rag.queries.likeness import type_vector
@@ -37,70 +39,6 @@ _LOOKED_UP = 64  # mentions whose documents are looked at together
 _ON_TOPIC = 100  # documents that entities with a topic are taken from
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A query compared with all mentions.
-
-    Attributes:
-        cosines: float32 ``(types, mentions)``, raw.
-        similarities: The same shape, sharpened and lowered for repetitions; what scores are of.
-    """
-
-    cosines: NDArray[np.float32]
-    similarities: NDArray[np.float32]
-
-
-class MentionScores:
-    """Every mention of an index with its score for a query.
-
-    Args:
-        table: The mentions.
-        query: What is looked for.
-        compared: The query's types compared with them.
-        allowed: bool ``(mentions,)``, which of them may be found.
-
-    Attributes:
-        scores: float32 ``(mentions,)``.
-    """
-
-    def __init__(
-        self,
-        table: MentionTable,
-        query: ScoredQuery,
-        compared: Compared,
-        allowed: NDArray[np.bool_],
-    ) -> None:
-        self.table, self.allowed = table, allowed
-        self._query, self._compared = query, compared
-        self._probabilities = query.probabilities(compared.similarities)
-        self.scores = query.combine(self._probabilities)
-
-    def best_first(self, floor: float, most: int | None = None) -> NDArray[np.intp]:
-        """The mentions that may be found with a score from ``floor`` on, best first.
-
-        Args:
-            floor: Least score.
-            most: Stop after about so many; None for all.
-        """
-        allowed = self.allowed
-        if most is not None and most < len(self.scores):
-            reached = np.partition(np.where(allowed, self.scores, np.float32(-1)), -most)[-most]
-            allowed = allowed & (self.scores >= reached)
-        return _best_first(self.scores, self._compared.similarities.max(axis=0), allowed, floor)
-
-    def match(self, mention: int) -> MentionMatch:
-        """A mention as a match, for the type it fits best."""
-        row = self._query.best_wanted(self._probabilities[:, mention])
-        return self._query.mention_match(
-            self.table.doc_ids[self.table.owner[mention]],
-            self.table.text(mention),
-            self.table.span(mention),
-            row,
-            float(self.scores[mention]),
-            float(self._compared.cosines[row, mention]),
-        )
 
 
 class Search:
@@ -226,6 +164,8 @@ class Search:
             return np.ones(len(table.doc_ids), dtype=np.bool_)
         passing = np.zeros(len(table.doc_ids), dtype=np.bool_)
         passing[table.documents(self._store.document_ids(where))] = True
+        if not passing.any():
+            warn_of_unknown_keys(where, self._store.metadata_keys())
         return passing
 
     def _repetitions(self, table: MentionTable, query: ScoredQuery) -> NDArray[np.float32]:
@@ -254,7 +194,7 @@ class Search:
         allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
         if topic is not None:
             scores, allowed = with_topic(table, scores, allowed, topic, self._store.texts, bounds)
-        order = _best_first(scores, best.max(axis=0), allowed, bounds.floor)
+        order = best_first(scores, best.max(axis=0), allowed, bounds.floor)
         matches = []
         for row, record in self._page(table, order.tolist(), bounds):
             places = table.mentions_of(row)
@@ -285,16 +225,3 @@ class Search:
             if bounds.last is not None and len(there) >= bounds.last:
                 break
         return there[bounds.offset : bounds.last]
-
-
-def _best_first(
-    scores: NDArray[np.float32],
-    similarities: NDArray[np.float32],
-    allowed: NDArray[np.bool_],
-    floor: float,
-) -> NDArray[np.intp]:
-    """The places of allowed scores from ``floor`` on, best first; equals by similarity, place."""
-    places = np.flatnonzero(allowed & (scores >= floor))
-    order = np.lexsort((places, -similarities[places], -scores[places]))
-    chosen: NDArray[np.intp] = places[order]
-    return chosen

@@ -114,6 +114,11 @@ class Stored:
         """
         return self._documents.ids(where)
 
+    def metadata_keys(self) -> set[str]:
+        """The metadata keys that documents have."""
+        pages = self.pages()
+        return {key for page in pages for each in page for key in each.document.metadata}
+
     def mention_ids(self, where: Where = None) -> list[str]:
         """The ids of all mentions that pass a filter; some may not count (see ``live``).
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 
 import chromadb
 import pytest
@@ -30,7 +31,7 @@ def index(tiny_encoder):
         ({"score_threshold": 1.5}, ValueError, r"score_threshold must be in \[0, 1\]"),
         ({"score_threshold": -0.1}, ValueError, "score_threshold"),
         ({"where": {"n": {"$foo": 1}}}, ValueError, r"where: Chroma refuses.*\$foo"),
-        ({"where": {"a": 1, "b": 2}}, ValueError, "where: Chroma refuses"),
+        ({"where": {"a": 1, "b": 2}}, ValueError, r"where: Chroma refuses.*\$and.*'a': 1.*'b': 2"),
         ({"where": {"n": {"$foo": 1}}, "exact": True}, ValueError, "where: Chroma refuses"),
     ],
 )
@@ -186,3 +187,13 @@ def test_path_and_client(tiny_encoder, tmp_path):
 def test_name_chroma_refuses(tiny_encoder, tmp_path):
     with pytest.raises(ValueError, match="collection '-'"):
         EntityIndex(tmp_path, collection="-", encoder=tiny_encoder)
+
+
+def test_a_key_that_no_document_has_is_named(tiny_encoder):
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add([Document("Oslo lies in Norway.", metadata={"lang": "en", "n": 1})])
+    with pytest.warns(UserWarning, match="no document has the metadata key 'language'"):
+        assert index.search("city", where={"$and": [{"language": "en"}, {"n": 1}]}) == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert index.search("city", where={"lang": "no"}) == []
