@@ -114,7 +114,9 @@ def test_command_writes_files(ending, folder, tmp_path):
 
 def test_command_without_out_prints_json_lines(folder):
     result = run(folder, "--type", "lake", "--threshold", 0.1)
-    assert json.loads(result.stdout.splitlines()[0])["text"] == "Lake Victoria"
+    rows = {row["text"]: row for row in map(json.loads, result.stdout.splitlines())}
+    assert rows["Lake Victoria"]["score"] == max(row["score"] for row in rows.values())
+    assert all(row["type"] == "lake" and row["score"] >= 0.1 for row in rows.values())
 
 
 def test_command_refuses_what_it_cannot_write(folder, tmp_path):
