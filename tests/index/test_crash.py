@@ -96,7 +96,8 @@ def test_a_failed_write_does_not_spoil_the_next_one(tiny_encoder, monkeypatch):
 
 
 WORKER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells take it from background jobs
 sys.path[:0] = [{tests!r}]
 from tiny import CapitalisedWords
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder

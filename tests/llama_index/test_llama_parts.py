@@ -28,7 +28,7 @@ async def test_postprocessor_ranks_by_type(default, make_nodes):
     assert [n.score for n in ranked] == sorted((n.score for n in ranked), reverse=True)
     assert nodes[1].score == 0.5 and nodes[1].node == make_nodes()[1]
     assert await by_river.apostprocess_nodes(nodes) == ranked
-    sure = EntityTypePostprocessor(entity_type=AnyOf("river", "volcano"), threshold=0.05)
+    sure = EntityTypePostprocessor(entity_type=AnyOf("river", "volcano"), threshold=0.5)
     kept = sure.postprocess_nodes(nodes)
     assert {each.node_id for each in kept} == {"river", "volcano"}
     assert {m["type"] for each in kept for m in each.matches} <= {"river", "volcano"}
