@@ -94,6 +94,12 @@ def wait(driver, selector):
     )
 
 
+def shown_rows(driver):
+    """The rows of the table, once the tab has come forward and all of them are seen."""
+    rows = [each.text for each in wait(driver, ".q-table tbody tr")]
+    return rows if all(rows) else None
+
+
 def test_ask_click_a_kind_and_read_the_highlights(browser, tmp_path):
     kinds = [each.text.split(" (")[0] for each in wait(browser, ".kinds button")]
 
@@ -110,8 +116,7 @@ def test_ask_click_a_kind_and_read_the_highlights(browser, tmp_path):
 
     (tab,) = [each for each in wait(browser, ".q-tab") if each.text == "Entities"]
     tab.click()
-    rows = [each.text for each in wait(browser, ".q-table tbody tr")]
-    assert rows
+    rows = WebDriverWait(browser, PATIENCE).until(shown_rows)
     wait(browser, ".download")[0].click()
     table = Path(tmp_path / "entities.csv")
     WebDriverWait(browser, PATIENCE).until(lambda _: table.exists())
