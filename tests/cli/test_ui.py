@@ -95,9 +95,9 @@ def wait(driver, selector):
 
 
 def shown_rows(driver):
-    """The rows of the table, once the tab has come forward and all of them are seen."""
-    rows = [each.text for each in wait(driver, ".q-table tbody tr")]
-    return rows if all(rows) else None
+    """The rows of the table, once all of them are filled; they may still be sliding in."""
+    rows = [each.get_attribute("textContent") for each in wait(driver, ".q-table tbody tr")]
+    return rows if all(row.strip() for row in rows) else None
 
 
 def test_ask_click_a_kind_and_read_the_highlights(browser, tmp_path):
