@@ -35,14 +35,29 @@ UnlikeNames = Annotated[
     typer.Option("--unlike", help="A name of a kind not wanted; may be given again."),
 ]
 
+About = Annotated[
+    str | None, typer.Option(help='A topic, that goes on after the type: "found in Argentina".')
+]
+
+
+def how_many(k: int | None, everything: bool, otherwise: int) -> int | None:
+    """How many results are asked for by ``-k`` or ``--all``; None for all of them.
+
+    Raises:
+        ValueError: If both are given.
+    """
+    if everything and k is not None:
+        raise ValueError("give -k or --all, not both")
+    return None if everything else k or otherwise
+
 
 def query_of(
     wanted: str | None,
-    any_of: Sequence[str],
-    all_of: Sequence[str],
-    none_of: Sequence[str],
-    like: Sequence[str],
-    unlike: Sequence[str],
+    any_of: Sequence[str] | None,
+    all_of: Sequence[str] | None,
+    none_of: Sequence[str] | None,
+    like: Sequence[str] | None,
+    unlike: Sequence[str] | None,
 ) -> Query:
     """Put a query together: (wanted or one of any-of) and every all-of and none of not.
 
@@ -55,10 +70,10 @@ def query_of(
 
     first: list[Query] = [] if wanted is None else [wanted]
     if like or unlike:
-        first = [Like(*like, description=wanted, unlike=unlike)]
-    either: list[Query] = [*first, *any_of]
+        first = [Like(*(like or ()), description=wanted, unlike=unlike or ())]
+    either: list[Query] = [*first, *(any_of or ())]
     parts: list[Query] = [AnyOf(*either)] if len(either) > 1 else either
-    parts += [*all_of, *map(Not, none_of)]
+    parts += [*(all_of or ()), *map(Not, none_of or ())]
     if not parts:
         raise ValueError("nothing to look for: give a type, or --any-of, --all-of, --like or --not")
     return AllOf(*parts) if len(parts) > 1 else parts[0]

@@ -9,12 +9,14 @@ from rich.table import Table
 
 from ner_retriever_rag._markup import one_line
 from ner_retriever_rag.cli.asked import (
+    About,
     AllOfTypes,
     AnyOfTypes,
     LikeNames,
     NotTypes,
     Types,
     UnlikeNames,
+    how_many,
     query_of,
 )
 from ner_retriever_rag.cli.console import (
@@ -61,24 +63,19 @@ def entities(
         ),
     ] = None,
     where: Where = None,
-    about: Annotated[
-        str | None, typer.Option(help='A topic, that goes on after the type: "found in Argentina".')
-    ] = None,
+    about: About = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     encoder: SavedEncoder = None,
 ) -> None:
     """List the entities of a type, each once, with how often and where it is mentioned."""
     with errors_in_one_line():
-        if everything and k is not None:
-            raise ValueError("give -k or --all, not both")
+        most = how_many(k, everything, _K)
         if to is not None:
             check_format(to)
-        query = query_of(
-            wanted, any_of or [], all_of or [], none_of or [], like or [], unlike or []
-        )
+        query = query_of(wanted, any_of, all_of, none_of, like, unlike)
         found = open_index(folder, encoder).entities(
             query,
-            None if everything else k or _K,
+            most,
             where=parse_where(where),
             score_threshold=threshold,
             about=about,

@@ -10,12 +10,14 @@ from rich.text import Text
 
 from ner_retriever_rag._markup import one_line
 from ner_retriever_rag.cli.asked import (
+    About,
     AllOfTypes,
     AnyOfTypes,
     LikeNames,
     NotTypes,
     Types,
     UnlikeNames,
+    how_many,
     in_words,
     query_of,
 )
@@ -62,9 +64,7 @@ def search(
         typer.Option(min=1, help="Matches of a document at most.", show_default="all"),
     ] = None,
     where: Where = None,
-    about: Annotated[
-        str | None, typer.Option(help='A topic, that goes on after the type: "found in Argentina".')
-    ] = None,
+    about: About = None,
     topic_weight: Annotated[
         float | None,
         typer.Option(min=0.0, max=1.0, help="How much the topic counts.", show_default="0.7"),
@@ -84,16 +84,13 @@ def search(
     With several types: TYPE or one of --any-of, and every --all-of, and none of --not.
     """
     with errors_in_one_line():
-        if everything and k is not None:
-            raise ValueError("give -k or --all, not both")
+        most = how_many(k, everything, _K)
         if html is not None:
             check_folder(html, "--html")
-        query = query_of(
-            wanted, any_of or [], all_of or [], none_of or [], like or [], unlike or []
-        )
+        query = query_of(wanted, any_of, all_of, none_of, like, unlike)
         matches = open_index(folder, encoder).search(
             query,
-            None if everything else k or _K,
+            most,
             where=parse_where(where),
             score_threshold=threshold,
             about=about,
