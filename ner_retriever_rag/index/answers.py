@@ -10,7 +10,7 @@ from ner_retriever_rag.index.entities import Entity, group_entities
 from ner_retriever_rag.index.extraction import check_types, extract
 from ner_retriever_rag.index.facets import Facet, count_facets
 from ner_retriever_rag.index.search import Search
-from ner_retriever_rag.queries.query import AnyOf, Like, Query
+from ner_retriever_rag.queries.query import Like, Query
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ class Answers:
             ValueError: If ``types`` is empty, ``score_threshold`` is not in [0, 1], or Chroma
                 refuses ``where``.
         """
-        wanted = AnyOf(*check_types(types))
+        wanted = check_types(types)
         bounds = Bounds.check(where=where, score_threshold=score_threshold, sharpen=sharpen)
         table = self._tables.current()
         query = self._search.scored(wanted, table)

@@ -32,6 +32,7 @@ from ner_retriever_rag.index.records import (
     version_of,
 )
 from ner_retriever_rag.index.store import Store
+from ner_retriever_rag.index.writing import BATCH
 from ner_retriever_rag.schema import AddReport, Document, EncodedText, Failure, SyncReport
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from ner_retriever_rag.index.place import Place
 
 _PAGE = 1_000  # documents compared at once
-_BATCH = 256  # documents encoded and written together
 
 
 class TextVectors(Rows):
@@ -144,7 +144,7 @@ class BesideStore(Store):
             By version, where there is one.
         """
         found = {}
-        for some in batches(documents, _BATCH):
+        for some in batches(documents, BATCH):
             for record in self.records(self._documents.ids({VERSION: {"$in": some}})).values():
                 twin = Document(documents[record.version].text, record.doc_id)
                 found[record.version] = StoredDocument(
@@ -184,7 +184,7 @@ def sync(store: BesideStore, encoder: TypeAwareEncoder, *, progress: bool) -> Sy
             bar.update(len(some))
     # Last, so that a document under a new id finds the vectors it had under the old one.
     gone = [doc_id for doc_id in store.document_ids() if doc_id not in there]
-    for some in batches(gone, _BATCH):
+    for some in batches(gone, BATCH):
         store.delete(list(store.records(some).values()))
     # Readers may have left out a document that has its old text again.
     store.revisions.renew()
@@ -214,7 +214,7 @@ def _follow(
         if document.id not in records or records[document.id].version != versions[document.id]
     ]
     report = AddReport(unchanged=len(documents) - len(todo))
-    for batch in batches(todo, _BATCH):
+    for batch in batches(todo, BATCH):
         by_version = {versions[document.id]: document for document in batch}
         encoded = stored_encodings(store, store.twins(by_version), encoder.dim)
         new = [version for version in by_version if version not in encoded]

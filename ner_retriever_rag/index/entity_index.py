@@ -12,12 +12,13 @@ from tqdm import tqdm
 from ner_retriever_rag.index import chroma
 from ner_retriever_rag.index.answers import Answers
 from ner_retriever_rag.index.beside import BesideStore, sync
+from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.contents import Contents, ids_of
 from ner_retriever_rag.index.place import Place
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.store import Store
 from ner_retriever_rag.index.tables import Tables
-from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, batches, checked
+from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, checked
 from ner_retriever_rag.schema import (
     AddReport,
     Document,
@@ -212,7 +213,7 @@ class EntityIndex(Answers, Contents):
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._place.writing(), bar:
             self._store.recover()  # also where nothing is left to write
-            for batch in batches(good):
+            for batch in batches(good, BATCH):
                 report += self._writer.add(batch)
                 bar.update(len(batch))
         return report + AddReport(failed=tuple(failed))
@@ -240,8 +241,8 @@ class EntityIndex(Answers, Contents):
             self._store.recover()
             doomed = self._store.document_ids(where) if ids is None else ids_of(ids)
             records = list(self._store.fetch(dict.fromkeys(doomed)).values())
-            for start in range(0, len(records), BATCH):
-                self._store.delete(records[start : start + BATCH])
+            for some in batches(records, BATCH):
+                self._store.delete(some)
         return len(records)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.queries.query import AnyOf, Leaf, Like
+from ner_retriever_rag.queries.query import AnyOf, Like
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.schema import MentionMatch
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ner_retriever_rag.index.mention_table import MentionTable
 
 
-def check_types(types: object) -> list[Leaf]:
-    """Return the distinct types asked for.
+def check_types(types: object) -> AnyOf:
+    """Return any of the distinct types asked for.
 
     Raises:
         TypeError: If ``types`` is a string, or holds something else than descriptions and
@@ -34,8 +34,7 @@ def check_types(types: object) -> list[Leaf]:
         if not isinstance(each, str | Like):
             kind = type(each).__name__
             raise TypeError(f"types[{number}] must be a type description or a Like, not {kind}")
-    AnyOf(*wanted)
-    return wanted
+    return AnyOf(*wanted)
 
 
 def extract(

@@ -147,15 +147,10 @@ def keys_of(where: Mapping[str, Any]) -> set[str]:
     return keys
 
 
-def warn_of_unknown_keys(where: Mapping[str, Any], known: Set[str]) -> None:
-    """Say which keys of a filter that nothing passes are in no document.
-
-    Args:
-        where: The filter.
-        known: The keys that documents have.
-    """
-    if unknown := sorted(keys_of(where) - known):
-        named = ", ".join(map(repr, unknown))
+def warn_of_unknown_keys(unknown: Set[str]) -> None:
+    """Say which keys of a filter that nothing passes are in no document, if any."""
+    if unknown:
+        named = ", ".join(map(repr, sorted(unknown)))
         warnings.warn(f"where: no document has the metadata key {named}", stacklevel=2)
 
 

@@ -20,7 +20,7 @@ from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.examples import IndexedExamples
 from ner_retriever_rag.index.mention_scores import Compared, MentionScores, best_first
 from ner_retriever_rag.index.mention_table import MentionTable
-from ner_retriever_rag.index.metadata import warn_of_unknown_keys
+from ner_retriever_rag.index.metadata import keys_of, warn_of_unknown_keys
 from ner_retriever_rag.index.sharpening import held_back, sharper
 from ner_retriever_rag.index.topics import with_topic
 from ner_retriever_rag.queries.likeness import type_vector
@@ -79,10 +79,11 @@ class Search:
             for query in queries
         ]
         allowed = self.allowed(table, bounds.where)
-        return [
-            self._documents(table, query, allowed, bounds, topic)
-            for query, topic in zip(scored, topics, strict=True)
-        ]
+        results = []
+        for query, topic in zip(scored, topics, strict=True):
+            compared = self.compare(table, query, bounds)
+            results.append(self._documents(table, query, compared, allowed, bounds, topic))
+        return results
 
     def mentions(self, query: Query, bounds: Bounds) -> list[MentionMatch]:
         """The best mentions, best first; the rule is applied to each mention by itself."""
@@ -116,7 +117,8 @@ class Search:
         allowed = self.allowed(table, bounds.where)
         if about is not None:
             on_topic = replace(bounds, k=_ON_TOPIC, offset=0, floor=0.0)
-            found = self.documents([query], on_topic, about)[0]
+            topic = Topic.encode(about, query, self._encoder, None)
+            found = self._documents(table, scored, compared, allowed, on_topic, topic)
             near = np.zeros_like(allowed)
             near[table.documents(match.doc_id for match in found)] = True
             allowed &= near
@@ -165,7 +167,7 @@ class Search:
         passing = np.zeros(len(table.doc_ids), dtype=np.bool_)
         passing[table.documents(self._store.document_ids(where))] = True
         if not passing.any():
-            warn_of_unknown_keys(where, self._store.metadata_keys())
+            warn_of_unknown_keys(self._store.unknown_keys(keys_of(where)))
         return passing
 
     def _repetitions(self, table: MentionTable, query: ScoredQuery) -> NDArray[np.float32]:
@@ -184,11 +186,11 @@ class Search:
         self,
         table: MentionTable,
         query: ScoredQuery,
+        compared: Compared,
         allowed: NDArray[np.bool_],
         bounds: Bounds,
         topic: Topic | None,
     ) -> list[DocumentMatch]:
-        compared = self.compare(table, query, bounds)
         best = table.best_of_each(compared.similarities)
         scores = query.combine(query.probabilities(best))
         allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))

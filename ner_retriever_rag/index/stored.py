@@ -114,13 +114,17 @@ class Stored:
         """
         return self._documents.ids(where)
 
-    def metadata_keys(self) -> set[str]:
-        """The metadata keys that documents have."""
-        pages = self.pages()
-        return {key for page in pages for each in page for key in each.document.metadata}
+    def unknown_keys(self, keys: Iterable[str]) -> set[str]:
+        """Those of some metadata keys that no document has; reads on until all were seen."""
+        unknown = set(keys)
+        for page in self.pages():
+            if not unknown:
+                break
+            unknown.difference_update(*(each.document.metadata for each in page))
+        return unknown
 
     def mention_ids(self, where: Where = None) -> list[str]:
-        """The ids of all mentions that pass a filter; some may not count (see ``live``).
+        """The ids of all mentions that pass a filter; some may not count (see ``leftovers``).
 
         Raises:
             ValueError: If Chroma refuses ``where``.

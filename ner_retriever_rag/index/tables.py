@@ -48,6 +48,7 @@ class Tables:
                 return found[1]
             before = found[1]
         table = read_table(self._store, self._dim, before, touched)
-        if self._folder is not None and len(table) >= _WORTH_KEEPING:
+        # Not after each small write: what this process wrote is little to read for the next.
+        if self._folder is not None and touched is None and len(table) >= _WORTH_KEEPING:
             save_table(table, revision, self._folder)
         return table

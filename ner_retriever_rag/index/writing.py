@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from ner_retriever_rag.index.metadata import check_metadata
@@ -140,13 +139,6 @@ def checked(
             continue
         seen[document.id] = place
         yield document, given
-
-
-def batches(documents: Iterable[Prepared]) -> Iterator[list[Prepared]]:
-    """Documents, some at a time."""
-    stream = iter(documents)
-    while batch := list(islice(stream, BATCH)):
-        yield batch
 
 
 def _given(text: str, spans: Sequence[Span], place: int) -> Sequence[Span]:

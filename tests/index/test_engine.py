@@ -156,6 +156,18 @@ def test_a_kept_table_is_read_and_not_made_again(kept, tiny_encoder, monkeypatch
         assert index.search("river") == answer
 
 
+def test_a_kept_table_is_not_written_again_after_every_small_write(kept, tiny_encoder, monkeypatch):
+    folder, _ = kept
+    with EntityIndex(folder, encoder=tiny_encoder) as index:
+        index.search("river")
+        with monkeypatch.context() as patch:
+            patch.setattr(tables, "save_table", lambda *_: pytest.fail("written again"))
+            index.add(["The Volga flows through Russia."])
+            assert len(index.search("river")) == len(TEXTS) + 1
+    with EntityIndex(folder, encoder=tiny_encoder) as index:
+        assert len(index.search("river")) == len(TEXTS) + 1
+
+
 @pytest.mark.parametrize("harm", ["gone", "cut short", "old", "garbage"])
 def test_a_kept_table_that_cannot_be_used_is_made_again(kept, tiny_encoder, harm):
     folder, answer = kept
