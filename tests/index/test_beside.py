@@ -1,10 +1,6 @@
 """Beside a collection that somebody else writes: theirs stays as it is, ours follows it."""
 
-import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import chromadb
 import pytest
@@ -13,30 +9,6 @@ from tiny import TEXTS
 
 from ner_retriever_rag import EntityIndex
 from ner_retriever_rag.schema import Failure, SyncReport
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [Path(sys.executable).with_name("chroma"), "run", "--port", str(port)]
-    command += ["--host", "127.0.0.1", "--path", tmp_path_factory.mktemp("server")]
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
-    try:
-        for _ in range(300):
-            try:
-                yield chromadb.HttpClient("127.0.0.1", port)
-                break
-            except ValueError:
-                assert process.poll() is None, "the Chroma server stopped"
-                time.sleep(0.1)
-        else:
-            pytest.fail("the Chroma server did not start")
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture(params=["memory", "folder", "server"])
@@ -54,7 +26,8 @@ def theirs(request, tmp_path):
     for each in client.list_collections():
         if each.name.startswith(collection.name):  # memory is shared with other tests
             client.delete_collection(each.name)
-    client.close()
+    if request.param != "server":  # that client serves other tests, too
+        client.close()
 
 
 def ids(matches):
