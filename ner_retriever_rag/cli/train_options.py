@@ -110,16 +110,21 @@ class HeadSettings:
 
 @dataclass(frozen=True, slots=True)
 class AdaptSettings:
-    """Low-rank deltas and the linear head trained with them."""
+    """Deltas and the linear head trained with them."""
 
-    rank: Annotated[int, typer.Option(min=1, help="Rank of the deltas.")] = 32
+    rank: Annotated[int, typer.Option(min=0, help="Rank of the deltas; 0 for full ones.")] = 32
+    learning_rate: Annotated[float, typer.Option(min=0.0, help="Highest rate of the deltas.")] = 1e-3
     first_block: Annotated[int, typer.Option(min=0, help="First block that is adapted.")] = 2
     text_weight: Annotated[
         float, typer.Option(min=0.0, help="Weight of keeping the text vector as it was.")
     ] = 4.0
+    text_share: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Share of the texts on which it is measured.")
+    ] = 0.34
     loose: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="How often a mention is taken a word off.")
     ] = 0.15
+    types: Annotated[int, typer.Option(min=128, help="Descriptions a step, 128 mentions.")] = 224
     dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128
 
     def options(self) -> AdaptOptions:

@@ -1,6 +1,6 @@
-"""Adapting a backbone mildly: low-rank deltas, trained together with the head.
+"""Adapting a backbone: deltas to its linear layers, trained together with the head.
 
-Only the deltas (LoRA, arXiv 2106.09685) and the head learn. A distillation term holds the mean of
+Only the deltas and the head learn. A distillation term holds the mean of
 the top layer to what the unadapted backbone gives, so that the text vector of the same pass keeps
 its meaning.
 """
@@ -29,7 +29,7 @@ class AdaptOptions:
     """The deltas, the head, and how both are trained.
 
     Attributes:
-        rank: Of the deltas.
+        rank: Of the deltas; 0 for full ones.
         first_block: Blocks before this one stay as they are, and no gradient goes through them.
         hidden: Widths of the head's hidden layers; none for a linear head.
         dim: Output width.

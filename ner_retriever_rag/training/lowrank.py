@@ -1,11 +1,9 @@
-"""A backbone with low-rank deltas (LoRA, arXiv 2106.09685) and a head on its taps, in training."""
+"""A backbone with deltas to its linear layers and a head on its taps, in training."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ner_retriever_rag.encoder.backbone.adaptation import LORA_A, LORA_B
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.backbone.windows import Tokens, special_tokens, tokenize
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pooling import token_ranges
+from ner_retriever_rag.training.deltas import AdaptedLinear
 from ner_retriever_rag.training.mined import MentionContext
 
 _LONGEST = 256  # tokens of a text, special ones counted
@@ -27,72 +25,13 @@ _TOGETHER = 64  # descriptions padded to the same length
 Span = tuple[int, int, int]  # number of a text, first character, one past the last
 
 
-class _Merged(torch.autograd.Function):
-    """A linear layer by its merged weight; gradients go to the two thin matrices alone.
-
-    One matrix product each way, instead of three: ``up @ down`` is in the weight already, and the
-    gradient of the weight, which nobody needs, is never formed.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor
-    ) -> Tensor:
-        """``x @ weight.T + bias`` with ``weight`` the sum of the frozen one and ``up @ down``."""
-        ctx.save_for_backward(x, weight, down, up)
-        return functional.linear(x, weight, bias)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the input and of both thin matrices."""
-        x, weight, down, up = ctx.saved_tensors
-        flat, out = x.reshape(-1, x.shape[-1]), gradients[0].reshape(-1, weight.shape[0])
-        to_input = (out @ weight).view_as(x) if ctx.needs_input_grad[0] else None
-        to_down = (out @ up.to(x.dtype)).T @ flat
-        to_up = out.T @ (flat @ down.to(x.dtype).T)
-        return to_input, None, None, to_down.to(down.dtype), to_up.to(up.dtype)
-
-
-class LowRankLinear(nn.Module):
-    """A frozen linear layer plus ``up @ down``, which starts at zero."""
-
-    def __init__(self, frozen: nn.Linear, rank: int) -> None:
-        """Wrap ``frozen``."""
-        super().__init__()
-        self.frozen = frozen
-        self.active = True
-        self.down = nn.Parameter(torch.empty(rank, frozen.in_features))
-        self.up = nn.Parameter(torch.zeros(frozen.out_features, rank))
-        nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
-        self._merged: tuple[tuple[int, int], Tensor] | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The adapted layer's output, in the input's dtype."""
-        if not self.active:
-            out: Tensor = self.frozen(x)
-            return out
-        merged: Tensor = _Merged.apply(  # type: ignore[no-untyped-call]
-            x, self._weight(), self.frozen.bias, self.down, self.up
-        )
-        return merged
-
-    def _weight(self) -> Tensor:
-        """The merged weight, made anew whenever an optimiser has changed the delta."""
-        now = (self.down._version, self.up._version)
-        if self._merged is None or self._merged[0] != now:
-            with torch.no_grad():
-                weight = self.frozen.weight.float() + self.up @ self.down
-                self._merged = (now, weight.to(self.frozen.weight.dtype))
-        return self._merged[1]
-
-
 class Adaptation(nn.Module):
-    """A backbone with low-rank deltas and a head on its taps.
+    """A backbone with deltas to its linear layers and a head on its taps.
 
     Args:
         backbone: Read with ``forward``; its weights are frozen, and wrapped in place.
         head: Projects the concatenated taps.
-        rank: Of the deltas.
+        rank: Of the deltas (LoRA, arXiv 2106.09685); 0 for full ones.
         first_block: Blocks before this one stay as they are; no gradient goes through them.
     """
 
@@ -106,10 +45,10 @@ class Adaptation(nn.Module):
         self.model.requires_grad_(False)
         self.model.train(False)
         self._prefix, self._suffix = special_tokens(backbone.tokenizer)
-        self.layers: dict[str, LowRankLinear] = {}
+        self.layers: dict[str, AdaptedLinear] = {}
         for name, module in list(self.model.named_modules()):
             if isinstance(module, nn.Linear) and _block(name) >= first_block:
-                wrapped = LowRankLinear(module, rank)
+                wrapped = AdaptedLinear(module, rank)
                 parent, _, last = name.rpartition(".")
                 setattr(self.model.get_submodule(parent), last, wrapped)
                 self.layers[name] = wrapped
@@ -225,22 +164,15 @@ class Adaptation(nn.Module):
         """
         deltas = load_file(path)
         for name, layer in self.layers.items():
-            down, up = deltas.pop(name + LORA_A, None), deltas.pop(name + LORA_B, None)
-            if down is None or up is None or down.shape != layer.down.shape:
-                raise ValueError(f"{path} holds no delta of rank {len(layer.down)} for {name}")
-            with torch.no_grad():
-                layer.down.copy_(down)
-                layer.up.copy_(up)
-        if deltas:
-            raise ValueError(f"{path} holds deltas for layers that stay as they are")
+            if not layer.load(name, deltas) and layer.rank:
+                raise ValueError(f"{path} holds no delta of rank {layer.rank} for {name}")
+        saved = {name.rpartition(".")[0] for name in deltas}
+        if left := saved - self.layers.keys():
+            raise ValueError(f"{path} holds deltas for layers that stay as they are: {min(left)}")
 
     def save_deltas(self, path: str | Path) -> None:
         """Write the deltas as float16 for ``merge_adaptation``."""
-        deltas = {}
-        for name, layer in self.layers.items():
-            deltas[name + LORA_A] = layer.down.detach().half().contiguous()
-            deltas[name + LORA_B] = layer.up.detach().half().contiguous()
-        save_file(deltas, path)
+        save_file({k: v for n, layer in self.layers.items() for k, v in layer.saved(n).items()}, path)
 
     def _pad(self, texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
         """Input ids and attention mask, special tokens around each text, padded on the right."""
