@@ -16,6 +16,7 @@ from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.contents import Contents, ids_of
 from ner_retriever_rag.index.place import Place
 from ner_retriever_rag.index.search import Search
+from ner_retriever_rag.index.shards import Places
 from ner_retriever_rag.index.store import Store
 from ner_retriever_rag.index.tables import Tables
 from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, checked
@@ -57,6 +58,8 @@ class EntityIndex(Answers, Contents):
         OSError: If the folder cannot be made or written, or no server answers.
     """
 
+    _place: Place | Places
+
     def __init__(
         self,
         path: str | Path | None = None,
@@ -71,8 +74,8 @@ class EntityIndex(Answers, Contents):
         in_memory = path is None and client is None
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
         self._address, self._collection = path, collection
-        self._place = Place(path, client)
-        self._hold(Store.open(self._place, name, encoder), encoder)
+        place = self._place = Place(path, client)
+        self._hold(Store.open(place, name, encoder), encoder)
 
     def _hold(self, store: Store, encoder: TypeAwareEncoder) -> None:
         self.encoder, self._store, self._folder = encoder, store, self._place.folder
@@ -136,8 +139,8 @@ class EntityIndex(Answers, Contents):
         """
         index, encoder = cls.__new__(cls), encoder or _default_encoder()
         index._address = index._collection = None
-        index._place = Place(None, chroma.client_of(collection), closing=True)
-        index._hold(BesideStore.over(index._place, collection, encoder), encoder)
+        place = index._place = Place(None, chroma.client_of(collection), closing=True)
+        index._hold(BesideStore.over(place, collection, encoder), encoder)
         return index
 
     def sync(self, *, progress: bool = False) -> SyncReport:
