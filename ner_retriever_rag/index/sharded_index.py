@@ -29,6 +29,7 @@ class ShardedIndex(EntityIndex):
         shards: The shards: indexes, folders, or addresses of Chroma servers.
         collection: Name of each index within its folder or server, for those given by place.
         encoder: As for ``EntityIndex``, for those given by place.
+        max_batch: As for ``EntityIndex``, for those given by place.
         folder: Where to keep the table of all mentions, memory-mapped, so that it need be neither
             in memory nor read anew by the next process; None for memory.
 
@@ -49,6 +50,7 @@ class ShardedIndex(EntityIndex):
         *,
         collection: str | None = None,
         encoder: TypeAwareEncoder | None = None,
+        max_batch: int | None = None,
         folder: str | Path | None = None,
     ) -> None:
         if isinstance(shards, str | Path | EntityIndex):
@@ -61,7 +63,9 @@ class ShardedIndex(EntityIndex):
                 self.shards.append(
                     each
                     if isinstance(each, EntityIndex)
-                    else EntityIndex(each, collection=collection, encoder=encoder)
+                    else EntityIndex(
+                        each, collection=collection, encoder=encoder, max_batch=max_batch
+                    )
                 )
             kept = None if folder is None else Path(folder)
             self._place = Places([shard._place for shard in self.shards], kept)
@@ -94,6 +98,7 @@ class ShardedIndex(EntityIndex):
         *,
         collection: str = DEFAULT_COLLECTION,
         encoder: TypeAwareEncoder | None = None,
+        max_batch: int | None = None,
         folder: str | Path | None = None,
     ) -> ShardedIndex:
         """Open shards that are there; the constructor would make them.
@@ -102,15 +107,17 @@ class ShardedIndex(EntityIndex):
             shards: Folders or addresses of Chroma servers.
             collection: As in the constructor.
             encoder: As in the constructor.
+            max_batch: As in the constructor.
             folder: As in the constructor.
 
         Raises:
             FileNotFoundError: If one is missing.
         """
         opened: list[EntityIndex] = []
+        options: Any = {"collection": collection, "encoder": encoder, "max_batch": max_batch}
         try:
             for each in shards:
-                opened.append(EntityIndex.open(each, collection=collection, encoder=encoder))
+                opened.append(EntityIndex.open(each, **options))
             return cls(opened, folder=folder)
         except BaseException:
             for index in opened:

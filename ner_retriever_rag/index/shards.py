@@ -98,6 +98,7 @@ class ShardedRows(Rows):
     def __init__(self, parts: Sequence[Rows], doc_id: Callable[[str], str]) -> None:
         self._parts, self._doc_id = parts, doc_id
         self.name, self.batch = parts[0].name, min(part.batch for part in parts)
+        self.most = min((part.most for part in parts if part.most is not None), default=None)
 
     def count(self) -> int:
         """How many records there are."""
@@ -130,7 +131,15 @@ class ShardedRows(Rows):
     ) -> list[tuple[str, float]]:
         """The ids of the n records nearest to a vector, best first, with their cosines."""
         found = in_parallel(lambda part: part.nearest(vector, n, where), self._parts)
-        return sorted((each for some in found for each in some), key=lambda each: -each[1])[:n]
+        return sorted(
+            (each for some in found for each in some), key=lambda each: -each[1]
+        )[
+            : n
+            if self.most is None
+            else min(
+                n, self.most
+            )  # no more are sure to be the nearest
+        ]
 
 
 class ShardedRevisions:
