@@ -8,6 +8,7 @@ that is done twice, since its worker died or the whole run is repeated, changes 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,12 +93,12 @@ def bulk_index(
         ValueError: If a shard is no address, or as ``ShardedIndex``.
         ConnectionError: If a server does not answer.
     """
-    ray_data = require("ray.data", extra="ray")
     if isinstance(shards, str) or not shards or not all(map(chroma.is_address, shards)):
         raise ValueError(
             "shards must be a list of addresses of Chroma servers (http://...), since several "
             "processes write to them at once; ner-retriever serve DIR makes one of a folder"
         )
+    ray_data = require("ray.data", extra="ray")
     options = {"collection": collection, "max_batch": max_batch}
     # Made and marked here, before the workers open them all at once.
     ShardedIndex(list(shards), encoder=_made(encoder), **options).close()  # type: ignore[arg-type]
@@ -115,7 +116,7 @@ def bulk_index(
     )
     report = AddReport()
     for row in blocks.iter_rows():
-        failed = tuple(Failure(each["document"], each["reason"]) for each in row.pop("failed"))
+        failed = tuple(Failure(**each) for each in json.loads(row.pop("failed")))
         report += AddReport(**row, failed=failed)
     return report
 
@@ -142,7 +143,11 @@ class _Worker:
                 failed.append(Failure(str(row.get(self._columns.id or "", number)), str(error)))
         report = self._index.add(documents.values(), errors="skip")
         report += AddReport(failed=tuple(failed))
-        return {key: [value] for key, value in asdict(report).items()}
+        done = asdict(report)
+        done["failed"] = json.dumps(
+            done["failed"]
+        )  # a column of lists, most of them empty, has no type
+        return {key: [value] for key, value in done.items()}
 
 
 def _made(encoder: Encoder) -> TypeAwareEncoder | None:

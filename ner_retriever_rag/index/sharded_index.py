@@ -30,8 +30,8 @@ class ShardedIndex(EntityIndex):
         collection: Name of each index within its folder or server, for those given by place.
         encoder: As for ``EntityIndex``, for those given by place.
         max_batch: As for ``EntityIndex``, for those given by place.
-        folder: Where to keep the table of all mentions, memory-mapped, so that it need be neither
-            in memory nor read anew by the next process; None for memory.
+        folder: Where to keep the table of all mentions, so that the next process need not read it
+            from the shards; None for nowhere.
 
     Raises:
         TypeError: If ``shards`` is a single one.

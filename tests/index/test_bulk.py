@@ -25,7 +25,12 @@ def ray():
     """A cluster on this machine."""
     ray = pytest.importorskip("ray", reason="needs ray: pip install 'ner-retriever-rag[ray]'")
     pytest.importorskip("ray.data", reason="needs ray[data]")
-    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
+    ray.init(
+        num_cpus=3,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=128 * 2**20,
+    )
     yield ray
     ray.shutdown()
 
@@ -67,9 +72,9 @@ def killing(folder):
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_every_document_is_there_once_though_a_worker_was_killed(ray, addresses, tmp_path):
     rows = [{"text": each.text, "id": each.id, **each.metadata} for each in DOCUMENTS]
-    bad = [{"text": " ", "id": "empty", "n": 1}, {"text": "Other", "id": "d5", "n": 1}]
+    bad = [{"text": " ", "id": "empty", "n": 1}]
     source = ray.data.from_items([*rows[:300], *rows], override_num_blocks=8).union(
-        ray.data.from_items([bad[0]])
+        ray.data.from_items(bad)
     )
     options = {"columns": Columns(id="id"), "workers": 2, "collection": "bulk"}
     bulk_index(source, addresses, encoder=killing(tmp_path), **options)
@@ -96,7 +101,7 @@ def test_files_are_read_and_equal_texts_stored_once(ray, addresses, tmp_path):
         assert_is(index, [Document(each.text, None, each.metadata) for each in DOCUMENTS[:50]])
 
 
-def test_folders_are_refused(ray, tmp_path):
+def test_folders_are_refused(tmp_path):
     for shards in ([str(tmp_path)], [], "http://localhost:8000"):
         with pytest.raises(ValueError, match="addresses of Chroma servers"):
             bulk_index(tmp_path, shards)
