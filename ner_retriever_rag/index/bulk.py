@@ -144,9 +144,8 @@ class _Worker:
         report = self._index.add(documents.values(), errors="skip")
         report += AddReport(failed=tuple(failed))
         done = asdict(report)
-        done["failed"] = json.dumps(
-            done["failed"]
-        )  # a column of lists, most of them empty, has no type
+        # A column of lists, most of them empty, has no type that all blocks share.
+        done["failed"] = json.dumps(done["failed"])
         return {key: [value] for key, value in done.items()}
 
 
