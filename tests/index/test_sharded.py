@@ -19,18 +19,31 @@ DOCUMENTS = [
 ] + [Document("nothing is named here", "bare", {"n": 3})]
 
 
-@pytest.fixture
-def single(encoder):
-    index = EntityIndex(encoder=encoder)
+def made(shards):
+    """An index of the documents: over so many shards, or for 0 a single one."""
+    parts = [EntityIndex(encoder=HashedEncoder()) for _ in range(shards or 1)]
+    index = ShardedIndex(parts) if shards else parts[0]
     index.add(DOCUMENTS)
     return index
 
 
-@pytest.fixture
-def sharded(encoder):
-    index = ShardedIndex([EntityIndex(encoder=encoder) for _ in range(3)])
-    index.add(DOCUMENTS)
-    return index
+@pytest.fixture(scope="module")
+def single():
+    return made(0)
+
+
+@pytest.fixture(scope="module")
+def sharded():
+    return made(3)
+
+
+OPTIONS = [
+    {},
+    {"k": None},
+    {"k": 7, "offset": 5},
+    {"where": {"n": {"$gte": 7}}},
+    {"sharpen": False, "score_threshold": 0.6},
+]
 
 
 @pytest.mark.parametrize(
@@ -44,22 +57,12 @@ def sharded(encoder):
     ],
     ids=repr,
 )
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"k": None},
-        {"k": 7, "offset": 5},
-        {"where": {"n": {"$gte": 7}}},
-        {"sharpen": False, "score_threshold": 0.6},
-    ],
-    ids=repr,
-)
-def test_answers_are_those_of_a_single_index(single, sharded, query, options):
-    assert sharded.search(query, **options) == single.search(query, **options)
-    assert sharded.search_mentions(query, **options) == single.search_mentions(query, **options)
-    options = {key: value for key, value in options.items() if key != "offset"}
-    assert sharded.entities(query, **options) == single.entities(query, **options)
+def test_answers_are_those_of_a_single_index(single, sharded, query):
+    for options in OPTIONS:
+        assert sharded.search(query, **options) == single.search(query, **options)
+        assert sharded.search_mentions(query, **options) == single.search_mentions(query, **options)
+        asked = {key: value for key, value in options.items() if key != "offset"}
+        assert sharded.entities(query, **asked) == single.entities(query, **asked)
 
 
 def test_a_topic_rows_and_contents_are_those_of_a_single_index(single, sharded):
@@ -87,7 +90,8 @@ def test_facets_are_those_of_a_single_index(default):
     assert sharded.facets() == single.facets() != []
 
 
-def test_writes_go_to_the_shard_that_the_hash_names(sharded):
+def test_writes_go_to_the_shard_that_the_hash_names():
+    sharded = made(3)
     held = [{each.id for each in shard.documents()} for shard in sharded.shards]
     assert sum(map(len, held)) == len(DOCUMENTS) and all(len(ids) > 20 for ids in held)
     assert all(shard_of(each, 3) == number for number, ids in enumerate(held) for each in ids)
