@@ -133,13 +133,9 @@ class Stored:
             unknown.difference_update(*(each.document.metadata for each in page))
         return unknown
 
-    def mention_ids(self, where: Where = None) -> list[str]:
-        """The ids of all mentions that pass a filter; some may not count (see ``leftovers``).
-
-        Raises:
-            ValueError: If Chroma refuses ``where``.
-        """
-        return self._mentions.ids(where)
+    def mention_ids(self) -> list[str]:
+        """The ids of all mentions; some may not count (see ``leftovers``)."""
+        return self._mentions.ids()
 
     def pages(self, where: Where = None, size: int = 1_000) -> Iterator[list[StoredDocument]]:
         """All documents that pass a filter, some at a time.
