@@ -162,8 +162,7 @@ class Rows:
             except InternalError as error:
                 if wait is None:
                     raise RuntimeError(
-                        f"the index cannot be read ({error}); if no other process writes to it, "
-                        "its files are damaged: ner-retriever check DIR --repair"
+                        f"the index cannot be read ({error}); {self._place.why_unreadable()}"
                     ) from error
                 time.sleep(wait)
             except (ConnectionError, RuntimeError, FileNotFoundError):

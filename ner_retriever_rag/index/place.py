@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import threading
 import weakref
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ class _Held:
 
 
 _MEMORY = "memory"
+_LITTLE_ROOM = 8 << 20  # bytes on a disk that Chroma may have no room to work with
 _AFTER_FORK = (
     "an index was opened before a fork: the threads it runs on are not in the child, nor can "
     "others be started there; open the index in the child and only there, or start processes "
@@ -182,6 +184,19 @@ class Place:
             raise RuntimeError("the index is closed")
         if self.folder is not None and not (self.folder / chroma.DATABASE).exists():
             raise FileNotFoundError(f"the index folder {self.folder} is gone")
+
+    def why_unreadable(self) -> str:
+        """What keeps Chroma from reading what is there, as far as one can tell, and what helps."""
+        # What was written is in Chroma's log; to read it Chroma writes it into its tables first.
+        if self.folder is not None and (room := shutil.disk_usage(self.folder).free) < _LITTLE_ROOM:
+            return (
+                f"only {room // 1024} KiB are left on its disk, and reading needs some: nothing "
+                "that was reported as written is lost, make room and open the index again"
+            )
+        return (
+            "if no other process writes to it, its files are damaged: "
+            "ner-retriever check DIR --repair"
+        )
 
     def close(self) -> None:
         """Let go of it. Closing what is closed does nothing."""

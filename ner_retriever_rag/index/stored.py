@@ -12,6 +12,7 @@ from ner_retriever_rag.index.collection import Rows, Where, batches
 from ner_retriever_rag.index.journal import Journal
 from ner_retriever_rag.index.records import (
     TEXT_OF_FORMAT_1,
+    VERSION,
     MentionKey,
     Record,
     StoredDocument,
@@ -93,6 +94,15 @@ class Stored:
         """What the index says of documents, by id, without them; unknown ids are left out."""
         return {
             doc_id: record_of(doc_id, metadata)
+            for some in batches(ids, self._documents.batch)
+            for rows in [self._documents.get(some, ["metadatas"])]
+            for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True)
+        }
+
+    def versions(self, ids: Iterable[str]) -> dict[str, str]:
+        """The versions of documents, by id, and nothing else; unknown ids are left out."""
+        return {
+            doc_id: str(metadata[VERSION])
             for some in batches(ids, self._documents.batch)
             for rows in [self._documents.get(some, ["metadatas"])]
             for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True)
