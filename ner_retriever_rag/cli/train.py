@@ -24,10 +24,15 @@ from ner_retriever_rag.cli.train_options import (
     Start,
     WordNetFolder,
 )
+from ner_retriever_rag.cli.train_types import types
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 
 train_app = typer.Typer(
-    help="Mine type pairs from text and train an encoder's parts on them.", no_args_is_help=True
+    help="Teach an encoder types of your own, or mine text and train an encoder's parts on it.",
+    no_args_is_help=True,
+)
+train_app.command(epilog="Example: ner-retriever train types labelled.jsonl --out my-encoder")(
+    types
 )
 
 FROZEN_TAPS = "attention@2+attention@3+attention@4+hidden@6"

@@ -4,7 +4,8 @@ from hashlib import blake2b
 import numpy as np
 import pytest
 
-from ner_retriever_rag.encoder.names import KnownNames, NameTable, name_key, read_names
+from ner_retriever_rag.encoder.names import KnownNames, NameTable, name_key
+from ner_retriever_rag.encoder.own_names import read_names
 
 DIM = 16
 
