@@ -122,7 +122,7 @@ def own_types_recipe(
     stays, unseen = kept.without(labelled.types, options.close).parted(_MEASURED, loop.seed)
     head = tune(encoder.head, labelled, stays, encoder.score, options, loop)
     move = Moved(_together(stays.kinds, stays.mentions, labelled.types), head)
-    tuned = _with_head(source, head, move)
+    tuned = with_head(source, head, move)
     report = TypesReport(
         _measured(encoder, tuned, held, labelled),
         len(held),
@@ -131,6 +131,25 @@ def own_types_recipe(
         move.cosine(unseen.kinds, head),
     )
     return tuned, report
+
+
+def with_head(source: str | Path | None, head: ProjectionHead, move: Moved) -> TypeAwareEncoder:
+    """A saved encoder with another head, and all that lies in its space moved along.
+
+    Args:
+        source: As ``TypeAwareEncoder.from_pretrained`` takes it.
+        head: Instead of the encoder's own.
+        move: Where that puts what was in the own one's space.
+    """
+    tuned = TypeAwareEncoder.from_pretrained(source)
+    tuned.head = head
+    if tuned.calibration is not None:
+        tuned.calibration = tuned.calibration.moved(move)
+    if tuned.names is not None:
+        tuned.names = tuned.names.moved(move)
+        if tuned.names.learned:  # their words are kept: they are read again
+            tuned.names = tuned.names.learn(tuned.names.learned, tuned.encode_types)
+    return tuned
 
 
 class _Reader:
@@ -178,19 +197,6 @@ def _together(*parts: Rows) -> Rows:
         np.concatenate([each.features for each in parts]),
         np.concatenate([each.vectors for each in parts]),
     )
-
-
-def _with_head(source: str | Path | None, head: ProjectionHead, move: Moved) -> TypeAwareEncoder:
-    """The saved encoder with another head, and all that lies in its space moved along."""
-    tuned = TypeAwareEncoder.from_pretrained(source)
-    tuned.head = head
-    if tuned.calibration is not None:
-        tuned.calibration = tuned.calibration.moved(move)
-    if tuned.names is not None:
-        tuned.names = tuned.names.moved(move)
-        if tuned.names.learned:  # their words are kept: they are read again
-            tuned.names = tuned.names.learn(tuned.names.learned, tuned.encode_types)
-    return tuned
 
 
 def _measured(
