@@ -53,7 +53,11 @@ app = typer.Typer(
 )
 for _name, _command, _example in COMMANDS:
     app.command(_name, epilog=f"Example: ner-retriever {_name} {_example}")(_command)
-app.add_typer(train_app, name="train", epilog="Example: ner-retriever train head mined --out mine")
+app.add_typer(
+    train_app,
+    name="train",
+    epilog="Example: ner-retriever train types labelled.jsonl --out my-encoder",
+)
 
 
 def _say_version(wanted: bool) -> None:

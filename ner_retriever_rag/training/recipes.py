@@ -23,7 +23,7 @@ from ner_retriever_rag.training.calibrate import CalibrationReport, fit_calibrat
 from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.development import DevelopmentTask
 from ner_retriever_rag.training.drawing import flattened, weighted_sample
-from ner_retriever_rag.training.features import mention_features, type_features
+from ner_retriever_rag.training.features import mention_features, project, type_features
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
@@ -90,16 +90,6 @@ def head_recipe(
 
     loop = replace(loop, steps=steps, evaluate_every=max(1, steps // 4))
     return train_head(cached, NegativeMask(mined.hierarchy), options, loop, score)
-
-
-def project(head: ProjectionHead, features: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Run cached features through a head: float32 ``(n, dim)``."""
-    with torch.inference_mode():
-        parts = [
-            head(torch.from_numpy(np.array(features[i : i + 4096])).float()).numpy()
-            for i in range(0, len(features), 4096)
-        ]
-    return np.concatenate(parts)
 
 
 def adapt_recipe(
