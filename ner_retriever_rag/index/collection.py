@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -91,10 +92,8 @@ class Rows:
         found: dict[str, None] = {}
         for offset in count(0, self.batch):
             limits: Any = {} if self.most is None else {"limit": self.batch, "offset": offset}
-            page = self._read(
-                lambda limits=limits: self._collection.get(where=filters, include=[], **limits),
-                where,
-            )["ids"]
+            read = partial(self._collection.get, where=filters, include=[], **limits)
+            page = self._read(read, where)["ids"]
             found.update(dict.fromkeys(page))
             if self.most is None or len(page) < self.batch:
                 break

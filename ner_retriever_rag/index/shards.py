@@ -206,12 +206,12 @@ class ShardedStore(Store):
             check_vectors(document, one)
         rows = zip(documents, versions, encoded, strict=True)
         wanted = by_shard(rows, lambda row: row[0].id, len(self._stores))
-        in_parallel(
-            lambda number: self._stores[number].write(
-                *(list(column) for column in zip(*wanted[number], strict=True)), replaced
-            ),
-            list(wanted),
-        )
+
+        def write(number: int) -> None:
+            some, of_some, read = (list(each) for each in zip(*wanted[number], strict=True))
+            self._stores[number].write(some, of_some, read, replaced)
+
+        in_parallel(write, list(wanted))
 
     def delete(self, records: Sequence[Record]) -> None:
         """Delete documents and their mentions."""
@@ -231,7 +231,7 @@ class Places:
         folder: Where the table of all is kept; None for nowhere.
     """
 
-    def __init__(self, places: Sequence[Place], folder: Path | None) -> None:
+    def __init__(self, places: Sequence[Place | Places], folder: Path | None) -> None:
         self._places, self.folder = places, folder
 
     @contextmanager
