@@ -90,6 +90,7 @@ class Drawn:
 
 def work(folder: str, size: int, encoder: Any) -> None:
     """Add everything; in a process of its own."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells take it from background jobs
     with EntityIndex(folder, encoder=encoder) as index:
         started, processor = time.perf_counter(), time.process_time()
         try:
