@@ -24,10 +24,15 @@ from ner_retriever_rag.cli.train_options import (
     Start,
     WordNetFolder,
 )
+from ner_retriever_rag.cli.train_types import types
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 
 train_app = typer.Typer(
-    help="Mine type pairs from text and train an encoder's parts on them.", no_args_is_help=True
+    help="Teach an encoder types of your own, or mine text and train an encoder's parts on it.",
+    no_args_is_help=True,
+)
+train_app.command(epilog="Example: ner-retriever train types labelled.jsonl --out my-encoder")(
+    types
 )
 
 FROZEN_TAPS = "attention@2+attention@3+attention@4+hidden@6"
@@ -35,7 +40,7 @@ ADAPTED_TAPS = "hidden@3+hidden@4+hidden@5+hidden@6"
 DETECTOR_TAPS = "hidden@2+hidden@4+hidden@6"
 
 
-@train_app.command()
+@train_app.command(epilog="Example: ner-retriever train mine articles.jsonl.xz --out mined")
 def mine(
     sources: Annotated[
         list[str],
@@ -63,7 +68,7 @@ def mine(
             out.print(f"{name}: {number:,}")
 
 
-@train_app.command()
+@train_app.command(epilog="Example: ner-retriever train head mined --out my-encoder")
 @grouped
 def head(
     mined: Mined,
@@ -107,7 +112,7 @@ def head(
         out.print(f"head and configuration written to {out_folder}")
 
 
-@train_app.command()
+@train_app.command(epilog="Example: ner-retriever train adapt mined --out my-encoder --work run")
 @grouped
 def adapt(
     mined: Mined,
@@ -130,7 +135,7 @@ def adapt(
     from ner_retriever_rag.training import corpus, recipes
 
     with errors_in_one_line(), TemporaryDirectory() as scratch:
-        adaptation, _ = recipes.adapt_recipe(
+        adaptation, history = recipes.adapt_recipe(
             backbone,
             taps,
             corpus.Mined.load(mined, backbone, wordnet),
@@ -145,10 +150,11 @@ def adapt(
             backbone, taps, pooling="mean", head=adaptation.head, adaptation=deltas
         )
         encoder.save_pretrained(out_folder)
+        out.print("  ".join(f"{name} {value:.4g}" for name, value in history[-1].items()))
         out.print(f"deltas, head and configuration written to {out_folder}")
 
 
-@train_app.command()
+@train_app.command(epilog="Example: ner-retriever train detector marked.jsonl --out my-encoder")
 @grouped
 def detector(
     boundaries: Annotated[list[Path], typer.Argument(help="Files of marked sentences.")],
@@ -196,7 +202,7 @@ def detector(
         out.print(f"detector written to {out_folder}")
 
 
-@train_app.command()
+@train_app.command(epilog="Example: ner-retriever train calibrate my-encoder mined")
 def calibrate(
     encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder to calibrate.")],
     mined: Mined,
@@ -226,7 +232,7 @@ def calibrate(
             out.print(f"{name}: {value}")
 
 
-@train_app.command()
+@train_app.command(epilog="Example: ner-retriever train names mined --encoder my-encoder")
 def names(
     mined: Mined,
     encoder_folder: Annotated[

@@ -9,6 +9,7 @@ never saw, gives the probability that the mention is of the type.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,10 @@ class Calibration:
             return float("-inf") if probability <= 0 else float("inf")
         slope, offset = self._line(type_vector)
         return (float(np.log(probability / (1 - probability))) - offset) / slope
+
+    def moved(self, move: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Calibration:
+        """The same line, with the background where ``move`` takes it: ``(n, dim)`` to the same."""
+        return Calibration(move(self.background), self.slopes, self.weights)
 
     def _line(self, type_vector: NDArray[np.float32]) -> tuple[float, float]:
         """Slope and offset of the logit as a function of the similarity."""

@@ -15,7 +15,8 @@ from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.encoding import EncodingPass
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.identity import earlier_fingerprints, fingerprint
-from ner_retriever_rag.encoder.names import KnownNames, read_names
+from ner_retriever_rag.encoder.names import KnownNames
+from ner_retriever_rag.encoder.own_names import read_names
 from ner_retriever_rag.encoder.presets import find_preset
 from ner_retriever_rag.encoder.saved import (
     ADAPTATION,

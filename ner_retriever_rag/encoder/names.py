@@ -11,7 +11,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
+
+from ner_retriever_rag.encoder.own_names import checked_names
 
 WEIGHTS, CONFIG = "names.safetensors", "names.json"
 _GONE = re.compile(r"['’`´.]")
@@ -30,6 +32,8 @@ _MOST_TYPES = 255  # of one name; counted in a byte
 _PARTS = ("hashes", "counts", "phrases", "vectors", "scale")
 
 EncodeTypes = Callable[[Sequence[str]], NDArray[np.float32]]
+Move = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Vectors of one space, float32 ``(n, dim)``, to where they are in another, L2-normalised."""
 
 
 def name_key(name: str) -> str:
@@ -89,15 +93,17 @@ class NameTable:
             numbers = (number.setdefault(phrase, len(number)) for phrase in types)
             merged.setdefault(key, {}).update(dict.fromkeys(numbers))
         rows = {key: list(merged[key])[:_MOST_TYPES] for key in sorted(merged)}
-        vectors = encode(list(number))
-        scale = max(float(np.abs(vectors).max()), 1e-12) / 127
         return cls(
             np.array(list(rows), dtype=np.uint64),
             np.array([len(row) for row in rows.values()], dtype=np.uint8),
             np.array([n for row in rows.values() for n in row], np.min_scalar_type(len(number))),
-            np.round(vectors / scale).astype(np.int8),
-            np.array([scale], dtype=np.float32),
+            *_in_bytes(encode(list(number))),
         )
+
+    def moved(self, move: Move) -> NameTable:
+        """The same names in another space."""
+        vectors, scale = _in_bytes(move(self.vectors * self.scale))
+        return replace(self, vectors=vectors, scale=scale)
 
     def find(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Which of ``hashes`` are names here, and which: ``(found,)`` positions and rows."""
@@ -174,6 +180,11 @@ class KnownNames:
         learned = {**self.learned, **checked_names(names)}
         own = NameTable.build(learned, encode)
         return KnownNames(self._table, own=own, **{**self._settings(), "learned": learned})
+
+    def moved(self, move: Move) -> KnownNames:
+        """The same in another space, where the vectors of mentions and phrases moved alike."""
+        table, own = (each and each.moved(move) for each in (self._table, self._own))
+        return KnownNames(table, own=own, **self._settings())
 
     def __len__(self) -> int:
         return sum(len(table.hashes) for table in (self._own, self._table) if table is not None)
@@ -254,43 +265,10 @@ class KnownNames:
         return {prefix + part: getattr(t, part) for prefix, t in there.items() for part in _PARTS}
 
 
-def read_names(path: str | Path) -> dict[str, list[str]]:
-    """Names and their types from a file.
-
-    Args:
-        path: JSON, ``{"Haloperidol": ["antipsychotic drug"]}``; or JSON lines (``.jsonl``),
-            ``{"name": "Haloperidol", "types": ["antipsychotic drug"]}`` each.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is neither.
-    """
-    path = Path(path)
-    text = path.read_text(encoding="utf-8")
-    try:
-        if path.suffix == ".jsonl":
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-            return checked_names({row["name"]: row["types"] for row in rows})
-        return checked_names(json.loads(text))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} does not hold names and lists of their types: {error}") from error
-
-
-def checked_names(names: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """``names`` if they are what :meth:`KnownNames.learn` takes.
-
-    Raises:
-        TypeError: If ``names`` does not map strings to lists of strings.
-        ValueError: If it is empty, or a name or a type in it is.
-    """
-    if not isinstance(names, Mapping) or not names:
-        raise TypeError('names must be a mapping such as {"Haloperidol": ["antipsychotic drug"]}')
-    for name, types in names.items():
-        if isinstance(types, str) or not all(isinstance(each, str) for each in (name, *types)):
-            raise TypeError(f"the types of {name!r} must be a list of strings, not {types!r}")
-        if not name.strip() or not types or not all(each.strip() for each in types):
-            raise ValueError(f"a name and its types must not be empty: {name!r}, {types!r}")
-    return {name: list(types) for name, types in names.items()}
+def _in_bytes(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Vectors as whole numbers, and what these are to be multiplied by."""
+    scale = max(float(np.abs(vectors).max()), 1e-12) / 127
+    return np.round(vectors / scale).astype(np.int8), np.array([scale], dtype=np.float32)
 
 
 def _table(arrays: Mapping[str, NDArray[Any]], prefix: str) -> NameTable | None:

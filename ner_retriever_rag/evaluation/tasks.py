@@ -82,7 +82,9 @@ def make_task(name: str, typed: Iterable[TypedText], queries: Mapping[str, str])
 
 
 def spell_out(label: str) -> str:
-    """A description for a label: ``"MusicalGRP"`` -> ``"musical group"``."""
+    """A description for a label: ``"MusicalGRP"`` -> ``"musical group"``, one of words as it is."""
+    if " " in label:  # a description already; what stands before a dash belongs to it
+        return label.lower()
     name = label.rpartition("-")[2]
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", re.sub(r"[_/]", " ", name))
     return " ".join(_SPELLED_OUT.get(word, word.lower()) for word in words)
@@ -124,7 +126,7 @@ def load_task(spec: str, data: str | Path | None = None, names: str | Path | Non
         folder = Path(data) / "fewnerd"
         files, scored = _FEW_NERD[spec]
         typed = {file: read_lines(folder / f"{file}.jsonl") for file in files}
-        asked = queries_for(typed[scored], _read_names(names or folder / "type-names.json"))
+        asked = queries_for(typed[scored], read_type_names(names or folder / "type-names.json"))
         return make_task(spec, [each for file in files for each in typed[file]], asked)
     kind, _, rest = spec.partition(":")
     if kind == "hub":
@@ -143,13 +145,24 @@ def load_task(spec: str, data: str | Path | None = None, names: str | Path | Non
     task = make_task(
         Path(spec).stem if kind == spec else spec,
         found,
-        queries_for(found, _read_names(names) if names else None),
+        queries_for(found, read_type_names(names) if names else None),
     )
     if not task.queries:
         raise ValueError(f"task {spec!r} has no mention with a type that can be scored")
     return task
 
 
-def _read_names(path: str | Path) -> dict[str, str]:
-    names: dict[str, str] = json.loads(Path(path).read_text(encoding="utf-8"))
+def read_type_names(path: str | Path) -> dict[str, str]:
+    """Type labels and their descriptions, from a JSON file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it does not hold an object of strings.
+    """
+    try:
+        names = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} holds no JSON: {error}") from error
+    if not isinstance(names, dict) or not all(isinstance(each, str) for each in names.values()):
+        raise ValueError(f'{path} must hold descriptions by label, such as {{"PER": "person"}}')
     return names

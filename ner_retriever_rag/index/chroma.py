@@ -99,7 +99,10 @@ def _connect_to_server(address: str) -> ClientAPI:
             parts.hostname or "", parts.port or (443 if ssl else 8000), ssl=ssl
         )
     except Exception as error:
-        raise ConnectionError(f"path: no Chroma server answers at {address}: {error}") from error
+        raise ConnectionError(
+            f"path: no Chroma server answers at {address} ({error}): see that it runs "
+            "(ner-retriever serve DIR, or chroma run) and that the address is right"
+        ) from error
 
 
 def _with_the_settings_there_are(make: Callable[..., ClientAPI], identifier: str) -> ClientAPI:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_retriever_rag.index import chroma, graph_files
 from ner_retriever_rag.index.lock import FolderLock
+from ner_retriever_rag.index.reaching import away, is_away
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -64,6 +65,7 @@ class Place:
         client: A Chroma client instead of a path.
         closing: Close the client given together with the place.
         verify: See that the files of a folder are whole when opening it.
+        max_batch: Most records of one call, where the server has such a limit.
 
     Raises:
         TypeError: If the client is not a Chroma client that answers at once.
@@ -74,6 +76,7 @@ class Place:
         client: The Chroma client; set by ``opening``.
         folder: The folder; None in memory and on a server.
         alone: Whether nobody else can write while this process does.
+        max_batch: As given.
     """
 
     client: ClientAPI
@@ -85,8 +88,9 @@ class Place:
         *,
         closing: bool = False,
         verify: bool = True,
+        max_batch: int | None = None,
     ) -> None:
-        self._verify = verify
+        self._verify, self.max_batch = verify, max_batch
         self._pid, self._address, self._owned = os.getpid(), None, client is None
         if client is not None:
             self.client = client
@@ -141,8 +145,10 @@ class Place:
                 if first and chroma.is_interrupted(self.client):
                     self._see_that_files_are_whole(thorough=True)
                 yield
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if is_away(error):
+                raise away(self.client, error) from error
             raise
         _opened.add(self)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.index.store import Store
 
-BATCH = 256  # documents encoded and written together
+BATCH = 128  # documents encoded and written together; progress moves as often
 
 Given = Sequence[Sequence[Span]]
 Refuse = Callable[[Failure], None]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pooling import pool
 from ner_retriever_rag.training.mined import MentionContext
 
@@ -44,6 +45,16 @@ def type_features(
     """float16 ``(n, width)``, taps of type descriptions, each read alone and pooled whole."""
     spans = [(0, len(text)) for text in descriptions]
     return _cached(backbone, descriptions, spans, descriptions, cache, pooling)
+
+
+def project(head: ProjectionHead, features: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Run cached features through a head: float32 ``(n, dim)``."""
+    with torch.inference_mode():
+        parts = [
+            head(torch.from_numpy(np.array(features[i : i + 4096])).float()).numpy()
+            for i in range(0, len(features), 4096)
+        ]
+    return np.concatenate(parts)
 
 
 def _cached(

@@ -23,7 +23,7 @@ from ner_retriever_rag.training.calibrate import CalibrationReport, fit_calibrat
 from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.development import DevelopmentTask
 from ner_retriever_rag.training.drawing import flattened, weighted_sample
-from ner_retriever_rag.training.features import mention_features, type_features
+from ner_retriever_rag.training.features import mention_features, project, type_features
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
@@ -92,16 +92,6 @@ def head_recipe(
     return train_head(cached, NegativeMask(mined.hierarchy), options, loop, score)
 
 
-def project(head: ProjectionHead, features: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Run cached features through a head: float32 ``(n, dim)``."""
-    with torch.inference_mode():
-        parts = [
-            head(torch.from_numpy(np.array(features[i : i + 4096])).float()).numpy()
-            for i in range(0, len(features), 4096)
-        ]
-    return np.concatenate(parts)
-
-
 def adapt_recipe(
     backbone: str | Path,
     taps: str,
@@ -122,7 +112,12 @@ def adapt_recipe(
         loop: Steps, seed, checkpoints.
         development: Scored on the way.
         start: Folder of an encoder to go on from; None begins with deltas of zero.
+
+    Raises:
+        ValueError: If only a share of low-rank deltas is asked for.
     """
+    if options.share < 1 and options.rank:
+        raise ValueError("share below 1 is for full deltas (rank 0): thin matrices do not average")
     torch.manual_seed(loop.seed)
     # Eager attention: its backward pass on short sentences is faster on a CPU than the fused one.
     # Frozen weights in bfloat16: twice as fast where the CPU has it; what learns is float32.
@@ -138,6 +133,7 @@ def adapt_recipe(
     if start is not None:
         adaptation.load_deltas(start / ADAPTATION)
         head.load_state_dict(ProjectionHead.load(start).state_dict())
+    before = adaptation.learned()
     phrases = sorted({entity.types[0] for entity in mined.train})
 
     def sampler(rng: random.Random) -> PairSampler:
@@ -164,6 +160,9 @@ def adapt_recipe(
         loop,
         score,
     )
+    if options.share < 1:
+        adaptation.turn_back(before, options.share)
+        history.append({"step": float(loop.steps), "share": options.share, **score()})
     return adaptation, history
 
 

@@ -116,6 +116,7 @@ def test_stats(folder):
         (["index", "{tmp}/none.txt", "--index", "{tmp}/new"], "none of the paths holds a document"),
         (["index", "{articles}", "--index", "{articles}"], "holds other files"),
         (["index", "{articles}"], "--index"),
+        (["bulk", "{tmp}/rows.jsonl", "--server", "{folder}"], "addresses of Chroma servers"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_code_2(folder, articles, tmp_path, arguments, message):
@@ -136,7 +137,13 @@ def test_demo(tmp_path):
     assert "100%" in result.output
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name, _, _ in COMMANDS), ["train"]])
+TRAINING = get_command(app).commands["train"].commands
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[], *([name] for name, _, _ in COMMANDS), ["train"], *(["train", name] for name in TRAINING)],
+)
 def test_help_ends_with_an_example(command):
     result = run(*command, "--help")
     assert result.exit_code == 0
@@ -149,6 +156,13 @@ def test_examples_are_made_of_options_there_are(name, example):
     command = get_command(app).commands[name]
     with command.make_context(name, shlex.split(example)) as context:
         assert not context.args
+
+
+@pytest.mark.parametrize("command", TRAINING.values(), ids=TRAINING)
+def test_examples_of_training_are_made_of_options_there_are(command):
+    _, name, *arguments = shlex.split(command.epilog.removeprefix("Example: ner-retriever "))
+    with command.make_context(name, arguments) as context:
+        assert command.name == name and not context.args
 
 
 def test_version():

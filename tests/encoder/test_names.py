@@ -4,7 +4,8 @@ from hashlib import blake2b
 import numpy as np
 import pytest
 
-from ner_retriever_rag.encoder.names import KnownNames, NameTable, name_key, read_names
+from ner_retriever_rag.encoder.names import KnownNames, NameTable, name_key
+from ner_retriever_rag.encoder.own_names import read_names
 
 DIM = 16
 
@@ -149,3 +150,15 @@ def test_empty_names_are_refused(known, names):
 def test_other_things_than_names_are_refused(known, names):
     with pytest.raises(TypeError, match="types|mapping"):
         known.learn(names, encode)
+
+
+def test_names_move_with_the_space_that_they_are_in(known):
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(DIM, DIM)))[0].astype(np.float32)
+    known = known.learn({"Mercury probe": ["space probe"]}, encode)
+    vectors = np.stack([near("planet"), near("band"), near("space probe"), near("river")])
+    words = ["Mercury", "Beatles", "mercury probe", "Nile"]
+    moved = known.moved(lambda old: old @ turn)
+    there = moved.blend(words, vectors @ turn)
+    np.testing.assert_allclose(there, known.blend(words, vectors) @ turn, atol=0.01)
+    assert moved.learned == known.learned and len(moved) == len(known)
+    assert moved.digest != known.digest

@@ -37,6 +37,7 @@ def test_texts_that_occur_twice_become_one() -> None:
         ("ORG", "organization"),
         ("art-film", "film"),
         ("Swedish football club", "swedish football club"),
+        ("plant-eating animal", "plant-eating animal"),
     ],
 )
 def test_labels_are_spelled_out(label: str, words: str) -> None:

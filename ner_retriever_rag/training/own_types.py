@@ -1,0 +1,231 @@
+"""The recipe behind ``train types``: from a labelled file to an encoder that knows its types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.kinds import kind_names
+from ner_retriever_rag.evaluation.formats import TypedText
+from ner_retriever_rag.evaluation.metrics import r_precision
+from ner_retriever_rag.evaluation.systems import ByType
+from ner_retriever_rag.evaluation.tasks import Task, make_task
+from ner_retriever_rag.training.features import mention_features, type_features
+from ner_retriever_rag.training.labelled import split
+from ner_retriever_rag.training.loop import LoopOptions
+from ner_retriever_rag.training.mined import MentionContext
+from ner_retriever_rag.training.tune import (
+    Kept,
+    Labelled,
+    Moved,
+    Rows,
+    TuneOptions,
+    answers_kept,
+    tune,
+)
+
+_MEASURED = 0.2  # of what is to be kept: never trained on, to see whether it was
+
+
+@dataclass(frozen=True, slots=True)
+class OwnType:
+    """A type that was trained.
+
+    Attributes:
+        description: What a search asks for.
+        mentions: How many were trained on.
+        texts: How many of the texts held out have one.
+        before: R-Precision over the texts held out, spans given, of the encoder before.
+        after: The same of the tuned one.
+        found_before: As ``before``, spans found in the bare text.
+        found_after: As ``after``, likewise.
+    """
+
+    description: str
+    mentions: int
+    texts: int
+    before: float | None = None
+    after: float | None = None
+    found_before: float | None = None
+    found_after: float | None = None
+
+    @property
+    def figures(self) -> tuple[float | None, ...]:
+        """Before and after with spans given, before and after with spans found."""
+        return self.before, self.after, self.found_before, self.found_after
+
+
+@dataclass(frozen=True, slots=True)
+class TypesReport:
+    """What tuning came to.
+
+    Attributes:
+        types: Each type; figures are None where no text held out has one.
+        held_out: How many texts were held out.
+        answers_kept: Of the ten mentions that other kinds fit best, the share that still are among
+            the ten; kinds and mentions that training did not see.
+        kinds: How many other kinds that is the mean of.
+        carried: Mean cosine between where vectors kept without their words (of known names, of the
+            calibration) were moved and where the head puts them; on kinds that the map did not see.
+    """
+
+    types: list[OwnType]
+    held_out: int
+    answers_kept: float
+    kinds: int
+    carried: float
+
+    def means(self) -> list[float | None]:
+        """The means of the types' figures, over the types that have any."""
+        known = [each.figures for each in self.types if each.before is not None]
+        return [float(np.mean(column)) for column in zip(*known, strict=True)] or [None] * 4
+
+
+def own_types_recipe(
+    source: str | Path | None,
+    typed: Sequence[TypedText],
+    ordinary: Sequence[str],
+    *,
+    held_out: float,
+    options: TuneOptions,
+    loop: LoopOptions,
+) -> tuple[TypeAwareEncoder, TypesReport]:
+    """Tune a saved encoder's head to labelled types; the rest of it stays.
+
+    Known names and the calibration's background, of which only vectors are kept, follow the head by
+    the nearest linear map.
+
+    Args:
+        source: The encoder, as ``TypeAwareEncoder.from_pretrained`` takes it.
+        typed: Labelled texts, descriptions for labels; a mention of none has ``""``.
+        ordinary: Texts about all sorts of things, whose mentions are to stay where they are.
+        held_out: Share of the texts that is measured on and not trained on.
+        options: How to train.
+        loop: Seed.
+
+    Raises:
+        ValueError: If the encoder has no head, or nothing is left to train on.
+    """
+    encoder = TypeAwareEncoder.from_pretrained(source)
+    if encoder.head is None:
+        raise ValueError(f"{source} holds an encoder without a head: there is nothing to tune")
+    train, held = split(typed, held_out, loop.seed)
+    reader = _Reader(encoder, encoder.head)
+    labelled = reader.labelled(train)
+    kept = reader.kept(ordinary)
+    stays, unseen = kept.without(labelled.types, options.close).parted(_MEASURED, loop.seed)
+    head = tune(encoder.head, labelled, stays, encoder.score, options, loop)
+    move = Moved(_together(stays.kinds, stays.mentions, labelled.types), head)
+    tuned = with_head(source, head, move)
+    report = TypesReport(
+        _measured(encoder, tuned, held, labelled),
+        len(held),
+        answers_kept(unseen, head),
+        len(unseen.kinds),
+        move.cosine(unseen.kinds, head),
+    )
+    return tuned, report
+
+
+def with_head(source: str | Path | None, head: ProjectionHead, move: Moved) -> TypeAwareEncoder:
+    """A saved encoder with another head, and all that lies in its space moved along.
+
+    Args:
+        source: As ``TypeAwareEncoder.from_pretrained`` takes it.
+        head: Instead of the encoder's own.
+        move: Where that puts what was in the own one's space.
+    """
+    tuned = TypeAwareEncoder.from_pretrained(source)
+    tuned.head = head
+    if tuned.calibration is not None:
+        tuned.calibration = tuned.calibration.moved(move)
+    if tuned.names is not None:
+        tuned.names = tuned.names.moved(move)
+        if tuned.names.learned:  # their words are kept: they are read again
+            tuned.names = tuned.names.learn(tuned.names.learned, tuned.encode_types)
+    return tuned
+
+
+class _Reader:
+    """Reads what is trained on, with the encoder's backbone and head."""
+
+    def __init__(self, encoder: TypeAwareEncoder, head: ProjectionHead) -> None:
+        self.encoder, self.head = encoder, head
+        self.backbone: Backbone = encoder.source.load(encoder.taps)
+
+    def labelled(self, typed: Sequence[TypedText]) -> Labelled:
+        """The labelled mentions; one that is marked twice, with two types, is of both."""
+        found: dict[MentionContext, set[str]] = {}
+        for each in typed:
+            for start, end, description in each.mentions:
+                if description:
+                    context = MentionContext(each.text, start, end)
+                    found.setdefault(context, set()).add(description)
+        if not found:
+            raise ValueError("no labelled mention is left to train on; hold out fewer texts")
+        types = sorted(set().union(*found.values()))
+        of = np.array([[each in its for each in types] for its in found.values()])
+        return Labelled(types, self._types(types), self._mentions(list(found)), of)
+
+    def kept(self, texts: Sequence[str]) -> Kept:
+        """The vocabulary of kinds, and the mentions found in texts."""
+        contexts = [
+            MentionContext(text, mention.start, mention.end)
+            for text, mentions in zip(texts, self.encoder.detect(texts), strict=True)
+            for mention in mentions
+        ]
+        return Kept(self._types(kind_names()), self._mentions(contexts))
+
+    def _mentions(self, contexts: Sequence[MentionContext]) -> Rows:
+        features = mention_features(self.backbone, contexts, pooling=self.encoder.pooling)
+        return Rows.seen(features, self.head)
+
+    def _types(self, descriptions: Sequence[str]) -> Rows:
+        asked = [self.encoder.type_template.replace("{}", each) for each in descriptions]
+        features = type_features(self.backbone, asked, pooling=self.encoder.pooling)
+        return Rows.seen(features, self.head)
+
+
+def _together(*parts: Rows) -> Rows:
+    return Rows(
+        np.concatenate([each.features for each in parts]),
+        np.concatenate([each.vectors for each in parts]),
+    )
+
+
+def _measured(
+    before: TypeAwareEncoder,
+    after: TypeAwareEncoder,
+    held: Sequence[TypedText],
+    labelled: Labelled,
+) -> list[OwnType]:
+    """Each type with its R-Precision on the texts held out, through an index with its defaults."""
+    task = make_task("held out", held, {each: each for each in labelled.descriptions})
+    figures = [
+        _r_precisions(encoder, task, detected)
+        for detected in (False, True)
+        for encoder in (before, after)
+    ]
+    return [
+        OwnType(each, int(count), len(task.relevant.get(each, ())), *(f.get(each) for f in figures))
+        for each, count in zip(labelled.descriptions, labelled.of.sum(axis=0), strict=True)
+    ]
+
+
+def _r_precisions(encoder: TypeAwareEncoder, task: Task, detected: bool) -> dict[str, float]:
+    """R-Precision of every type that a text held out has."""
+    if not task.queries:
+        return {}
+    scores = ByType(encoder, detected=detected).rank(task).scores
+    found = {}
+    for description, row in zip(task.queries, scores, strict=True):
+        gold = np.zeros(len(row), dtype=bool)
+        gold[list(task.relevant[description])] = True
+        found[description] = r_precision(row, gold)
+    return found
