@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint format docs build clean
+.PHONY: demo test coverage lint format docs build clean
 
 demo: $(VENV)/.demo
 	$(BIN)/ner-retriever demo
@@ -12,6 +12,10 @@ demo: $(VENV)/.demo
 test: lint
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbmake examples
+
+# Which lines of the package no test runs. Code that runs in processes of its own counts, too.
+coverage: $(VENV)/.test
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=xml
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -4,10 +4,11 @@ python benchmarks/cut_loading.py                                     # what fits
 python benchmarks/cut_loading.py --shape llama-3.1-8b --device cuda  # the true shape, 16 GB on disk
 
 Weights are random, written once in bfloat16. The whole model is what the paper's authors run:
-AutoModelForCausalLM and a forward hook on layers[17].self_attn.v_proj. Both get the same texts in
-the same batches (sorted by length), so that what is left is the cut itself. Every measurement is
-a process of its own; the two take turns, and the best of each counts. Processor time (of the whole
-process but for its imports) is there because a machine may have other things to do.
+AutoModelForCausalLM and a forward hook on layers[17].self_attn.v_proj. Both get the same texts,
+sorted by length, in batches of what the free memory holds, so that what is left is the cut itself.
+Every measurement is a process of its own; the two take turns, and the best of each counts.
+Processor time (of the whole process but for its imports) is there because a machine may have other
+things to do.
 """
 
 import argparse
@@ -101,7 +102,7 @@ def measure_whole(folder: str, texts: list[str], device: str, window: int) -> di
     """The whole language model, a hook on its value projection."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from ner_retriever_rag.encoder.backbone.backbone import _BATCH_TOKENS, _BATCH_TOKENS_ACCELERATOR
+    from ner_retriever_rag.encoder.backbone.memory import batch_tokens, in_halves
 
     begin = time.perf_counter()
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -110,15 +111,20 @@ def measure_whole(folder: str, texts: list[str], device: str, window: int) -> di
     projection = model.model.layers[BLOCK].self_attn.v_proj
     projection.register_forward_hook(lambda _m, _a, output: seen.append(output.float().cpu()))
     loaded = time.perf_counter()
-    budget = _BATCH_TOKENS.get(device, _BATCH_TOKENS_ACCELERATOR)
+    budget = batch_tokens(model, torch.device(device), window)
     ids = sorted(tokenizer(texts, truncation=True, max_length=window)["input_ids"], key=len)
     tokens = sum(map(len, ids))
-    while ids:
-        count = max(1, budget // len(ids[-1]))
-        batch = tokenizer.pad({"input_ids": ids[-count:]}, return_tensors="pt").to(device)
-        del ids[-count:]
+
+    def forward(some: list[list[int]]) -> None:
+        batch = tokenizer.pad({"input_ids": some}, return_tensors="pt").to(device)
         with torch.inference_mode():
             model(**batch, use_cache=False)
+
+    while ids:
+        count = max(1, budget // len(ids[-1]))
+        for _ in in_halves(forward, ids[-count:]):
+            pass
+        del ids[-count:]
     return figures(begin, loaded, len(texts), tokens, device)
 
 
@@ -214,7 +220,9 @@ def main() -> None:
     if options.measure:
         texts = sample_texts(options.texts)
         import_all()
-        found = MEASURES[options.measure](options.folder, texts, options.device, 512)
+        config = json.loads((Path(options.folder) / "config.json").read_text())
+        window = min(512, config["max_position_embeddings"])
+        found = MEASURES[options.measure](options.folder, texts, options.device, window)
         print(json.dumps(found))
         return
     with TemporaryDirectory() as temporary:

@@ -10,7 +10,7 @@ from ner_retriever_rag._imports import loader
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder import TypeAwareEncoder
-    from ner_retriever_rag.index import EntityIndex, show
+    from ner_retriever_rag.index import EntityIndex, ShardedIndex, show
     from ner_retriever_rag.langchain import NERTypeRetriever
     from ner_retriever_rag.queries import AllOf, AnyOf, Like, Not, refine
     from ner_retriever_rag.schema import (
@@ -27,6 +27,7 @@ __version__ = "0.2.0"
 _HOMES = {
     "TypeAwareEncoder": "encoder",
     "EntityIndex": "index",
+    "ShardedIndex": "index",
     "NERTypeRetriever": "langchain",
     "AllOf": "queries",
     "AnyOf": "queries",
@@ -55,6 +56,7 @@ __all__ = [
     "MentionMatch",
     "NERTypeRetriever",
     "Not",
+    "ShardedIndex",
     "TypeAwareEncoder",
     "refine",
     "show",

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ner_retriever_rag import __version__
+from ner_retriever_rag.cli.bulk import bulk
 from ner_retriever_rag.cli.check import check
 from ner_retriever_rag.cli.demo import demo
 from ner_retriever_rag.cli.entities import entities
@@ -28,6 +29,7 @@ from ner_retriever_rag.cli.ui import ui
 # Each command with the example at the end of its --help.
 COMMANDS: list[tuple[str, Callable[..., None], str]] = [
     ("index", index, "articles/ rows.jsonl --index my-index"),
+    ("bulk", bulk, "rows.parquet --server http://one:8000 --server http://two:8000"),
     ("search", search, 'my-index "river" --any-of lake --not city --about "in Asia"'),
     ("entities", entities, 'my-index "dinosaur" --out dinosaurs.csv'),
     ("facets", facets, "my-index -n 20"),

@@ -57,20 +57,20 @@ def index(
         count = source.count()
         if not count:
             list(source)  # once more, for what is wrong with them
-            _report(source.problems)
+            say_what_was_left_out(source.problems)
             raise ValueError("none of the paths holds a document that can be read")
         with EntityIndex(folder, encoder=load_encoder(encoder, dtype)) as entity_index:
             report = add_all(entity_index, source, count)
             held = entity_index.count()
         failed = [Problem(str(each.document), each.reason) for each in report.failed]
-        _report([*source.problems, *failed])
+        say_what_was_left_out([*source.problems, *failed])
         out.print(
             f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
             f"{report.mentions} mentions; {folder} now holds {held} documents"
         )
 
 
-def _report(problems: list[Problem]) -> None:
+def say_what_was_left_out(problems: list[Problem]) -> None:
     """Say what was left out."""
     for problem in problems[:_SHOWN]:
         told = one_line(f"{problem.where}: {problem.why}")

@@ -135,7 +135,7 @@ def adapt(
     from ner_retriever_rag.training import corpus, recipes
 
     with errors_in_one_line(), TemporaryDirectory() as scratch:
-        adaptation, _ = recipes.adapt_recipe(
+        adaptation, history = recipes.adapt_recipe(
             backbone,
             taps,
             corpus.Mined.load(mined, backbone, wordnet),
@@ -150,6 +150,7 @@ def adapt(
             backbone, taps, pooling="mean", head=adaptation.head, adaptation=deltas
         )
         encoder.save_pretrained(out_folder)
+        out.print("  ".join(f"{name} {value:.4g}" for name, value in history[-1].items()))
         out.print(f"deltas, head and configuration written to {out_folder}")
 
 

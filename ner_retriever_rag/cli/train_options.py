@@ -113,7 +113,9 @@ class AdaptSettings:
     """Deltas and the linear head trained with them."""
 
     rank: Annotated[int, typer.Option(min=0, help="Rank of the deltas; 0 for full ones.")] = 32
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="Highest rate of the deltas.")] = 1e-3
+    learning_rate: Annotated[float, typer.Option(min=0.0, help="Highest rate of the deltas.")] = (
+        1e-3
+    )
     first_block: Annotated[int, typer.Option(min=0, help="First block that is adapted.")] = 2
     text_weight: Annotated[
         float, typer.Option(min=0.0, help="Weight of keeping the text vector as it was.")
@@ -124,6 +126,10 @@ class AdaptSettings:
     loose: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="How often a mention is taken a word off.")
     ] = 0.15
+    share: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="How far to go from --start to what was trained."),
+    ] = 1.0
     types: Annotated[int, typer.Option(min=128, help="Descriptions a step, 128 mentions.")] = 224
     dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128
 

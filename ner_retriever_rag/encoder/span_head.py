@@ -11,6 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,7 @@ class Words:
         return total / count.clamp(min=1).unsqueeze(1)
 
 
+@lru_cache(maxsize=65_536)  # a text's words are mostly those of other texts
 def _look(word: str) -> tuple[bool, ...]:
     letters = word.isalpha()
     title = word[:1].isupper() and (len(word) == 1 or word[1:].islower())

@@ -10,14 +10,17 @@ from ner_retriever_rag._imports import loader
 if TYPE_CHECKING:
     from ner_retriever_rag.index.entity_index import EntityIndex
     from ner_retriever_rag.index.render import show
+    from ner_retriever_rag.index.sharded_index import ShardedIndex
 
 _HOMES = {
     "EntityIndex": "entity_index",
+    "ShardedIndex": "sharded_index",
     "show": "render",
 }
 
 __all__ = [
     "EntityIndex",
+    "ShardedIndex",
     "show",
 ]
 

@@ -28,9 +28,11 @@ FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
 BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if it has none itself
-# ef_search can be set at creation only; more than Chroma's 100 since searches fetch many
-# mentions a document. Cosine: Chroma's default is l2.
-_HNSW: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
+# Can be set at creation only. Cosine: Chroma's default is l2. Documents are found by their text
+# vectors; mentions are all compared (mention_table.py), and the graph that Chroma makes of them
+# nonetheless is kept as small as it may be.
+_ASKED: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
+_NOT_ASKED: Any = {"space": "cosine", "ef_construction": 4, "ef_search": 16, "max_neighbors": 2}
 
 
 def is_address(path: str | Path | None) -> bool:
@@ -97,7 +99,10 @@ def _connect_to_server(address: str) -> ClientAPI:
             parts.hostname or "", parts.port or (443 if ssl else 8000), ssl=ssl
         )
     except Exception as error:
-        raise ConnectionError(f"path: no Chroma server answers at {address}: {error}") from error
+        raise ConnectionError(
+            f"path: no Chroma server answers at {address} ({error}): see that it runs "
+            "(ner-retriever serve DIR, or chroma run) and that the address is right"
+        ) from error
 
 
 def _with_the_settings_there_are(make: Callable[..., ClientAPI], identifier: str) -> ClientAPI:
@@ -194,9 +199,9 @@ def open_collections(
                 # An existing collection keeps its metadata.
                 metadata=None if each in existing else manifest,
                 embedding_function=None,
-                configuration=None if each in existing else {"hnsw": _HNSW},
+                configuration=None if each in existing else {"hnsw": graph},
             )
-            for each in (name, f"{name}-mentions")
+            for each, graph in ((name, _ASKED), (f"{name}-mentions", _NOT_ASKED))
         )
     except Exception as error:  # the client's errors differ between folder and server
         raise ValueError(f"collection {name!r} cannot be opened: {error}") from error

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.index.metadata import where_error
+from ner_retriever_rag.index.reaching import reach
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
@@ -27,28 +30,34 @@ class Rows:
     """A Chroma collection of an index.
 
     Every method raises RuntimeError where the index is closed or was opened before a fork, and
-    where what is on disk cannot be read.
+    where what is on disk cannot be read, and ConnectionError where its server stays away.
 
     Args:
         place: Where it is.
         collection: The collection.
+
+    Attributes:
+        name: Its name.
+        batch: How many records are asked for, or written, at once.
+        most: How many results a search for the nearest can have; None for any number.
     """
 
     def __init__(self, place: Place, collection: Collection) -> None:
         self._place, self._collection = place, collection
         self.name = collection.name
-        self.batch = min(place.client.get_max_batch_size(), _MAX_IDS)
+        limits = (place.client.get_max_batch_size(), _MAX_IDS, place.max_batch)
+        self.batch = min(limit for limit in limits if limit is not None and limit > 0)
+        self.most = place.max_batch
 
     def metadata(self) -> dict[str, Any]:
         """The collection's own metadata as they are now."""
-        self._place.check()
-        found = self._place.client.get_collection(self.name, embedding_function=None)
+        client = self._place.client
+        found = self._reach(lambda: client.get_collection(self.name, embedding_function=None))
         return dict(found.metadata or {})
 
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Replace the collection's own metadata."""
-        self._place.check()
-        self._collection.modify(metadata=dict(metadata))
+        self._reach(lambda: self._collection.modify(metadata=dict(metadata)))
 
     def count(self) -> int:
         """How many records there are."""
@@ -71,15 +80,24 @@ class Rows:
         return self._read(lambda: self._collection.get(limit=1, include=wanted))
 
     def ids(self, where: Where = None) -> list[str]:
-        """The ids of all records that pass a filter, in one call.
+        """The ids of all records that pass a filter.
+
+        In one call, for pages shift while others delete; where the number of results has a limit,
+        in pages.
 
         Raises:
             ValueError: If Chroma refuses ``where``.
         """
         filters: Any = filter_of(where)
-        return list(
-            self._read(lambda: self._collection.get(where=filters, include=[])["ids"], where)
-        )
+        found: dict[str, None] = {}
+        for offset in count(0, self.batch):
+            limits: Any = {} if self.most is None else {"limit": self.batch, "offset": offset}
+            read = partial(self._collection.get, where=filters, include=[], **limits)
+            page = self._read(read, where)["ids"]
+            found.update(dict.fromkeys(page))
+            if self.most is None or len(page) < self.batch:
+                break
+        return list(found)
 
     def vectors(self, ids: Sequence[str], *, retry: bool = True) -> dict[str, NDArray[np.float32]]:
         """The vectors of records, by id; unknown ids are left out. ``retry`` as in ``get``."""
@@ -96,6 +114,8 @@ class Rows:
     ) -> list[tuple[str, float]]:
         """The ids of the n records nearest to a vector, best first, with their cosines.
 
+        No more than ``most``.
+
         Raises:
             ValueError: If Chroma refuses ``where``, or the vector holds NaN or infinity.
         """
@@ -105,7 +125,7 @@ class Rows:
         rows = self._read(
             lambda: self._collection.query(
                 query_embeddings=vector[None],
-                n_results=max(1, n),
+                n_results=max(1, n if self.most is None else min(n, self.most)),
                 where=filters,
                 include=["distances"],
             ),
@@ -118,32 +138,34 @@ class Rows:
 
     def upsert(self, **columns: Any) -> None:
         """Write records, ``batch`` at a time."""
-        self._place.check()
         for start in range(0, len(columns["ids"]), self.batch):
-            some = slice(start, start + self.batch)
-            self._collection.upsert(**{name: rows[some] for name, rows in columns.items()})
+            some = {name: rows[start : start + self.batch] for name, rows in columns.items()}
+            self._reach(lambda some=some: self._collection.upsert(**some))  # type: ignore[misc]
 
     def delete(self, ids: Iterable[str]) -> None:
         """Delete records by id."""
-        self._place.check()
         for some in batches(ids, self.batch):
-            self._collection.delete(ids=some)
+            self._reach(lambda some=some: self._collection.delete(ids=some))  # type: ignore[misc]
+
+    def _reach(self, call: Callable[[], T]) -> T:
+        self._place.check()
+        return reach(call, self._place.client)
 
     def _read(self, call: Callable[[], T], where: Where = None, *, retry: bool = True) -> T:
         """Read; once more where a record went between Chroma's look at one table and the next."""
         from chromadb.errors import InternalError
 
-        self._place.check()
         for wait in (*_WAITS, None) if retry else (None,):
             try:
-                return call()
+                return self._reach(call)
             except InternalError as error:
                 if wait is None:
                     raise RuntimeError(
-                        f"the index cannot be read ({error}); if no other process writes to it, "
-                        "its files are damaged: ner-retriever check DIR --repair"
+                        f"the index cannot be read ({error}); {self._place.why_unreadable()}"
                     ) from error
                 time.sleep(wait)
+            except (ConnectionError, RuntimeError, FileNotFoundError):
+                raise  # of the place, whatever the filter
             except Exception as error:
                 raise where_error(where, error) from error
         raise AssertionError  # the last attempt returns or raises

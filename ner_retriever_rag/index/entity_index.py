@@ -12,10 +12,12 @@ from tqdm import tqdm
 from ner_retriever_rag.index import chroma
 from ner_retriever_rag.index.answers import Answers
 from ner_retriever_rag.index.beside import BesideStore, sync
+from ner_retriever_rag.index.bounds import whole_number
 from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.contents import Contents, ids_of
 from ner_retriever_rag.index.place import Place
 from ner_retriever_rag.index.search import Search
+from ner_retriever_rag.index.shards import Places
 from ner_retriever_rag.index.store import Store
 from ner_retriever_rag.index.tables import Tables
 from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, checked
@@ -48,6 +50,8 @@ class EntityIndex(Answers, Contents):
         client: A Chroma client (``chromadb.HttpClient(...)``), instead of a path.
         collection: Name of the index within the folder or server.
         encoder: What turns texts and type descriptions into vectors; None for the shipped one.
+        max_batch: Most records to write, get or find in one call, where the server has such a limit
+            (300 in Chroma's hosted service); None for none but Chroma's own.
 
     Raises:
         TypeError: If ``client`` is not a Chroma client, or an asynchronous one.
@@ -57,6 +61,8 @@ class EntityIndex(Answers, Contents):
         OSError: If the folder cannot be made or written, or no server answers.
     """
 
+    _place: Place | Places
+
     def __init__(
         self,
         path: str | Path | None = None,
@@ -64,15 +70,18 @@ class EntityIndex(Answers, Contents):
         client: ClientAPI | None = None,
         collection: str | None = None,
         encoder: TypeAwareEncoder | None = None,
+        max_batch: int | None = None,
     ) -> None:
         if path is not None and client is not None:
             raise ValueError("give path or client, not both")
+        if max_batch is not None:
+            max_batch = whole_number("max_batch", max_batch, 1, " or None")
         encoder = encoder or _default_encoder()
         in_memory = path is None and client is None
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
-        self._address, self._collection = path, collection
-        self._place = Place(path, client)
-        self._hold(Store.open(self._place, name, encoder), encoder)
+        self._address, self._collection, self._max_batch = path, collection, max_batch
+        place = self._place = Place(path, client, max_batch=max_batch)
+        self._hold(Store.open(place, name, encoder), encoder)
 
     def _hold(self, store: Store, encoder: TypeAwareEncoder) -> None:
         self.encoder, self._store, self._folder = encoder, store, self._place.folder
@@ -98,6 +107,7 @@ class EntityIndex(Answers, Contents):
         *,
         collection: str = DEFAULT_COLLECTION,
         encoder: TypeAwareEncoder | None = None,
+        max_batch: int | None = None,
     ) -> EntityIndex:
         """Open an index that is there; the constructor would make one.
 
@@ -105,16 +115,21 @@ class EntityIndex(Answers, Contents):
             path: As in the constructor.
             collection: As in the constructor.
             encoder: As in the constructor.
+            max_batch: As in the constructor.
 
         Raises:
             FileNotFoundError: If there is no index.
         """
         chroma.require_index(path, collection)
-        return cls(path, collection=collection, encoder=encoder)
+        return cls(path, collection=collection, encoder=encoder, max_batch=max_batch)
 
     @classmethod
     def beside(
-        cls, collection: Collection, *, encoder: TypeAwareEncoder | None = None
+        cls,
+        collection: Collection,
+        *,
+        encoder: TypeAwareEncoder | None = None,
+        max_batch: int | None = None,
     ) -> EntityIndex:
         """Open, or make, an index of the documents in a Chroma collection of somebody else's.
 
@@ -127,6 +142,7 @@ class EntityIndex(Answers, Contents):
             collection: The collection: ``_collection`` of a langchain-chroma or LlamaIndex store,
                 or ``client.get_collection(name)``. Its documents have to be in Chroma, too.
             encoder: As in the constructor.
+            max_batch: As in the constructor.
 
         Raises:
             TypeError: If it is no Chroma collection, or an asynchronous one.
@@ -135,9 +151,10 @@ class EntityIndex(Answers, Contents):
             RuntimeError: If another process writes to the folder, or its files are damaged.
         """
         index, encoder = cls.__new__(cls), encoder or _default_encoder()
-        index._address = index._collection = None
-        index._place = Place(None, chroma.client_of(collection), closing=True)
-        index._hold(BesideStore.over(index._place, collection, encoder), encoder)
+        index._address = index._collection = index._max_batch = None
+        client = chroma.client_of(collection)
+        place = index._place = Place(None, client, closing=True, max_batch=max_batch)
+        index._hold(BesideStore.over(place, collection, encoder), encoder)
         return index
 
     def sync(self, *, progress: bool = False) -> SyncReport:
@@ -258,7 +275,7 @@ class EntityIndex(Answers, Contents):
                 "open it with that encoder where it is needed"
             )
         path = self._folder.absolute() if self._folder else self._address
-        return _reopened, (path, self._collection)
+        return _reopened, (path, self._collection, self._max_batch)
 
 
 def _default_encoder() -> TypeAwareEncoder:
@@ -267,5 +284,5 @@ def _default_encoder() -> TypeAwareEncoder:
     return default_encoder()
 
 
-def _reopened(path: str | Path, collection: str | None) -> EntityIndex:
-    return EntityIndex(path, collection=collection)
+def _reopened(path: str | Path, collection: str | None, max_batch: int | None) -> EntityIndex:
+    return EntityIndex(path, collection=collection, max_batch=max_batch)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ner_retriever_rag.index.chroma import JOURNAL, TOUCHED
+from ner_retriever_rag.index.reaching import reach
 from ner_retriever_rag.index.records import MentionKey, Record
 
 if TYPE_CHECKING:
@@ -55,23 +57,25 @@ class Journal:
         """Write down what is about to be touched."""
         touched = [[record.doc_id, record.version, record.spans] for record in records]
         name = f"{self._prefix}{uuid4().hex}"
-        self._place.client.create_collection(
-            name,
-            metadata={TOUCHED: json.dumps(touched), SINCE: time.time()},
-            embedding_function=None,
+        client, metadata = self._place.client, {TOUCHED: json.dumps(touched), SINCE: time.time()}
+        reach(  # nobody else has the name: if it is there, an earlier attempt made it
+            lambda: client.get_or_create_collection(
+                name, metadata=metadata, embedding_function=None
+            ),
+            client,
         )
         self._open = name
 
     def end(self) -> None:
         """Strike out what was begun."""
         if self._open is not None:
-            self._place.client.delete_collection(self._open)
+            self._delete(self._open)
         self._open = None
 
     def strike(self, entry: Entry) -> None:
         """Strike out what another write began."""
         if entry.name is not None:
-            self._place.client.delete_collection(entry.name)
+            self._delete(entry.name)
 
     def entries(self, metadata: Mapping[str, Any]) -> list[Entry]:
         """All writes that have begun and not ended.
@@ -79,9 +83,10 @@ class Journal:
         Args:
             metadata: Those of the mentions' collection, with the journal of format 1.
         """
+        client = self._place.client
         found = [
             _entry(each.name, each.metadata or {})
-            for each in self._place.client.list_collections()
+            for each in reach(client.list_collections, client)
             if each.name.startswith(self._prefix)
         ]
         return [*found, _entry(None, metadata)] if metadata.get(TOUCHED) else found
@@ -102,6 +107,13 @@ class Journal:
             for each in entries
             if each.name in (None, self._open) or time.time() - each.since > _STALE
         ]
+
+    def _delete(self, name: str) -> None:
+        from chromadb.errors import NotFoundError
+
+        client = self._place.client
+        with suppress(NotFoundError):  # an earlier attempt, or another writer, did it
+            reach(lambda: client.delete_collection(name), client)
 
 
 def _entry(name: str | None, metadata: Mapping[str, Any]) -> Entry:

@@ -21,8 +21,6 @@ from ner_retriever_rag.schema import Document, encodable
 
 RESERVED = "ner:"
 _NO_KEYS = (RESERVED, "chroma:", "#", "$")  # the last three are Chroma's own
-# Such entries stay with the document; its mentions carry no copy, so filters do not see them.
-DOCUMENT_ONLY = "document-only:"
 
 # Kinds of value that JSON has not: how they are written, and read again.
 _KINDS: dict[str, tuple[type | tuple[type, ...], Callable[[Any], Any], Callable[[Any], Any]]] = {

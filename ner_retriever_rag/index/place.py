@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import threading
 import weakref
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_retriever_rag.index import chroma, graph_files
 from ner_retriever_rag.index.lock import FolderLock
+from ner_retriever_rag.index.reaching import away, is_away
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -43,6 +45,7 @@ class _Held:
 
 
 _MEMORY = "memory"
+_LITTLE_ROOM = 8 << 20  # bytes on a disk that Chroma may have no room to work with
 _AFTER_FORK = (
     "an index was opened before a fork: the threads it runs on are not in the child, nor can "
     "others be started there; open the index in the child and only there, or start processes "
@@ -62,6 +65,7 @@ class Place:
         client: A Chroma client instead of a path.
         closing: Close the client given together with the place.
         verify: See that the files of a folder are whole when opening it.
+        max_batch: Most records of one call, where the server has such a limit.
 
     Raises:
         TypeError: If the client is not a Chroma client that answers at once.
@@ -72,6 +76,7 @@ class Place:
         client: The Chroma client; set by ``opening``.
         folder: The folder; None in memory and on a server.
         alone: Whether nobody else can write while this process does.
+        max_batch: As given.
     """
 
     client: ClientAPI
@@ -83,8 +88,9 @@ class Place:
         *,
         closing: bool = False,
         verify: bool = True,
+        max_batch: int | None = None,
     ) -> None:
-        self._verify = verify
+        self._verify, self.max_batch = verify, max_batch
         self._pid, self._address, self._owned = os.getpid(), None, client is None
         if client is not None:
             self.client = client
@@ -139,8 +145,10 @@ class Place:
                 if first and chroma.is_interrupted(self.client):
                     self._see_that_files_are_whole(thorough=True)
                 yield
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if is_away(error):
+                raise away(self.client, error) from error
             raise
         _opened.add(self)
 
@@ -176,6 +184,19 @@ class Place:
             raise RuntimeError("the index is closed")
         if self.folder is not None and not (self.folder / chroma.DATABASE).exists():
             raise FileNotFoundError(f"the index folder {self.folder} is gone")
+
+    def why_unreadable(self) -> str:
+        """What keeps Chroma from reading what is there, as far as one can tell, and what helps."""
+        # What was written is in Chroma's log; to read it Chroma writes it into its tables first.
+        if self.folder is not None and (room := shutil.disk_usage(self.folder).free) < _LITTLE_ROOM:
+            return (
+                f"only {room // 1024} KiB are left on its disk, and reading needs some: nothing "
+                "that was reported as written is lost, make room and open the index again"
+            )
+        return (
+            "if no other process writes to it, its files are damaged: "
+            "ner-retriever check DIR --repair"
+        )
 
     def close(self) -> None:
         """Let go of it. Closing what is closed does nothing."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.index.metadata import DOCUMENT_ONLY, RESERVED, encoded, joined, split
+from ner_retriever_rag.index.metadata import RESERVED, encoded, joined, split
 from ner_retriever_rag.schema import Document, EncodedText
 
 TEXT_OF_FORMAT_1 = "ner:text"
@@ -121,12 +121,6 @@ def row_metadata(record: StoredDocument, old: Record | None) -> dict[str, Any]:
         SPANS: json.dumps(record.spans, separators=(",", ":")),
         REST: rest,
     }
-
-
-def mention_metadata(document: Document) -> dict[str, Any]:
-    """The metadata that a document's mentions carry, for filters."""
-    plain, _ = split(document.metadata)
-    return {key: value for key, value in plain.items() if not key.startswith(DOCUMENT_ONLY)}
 
 
 def check_vectors(document: Document, one: EncodedText) -> None:

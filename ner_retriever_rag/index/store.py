@@ -3,8 +3,7 @@
 Two Chroma collections. ``<name>`` holds each document once: its text vector, its text, the caller's
 metadata, and under keys that begin with ``ner:`` its version (a hash of its content) and the spans
 of its mentions. ``<name>-mentions`` holds the mentions' vectors. A mention's id says all there is
-to say about it, ``<document id>#<version>:<start>-<end>``; its metadata are its document's, for
-filters.
+to say about it, ``<document id>#<version>:<start>-<end>``.
 
 A document's record is what makes its mentions count. Mentions of a new version are written before
 the record, those of the old one deleted after it, and a journal names both, so that what a crash
@@ -27,7 +26,6 @@ from ner_retriever_rag.index.records import (
     StoredDocument,
     check_vectors,
     distinct_spans,
-    mention_metadata,
     row_metadata,
     text_vector,
     version_of,
@@ -187,7 +185,6 @@ class Store(Stored):
     def _write_mentions(self, rows: Sequence[tuple[StoredDocument, EncodedText]]) -> None:
         ids: list[str] = []
         vectors: list[NDArray[np.float32]] = []
-        metadatas: list[Any] = []
         for record, one in rows:
             by_span = {
                 (mention.start, mention.end): vector
@@ -195,9 +192,7 @@ class Store(Stored):
             }
             ids += record.mention_ids
             vectors += [by_span[span] for span in record.spans]
-            metadatas += [mention_metadata(record.document) or None] * len(record.spans)
-        columns = {"metadatas": metadatas} if any(metadatas) else {}
-        self._mentions.upsert(ids=ids, embeddings=vectors, **columns)
+        self._mentions.upsert(ids=ids, embeddings=vectors)
 
     def _write_records(
         self,

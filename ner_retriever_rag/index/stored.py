@@ -12,6 +12,7 @@ from ner_retriever_rag.index.collection import Rows, Where, batches
 from ner_retriever_rag.index.journal import Journal
 from ner_retriever_rag.index.records import (
     TEXT_OF_FORMAT_1,
+    VERSION,
     MentionKey,
     Record,
     StoredDocument,
@@ -98,6 +99,15 @@ class Stored:
             for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True)
         }
 
+    def versions(self, ids: Iterable[str]) -> dict[str, str]:
+        """The versions of documents, by id, and nothing else; unknown ids are left out."""
+        return {
+            doc_id: str(metadata[VERSION])
+            for some in batches(ids, self._documents.batch)
+            for rows in [self._documents.get(some, ["metadatas"])]
+            for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True)
+        }
+
     def changed(self, versions: Mapping[str, str]) -> set[str]:
         """Those of documents that have another text now, or none, though the revision is the same.
 
@@ -123,13 +133,9 @@ class Stored:
             unknown.difference_update(*(each.document.metadata for each in page))
         return unknown
 
-    def mention_ids(self, where: Where = None) -> list[str]:
-        """The ids of all mentions that pass a filter; some may not count (see ``leftovers``).
-
-        Raises:
-            ValueError: If Chroma refuses ``where``.
-        """
-        return self._mentions.ids(where)
+    def mention_ids(self) -> list[str]:
+        """The ids of all mentions; some may not count (see ``leftovers``)."""
+        return self._mentions.ids()
 
     def pages(self, where: Where = None, size: int = 1_000) -> Iterator[list[StoredDocument]]:
         """All documents that pass a filter, some at a time.

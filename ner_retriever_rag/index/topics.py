@@ -60,7 +60,8 @@ def with_topic(
         seen[rows] = True
         if n >= len(by_type):
             break
-        unseen = topic.combine(float(scores[by_type[n]]), near[-1][1] if len(near) == n else 0.0)
+        full = len(near) >= min(n, texts.most or n)
+        unseen = topic.combine(float(scores[by_type[n]]), near[-1][1] if full else 0.0)
         reached = np.sort(both[seen])[::-1][: bounds.last]
         if len(reached) == bounds.last and (unseen <= reached[-1] or seen.sum() >= _MOST):
             break

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.index.store import Store
 
-BATCH = 256  # documents encoded and written together
+BATCH = 128  # documents encoded and written together; progress moves as often
 
 Given = Sequence[Sequence[Span]]
 Refuse = Callable[[Failure], None]
@@ -50,14 +50,11 @@ class Writer:
             batch: Documents with different ids, and the spans given for each, if any.
         """
         versions = {document.id: version_of(document, given) for document, given in batch}
-        stored = self._store.fetch(versions)
-        todo = [
-            (document, given)
-            for document, given in batch
-            if document.id not in stored or stored[document.id].version != versions[document.id]
-        ]
+        there = self._store.versions(versions)
+        todo = [each for each in batch if there.get(each[0].id) != versions[each[0].id]]
         if not todo:
             return AddReport(unchanged=len(batch))
+        stored = self._store.fetch(document.id for document, _ in todo if document.id in there)
         encoded = self._encoded(todo, versions, stored)
         documents = [document for document, _ in todo]
         self._store.write(

@@ -17,10 +17,10 @@ from llama_index.core.schema import (
 from llama_index.core.schema import Document as SourceDocument
 from llama_index.core.vector_stores.utils import metadata_dict_to_node
 
-from ner_retriever_rag.index.metadata import DOCUMENT_ONLY, storable
+from ner_retriever_rag.index.metadata import storable
 from ner_retriever_rag.schema import Document, DocumentMatch, kind_of
 
-_NODE = f"{DOCUMENT_ONLY}llama-index"
+_NODE = "document-only:llama-index"
 _KINDS: dict[str, type[BaseNode]] = {
     kind.class_name(): kind for kind in (TextNode, Node, IndexNode, ImageNode, SourceDocument)
 }

@@ -44,6 +44,8 @@ class AdaptOptions:
         text_share: Share of a batch's contexts on which that is measured.
         context_width: Characters of context kept around a mention.
         loose: How often a mention is taken a word too wide or too narrow.
+        share: How far the weights go in the end from where they started to where training left
+            them. What lies between generalises better (WiSE-FT, arXiv 2109.01903).
     """
 
     rank: int = 32
@@ -61,6 +63,7 @@ class AdaptOptions:
     text_share: float = 0.34
     context_width: int = 130
     loose: float = 0.15
+    share: float = 1.0
 
 
 def adapt(

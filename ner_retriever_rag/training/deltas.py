@@ -103,12 +103,12 @@ class AdaptedLinear(nn.Module):
         down, up = deltas.get(name + LORA_A), deltas.get(name + LORA_B)
         with torch.no_grad():
             if not self.rank:
-                thin = down is not None and up is not None
-                full = up.float() @ down.float() if thin else deltas.get(name + DELTA)
-                if full is None:
-                    return False
-                self.full.copy_(full)
-                return True
+                full = deltas.get(name + DELTA)
+                if down is not None and up is not None:
+                    full = up.float() @ down.float()
+                if full is not None:
+                    self.full.copy_(full)
+                return full is not None
             if down is None or up is None or down.shape != self.down.shape:
                 return False
             self.down.copy_(down)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +156,18 @@ class Adaptation(nn.Module):
                 )
         return float(torch.cat(cosines).mean())
 
+    def learned(self) -> dict[str, Tensor]:
+        """Copies of all that is trained, by name."""
+        named = self.named_parameters()
+        return {name: value.detach().clone() for name, value in named if value.requires_grad}
+
+    def turn_back(self, before: Mapping[str, Tensor], share: float) -> None:
+        """Keep only a share of the way that led here from what ``learned`` gave before."""
+        with torch.no_grad():
+            for name, value in self.named_parameters():
+                if name in before:
+                    value.copy_(torch.lerp(before[name], value, share))
+
     def load_deltas(self, path: str | Path) -> None:
         """Go on from what :meth:`save_deltas` wrote.
 
@@ -172,7 +184,9 @@ class Adaptation(nn.Module):
 
     def save_deltas(self, path: str | Path) -> None:
         """Write the deltas as float16 for ``merge_adaptation``."""
-        save_file({k: v for n, layer in self.layers.items() for k, v in layer.saved(n).items()}, path)
+        save_file(
+            {k: v for n, layer in self.layers.items() for k, v in layer.saved(n).items()}, path
+        )
 
     def _pad(self, texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
         """Input ids and attention mask, special tokens around each text, padded on the right."""

@@ -112,7 +112,12 @@ def adapt_recipe(
         loop: Steps, seed, checkpoints.
         development: Scored on the way.
         start: Folder of an encoder to go on from; None begins with deltas of zero.
+
+    Raises:
+        ValueError: If only a share of low-rank deltas is asked for.
     """
+    if options.share < 1 and options.rank:
+        raise ValueError("share below 1 is for full deltas (rank 0): thin matrices do not average")
     torch.manual_seed(loop.seed)
     # Eager attention: its backward pass on short sentences is faster on a CPU than the fused one.
     # Frozen weights in bfloat16: twice as fast where the CPU has it; what learns is float32.
@@ -128,6 +133,7 @@ def adapt_recipe(
     if start is not None:
         adaptation.load_deltas(start / ADAPTATION)
         head.load_state_dict(ProjectionHead.load(start).state_dict())
+    before = adaptation.learned()
     phrases = sorted({entity.types[0] for entity in mined.train})
 
     def sampler(rng: random.Random) -> PairSampler:
@@ -154,6 +160,9 @@ def adapt_recipe(
         loop,
         score,
     )
+    if options.share < 1:
+        adaptation.turn_back(before, options.share)
+        history.append({"step": float(loop.steps), "share": options.share, **score()})
     return adaptation, history
 
 

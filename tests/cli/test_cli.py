@@ -116,6 +116,7 @@ def test_stats(folder):
         (["index", "{tmp}/none.txt", "--index", "{tmp}/new"], "none of the paths holds a document"),
         (["index", "{articles}", "--index", "{articles}"], "holds other files"),
         (["index", "{articles}"], "--index"),
+        (["bulk", "{tmp}/rows.jsonl", "--server", "{folder}"], "addresses of Chroma servers"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_code_2(folder, articles, tmp_path, arguments, message):

@@ -21,6 +21,7 @@ PAGES = [
     "scale",
     "trust",
     "beside",
+    "cluster",
 ]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")

@@ -1,11 +1,16 @@
 """Writes that the disk does not take: a clear error, and what was reported is there."""
 
+import re
 import shutil
+import subprocess
 
 import pytest
 from hashed import assert_is
 
 from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.index.check import check, repair
+from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
+from ner_retriever_rag.index.graph_files import damaged
 
 WRITER = """
 import resource, sys
@@ -46,6 +51,49 @@ def test_a_file_that_may_not_grow(start, encoder, tmp_path, most):
         assert index.get([each.id for each in wanted]) == wanted
         index.add(documents(reported + 2))
         assert_is(index, documents(reported + 2))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MB; skipped where mounting is not allowed."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no file system can be mounted: {getattr(error, 'stderr', error)}")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("filler", [0, 700_000, 1_300_000])
+def test_a_disk_that_is_full(start, encoder, small_disk, filler):
+    """Full at different moments of a write; the index goes on when there is room again."""
+    (small_disk / "filler").write_bytes(b"x" * filler)
+    folder = small_disk / "index"
+    out, err = start(WRITER, folder, 0).communicate(timeout=300)
+    assert "could not be written" in err, err
+    assert "is kept" in err
+    reported = len(out.split())
+    assert 0 < reported < 1_000
+    wanted = documents(reported)
+    try:  # still full: Chroma can read what it need not bring up to date with its log first
+        with EntityIndex(folder, encoder=encoder) as index:
+            assert index.get([each.id for each in wanted]) == wanted
+    except RuntimeError as error:
+        assert re.search(r"only \d+ KiB are left on its disk.*make room|--repair", str(error)), (
+            error
+        )
+    subprocess.run(["mount", "-o", "remount,size=60m", str(small_disk)], check=True)
+    if damaged(folder, thorough=True):  # Chroma was writing a file of vectors when it was full
+        assert repair(folder, DEFAULT_COLLECTION, encoder).lost == []
+    with EntityIndex(folder, encoder=encoder) as index:
+        assert index.get([each.id for each in wanted]) == wanted
+        index.add(documents(reported + 2))
+        assert_is(index, documents(reported + 2))
+    assert check(folder, DEFAULT_COLLECTION, encoder).sound
 
 
 def test_the_folder_is_removed(encoder, tmp_path):

@@ -78,6 +78,24 @@ def test_another_text_or_other_spans_are_encoded(small):
     assert {table.text(n) for n in range(len(table))} == {"Nile", "Oslo", "Norway", "Oslofjord"}
 
 
+def test_given_spans_count_and_not_their_order(tiny_encoder):
+    index = EntityIndex(encoder=tiny_encoder)
+    document = Document(NILE, "nile")
+    index.add([document], spans=[[(4, 8), (23, 28)]])
+    assert index.add([document], spans=[[(23, 28), (4, 8)]]).unchanged == 1
+    assert index.add([document], spans=[[(4, 8)]]).mentions == 1
+    assert index.add([document]).replaced == 1  # detected now, and not the spans given before
+    assert index.mention_count() == 2
+
+
+def test_texts_that_change_places_are_both_replaced(small):
+    report = small.add(
+        [Document(OSLO, "nile", {"n": 2}), Document(NILE, "oslo", {"lang": "en", "n": 1})]
+    )
+    assert (report.replaced, report.unchanged, report.mentions) == (2, 0, 4)
+    assert [each.text for each in small.get(["nile", "oslo"])] == [OSLO, NILE]
+
+
 def test_what_cannot_be_indexed_is_left_out_and_named(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     bad = [

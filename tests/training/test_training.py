@@ -188,11 +188,12 @@ def test_features_are_cached(tiny_checkpoint, tmp_path):
     assert not (alone == first).all() and len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.fixture
-def adaptation(tiny_checkpoint):
+@pytest.fixture(params=[2, 0], ids=["low rank", "full"])
+def adaptation(tiny_checkpoint, request):
     torch.manual_seed(0)
     backbone = Backbone(tiny_checkpoint, "hidden@2+hidden@3")
-    return Adaptation(backbone, ProjectionHead((64, 8), dropout=0.0), rank=2, first_block=1)
+    head = ProjectionHead((64, 8), dropout=0.0)
+    return Adaptation(backbone, head, rank=request.param, first_block=1)
 
 
 def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
@@ -220,7 +221,7 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
     adaptation.save_deltas(tmp_path / "adaptation.safetensors")
     with torch.no_grad():
         for layer in adaptation.layers.values():
-            layer.up.zero_()
+            (layer.up if layer.rank else layer.full).zero_()
     adaptation.load_deltas(tmp_path / "adaptation.safetensors")
     assert np.allclose(after, adaptation.encode([context]), atol=5e-3)
     with pytest.raises(ValueError, match="layers that stay"):
@@ -233,6 +234,30 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
     with torch.no_grad():
         again = adaptation.head(torch.from_numpy(features)).numpy()
     assert np.allclose(after, again, atol=5e-3)
+
+
+def test_full_deltas_go_on_from_low_rank_ones(adaptation, tiny_checkpoint, tmp_path):
+    with torch.no_grad():
+        for value in adaptation.learned().values():
+            assert value.dtype == torch.float32
+        for layer in adaptation.layers.values():
+            (layer.up if layer.rank else layer.full).normal_(std=0.05)
+    adaptation.save_deltas(tmp_path / "a.safetensors")
+    backbone = Backbone(tiny_checkpoint, "hidden@2+hidden@3")
+    full = Adaptation(backbone, adaptation.head, rank=0, first_block=1)
+    full.load_deltas(tmp_path / "a.safetensors")
+    context = [MentionContext("The Nile flows through Egypt.", 4, 8)]
+    assert np.allclose(full.encode(context), adaptation.encode(context), atol=5e-3)
+
+
+def test_turning_back_keeps_a_share_of_the_way(adaptation):
+    before = adaptation.learned()
+    with torch.no_grad():
+        for value in adaptation.parameters():
+            value += value.requires_grad
+    adaptation.turn_back(before, 0.25)
+    for name, value in adaptation.learned().items():
+        assert torch.allclose(value, before[name] + 0.25, atol=1e-5)
 
 
 def test_blocks_before_the_first_stay_frozen(adaptation):

@@ -21,7 +21,8 @@ def merge_adaptation(model: nn.Module, path: str | Path) -> None:
     Args:
         model: The backbone, possibly cut: deltas of modules it no longer has are passed over.
         path: safetensors file with ``<module>.lora_A`` ``(rank, in)`` and ``<module>.lora_B``
-            ``(out, rank)`` for each layer, the scale folded in; or ``<module>.delta`` ``(out, in)``.
+            ``(out, rank)`` for each layer, the scale folded in, or ``<module>.delta``
+            ``(out, in)``.
 
     Raises:
         ValueError: If the file holds no deltas, or one that fits no weight of the model.

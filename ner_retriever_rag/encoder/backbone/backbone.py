@@ -19,6 +19,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 
 from ner_retriever_rag.encoder.backbone.cutting import load_cut_model
 from ner_retriever_rag.encoder.backbone.devices import best_device, check_device, resolve_dtype
+from ner_retriever_rag.encoder.backbone.memory import batch_tokens, in_halves
 from ner_retriever_rag.encoder.backbone.readers import TapReader
 from ner_retriever_rag.encoder.backbone.states import MergedText, TokenStates
 from ner_retriever_rag.encoder.backbone.taps import parse_taps
@@ -33,8 +34,6 @@ from ner_retriever_rag.encoder.backbone.windows import (
 
 _DEFAULT_WINDOW = 512
 _TOKENS_HELD = 32_768  # how many tokens' vectors are held before texts are handed on
-_BATCH_TOKENS = {"cpu": 4_096}
-_BATCH_TOKENS_ACCELERATOR = 32_768
 
 
 class Backbone:
@@ -161,18 +160,22 @@ class Backbone:
             if len(tokens.ids) + special
             for window in split_windows(text, len(tokens.ids), self._size, self._overlap)
         ]
-        budget = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS_ACCELERATOR)
+        budget = batch_tokens(self.model, self.device, self._size + special)
         for batch in batch_by_tokens(windows, budget):
-            with torch.inference_mode():
-                read = self.forward(*self._pad(batch, held))
-                on_cpu = {tap: vectors.float().cpu() for tap, vectors in read.items()}
-            for row, window in enumerate(batch):
-                merged[window.text].take(
-                    window, {tap: vectors[row] for tap, vectors in on_cpu.items()},
-                    len(self._prefix), special, self.top,
-                )  # fmt: skip
+            for on_cpu, part in in_halves(lambda some: self._taps(some, held), batch):
+                for row, window in enumerate(part):
+                    merged[window.text].take(
+                        window, {tap: vectors[row] for tap, vectors in on_cpu.items()},
+                        len(self._prefix), special, self.top,
+                    )  # fmt: skip
         for tokens, text in zip(held, merged, strict=True):
             yield TokenStates(tokens.offsets, text.taps, text.text_vector())
+
+    def _taps(self, batch: Sequence[Window], held: Sequence[Tokens]) -> dict[str, Tensor]:
+        """The taps of a batch of windows, float32 in main memory."""
+        with torch.inference_mode():
+            read = self.forward(*self._pad(batch, held))
+            return {tap: vectors.float().cpu() for tap, vectors in read.items()}
 
     def _pad(self, batch: Sequence[Window], held: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
         """Input ids and attention mask of a batch of windows, padded on the right."""

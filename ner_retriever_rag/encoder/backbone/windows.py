@@ -70,9 +70,9 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
 
 def trim_spaces(offsets: NDArray[np.int64], text: str) -> NDArray[np.int64]:
     """Take leading white space out of each token's span (byte-level tokenizers count it in)."""
-    space = np.fromiter((char.isspace() for char in text), dtype=bool, count=len(text))
-    if not space.any() or not len(offsets):
+    if not any(text[start : start + 1].isspace() for start in offsets[:, 0].tolist()):
         return offsets
+    space = np.fromiter((char.isspace() for char in text), dtype=bool, count=len(text))
     # following[i]: the first character at or after i that is not white space.
     position = np.where(space, len(text), np.arange(len(text)))
     following = np.append(np.minimum.accumulate(position[::-1])[::-1], len(text))

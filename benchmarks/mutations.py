@@ -1,0 +1,229 @@
+"""Does a test fail when the code is wrong? Modules with one small fault at a time.
+
+python benchmarks/mutations.py [--only writing.py] [--most 40]
+
+Faults are drawn by chance from all that ``variants`` can make. Each is tried in a forked child, so
+that torch and Chroma are imported once; there the module is compiled with the fault and the tests
+below run until one fails. Prints a table, and every fault that no test noticed.
+"""
+
+import argparse
+import ast
+import copy
+import importlib.machinery
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+INDEX = [
+    "tests/index/test_index.py",
+    "tests/index/test_life.py",
+    "tests/index/test_crash.py",
+    "tests/index/test_engine.py",
+    "tests/index/test_bad_input.py",
+]
+TESTS = {
+    "index/store.py": INDEX,
+    "index/writing.py": INDEX,
+    "index/journal.py": INDEX,
+    "index/revisions.py": INDEX,
+    "index/recall.py": INDEX,
+    "index/records.py": INDEX,
+    "index/stored.py": INDEX,
+    "index/mention_scores.py": [*INDEX, "tests/queries/test_combined.py"],
+    "index/extraction.py": ["tests/queries/test_extraction.py"],
+    "encoder/backbone/windows.py": ["tests/encoder/test_windows.py"],
+    "encoder/pooling.py": ["tests/encoder/test_windows.py", "tests/encoder/test_encoder.py"],
+}
+PATIENCE = 4  # times what the tests take without a fault; a child that takes longer is ended
+
+SWAPS: dict[type, type] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.FloorDiv,
+    ast.FloorDiv: ast.Mult,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+
+
+def variants(node: ast.AST) -> Iterator[ast.AST]:
+    """What a piece of code may be replaced by, to be wrong."""
+    match node:
+        case ast.Compare(left=left, ops=[op], comparators=comparators) if type(op) in SWAPS:
+            yield ast.Compare(left, [SWAPS[type(op)]()], comparators)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in SWAPS:
+            yield ast.BinOp(left, SWAPS[type(op)](), right)
+            if isinstance(op, ast.Sub):
+                yield left
+        case ast.BoolOp(op=op, values=values):
+            yield ast.BoolOp(SWAPS[type(op)](), values)
+        case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
+            yield operand
+        case ast.Constant(value=bool(value)):
+            yield ast.Constant(not value)
+        case ast.Constant(value=int() | float() as value):
+            yield ast.Constant(value + 1)
+        case ast.Expr(value=ast.Call()) | ast.Raise() | ast.AugAssign():
+            yield ast.Pass()
+        case ast.If(test=ast.Name() | ast.Attribute() | ast.Call() as test):
+            yield ast.If(ast.UnaryOp(ast.Not(), test), node.body, node.orelse)
+        case ast.comprehension(ifs=[_, *_]):
+            yield ast.comprehension(node.target, node.iter, [], node.is_async)
+        case ast.Continue():
+            yield ast.Break()
+        case ast.Break():
+            yield ast.Continue()
+
+
+class Fault(ast.NodeTransformer):
+    """Puts one fault into a module.
+
+    Args:
+        number: Which of all that can be made, in the order of the code.
+
+    Attributes:
+        count: How many can be made.
+        what: The line and the code with the fault, once it is made.
+    """
+
+    def __init__(self, number: int = -1) -> None:
+        self.count, self.number, self.what = 0, number, ""
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if _is_beside_the_point(node):
+            return node
+        for other in variants(node):
+            if self.count == self.number:
+                place = getattr(node, "lineno", None) or node.iter.lineno  # type: ignore[attr-defined]
+                self.what = f"{place}: {_shown(node)} -> {_shown(other)}"
+                self.count += 1
+                return ast.copy_location(other, node) if hasattr(node, "lineno") else other
+            self.count += 1
+        return self.generic_visit(node)
+
+
+def _is_beside_the_point(node: ast.AST) -> bool:
+    """Messages, annotations, and what only checks or saves room."""
+    match node:
+        case ast.JoinedStr() | ast.arg() | ast.keyword(arg="strict" | "slots" | "frozen"):
+            return True
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return True
+    return False
+
+
+def _shown(node: ast.AST) -> str:
+    text = ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))).strip().partition("\n")[0]
+    return f"`{text}`"
+
+
+def faulty(source: str, number: int) -> tuple[ast.Module, Fault]:
+    """A module with one fault, and what it is."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.AnnAssign):
+            node.annotation = ast.Constant(ast.unparse(node.annotation))
+    fault = Fault(number)
+    tree = fault.visit(tree)
+    return ast.fix_missing_locations(tree), fault
+
+
+def tested(module: str, tree: ast.Module, tests: list[str], seconds: float) -> tuple[int, float]:
+    """Run tests with a module's code replaced, in a child; its exit code, and how long it took."""
+    name = "ner_retriever_rag." + module.removesuffix(".py").replace("/", ".")
+    started, child = time.perf_counter(), os.fork()
+    if child == 0:
+        os.setsid()
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        plain = importlib.machinery.SourceFileLoader.get_code
+
+        def get_code(self, fullname):
+            path = str(ROOT / "ner_retriever_rag" / module)
+            return compile(tree, path, "exec") if fullname == name else plain(self, fullname)
+
+        importlib.machinery.SourceFileLoader.get_code = get_code
+        with tempfile.TemporaryDirectory() as place:
+            options = ["-x", "-q", "-p", "no:cacheprovider", "--basetemp", f"{place}/t"]
+            code = pytest.main([*options, *tests])
+        os._exit(int(code))
+    while time.perf_counter() - started < seconds:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status), time.perf_counter() - started
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return -1, seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", default="", help="modules whose path ends so")
+    parser.add_argument("--most", type=int, default=40, help="faults in a module, drawn by chance")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    os.chdir(ROOT)
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    for heavy in ("torch", "chromadb", "hypothesis", "transformers.models.bert.modeling_bert"):
+        __import__(heavy)
+    print("| module | possible | tried | noticed | not noticed | tests, s |")
+    print("|---|---|---|---|---|---|")
+    survivors = []
+    for module, tests in TESTS.items():
+        if not module.endswith(arguments.only):
+            continue
+        source = (ROOT / "ner_retriever_rag" / module).read_text()
+        possible = faulty(source, -1)[1].count
+        code, taken = tested(module, faulty(source, -1)[0], tests, 600)
+        if code:
+            raise SystemExit(f"{module}: without a fault the tests end with {code}")
+        chosen = random.Random(arguments.seed).sample(
+            range(possible), min(arguments.most, possible)
+        )
+        unnoticed = []
+        for number in sorted(chosen):
+            tree, fault = faulty(source, number)
+            code, _ = tested(module, tree, tests, 20 + PATIENCE * taken)
+            if code == 0:
+                unnoticed.append(f"{module}:{fault.what}")
+                print(unnoticed[-1], file=sys.stderr, flush=True)
+        survivors += unnoticed
+        tried = len(chosen)
+        print(
+            f"| {module} | {possible} | {tried} | {tried - len(unnoticed)} | {len(unnoticed)} | "
+            f"{taken:.0f} |",
+            flush=True,
+        )
+    print("\nNot noticed:\n")
+    for each in survivors:
+        print(f"- {each}")
+
+
+if __name__ == "__main__":
+    main()

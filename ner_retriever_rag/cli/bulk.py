@@ -1,0 +1,70 @@
+"""``ner-retriever bulk``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ner_retriever_rag.cli.console import errors_in_one_line, out
+from ner_retriever_rag.cli.index import say_what_was_left_out
+from ner_retriever_rag.cli.sources import Problem
+
+_WHEN_STOPPED = "; what was written is kept, run the same command to go on"
+
+
+def bulk(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="What Ray reads, of one kind: .parquet, .csv or JSON lines; files, folders, s3://."
+        ),
+    ],
+    servers: Annotated[
+        list[str],
+        typer.Option("--server", help="Address of a Chroma server; several are shards, in order."),
+    ],
+    collection: Annotated[
+        str | None, typer.Option(help="Name of the index on each server.", show_default="usual")
+    ] = None,
+    text_field: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    id_field: Annotated[
+        str | None,
+        typer.Option(help="Column that holds the id.", show_default="made from the text"),
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a saved encoder.", show_default="the shipped one"),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that encode.", show_default="one a GPU or core"),
+    ] = None,
+    max_batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most records of one call (hosted Chroma: 300)."),
+    ] = None,
+) -> None:
+    """Index files on a Ray cluster, into Chroma servers that together are one index.
+
+    Where there is no cluster, this machine is one. Documents already there are skipped if unchanged
+    and replaced if not, so an interrupted run goes on where it stopped.
+    """
+    with errors_in_one_line(_WHEN_STOPPED):
+        from ner_retriever_rag.index.bulk import Columns, bulk_index
+
+        report = bulk_index(
+            paths,
+            servers,
+            collection=collection,
+            encoder=encoder,
+            columns=Columns(text_field, id_field),
+            workers=workers,
+            max_batch=max_batch,
+        )
+        say_what_was_left_out([Problem(str(each.document), each.reason) for each in report.failed])
+        out.print(
+            f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
+            f"{report.mentions} mentions"
+        )

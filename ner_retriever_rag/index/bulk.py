@@ -1,0 +1,188 @@
+"""Bulk indexing on a Ray cluster: read, encode, write to Chroma servers.
+
+Ray Data reads the source in blocks and hands them to workers, each with an encoder of its own (on a
+GPU, where there are any) and a connection to every shard. A worker adds its documents as any
+``add`` does: what is stored already, word for word, is skipped before it is encoded. So a block
+that is done twice, since its worker died or the whole run is repeated, changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner_retriever_rag._imports import require
+from ner_retriever_rag.index import chroma
+from ner_retriever_rag.index.bounds import whole_number
+from ner_retriever_rag.index.metadata import storable
+from ner_retriever_rag.index.sharded_index import ShardedIndex
+from ner_retriever_rag.schema import AddReport, Document, Failure
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
+_BATCH = 512  # documents that a worker is handed at once
+
+Encoder = Callable[[], "TypeAwareEncoder"] | str | Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where a row has what a document is made of; its other columns are metadata.
+
+    Attributes:
+        text: Column of the text.
+        id: Column of the id; None makes ids from the texts, so that a text is stored once.
+    """
+
+    text: str = "text"
+    id: str | None = None
+
+    def document(self, row: Mapping[str, Any]) -> Document:
+        """The document of a row; metadata that cannot be kept are left out.
+
+        Raises:
+            TypeError: If the text is no string.
+            ValueError: If the text is empty, or a column is missing.
+        """
+        for column in filter(None, (self.text, self.id)):
+            if column not in row:
+                raise ValueError(f"has no column {column!r} (its columns: {', '.join(row)})")
+        rest = {key: row[key] for key in row if key not in (self.text, self.id)}
+        kept = {
+            key: value for key, value in rest.items() if value is not None and storable(key, value)
+        }
+        return Document(row[self.text], str(row[self.id]) if self.id else None, kept)  # type: ignore[arg-type]
+
+
+def bulk_index(
+    source: Any,
+    shards: Sequence[str],
+    *,
+    collection: str | None = None,
+    encoder: Encoder = None,
+    columns: Columns | None = None,
+    workers: int | None = None,
+    cpus: float = 1,
+    gpus: float | None = None,
+    max_batch: int | None = None,
+) -> AddReport:
+    """Index a large source on a Ray cluster, or on this machine where there is none.
+
+    Args:
+        source: A Ray ``Dataset``; or files that Ray reads, folders and cloud addresses too:
+            ``.parquet``, ``.csv``, or JSON lines with any other ending.
+        shards: Addresses of Chroma servers, one a shard; search them with ``ShardedIndex(shards)``.
+        collection: Name of the index on each server.
+        encoder: Folder or hub id of a saved encoder, or a function that makes one in each worker;
+            None for the shipped one.
+        columns: Where rows have text and id.
+        workers: How many processes encode; None for one a GPU, or one a CPU but one, which reads.
+        cpus: Cores of each.
+        gpus: GPUs of each; None for one, where the cluster has any.
+        max_batch: As for ``EntityIndex``.
+
+    Returns:
+        What was done. Of a block that was done twice it is what was left to do the second time.
+
+    Raises:
+        ImportError: If Ray is not installed.
+        ValueError: If a shard is no address, or as ``ShardedIndex``.
+        ConnectionError: If a server does not answer.
+    """
+    if isinstance(shards, str) or not shards or not all(map(chroma.is_address, shards)):
+        raise ValueError(
+            "shards must be a list of addresses of Chroma servers (http://...), since several "
+            "processes write to them at once; ner-retriever serve DIR makes one of a folder"
+        )
+    ray_data = require("ray.data", extra="ray")
+    options = {"collection": collection, "max_batch": max_batch}
+    # Made and marked here, before the workers open them all at once.
+    ShardedIndex(list(shards), encoder=_made(encoder), **options).close()  # type: ignore[arg-type]
+    workers, gpus = _resources(workers, cpus, gpus)
+    blocks = _read(ray_data, source).map_batches(
+        _Worker,
+        fn_constructor_args=(list(shards), encoder, columns or Columns(), options),
+        batch_size=_BATCH,
+        batch_format="pyarrow",
+        compute=ray_data.ActorPoolStrategy(size=workers),
+        num_cpus=cpus,
+        num_gpus=gpus,
+        max_restarts=-1,
+        max_task_retries=-1,
+    )
+    report = AddReport()
+    for row in blocks.iter_rows():
+        failed = tuple(Failure(**each) for each in json.loads(row.pop("failed")))
+        report += AddReport(**row, failed=failed)
+    return report
+
+
+class _Worker:
+    """Adds blocks of rows to the shards; one in each process of the pool."""
+
+    def __init__(
+        self, shards: list[str], encoder: Encoder, columns: Columns, options: dict[str, Any]
+    ) -> None:
+        self._index = ShardedIndex(shards, encoder=_made(encoder), **options)
+        self._columns = columns
+
+    def __call__(self, rows: Any) -> dict[str, list[Any]]:
+        """Add the documents of an Arrow table; what was done is one row."""
+        documents: dict[str, Document] = {}
+        failed: list[Failure] = []
+        for number, row in enumerate(rows.to_pylist()):
+            try:
+                document = self._columns.document(row)
+                if documents.setdefault(document.id, document) != document:
+                    raise ValueError("another document of the source has the id")
+            except (TypeError, ValueError) as error:
+                failed.append(Failure(str(row.get(self._columns.id or "", number)), str(error)))
+        report = self._index.add(documents.values(), errors="skip")
+        report += AddReport(failed=tuple(failed))
+        done = asdict(report)
+        # A column of lists, most of them empty, has no type that all blocks share.
+        done["failed"] = json.dumps(done["failed"])
+        return {key: [value] for key, value in done.items()}
+
+
+def _made(encoder: Encoder) -> TypeAwareEncoder | None:
+    if encoder is None:
+        return None
+    if callable(encoder):
+        return encoder()
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
+    return TypeAwareEncoder.from_pretrained(encoder)
+
+
+def _read(ray_data: Any, source: Any) -> Any:
+    """A Ray dataset of what may be one already, or the names of files."""
+    if isinstance(source, ray_data.Dataset):
+        return source
+    paths = [str(each) for each in ([source] if isinstance(source, str | Path) else source)]
+    if not paths:
+        raise ValueError("source is empty: give files, folders or a Ray dataset")
+    if all(path.endswith(".parquet") for path in paths):
+        return ray_data.read_parquet(paths)
+    if all(path.endswith(".csv") for path in paths):
+        return ray_data.read_csv(paths)
+    return ray_data.read_json(paths)
+
+
+def _resources(workers: int | None, cpus: float, gpus: float | None) -> tuple[int, float]:
+    """How many workers, and the GPUs of each, on the cluster there is."""
+    import ray
+
+    if not ray.is_initialized():
+        ray.init()
+    there: Mapping[str, float] = ray.cluster_resources()
+    if gpus is None:
+        gpus = 1.0 if there.get("GPU") else 0.0
+    if workers is None:
+        by_gpu = there.get("GPU", 0) / gpus if gpus else float("inf")
+        workers = max(1, int(min(by_gpu, (there.get("CPU", 1) - 1) / cpus)))
+    return whole_number("workers", workers, 1), gpus

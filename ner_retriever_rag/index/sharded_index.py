@@ -1,0 +1,148 @@
+"""ShardedIndex: one index over several, each with a part of the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ner_retriever_rag.index.beside import BesideStore
+from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
+from ner_retriever_rag.index.shards import Places, ShardedStore, mark_shards
+from ner_retriever_rag.index.storage import Storage, measure_storage
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
+
+class ShardedIndex(EntityIndex):
+    """Several indexes, on one machine or many, that are written and searched as one.
+
+    A document is in the shard that the hash of its id names. Answers are those of a single index
+    of the same documents. The shards are asked at the same time for what they store; the table of
+    all mentions, which types are compared with, is in the process that searches.
+
+    Their number and order stay: an index remembers which shard it is, and of how many.
+
+    Args:
+        shards: The shards: indexes, folders, or addresses of Chroma servers.
+        collection: Name of each index within its folder or server, for those given by place.
+        encoder: As for ``EntityIndex``, for those given by place.
+        max_batch: As for ``EntityIndex``, for those given by place.
+        folder: Where to keep the table of all mentions, so that the next process need not read it
+            from the shards; None for nowhere.
+
+    Raises:
+        TypeError: If ``shards`` is a single one.
+        ValueError: If there is none, they are of different encoders, not all of one arrangement in
+            its order, or hold documents from before; or as ``EntityIndex``.
+        RuntimeError: As ``EntityIndex``.
+        OSError: As ``EntityIndex``.
+
+    Attributes:
+        shards: The shards, each an index by itself.
+    """
+
+    def __init__(
+        self,
+        shards: Sequence[EntityIndex | str | Path],
+        *,
+        collection: str | None = None,
+        encoder: TypeAwareEncoder | None = None,
+        max_batch: int | None = None,
+        folder: str | Path | None = None,
+    ) -> None:
+        if isinstance(shards, str | Path | EntityIndex):
+            raise TypeError("shards must be a list of indexes, folders or addresses, not one")
+        if not shards:
+            raise ValueError("shards is empty: give at least one index, folder or address")
+        self.shards: list[EntityIndex] = []
+        try:
+            for each in shards:
+                self.shards.append(
+                    each
+                    if isinstance(each, EntityIndex)
+                    else EntityIndex(
+                        each, collection=collection, encoder=encoder, max_batch=max_batch
+                    )
+                )
+            kept = None if folder is None else Path(folder)
+            self._place = Places([shard._place for shard in self.shards], kept)
+            self._hold(self._joined(), self.shards[0].encoder)
+        except BaseException:
+            for opened, given in zip(self.shards, shards, strict=False):
+                if opened is not given:
+                    opened.close()
+            raise
+
+    def _joined(self) -> ShardedStore:
+        stores = [shard._store for shard in self.shards]
+        for number, shard in enumerate(self.shards):
+            if isinstance(shard, ShardedIndex) or isinstance(shard._store, BesideStore):
+                raise ValueError(f"shards[{number}] must have its documents itself")
+            if shard.encoder.fingerprint != self.shards[0].encoder.fingerprint:
+                raise ValueError(
+                    f"shards[{number}] is of the encoder {shard.encoder.description}, shards[0] of "
+                    f"{self.shards[0].encoder.description}: open all with one encoder"
+                )
+        if len({id(store) for store in stores}) < len(stores):
+            raise ValueError("shards holds an index twice")
+        mark_shards(stores, self._place.writing)
+        return ShardedStore(stores)
+
+    @classmethod
+    def open(  # type: ignore[override]  # several places
+        cls,
+        shards: Sequence[str | Path],
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        encoder: TypeAwareEncoder | None = None,
+        max_batch: int | None = None,
+        folder: str | Path | None = None,
+    ) -> ShardedIndex:
+        """Open shards that are there; the constructor would make them.
+
+        Args:
+            shards: Folders or addresses of Chroma servers.
+            collection: As in the constructor.
+            encoder: As in the constructor.
+            max_batch: As in the constructor.
+            folder: As in the constructor.
+
+        Raises:
+            FileNotFoundError: If one is missing.
+        """
+        opened: list[EntityIndex] = []
+        options: Any = {"collection": collection, "encoder": encoder, "max_batch": max_batch}
+        try:
+            for each in shards:
+                opened.append(EntityIndex.open(each, **options))
+            return cls(opened, folder=folder)
+        except BaseException:
+            for index in opened:
+                index.close()
+            raise
+
+    @classmethod
+    def beside(cls, *_: Any, **__: Any) -> NoReturn:
+        """Refused: an index beside a collection is where the collection is.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("an index beside a collection has no shards: use EntityIndex.beside")
+
+    def storage(self) -> Storage:
+        """Measure what all shards take, beside a sentence index of the same documents."""
+        on_disk = [shard.storage().disk_bytes for shard in self.shards]
+        whole = measure_storage(self._store)
+        return replace(whole, disk_bytes=None if None in on_disk else sum(filter(None, on_disk)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle says what to open again, as each shard's does."""
+        return _reopened, (self.shards, self._folder)
+
+
+def _reopened(shards: list[EntityIndex], folder: Path | None) -> ShardedIndex:
+    return ShardedIndex(shards, folder=folder)

@@ -1,0 +1,50 @@
+"""A Chroma server for tests, which can be killed and started again."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import chromadb
+
+
+class ChromaServer:
+    """``chroma run`` on the loopback address.
+
+    Args:
+        folder: Where its data are.
+    """
+
+    def __init__(self, folder):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.address, self._folder, self._process = f"http://127.0.0.1:{self.port}", folder, None
+
+    def start(self):
+        command = [Path(sys.executable).with_name("chroma"), "run", "--port", str(self.port)]
+        command += ["--host", "127.0.0.1", "--path", self._folder]
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+    def client(self):
+        """A client, as soon as the server answers."""
+        for _ in range(1_200):
+            try:
+                return chromadb.HttpClient("127.0.0.1", self.port)
+            except ValueError:
+                assert self._process.poll() is None, "the Chroma server stopped"
+                time.sleep(0.1)
+        raise AssertionError("the Chroma server did not start")
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.kill()

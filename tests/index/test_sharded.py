@@ -1,0 +1,218 @@
+"""An index over shards answers as a single one does, to the last bit."""
+
+import pickle
+from collections import Counter
+
+import pytest
+from hashed import HashedEncoder
+
+from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, ShardedIndex
+from ner_retriever_rag.index.shards import shard_of
+from ner_retriever_rag.langchain import NERTypeRetriever
+from ner_retriever_rag.llama_index import NERTypeRetriever as LlamaRetriever
+
+PLACES = ("Peru", "Chile", "Oslo Norway", "Nile Egypt", "Lima")
+DOCUMENTS = [
+    # Every seventh text stands thrice, so that equal scores have to be put in order.
+    Document(f"Town{n % 41} lies in {PLACES[n % 5]} near Rome{n % 3}.", f"d{n}", {"n": n % 10})
+    for n in range(120)
+] + [Document("nothing is named here", "bare", {"n": 3})]
+
+
+def made(shards):
+    """An index of the documents: over so many shards, or for 0 a single one."""
+    parts = [EntityIndex(encoder=HashedEncoder()) for _ in range(shards or 1)]
+    index = ShardedIndex(parts) if shards else parts[0]
+    index.add(DOCUMENTS)
+    return index
+
+
+@pytest.fixture(scope="module")
+def single():
+    return made(0)
+
+
+@pytest.fixture(scope="module")
+def sharded():
+    return made(3)
+
+
+OPTIONS = [
+    {},
+    {"k": None},
+    {"k": 7, "offset": 5},
+    {"where": {"n": {"$gte": 7}}},
+    {"sharpen": False, "score_threshold": 0.6},
+]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "city",
+        AllOf("city", "river"),
+        AnyOf("city", "river"),
+        AllOf("city", Not("river")),
+        Like("Nile", "Peru"),
+    ],
+    ids=repr,
+)
+def test_answers_are_those_of_a_single_index(single, sharded, query):
+    for options in OPTIONS:
+        assert sharded.search(query, **options) == single.search(query, **options)
+        assert sharded.search_mentions(query, **options) == single.search_mentions(query, **options)
+        asked = {key: value for key, value in options.items() if key != "offset"}
+        assert sharded.entities(query, **asked) == single.entities(query, **asked)
+
+
+def test_a_topic_rows_and_contents_are_those_of_a_single_index(single, sharded):
+    for options in ({"exact": True}, {"k": None, "score_threshold": 0.2}, {"where": {"n": 3}}):
+        one = sharded.search("city", about="by the sea", **options)
+        assert one and one == single.search("city", about="by the sea", **options)
+    assert list(sharded.extract(["city", "river"])) == list(single.extract(["city", "river"]))
+    assert sharded.get(["d5", "no", "d2"]) == single.get(["d5", "no", "d2"])
+    in_both = sorted(map(repr, sharded.documents({"n": 3})))
+    assert in_both == sorted(map(repr, single.documents({"n": 3})))
+    assert (len(sharded), sharded.mention_count()) == (len(single), single.mention_count())
+    measured = sharded.storage()
+    assert (measured.mentions, measured.text_bytes) == (
+        single.storage().mentions, single.storage().text_bytes
+    )  # fmt: skip
+    assert "d7" in sharded and "no" not in sharded
+
+
+def test_facets_are_those_of_a_single_index(default):
+    texts = ["The Nile flows through Egypt.", "Oslo lies in Norway.", "Marie Curie lived in Paris."]
+    single = EntityIndex(encoder=default)
+    sharded = ShardedIndex([EntityIndex(encoder=default) for _ in range(2)])
+    for index in (single, sharded):
+        index.add(texts)
+    assert sharded.facets() == single.facets() != []
+
+
+def test_writes_go_to_the_shard_that_the_hash_names():
+    sharded = made(3)
+    held = [{each.id for each in shard.documents()} for shard in sharded.shards]
+    assert sum(map(len, held)) == len(DOCUMENTS) and all(len(ids) > 20 for ids in held)
+    assert all(shard_of(each, 3) == number for number, ids in enumerate(held) for each in ids)
+    again = sharded.add(DOCUMENTS)
+    assert (again.added, again.unchanged) == (0, len(DOCUMENTS))
+    assert sharded.search("city", k=None, score_threshold=0.0)
+    changed = [Document("Bergen lies in Norway.", "d1"), Document("Turku", "new")]
+    report = sharded.add(changed)
+    assert (report.added, report.replaced) == (1, 1)
+    assert sharded.delete(["d0", "d2", "no"]) == 2
+    assert sharded.delete(where={"n": 9}) == 12
+    with pytest.raises(ValueError, match="needs ids or where"):
+        sharded.delete()
+    left = [each for each in DOCUMENTS if each.metadata["n"] != 9]
+    left = [each for each in left if each.id not in ("d0", "d1", "d2")] + changed
+    fresh = EntityIndex(encoder=HashedEncoder())
+    fresh.add(left)
+    assert sharded.search("city", k=None) == fresh.search("city", k=None)
+
+
+def test_hashes_do_not_change():
+    assert [shard_of(each, 7) for each in ("a", "b", "ä", "d17")] == [4, 0, 5, 5]
+    spread = Counter(shard_of(str(n), 8) for n in range(8_000))
+    assert min(spread.values()) > 900 and max(spread.values()) < 1_100
+
+
+def test_shards_in_folders_are_opened_again_in_their_order(tmp_path, encoder):
+    places = [tmp_path / "a", tmp_path / "b"]
+    with ShardedIndex(places, encoder=encoder, folder=tmp_path / "table") as index:
+        index.add(DOCUMENTS)
+        found = index.search("city")
+        assert index.storage().disk_bytes > 10_000
+    with ShardedIndex.open(places, encoder=encoder) as index:
+        assert index.search("city") == found
+    with pytest.raises(ValueError, match=r"shards\[0\] of 2 is shard 1/2 of another arrangement"):
+        ShardedIndex(places[::-1], encoder=encoder)
+    with pytest.raises(ValueError, match="shard 0/2 of another"):
+        ShardedIndex(places[:1], encoder=encoder)
+    with pytest.raises(FileNotFoundError):
+        ShardedIndex.open([*places, tmp_path / "c"], encoder=encoder)
+    with EntityIndex(places[1], encoder=encoder) as shard:  # nobody holds it any more
+        assert 40 < shard.count() < 80
+
+
+def test_the_table_of_all_is_kept(tmp_path, encoder, monkeypatch):
+    monkeypatch.setattr("ner_retriever_rag.index.tables._WORTH_KEEPING", 10)
+    options = {"encoder": encoder, "folder": tmp_path / "table"}
+    with ShardedIndex([tmp_path / "a", tmp_path / "b"], **options) as index:
+        index.add(DOCUMENTS)
+        found = index.search("city")
+    with ShardedIndex([tmp_path / "a", tmp_path / "b"], **options) as index:
+        monkeypatch.setattr(index._store, "pages", None)  # no document is read for it
+        assert index.search("city") == found
+        index.delete(["d0"])
+        monkeypatch.undo()
+        assert "d0" not in [each.doc_id for each in index.search("city", k=None)]
+
+
+def test_what_another_writes_to_a_shard_is_seen(tmp_path, encoder):
+    shards = [EntityIndex(encoder=encoder) for _ in range(2)]
+    writer, reader = ShardedIndex(shards), ShardedIndex(shards)
+    writer.add(DOCUMENTS[:50])
+    assert len(reader.search("city", k=None, score_threshold=0.0)) == 50
+    writer.add(DOCUMENTS[50:])
+    assert len(reader.search("city", k=None, score_threshold=0.0)) == 120
+    fresh = EntityIndex(encoder=encoder)
+    fresh.add(DOCUMENTS)
+    assert reader.search("city") == fresh.search("city")
+
+
+def test_what_cannot_be_an_index_of_shards_is_refused(encoder, tmp_path, single):
+    other = HashedEncoder()
+    other.fingerprint = "other"
+    empty = EntityIndex(encoder=encoder)
+    with pytest.raises(ValueError, match="is empty"):
+        ShardedIndex([])
+    with pytest.raises(TypeError, match="a list of indexes"):
+        ShardedIndex(str(tmp_path))
+    with pytest.raises(ValueError, match=r"shards\[1\] is of the encoder"):
+        ShardedIndex([empty, EntityIndex(encoder=other)])
+    with pytest.raises(ValueError, match="twice"):
+        ShardedIndex([empty, empty])
+    with pytest.raises(ValueError, match=r"shards\[1\] holds documents"):
+        ShardedIndex([empty, single])
+    with pytest.raises(ValueError, match="itself"):
+        ShardedIndex([ShardedIndex([empty])])
+    with pytest.raises(TypeError, match="no shards"):
+        ShardedIndex.beside(None)
+    assert len(ShardedIndex([single])) == len(DOCUMENTS)  # one shard holds everything anyway
+
+
+def test_vectors_that_are_no_numbers_write_nothing(sharded, monkeypatch):
+    encode = sharded.encoder.encode
+
+    def broken(texts, spans=None):
+        found = encode(texts, spans)
+        found[-1].vectors[:] = float("nan")
+        return found
+
+    monkeypatch.setattr(sharded.encoder, "encode", broken)
+    with pytest.raises(ValueError, match="NaN"):
+        sharded.add([Document(f"Paris{n}", f"p{n}") for n in range(20)])
+    assert len(sharded) == len(DOCUMENTS)
+
+
+def test_it_is_the_index_of_both_retrievers(single, sharded):
+    for framework in (NERTypeRetriever, LlamaRetriever):
+        one, other = framework(index=sharded), framework(index=single)
+        if framework is NERTypeRetriever:
+            assert one.invoke("city") == other.invoke("city")
+        else:
+            found = [[(n.node_id, n.score, n.matches) for n in r.retrieve("city")]
+                     for r in (one, other)]  # fmt: skip
+            assert found[0] == found[1] != []
+
+
+def test_a_pickle_opens_the_shards_again(tmp_path, default):
+    index = ShardedIndex([tmp_path / "a", tmp_path / "b"])
+    index.add(["Oslo lies in Norway.", "The Nile flows through Egypt."])
+    found = index.search("river")
+    written = pickle.dumps(index)
+    index.close()
+    with pickle.loads(written) as again:
+        assert again.search("river") == found
