@@ -28,11 +28,11 @@ FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
 BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if it has none itself
-# Can be set at creation only. Cosine: Chroma's default is l2. Documents are found by their text
-# vectors; mentions are all compared (mention_table.py), and the graph that Chroma makes of them
-# nonetheless is kept as small as it may be.
-_ASKED: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
-_NOT_ASKED: Any = {"space": "cosine", "ef_construction": 4, "ef_search": 16, "max_neighbors": 2}
+# Can be set at creation only; more than Chroma's 100 to search by, for documents by their text
+# vectors. Cosine: Chroma's default is l2. Mentions are all compared (mention_table.py) and nobody
+# asks their graph, but with few links it falls apart where much is replaced or deleted, and Chroma
+# then ends the process or corrupts its memory (seen with max_neighbors=2, ef_construction=4).
+_HNSW: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
 
 
 def is_address(path: str | Path | None) -> bool:
@@ -199,9 +199,9 @@ def open_collections(
                 # An existing collection keeps its metadata.
                 metadata=None if each in existing else manifest,
                 embedding_function=None,
-                configuration=None if each in existing else {"hnsw": graph},
+                configuration=None if each in existing else {"hnsw": _HNSW},
             )
-            for each, graph in ((name, _ASKED), (f"{name}-mentions", _NOT_ASKED))
+            for each in (name, f"{name}-mentions")
         )
     except Exception as error:  # the client's errors differ between folder and server
         raise ValueError(f"collection {name!r} cannot be opened: {error}") from error
