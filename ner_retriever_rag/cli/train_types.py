@@ -15,6 +15,7 @@ from ner_retriever_rag.cli.sources import FileSource
 from ner_retriever_rag.cli.train_options import Seed
 
 if TYPE_CHECKING:
+    from ner_retriever_rag.evaluation.formats import TypedText
     from ner_retriever_rag.training.own_types import TypesReport
 
 
@@ -44,14 +45,14 @@ def types(
     seed: Seed = 0,
 ) -> None:
     """Teach an encoder types of your own from labelled texts, in minutes."""
-    from ner_retriever_rag.evaluation.tasks import read_type_names
-    from ner_retriever_rag.training.labelled import described, read_labelled
-    from ner_retriever_rag.training.loop import LoopOptions
-    from ner_retriever_rag.training.own_types import own_types_recipe
-    from ner_retriever_rag.training.tune import TuneOptions
-
     with errors_in_one_line():
-        texts = described(read_labelled(labelled), read_type_names(names) if names else None)
+        texts = _read(labelled, names)
+        from ner_retriever_rag.encoder.saved import check_folder
+        from ner_retriever_rag.training.loop import LoopOptions
+        from ner_retriever_rag.training.own_types import own_types_recipe
+        from ner_retriever_rag.training.tune import TuneOptions
+
+        check_folder(out_folder)
         with as_file(files("ner_retriever_rag.cli") / SAMPLE) as sample:
             ordinary = [document.text for document in FileSource([sample])]
         tuned, report = own_types_recipe(
@@ -68,11 +69,21 @@ def types(
         out.print(f"Try next: ner-retriever index PATH --index my-index --encoder {out_folder}")
 
 
+def _read(labelled: Path, names: Path | None) -> list[TypedText]:
+    """The texts with descriptions for labels; what is wrong is said before anything is loaded."""
+    from ner_retriever_rag.evaluation.tasks import read_type_names
+    from ner_retriever_rag.training.labelled import described, read_labelled
+
+    return described(read_labelled(labelled), read_type_names(names) if names else None)
+
+
 def _print(report: TypesReport) -> None:
     if report.held_out:
-        out.print(f"R-Precision on {report.held_out:,} texts held out, before and after:")
+        out.print(
+            f"R-Precision on {report.held_out:,} texts held out, spans given and spans found:"
+        )
     table = Table("type", box=None, header_style="bold")
-    for column in ("labelled", "held out", "spans given", "", "spans found", ""):
+    for column in ("labelled", "held out", "given: before", "after", "found: before", "after"):
         table.add_column(column, justify="right")
     for each in report.types:
         counts = (f"{each.mentions:,}", f"{each.texts:,}" if report.held_out else "")

@@ -134,6 +134,18 @@ def add_part(folder: Path, part: Part) -> None:
         part.save(folder)
 
 
+def check_folder(folder: Path) -> None:
+    """Raise what ``write_saved`` would, before the work that is to be written.
+
+    Raises:
+        NotADirectoryError: If it is a file.
+        ValueError: If the folder is some other model's.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file, not a folder")
+    _saved_before(folder)
+
+
 def _write(
     folder: Path, config: dict[str, Any], writers: Iterable[Writer], kept: dict[str, str | None]
 ) -> None:

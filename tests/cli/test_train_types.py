@@ -94,3 +94,8 @@ def test_mistakes_are_named_before_anything_is_read(labelled, tmp_path):
     result = run("train", "types", labelled, *out, "--names", tmp_path / "names.json")
     assert result.exit_code == 2 and "must hold descriptions by label" in result.output
     assert not (tmp_path / "out").exists()
+    result = run("train", "types", labelled, "--out", labelled)
+    assert result.exit_code == 2 and "labelled.jsonl is a file, not a folder" in result.output
+    (tmp_path / "config.json").write_text("{}")
+    result = run("train", "types", labelled, "--out", tmp_path)
+    assert result.exit_code == 2 and "is not a saved encoder's" in result.output

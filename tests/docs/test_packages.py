@@ -1,5 +1,6 @@
 """What is built holds what it must, and says its version once."""
 
+import os
 import re
 import subprocess
 import sys
@@ -18,9 +19,17 @@ ROOT = Path(__file__).parents[2]
 PRETRAINED = ROOT / "ner_retriever_rag/encoder/pretrained"
 
 
+# What a machine without a network would do.
+UNPLUGGED = """
+import socket
+def refuse(*_): raise OSError("there is no network")
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+"""
+
+
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """The wheel's and the sdist's file names, and the wheel's metadata."""
+def dist(tmp_path_factory):
+    """A folder with the wheel and the sdist."""
     hatchling = pytest.importorskip("hatchling.build")
     assert hatchling.__name__
     out = tmp_path_factory.mktemp("dist")
@@ -29,11 +38,17 @@ def built(tmp_path_factory):
         "build_wheel(sys.argv[1]); build_sdist(sys.argv[1])"
     )
     subprocess.run([sys.executable, "-c", code, str(out)], cwd=ROOT, check=True)
-    with zipfile.ZipFile(next(out.glob("*.whl"))) as wheel:
+    return out
+
+
+@pytest.fixture(scope="module")
+def built(dist):
+    """The wheel's and the sdist's file names, and the wheel's metadata."""
+    with zipfile.ZipFile(next(dist.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
         metadata = next(n for n in names if n.endswith(".dist-info/METADATA"))
         said = wheel.read(metadata).decode()
-    with tarfile.open(next(out.glob("*.tar.gz"))) as sdist:
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as sdist:
         sources = {name.partition("/")[2] for name in sdist.getnames()}
     return names, sources, said
 
@@ -65,6 +80,24 @@ def test_wheel_has_nothing_else(built):
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"ner_retriever_rag"}
     assert not [name for name in names if name.endswith(".pyc") or "/tests/" in name]
+
+
+def test_demo_runs_from_the_wheel_alone_without_a_network(dist, tmp_path):
+    with zipfile.ZipFile(next(dist.glob("*.whl"))) as wheel:
+        wheel.extractall(tmp_path / "installed")
+    said = "import ner_retriever_rag; print(ner_retriever_rag.__file__)"
+    code = f"{UNPLUGGED}\n{said}\nfrom ner_retriever_rag.cli import app\napp()"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "HF_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "demo", "dinosaur", "-k", "1"],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(tmp_path / "installed")), done.stdout
+    assert "\ndinosaur\n" in done.stdout and "Try next: " in done.stdout
 
 
 def test_sdist_can_be_tested_and_built(built):
