@@ -28,20 +28,12 @@ FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
 BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if it has none itself
-<<<<<<< HEAD
-# Can be set at creation only; more than Chroma's 100 to search by, for documents by their text
-# vectors. Cosine: Chroma's default is l2. Mentions are all compared (mention_table.py) and nobody
-# asks their graph, but with few links it falls apart where much is replaced or deleted, and Chroma
-# then ends the process or corrupts its memory (seen with max_neighbors=2, ef_construction=4).
-_HNSW: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
-=======
 # Can be set at creation only. Cosine: Chroma's default is l2. Documents are found by their text
 # vectors; mentions are all compared (mention_table.py), and the graph that Chroma makes of them
 # nonetheless costs as little work as it may. With fewer neighbours (2 and 4 were seen) Chroma 1.5
 # ends the process, segmentation fault, when mentions are deleted and written again.
 _ASKED: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
 _NOT_ASKED: Any = {"space": "cosine", "ef_construction": 4, "ef_search": 16, "max_neighbors": 16}
->>>>>>> main
 
 
 def is_address(path: str | Path | None) -> bool:
@@ -208,9 +200,9 @@ def open_collections(
                 # An existing collection keeps its metadata.
                 metadata=None if each in existing else manifest,
                 embedding_function=None,
-                configuration=None if each in existing else {"hnsw": _HNSW},
+                configuration=None if each in existing else {"hnsw": graph},
             )
-            for each in (name, f"{name}-mentions")
+            for each, graph in ((name, _ASKED), (f"{name}-mentions", _NOT_ASKED))
         )
     except Exception as error:  # the client's errors differ between folder and server
         raise ValueError(f"collection {name!r} cannot be opened: {error}") from error
