@@ -1,4 +1,4 @@
-"""A long add: memory and open files over time, Ctrl-C in its midst, and the same call again.
+"""A long add: memory and open files meanwhile, Ctrl-C in its midst, and the same call again.
 
 python benchmarks/long_run.py [--documents 200000] [--drawn] [--out benchmarks/results/long-run]
 
@@ -136,7 +136,7 @@ def missing(folder: Path, reported: int, encoder: Any) -> int:
 
 
 def picture(runs: dict[str, list[dict]], path: Path) -> None:
-    """Draw memory and open files over time, a panel a process."""
+    """Draw memory and open files over the documents, a panel a process."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -144,12 +144,13 @@ def picture(runs: dict[str, list[dict]], path: Path) -> None:
 
     figure, axes = pyplot.subplots(2, len(runs), sharey="row", figsize=(11, 5), squeeze=False)
     for column, (name, lines) in enumerate(runs.items()):
-        seconds = [line["seconds"] for line in lines]
+        written = [line["written"] for line in lines]
         for row, key in enumerate(("rss", "files")):
-            axes[row][column].plot(seconds, [line[key] for line in lines])
-            axes[row][column].set_ylim(bottom=0)
-        axes[0][column].set_title(name, fontsize=10)
-        axes[1][column].set_xlabel("seconds")
+            most = max(line[key] for each in runs.values() for line in each)
+            axes[row][column].plot(written, [line[key] for line in lines])
+            axes[row][column].set_ylim(0, 1.1 * most)
+        axes[0][column].set_title(f"{name} ({lines[-1]['seconds']:,.0f} s)", fontsize=10)
+        axes[1][column].set_xlabel("documents")
     axes[0][0].set_ylabel("resident memory, MiB")
     axes[1][0].set_ylabel("open files")
     figure.tight_layout()

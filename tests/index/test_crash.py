@@ -135,3 +135,22 @@ def test_killed_process(tiny_encoder, tiny_checkpoint, tmp_path, request, how):
     assert index.mention_count() == 2 * count
     again = (Document(f"Town{number} lies in Peru.", id=str(number)) for number in range(count))
     assert index.add(again) == AddReport(unchanged=count)
+
+
+REPLACER = """
+import sys
+from hashed import HashedEncoder
+from ner_retriever_rag import Document, EntityIndex
+with EntityIndex(sys.argv[1], encoder=HashedEncoder()) as index:
+    for turn in range(8):
+        texts = [f"Town{turn}x{n} lies in Peru near Lima{n}." for n in range(200)]
+        index.add([Document(text, id=f"d{n}") for n, text in enumerate(texts)])
+    print(index.count(), index.mention_count())
+"""
+
+
+def test_everything_is_replaced_many_times(start, tmp_path):
+    """Chroma's graph keeps what is deleted; one with few links ends the process where all is."""
+    replacer = start(REPLACER, tmp_path)
+    out, err = replacer.communicate(timeout=300)
+    assert (replacer.returncode, out) == (0, "200 600\n"), err

@@ -29,7 +29,7 @@ index = EntityIndex(folder, encoder=HashedEncoder())
 def documents():
     for number in range(size):
         yield Document(f"Town{number} lies in Peru near Lima{number % 7}.", id=f"d{number}")
-deadline = time.time() + 120
+deadline = time.time() + 240
 while True:
     try:
         print(index.add(documents()).added)
