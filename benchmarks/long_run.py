@@ -5,8 +5,9 @@ python benchmarks/long_run.py [--documents 200000] [--drawn] [--out benchmarks/r
 Made-up documents of one sentence go through ``EntityIndex.add`` as a stream, each time in a process
 of its own: the first gets SIGINT when six tenths are written; what it had written is looked for;
 the second goes on to the end; the third finds everything unchanged. The last line says how fast it
-skips. With ``--drawn`` vectors as wide as the shipped encoder's are drawn by chance instead of
-encoded, which leaves the index's own part. Needs a /proc, and matplotlib for the picture.
+skips. With ``--drawn`` narrow vectors are drawn by chance instead of encoded, which leaves the
+index's own part: wide ones would hide what else grows. Needs a /proc, and matplotlib for the
+picture.
 """
 
 import argparse
@@ -70,16 +71,16 @@ def watched(size: int) -> Iterator[Document]:
 class Drawn:
     """Stands for an encoder: a sentence's name is its mention, vectors are drawn by chance."""
 
-    fingerprint, description, dim, dtype = "drawn", "vectors drawn by chance", 128, "float32"
+    fingerprint, description, dim, dtype = "drawn", "vectors drawn by chance", 16, "float32"
 
     def __init__(self) -> None:
         self._chance = np.random.default_rng(0)
 
     def encode(self, texts, spans=None):
-        drawn = self._chance.standard_normal((len(texts), 512), dtype=np.float32)
+        drawn = self._chance.standard_normal((len(texts), 24), dtype=np.float32)
         found = (re.search("|".join(NAMES), text) for text in texts)
         return [
-            EncodedText([Mention(name[0], *name.span())], vectors[None, :128], vectors[128:])
+            EncodedText([Mention(name[0], *name.span())], vectors[None, :16], vectors[16:])
             for name, vectors in zip(found, drawn, strict=True)
         ]
 
@@ -89,6 +90,7 @@ class Drawn:
 
 def work(folder: str, size: int, encoder: Any) -> None:
     """Add everything; in a process of its own."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells take it from background jobs
     with EntityIndex(folder, encoder=encoder) as index:
         started, processor = time.perf_counter(), time.process_time()
         try:

@@ -21,12 +21,12 @@ class ChromaServer:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.address, self._folder, self._process = f"http://127.0.0.1:{self.port}", folder, None
+        self._log = folder.with_name(f"{folder.name}.log").open("ab")
 
     def start(self):
         command = [Path(sys.executable).with_name("chroma"), "run", "--port", str(self.port)]
         command += ["--host", "127.0.0.1", "--path", self._folder]
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
 
     def kill(self):
         self._process.kill()
@@ -38,9 +38,9 @@ class ChromaServer:
             try:
                 return chromadb.HttpClient("127.0.0.1", self.port)
             except ValueError:
-                assert self._process.poll() is None, "the Chroma server stopped"
+                assert self._process.poll() is None, f"the server stopped: see {self._log.name}"
                 time.sleep(0.1)
-        raise AssertionError("the Chroma server did not start")
+        raise AssertionError(f"the server did not start: see {self._log.name}")
 
     def __enter__(self):
         self.start()
@@ -48,3 +48,4 @@ class ChromaServer:
 
     def __exit__(self, *_):
         self.kill()
+        self._log.close()

@@ -98,7 +98,7 @@ def bulk_index(
             "shards must be a list of addresses of Chroma servers (http://...), since several "
             "processes write to them at once; ner-retriever serve DIR makes one of a folder"
         )
-    ray_data = require("ray.data", extra="ray")
+    ray_data = require("ray.data", extra="ray")  # it starts workers that die again, by itself
     options = {"collection": collection, "max_batch": max_batch}
     # Made and marked here, before the workers open them all at once.
     ShardedIndex(list(shards), encoder=_made(encoder), **options).close()  # type: ignore[arg-type]
@@ -111,8 +111,6 @@ def bulk_index(
         compute=ray_data.ActorPoolStrategy(size=workers),
         num_cpus=cpus,
         num_gpus=gpus,
-        max_restarts=-1,
-        max_task_retries=-1,
     )
     report = AddReport()
     for row in blocks.iter_rows():

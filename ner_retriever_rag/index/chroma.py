@@ -30,9 +30,10 @@ REVISION_KEY = "ner:revision"
 BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if it has none itself
 # Can be set at creation only. Cosine: Chroma's default is l2. Documents are found by their text
 # vectors; mentions are all compared (mention_table.py), and the graph that Chroma makes of them
-# nonetheless is kept as small as it may be.
+# nonetheless costs as little work as it may. With fewer neighbours (2 and 4 were seen) Chroma 1.5
+# ends the process, segmentation fault, when mentions are deleted and written again.
 _ASKED: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
-_NOT_ASKED: Any = {"space": "cosine", "ef_construction": 4, "ef_search": 16, "max_neighbors": 2}
+_NOT_ASKED: Any = {"space": "cosine", "ef_construction": 4, "ef_search": 16, "max_neighbors": 16}
 
 
 def is_address(path: str | Path | None) -> bool:

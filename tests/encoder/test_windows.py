@@ -8,6 +8,7 @@ from ner_retriever_rag.encoder.backbone.windows import (
     batch_by_tokens,
     special_tokens,
     split_windows,
+    tokenize,
     trim_spaces,
 )
 
@@ -49,6 +50,19 @@ def test_batches_hold_every_window_within_the_budget():
 def test_a_window_above_the_budget_goes_alone():
     windows = list(split_windows(0, 30, 16, 4))
     assert [len(batch) for batch in batch_by_tokens(windows, 8)] == [1] * len(windows)
+
+
+@pytest.mark.parametrize("make", [word_piece_tokenizer, byte_level_tokenizer])
+def test_tokens_are_a_texts_own_and_all_of_them(make):
+    tokenizer = make()
+    tokenizer.model_max_length = 8  # a long text is cut into windows later, and not here
+    texts = ["Oslo is big.", "Oslo " * 40, "Łódź 🎉"]
+    for text, tokens in zip(texts, tokenize(tokenizer, texts), strict=True):
+        assert tokens.ids.dtype == tokens.offsets.dtype == np.int64
+        assert tokens.offsets.shape == (len(tokens.ids), 2)
+        assert not set(tokens.ids.tolist()) & {tokenizer.cls_token_id, tokenizer.pad_token_id}
+        covered = {n for start, end in tokens.offsets.tolist() for n in range(start, end)}
+        assert covered == {n for n, char in enumerate(text) if not char.isspace()}
 
 
 def test_leading_space_is_not_part_of_a_token():

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from chroma_server import ChromaServer
@@ -13,6 +14,8 @@ from ner_retriever_rag import Document, EntityIndex, ShardedIndex
 from ner_retriever_rag.index.bulk import Columns, bulk_index
 
 pytestmark = pytest.mark.slow
+
+TESTS = Path(__file__).parents[1], Path(__file__).parents[2]  # for workers to import from
 
 DOCUMENTS = [
     Document(f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}.", f"d{n}", {"n": n % 10})
@@ -30,6 +33,7 @@ def ray():
         include_dashboard=False,
         log_to_driver=False,
         object_store_memory=128 * 2**20,
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([*map(str, TESTS), *sys.path])}},
     )
     yield ray
     ray.shutdown()

@@ -103,3 +103,21 @@ def test_the_folder_is_removed(encoder, tmp_path):
     for use in (index.count, lambda: index.add(["Rome"]), lambda: index.get("x")):
         with pytest.raises(FileNotFoundError, match="index folder .* is gone"):
             use()
+
+
+def test_the_folder_is_removed_in_the_midst_of_a_write(encoder, tmp_path):
+    folder = tmp_path / "index"
+
+    def stream():
+        for number, document in enumerate(documents(20)):
+            if number == 600:
+                shutil.rmtree(folder)
+            yield document
+
+    index = EntityIndex(folder, encoder=encoder)
+    with pytest.raises(FileNotFoundError, match="index folder .* is gone"):
+        index.add(stream())
+    index.close()
+    with EntityIndex(folder, encoder=encoder) as index:
+        index.add(documents(2))
+        assert_is(index, documents(2))
