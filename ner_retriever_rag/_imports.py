@@ -36,6 +36,7 @@ def require(module: str, *, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ImportError(
-            f"{module} is not installed; run: pip install 'ner-retriever-rag[{extra}]'"
-        ) from error
+        name = module.partition(".")[0]
+        missing = isinstance(error, ModuleNotFoundError) and error.name == name
+        what = f"{name} is not installed" if missing else f"{module} cannot be imported ({error})"
+        raise ImportError(f"{what}; run: pip install 'ner-retriever-rag[{extra}]'") from error

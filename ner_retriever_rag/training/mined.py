@@ -70,7 +70,10 @@ def load_entities(folder: str | Path) -> list[MinedEntity]:
     Raises:
         FileNotFoundError: If the folder was not mined into.
     """
-    with open_text(Path(folder) / "entities.jsonl.xz") as lines:
+    path = Path(folder) / "entities.jsonl.xz"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds nothing mined: `ner-retriever train mine` does it")
+    with open_text(path) as lines:
         rows = [json.loads(line) for line in lines]
     return [
         MinedEntity(r["title"], tuple(r["types"]), tuple(MentionContext(*c) for c in r["contexts"]))

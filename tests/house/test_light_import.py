@@ -1,6 +1,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from ner_retriever_rag._imports import require
+
 
 def loaded(code):
     """Which heavy packages are there after running code in a new interpreter."""
@@ -31,7 +35,15 @@ def test_every_public_name_is_there():
     for name in ner_retriever_rag.__all__:
         assert getattr(ner_retriever_rag, name).__name__ == name
     assert dir(ner_retriever_rag) == sorted(ner_retriever_rag.__all__)
-    import pytest
-
     with pytest.raises(AttributeError, match="NoSuchThing"):
         _ = ner_retriever_rag.NoSuchThing
+
+
+def test_what_is_missing_names_its_extra():
+    with pytest.raises(
+        ImportError, match=r"^no_such is not installed; run: pip install '.*\[ui\]'"
+    ):
+        require("no_such.module", extra="ui")
+    # There, but not what is wanted of it: an older version, say.
+    with pytest.raises(ImportError, match=r"^json\.newer cannot be imported .*pip install"):
+        require("json.newer", extra="ui")

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from ner_retriever_rag.cli.train import train_app
 from ner_retriever_rag.encoder import TypeAwareEncoder
+from ner_retriever_rag.training.mined import load_entities
 
 pytestmark = pytest.mark.slow
 
@@ -73,5 +74,7 @@ def test_adapted_encoder(mined, tiny_checkpoint, tmp_path):
 def test_errors_are_one_line(tmp_path, marked_file):
     result = run("mine", tmp_path / "none.jsonl", "--out", tmp_path / "out")
     assert result.exit_code == 2 and "no such file" in result.output
+    with pytest.raises(FileNotFoundError, match="holds nothing mined: `ner-retriever train mine`"):
+        load_entities(tmp_path)
     result = run("head", tmp_path, "--out", tmp_path / "out")
     assert result.exit_code == 2
