@@ -29,11 +29,11 @@ ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
 BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if it has none itself
 # Can be set at creation only. Cosine: Chroma's default is l2. Documents are found by their text
-# vectors; mentions are all compared (mention_table.py), and the graph that Chroma makes of them
-# nonetheless costs as little work as it may. With fewer neighbours (2 and 4 were seen) Chroma 1.5
-# ends the process, segmentation fault, when mentions are deleted and written again.
-_ASKED: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
-_NOT_ASKED: Any = {"space": "cosine", "ef_construction": 4, "ef_search": 16, "max_neighbors": 16}
+# vectors. Mentions are all compared (mention_table.py); the graph that Chroma makes of them
+# nonetheless is as Chroma makes it by default: with 2 or 4 neighbours Chroma 1.5 ends the process,
+# segmentation fault, when mentions are deleted and written again.
+_DOCUMENTS: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
+_MENTIONS: Any = {"space": "cosine"}
 
 
 def is_address(path: str | Path | None) -> bool:
@@ -202,7 +202,7 @@ def open_collections(
                 embedding_function=None,
                 configuration=None if each in existing else {"hnsw": graph},
             )
-            for each, graph in ((name, _ASKED), (f"{name}-mentions", _NOT_ASKED))
+            for each, graph in ((name, _DOCUMENTS), (f"{name}-mentions", _MENTIONS))
         )
     except Exception as error:  # the client's errors differ between folder and server
         raise ValueError(f"collection {name!r} cannot be opened: {error}") from error
