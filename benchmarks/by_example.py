@@ -63,7 +63,7 @@ class Corpus:
         if isinstance(example, MentionMatch):
             return self.vectors[int(example.doc_id)]
         found = self.by_name[example.casefold()]
-        return likeness._mean(list(self.vectors[found]))
+        return likeness.mean_vector(list(self.vectors[found]))
 
     def ranked(self, vector: np.ndarray) -> np.ndarray:
         """Texts by their best mention, best first."""
