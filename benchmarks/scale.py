@@ -3,7 +3,7 @@
 python benchmarks/scale.py [--mentions 10000 100000 1000000]
 
 The table of mentions is made of random unit vectors, sixteen to a document, written to a temporary
-folder and read from there as an index's is; the documents that win are not fetched from
+folder and memory-mapped from there as an index's is; the documents that win are not fetched from
 Chroma, and descriptions are encoded beforehand. So the figures are of the search itself: two
 products with all vectors, what lies between, and the choice of the best ten. It is exact, so there
 is no recall to report.

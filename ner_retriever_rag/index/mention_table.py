@@ -38,8 +38,7 @@ class MentionTable:
             :func:`~ner_retriever_rag.queries.repetition.last_word`.
         words: UTF-8 of all mentions' words, one after the other.
         cuts: int64 ``(mentions + 1,)``; the words of mention i are ``words[cuts[i]:cuts[i + 1]]``.
-        vectors: float32 ``(mentions, dim)``, L2-normalised and rounded to what float16 holds, half
-            the bytes on disk: cosines are off by 0.0003 at most.
+        vectors: float32 ``(mentions, dim)``, L2-normalised.
     """
 
     doc_ids: list[str]
@@ -157,7 +156,7 @@ def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionT
         np.array([last_word(each) for each in words], dtype=np.uint32),
         np.frombuffer(b"".join(encoded), dtype=np.uint8),
         np.cumsum([0, *map(len, encoded)], dtype=np.int64),
-        np.reshape(rows, (len(rows), dim)).astype(np.float16).astype(np.float32),
+        np.stack(rows) if rows else np.zeros((0, dim), dtype=np.float32),
     )
 
 

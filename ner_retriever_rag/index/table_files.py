@@ -1,4 +1,4 @@
-"""A table on disk: its vectors in one file, in float16, its other columns beside it.
+"""A table on disk: its vectors in a file that is memory-mapped, its other columns beside it.
 
 The files only save time. They are written aside and renamed, carry the revision of the store they
 were made from, and are made again wherever they are missing, damaged or of another revision.
@@ -19,7 +19,7 @@ import numpy as np
 from ner_retriever_rag.index.mention_table import MentionTable
 
 _COLUMNS = ("cased", "first", "starts", "ends", "last_words", "words", "cuts")
-_LAYOUT = 2  # 1 had the vectors in float32
+_LAYOUT = 1
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +31,7 @@ def save_table(table: MentionTable, revision: str, folder: Path) -> None:
     aside = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}")
     try:
         aside.mkdir(parents=True)
-        np.save(aside / "vectors.npy", table.vectors.astype(np.float16))
+        np.save(aside / "vectors.npy", table.vectors)
         np.savez(aside / "columns.npz", **{name: getattr(table, name) for name in _COLUMNS})
         head = {
             "layout": _LAYOUT,
@@ -58,7 +58,7 @@ def load_table(folder: Path) -> tuple[str, MentionTable] | None:
             return None
         with np.load(folder / "columns.npz") as stored:
             columns = {name: stored[name] for name in _COLUMNS}
-        vectors = np.load(folder / "vectors.npy").astype(np.float32)
+        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
     except (OSError, ValueError, KeyError, EOFError) as error:
         if folder.exists():
             _log.warning("the table of mentions in %s is made anew: %s", folder, error)

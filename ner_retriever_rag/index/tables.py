@@ -21,7 +21,7 @@ class Tables:
     Args:
         store: What it is made from.
         dim: Width of the vectors.
-        folder: Where to keep it for the next process; None keeps it in memory.
+        folder: Where to keep it, memory-mapped, for the next process; None keeps it in memory.
     """
 
     def __init__(self, store: Store, dim: int, folder: Path | None) -> None:
