@@ -12,8 +12,6 @@ machine.
 
 import argparse
 import cProfile
-import json
-import lzma
 import pstats
 import tempfile
 import time
@@ -24,21 +22,12 @@ from pathlib import Path
 import torch
 from langchain_chroma import Chroma
 from langchain_huggingface import HuggingFaceEmbeddings
+from text_vector import paragraphs
 
 from ner_retriever_rag import EntityIndex, TypeAwareEncoder
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint
 
 Texts = list[str]
-
-
-def paragraphs(path: Path, count: int) -> Texts:
-    """The first paragraph of 200 to 1,200 characters of each article."""
-    with lzma.open(path, "rt", encoding="utf-8") as lines:
-        found = (
-            next((p for p in json.loads(line)["text"].split("\n") if 200 <= len(p) <= 1200), None)
-            for line in lines
-        )
-        return list(islice(dict.fromkeys(filter(None, found)), count))
 
 
 def seconds(index: Callable[[Texts], object], texts: Texts) -> float:
@@ -90,7 +79,7 @@ def main() -> None:
     parser.add_argument("--paragraphs", type=int, default=10_000)
     parser.add_argument("--profile", action="store_true", help="where our time goes")
     options = parser.parse_args()
-    texts = paragraphs(options.wikipedia, options.paragraphs)
+    texts = list(islice(paragraphs(options.wikipedia), options.paragraphs))
     encoder = TypeAwareEncoder.from_pretrained()
     print(f"{len(texts):,} paragraphs, {sum(map(len, texts)):,} characters; {encoder.dtype}")
     taken = {}

@@ -9,7 +9,9 @@ sentence-transformers on the same weights (needs the extra [eval]).
 import json
 import lzma
 import sys
+from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
@@ -18,17 +20,20 @@ from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint
 
 
-def paragraphs(path: str) -> list[str]:
+def paragraphs(path: str | Path) -> Iterator[str]:
+    """The first paragraph of 200 to 1,200 characters of each article, each text once."""
+    seen: set[str] = set()
     with lzma.open(path, "rt", encoding="utf-8") as lines:
-        found = (
-            next((p for p in json.loads(line)["text"].split("\n") if 200 <= len(p) <= 1200), None)
-            for line in lines
-        )
-        return list(islice(filter(None, found), 2000))
+        for line in lines:
+            of_article = json.loads(line)["text"].split("\n")
+            found = next((p for p in of_article if 200 <= len(p) <= 1200), None)
+            if found is not None and found not in seen:
+                seen.add(found)
+                yield found
 
 
 def main() -> None:
-    texts = paragraphs(sys.argv[1])
+    texts = list(islice(paragraphs(sys.argv[1]), 2000))
     encoder = TypeAwareEncoder.from_pretrained(sys.argv[2] if len(sys.argv) > 2 else None)
     ours = np.stack([e.text_vector for e in encoder.encode(texts, [[]] * len(texts))])
     model = SentenceTransformer(str(find_checkpoint(MINILM)))

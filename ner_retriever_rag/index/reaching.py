@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0  # seconds until a server that does not answer is taken to stay away
 _LONGEST_WAIT = 5.0  # seconds between two attempts
-_BUSY = (
-    429,
-    502,
-    503,
-    504,
-)  # said by a server that has too much to do, or before one
+_BUSY = (429, 502, 503, 504)  # said by a server that has too much to do, or before one
 
 T = TypeVar("T")
 

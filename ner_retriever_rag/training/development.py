@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.evaluation.formats import read_lines
 from ner_retriever_rag.evaluation.metrics import r_precision
+from ner_retriever_rag.evaluation.tasks import read_type_names
 from ner_retriever_rag.training.mined import MentionContext
 
 
@@ -43,7 +43,7 @@ class DevelopmentTask:
         rows = read_lines(path)
         if limit is not None and limit < len(rows):
             rows = random.Random(0).sample(rows, limit)
-        asked = json.loads(Path(names).read_text(encoding="utf-8"))
+        asked = read_type_names(names)
         contexts, sentence, labels = [], [], []
         for i, row in enumerate(rows):
             for start, end, label in row.mentions:
