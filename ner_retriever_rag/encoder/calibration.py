@@ -63,9 +63,23 @@ class Calibration:
         Returns:
             float32 ``(n,)`` in [0, 1], rising with the similarity.
         """
+        odds = np.clip(self.log_odds(type_vector, similarities), -60, 60)
+        return (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
+
+    def log_odds(
+        self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """The log odds of :meth:`probability`, float64 ``(n,)``; a line of the similarity."""
         slope, offset = self._line(type_vector)
-        logits = slope * np.asarray(similarities, dtype=np.float64) + offset
-        return (1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60)))).astype(np.float32)
+        odds: NDArray[np.float64] = slope * np.asarray(similarities, dtype=np.float64) + offset
+        return odds
+
+    def similarities(
+        self, type_vector: NDArray[np.float32], log_odds: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """The similarities that have these log odds, float32 ``(n,)``."""
+        slope, offset = self._line(type_vector)
+        return ((log_odds - offset) / slope).astype(np.float32)
 
     def similarity_at(self, type_vector: NDArray[np.float32], probability: float) -> float:
         """The cosine at which a type reaches a probability; the inverse of ``probability``.

@@ -21,8 +21,9 @@ from ner_retriever_rag.index.examples import IndexedExamples
 from ner_retriever_rag.index.mention_scores import Compared, MentionScores, best_first
 from ner_retriever_rag.index.mention_table import MentionTable
 from ner_retriever_rag.index.metadata import keys_of, warn_of_unknown_keys
-from ner_retriever_rag.index.sharpening import held_back, sharper
+from ner_retriever_rag.index.sharpening import both_rounds, sharper
 from ner_retriever_rag.index.topics import with_topic
+from ner_retriever_rag.index.votes import voted
 from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.queries.scoring import ScoredQuery
@@ -157,7 +158,11 @@ class Search:
                     lambda near, row=row: query.probability(row, near),  # type: ignore[misc]
                 )
                 second = table.vectors @ moved - lost[row]
-                similarities[row] = held_back(similarities[row], second)
+                similarities[row] = both_rounds(similarities[row], second)
+                if (calibration := self._encoder.calibration) is not None:
+                    similarities[row] = voted(
+                        calibration, vector, table.vectors, similarities[row], bounds.judged
+                    )
         return Compared(cosines, similarities)
 
     def allowed(self, table: MentionTable, where: Mapping[str, Any] | None) -> NDArray[np.bool_]:

@@ -1,9 +1,9 @@
-"""A query made sharper by what the index holds: pseudo-relevance feedback, held back.
+"""A query made sharper by what the index holds: pseudo-relevance feedback.
 
 The mentions nearest to a description say more of what is meant than its few words. So there are two
 rounds: the best mentions of the first, each weighted by its probability, make a mean, and the query
 moves towards it (Rocchio 1971) the further the surer they are. Where a corpus has few mentions of a
-type the mean drifts off to its neighbours; hence a mention has the smaller of its two similarities,
+type the mean drifts off to its neighbours; hence a mention has the mean of its two similarities,
 the second round's shifted to the level of the first (chosen on fewnerd-dev and by
 benchmarks/top_answers.py).
 """
@@ -49,11 +49,11 @@ def sharper(
     return unit
 
 
-def held_back(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The smaller similarity of the two rounds, the second's at the first's level; ``(n,)``."""
+def both_rounds(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of both rounds' similarities, the second's at the first's level; ``(n,)``."""
     level = first[largest(first, LEVEL)].mean() - second[largest(second, LEVEL)].mean()
-    smaller: NDArray[np.float32] = np.minimum(first, second + level)
-    return smaller
+    mean: NDArray[np.float32] = (first + second + level) / 2
+    return mean
 
 
 def largest(values: NDArray[np.float32], n: int) -> NDArray[np.intp]:

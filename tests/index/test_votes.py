@@ -1,0 +1,108 @@
+"""What neighbours say of a mention, against the rule written out."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ner_retriever_rag.encoder.calibration import Calibration
+from ner_retriever_rag.index import votes
+from ner_retriever_rag.index.votes import ranks_that_vote, voted
+
+DIM = 16
+
+
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def calibration():
+    rng = np.random.default_rng(0)
+    return Calibration(unit(rng.standard_normal((50, DIM))), (8.0, 0.5), (0.0, 0.0, 0.0, 0.0, 1.0))
+
+
+@pytest.fixture
+def query():
+    return unit(np.eye(DIM)[0])
+
+
+def around(centre, n, spread, seed):
+    rng = np.random.default_rng(seed)
+    return unit(centre + spread * rng.standard_normal((n, DIM)))
+
+
+def by_hand(calibration, query, vectors, similarities):
+    """The rule, one mention at a time, where all mentions vote."""
+    odds = calibration.log_odds(query, similarities)
+    best = sorted(odds)[::-1][: max(1, min(10, len(odds) // 100))]
+    level = sum(best) / len(best)
+    there = min(1, max(0, (level - votes.NONE_THERE) / (votes.SOME_THERE - votes.NONE_THERE)))
+    counted = []
+    for i, own in enumerate(odds):
+        p = 1 / (1 + math.exp(-own))
+        yes, no = votes.OWN_VOICE * p, votes.OWN_VOICE * (1 - p)
+        for j, other in enumerate(odds):
+            if i != j:
+                voice = math.exp((float(vectors[i] @ vectors[j]) - 1) / votes.WIDTH)
+                p = 1 / (1 + math.exp(-other))
+                yes, no = yes + voice * p, no + voice * (1 - p)
+        vote = math.log(yes) - math.log(no)
+        raised = there * (votes.RAISE - votes.RAISE_LESS * level)
+        counted.append((own + votes.WORTH * vote) / (1 + votes.WORTH) + raised)
+    return calibration.similarities(query, np.array(counted))
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 300])
+def test_votes_follow_the_stated_rule(calibration, query, n):
+    vectors = around(query, n, 0.4, seed=n)
+    similarities = vectors @ query
+    expected = by_hand(calibration, query, vectors, similarities)
+    for judged in (None, 5):  # fewer than are voted on at least
+        found = voted(calibration, query, vectors, similarities, judged)
+        assert found.dtype == np.float32
+        assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_company_of_a_mention_decides(calibration, query):
+    far = unit(np.eye(DIM)[0] + 2 * np.eye(DIM)[1])
+    rivers, lakes = around(query, 40, 0.12, seed=1), around(far, 60, 0.1, seed=2)
+    vectors = np.concatenate([rivers, lakes])
+    similarities = vectors @ query
+    least, most = similarities[:40].argmin(), 40 + similarities[40:].argmax()
+    similarities[most] = similarities[least] + 0.01  # a lake a little nearer than a river
+    found = voted(calibration, query, vectors, similarities, None)
+    assert found[least] > found[most]
+
+
+def test_a_mention_alone_speaks_for_itself(calibration, query):
+    similarity = np.array([0.1], dtype=np.float32)  # unlikely: nothing is raised
+    assert calibration.log_odds(query, similarity)[0] < votes.NONE_THERE
+    found = voted(calibration, query, query[None], similarity, None)
+    assert found == pytest.approx(similarity, abs=1e-6)
+
+
+def test_nothing_gives_nothing(calibration, query):
+    empty = np.zeros(0, dtype=np.float32)
+    assert len(voted(calibration, query, np.zeros((0, DIM), np.float32), empty, None)) == 0
+
+
+def test_those_not_voted_on_stay_behind_in_their_order(calibration, query, monkeypatch):
+    monkeypatch.setattr(votes, "JUDGED", 50)
+    vectors = around(query, 400, 0.5, seed=3)
+    similarities = vectors @ query
+    found = voted(calibration, query, vectors, similarities, 50)
+    ranking = np.argsort(-similarities, kind="stable")
+    judged, rest = ranking[:50], ranking[50:]
+    assert found[judged].min() >= found[rest].max()
+    assert (np.diff(found[rest]) <= 0).all()
+
+
+@pytest.mark.parametrize("n", [1, 128, 512, 513, 1_000, 10_000])
+def test_voters_stand_for_all_ranks(n):
+    ranks, weights = ranks_that_vote(n)
+    assert len(ranks) == len(weights) <= votes.VOTERS
+    assert weights.sum() == n
+    assert (np.diff(ranks) > 0).all()
+    assert ranks[0] == 0
+    assert ranks[-1] < n
