@@ -71,7 +71,7 @@ def search(
     ] = None,
     exact: Annotated[bool, typer.Option(help="Compare with every mention.")] = False,
     sharpen: Annotated[
-        bool, typer.Option("--sharpen/--no-sharpen", help="Look at the best answers twice.")
+        bool, typer.Option("--sharpen/--no-sharpen", help="Judge answers by one another, too.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     html: Annotated[

@@ -131,15 +131,6 @@ class AdaptSettings:
         typer.Option(min=0.0, max=1.0, help="How far to go from --start to what was trained."),
     ] = 1.0
     types: Annotated[int, typer.Option(min=128, help="Descriptions a step, 128 mentions.")] = 224
-    near: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Share of the descriptions beside the mentions' own that have the head noun of "
-            "one of theirs; above 0, those ruled out by their modifiers are negatives.",
-        ),
-    ] = 0.0
     dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128
 
     def options(self) -> AdaptOptions:

@@ -19,7 +19,7 @@ from ner_retriever_rag.index.sharpening import largest
 
 WIDTH = 0.15  # cosine by which a voice falls to 1/e
 OWN_VOICE = 0.1  # of a mention's own probability; a neighbour that is the same has 1
-WORTH = 2.0  # of the vote's log odds, against 1 of the mention's own
+OWN_PART = 0.5  # of a mention's own log odds beside those of the vote
 VOTERS = 512
 FIRST = 128  # so many of the best vote for themselves alone
 LAST = 10_000  # rank after which nobody votes
@@ -27,7 +27,7 @@ JUDGED = 1_000  # mentions voted on at least, however few are asked for
 HOPELESS = -6.0  # log odds below which no vote helps
 # A whole index votes against most mentions, since most are of other types, and the more so where
 # the best of them are unsure. By so much all log odds are raised.
-RAISE, RAISE_LESS = 2.5, 0.4  # less so much for each of the log odds of the best
+RAISE, RAISE_LESS = 3.75, 0.6  # less so much for each of the log odds of the best
 NONE_THERE, SOME_THERE = -0.5, 1.0  # log odds of the best: nothing is raised, everything is
 
 _CERTAIN = 30.0  # log odds stay within
@@ -64,12 +64,12 @@ def voted(
         rows = ranking[: max(JUDGED, judged)]
     voters = _Voters.elect(ranking[:LAST], vectors, odds)
     votes = voters.log_odds(rows, vectors[rows], odds[rows])
-    counted = odds + WORTH * np.minimum(odds, votes.min())
-    counted[rows] = odds[rows] + WORTH * votes
+    counted = OWN_PART * odds + np.minimum(odds, votes.min())
+    counted[rows] = OWN_PART * odds[rows] + votes
     best = float(odds[ranking[: max(1, min(10, len(odds) // 100))]].mean())
     there = np.clip((best - NONE_THERE) / (SOME_THERE - NONE_THERE), 0, 1)
     raised = there * (RAISE - RAISE_LESS * best)
-    return calibration.similarities(query, counted / (1 + WORTH) + raised)
+    return calibration.similarities(query, counted + raised)
 
 
 @dataclass(frozen=True, slots=True)

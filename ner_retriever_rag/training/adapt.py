@@ -37,8 +37,6 @@ class AdaptOptions:
         temperature: Of the in-batch loss.
         batch: Texts a step.
         types: Type descriptions a step: one for each text, the rest as negatives only.
-        near: Of the rest, the share with the head noun of a text's. Above 0, types of one head noun
-            whose modifiers rule each other out are negatives too.
         learning_rate: Of the deltas; rises over ``warmup`` steps, then falls to zero in a line.
         head_learning_rate: Of the head.
         warmup: Steps.
@@ -58,7 +56,6 @@ class AdaptOptions:
     temperature: float = 0.05
     batch: int = 128
     types: int = 224
-    near: float = 0.0
     learning_rate: float = 1e-3
     head_learning_rate: float = 2e-3
     warmup: int = 50
@@ -110,7 +107,6 @@ def adapt(
         batch=options.batch,
         types=options.types,
         width=options.context_width,
-        near=options.near,
         seed=loop.seed,
     )
 

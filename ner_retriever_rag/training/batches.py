@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import accumulate
 
 from ner_retriever_rag.encoder.backbone.windows import Tokens
-from ner_retriever_rag.queries.english import head_noun
 from ner_retriever_rag.training.lowrank import Span
 from ner_retriever_rag.training.mined import MinedEntity
 from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
@@ -35,7 +32,7 @@ class Batch:
     queries: list[TypeQuery]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BatchDrawer:
     """Draws batches; what a step gets depends on the seed and its number only.
 
@@ -47,7 +44,6 @@ class BatchDrawer:
         batch: Texts a step.
         types: Descriptions a step, one for each text and others.
         width: Characters of context kept around a mention.
-        near: Of the other descriptions, the share that has a head noun with one of the batch.
         seed: Of everything.
     """
 
@@ -58,7 +54,6 @@ class BatchDrawer:
     batch: int
     types: int
     width: int
-    near: float = 0.0
     seed: int = 0
     _drawn: dict[int, list[Batch]] = field(default_factory=dict)
     _cumulative: list[float] = field(default_factory=list)
@@ -76,17 +71,6 @@ class BatchDrawer:
             self._cumulative.extend(accumulate(self.weights))
         return rng.choices(self.entities, cum_weights=self._cumulative, k=count)
 
-    def _like(self, rng: random.Random, entities: Sequence[MinedEntity]) -> MinedEntity:
-        """Another entity with the head noun of one of these."""
-        return rng.choice(self._by_head[head_noun(rng.choice(entities).types[0])])
-
-    @cached_property
-    def _by_head(self) -> dict[str, list[MinedEntity]]:
-        under: defaultdict[str, list[MinedEntity]] = defaultdict(list)
-        for entity in self.entities:
-            under[head_noun(entity.types[0])].append(entity)
-        return under
-
     def _draw(self, chunk: int) -> list[Batch]:
         """The batches of ``_BUCKET`` steps, texts of like length together."""
         rng = random.Random(f"{self.seed} {chunk}")
@@ -100,9 +84,7 @@ class BatchDrawer:
             rows = order[start : start + self.batch]
             entities = [chosen[i] for i in rows]
             spans = [(row, contexts[i].start, contexts[i].end) for row, i in enumerate(rows)]
-            others = max(0, self.types - len(rows))
-            near = [self._like(rng, entities) for _ in range(round(self.near * others))]
-            more = near + self._choose(rng, others - len(near))
+            more = self._choose(rng, max(0, self.types - len(rows)))
             queries = [draw.query(entity) for entity in [*entities, *more]]
             drawn.append(Batch([tokens[i] for i in rows], entities, spans, queries))
         rng.shuffle(drawn)

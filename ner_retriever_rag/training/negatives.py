@@ -10,22 +10,15 @@ from torch import Tensor
 from ner_retriever_rag.queries.english import head_noun
 from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.mined import MinedEntity
-from ner_retriever_rag.training.modifiers import Modifiers
 from ner_retriever_rag.training.pairs import TypeQuery
 
 
 class NegativeMask:
-    """Says which in-batch pairs are no negatives: same type, a sub- or super-type, kindred.
+    """Says which in-batch pairs are no negatives: same type, a sub- or super-type, kindred."""
 
-    Args:
-        hierarchy: Knows these.
-        modifiers: Knows which types of one head noun rule each other out, and are negatives after
-            all; None takes none for such.
-    """
-
-    def __init__(self, hierarchy: Hierarchy, modifiers: Modifiers | None = None) -> None:
-        self.hierarchy, self.modifiers = hierarchy, modifiers
-        self._broader = {up for ups in hierarchy.broader.values() for up in ups}
+    def __init__(self, hierarchy: Hierarchy) -> None:
+        """Use what ``hierarchy`` knows."""
+        self.hierarchy = hierarchy
 
     def __call__(self, entities: Sequence[MinedEntity], queries: Sequence[TypeQuery]) -> Tensor:
         """Bool ``(len(entities), len(queries))``, True where the query may well fit the entity."""
@@ -43,13 +36,5 @@ class NegativeMask:
         for i in range(len(entities)):
             hits = [j for head in close[i] for j in columns.get(head, ())]
             hits += [j for head in own[i] for j in above.get(head, ())]
-            mask[i, [j for j in hits if not self._ruled_out(entities[i], queries[j])]] = True
+            mask[i, hits] = True
         return mask
-
-    def _ruled_out(self, entity: MinedEntity, query: TypeQuery) -> bool:
-        """Whether a description with the head noun of an entity's type is none of its types."""
-        if self.modifiers is None or len(query.phrases) > 1:
-            return False
-        (phrase,) = query.phrases
-        # What broader types are called says little of what it leaves out ("musical group").
-        return phrase.lower() not in self._broader and self.modifiers.rule_out(entity.types, phrase)

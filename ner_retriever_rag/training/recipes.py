@@ -27,7 +27,6 @@ from ner_retriever_rag.training.features import mention_features, project, type_
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
-from ner_retriever_rag.training.modifiers import Modifiers
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.pairs import PairSampler
 from ner_retriever_rag.training.train_detector import (
@@ -151,13 +150,12 @@ def adapt_recipe(
         )
         return {"development R-Precision": float(np.mean(list(found.values())))}
 
-    modifiers = Modifiers(entity.types for entity in mined.train) if options.near else None
     history = adapt(
         adaptation,
         mined.train,
         flattened(mined.train),
         sampler,
-        NegativeMask(mined.hierarchy, modifiers),
+        NegativeMask(mined.hierarchy),
         options,
         loop,
         score,

@@ -49,7 +49,7 @@ def by_hand(calibration, query, vectors, similarities):
                 yes, no = yes + voice * p, no + voice * (1 - p)
         vote = math.log(yes) - math.log(no)
         raised = there * (votes.RAISE - votes.RAISE_LESS * level)
-        counted.append((own + votes.WORTH * vote) / (1 + votes.WORTH) + raised)
+        counted.append(votes.OWN_PART * own + vote + raised)
     return calibration.similarities(query, np.array(counted))
 
 
@@ -79,7 +79,8 @@ def test_a_mention_alone_speaks_for_itself(calibration, query):
     similarity = np.array([0.1], dtype=np.float32)  # unlikely: nothing is raised
     assert calibration.log_odds(query, similarity)[0] < votes.NONE_THERE
     found = voted(calibration, query, query[None], similarity, None)
-    assert found == pytest.approx(similarity, abs=1e-6)
+    odds = calibration.log_odds(query, similarity)
+    assert calibration.log_odds(query, found) == pytest.approx(1.5 * odds, rel=1e-4)
 
 
 def test_nothing_gives_nothing(calibration, query):
