@@ -49,7 +49,7 @@ def voted(
         vectors: float32 ``(n, dim)``, all mentions.
         similarities: float32 ``(n,)``, theirs to the type.
         judged: How many of the best are voted on, at least ``JUDGED``; None for all that have hope.
-            The others stay behind them, in their order.
+            Of the others is assumed what is said of the last of these.
 
     Returns:
         float32 ``(n,)``, what ``calibration`` makes the probabilities of.
@@ -57,14 +57,14 @@ def voted(
     if not len(similarities):
         return similarities
     odds = np.clip(calibration.log_odds(query, similarities), -_CERTAIN, _CERTAIN)
-    ranking = largest(similarities, max(LAST, judged or 0))
     if judged is None:
-        rows = np.union1d(ranking[:JUDGED], np.flatnonzero(odds > HOPELESS))
-    else:
-        rows = ranking[: max(JUDGED, judged)]
+        judged = int((odds > HOPELESS).sum())
+    judged = max(JUDGED, judged)
+    ranking = largest(similarities, max(LAST, judged))
+    rows = ranking[:judged]
     voters = _Voters.elect(ranking[:LAST], vectors, odds)
     votes = voters.log_odds(rows, vectors[rows], odds[rows])
-    counted = OWN_PART * odds + np.minimum(odds, votes.min())
+    counted = OWN_PART * odds + np.minimum(odds, np.median(votes[-(len(votes) // 10 + 1) :]))
     counted[rows] = OWN_PART * odds[rows] + votes
     best = float(odds[ranking[: max(1, min(10, len(odds) // 100))]].mean())
     there = np.clip((best - NONE_THERE) / (SOME_THERE - NONE_THERE), 0, 1)

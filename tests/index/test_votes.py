@@ -88,15 +88,19 @@ def test_nothing_gives_nothing(calibration, query):
     assert len(voted(calibration, query, np.zeros((0, DIM), np.float32), empty, None)) == 0
 
 
-def test_those_not_voted_on_stay_behind_in_their_order(calibration, query, monkeypatch):
-    monkeypatch.setattr(votes, "JUDGED", 50)
+def test_those_not_voted_on_come_after_the_best_in_their_order(calibration, query, monkeypatch):
     vectors = around(query, 400, 0.5, seed=3)
     similarities = vectors @ query
+    every = voted(calibration, query, vectors, similarities, None)
+    monkeypatch.setattr(votes, "JUDGED", 50)
     found = voted(calibration, query, vectors, similarities, 50)
     ranking = np.argsort(-similarities, kind="stable")
     judged, rest = ranking[:50], ranking[50:]
-    assert found[judged].min() >= found[rest].max()
+    assert found[judged] == pytest.approx(every[judged], abs=1e-6)
+    assert np.median(found[judged]) > found[rest].max()
     assert (np.diff(found[rest]) <= 0).all()
+    more = voted(calibration, query, vectors, similarities, 70)
+    assert more[ranking[:70]] == pytest.approx(every[ranking[:70]], abs=1e-6)
 
 
 @pytest.mark.parametrize("n", [1, 128, 512, 513, 1_000, 10_000])
