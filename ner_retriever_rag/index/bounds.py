@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 DEFAULT_THRESHOLD = 0.5
-_JUDGED = 20  # mentions for each result
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +64,6 @@ class Bounds:
         unbounded = k is not None and score_threshold is None
         floor = 0.0 if unbounded else threshold
         return cls(k, offset, where or None, floor, threshold, sharpen, max_matches, exact)
-
-    @property
-    def judged(self) -> int | None:
-        """How many of the best mentions their neighbours vote on; None for all."""
-        return None if self.last is None or self.exact else _JUDGED * self.last
 
     @property
     def last(self) -> int | None:

@@ -160,9 +160,7 @@ class Search:
                 second = table.vectors @ moved - lost[row]
                 similarities[row] = both_rounds(similarities[row], second)
                 if (calibration := self._encoder.calibration) is not None:
-                    similarities[row] = voted(
-                        calibration, vector, table.vectors, similarities[row], bounds.judged
-                    )
+                    similarities[row] = voted(calibration, vector, table.vectors, similarities[row])
         return Compared(cosines, similarities)
 
     def allowed(self, table: MentionTable, where: Mapping[str, Any] | None) -> NDArray[np.bool_]:

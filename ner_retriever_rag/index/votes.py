@@ -22,9 +22,8 @@ OWN_VOICE = 0.1  # of a mention's own probability; a neighbour that is the same 
 OWN_PART = 0.5  # of a mention's own log odds beside those of the vote
 VOTERS = 512
 FIRST = 128  # so many of the best vote for themselves alone
-LAST = 10_000  # rank after which nobody votes
-JUDGED = 1_000  # mentions voted on at least, however few are asked for
-HOPELESS = -6.0  # log odds below which no vote helps
+LAST = 10_000  # rank after which nobody votes, or is voted on
+HOPELESS = -5.0  # log odds below which nobody is voted on, as after rank LAST
 # A whole index votes against most mentions, since most are of other types, and the more so where
 # the best of them are unsure. By so much all log odds are raised.
 RAISE, RAISE_LESS = 3.75, 0.6  # less so much for each of the log odds of the best
@@ -39,17 +38,16 @@ def voted(
     query: NDArray[np.float32],
     vectors: NDArray[np.float32],
     similarities: NDArray[np.float32],
-    judged: int | None,
 ) -> NDArray[np.float32]:
     """Similarities with what neighbours say counted in.
+
+    Of mentions that are not voted on is assumed what is said of the last that are.
 
     Args:
         calibration: Makes log odds of similarities, and back.
         query: float32 ``(dim,)``, the type's vector, L2-normalised.
         vectors: float32 ``(n, dim)``, all mentions.
         similarities: float32 ``(n,)``, theirs to the type.
-        judged: How many of the best are voted on, at least ``JUDGED``; None for all that have hope.
-            Of the others is assumed what is said of the last of these.
 
     Returns:
         float32 ``(n,)``, what ``calibration`` makes the probabilities of.
@@ -57,12 +55,9 @@ def voted(
     if not len(similarities):
         return similarities
     odds = np.clip(calibration.log_odds(query, similarities), -_CERTAIN, _CERTAIN)
-    if judged is None:
-        judged = int((odds > HOPELESS).sum())
-    judged = max(JUDGED, judged)
-    ranking = largest(similarities, max(LAST, judged))
-    rows = ranking[:judged]
-    voters = _Voters.elect(ranking[:LAST], vectors, odds)
+    ranking = largest(similarities, LAST)
+    rows = ranking[: max(1, int((odds[ranking] > HOPELESS).sum()))]
+    voters = _Voters.elect(ranking, vectors, odds)
     votes = voters.log_odds(rows, vectors[rows], odds[rows])
     counted = OWN_PART * odds + np.minimum(odds, np.median(votes[-(len(votes) // 10 + 1) :]))
     counted[rows] = OWN_PART * odds[rows] + votes
