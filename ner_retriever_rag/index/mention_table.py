@@ -77,6 +77,29 @@ class MentionTable:
         """The mentions of a document."""
         return slice(int(self.first[document]), int(self.first[document + 1]))
 
+    def only(self, mentions: NDArray[np.intp]) -> MentionTable:
+        """The table of some mentions, and of the documents that have them.
+
+        Args:
+            mentions: ``(n,)``, their numbers, rising.
+        """
+        documents, counts = np.unique(self.owner[mentions], return_counts=True)
+        lengths = self.cuts[mentions + 1] - self.cuts[mentions]
+        cuts = np.concatenate([[0], np.cumsum(lengths)])
+        letters = np.arange(cuts[-1]) + np.repeat(self.cuts[mentions] - cuts[:-1], lengths)
+        return MentionTable(
+            [self.doc_ids[row] for row in documents.tolist()],
+            [self.versions[row] for row in documents.tolist()],
+            self.cased[documents],
+            np.concatenate([[0], np.cumsum(counts)]),
+            self.starts[mentions],
+            self.ends[mentions],
+            self.last_words[mentions],
+            self.words[letters],
+            cuts,
+            self.vectors[mentions],
+        )
+
     def apart(self, mentions: Iterable[int]) -> Iterator[int]:
         """Of mentions that overlap, the first."""
         taken: dict[int, list[Span]] = {}

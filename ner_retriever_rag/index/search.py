@@ -1,8 +1,9 @@
 """The search: a query becomes types with vectors, mentions get scores, documents their best.
 
 Every type is compared with all mentions of the index in one matrix product
-(:mod:`~ner_retriever_rag.index.mention_table`), so answers are exact, and one type is the case of a
-combination of one.
+(:mod:`~ner_retriever_rag.index.mention_table`), and one type is the case of a combination of one.
+What comes after that product is made of all mentions, too, but for a few results from a large index
+(:mod:`~ner_retriever_rag.index.nearest`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ner_retriever_rag.index.examples import IndexedExamples
 from ner_retriever_rag.index.mention_scores import Compared, MentionScores, best_first
 from ner_retriever_rag.index.mention_table import MentionTable
 from ner_retriever_rag.index.metadata import keys_of, warn_of_unknown_keys
+from ner_retriever_rag.index.nearest import nearest
 from ner_retriever_rag.index.sharpening import both_rounds, sharper
 from ner_retriever_rag.index.topics import with_topic
 from ner_retriever_rag.index.votes import voted
@@ -82,13 +84,31 @@ class Search:
         allowed = self.allowed(table, bounds.where)
         results = []
         for query, topic in zip(scored, topics, strict=True):
-            compared = self.compare(table, query, bounds)
-            results.append(self._documents(table, query, compared, allowed, bounds, topic))
+            found: list[DocumentMatch] = []
+            for part, kept in self._views(table, query, allowed, bounds, topic):
+                compared = self.compare(part, query, bounds)
+                found = self._documents(part, query, compared, kept, bounds, topic)
+                if len(found) == bounds.k:
+                    break
+            results.append(found)
         return results
 
     def mentions(self, query: Query, bounds: Bounds) -> list[MentionMatch]:
         """The best mentions, best first; the rule is applied to each mention by itself."""
-        scores = self.mention_scores(query, bounds)
+        table = self._tables.current()
+        scored = self._of_mentions(query, table)
+        allowed = self.allowed(table, bounds.where)
+        best: list[int] = []
+        for part, kept in self._views(table, scored, allowed, bounds):
+            compared = self.compare(part, scored, bounds)
+            scores = MentionScores(part, scored, compared, kept[part.owner])
+            best = self._best_mentions(scores, bounds)
+            if len(best) == bounds.last:
+                break
+        return [scores.match(n) for n in best[bounds.offset :]]
+
+    def _best_mentions(self, scores: MentionScores, bounds: Bounds) -> list[int]:
+        """The numbers of the best mentions, as many as are wanted or are there."""
         table = scores.table
         enough = None if bounds.last is None else _FIRST_LOOK + 8 * bounds.last
         best: list[int] = []
@@ -98,7 +118,21 @@ class Search:
             best = list(islice(current, bounds.last))
             if len(best) == bounds.last:
                 break
-        return [scores.match(n) for n in best[bounds.offset :]]
+        return best
+
+    def _views(
+        self,
+        table: MentionTable,
+        query: ScoredQuery,
+        allowed: NDArray[np.bool_],
+        bounds: Bounds,
+        topic: Topic | None = None,
+    ) -> Iterator[tuple[MentionTable, NDArray[np.bool_]]]:
+        """What to look at, and which documents of it may be found: the nearest, at last all."""
+        rows = None if topic is not None else nearest(table, query, allowed, bounds)
+        if rows is not None:
+            yield table.only(rows), allowed[np.unique(table.owner[rows])]
+        yield table, allowed
 
     def mention_scores(
         self, query: Query, bounds: Bounds, about: str | None = None
@@ -111,9 +145,7 @@ class Search:
             about: Look only in the documents found first with this topic.
         """
         table = self._tables.current()
-        scored = self.scored(query, table)
-        if scored.without > 0:
-            raise ValueError("query: a mention cannot be found by Not alone; add a type it is of")
+        scored = self._of_mentions(query, table)
         compared = self.compare(table, scored, bounds)
         allowed = self.allowed(table, bounds.where)
         if about is not None:
@@ -124,6 +156,13 @@ class Search:
             near[table.documents(match.doc_id for match in found)] = True
             allowed &= near
         return MentionScores(table, scored, compared, allowed[table.owner])
+
+    def _of_mentions(self, query: Query, table: MentionTable) -> ScoredQuery:
+        """Check a query that is asked of single mentions, and encode its types."""
+        scored = self.scored(query, table)
+        if scored.without > 0:
+            raise ValueError("query: a mention cannot be found by Not alone; add a type it is of")
+        return scored
 
     def current(
         self, table: MentionTable, found: Iterable[T], document: Callable[[T], int]
