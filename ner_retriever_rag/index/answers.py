@@ -57,11 +57,12 @@ class Answers:
                 (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
                 and the document (0 where it is negative).
             topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
-            sharpen: Move the query towards the mentions it finds; see
-                :mod:`~ner_retriever_rag.index.sharpening`.
+            sharpen: Move the query towards the mentions it finds, and let these vote on one
+                another; see :mod:`~ner_retriever_rag.index.sharpening` and ``votes``.
             offset: How many of the best documents to pass over, for the next page of a result.
             max_matches: List at most so many matches of a document, the best; None for all.
-            exact: Look at every text for a topic, too. Mentions are always compared with all.
+            exact: Look at every text for a topic, and in a large index at every mention, beyond
+                those nearest.
 
         Returns:
             Best document first. A document's matches are its mentions above the threshold
