@@ -43,7 +43,7 @@ SLOW = [
     "--deselect=tests/index/test_crash.py::test_everything_is_replaced_many_times",
 ]
 INDEX = (QUICK, SLOW)
-# The tests of each module, in steps: only a fault that one step does not notice goes on to the next.
+# The tests of each module, in steps: only what one does not notice goes on to the next.
 TESTS: dict[str, tuple[list[str], ...]] = {
     "detection/alignment.py": (["tests/detection/test_alignment.py", "--noconftest"],),
     "encoder/pooling.py": (["tests/encoder/test_encoder.py", "-k", "pooling or spans or seam"],),
