@@ -119,7 +119,7 @@ def test_a_listed_name_may_follow_another_at_once_and_end_the_text():
     assert found("##Oslo## Peru? ##Norway##", "Oslo Norway and Peru") == ["Oslo", "Norway"]
     assert found("Peru is where ##Norway##", "Norway, and then Peru is Norway")[0] == "Norway"
     assert align(f"{CITY} ##Rome##", f"{CITY}") == []
-    assert align("is far from ##Rome##, says he", "says he is far from Rome") == [(20, 24)]
+    assert align("##Norway## and Peru, then", "Peru, then Norway") == [(11, 17)]
 
 
 def test_a_word_that_is_everywhere_is_placed_by_its_neighbours():
@@ -134,8 +134,8 @@ def test_a_word_that_is_everywhere_is_placed_by_its_neighbours():
 
 def test_a_long_name_is_compared_letter_by_letter():
     name = " ".join(["Ostrava"] * 24)
-    text = f"In {name} Ostravas one lives."
-    assert found(f"In ##{name} Ostrava## one is.", text) == [f"{name} Ostravas"]
+    text = f"In Bostrava {name} one lives."
+    assert found(f"In ##Ostrava {name}## one is.", text) == [f"Bostrava {name}"]
 
 
 def test_how_much_a_mark_may_hold():
