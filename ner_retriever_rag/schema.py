@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -247,6 +248,34 @@ def require_text(value: object, name: str) -> str:
     if not encodable(value):
         raise ValueError(f"{name} holds half of a surrogate pair, which is no character")
     return value
+
+
+def require_spans(value: object, text: str, name: str) -> list[Span]:
+    """Return the spans of a text as pairs of plain integers, whatever whole numbers were given.
+
+    Args:
+        value: What the caller passed.
+        text: What they are spans of.
+        name: The argument's name, for the message.
+
+    Raises:
+        TypeError: If it is not a list of pairs of whole numbers.
+        ValueError: If one lies outside the text or is empty.
+    """
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be a list of (start, end), not {kind_of(value)}")
+    spans = []
+    for each in value:
+        try:
+            start, end = (int(operator.index(place)) for place in each)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name}: {each!r} is not (start, end) in whole numbers") from None
+        if not 0 <= start < end <= len(text):
+            raise ValueError(
+                f"{name}: ({start}, {end}) is not a span of a text of {len(text)} characters"
+            )
+        spans.append((start, end))
+    return spans
 
 
 def encodable(value: str) -> bool:

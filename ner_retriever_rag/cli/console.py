@@ -122,7 +122,9 @@ def parse_where(where: str | None) -> dict[str, Any] | None:
         return None
     try:
         parsed = json.loads(where)
-    except json.JSONDecodeError as error:
+    except RecursionError:
+        raise ValueError("--where is nested too deep") from None
+    except ValueError as error:  # bad syntax, enormous numbers
         raise ValueError(f"--where is not JSON: {error}") from error
     if not isinstance(parsed, dict):
         raise ValueError("--where must be a JSON object")

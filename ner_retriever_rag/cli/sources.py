@@ -96,6 +96,8 @@ class FileSource:
                 self._report(path, "does not exist")
             elif not _kind(path):
                 self._report(path, f"is none of {_endings()}")
+            elif not path.is_file():  # a pipe would be waited for, and is read twice besides
+                self._report(path, "is not a plain file")
             else:
                 yield path
 
@@ -141,6 +143,8 @@ class FileSource:
         rows = csv.DictReader(_kept(stream, lines))
         columns = rows.fieldnames or []  # read here: a header that cannot be read ends the file
         _utf8("".join(columns))
+        for name in sorted({name for name in columns if columns.count(name) > 1}):
+            self._report(file, f"has several columns {name!r}; the last is read")
         while True:
             lines.clear()
             first = rows.line_num + 1
@@ -155,7 +159,8 @@ class FileSource:
             if len(lines) > 1 and sum(line.count('"') for line in lines) % 2:
                 self._report(f"{file}:{first}", "opens a quote that is never closed")
                 continue
-            # Cells beyond the header come under None, missing ones as None.
+            if None in row:  # cells beyond the header; missing ones are None themselves
+                self._report(f"{file}:{first}", "has more cells than the header; they are left out")
             cells = {key: value for key, value in row.items() if key and value is not None}
             yield f"{file}:{rows.line_num}", cells
 

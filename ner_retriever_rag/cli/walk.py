@@ -40,8 +40,11 @@ def files_in(
                 if real not in entered and not leads_back:
                     entered.add(real)
                     waiting.append(path)
-            elif wanted(path) and path.is_file():
-                found.append(path)
+            elif wanted(path):
+                if path.is_file():
+                    found.append(path)
+                else:
+                    report(path, "is not a plain file")
     return sorted(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ner_retriever_rag.schema import Mention
+from ner_retriever_rag.schema import Mention, require_spans
 
 Spans = Sequence[tuple[int, int]]
 
@@ -17,20 +17,15 @@ def given_mentions(texts: Sequence[str], spans: Sequence[Spans]) -> list[list[Me
         spans: For each the character spans of its mentions, end exclusive.
 
     Raises:
+        TypeError: If a text's spans are not pairs of whole numbers.
         ValueError: If there is not one list of spans for each text, or a span lies outside it.
     """
     if len(spans) != len(texts):
         raise ValueError(f"spans is for {len(spans)} texts, but there are {len(texts)}")
     return [
-        [_given_mention(text, span, number) for span in of_text]
+        [
+            Mention(text[start:end], start, end)
+            for start, end in require_spans(of_text, text, f"spans[{number}]")
+        ]
         for number, (text, of_text) in enumerate(zip(texts, spans, strict=True))
     ]
-
-
-def _given_mention(text: str, span: tuple[int, int], number: int) -> Mention:
-    start, end = span
-    if not 0 <= start < end <= len(text):
-        raise ValueError(
-            f"spans[{number}]: ({start}, {end}) is not a span of a text of {len(text)} characters"
-        )
-    return Mention(text[start:end], int(start), int(end))

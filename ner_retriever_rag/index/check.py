@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from ner_retriever_rag.index import graph_files
 from ner_retriever_rag.index.collection import Rows, batches
 from ner_retriever_rag.index.place import Place
-from ner_retriever_rag.index.records import version_of
+from ner_retriever_rag.index.records import DamagedRecordError, version_of
 from ner_retriever_rag.index.store import Store, StoredDocument
-from ner_retriever_rag.schema import Document
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -134,7 +133,7 @@ def _readable(store: Store, ids: Sequence[str]) -> tuple[list[StoredDocument], l
     """The records of documents, and the ids of those whose records cannot be read."""
     try:
         return list(store.fetch(ids).values()), []
-    except (KeyError, ValueError, TypeError):
+    except DamagedRecordError:
         if len(ids) == 1:
             return [], list(ids)
     half = len(ids) // 2
@@ -162,11 +161,10 @@ def _encode_again(store: Store, encoder: TypeAwareEncoder, findings: Findings) -
         _rewrite(store, encoder, records, [record.spans for record in records])
         findings.mended += [record.document.id for record in records]
     for doc_id in findings.unreadable:
-        text = store.text_of(doc_id)
-        if text is None:
+        document = store.salvaged(doc_id)
+        if document is None:
             findings.lost.append(doc_id)
             continue
-        document = Document(text, doc_id)
         record = StoredDocument(doc_id, version_of(document, None), [], document)
         _rewrite(store, encoder, [record], None)
         findings.mended.append(doc_id)

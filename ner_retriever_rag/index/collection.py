@@ -159,11 +159,15 @@ class Rows:
             try:
                 return self._reach(call)
             except InternalError as error:
+                if where and "SQL variables" in str(error):
+                    raise where_error(where, ValueError("too many values")) from error
                 if wait is None:
                     raise RuntimeError(
                         f"the index cannot be read ({error}); {self._place.why_unreadable()}"
                     ) from error
                 time.sleep(wait)
+            except RecursionError:
+                raise ValueError("where is nested too deep") from None
             except (ConnectionError, RuntimeError, FileNotFoundError):
                 raise  # of the place, whatever the filter
             except Exception as error:

@@ -10,7 +10,7 @@ from ner_retriever_rag.index.bounds import whole_number
 from ner_retriever_rag.index.recall import recall
 from ner_retriever_rag.index.storage import Storage, measure_storage
 from ner_retriever_rag.index.store import Store
-from ner_retriever_rag.schema import Document, EncodedText, require_text
+from ner_retriever_rag.schema import Document, EncodedText, encodable, kind_of, require_text
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -46,7 +46,7 @@ class Contents:
         return self.count()
 
     def __contains__(self, doc_id: object) -> bool:
-        return isinstance(doc_id, str) and bool(self._store.fetch([doc_id]))
+        return isinstance(doc_id, str) and encodable(doc_id) and bool(self._store.fetch([doc_id]))
 
     def get(self, ids: str | Iterable[str]) -> list[Document]:
         """Documents by id, in the order asked for; unknown ids are left out."""
@@ -82,6 +82,8 @@ class Contents:
 
 def ids_of(ids: str | Iterable[str]) -> list[str]:
     """One id or several as a list, checked."""
+    if not isinstance(ids, Iterable):
+        raise TypeError(f"ids must be a string or a list of strings, not {kind_of(ids)}")
     wanted = [ids] if isinstance(ids, str) else list(ids)
     for doc_id in wanted:
         require_text(doc_id, "ids")

@@ -26,6 +26,7 @@ from ner_retriever_rag.schema import (
     Document,
     Failure,
     SyncReport,
+    kind_of,
 )
 
 if TYPE_CHECKING:
@@ -203,7 +204,8 @@ class EntityIndex(Answers, Contents):
             progress: Show a progress bar.
 
         Raises:
-            TypeError: If something is neither a ``Document`` nor a string.
+            TypeError: If something is neither a ``Document`` nor a string, or a span is not two
+                whole numbers. As with a ValueError, nothing of a list is written then.
             ValueError: If a text is empty, an id stands twice, a span lies outside its text, or
                 metadata cannot be stored. Nothing of a list is written then; of a stream, what
                 came some hundred documents before.
@@ -211,12 +213,13 @@ class EntityIndex(Answers, Contents):
                 collection.
         """
         self._store.require_own()
-        if isinstance(documents, str | Document):
-            raise TypeError("documents must be a list or another iterable, not a single document")
+        if isinstance(documents, str | Document | Mapping) or not isinstance(documents, Iterable):
+            kind = kind_of(documents)
+            raise TypeError(f"documents must be a list or another iterable, not a single {kind}")
         if errors not in ("raise", "skip"):
             raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r}")
         if spans is not None:
-            documents = list(documents)
+            documents, spans = list(documents), list(spans)
             if len(spans) != len(documents):
                 raise ValueError(f"spans is for {len(spans)} documents, there are {len(documents)}")
         failed: list[Failure] = []

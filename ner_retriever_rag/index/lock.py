@@ -50,8 +50,9 @@ class FolderLock:
             gate.acquire()
         except Timeout as error:
             raise RuntimeError(
-                f"another process has been opening or writing to the index in {self._folder} for "
-                f"more than {_GATE_SECONDS:.0f} seconds"
+                f"other processes have been opening the index in {self._folder} for more than "
+                f"{_GATE_SECONDS:.0f} seconds; try again, or have it served to all of them: "
+                f"ner-retriever serve {self._folder}"
             ) from error
         try:
             yield

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.index.metadata import RESERVED, encoded, joined, split
-from ner_retriever_rag.schema import Document, EncodedText
+from ner_retriever_rag.schema import Document, EncodedText, require_spans
 
 TEXT_OF_FORMAT_1 = "ner:text"
 VERSION, SPANS, REST = "ner:version", "ner:spans", "ner:metadata"
@@ -79,10 +79,34 @@ def version_of(document: Document, given: Sequence[tuple[int, int]] | None) -> s
     return sha256(content.encode()).hexdigest()[:16]
 
 
+class DamagedRecordError(RuntimeError):
+    """What the index says of a document cannot be read.
+
+    Args:
+        doc_id: The document.
+    """
+
+    def __init__(self, doc_id: str) -> None:
+        super().__init__(
+            f"what the index says of document {doc_id!r} cannot be read: "
+            "ner-retriever check DIR --repair makes it again from its text"
+        )
+
+
+_DAMAGED = (KeyError, ValueError, TypeError, AttributeError, RecursionError)
+
+
 def record_of(doc_id: str, metadata: Mapping[str, Any]) -> Record:
-    """A record from the metadata of its row in Chroma."""
-    spans = [(start, end) for start, end in json.loads(metadata[SPANS])]
-    return Record(doc_id, metadata[VERSION], spans)
+    """A record from the metadata of its row in Chroma.
+
+    Raises:
+        DamagedRecordError: If they are none.
+    """
+    try:
+        spans = [(start, end) for start, end in json.loads(metadata[SPANS])]
+        return Record(doc_id, metadata[VERSION], spans)
+    except _DAMAGED as error:
+        raise DamagedRecordError(doc_id) from error
 
 
 def from_row(doc_id: str, metadata: Mapping[str, Any], text: str | None) -> StoredDocument:
@@ -92,15 +116,32 @@ def from_row(doc_id: str, metadata: Mapping[str, Any], text: str | None) -> Stor
         doc_id: Its id.
         metadata: Its metadata there.
         text: Its text there; None in format 1, which has it among the metadata.
+
+    Raises:
+        DamagedRecordError: If it cannot be read, or has spans that are not of the text.
     """
-    own = {key: value for key, value in metadata.items() if not key.startswith(RESERVED)}
     record = record_of(doc_id, metadata)
-    document = Document(
-        metadata[TEXT_OF_FORMAT_1] if text is None else text,
-        doc_id,
-        joined(own, metadata.get(REST)),
-    )
+    try:
+        own = {key: value for key, value in metadata.items() if not key.startswith(RESERVED)}
+        text = metadata[TEXT_OF_FORMAT_1] if text is None else text
+        document = Document(text, doc_id, joined(own, metadata.get(REST)))
+        require_spans(record.spans, text, SPANS)
+    except _DAMAGED as error:
+        raise DamagedRecordError(doc_id) from error
     return StoredDocument(doc_id, record.version, record.spans, document)
+
+
+def salvaged(doc_id: str, metadata: Mapping[str, Any] | None, text: str | None) -> Document | None:
+    """A document from a row whose record cannot be read: its text and what metadata there are."""
+    found = metadata or {}
+    own = {key: value for key, value in found.items() if not key.startswith(RESERVED)}
+    text = text or found.get(TEXT_OF_FORMAT_1)
+    if not isinstance(text, str) or not text.strip():
+        return None
+    try:
+        return Document(text, doc_id, joined(own, found.get(REST)))
+    except _DAMAGED:
+        return Document(text, doc_id, own)
 
 
 def row_metadata(record: StoredDocument, old: Record | None) -> dict[str, Any]:

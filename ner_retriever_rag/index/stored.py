@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 from ner_retriever_rag.index.collection import Rows, Where, batches
 from ner_retriever_rag.index.journal import Journal
 from ner_retriever_rag.index.records import (
-    TEXT_OF_FORMAT_1,
     VERSION,
+    DamagedRecordError,
     MentionKey,
     Record,
     StoredDocument,
     from_row,
     record_of,
+    salvaged,
 )
+from ner_retriever_rag.schema import Document
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
@@ -102,7 +105,7 @@ class Stored:
     def versions(self, ids: Iterable[str]) -> dict[str, str]:
         """The versions of documents, by id, and nothing else; unknown ids are left out."""
         return {
-            doc_id: str(metadata[VERSION])
+            doc_id: str((metadata or {}).get(VERSION, ""))
             for some in batches(ids, self._documents.batch)
             for rows in [self._documents.get(some, ["metadatas"])]
             for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True)
@@ -150,15 +153,23 @@ class Stored:
         """The vectors of mentions, by id; unknown ids are left out."""
         return self._mentions.vectors(mention_ids)
 
-    def text_of(self, doc_id: str) -> str | None:
-        """The stored text of a document whose record may not be readable otherwise."""
+    def salvaged(self, doc_id: str) -> Document | None:
+        """What is left of a document whose record cannot be read; None without its text."""
         rows = self._documents.get([doc_id], ["metadatas", "documents"])
         if not rows["ids"]:
             return None
-        text = rows["documents"][0] or (rows["metadatas"][0] or {}).get(TEXT_OF_FORMAT_1)
-        return text if isinstance(text, str) and text.strip() else None
+        return salvaged(doc_id, rows["metadatas"][0], rows["documents"][0])
 
     def _current(self, mention_ids: Iterable[str]) -> set[str]:
-        """The mentions that count of the documents some mentions are of."""
+        """The mentions that count of the documents some mentions are of.
+
+        Of one whose record cannot be read none does: it has to be encoded again.
+        """
+        current: set[str] = set()
         doc_ids = dict.fromkeys(MentionKey.parse(each).doc_id for each in mention_ids)
-        return set().union(*(record.mention_ids for record in self.records(doc_ids).values()))
+        for some in batches(doc_ids, self._documents.batch):
+            rows = self._documents.get(some, ["metadatas"])
+            for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True):
+                with suppress(DamagedRecordError):
+                    current.update(record_of(doc_id, metadata).mention_ids)
+        return current

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ner_retriever_rag.index.metadata import check_metadata
 from ner_retriever_rag.index.recall import by_version, stored_encodings
 from ner_retriever_rag.index.records import StoredDocument, version_of
+from ner_retriever_rag.index.seen import SeenIds
 from ner_retriever_rag.schema import (
     AddReport,
     Document,
@@ -15,6 +16,7 @@ from ner_retriever_rag.schema import (
     Failure,
     Span,
     kind_of,
+    require_spans,
     require_text,
 )
 
@@ -114,38 +116,29 @@ def checked(
         refuse: Told of those that cannot be; None raises instead.
 
     Raises:
-        TypeError: If something is neither a document nor a string.
+        TypeError: If something is neither a document nor a string, or spans are no numbers.
         ValueError: If a text is empty, an id stands twice, metadata cannot be kept, or a span lies
             outside its text.
     """
-    seen: dict[str, int] = {}
+    seen = SeenIds()
     for place, each in enumerate(documents):
         try:
             document = _document(each, place)
             check_metadata(document)
-            if document.id in seen:
+            if (before := seen.place_of(document.id)) is not None:
                 raise ValueError(
-                    f"documents[{place}] has the id {document.id!r} of "
-                    f"documents[{seen[document.id]}]"
+                    f"documents[{place}] has the id {document.id!r} of documents[{before}]"
                 )
-            given = None if spans is None else _given(document.text, spans[place], place)
+            given = None
+            if spans is not None:
+                given = require_spans(spans[place], document.text, f"spans[{place}]")
         except (TypeError, ValueError) as error:
             if refuse is None:
                 raise
             refuse(Failure(each.id if isinstance(each, Document) else place, str(error)))
             continue
-        seen[document.id] = place
+        seen.add(document.id, place)
         yield document, given
-
-
-def _given(text: str, spans: Sequence[Span], place: int) -> Sequence[Span]:
-    for start, end in spans:
-        if not 0 <= start < end <= len(text):
-            raise ValueError(
-                f"spans[{place}]: ({start}, {end}) is not a span of a text of "
-                f"{len(text)} characters"
-            )
-    return spans
 
 
 def _document(each: object, place: int) -> Document:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from ner_retriever_rag._imports import loader
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.queries.query import AllOf, AnyOf, Like, Not, Query, refine
+    from ner_retriever_rag.queries.query import AllOf, AnyOf, Like, Not, Query
+    from ner_retriever_rag.queries.refining import refine
 
 _HOMES = {
     "AllOf": "query",
@@ -13,7 +14,7 @@ _HOMES = {
     "Like": "query",
     "Not": "query",
     "Query": "query",
-    "refine": "query",
+    "refine": "refining",
 }
 
 __all__ = [

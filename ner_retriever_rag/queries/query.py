@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.schema import DocumentMatch, MentionMatch, require_text
+from ner_retriever_rag.schema import MentionMatch, require_text
 
 Example = str | MentionMatch
+_DEEPEST = 100  # queries within queries
 
 
 @dataclass(frozen=True, init=False)
@@ -140,49 +141,22 @@ Leaf = str | Like
 Query = str | Like | AnyOf | AllOf | Not
 
 
-def refine(
-    query: Leaf,
-    relevant: Sequence[Example | DocumentMatch] = (),
-    irrelevant: Sequence[Example | DocumentMatch] = (),
-) -> Like:
-    """Move a query towards what was relevant in its results and away from what was not.
-
-    Args:
-        query: A type description, or an earlier ``Like`` (its examples are kept).
-        relevant: Results of a search, or names; a document stands for its best match.
-        irrelevant: The same.
-
-    Returns:
-        A query for the next search.
-
-    Raises:
-        ValueError: If both lists are empty, or a document has no match.
-        TypeError: If the query is not one type, or a list is none or holds something else.
-    """
-    if not isinstance(query, str | Like):
-        raise TypeError(f"query must be a string or a Like, not {type(query).__name__}")
-    for name, given in (("relevant", relevant), ("irrelevant", irrelevant)):
-        if isinstance(given, str | MentionMatch | DocumentMatch):
-            raise TypeError(f"{name} must be a list of results or names, not one of them")
-    if not relevant and not irrelevant:
-        raise ValueError("refine needs something in relevant or irrelevant")
-    before = query if isinstance(query, Like) else None
-    examples = [*(before.examples if before else ()), *map(_as_example, relevant)]
-    unlike = [*(before.unlike if before else ()), *map(_as_example, irrelevant)]
-    description = query.description if isinstance(query, Like) else require_text(query, "query")
-    return Like(*examples, description=description, unlike=unlike)
-
-
 def check_query(query: object, name: str = "query") -> Query:
     """Return ``query`` if it is one.
 
     Raises:
         TypeError: If it is neither a string nor one of the classes of this module.
-        ValueError: If it is an empty string.
+        ValueError: If it is an empty string, or queries stand in queries without end.
     """
-    if isinstance(query, Like | AnyOf | AllOf | Not):
-        return query
-    return require_text(query, name)
+    if not isinstance(query, Like | AnyOf | AllOf | Not):
+        return require_text(query, name)
+    level: list[Query] = [query]
+    for _ in range(_DEEPEST + 1):
+        # Each once, for a part that stands in many places doubles with every level.
+        level = list({id(part): part for each in level for part in _parts(each)}.values())
+        if not level:
+            return query
+    raise ValueError(f"{name} is nested too deep: more than {_DEEPEST} queries within another")
 
 
 def is_combined(query: Query) -> bool:
@@ -271,6 +245,16 @@ def _words(leaf: Leaf) -> str:
     return leaf.description or ", ".join(names)
 
 
+def _parts(query: Query) -> tuple[Query, ...]:
+    """The queries that stand in another."""
+    match query:
+        case AnyOf(parts=parts) | AllOf(parts=parts):
+            return parts
+        case Not(part=part):
+            return (part,)
+    return ()
+
+
 def _walk(query: Query, wanted: bool) -> Iterator[tuple[Leaf, bool]]:
     if isinstance(query, str | Like):
         yield query, wanted
@@ -287,11 +271,3 @@ def _checked_parts(parts: tuple[Query, ...], name: str) -> tuple[Query, ...]:
     for number, part in enumerate(parts):
         check_query(part, f"{name}: part {number}")
     return parts
-
-
-def _as_example(result: Example | DocumentMatch) -> Example:
-    if not isinstance(result, DocumentMatch):
-        return result
-    if not result.matches:
-        raise ValueError(f"document {result.doc_id!r} has no match to refine with")
-    return result.matches[0]

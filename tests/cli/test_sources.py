@@ -56,7 +56,7 @@ def test_csv_with_byte_order_mark_quotes_and_line_breaks(tmp_path):
     (oslo, rome), problems = read(file)
     assert (oslo.text, oslo.id, oslo.metadata) == ("Oslo,\nNorway", "1", {"note": ""})
     assert (rome.text, rome.metadata) == ("Rome", {"note": "old"})
-    assert problems == []
+    assert [each.why for each in problems] == ["has more cells than the header; they are left out"]
 
 
 @pytest.mark.parametrize(("ending", "opener"), [("gz", gzip.open), ("xz", lzma.open)])
@@ -163,6 +163,28 @@ def test_a_bad_row_of_a_table_costs_that_row_only(tmp_path):
     documents, (problem,) = read(file)
     assert [each.id for each in documents] == ["1", "3"]
     assert (problem.where, "not UTF-8" in problem.why) == (f"{file}:3", True)
+
+
+def test_what_a_table_would_lose_without_a_word(tmp_path):
+    """A comma in a text without quotes, and two columns of one name."""
+    file = tmp_path / "rows.csv"
+    file.write_text("id,text,id\n1,Oslo,2\n3,Lima, in Peru,4\n5\n")
+    documents, problems = read(file)
+    assert [(each.id, each.text) for each in documents] == [("2", "Oslo"), (" in Peru", "Lima")]
+    told = [(each.where, each.why) for each in problems]
+    assert told[0] == (str(file), "has several columns 'id'; the last is read")
+    assert told[1] == (f"{file}:3", "has more cells than the header; they are left out")
+    assert told[2][0] == f"{file}:4" and len(told) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_named_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "a.txt").write_text("Oslo")
+    for paths in ([tmp_path], [tmp_path / "pipe.txt", tmp_path / "a.txt"]):
+        documents, (problem,) = read(*paths)
+        assert [each.text for each in documents] == ["Oslo"]
+        assert (problem.where, problem.why) == (str(tmp_path / "pipe.txt"), "is not a plain file")
 
 
 def test_links_that_lead_out_are_named_and_followed_on_demand(tmp_path):

@@ -74,6 +74,75 @@ def test_marks_are_taken_out():
     assert take_out_marks("a ##b c## d ##e", "##") == ("a b c d e", [(2, 5)])
 
 
+@pytest.mark.parametrize(
+    ("answer", "text", "names"),
+    [
+        # of two places the one the diff says, though the words beside it differ
+        ("in New York one said ##New York## is big", "In New York one says New York is big.", [21]),
+        # half of a name is paired; what is there instead is another name
+        ("Is ##Bank Scotland## here", "Is Bank England here", []),
+        # altered names at the very beginning and end
+        ("##Oslofjorden## is so long", "Oslofjord is long", [0]),
+        ("now he swims in ##Oslofjorden##", "he swims in Oslofjord", [12]),
+        # four letters of five are alike enough
+        ("in ##Bernx## now", "in Berne now", [3]),
+        # accents of names too short to look alike otherwise
+        ("from ##O## till ##A##", "from Ö to Å", [5, 10]),
+        # no word is marked, and the next mark still counts
+        ("##\u00a0## Oslo is here", "Oslo lies here, too", []),
+        ("##\u00a0## and ## Oslo ##", "Oslo is it", [0]),
+    ],
+)
+def test_where_names_are_put(answer, text, names):
+    assert [start for start, _ in align(answer, text)] == names
+
+
+CITY = "is a big city here"  # a copy that begins with it has its names only where the diff is done
+
+
+@pytest.mark.parametrize(
+    ("named", "text", "places"),
+    [
+        ("##Oslo##", f"Oslo or Oslo : {CITY}", [0]),
+        ("##Rome##, ##Oslo##", f"Oslo or Rome or Oslo, {CITY}", [8, 16]),
+        ("##Rome##, ##Oslo##", f"Oslo Rome Oslo, {CITY}", [5, 10]),  # right behind
+        ("##Rome##, ##Oslo##", f"and Oslo Rome {CITY}", [4, 9]),  # none behind; right before
+        ("##Oslo## ##Rome## ##Oslo##", f"Oslo is Oslo, Rome. {CITY}", [0, 8, 14]),
+        ("##Oslo## ##Oslo##", f"and Oslo {CITY}", [4]),
+    ],
+)
+def test_names_that_are_only_listed_go_to_free_places(named, text, places):
+    assert [start for start, _ in align(f"{CITY} {named}", text)] == places
+
+
+def test_a_listed_name_may_follow_another_at_once_and_end_the_text():
+    assert found("##Oslo## Peru? ##Norway##", "Oslo Norway and Peru") == ["Oslo", "Norway"]
+    assert found("Peru is where ##Norway##", "Norway, and then Peru is Norway")[0] == "Norway"
+    assert align(f"{CITY} ##Rome##", f"{CITY}") == []
+    assert align("##Norway## and Peru, then", "Peru, then Norway") == [(11, 17)]
+
+
+def test_a_word_that_is_everywhere_is_placed_by_its_neighbours():
+    """From 200 words on Python's diff would pass over frequent ones."""
+    words = [f"w{n}" for n in range(300)]
+    words[10::50] = ["Oslo"] * 6
+    copy = words.copy()
+    copy[159:162] = ["x", "##Oslo##", "y"]
+    text = " ".join(words)
+    assert align(" ".join(copy), text) == [(start := len(" ".join(words[:160])) + 1, start + 4)]
+
+
+def test_a_long_name_is_compared_letter_by_letter():
+    name = " ".join(["Ostrava"] * 24)
+    text = f"In Bostrava {name} one lives."
+    assert found(f"In ##Ostrava {name}## one is.", text) == [f"Bostrava {name}"]
+
+
+def test_how_much_a_mark_may_hold():
+    for length, spans in ((200, [(0, 200)]), (201, [])):
+        assert take_out_marks(f"##{'x' * length}##", "##")[1] == spans
+
+
 def corrupted(answer, random_source):
     """An answer with a few random things done to it."""
     for _ in range(random_source.randint(1, 12)):

@@ -40,6 +40,12 @@ def test_pooling_several_spans_and_none():
     assert pool(STATES, OFFSETS, [], "first+last").shape == (0, 4)
 
 
+@pytest.mark.parametrize(("pooling", "width"), [("last", 2), ("mean", 2), ("first+last", 4)])
+def test_pooling_a_text_without_tokens(pooling, width):
+    pooled = pool(STATES[:0], OFFSETS[:0], [(0, 1), (1, 2)], pooling)
+    torch.testing.assert_close(pooled, torch.zeros(2, width))
+
+
 def test_given_spans(tiny_encoder):
     encoded = tiny_encoder.encode(TEXTS[:2], spans=[[(0, 11)], [(23, 29), (0, 4), (0, 4)]])
     assert [mention.text for mention in encoded[1].mentions] == ["Norway", "Oslo", "Oslo"]

@@ -5,9 +5,10 @@ import re
 import warnings
 
 import chromadb
+import numpy as np
 import pytest
 
-from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
+from ner_retriever_rag import AllOf, Document, EntityIndex, Not, TypeAwareEncoder
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,10 @@ def test_search(index, method, arguments, error, message):
     [
         ("Oslo", TypeError, "documents must be a list"),
         (Document("Oslo"), TypeError, "documents must be a list"),
+        (b"Oslo", TypeError, r"documents\[0\] must be a Document or a string, not int"),
+        ({"id": "Oslo"}, TypeError, "documents must be a list.*not a single dict"),
+        (None, TypeError, "documents must be a list"),
+        (3, TypeError, "documents must be a list"),
         (["Oslo", ""], ValueError, r"documents\[1\] is empty"),
         (["Oslo", " \n "], ValueError, r"documents\[1\] is empty"),
         (["Oslo", 3], TypeError, r"documents\[1\] must be a Document or a string, not int"),
@@ -95,6 +100,42 @@ def test_a_filter_that_is_no_mapping(index, where):
             search("city", where=where)
 
 
+def test_a_filter_of_too_many_values_is_not_a_damaged_index(index):
+    with pytest.raises(ValueError, match="where: .*too many values"):
+        index.search("city", where={"n": {"$in": list(range(100_000))}})
+
+
+def test_a_filter_nested_without_end(index):
+    where = {"n": 1}
+    for _ in range(3_000):
+        where = {"$and": [where, {"n": 1}]}
+    for ask in (lambda: index.search("city", where=where), lambda: index.delete(where=where)):
+        with pytest.raises(ValueError, match="where is nested too deep"):
+            ask()
+    assert index.count() == 1
+
+
+def test_queries_nested_without_end(index):
+    """A query that the classes would not make, and one whose parts are all the same."""
+    with pytest.raises(ValueError, match="Not: part 0 is nested too deep"):
+        query = "city"
+        for _ in range(3_000):
+            query = Not(query)
+    endless = Not("city")
+    object.__setattr__(endless, "part", endless)
+    for ask in (index.search, index.search_mentions, index.entities):
+        with pytest.raises(ValueError, match="query is nested too deep"):
+            ask(endless)
+    twins = "city"
+    with pytest.raises(ValueError, match="AllOf: part 0 is nested too deep"):
+        for _ in range(200):
+            twins = AllOf(twins, twins)
+    query = "city"
+    for _ in range(100):
+        query = Not(query)
+    assert index.search(query) == index.search(Not(Not("city")))
+
+
 @pytest.mark.parametrize("span", [(0, 99), (-1, 2), (3, 3), (4, 2)])
 def test_span_outside_the_text(index, span):
     with pytest.raises(ValueError, match=r"spans\[0\].*4 characters"):
@@ -102,6 +143,39 @@ def test_span_outside_the_text(index, span):
     with pytest.raises(ValueError, match="spans is for 1 documents"):
         index.add(["Lima", "Rome"], spans=[[]])
     assert index.count() == 1
+
+
+@pytest.mark.parametrize("spans", [None, 3, "ab", [3], [(0.0, 2.5)], [(0, 2, 3)], ["ab"], [None]])
+def test_spans_that_are_none(index, tiny_encoder, spans):
+    """Of a list whose last document has them nothing is written."""
+    towns = [f"Town{number} in Peru" for number in range(300)]
+    with pytest.raises(TypeError, match=r"spans\[300\]"):
+        index.add([*towns, "Lima"], spans=[*([(0, 4)] for _ in towns), spans])
+    assert index.count() == 1
+    with pytest.raises(TypeError, match=r"spans\[0\]"):
+        tiny_encoder.encode(["Lima"], spans=[spans])
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        [np.array([[0, 4], [8, 12]])],
+        np.array([[[0, 4], [8, 12]]]),
+        [[(np.int64(0), np.uint8(4)), [8, 12]]],
+        [(span for span in [(0, 4), (8, 12)])],
+        iter([[(0, 4), (8, 12)]]),
+        [[(False, 4), (8, 12)]],
+    ],
+    ids=["array", "one array", "numbers", "generator", "iterator", "bool"],
+)
+def test_spans_are_kept_as_plain_numbers(tiny_encoder, spans):
+    index, text = EntityIndex(encoder=tiny_encoder), "Lima or Rome"
+    assert index.add([text], spans=spans).mentions == 2
+    (record,) = index._store.fetch([Document(text).id]).values()
+    assert record.spans == [(0, 4), (8, 12)]
+    assert all(type(place) is int for span in record.spans for place in span)
+    assert index.add([text], spans=[[(0, 4), (8, 12)]]).unchanged == 1
+    assert sorted(index._store.mention_ids()) == sorted(record.mention_ids)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +198,10 @@ def test_ids(index):
         index.delete([3])
     with pytest.raises(ValueError, match="ids is empty"):
         index.get([""])
+    for nothing in (3, None):
+        with pytest.raises(TypeError, match="ids must be a string or a list"):
+            index.get(nothing)
+    assert "\ud800" not in index and "kept" in index
     assert index.count() == 1
 
 

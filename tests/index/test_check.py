@@ -12,6 +12,7 @@ from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.index.check import check, repair
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
+from ner_retriever_rag.index.store import Store
 
 DOCUMENTS = [
     Document(f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}.", id=f"d{n}", metadata={"n": n})
@@ -91,8 +92,44 @@ def test_orphans_gaps_and_records_that_cannot_be_read(folder, encoder):
     assert (sorted(mended.mended), mended.lost) == (["d5", "d7"], [])
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
     with EntityIndex(folder, encoder=encoder) as index:
-        index.add(DOCUMENTS)  # d7's metadata went with its record
+        assert index.get("d7") == [DOCUMENTS[7]]
+        assert index.add(DOCUMENTS).unchanged == len(DOCUMENTS)
         assert_is(index, DOCUMENTS)
+
+
+DAMAGED = {
+    "cut": {"ner:spans": "[[0,"},
+    "beyond the text": {"ner:spans": "[[0,4],[0,999]]"},
+    "before it": {"ner:spans": "[[-3,2]]"},
+    "halves": {"ner:spans": "[[0.5,2]]"},
+    "three": {"ner:spans": "[[0,1,2]]"},
+    "a number": {"ner:spans": 3},
+    "gone": {"ner:spans": None},
+    "no version": {"ner:version": None},
+    "metadata": {"ner:metadata": "{["},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_record_is_named_and_made_again(tmp_path, encoder, monkeypatch, damage):
+    """Also where a write that did not end had to do with the document."""
+    with EntityIndex(tmp_path, encoder=encoder) as index:
+        index.add(DOCUMENTS[:4])
+        with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+            patch.setattr(Store, "_write_records", lambda *_: 1 / 0)
+            index.add([Document("Lima", id="d2")])
+        index._store.texts._collection.update(ids=["d2"], metadatas=[DAMAGED[damage]])
+        for use in (lambda: index.search("city"), lambda: index.get("d2")):
+            with pytest.raises(RuntimeError, match="'d2' cannot be read: .*check DIR --repair"):
+                use()
+        assert index.get("d1") == DOCUMENTS[1:2]
+    findings = check(tmp_path, DEFAULT_COLLECTION, encoder)
+    assert (findings.unreadable, findings.incomplete) == (["d2"], [])
+    mended = repair(tmp_path, DEFAULT_COLLECTION, encoder)
+    assert (mended.mended, mended.lost) == (["d2"], [])
+    assert check(tmp_path, DEFAULT_COLLECTION, encoder).sound
+    with EntityIndex(tmp_path, encoder=encoder) as index:
+        assert_is(index, DOCUMENTS[:4])
 
 
 def test_vectors_that_are_no_numbers(tmp_path):

@@ -206,3 +206,5 @@ def test_encoder_without_text_vectors(tiny_checkpoint):
     index = EntityIndex(encoder=encoder)
     index.add(DOCUMENTS)
     assert len(index.search("city")) == 5
+    assert index.encoded(DOCUMENTS)[0].text_vector is None
+    assert index.storage().text_width == 1

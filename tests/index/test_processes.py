@@ -6,9 +6,11 @@ import signal
 import subprocess
 
 import pytest
+from filelock import FileLock
 from hashed import assert_is
 
 from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.index import lock
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +127,15 @@ def test_a_writer_that_dies_lets_go(start, encoder, tmp_path, how):
     writer.wait()
     with EntityIndex(tmp_path, encoder=encoder) as index:
         assert index.add([Document("Lima", id="theirs"), "Oslo"]).unchanged == 1
+
+
+def test_who_waits_too_long_to_open_is_told_what_helps(encoder, tmp_path, monkeypatch):
+    EntityIndex(tmp_path, encoder=encoder).close()
+    monkeypatch.setattr(lock, "_GATE_SECONDS", 0.05)
+    with FileLock(tmp_path / lock.GATE_FILE):
+        with pytest.raises(RuntimeError, match="opening the index .* ner-retriever serve"):
+            EntityIndex(tmp_path, encoder=encoder)
+    EntityIndex(tmp_path, encoder=encoder).close()
 
 
 def test_what_the_writer_started_does_not_keep_the_lock(start, encoder, tmp_path):

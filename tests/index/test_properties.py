@@ -15,7 +15,9 @@ from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.index.metadata import joined, split
 
 QUICK = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 characters = st.characters(exclude_categories=["Cs"])
@@ -156,5 +158,10 @@ class Model(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-Model.TestCase.settings = settings(max_examples=10, stateful_step_count=12, deadline=None)
+Model.TestCase.settings = settings(
+    max_examples=10,
+    stateful_step_count=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 TestModel = Model.TestCase

@@ -3,7 +3,9 @@
 import csv
 import itertools
 import json
+from dataclasses import replace
 
+import hashed
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -64,6 +66,29 @@ def test_of_overlapping_mentions_the_best(tiny_encoder):
     assert best in kept
     for one, other in itertools.combinations(kept, 2):
         assert one.end <= other.start or other.end <= one.start
+
+
+def test_a_score_that_just_reaches_the_threshold(index):
+    every = list(index.extract(["river"], score_threshold=0, overlapping=True))
+    middle = sorted(m.score for m in every)[len(every) // 2]
+    kept = index.extract(["river"], score_threshold=middle, overlapping=True)
+    assert min(m.score for m in kept) == middle
+
+
+class Alike(hashed.HashedEncoder):
+    """Every mention has the same vector."""
+
+    def encode(self, texts, spans=None):
+        return [
+            replace(one, vectors=np.repeat(hashed.vector("", 16)[None], len(one.mentions), axis=0))
+            for one in super().encode(texts, spans)
+        ]
+
+
+def test_of_overlapping_mentions_with_one_score_the_longest():
+    index = EntityIndex(encoder=Alike())
+    index.add([Document("the Nile Delta", id="a")], spans=[[(4, 8), (4, 14), (9, 14)]])
+    assert [m.text for m in index.extract(["river"], score_threshold=0)] == ["Nile Delta"]
 
 
 @pytest.mark.parametrize(
