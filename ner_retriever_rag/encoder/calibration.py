@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 WEIGHTS, CONFIG = "background.safetensors", "calibration.json"
 _LEAST_SPREAD = 1e-3
+_LINES = 4096  # of descriptions, remembered
 
 
 class Calibration:
@@ -50,6 +51,7 @@ class Calibration:
         self.background = np.asarray(background, dtype=np.float32)
         self.slopes = slopes
         self.weights = weights
+        self._lines: dict[bytes, tuple[float, float]] = {}  # a search asks a dozen times
 
     def probability(
         self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]
@@ -98,6 +100,14 @@ class Calibration:
 
     def _line(self, type_vector: NDArray[np.float32]) -> tuple[float, float]:
         """Slope and offset of the logit as a function of the similarity."""
+        key = type_vector.tobytes()
+        if (line := self._lines.get(key)) is None:
+            if len(self._lines) >= _LINES:
+                self._lines.clear()
+            line = self._lines[key] = self._new_line(type_vector)
+        return line
+
+    def _new_line(self, type_vector: NDArray[np.float32]) -> tuple[float, float]:
         statistics = background_statistics(self.background @ type_vector)
         slope = self.slopes[0] + self.slopes[1] / float(statistics[1])
         offset = float(np.dot(self.weights, [*statistics, 1.0])) - slope * float(statistics[3])
