@@ -47,7 +47,7 @@ class TypeSearching(BaseRetriever):
     max_matches: int | None = Field(default=None, gt=0)
     """How many of a document's mentions are listed at most, the best; None for all."""
     sharpen: bool = True
-    """Move the query towards the mentions it finds."""
+    """Move the query towards the mentions it finds, and let these vote on one another."""
     exact: bool = False
     """Look at every text for a topic, too."""
     metadata_prefix: str = ""
