@@ -53,7 +53,7 @@ TESTS: dict[str, tuple[list[str], ...]] = {
     "encoder/backbone/windows.py": (["tests/encoder/test_windows.py", "--noconftest"],),
     "index/extraction.py": (["tests/queries/test_extraction.py", "-k", "not command"],),
     "index/mention_table.py": (
-        ["tests/index/test_life.py", "tests/queries/test_extraction.py", "-k", "not command"],
+        [*QUICK, "tests/queries/test_extraction.py", "-k", "not command"],
         SLOW,
     ),
     "index/mention_scores.py": (["tests/queries/test_combined.py"], *INDEX),

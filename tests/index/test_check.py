@@ -132,6 +132,20 @@ def test_a_damaged_record_is_named_and_made_again(tmp_path, encoder, monkeypatch
         assert_is(index, DOCUMENTS[:4])
 
 
+def test_a_document_whose_text_is_gone_is_named_as_lost(tmp_path, encoder):
+    with EntityIndex(tmp_path, encoder=encoder) as index:
+        index.add(DOCUMENTS[:3])
+        index._store.texts._collection.update(
+            ids=["d1"], embeddings=[np.ones(8)], metadatas=[DAMAGED["cut"]], documents=[" "]
+        )
+    findings = repair(tmp_path, DEFAULT_COLLECTION, encoder)
+    assert (findings.lost, findings.mended) == (["d1"], [])
+    assert not check(tmp_path, DEFAULT_COLLECTION, encoder).sound
+    with EntityIndex(tmp_path, encoder=encoder) as index:
+        index.delete("d0")
+        assert index.get("d2") == DOCUMENTS[2:3]
+
+
 def test_vectors_that_are_no_numbers(tmp_path):
     class Broken(HashedEncoder):
         def encode(self, texts, spans=None):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag import AllOf, Document, EntityIndex, Like, Not
-from ner_retriever_rag.index import tables
+from ner_retriever_rag.index import table_files, tables
 from ner_retriever_rag.index.entities import joint
 from ner_retriever_rag.index.sharpening import BEST, DOUBT, LEVEL, both_rounds, largest, sharper
 
@@ -127,6 +127,22 @@ def test_the_table_follows_every_write(tiny_encoder):
     assert index.search("river", k=9) == other.search("river", k=9)
 
 
+def test_a_document_without_all_its_vectors_is_left_out(tiny_encoder):
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add([Document(text, f"d{n}") for n, text in enumerate(TEXTS)])
+    index._store.mentions.delete(index._store.fetch(["d1"])["d1"].mention_ids[:1])
+    index._store.revisions.renew()
+    assert {m.doc_id for m in index.search("river", k=9)} == {"d0", "d2", "d3"}
+
+
+def test_pages_of_documents_without_mentions(tiny_encoder):
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add(["no names in here", "and none in there"])
+    assert index.search("river") == []
+    index.add(TEXTS)
+    assert len(index.search("river")) == len(TEXTS)
+
+
 def test_another_index_on_the_same_folder_sees_writes(tmp_path, tiny_encoder):
     with EntityIndex(tmp_path, encoder=tiny_encoder) as one:
         one.add(TEXTS[:2])
@@ -166,7 +182,19 @@ def test_a_kept_table_is_not_written_again_after_every_small_write(kept, tiny_en
         assert len(index.search("river")) == len(TEXTS) + 1
 
 
-@pytest.mark.parametrize("harm", ["gone", "cut short", "old", "garbage"])
+def test_where_a_table_cannot_be_kept_it_is_done_without(tmp_path, tiny_encoder, monkeypatch):
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
+    monkeypatch.setattr(table_files.np, "savez", full)  # after the vectors
+    with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
+        index.add(TEXTS)
+        assert len(index.search("river")) == len(TEXTS)
+    assert list(tmp_path.glob("table*")) == []
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut short", "old", "layout", "garbage"])
 def test_a_kept_table_that_cannot_be_used_is_made_again(kept, tiny_encoder, harm):
     folder, answer = kept
     (table,) = folder.glob("table-*")
@@ -176,6 +204,9 @@ def test_a_kept_table_that_cannot_be_used_is_made_again(kept, tiny_encoder, harm
         (table / "vectors.npy").write_bytes((table / "vectors.npy").read_bytes()[:200])
     elif harm == "garbage":
         (table / "columns.npz").write_bytes(b"no")
+    elif harm == "layout":
+        head = json.loads((table / "table.json").read_text())
+        (table / "table.json").write_text(json.dumps({"layout": 99, "revision": head["revision"]}))
     else:
         head = json.loads((table / "table.json").read_text())
         head |= {"revision": "another", "versions": ["x"] * len(head["versions"])}

@@ -91,6 +91,17 @@ def test_of_overlapping_mentions_with_one_score_the_longest():
     assert [m.text for m in index.extract(["river"], score_threshold=0)] == ["Nile Delta"]
 
 
+@pytest.mark.parametrize("spans", [[(4, 8), (4, 14)], [(4, 14), (9, 14)]])
+def test_of_two_that_overlap_the_other_is_left_out(tiny_encoder, spans):
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add([Document("the Nile Delta", id="a")], spans=[spans])
+    best, other = sorted(
+        index.extract(["river"], score_threshold=0, overlapping=True), key=lambda m: -m.score
+    )
+    assert best.score > other.score
+    assert list(index.extract(["river"], score_threshold=0)) == [best]
+
+
 @pytest.mark.parametrize(
     ("types", "arguments", "error", "message"),
     [
