@@ -58,7 +58,7 @@ def voted(
     ranking = largest(similarities, LAST)
     rows = ranking[: max(1, int((odds[ranking] > HOPELESS).sum()))]
     voters = _Voters.elect(ranking, vectors, odds)
-    votes = voters.log_odds(rows, vectors[rows], odds[rows])
+    votes = voters.log_odds(vectors[rows], odds[rows])
     counted = OWN_PART * odds + np.minimum(odds, np.median(votes[-(len(votes) // 10 + 1) :]))
     counted[rows] = OWN_PART * odds[rows] + votes
     best = float(odds[ranking[: max(1, min(10, len(odds) // 100))]].mean())
@@ -72,12 +72,12 @@ class _Voters:
     """The mentions that vote.
 
     Attributes:
-        places: Their places among all mentions, ``(v,)``.
+        ranks: Where they stand in the ranking, ``(v,)``.
         vectors: float32 ``(v, dim)``, L2-normalised.
         ballots: float32 ``(v, 2)``, for and against, times the mentions each stands for.
     """
 
-    places: NDArray[np.intp]
+    ranks: NDArray[np.intp]
     vectors: NDArray[np.float32]
     ballots: NDArray[np.float32]
 
@@ -95,33 +95,29 @@ class _Voters:
         ranks, weights = ranks_that_vote(len(ranking))
         places = ranking[ranks]
         ballots = _chances(odds[places]) * weights[:, None]
-        return cls(places, vectors[places], ballots.astype(np.float32))
+        return cls(ranks, vectors[places], ballots.astype(np.float32))
 
     def log_odds(
-        self, rows: NDArray[np.intp], vectors: NDArray[np.float32], odds: NDArray[np.float64]
+        self, vectors: NDArray[np.float32], odds: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """What is for the type against what is not, float64 ``(m,)``.
 
         Of a mention far from all others these are the log odds of its own probability.
 
         Args:
-            rows: ``(m,)``, the places of the mentions voted on.
-            vectors: float32 ``(m, dim)``, theirs.
+            vectors: float32 ``(m, dim)``, those of the first m of the ranking.
             odds: float64 ``(m,)``, their own log odds.
         """
-        # A voter's vote on itself is its own voice, no more.
-        order = np.argsort(self.places)
-        found = np.minimum(np.searchsorted(self.places, rows, sorter=order), len(order) - 1)
-        seats = np.where(self.places[order[found]] == rows, order[found], -1)
         nearness = self.vectors.T / np.float32(WIDTH)
-        result = np.empty(len(rows), dtype=np.float64)
-        for start in range(0, len(rows), _TOGETHER):
+        result = np.empty(len(vectors), dtype=np.float64)
+        for start in range(0, len(vectors), _TOGETHER):
             some = slice(start, start + _TOGETHER)
             voices = vectors[some] @ nearness
             voices -= np.float32(1 / WIDTH)
             np.exp(voices, out=voices)
-            voting = np.flatnonzero(seats[some] >= 0)
-            voices[voting, seats[some][voting]] = 0
+            # A voter's vote on itself is its own voice, no more.
+            selves = np.flatnonzero((self.ranks >= start) & (self.ranks < start + len(voices)))
+            voices[self.ranks[selves] - start, selves] = 0
             said = voices @ self.ballots + OWN_VOICE * _chances(odds[some])
             result[some] = np.log(said[:, 0]) - np.log(said[:, 1])
         return result
