@@ -26,8 +26,11 @@ LAST = 10_000  # rank after which nobody votes, or is voted on
 HOPELESS = -5.0  # log odds below which nobody is voted on, as after rank LAST
 # A whole index votes against most mentions, since most are of other types, and the more so where
 # the best of them are unsure. By so much all log odds are raised.
-RAISE, RAISE_LESS = 3.75, 0.6  # less so much for each of the log odds of the best
-NONE_THERE, SOME_THERE = -0.5, 1.0  # log odds of the best: nothing is raised, everything is
+RAISE, RAISE_LESS = 4.2, 0.7  # less so much for each of the log odds of the best
+# Where nothing is of the type, nothing is raised. The best of a narrow type are surer than those of
+# a broad one, so to their log odds is added what its breadth is worth.
+BREADTH = 30.0
+NONE_THERE, SOME_THERE = 4.5, 7.5  # with which nothing is raised, and everything
 
 _CERTAIN = 30.0  # log odds stay within
 _TOGETHER = 1_024  # mentions voted on at once
@@ -62,7 +65,8 @@ def voted(
     counted = OWN_PART * odds + np.minimum(odds, np.median(votes[-(len(votes) // 10 + 1) :]))
     counted[rows] = OWN_PART * odds[rows] + votes
     best = float(odds[ranking[: max(1, min(10, len(odds) // 100))]].mean())
-    there = np.clip((best - NONE_THERE) / (SOME_THERE - NONE_THERE), 0, 1)
+    evidence = best + BREADTH * calibration.breadth(query)
+    there = np.clip((evidence - NONE_THERE) / (SOME_THERE - NONE_THERE), 0, 1)
     raised = there * (RAISE - RAISE_LESS * best)
     return calibration.similarities(query, counted + raised)
 

@@ -37,7 +37,8 @@ def by_hand(calibration, query, vectors, similarities):
     odds = calibration.log_odds(query, similarities)
     best = sorted(odds)[::-1][: max(1, min(10, len(odds) // 100))]
     level = sum(best) / len(best)
-    there = min(1, max(0, (level - votes.NONE_THERE) / (votes.SOME_THERE - votes.NONE_THERE)))
+    evidence = level + votes.BREADTH * float((calibration.background @ query).mean())
+    there = min(1, max(0, (evidence - votes.NONE_THERE) / (votes.SOME_THERE - votes.NONE_THERE)))
     counted = []
     for i, own in enumerate(odds):
         p = 1 / (1 + math.exp(-own))
@@ -76,10 +77,22 @@ def test_the_company_of_a_mention_decides(calibration, query):
 
 def test_a_mention_alone_speaks_for_itself(calibration, query):
     similarity = np.array([0.1], dtype=np.float32)  # unlikely: nothing is raised
-    assert calibration.log_odds(query, similarity)[0] < votes.NONE_THERE
-    found = voted(calibration, query, query[None], similarity)
     odds = calibration.log_odds(query, similarity)
+    assert odds + votes.BREADTH * calibration.breadth(query) < votes.NONE_THERE
+    found = voted(calibration, query, query[None], similarity)
     assert calibration.log_odds(query, found) == pytest.approx(1.5 * odds, rel=1e-4)
+
+
+def test_of_a_broad_type_less_sure_mentions_are_enough(calibration, query):
+    def counted(breadth):
+        moved = calibration.moved(lambda rows: unit(rows + breadth * query))
+        vectors = around(query, 40, 0.4, seed=5)
+        like = moved.similarities(query, np.full(40, 1.0))  # as sure of it as of the other type
+        return moved.breadth(query), moved.log_odds(query, voted(moved, query, vectors, like))
+
+    (narrow, low), (broad, high) = counted(-1.0), counted(1.0)
+    assert narrow < 0 < broad
+    assert high == pytest.approx(low + votes.RAISE - votes.RAISE_LESS, rel=1e-3)
 
 
 def test_nothing_gives_nothing(calibration, query):
