@@ -48,6 +48,11 @@ def by_hand(calibration, query, vectors, similarities):
                 voice = math.exp((float(vectors[i] @ vectors[j]) - 1) / votes.WIDTH)
                 p = 1 / (1 + math.exp(-other))
                 yes, no = yes + voice * p, no + voice * (1 - p)
+        for elsewhere in calibration.background[: votes.BACKGROUND]:
+            voice = math.exp((float(vectors[i] @ elsewhere) - 1) / votes.WIDTH)
+            voice *= votes.ITS_VOICE * max(0, 1 - len(odds) / votes.FEW)
+            p = float(calibration.probability(query, elsewhere @ query))
+            yes, no = yes + voice * p, no + voice * (1 - p)
         vote = math.log(yes) - math.log(no)
         raised = there * (votes.RAISE - votes.RAISE_LESS * level)
         counted.append(votes.OWN_PART * own + vote + raised)
@@ -75,7 +80,8 @@ def test_the_company_of_a_mention_decides(calibration, query):
     assert found[least] > found[most]
 
 
-def test_a_mention_alone_speaks_for_itself(calibration, query):
+def test_a_mention_alone_speaks_for_itself(calibration, query, monkeypatch):
+    monkeypatch.setattr(votes, "FEW", 0)  # and nobody else does
     similarity = np.array([0.1], dtype=np.float32)  # unlikely: nothing is raised
     odds = calibration.log_odds(query, similarity)
     assert odds + votes.BREADTH * calibration.breadth(query) < votes.NONE_THERE
@@ -83,7 +89,9 @@ def test_a_mention_alone_speaks_for_itself(calibration, query):
     assert calibration.log_odds(query, found) == pytest.approx(1.5 * odds, rel=1e-4)
 
 
-def test_of_a_broad_type_less_sure_mentions_are_enough(calibration, query):
+def test_of_a_broad_type_less_sure_mentions_are_enough(calibration, query, monkeypatch):
+    monkeypatch.setattr(votes, "FEW", 0)  # the background only says how broad it is
+
     def counted(breadth):
         moved = calibration.moved(lambda rows: unit(rows + breadth * query))
         vectors = around(query, 40, 0.4, seed=5)
@@ -93,6 +101,24 @@ def test_of_a_broad_type_less_sure_mentions_are_enough(calibration, query):
     (narrow, low), (broad, high) = counted(-1.0), counted(1.0)
     assert narrow < 0 < broad
     assert high == pytest.approx(low + votes.RAISE - votes.RAISE_LESS, rel=1e-3)
+
+
+def test_in_a_few_texts_mentions_of_all_kinds_vote_too(calibration, query, monkeypatch):
+    lake = unit(np.eye(DIM)[0] + 3 * np.eye(DIM)[1])
+    river = unit(np.eye(DIM)[0] + np.eye(DIM)[1])  # its only neighbour in the index
+    vectors = np.stack([river, lake])
+    lakes = calibration.moved(lambda rows: np.tile(lake, (len(rows), 1)))
+    monkeypatch.setattr(lakes, "_new_line", calibration._new_line)  # as likely as before
+
+    def odds():
+        found = voted(lakes, query, vectors, vectors @ query)
+        return calibration.log_odds(query, found)
+
+    among_lakes = odds()
+    monkeypatch.setattr(votes, "FEW", 2)  # two are not few any more
+    by_themselves = odds()
+    assert among_lakes[0] > 0 > among_lakes[1]
+    assert by_themselves[1] > among_lakes[1] + 2
 
 
 def test_nothing_gives_nothing(calibration, query):
