@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.index.tables import Tables
 
 _FIRST_LOOK = 256  # mentions put in order at first, at least
+_VOTED_ON, _A_RESULT = 1_000, 20  # mentions of the nearest, and so many more for each result
 _LOOKED_UP = 64  # mentions whose documents are looked at together
 _ON_TOPIC = 100  # documents that entities with a topic are taken from
 
@@ -85,9 +86,8 @@ class Search:
         results = []
         for query, topic in zip(scored, topics, strict=True):
             found: list[DocumentMatch] = []
-            for part, kept in self._views(table, query, allowed, bounds, topic):
-                compared = self.compare(part, query, bounds)
-                found = self._documents(part, query, compared, kept, bounds, topic)
+            for part, compared in self._compared(table, query, allowed, bounds, topic):
+                found = self._documents(part, query, compared, allowed, bounds, topic)
                 if len(found) == bounds.k:
                     break
             results.append(found)
@@ -99,9 +99,8 @@ class Search:
         scored = self._of_mentions(query, table)
         allowed = self.allowed(table, bounds.where)
         best: list[int] = []
-        for part, kept in self._views(table, scored, allowed, bounds):
-            compared = self.compare(part, scored, bounds)
-            scores = MentionScores(part, scored, compared, kept[part.owner])
+        for part, compared in self._compared(table, scored, allowed, bounds):
+            scores = MentionScores(part, scored, compared, allowed[part.owner])
             best = self._best_mentions(scores, bounds)
             if len(best) == bounds.last:
                 break
@@ -110,9 +109,8 @@ class Search:
     def _best_mentions(self, scores: MentionScores, bounds: Bounds) -> list[int]:
         """The numbers of the best mentions, as many as are wanted or are there."""
         table = scores.table
-        enough = None if bounds.last is None else _FIRST_LOOK + 8 * bounds.last
         best: list[int] = []
-        for most in dict.fromkeys((enough, None)):  # all are put in order only if need be
+        for most in _put_in_order(bounds):
             apart = table.apart(scores.best_first(bounds.floor, most).tolist())
             current = self.current(table, apart, lambda n: int(table.owner[n]))
             best = list(islice(current, bounds.last))
@@ -120,19 +118,20 @@ class Search:
                 break
         return best
 
-    def _views(
+    def _compared(
         self,
         table: MentionTable,
         query: ScoredQuery,
         allowed: NDArray[np.bool_],
         bounds: Bounds,
         topic: Topic | None = None,
-    ) -> Iterator[tuple[MentionTable, NDArray[np.bool_]]]:
-        """What to look at, and which documents of it may be found: the nearest, at last all."""
+    ) -> Iterator[tuple[MentionTable, Compared]]:
+        """What is looked at, and the query compared with it: the nearest, at last all."""
         rows = None if topic is not None else nearest(table, query, allowed, bounds)
-        if rows is not None:
-            yield table.only(rows), allowed[np.unique(table.owner[rows])]
-        yield table, allowed
+        if rows is not None and bounds.last is not None:
+            part, most = table.only(rows), _VOTED_ON + _A_RESULT * bounds.last
+            yield part, self.compare(part, query, bounds, most)
+        yield table, self.compare(table, query, bounds)
 
     def mention_scores(
         self, query: Query, bounds: Bounds, about: str | None = None
@@ -180,11 +179,14 @@ class Search:
 
     def changed(self, table: MentionTable, documents: Iterable[int]) -> set[int]:
         """Those of some documents that have another text now, or none."""
-        versions = {table.doc_ids[row]: table.versions[row] for row in documents}
-        return {table.row_of[doc_id] for doc_id in self._store.changed(versions)}
+        rows = {table.doc_ids[row]: row for row in documents}
+        versions = {doc_id: table.versions[row] for doc_id, row in rows.items()}
+        return {rows[doc_id] for doc_id in self._store.changed(versions)}
 
-    def compare(self, table: MentionTable, query: ScoredQuery, bounds: Bounds) -> Compared:
-        """Compare a query's types with all mentions."""
+    def compare(
+        self, table: MentionTable, query: ScoredQuery, bounds: Bounds, most: int | None = None
+    ) -> Compared:
+        """Compare a query's types with all mentions; of each type at most so many are voted on."""
         cosines = query.vectors @ table.vectors.T
         lost = self._repetitions(table, query)
         similarities = cosines - lost
@@ -199,7 +201,9 @@ class Search:
                 second = table.vectors @ moved - lost[row]
                 similarities[row] = both_rounds(similarities[row], second)
                 if (calibration := self._encoder.calibration) is not None:
-                    similarities[row] = voted(calibration, vector, table.vectors, similarities[row])
+                    similarities[row] = voted(
+                        calibration, vector, table.vectors, similarities[row], most
+                    )
         return Compared(cosines, similarities)
 
     def allowed(self, table: MentionTable, where: Mapping[str, Any] | None) -> NDArray[np.bool_]:
@@ -238,9 +242,14 @@ class Search:
         allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
         if topic is not None:
             scores, allowed = with_topic(table, scores, allowed, topic, self._store.texts, bounds)
-        order = best_first(scores, best.max(axis=0), allowed, bounds.floor)
+        similarities = best.max(axis=0)
+        for most in _put_in_order(bounds):
+            order = best_first(scores, similarities, allowed, bounds.floor, most)
+            page = self._page(table, order.tolist(), bounds)
+            if len(page) == bounds.k:
+                break
         matches = []
-        for row, record in self._page(table, order.tolist(), bounds):
+        for row, record in page:
             places = table.mentions_of(row)
             match = query.document_match(
                 record.document,
@@ -269,3 +278,8 @@ class Search:
             if bounds.last is not None and len(there) >= bounds.last:
                 break
         return there[bounds.offset : bounds.last]
+
+
+def _put_in_order(bounds: Bounds) -> list[int | None]:
+    """How many results are put in order: some, and all only if need be."""
+    return [None] if bounds.last is None else [_FIRST_LOOK + 8 * bounds.last, None]

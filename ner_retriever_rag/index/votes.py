@@ -30,6 +30,7 @@ RAISE, RAISE_LESS = 3.75, 0.6  # less so much for each of the log odds of the be
 NONE_THERE, SOME_THERE = -0.5, 1.0  # log odds of the best: nothing is raised, everything is
 
 _CERTAIN = 30.0  # log odds stay within
+_SAMPLED = 8  # of the last, one in so many is voted on for all others
 _TOGETHER = 1_024  # mentions voted on at once
 
 
@@ -38,6 +39,7 @@ def voted(
     query: NDArray[np.float32],
     vectors: NDArray[np.float32],
     similarities: NDArray[np.float32],
+    most: int | None = None,
 ) -> NDArray[np.float32]:
     """Similarities with what neighbours say counted in.
 
@@ -48,6 +50,8 @@ def voted(
         query: float32 ``(dim,)``, the type's vector, L2-normalised.
         vectors: float32 ``(n, dim)``, all mentions.
         similarities: float32 ``(n,)``, theirs to the type.
+        most: So many of the best are voted on, and a sample of the last of those that would be;
+            None for all.
 
     Returns:
         float32 ``(n,)``, what ``calibration`` makes the probabilities of.
@@ -56,10 +60,14 @@ def voted(
         return similarities
     odds = np.clip(calibration.log_odds(query, similarities), -_CERTAIN, _CERTAIN)
     ranking = largest(similarities, LAST)
-    rows = ranking[: max(1, int((odds[ranking] > HOPELESS).sum()))]
-    voters = _Voters.elect(ranking, vectors, odds)
-    votes = voters.log_odds(vectors[rows], odds[rows])
-    counted = OWN_PART * odds + np.minimum(odds, np.median(votes[-(len(votes) // 10 + 1) :]))
+    hopeful = max(1, int((odds[ranking] > HOPELESS).sum()))
+    last = hopeful - (hopeful // 10 + 1)  # rank that the last tenth begins at
+    asked = np.arange(hopeful)
+    if most is not None and most < last:
+        asked = np.concatenate([asked[:most], asked[last::_SAMPLED]])
+    rows = ranking[asked]
+    votes = _Voters.elect(ranking, vectors, odds).log_odds(asked, vectors[rows], odds[rows])
+    counted = OWN_PART * odds + np.minimum(odds, np.median(votes[asked >= last]))
     counted[rows] = OWN_PART * odds[rows] + votes
     best = float(odds[ranking[: max(1, min(10, len(odds) // 100))]].mean())
     there = np.clip((best - NONE_THERE) / (SOME_THERE - NONE_THERE), 0, 1)
@@ -98,14 +106,15 @@ class _Voters:
         return cls(ranks, vectors[places], ballots.astype(np.float32))
 
     def log_odds(
-        self, vectors: NDArray[np.float32], odds: NDArray[np.float64]
+        self, ranks: NDArray[np.intp], vectors: NDArray[np.float32], odds: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """What is for the type against what is not, float64 ``(m,)``.
 
         Of a mention far from all others these are the log odds of its own probability.
 
         Args:
-            vectors: float32 ``(m, dim)``, those of the first m of the ranking.
+            ranks: ``(m,)``, where they stand in the ranking.
+            vectors: float32 ``(m, dim)``.
             odds: float64 ``(m,)``, their own log odds.
         """
         nearness = self.vectors.T / np.float32(WIDTH)
@@ -116,8 +125,8 @@ class _Voters:
             voices -= np.float32(1 / WIDTH)
             np.exp(voices, out=voices)
             # A voter's vote on itself is its own voice, no more.
-            selves = np.flatnonzero((self.ranks >= start) & (self.ranks < start + len(voices)))
-            voices[self.ranks[selves] - start, selves] = 0
+            _, selves, voters = np.intersect1d(ranks[some], self.ranks, True, True)
+            voices[selves, voters] = 0
             said = voices @ self.ballots + OWN_VOICE * _chances(odds[some])
             result[some] = np.log(said[:, 0]) - np.log(said[:, 1])
         return result
