@@ -8,12 +8,14 @@ look; what is said of the mentions found is computed from their whole vectors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ner_retriever_rag.index.votes import lots
 
 PART = 5 / 16  # of the vectors' numbers are in the rough copy
 KEPT = 0.6  # of the variance, at least, or a rough look would miss too much
@@ -21,6 +23,20 @@ _SAMPLE = 50_000  # mentions that axes and centres are made of
 _ROUNDS = 4  # of k-means
 _OUTGROWN = 2  # cells are made anew where there are so many times as many mentions
 _TOGETHER = 8_192  # mentions put into cells at once
+
+
+class Look(NamedTuple):
+    """Mentions that were looked at.
+
+    Attributes:
+        mentions: Their numbers, ``(n,)``.
+        values: float32 ``(n,)``; a greater one is nearer.
+        lots: float32 ``(n,)``.
+    """
+
+    mentions: NDArray[np.integer]
+    values: NDArray[np.float32]
+    lots: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +50,7 @@ class Cells:
         first: int64 ``(cells + 1,)``; cell i has the places ``first[i]:first[i + 1]``.
         mentions: int32 ``(mentions,)``, their numbers, those of one cell side by side.
         rough: float32 ``(mentions, few)``, their vectors along the axes, in the same order.
+        lots: float32 ``(mentions,)``, their :func:`~ner_retriever_rag.index.votes.lots`, too.
     """
 
     axes: NDArray[np.float32]
@@ -42,6 +59,7 @@ class Cells:
     first: NDArray[np.int64]
     mentions: NDArray[np.int32]
     rough: NDArray[np.float32]
+    lots: NDArray[np.float32]
 
     @classmethod
     def make(cls, vectors: NDArray[np.float32]) -> Cells | None:
@@ -95,28 +113,27 @@ class Cells:
         mentions = np.argsort(cells, kind="stable").astype(np.int32)
         first = np.searchsorted(cells[mentions], np.arange(len(centres) + 1))
         rough = (vectors @ axes)[mentions]
-        return cls(axes, centres, np.array(made_of), first, mentions, rough)
+        drawn = lots(vectors)[mentions]
+        return cls(axes, centres, np.array(made_of), first, mentions, rough, drawn)
 
-    def look(
-        self, query: NDArray[np.float32], least: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The mentions of the nearest cells, ``(n,)``, and how near they roughly are, ``(n,)``.
+    def look(self, query: NDArray[np.float32], least: int) -> Look:
+        """Look at the cells that are nearest to a query.
 
         Args:
             query: float32 ``(dim,)``.
-            least: How many mentions, at least if there are so many.
+            least: How many mentions to look at, at least if there are so many.
         """
         query = query @ self.axes
         nearest = np.argsort(-(self.centres @ query))
-        read = np.cumsum(np.diff(self.first)[nearest])
-        cells = nearest[: np.searchsorted(read, least) + 1]
-        places = [slice(*ends) for ends in zip(*self._ends(cells), strict=True)]
-        rough = np.concatenate([self.rough[each] @ query for each in places])
-        return np.concatenate([self.mentions[each] for each in places]), rough
-
-    def _ends(self, cells: NDArray[np.intp]) -> Iterator[list[int]]:
-        yield self.first[cells].tolist()
-        yield self.first[cells + 1].tolist()
+        sizes = np.diff(self.first)
+        cells = nearest[: np.searchsorted(np.cumsum(sizes[nearest]), least) + 1]
+        ends = zip(self.first[cells].tolist(), self.first[cells + 1].tolist(), strict=True)
+        places = [slice(*each) for each in ends]
+        return Look(
+            np.concatenate([self.mentions[each] for each in places]),
+            np.concatenate([self.rough[each] @ query for each in places]),
+            np.concatenate([self.lots[each] for each in places]),
+        )
 
 
 def _nearest(centres: NDArray[np.float32], rough: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ from ner_retriever_rag.index.examples import IndexedExamples
 from ner_retriever_rag.index.mention_scores import Compared, MentionScores, best_first
 from ner_retriever_rag.index.mention_table import MentionTable
 from ner_retriever_rag.index.metadata import keys_of, warn_of_unknown_keys
-from ner_retriever_rag.index.nearest import nearest
+from ner_retriever_rag.index.nearest import Nearest, nearest
 from ner_retriever_rag.index.sharpening import both_rounds, sharper
 from ner_retriever_rag.index.topics import with_topic
 from ner_retriever_rag.index.votes import voted
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from ner_retriever_rag.index.tables import Tables
 
 _FIRST_LOOK = 256  # mentions put in order at first, at least
-_VOTED_ON, _A_RESULT = 1_000, 20  # mentions of the nearest, and so many more for each result
 _LOOKED_UP = 64  # mentions whose documents are looked at together
 _ON_TOPIC = 100  # documents that entities with a topic are taken from
 
@@ -127,10 +126,9 @@ class Search:
         topic: Topic | None = None,
     ) -> Iterator[tuple[MentionTable, Compared]]:
         """What is looked at, and the query compared with it: the nearest, at last all."""
-        rows = None if topic is not None else nearest(table, query, allowed, bounds)
-        if rows is not None and bounds.last is not None:
-            part, most = table.only(rows), _VOTED_ON + _A_RESULT * bounds.last
-            yield part, self.compare(part, query, bounds, most)
+        near = None if topic is not None else nearest(table, query, allowed, bounds)
+        if near is not None:
+            yield (part := table.only(near.rows)), self.compare(part, query, bounds, near)
         yield table, self.compare(table, query, bounds)
 
     def mention_scores(
@@ -184,9 +182,9 @@ class Search:
         return {rows[doc_id] for doc_id in self._store.changed(versions)}
 
     def compare(
-        self, table: MentionTable, query: ScoredQuery, bounds: Bounds, most: int | None = None
+        self, table: MentionTable, query: ScoredQuery, bounds: Bounds, near: Nearest | None = None
     ) -> Compared:
-        """Compare a query's types with all mentions; of each type at most so many are voted on."""
+        """Compare a query's types with all mentions of a table, or of the part that is near."""
         cosines = query.vectors @ table.vectors.T
         lost = self._repetitions(table, query)
         similarities = cosines - lost
@@ -202,7 +200,12 @@ class Search:
                 similarities[row] = both_rounds(similarities[row], second)
                 if (calibration := self._encoder.calibration) is not None:
                     similarities[row] = voted(
-                        calibration, vector, table.vectors, similarities[row], most
+                        calibration,
+                        vector,
+                        table.vectors,
+                        similarities[row],
+                        None if near is None else near.voted_on,
+                        None if near is None else near.stands_for,
                     )
         return Compared(cosines, similarities)
 

@@ -30,7 +30,7 @@ RAISE, RAISE_LESS = 3.75, 0.6  # less so much for each of the log odds of the be
 NONE_THERE, SOME_THERE = -0.5, 1.0  # log odds of the best: nothing is raised, everything is
 
 _CERTAIN = 30.0  # log odds stay within
-_SAMPLED = 8  # of the last, one in so many is voted on for all others
+_SAMPLED = 128  # of the last tenth that are voted on for others
 _TOGETHER = 1_024  # mentions voted on at once
 
 
@@ -40,6 +40,7 @@ def voted(
     vectors: NDArray[np.float32],
     similarities: NDArray[np.float32],
     most: int | None = None,
+    stands_for: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Similarities with what neighbours say counted in.
 
@@ -52,6 +53,8 @@ def voted(
         similarities: float32 ``(n,)``, theirs to the type.
         most: So many of the best are voted on, and a sample of the last of those that would be;
             None for all.
+        stands_for: float32 ``(n,)``, how many mentions each stands for, where some were left out
+            whose lots are too high to vote; None for itself alone.
 
     Returns:
         float32 ``(n,)``, what ``calibration`` makes the probabilities of.
@@ -60,13 +63,18 @@ def voted(
         return similarities
     odds = np.clip(calibration.log_odds(query, similarities), -_CERTAIN, _CERTAIN)
     ranking = largest(similarities, LAST)
+    standing = np.arange(1.0, len(ranking) + 1)
+    if stands_for is not None:
+        standing = np.cumsum(stands_for[ranking], dtype=np.float64)
+        ranking, standing = ranking[standing <= LAST], standing[standing <= LAST]
     hopeful = max(1, int((odds[ranking] > HOPELESS).sum()))
-    last = hopeful - (hopeful // 10 + 1)  # rank that the last tenth begins at
+    last = int(np.searchsorted(standing[:hopeful], 0.9 * standing[hopeful - 1]))
     asked = np.arange(hopeful)
     if most is not None and most < last:
-        asked = np.concatenate([asked[:most], asked[last::_SAMPLED]])
+        asked = np.concatenate([asked[:most], asked[last :: 1 + (hopeful - last) // _SAMPLED]])
     rows = ranking[asked]
-    votes = _Voters.elect(ranking, vectors, odds).log_odds(asked, vectors[rows], odds[rows])
+    voters = _Voters.elect(ranking, standing, vectors, odds)
+    votes = voters.log_odds(asked, vectors[rows], odds[rows])
     counted = OWN_PART * odds + np.minimum(odds, np.median(votes[asked >= last]))
     counted[rows] = OWN_PART * odds[rows] + votes
     best = float(odds[ranking[: max(1, min(10, len(odds) // 100))]].mean())
@@ -91,16 +99,21 @@ class _Voters:
 
     @classmethod
     def elect(
-        cls, ranking: NDArray[np.intp], vectors: NDArray[np.float32], odds: NDArray[np.float64]
+        cls,
+        ranking: NDArray[np.intp],
+        standing: NDArray[np.float64],
+        vectors: NDArray[np.float32],
+        odds: NDArray[np.float64],
     ) -> _Voters:
         """Choose them by rank.
 
         Args:
             ranking: Places of the mentions that may vote, best first.
+            standing: float64, the rank of each among all there are, from 1.
             vectors: float32 ``(n, dim)``, all mentions.
             odds: float64 ``(n,)``, their log odds.
         """
-        ranks, weights = ranks_that_vote(len(ranking))
+        ranks, weights = ranks_that_vote(lots(vectors[ranking]), standing)
         places = ranking[ranks]
         ballots = _chances(odds[places]) * weights[:, None]
         return cls(ranks, vectors[places], ballots.astype(np.float32))
@@ -132,13 +145,34 @@ class _Voters:
         return result
 
 
-def ranks_that_vote(n: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Which of n ranks vote, and how many each stands for: the first all, later ones ever fewer."""
+def ranks_that_vote(
+    drawn: NDArray[np.float32], standing: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Which ranks vote, rising, and how many each stands for: the first all, later ones ever fewer.
+
+    A mention votes where its lot is low for its rank. So where others are missing, and ranks are a
+    little different, the same vote.
+
+    Args:
+        drawn: float32 ``(n,)``, the lots of mentions, best first.
+        standing: float64 ``(n,)``, their ranks, from 1.
+    """
+    n = len(drawn)
     if n <= VOTERS:
         return np.arange(n), np.ones(n)
-    edges = np.unique(np.round(np.geomspace(FIRST, n, VOTERS - FIRST + 1)).astype(np.intp))
-    ranks = np.concatenate([np.arange(FIRST), (edges[:-1] + edges[1:] - 1) // 2])
-    return ranks, np.concatenate([np.ones(FIRST), np.diff(edges)])
+    costs = drawn * standing
+    costs[:FIRST] = 0
+    limit = np.partition(costs, VOTERS)[VOTERS]
+    ranks = np.flatnonzero(costs < limit)
+    weights = np.maximum(1, standing[ranks] / limit)
+    weights[FIRST:] *= (standing[-1] - FIRST) / weights[FIRST:].sum()
+    return ranks, weights
+
+
+def lots(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A lot for each mention, float32 ``(n,)`` in (0, 1], drawn from its vector, ``(n, dim)``."""
+    bits = np.ascontiguousarray(vectors[:, 0]).view(np.uint32) * np.uint32(2_654_435_769)
+    return ((bits >> 8) + np.float32(1)) / np.float32(2**24)
 
 
 def _chances(odds: NDArray[np.float64]) -> NDArray[np.float64]:
