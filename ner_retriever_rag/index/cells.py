@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.index.votes import lots
 
+LARGE = 50_000  # mentions; a smaller table needs no cells
 PART = 5 / 16  # of the vectors' numbers are in the rough copy
 KEPT = 0.6  # of the variance, at least, or a rough look would miss too much
 _SAMPLE = 50_000  # mentions that axes and centres are made of
@@ -76,7 +77,7 @@ class Cells:
             return None
         axes = axes[:, -few:].astype(np.float32)
         rough = some @ axes
-        centres = rough[rng.permutation(len(rough))[: isqrt(len(vectors)) // 2]]
+        centres = rough[rng.permutation(len(rough))[: isqrt(len(vectors)) // 4]]
         for _ in range(_ROUNDS):
             cells, sums = _nearest(centres, rough), np.zeros_like(centres)
             np.add.at(sums, cells, rough)
@@ -115,6 +116,15 @@ class Cells:
         rough = (vectors @ axes)[mentions]
         drawn = lots(vectors)[mentions]
         return cls(axes, centres, np.array(made_of), first, mentions, rough, drawn)
+
+    def fit(self, vectors: NDArray[np.float32]) -> bool:
+        """Whether these may be the cells of mentions with some vectors."""
+        n, few = self.rough.shape
+        return (
+            n == len(self.mentions) == len(self.lots) == len(vectors) == self.first[-1]
+            and self.axes.shape == (vectors.shape[1], few)
+            and self.centres.shape == (len(self.first) - 1, few)
+        )
 
     def look(self, query: NDArray[np.float32], least: int) -> Look:
         """Look at the cells that are nearest to a query.

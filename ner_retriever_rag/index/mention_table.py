@@ -102,6 +102,17 @@ class MentionTable:
             cells=None,
         )
 
+    def origins(self, before: MentionTable) -> NDArray[np.int64]:
+        """The number that each mention had in an older table, int64 ``(mentions,)``; -1 if none."""
+        rows = [before.row_of.get(doc_id, -1) for doc_id in self.doc_ids]
+        same = [
+            row >= 0 and before.versions[row] == version
+            for row, version in zip(rows, self.versions, strict=True)
+        ]
+        moved = np.repeat(before.first[rows] - self.first[:-1], np.diff(self.first))
+        there = np.repeat(same, np.diff(self.first))
+        return np.where(there, np.arange(len(self)) + moved, -1)
+
     def apart(self, mentions: Iterable[int]) -> Iterator[int]:
         """Of mentions that overlap, the first."""
         taken: dict[int, list[Span]] = {}

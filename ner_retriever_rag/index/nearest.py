@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.index import votes
 from ner_retriever_rag.index.bounds import Bounds
-from ner_retriever_rag.index.cells import Look
+from ner_retriever_rag.index.cells import LARGE, Look
 from ner_retriever_rag.index.mention_table import MentionTable
 from ner_retriever_rag.queries.scoring import ScoredQuery
 
-LARGE = 50_000  # mentions; in a smaller index all are looked at
-NEAREST, A_RESULT = 4_000, 20  # mentions that may be results, and so many more for each result
-VOTED_ON = 1_000  # of them, and as many more
+NEAREST, A_RESULT = 7_000, 100  # mentions that may be results, and so many more for each result
+VOTED_ON, VOTED_ON_A_RESULT = 500, 20  # of them, and so many more
 FAR = 40_000  # rank to which there may be voters
-_LOW = 256  # lots are low enough to vote up to this by rank; that is three times what it takes
+_LOW = 1_024  # lots are low enough to vote up to this by rank, ten times what it takes
+_LITTLE = 4  # where a filter keeps less than so many times what is wanted, it is all looked at
 _SHARE = 4  # of all mentions get a rough look, one in so many at least
 _SAMPLED = 16  # one value in so many tells ranks
 
@@ -62,25 +62,27 @@ def nearest(
     if len(query.leaves) > 1 or query.without > 0:
         return None
     wanted, vector = NEAREST + A_RESULT * bounds.last, query.vectors[0]
-    look = _look(table, vector, max(2 * FAR, 8 * wanted, len(table) // _SHARE))
-    stands_for = np.zeros(len(table), dtype=np.float32)
-    near = look.values >= _reached(look.values, wanted)
-    mentions, ranks = _voters(look, near)
-    stands_for[look.mentions[near]] = 1
-    stands_for[mentions] = np.maximum(1, ranks / _LOW)
-    chosen = stands_for > 0
+    look = _look(table, vector, max(2 * FAR, 30 * wanted, len(table) // _SHARE))
+    also = np.zeros(0, dtype=np.intp)
     if not allowed.all():
+        wanted //= 2  # of those that may be found; as many of all are enough to vote
         may = np.repeat(allowed, np.diff(table.first))
-        if (there := np.count_nonzero(may)) > 2 * wanted:
-            if np.count_nonzero(may[look.mentions]) < wanted:
-                look = _look(table, vector, len(table))
+        if np.count_nonzero(may) <= _LITTLE * wanted:
+            also = np.flatnonzero(may)
+        else:
             its = may[look.mentions]
+            if np.count_nonzero(its) < wanted:
+                look = _look(table, vector, len(table))
+                its = may[look.mentions]
             reached = _reached(look.values[its], wanted)
-            chosen[look.mentions[its & (look.values >= reached)]] = True
-        elif there:
-            chosen |= may
-    rows = np.flatnonzero(chosen)
-    return Nearest(rows, stands_for[rows], VOTED_ON + A_RESULT * bounds.last)
+            also = look.mentions[its & (look.values >= reached)]
+    near = look.values >= _reached(look.values, wanted)
+    voters, stand_for = _voters(look, near)
+    ones = np.ones(np.count_nonzero(near), dtype=np.float32)
+    zeros = np.zeros(len(also), dtype=np.float32)
+    rows, places = np.unique(np.concatenate([look.mentions[near], voters, also]), return_index=True)
+    stands_for = np.concatenate([ones, stand_for, zeros])[places]
+    return Nearest(rows, stands_for, VOTED_ON + VOTED_ON_A_RESULT * bounds.last)
 
 
 def _look(table: MentionTable, vector: NDArray[np.float32], least: int) -> Look:
@@ -98,13 +100,13 @@ def _reached(values: NDArray[np.float32], n: int) -> np.float32:
     return reached
 
 
-def _voters(
-    look: Look, near: NDArray[np.bool_]
-) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
-    """Those that may vote though they are not near, and about which rank each has."""
-    sample = np.sort(-look.values[::_SAMPLED])
-    few = (look.lots < _LOW / np.count_nonzero(near)) & (-look.values <= sample[FAR // _SAMPLED])
-    places = np.flatnonzero(few & ~near)
-    ranks = _SAMPLED * np.searchsorted(sample, -look.values[places]).astype(np.float32)
+def _voters(look: Look, near: NDArray[np.bool_]) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
+    """Those that may vote though they are not near, and how many each stands for."""
+    values = -look.values
+    sample = np.sort(values[::_SAMPLED])
+    last = sample[min(FAR // _SAMPLED, len(sample) - 1)]
+    few = (look.lots < _LOW / np.count_nonzero(near)) & (values <= last) & ~near
+    places = np.flatnonzero(few)
+    ranks = _SAMPLED * np.searchsorted(sample, values[places]).astype(np.float32)
     low = look.lots[places] * ranks < _LOW
-    return look.mentions[places[low]], ranks[low]
+    return look.mentions[places[low]], np.maximum(1, ranks[low] / _LOW)

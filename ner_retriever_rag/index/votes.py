@@ -113,7 +113,7 @@ class _Voters:
             vectors: float32 ``(n, dim)``, all mentions.
             odds: float64 ``(n,)``, their log odds.
         """
-        ranks, weights = ranks_that_vote(lots(vectors[ranking]), standing)
+        ranks, weights = ranks_that_vote(lots(vectors[ranking, :1]), standing)
         places = ranking[ranks]
         ballots = _chances(odds[places]) * weights[:, None]
         return cls(ranks, vectors[places], ballots.astype(np.float32))
