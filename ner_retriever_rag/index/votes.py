@@ -165,6 +165,7 @@ def ranks_that_vote(
     limit = np.partition(costs, VOTERS)[VOTERS]
     ranks = np.flatnonzero(costs < limit)
     weights = np.maximum(1, standing[ranks] / limit)
+    weights[:FIRST] = 1
     weights[FIRST:] *= (standing[-1] - FIRST) / weights[FIRST:].sum()
     return ranks, weights
 

@@ -7,7 +7,7 @@ import pytest
 
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.index import votes
-from ner_retriever_rag.index.votes import ranks_that_vote, voted
+from ner_retriever_rag.index.votes import lots, ranks_that_vote, voted
 
 DIM = 16
 
@@ -104,11 +104,56 @@ def test_of_those_not_voted_on_is_said_what_is_said_of_the_last(
     assert (np.diff(found[rest]) <= 0).all()
 
 
+def drawn(n):
+    return lots(around(np.ones(DIM), n, 1.0, seed=n))
+
+
+def standing(n):
+    return np.arange(1.0, n + 1)
+
+
 @pytest.mark.parametrize("n", [1, 128, 512, 513, 1_000, 10_000])
 def test_voters_stand_for_all_ranks(n):
-    ranks, weights = ranks_that_vote(n)
-    assert len(ranks) == len(weights) <= votes.VOTERS
-    assert weights.sum() == n
+    ranks, weights = ranks_that_vote(drawn(n), standing(n))
+    assert len(ranks) == len(weights) == min(n, votes.VOTERS)
+    assert weights.sum() == pytest.approx(n)
     assert (np.diff(ranks) > 0).all()
-    assert ranks[0] == 0
+    first = min(n, votes.FIRST)
+    assert ranks[:first].tolist() == list(range(first))
     assert ranks[-1] < n
+    assert (np.diff(weights) >= 0).all()
+
+
+def test_lots_are_even():
+    some = np.sort(drawn(10_000))
+    assert 0 < some[0] <= some[-1] <= 1
+    assert some == pytest.approx(np.linspace(0, 1, 10_000), abs=0.02)
+
+
+def test_where_others_are_missing_the_same_vote():
+    every = drawn(10_000)
+    there = np.random.default_rng(1).random(10_000) > 0.05
+    ranks, _ = ranks_that_vote(every, standing(10_000))
+    fewer, _ = ranks_that_vote(every[there], standing(int(there.sum())))
+    again = np.flatnonzero(there)[fewer]
+    assert len(np.intersect1d(again, ranks)) > 0.93 * votes.VOTERS
+
+
+def test_mentions_that_cannot_vote_may_be_left_out(calibration, query):
+    vectors = around(query, 20_000, 0.5, seed=4)
+    similarities = vectors @ query
+    every = voted(calibration, query, vectors, similarities)
+    ranks = np.empty(20_000)
+    ranks[np.argsort(-similarities)] = standing(20_000)
+    kept = (ranks <= 1_000) | (lots(vectors) * ranks < 1_000)
+    stands_for = np.maximum(1, ranks[kept] / 1_000).astype(np.float32)
+    assert kept.sum() < 5_000
+    best = ranks[kept] <= 300
+
+    def off(*stands_for):
+        few = voted(calibration, query, vectors[kept], similarities[kept], 300, *stands_for)
+        return np.abs(
+            calibration.log_odds(query, few[best]) - calibration.log_odds(query, every[kept][best])
+        ).mean()
+
+    assert 5 * off(stands_for) < off()
