@@ -80,7 +80,7 @@ class MentionTable:
         """The mentions of a document."""
         return slice(int(self.first[document]), int(self.first[document + 1]))
 
-    def only(self, mentions: NDArray[np.intp]) -> MentionTable:
+    def only(self, mentions: NDArray[np.integer]) -> MentionTable:
         """The table of some mentions, and of all documents.
 
         Args:

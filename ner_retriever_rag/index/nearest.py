@@ -8,15 +8,13 @@ that is most of a search. Results are among the nearest, which a rough look
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.index import votes
 from ner_retriever_rag.index.bounds import Bounds
 from ner_retriever_rag.index.cells import LARGE, Look
 from ner_retriever_rag.index.mention_table import MentionTable
+from ner_retriever_rag.index.votes import Part, lots
 from ner_retriever_rag.queries.scoring import ScoredQuery
 
 NEAREST, A_RESULT = 7_000, 100  # mentions that may be results, and so many more for each result
@@ -28,24 +26,10 @@ _SHARE = 4  # of all mentions get a rough look, one in so many at least
 _SAMPLED = 16  # one value in so many tells ranks
 
 
-class Nearest(NamedTuple):
-    """The mentions to look at.
-
-    Attributes:
-        rows: Their numbers, ``(n,)``, rising.
-        stands_for: float32 ``(n,)``, how many of all mentions each stands for.
-        voted_on: How many of the best are voted on.
-    """
-
-    rows: NDArray[np.intp]
-    stands_for: NDArray[np.float32]
-    voted_on: int
-
-
 def nearest(
     table: MentionTable, query: ScoredQuery, allowed: NDArray[np.bool_], bounds: Bounds
-) -> Nearest | None:
-    """The mentions to look at.
+) -> tuple[NDArray[np.integer], Part] | None:
+    """The numbers of the mentions to look at, rising, and what part of all they are.
 
     Args:
         table: All mentions.
@@ -82,14 +66,15 @@ def nearest(
     zeros = np.zeros(len(also), dtype=np.float32)
     rows, places = np.unique(np.concatenate([look.mentions[near], voters, also]), return_index=True)
     stands_for = np.concatenate([ones, stand_for, zeros])[places]
-    return Nearest(rows, stands_for, VOTED_ON + VOTED_ON_A_RESULT * bounds.last)
+    most = VOTED_ON + VOTED_ON_A_RESULT * bounds.last
+    return rows, Part(stands_for, allowed[table.owner[rows]], most)
 
 
 def _look(table: MentionTable, vector: NDArray[np.float32], least: int) -> Look:
     """A look at ``least`` mentions or more, near ones: rough where there are cells."""
     if table.cells is not None:
         return table.cells.look(vector, least)
-    return Look(np.arange(len(table)), table.vectors @ vector, votes.lots(table.vectors))
+    return Look(np.arange(len(table)), table.vectors @ vector, lots(table.vectors))
 
 
 def _reached(values: NDArray[np.float32], n: int) -> np.float32:

@@ -22,10 +22,10 @@ from ner_retriever_rag.index.examples import IndexedExamples
 from ner_retriever_rag.index.mention_scores import Compared, MentionScores, best_first
 from ner_retriever_rag.index.mention_table import MentionTable
 from ner_retriever_rag.index.metadata import keys_of, warn_of_unknown_keys
-from ner_retriever_rag.index.nearest import Nearest, nearest
+from ner_retriever_rag.index.nearest import nearest
 from ner_retriever_rag.index.sharpening import both_rounds, sharper
 from ner_retriever_rag.index.topics import with_topic
-from ner_retriever_rag.index.votes import voted
+from ner_retriever_rag.index.votes import Part, voted
 from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.queries.scoring import ScoredQuery
@@ -128,7 +128,8 @@ class Search:
         """What is looked at, and the query compared with it: the nearest, at last all."""
         near = None if topic is not None else nearest(table, query, allowed, bounds)
         if near is not None:
-            yield (part := table.only(near.rows)), self.compare(part, query, bounds, near)
+            rows, part = near
+            yield (some := table.only(rows)), self.compare(some, query, bounds, part)
         yield table, self.compare(table, query, bounds)
 
     def mention_scores(
@@ -182,9 +183,9 @@ class Search:
         return {rows[doc_id] for doc_id in self._store.changed(versions)}
 
     def compare(
-        self, table: MentionTable, query: ScoredQuery, bounds: Bounds, near: Nearest | None = None
+        self, table: MentionTable, query: ScoredQuery, bounds: Bounds, part: Part | None = None
     ) -> Compared:
-        """Compare a query's types with all mentions of a table, or of the part that is near."""
+        """Compare a query's types with all mentions of a table, which may be a part."""
         cosines = query.vectors @ table.vectors.T
         lost = self._repetitions(table, query)
         similarities = cosines - lost
@@ -200,12 +201,7 @@ class Search:
                 similarities[row] = both_rounds(similarities[row], second)
                 if (calibration := self._encoder.calibration) is not None:
                     similarities[row] = voted(
-                        calibration,
-                        vector,
-                        table.vectors,
-                        similarities[row],
-                        None if near is None else near.voted_on,
-                        None if near is None else near.stands_for,
+                        calibration, vector, table.vectors, similarities[row], part
                     )
         return Compared(cosines, similarities)
 

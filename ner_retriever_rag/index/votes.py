@@ -10,6 +10,7 @@ fewnerd-dev, four sets of other fields and by benchmarks/top_answers.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +35,27 @@ _SAMPLED = 128  # of the last tenth that are voted on for others
 _TOGETHER = 1_024  # mentions voted on at once
 
 
+class Part(NamedTuple):
+    """Some of all mentions: the nearest, and of others those whose lots are low enough to vote.
+
+    Attributes:
+        stands_for: float32 ``(n,)``, how many of all mentions each stands for.
+        wanted: bool ``(n,)``, which may be found.
+        most: So many of these are voted on, the best; of the rest is assumed what is said of the
+            last.
+    """
+
+    stands_for: NDArray[np.float32]
+    wanted: NDArray[np.bool_]
+    most: int
+
+
 def voted(
     calibration: Calibration,
     query: NDArray[np.float32],
     vectors: NDArray[np.float32],
     similarities: NDArray[np.float32],
-    most: int | None = None,
-    stands_for: NDArray[np.float32] | None = None,
+    part: Part | None = None,
 ) -> NDArray[np.float32]:
     """Similarities with what neighbours say counted in.
 
@@ -51,10 +66,7 @@ def voted(
         query: float32 ``(dim,)``, the type's vector, L2-normalised.
         vectors: float32 ``(n, dim)``, all mentions.
         similarities: float32 ``(n,)``, theirs to the type.
-        most: So many of the best are voted on, and a sample of the last of those that would be;
-            None for all.
-        stands_for: float32 ``(n,)``, how many mentions each stands for, where some were left out
-            whose lots are too high to vote; None for itself alone.
+        part: What of all mentions these are; None for all.
 
     Returns:
         float32 ``(n,)``, what ``calibration`` makes the probabilities of.
@@ -64,14 +76,15 @@ def voted(
     odds = np.clip(calibration.log_odds(query, similarities), -_CERTAIN, _CERTAIN)
     ranking = largest(similarities, LAST)
     standing = np.arange(1.0, len(ranking) + 1)
-    if stands_for is not None:
-        standing = np.cumsum(stands_for[ranking], dtype=np.float64)
+    if part is not None:
+        standing = np.cumsum(part.stands_for[ranking], dtype=np.float64)
         ranking, standing = ranking[standing <= LAST], standing[standing <= LAST]
     hopeful = max(1, int((odds[ranking] > HOPELESS).sum()))
     last = int(np.searchsorted(standing[:hopeful], 0.9 * standing[hopeful - 1]))
     asked = np.arange(hopeful)
-    if most is not None and most < last:
-        asked = np.concatenate([asked[:most], asked[last :: 1 + (hopeful - last) // _SAMPLED]])
+    if part is not None:
+        some = np.flatnonzero(part.wanted[ranking[:hopeful]])[: part.most]
+        asked = np.union1d(some, asked[last :: 1 + (hopeful - last) // _SAMPLED])
     rows = ranking[asked]
     voters = _Voters.elect(ranking, standing, vectors, odds)
     votes = voters.log_odds(asked, vectors[rows], odds[rows])

@@ -7,7 +7,7 @@ import pytest
 
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.index import votes
-from ner_retriever_rag.index.votes import lots, ranks_that_vote, voted
+from ner_retriever_rag.index.votes import Part, lots, ranks_that_vote, voted
 
 DIM = 16
 
@@ -150,10 +150,11 @@ def test_mentions_that_cannot_vote_may_be_left_out(calibration, query):
     assert kept.sum() < 5_000
     best = ranks[kept] <= 300
 
-    def off(*stands_for):
-        few = voted(calibration, query, vectors[kept], similarities[kept], 300, *stands_for)
+    def off(stands_for):
+        part = Part(stands_for, np.ones_like(best), 300)
+        few = voted(calibration, query, vectors[kept], similarities[kept], part)
         return np.abs(
             calibration.log_odds(query, few[best]) - calibration.log_odds(query, every[kept][best])
         ).mean()
 
-    assert 5 * off(stands_for) < off()
+    assert 5 * off(stands_for) < off(np.ones_like(stands_for))
