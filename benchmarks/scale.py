@@ -32,7 +32,7 @@ from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.table_files import load_table, save_table
 
 A_DOCUMENT, NAME = 16, b"Name of it"
-QUERIES, PAUSE, RECALLED = 120, 0.01, 6  # one type in so many is asked for recall
+QUERIES, PAUSE, RECALLED = 120, 0.01, 8  # one type in so many is asked for recall
 MOVED = np.float32(0.3)
 
 
