@@ -15,10 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.index.votes import lots
-
 LARGE = 50_000  # mentions; a smaller table needs no cells
-PART = 5 / 16  # of the vectors' numbers are in the rough copy
+PART = 3 / 8  # of the vectors' numbers are in the rough copy
 KEPT = 0.6  # of the variance, at least, or a rough look would miss too much
 _SAMPLE = 50_000  # mentions that axes and centres are made of
 _ROUNDS = 4  # of k-means
@@ -32,12 +30,10 @@ class Look(NamedTuple):
     Attributes:
         mentions: Their numbers, ``(n,)``.
         values: float32 ``(n,)``; a greater one is nearer.
-        lots: float32 ``(n,)``.
     """
 
     mentions: NDArray[np.integer]
     values: NDArray[np.float32]
-    lots: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,6 @@ class Cells:
         first: int64 ``(cells + 1,)``; cell i has the places ``first[i]:first[i + 1]``.
         mentions: int32 ``(mentions,)``, their numbers, those of one cell side by side.
         rough: float32 ``(mentions, few)``, their vectors along the axes, in the same order.
-        lots: float32 ``(mentions,)``, their :func:`~ner_retriever_rag.index.votes.lots`, too.
     """
 
     axes: NDArray[np.float32]
@@ -60,7 +55,6 @@ class Cells:
     first: NDArray[np.int64]
     mentions: NDArray[np.int32]
     rough: NDArray[np.float32]
-    lots: NDArray[np.float32]
 
     @classmethod
     def make(cls, vectors: NDArray[np.float32]) -> Cells | None:
@@ -113,15 +107,13 @@ class Cells:
     ) -> Cells:
         mentions = np.argsort(cells, kind="stable").astype(np.int32)
         first = np.searchsorted(cells[mentions], np.arange(len(centres) + 1))
-        rough = (vectors @ axes)[mentions]
-        drawn = lots(vectors)[mentions]
-        return cls(axes, centres, np.array(made_of), first, mentions, rough, drawn)
+        return cls(axes, centres, np.array(made_of), first, mentions, (vectors @ axes)[mentions])
 
     def fit(self, vectors: NDArray[np.float32]) -> bool:
         """Whether these may be the cells of mentions with some vectors."""
         n, few = self.rough.shape
         return (
-            n == len(self.mentions) == len(self.lots) == len(vectors) == self.first[-1]
+            n == len(self.mentions) == len(vectors) == self.first[-1]
             and self.axes.shape == (vectors.shape[1], few)
             and self.centres.shape == (len(self.first) - 1, few)
         )
@@ -142,7 +134,6 @@ class Cells:
         return Look(
             np.concatenate([self.mentions[each] for each in places]),
             np.concatenate([self.rough[each] @ query for each in places]),
-            np.concatenate([self.lots[each] for each in places]),
         )
 
 

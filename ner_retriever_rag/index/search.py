@@ -25,7 +25,7 @@ from ner_retriever_rag.index.metadata import keys_of, warn_of_unknown_keys
 from ner_retriever_rag.index.nearest import nearest
 from ner_retriever_rag.index.sharpening import both_rounds, sharper
 from ner_retriever_rag.index.topics import with_topic
-from ner_retriever_rag.index.votes import Part, voted
+from ner_retriever_rag.index.votes import Wanted, voted
 from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.queries.scoring import ScoredQuery
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _FIRST_LOOK = 256  # mentions put in order at first, at least
 _LOOKED_UP = 64  # mentions whose documents are looked at together
+_VOTED_ON, _VOTED_ON_A_RESULT = 500, 20  # of the nearest in a large index, and so many more
 _ON_TOPIC = 100  # documents that entities with a topic are taken from
 
 T = TypeVar("T")
@@ -126,10 +127,11 @@ class Search:
         topic: Topic | None = None,
     ) -> Iterator[tuple[MentionTable, Compared]]:
         """What is looked at, and the query compared with it: the nearest, at last all."""
-        near = None if topic is not None else nearest(table, query, allowed, bounds)
-        if near is not None:
-            rows, part = near
-            yield (some := table.only(rows)), self.compare(some, query, bounds, part)
+        rows = None if topic is not None else nearest(table, query, allowed, bounds)
+        if rows is not None and bounds.last is not None:
+            some, most = table.only(rows), _VOTED_ON + _VOTED_ON_A_RESULT * bounds.last
+            wanted = Wanted(allowed[table.owner[rows]], most)
+            yield some, self.compare(some, query, bounds, wanted)
         yield table, self.compare(table, query, bounds)
 
     def mention_scores(
@@ -183,9 +185,9 @@ class Search:
         return {rows[doc_id] for doc_id in self._store.changed(versions)}
 
     def compare(
-        self, table: MentionTable, query: ScoredQuery, bounds: Bounds, part: Part | None = None
+        self, table: MentionTable, query: ScoredQuery, bounds: Bounds, wanted: Wanted | None = None
     ) -> Compared:
-        """Compare a query's types with all mentions of a table, which may be a part."""
+        """Compare a query's types with all mentions of a table; only those wanted are voted on."""
         cosines = query.vectors @ table.vectors.T
         lost = self._repetitions(table, query)
         similarities = cosines - lost
@@ -201,7 +203,7 @@ class Search:
                 similarities[row] = both_rounds(similarities[row], second)
                 if (calibration := self._encoder.calibration) is not None:
                     similarities[row] = voted(
-                        calibration, vector, table.vectors, similarities[row], part
+                        calibration, vector, table.vectors, similarities[row], wanted
                     )
         return Compared(cosines, similarities)
 

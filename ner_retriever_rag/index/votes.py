@@ -3,8 +3,10 @@
 A mention among likely rivers is likelier a river than one among lakes, however near both are to
 "river". So the mentions found vote: each for the type by its own probability and against it by the
 rest, the louder the nearer (Nadaraya 1964, Watson 1964). Far down a ranking one voter stands for
-several, so that a vote costs the same in an index of any size. What is chosen here was chosen on
-fewnerd-dev, four sets of other fields and by benchmarks/top_answers.py.
+several, so that a vote costs the same in an index of any size; which one is drawn by lot from its
+vector, so that it does not depend on who else is there. In a few texts the neighbours that
+there are may all be of other types, so a sample of mentions of all kinds votes with them. What is
+chosen here was chosen on fewnerd-dev, four sets of other fields and by benchmarks/top_answers.py.
 """
 
 from __future__ import annotations
@@ -24,29 +26,31 @@ OWN_PART = 0.5  # of a mention's own log odds beside those of the vote
 VOTERS = 512
 FIRST = 128  # so many of the best vote for themselves alone
 LAST = 10_000  # rank after which nobody votes, or is voted on
+FEW = 5_000  # mentions; of fewer, the background votes with them
+BACKGROUND, ITS_VOICE = 500, 0.5  # so many of it, each so loud in a tiny index, silent from FEW on
 HOPELESS = -5.0  # log odds below which nobody is voted on, as after rank LAST
 # A whole index votes against most mentions, since most are of other types, and the more so where
 # the best of them are unsure. By so much all log odds are raised.
-RAISE, RAISE_LESS = 3.75, 0.6  # less so much for each of the log odds of the best
-NONE_THERE, SOME_THERE = -0.5, 1.0  # log odds of the best: nothing is raised, everything is
+RAISE, RAISE_LESS = 4.2, 0.7  # less so much for each of the log odds of the best
+# Where nothing is of the type, nothing is raised. The best of a narrow type are surer than those of
+# a broad one, so to their log odds is added what its breadth is worth.
+BREADTH = 30.0
+NONE_THERE, SOME_THERE = 4.5, 7.0  # with which nothing is raised, and everything
 
 _CERTAIN = 30.0  # log odds stay within
 _SAMPLED = 128  # of the last tenth that are voted on for others
 _TOGETHER = 1_024  # mentions voted on at once
 
 
-class Part(NamedTuple):
-    """Some of all mentions: the nearest, and of others those whose lots are low enough to vote.
+class Wanted(NamedTuple):
+    """Which mentions are voted on where not all have to be.
 
     Attributes:
-        stands_for: float32 ``(n,)``, how many of all mentions each stands for.
-        wanted: bool ``(n,)``, which may be found.
-        most: So many of these are voted on, the best; of the rest is assumed what is said of the
-            last.
+        mentions: bool ``(n,)``, which may be found.
+        most: So many of these, the best.
     """
 
-    stands_for: NDArray[np.float32]
-    wanted: NDArray[np.bool_]
+    mentions: NDArray[np.bool_]
     most: int
 
 
@@ -55,7 +59,7 @@ def voted(
     query: NDArray[np.float32],
     vectors: NDArray[np.float32],
     similarities: NDArray[np.float32],
-    part: Part | None = None,
+    wanted: Wanted | None = None,
 ) -> NDArray[np.float32]:
     """Similarities with what neighbours say counted in.
 
@@ -66,7 +70,7 @@ def voted(
         query: float32 ``(dim,)``, the type's vector, L2-normalised.
         vectors: float32 ``(n, dim)``, all mentions.
         similarities: float32 ``(n,)``, theirs to the type.
-        part: What of all mentions these are; None for all.
+        wanted: Which of them are voted on; None for all that have a chance.
 
     Returns:
         float32 ``(n,)``, what ``calibration`` makes the probabilities of.
@@ -75,25 +79,34 @@ def voted(
         return similarities
     odds = np.clip(calibration.log_odds(query, similarities), -_CERTAIN, _CERTAIN)
     ranking = largest(similarities, LAST)
-    standing = np.arange(1.0, len(ranking) + 1)
-    if part is not None:
-        standing = np.cumsum(part.stands_for[ranking], dtype=np.float64)
-        ranking, standing = ranking[standing <= LAST], standing[standing <= LAST]
-    hopeful = max(1, int((odds[ranking] > HOPELESS).sum()))
-    last = int(np.searchsorted(standing[:hopeful], 0.9 * standing[hopeful - 1]))
-    asked = np.arange(hopeful)
-    if part is not None:
-        some = np.flatnonzero(part.wanted[ranking[:hopeful]])[: part.most]
-        asked = np.union1d(some, asked[last :: 1 + (hopeful - last) // _SAMPLED])
+    asked, last = _asked(ranking, odds, wanted)
+    voters = _Voters.elect(ranking, vectors, odds)
+    if len(odds) < FEW:
+        voters = voters.with_background(calibration, query, ITS_VOICE * (1 - len(odds) / FEW))
     rows = ranking[asked]
-    voters = _Voters.elect(ranking, standing, vectors, odds)
     votes = voters.log_odds(asked, vectors[rows], odds[rows])
     counted = OWN_PART * odds + np.minimum(odds, np.median(votes[asked >= last]))
     counted[rows] = OWN_PART * odds[rows] + votes
     best = float(odds[ranking[: max(1, min(10, len(odds) // 100))]].mean())
-    there = np.clip((best - NONE_THERE) / (SOME_THERE - NONE_THERE), 0, 1)
+    evidence = best + BREADTH * calibration.breadth(query)
+    there = np.clip((evidence - NONE_THERE) / (SOME_THERE - NONE_THERE), 0, 1)
     raised = there * (RAISE - RAISE_LESS * best)
     return calibration.similarities(query, counted + raised)
+
+
+def _asked(
+    ranking: NDArray[np.intp], odds: NDArray[np.float64], wanted: Wanted | None
+) -> tuple[NDArray[np.intp], int]:
+    """The ranks that are voted on, rising, and where the last tenth of those with a chance begins.
+
+    Some of that tenth always are: they speak for all others.
+    """
+    hopeful = max(1, int((odds[ranking] > HOPELESS).sum()))
+    last = hopeful - (hopeful // 10 + 1)
+    if wanted is None:
+        return np.arange(hopeful), last
+    best = np.flatnonzero(wanted.mentions[ranking[:hopeful]])[: wanted.most]
+    return np.union1d(best, np.arange(last, hopeful, 1 + (hopeful - last) // _SAMPLED)), last
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +114,8 @@ class _Voters:
     """The mentions that vote.
 
     Attributes:
-        ranks: Where they stand in the ranking, ``(v,)``.
-        vectors: float32 ``(v, dim)``, L2-normalised.
+        ranks: Where the first of them stand in the ranking, ``(r,)``; others are not in it.
+        vectors: float32 ``(v >= r, dim)``, L2-normalised.
         ballots: float32 ``(v, 2)``, for and against, times the mentions each stands for.
     """
 
@@ -112,24 +125,38 @@ class _Voters:
 
     @classmethod
     def elect(
-        cls,
-        ranking: NDArray[np.intp],
-        standing: NDArray[np.float64],
-        vectors: NDArray[np.float32],
-        odds: NDArray[np.float64],
+        cls, ranking: NDArray[np.intp], vectors: NDArray[np.float32], odds: NDArray[np.float64]
     ) -> _Voters:
         """Choose them by rank.
 
         Args:
             ranking: Places of the mentions that may vote, best first.
-            standing: float64, the rank of each among all there are, from 1.
             vectors: float32 ``(n, dim)``, all mentions.
             odds: float64 ``(n,)``, their log odds.
         """
-        ranks, weights = ranks_that_vote(lots(vectors[ranking, :1]), standing)
+        ranks, weights = ranks_that_vote(lots(vectors[ranking, :1]))
         places = ranking[ranks]
         ballots = _chances(odds[places]) * weights[:, None]
         return cls(ranks, vectors[places], ballots.astype(np.float32))
+
+    def with_background(
+        self, calibration: Calibration, query: NDArray[np.float32], voice: float
+    ) -> _Voters:
+        """The same, and mentions of all kinds from elsewhere.
+
+        Args:
+            calibration: Has a sample of them.
+            query: float32 ``(dim,)``, the type's vector, L2-normalised.
+            voice: Of each, where one of the index has 1.
+        """
+        sample = calibration.background[:BACKGROUND]
+        odds = np.clip(calibration.log_odds(query, sample @ query), -_CERTAIN, _CERTAIN)
+        ballots = (voice * _chances(odds)).astype(np.float32)
+        return _Voters(
+            self.ranks,
+            np.concatenate([self.vectors, sample]),
+            np.concatenate([self.ballots, ballots]),
+        )
 
     def log_odds(
         self, ranks: NDArray[np.intp], vectors: NDArray[np.float32], odds: NDArray[np.float64]
@@ -159,27 +186,24 @@ class _Voters:
 
 
 def ranks_that_vote(
-    drawn: NDArray[np.float32], standing: NDArray[np.float64]
+    drawn: NDArray[np.float32],
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Which ranks vote, rising, and how many each stands for: the first all, later ones ever fewer.
 
-    A mention votes where its lot is low for its rank. So where others are missing, and ranks are a
-    little different, the same vote.
-
     Args:
-        drawn: float32 ``(n,)``, the lots of mentions, best first.
-        standing: float64 ``(n,)``, their ranks, from 1.
+        drawn: float32 ``(n,)``, the lots of mentions, best first. One votes where its lot is low
+            for its rank.
     """
     n = len(drawn)
     if n <= VOTERS:
         return np.arange(n), np.ones(n)
-    costs = drawn * standing
+    costs = drawn * np.arange(1, n + 1)
     costs[:FIRST] = 0
     limit = np.partition(costs, VOTERS)[VOTERS]
     ranks = np.flatnonzero(costs < limit)
-    weights = np.maximum(1, standing[ranks] / limit)
+    weights = np.maximum(1, (ranks + 1) / limit)
     weights[:FIRST] = 1
-    weights[FIRST:] *= (standing[-1] - FIRST) / weights[FIRST:].sum()
+    weights[FIRST:] *= (n - FIRST) / weights[FIRST:].sum()
     return ranks, weights
 
 

@@ -69,7 +69,7 @@ def test_a_rough_look_finds_the_nearest(cells, vectors, types):
     assert found(cells, vectors, types) > 0.99
     assert len(cells.look(types[0], MENTIONS // 4).mentions) < MENTIONS // 2
     assert len(cells.look(types[0], MENTIONS).mentions) == MENTIONS
-    assert cells.rough.nbytes <= vectors.nbytes * 5 // 16
+    assert cells.rough.nbytes <= vectors.nbytes * 3 // 8
 
 
 def test_vectors_of_as_many_dimensions_as_they_have_numbers_get_no_cells():

@@ -85,7 +85,7 @@ def test_few_are_those_of_an_exact_search(search, where):
     search.compare = lambda part, *others: looked_at.append(len(part)) or compare(part, *others)
     for query in ("0", "7", "33"):
         few = search.documents([query], Bounds.check(k=k, where=where))[0]
-        assert looked_at.pop() < LARGE / 2
+        assert looked_at.pop() < DOCUMENTS * A_DOCUMENT
         assert not looked_at
         every = search.documents([query], Bounds.check(k=k, where=where, exact=True))[0]
         looked_at.clear()

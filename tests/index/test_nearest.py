@@ -14,7 +14,6 @@ def large(monkeypatch):
     monkeypatch.setattr(nearest_module, "LARGE", 50)
     monkeypatch.setattr(nearest_module, "NEAREST", 90)
     monkeypatch.setattr(nearest_module, "A_RESULT", 0)
-    monkeypatch.setattr(nearest_module, "FAR", 0)
     monkeypatch.setattr(nearest_module, "_SAMPLED", 1)
 
 

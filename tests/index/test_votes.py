@@ -7,7 +7,7 @@ import pytest
 
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.index import votes
-from ner_retriever_rag.index.votes import Part, lots, ranks_that_vote, voted
+from ner_retriever_rag.index.votes import Wanted, lots, ranks_that_vote, voted
 
 DIM = 16
 
@@ -37,7 +37,8 @@ def by_hand(calibration, query, vectors, similarities):
     odds = calibration.log_odds(query, similarities)
     best = sorted(odds)[::-1][: max(1, min(10, len(odds) // 100))]
     level = sum(best) / len(best)
-    there = min(1, max(0, (level - votes.NONE_THERE) / (votes.SOME_THERE - votes.NONE_THERE)))
+    evidence = level + votes.BREADTH * float((calibration.background @ query).mean())
+    there = min(1, max(0, (evidence - votes.NONE_THERE) / (votes.SOME_THERE - votes.NONE_THERE)))
     counted = []
     for i, own in enumerate(odds):
         p = 1 / (1 + math.exp(-own))
@@ -47,6 +48,11 @@ def by_hand(calibration, query, vectors, similarities):
                 voice = math.exp((float(vectors[i] @ vectors[j]) - 1) / votes.WIDTH)
                 p = 1 / (1 + math.exp(-other))
                 yes, no = yes + voice * p, no + voice * (1 - p)
+        for elsewhere in calibration.background[: votes.BACKGROUND]:
+            voice = math.exp((float(vectors[i] @ elsewhere) - 1) / votes.WIDTH)
+            voice *= votes.ITS_VOICE * max(0, 1 - len(odds) / votes.FEW)
+            p = float(calibration.probability(query, elsewhere @ query))
+            yes, no = yes + voice * p, no + voice * (1 - p)
         vote = math.log(yes) - math.log(no)
         raised = there * (votes.RAISE - votes.RAISE_LESS * level)
         counted.append(votes.OWN_PART * own + vote + raised)
@@ -74,12 +80,45 @@ def test_the_company_of_a_mention_decides(calibration, query):
     assert found[least] > found[most]
 
 
-def test_a_mention_alone_speaks_for_itself(calibration, query):
+def test_a_mention_alone_speaks_for_itself(calibration, query, monkeypatch):
+    monkeypatch.setattr(votes, "FEW", 0)  # and nobody else does
     similarity = np.array([0.1], dtype=np.float32)  # unlikely: nothing is raised
-    assert calibration.log_odds(query, similarity)[0] < votes.NONE_THERE
-    found = voted(calibration, query, query[None], similarity)
     odds = calibration.log_odds(query, similarity)
+    assert odds + votes.BREADTH * calibration.breadth(query) < votes.NONE_THERE
+    found = voted(calibration, query, query[None], similarity)
     assert calibration.log_odds(query, found) == pytest.approx(1.5 * odds, rel=1e-4)
+
+
+def test_of_a_broad_type_less_sure_mentions_are_enough(calibration, query, monkeypatch):
+    monkeypatch.setattr(votes, "FEW", 0)  # the background only says how broad it is
+
+    def counted(breadth):
+        moved = calibration.moved(lambda rows: unit(rows + breadth * query))
+        vectors = around(query, 40, 0.4, seed=5)
+        like = moved.similarities(query, np.full(40, 1.0))  # as sure of it as of the other type
+        return moved.breadth(query), moved.log_odds(query, voted(moved, query, vectors, like))
+
+    (narrow, low), (broad, high) = counted(-1.0), counted(1.0)
+    assert narrow < 0 < broad
+    assert high == pytest.approx(low + votes.RAISE - votes.RAISE_LESS, rel=1e-3)
+
+
+def test_in_a_few_texts_mentions_of_all_kinds_vote_too(calibration, query, monkeypatch):
+    lake = unit(np.eye(DIM)[0] + 3 * np.eye(DIM)[1])
+    river = unit(np.eye(DIM)[0] + np.eye(DIM)[1])  # its only neighbour in the index
+    vectors = np.stack([river, lake])
+    lakes = calibration.moved(lambda rows: np.tile(lake, (len(rows), 1)))
+    monkeypatch.setattr(lakes, "_new_line", calibration._new_line)  # as likely as before
+
+    def odds():
+        found = voted(lakes, query, vectors, vectors @ query)
+        return calibration.log_odds(query, found)
+
+    among_lakes = odds()
+    monkeypatch.setattr(votes, "FEW", 2)  # two are not few any more
+    by_themselves = odds()
+    assert among_lakes[0] > 0 > among_lakes[1]
+    assert by_themselves[1] > among_lakes[1] + 2
 
 
 def test_nothing_gives_nothing(calibration, query):
@@ -108,13 +147,9 @@ def drawn(n):
     return lots(around(np.ones(DIM), n, 1.0, seed=n))
 
 
-def standing(n):
-    return np.arange(1.0, n + 1)
-
-
 @pytest.mark.parametrize("n", [1, 128, 512, 513, 1_000, 10_000])
 def test_voters_stand_for_all_ranks(n):
-    ranks, weights = ranks_that_vote(drawn(n), standing(n))
+    ranks, weights = ranks_that_vote(drawn(n))
     assert len(ranks) == len(weights) == min(n, votes.VOTERS)
     assert weights.sum() == pytest.approx(n)
     assert (np.diff(ranks) > 0).all()
@@ -133,28 +168,20 @@ def test_lots_are_even():
 def test_where_others_are_missing_the_same_vote():
     every = drawn(10_000)
     there = np.random.default_rng(1).random(10_000) > 0.05
-    ranks, _ = ranks_that_vote(every, standing(10_000))
-    fewer, _ = ranks_that_vote(every[there], standing(int(there.sum())))
+    ranks, _ = ranks_that_vote(every)
+    fewer, _ = ranks_that_vote(every[there])
     again = np.flatnonzero(there)[fewer]
     assert len(np.intersect1d(again, ranks)) > 0.93 * votes.VOTERS
 
 
-def test_mentions_that_cannot_vote_may_be_left_out(calibration, query):
-    vectors = around(query, 20_000, 0.5, seed=4)
+def test_those_that_are_wanted_are_voted_on_as_all_are(calibration, query):
+    vectors = around(query, 8_000, 0.5, seed=4)
     similarities = vectors @ query
     every = voted(calibration, query, vectors, similarities)
-    ranks = np.empty(20_000)
-    ranks[np.argsort(-similarities)] = standing(20_000)
-    kept = (ranks <= 1_000) | (lots(vectors) * ranks < 1_000)
-    stands_for = np.maximum(1, ranks[kept] / 1_000).astype(np.float32)
-    assert kept.sum() < 5_000
-    best = ranks[kept] <= 300
-
-    def off(stands_for):
-        part = Part(stands_for, np.ones_like(best), 300)
-        few = voted(calibration, query, vectors[kept], similarities[kept], part)
-        return np.abs(
-            calibration.log_odds(query, few[best]) - calibration.log_odds(query, every[kept][best])
-        ).mean()
-
-    assert 5 * off(stands_for) < off(np.ones_like(stands_for))
+    may = np.arange(8_000) % 3 > 0
+    found = voted(calibration, query, vectors, similarities, Wanted(may, 300))
+    best = np.flatnonzero(may)[np.argsort(-similarities[may])[:300]]
+    # What is said of the others is a median of fewer, and moves nothing here.
+    assert found[best] == pytest.approx(every[best], abs=1e-5)
+    rest = np.setdiff1d(np.flatnonzero(may), best)
+    assert (found[rest] <= found[best].max()).all()
