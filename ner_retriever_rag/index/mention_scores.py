@@ -57,11 +57,8 @@ class MentionScores:
             floor: Least score.
             most: Stop after about so many; None for all.
         """
-        allowed = self.allowed
-        if most is not None and most < len(self.scores):
-            reached = np.partition(np.where(allowed, self.scores, np.float32(-1)), -most)[-most]
-            allowed = allowed & (self.scores >= reached)
-        return best_first(self.scores, self._compared.similarities.max(axis=0), allowed, floor)
+        similarities = self._compared.similarities.max(axis=0)
+        return best_first(self.scores, similarities, self.allowed, floor, most)
 
     def match(self, mention: int) -> MentionMatch:
         """A mention as a match, for the type it fits best."""
@@ -81,9 +78,16 @@ def best_first(
     similarities: NDArray[np.float32],
     allowed: NDArray[np.bool_],
     floor: float,
+    most: int | None = None,
 ) -> NDArray[np.intp]:
-    """The places of allowed scores from ``floor`` on, best first; equals by similarity, place."""
+    """The places of allowed scores from ``floor`` on, best first; equals by similarity, place.
+
+    With ``most`` it stops after about so many.
+    """
     places = np.flatnonzero(allowed & (scores >= floor))
+    if most is not None and most < len(places):
+        reached = np.partition(scores[places], -most)[-most]
+        places = places[scores[places] >= reached]
     order = np.lexsort((places, -similarities[places], -scores[places]))
     chosen: NDArray[np.intp] = places[order]
     return chosen

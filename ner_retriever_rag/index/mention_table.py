@@ -8,13 +8,14 @@ documents that changed are read) when the store's revision is another.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ner_retriever_rag.index.cells import Cells
 from ner_retriever_rag.index.store import Store, StoredDocument
 from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.scoring import is_cased
@@ -39,6 +40,7 @@ class MentionTable:
         words: UTF-8 of all mentions' words, one after the other.
         cuts: int64 ``(mentions + 1,)``; the words of mention i are ``words[cuts[i]:cuts[i + 1]]``.
         vectors: float32 ``(mentions, dim)``, L2-normalised.
+        cells: The same, for a rough look; None where there is no need or no use of it.
     """
 
     doc_ids: list[str]
@@ -51,6 +53,7 @@ class MentionTable:
     words: NDArray[np.uint8]
     cuts: NDArray[np.int64]
     vectors: NDArray[np.float32]
+    cells: Cells | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -77,28 +80,38 @@ class MentionTable:
         """The mentions of a document."""
         return slice(int(self.first[document]), int(self.first[document + 1]))
 
-    def only(self, mentions: NDArray[np.intp]) -> MentionTable:
-        """The table of some mentions, and of the documents that have them.
+    def only(self, mentions: NDArray[np.integer]) -> MentionTable:
+        """The table of some mentions, and of all documents.
 
         Args:
             mentions: ``(n,)``, their numbers, rising.
         """
-        documents, counts = np.unique(self.owner[mentions], return_counts=True)
+        counts = np.bincount(self.owner[mentions], minlength=len(self.doc_ids))
         lengths = self.cuts[mentions + 1] - self.cuts[mentions]
         cuts = np.concatenate([[0], np.cumsum(lengths)])
         letters = np.arange(cuts[-1]) + np.repeat(self.cuts[mentions] - cuts[:-1], lengths)
-        return MentionTable(
-            [self.doc_ids[row] for row in documents.tolist()],
-            [self.versions[row] for row in documents.tolist()],
-            self.cased[documents],
-            np.concatenate([[0], np.cumsum(counts)]),
-            self.starts[mentions],
-            self.ends[mentions],
-            self.last_words[mentions],
-            self.words[letters],
-            cuts,
-            self.vectors[mentions],
+        return replace(
+            self,
+            first=np.concatenate([[0], np.cumsum(counts)]),
+            starts=self.starts[mentions],
+            ends=self.ends[mentions],
+            last_words=self.last_words[mentions],
+            words=self.words[letters],
+            cuts=cuts,
+            vectors=np.asarray(self.vectors[mentions]),
+            cells=None,
         )
+
+    def origins(self, before: MentionTable) -> NDArray[np.int64]:
+        """The number that each mention had in an older table, int64 ``(mentions,)``; -1 if none."""
+        rows = [before.row_of.get(doc_id, -1) for doc_id in self.doc_ids]
+        same = [
+            row >= 0 and before.versions[row] == version
+            for row, version in zip(rows, self.versions, strict=True)
+        ]
+        moved = np.repeat(before.first[rows] - self.first[:-1], np.diff(self.first))
+        there = np.repeat(same, np.diff(self.first))
+        return np.where(there, np.arange(len(self)) + moved, -1)
 
     def apart(self, mentions: Iterable[int]) -> Iterator[int]:
         """Of mentions that overlap, the first."""

@@ -25,7 +25,7 @@ from ner_retriever_rag.index.metadata import keys_of, warn_of_unknown_keys
 from ner_retriever_rag.index.nearest import nearest
 from ner_retriever_rag.index.sharpening import both_rounds, sharper
 from ner_retriever_rag.index.topics import with_topic
-from ner_retriever_rag.index.votes import voted
+from ner_retriever_rag.index.votes import Wanted, voted
 from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.queries.scoring import ScoredQuery
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _FIRST_LOOK = 256  # mentions put in order at first, at least
 _LOOKED_UP = 64  # mentions whose documents are looked at together
+_VOTED_ON, _VOTED_ON_A_RESULT = 500, 20  # of the nearest in a large index, and so many more
 _ON_TOPIC = 100  # documents that entities with a topic are taken from
 
 T = TypeVar("T")
@@ -85,9 +86,8 @@ class Search:
         results = []
         for query, topic in zip(scored, topics, strict=True):
             found: list[DocumentMatch] = []
-            for part, kept in self._views(table, query, allowed, bounds, topic):
-                compared = self.compare(part, query, bounds)
-                found = self._documents(part, query, compared, kept, bounds, topic)
+            for part, compared in self._compared(table, query, allowed, bounds, topic):
+                found = self._documents(part, query, compared, allowed, bounds, topic)
                 if len(found) == bounds.k:
                     break
             results.append(found)
@@ -99,9 +99,8 @@ class Search:
         scored = self._of_mentions(query, table)
         allowed = self.allowed(table, bounds.where)
         best: list[int] = []
-        for part, kept in self._views(table, scored, allowed, bounds):
-            compared = self.compare(part, scored, bounds)
-            scores = MentionScores(part, scored, compared, kept[part.owner])
+        for part, compared in self._compared(table, scored, allowed, bounds):
+            scores = MentionScores(part, scored, compared, allowed[part.owner])
             best = self._best_mentions(scores, bounds)
             if len(best) == bounds.last:
                 break
@@ -110,9 +109,8 @@ class Search:
     def _best_mentions(self, scores: MentionScores, bounds: Bounds) -> list[int]:
         """The numbers of the best mentions, as many as are wanted or are there."""
         table = scores.table
-        enough = None if bounds.last is None else _FIRST_LOOK + 8 * bounds.last
         best: list[int] = []
-        for most in dict.fromkeys((enough, None)):  # all are put in order only if need be
+        for most in _put_in_order(bounds):
             apart = table.apart(scores.best_first(bounds.floor, most).tolist())
             current = self.current(table, apart, lambda n: int(table.owner[n]))
             best = list(islice(current, bounds.last))
@@ -120,19 +118,21 @@ class Search:
                 break
         return best
 
-    def _views(
+    def _compared(
         self,
         table: MentionTable,
         query: ScoredQuery,
         allowed: NDArray[np.bool_],
         bounds: Bounds,
         topic: Topic | None = None,
-    ) -> Iterator[tuple[MentionTable, NDArray[np.bool_]]]:
-        """What to look at, and which documents of it may be found: the nearest, at last all."""
+    ) -> Iterator[tuple[MentionTable, Compared]]:
+        """What is looked at, and the query compared with it: the nearest, at last all."""
         rows = None if topic is not None else nearest(table, query, allowed, bounds)
-        if rows is not None:
-            yield table.only(rows), allowed[np.unique(table.owner[rows])]
-        yield table, allowed
+        if rows is not None and bounds.last is not None:
+            some, most = table.only(rows), _VOTED_ON + _VOTED_ON_A_RESULT * bounds.last
+            wanted = Wanted(allowed[table.owner[rows]], most)
+            yield some, self.compare(some, query, bounds, wanted)
+        yield table, self.compare(table, query, bounds)
 
     def mention_scores(
         self, query: Query, bounds: Bounds, about: str | None = None
@@ -180,11 +180,14 @@ class Search:
 
     def changed(self, table: MentionTable, documents: Iterable[int]) -> set[int]:
         """Those of some documents that have another text now, or none."""
-        versions = {table.doc_ids[row]: table.versions[row] for row in documents}
-        return {table.row_of[doc_id] for doc_id in self._store.changed(versions)}
+        rows = {table.doc_ids[row]: row for row in documents}
+        versions = {doc_id: table.versions[row] for doc_id, row in rows.items()}
+        return {rows[doc_id] for doc_id in self._store.changed(versions)}
 
-    def compare(self, table: MentionTable, query: ScoredQuery, bounds: Bounds) -> Compared:
-        """Compare a query's types with all mentions."""
+    def compare(
+        self, table: MentionTable, query: ScoredQuery, bounds: Bounds, wanted: Wanted | None = None
+    ) -> Compared:
+        """Compare a query's types with all mentions of a table; only those wanted are voted on."""
         cosines = query.vectors @ table.vectors.T
         lost = self._repetitions(table, query)
         similarities = cosines - lost
@@ -199,7 +202,9 @@ class Search:
                 second = table.vectors @ moved - lost[row]
                 similarities[row] = both_rounds(similarities[row], second)
                 if (calibration := self._encoder.calibration) is not None:
-                    similarities[row] = voted(calibration, vector, table.vectors, similarities[row])
+                    similarities[row] = voted(
+                        calibration, vector, table.vectors, similarities[row], wanted
+                    )
         return Compared(cosines, similarities)
 
     def allowed(self, table: MentionTable, where: Mapping[str, Any] | None) -> NDArray[np.bool_]:
@@ -238,9 +243,14 @@ class Search:
         allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
         if topic is not None:
             scores, allowed = with_topic(table, scores, allowed, topic, self._store.texts, bounds)
-        order = best_first(scores, best.max(axis=0), allowed, bounds.floor)
+        similarities = best.max(axis=0)
+        for most in _put_in_order(bounds):
+            order = best_first(scores, similarities, allowed, bounds.floor, most)
+            page = self._page(table, order.tolist(), bounds)
+            if len(page) == bounds.k:
+                break
         matches = []
-        for row, record in self._page(table, order.tolist(), bounds):
+        for row, record in page:
             places = table.mentions_of(row)
             match = query.document_match(
                 record.document,
@@ -269,3 +279,8 @@ class Search:
             if bounds.last is not None and len(there) >= bounds.last:
                 break
         return there[bounds.offset : bounds.last]
+
+
+def _put_in_order(bounds: Bounds) -> list[int | None]:
+    """How many results are put in order: some, and all only if need be."""
+    return [None] if bounds.last is None else [_FIRST_LOOK + 8 * bounds.last, None]

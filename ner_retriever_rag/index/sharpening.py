@@ -60,5 +60,5 @@ def largest(values: NDArray[np.float32], n: int) -> NDArray[np.intp]:
     """The places of the n largest values, largest first."""
     n = min(n, len(values))
     some = np.argpartition(-values, n - 1)[:n] if n < len(values) else np.arange(n)
-    ordered: NDArray[np.intp] = some[np.argsort(-values[some], kind="stable")]
+    ordered: NDArray[np.intp] = some[np.argsort(-values[some])]
     return ordered

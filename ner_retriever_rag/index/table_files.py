@@ -11,11 +11,13 @@ import json
 import logging
 import os
 import shutil
+from dataclasses import fields, replace
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 
+from ner_retriever_rag.index.cells import Cells
 from ner_retriever_rag.index.mention_table import MentionTable
 
 _COLUMNS = ("cased", "first", "starts", "ends", "last_words", "words", "cuts")
@@ -33,6 +35,9 @@ def save_table(table: MentionTable, revision: str, folder: Path) -> None:
         aside.mkdir(parents=True)
         np.save(aside / "vectors.npy", table.vectors)
         np.savez(aside / "columns.npz", **{name: getattr(table, name) for name in _COLUMNS})
+        if table.cells is not None:
+            for each in fields(Cells):
+                np.save(aside / f"cells.{each.name}.npy", getattr(table.cells, each.name))
         head = {
             "layout": _LAYOUT,
             "revision": revision,
@@ -65,4 +70,18 @@ def load_table(folder: Path) -> tuple[str, MentionTable] | None:
         return None
     table = MentionTable(head["doc_ids"], head["versions"], vectors=vectors, **columns)
     fits = len(table.cuts) == len(table) + 1 == len(vectors) + 1 == table.first[-1] + 1
-    return (str(head["revision"]), table) if fits else None
+    return (str(head["revision"]), replace(table, cells=_cells(folder, table))) if fits else None
+
+
+def _cells(folder: Path, table: MentionTable) -> Cells | None:
+    """The cells in a folder; None where there are none of this table that can be read."""
+    try:
+        cells = Cells(
+            **{
+                each.name: np.load(folder / f"cells.{each.name}.npy", mmap_mode="r")
+                for each in fields(Cells)
+            }
+        )
+    except (OSError, ValueError, EOFError):
+        return None
+    return cells if cells.fit(table.vectors) else None

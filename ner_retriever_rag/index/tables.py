@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ner_retriever_rag.index.cells import LARGE, Cells
 from ner_retriever_rag.index.mention_table import MentionTable, read_table
 from ner_retriever_rag.index.table_files import load_table, save_table
 
@@ -44,11 +46,24 @@ class Tables:
         if before is not None and self._revision is not None:
             touched = self._store.revisions.touched_since(self._revision)
         elif self._folder is not None and (found := load_table(self._folder)) is not None:
-            if found[0] == revision:
-                return found[1]
             before = found[1]
+            if found[0] == revision:
+                return self._with_cells(before, revision)
         table = read_table(self._store, self._dim, before, touched)
+        if len(table) > LARGE and before is not None and before.cells is not None:
+            cells = before.cells.follow(table.vectors, table.origins(before))
+            table = replace(table, cells=cells)
+        elif len(table) > LARGE:
+            table = replace(table, cells=Cells.make(table.vectors))
         # Not after each small write: what this process wrote is little to read for the next.
         if self._folder is not None and touched is None and len(table) >= _WORTH_KEEPING:
             save_table(table, revision, self._folder)
+        return table
+
+    def _with_cells(self, table: MentionTable, revision: str) -> MentionTable:
+        """A kept table; where it lacks cells (an older version kept it), with them and kept so."""
+        if len(table) <= LARGE or table.cells is not None:
+            return table
+        if (cells := Cells.make(table.vectors)) is not None and self._folder is not None:
+            save_table(table := replace(table, cells=cells), revision, self._folder)
         return table

@@ -3,7 +3,8 @@
 A mention among likely rivers is likelier a river than one among lakes, however near both are to
 "river". So the mentions found vote: each for the type by its own probability and against it by the
 rest, the louder the nearer (Nadaraya 1964, Watson 1964). Far down a ranking one voter stands for
-several, so that a vote costs the same in an index of any size. In a few texts the neighbours that
+several, so that a vote costs the same in an index of any size; which one is drawn by lot from its
+vector, so that it does not depend on who else is there. In a few texts the neighbours that
 there are may all be of other types, so a sample of mentions of all kinds votes with them. What is
 chosen here was chosen on fewnerd-dev, four sets of other fields and by benchmarks/top_answers.py.
 """
@@ -11,6 +12,7 @@ chosen here was chosen on fewnerd-dev, four sets of other fields and by benchmar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +38,20 @@ BREADTH = 30.0
 NONE_THERE, SOME_THERE = 4.5, 7.0  # with which nothing is raised, and everything
 
 _CERTAIN = 30.0  # log odds stay within
+_SAMPLED = 128  # of the last tenth that are voted on for others
 _TOGETHER = 1_024  # mentions voted on at once
+
+
+class Wanted(NamedTuple):
+    """Which mentions are voted on where not all have to be.
+
+    Attributes:
+        mentions: bool ``(n,)``, which may be found.
+        most: So many of these, the best.
+    """
+
+    mentions: NDArray[np.bool_]
+    most: int
 
 
 def voted(
@@ -44,6 +59,7 @@ def voted(
     query: NDArray[np.float32],
     vectors: NDArray[np.float32],
     similarities: NDArray[np.float32],
+    wanted: Wanted | None = None,
 ) -> NDArray[np.float32]:
     """Similarities with what neighbours say counted in.
 
@@ -54,6 +70,7 @@ def voted(
         query: float32 ``(dim,)``, the type's vector, L2-normalised.
         vectors: float32 ``(n, dim)``, all mentions.
         similarities: float32 ``(n,)``, theirs to the type.
+        wanted: Which of them are voted on; None for all that have a chance.
 
     Returns:
         float32 ``(n,)``, what ``calibration`` makes the probabilities of.
@@ -62,18 +79,34 @@ def voted(
         return similarities
     odds = np.clip(calibration.log_odds(query, similarities), -_CERTAIN, _CERTAIN)
     ranking = largest(similarities, LAST)
-    rows = ranking[: max(1, int((odds[ranking] > HOPELESS).sum()))]
+    asked, last = _asked(ranking, odds, wanted)
     voters = _Voters.elect(ranking, vectors, odds)
     if len(odds) < FEW:
         voters = voters.with_background(calibration, query, ITS_VOICE * (1 - len(odds) / FEW))
-    votes = voters.log_odds(vectors[rows], odds[rows])
-    counted = OWN_PART * odds + np.minimum(odds, np.median(votes[-(len(votes) // 10 + 1) :]))
+    rows = ranking[asked]
+    votes = voters.log_odds(asked, vectors[rows], odds[rows])
+    counted = OWN_PART * odds + np.minimum(odds, np.median(votes[asked >= last]))
     counted[rows] = OWN_PART * odds[rows] + votes
     best = float(odds[ranking[: max(1, min(10, len(odds) // 100))]].mean())
     evidence = best + BREADTH * calibration.breadth(query)
     there = np.clip((evidence - NONE_THERE) / (SOME_THERE - NONE_THERE), 0, 1)
     raised = there * (RAISE - RAISE_LESS * best)
     return calibration.similarities(query, counted + raised)
+
+
+def _asked(
+    ranking: NDArray[np.intp], odds: NDArray[np.float64], wanted: Wanted | None
+) -> tuple[NDArray[np.intp], int]:
+    """The ranks that are voted on, rising, and where the last tenth of those with a chance begins.
+
+    Some of that tenth always are: they speak for all others.
+    """
+    hopeful = max(1, int((odds[ranking] > HOPELESS).sum()))
+    last = hopeful - (hopeful // 10 + 1)
+    if wanted is None:
+        return np.arange(hopeful), last
+    best = np.flatnonzero(wanted.mentions[ranking[:hopeful]])[: wanted.most]
+    return np.union1d(best, np.arange(last, hopeful, 1 + (hopeful - last) // _SAMPLED)), last
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +134,7 @@ class _Voters:
             vectors: float32 ``(n, dim)``, all mentions.
             odds: float64 ``(n,)``, their log odds.
         """
-        ranks, weights = ranks_that_vote(len(ranking))
+        ranks, weights = ranks_that_vote(lots(vectors[ranking, :1]))
         places = ranking[ranks]
         ballots = _chances(odds[places]) * weights[:, None]
         return cls(ranks, vectors[places], ballots.astype(np.float32))
@@ -126,14 +159,15 @@ class _Voters:
         )
 
     def log_odds(
-        self, vectors: NDArray[np.float32], odds: NDArray[np.float64]
+        self, ranks: NDArray[np.intp], vectors: NDArray[np.float32], odds: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """What is for the type against what is not, float64 ``(m,)``.
 
         Of a mention far from all others these are the log odds of its own probability.
 
         Args:
-            vectors: float32 ``(m, dim)``, those of the first m of the ranking.
+            ranks: ``(m,)``, where they stand in the ranking.
+            vectors: float32 ``(m, dim)``.
             odds: float64 ``(m,)``, their own log odds.
         """
         nearness = self.vectors.T / np.float32(WIDTH)
@@ -144,20 +178,39 @@ class _Voters:
             voices -= np.float32(1 / WIDTH)
             np.exp(voices, out=voices)
             # A voter's vote on itself is its own voice, no more.
-            selves = np.flatnonzero((self.ranks >= start) & (self.ranks < start + len(voices)))
-            voices[self.ranks[selves] - start, selves] = 0
+            _, selves, voters = np.intersect1d(ranks[some], self.ranks, True, True)
+            voices[selves, voters] = 0
             said = voices @ self.ballots + OWN_VOICE * _chances(odds[some])
             result[some] = np.log(said[:, 0]) - np.log(said[:, 1])
         return result
 
 
-def ranks_that_vote(n: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Which of n ranks vote, and how many each stands for: the first all, later ones ever fewer."""
+def ranks_that_vote(
+    drawn: NDArray[np.float32],
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Which ranks vote, rising, and how many each stands for: the first all, later ones ever fewer.
+
+    Args:
+        drawn: float32 ``(n,)``, the lots of mentions, best first. One votes where its lot is low
+            for its rank.
+    """
+    n = len(drawn)
     if n <= VOTERS:
         return np.arange(n), np.ones(n)
-    edges = np.unique(np.round(np.geomspace(FIRST, n, VOTERS - FIRST + 1)).astype(np.intp))
-    ranks = np.concatenate([np.arange(FIRST), (edges[:-1] + edges[1:] - 1) // 2])
-    return ranks, np.concatenate([np.ones(FIRST), np.diff(edges)])
+    costs = drawn * np.arange(1, n + 1)
+    costs[:FIRST] = 0
+    limit = np.partition(costs, VOTERS)[VOTERS]
+    ranks = np.flatnonzero(costs < limit)
+    weights = np.maximum(1, (ranks + 1) / limit)
+    weights[:FIRST] = 1
+    weights[FIRST:] *= (n - FIRST) / weights[FIRST:].sum()
+    return ranks, weights
+
+
+def lots(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A lot for each mention, float32 ``(n,)`` in (0, 1], drawn from its vector, ``(n, dim)``."""
+    bits = np.ascontiguousarray(vectors[:, 0]).view(np.uint32) * np.uint32(2_654_435_769)
+    return ((bits >> 8) + np.float32(1)) / np.float32(2**24)
 
 
 def _chances(odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import pytest
 
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.index import votes
-from ner_retriever_rag.index.votes import ranks_that_vote, voted
+from ner_retriever_rag.index.votes import Wanted, lots, ranks_that_vote, voted
 
 DIM = 16
 
@@ -143,11 +143,45 @@ def test_of_those_not_voted_on_is_said_what_is_said_of_the_last(
     assert (np.diff(found[rest]) <= 0).all()
 
 
+def drawn(n):
+    return lots(around(np.ones(DIM), n, 1.0, seed=n))
+
+
 @pytest.mark.parametrize("n", [1, 128, 512, 513, 1_000, 10_000])
 def test_voters_stand_for_all_ranks(n):
-    ranks, weights = ranks_that_vote(n)
-    assert len(ranks) == len(weights) <= votes.VOTERS
-    assert weights.sum() == n
+    ranks, weights = ranks_that_vote(drawn(n))
+    assert len(ranks) == len(weights) == min(n, votes.VOTERS)
+    assert weights.sum() == pytest.approx(n)
     assert (np.diff(ranks) > 0).all()
-    assert ranks[0] == 0
+    first = min(n, votes.FIRST)
+    assert ranks[:first].tolist() == list(range(first))
     assert ranks[-1] < n
+    assert (np.diff(weights) >= 0).all()
+
+
+def test_lots_are_even():
+    some = np.sort(drawn(10_000))
+    assert 0 < some[0] <= some[-1] <= 1
+    assert some == pytest.approx(np.linspace(0, 1, 10_000), abs=0.02)
+
+
+def test_where_others_are_missing_the_same_vote():
+    every = drawn(10_000)
+    there = np.random.default_rng(1).random(10_000) > 0.05
+    ranks, _ = ranks_that_vote(every)
+    fewer, _ = ranks_that_vote(every[there])
+    again = np.flatnonzero(there)[fewer]
+    assert len(np.intersect1d(again, ranks)) > 0.93 * votes.VOTERS
+
+
+def test_those_that_are_wanted_are_voted_on_as_all_are(calibration, query):
+    vectors = around(query, 8_000, 0.5, seed=4)
+    similarities = vectors @ query
+    every = voted(calibration, query, vectors, similarities)
+    may = np.arange(8_000) % 3 > 0
+    found = voted(calibration, query, vectors, similarities, Wanted(may, 300))
+    best = np.flatnonzero(may)[np.argsort(-similarities[may])[:300]]
+    # What is said of the others is a median of fewer, and moves nothing here.
+    assert found[best] == pytest.approx(every[best], abs=1e-5)
+    rest = np.setdiff1d(np.flatnonzero(may), best)
+    assert (found[rest] <= found[best].max()).all()
