@@ -46,6 +46,13 @@ SLOW = [
     "--deselect=tests/index/test_crash.py::test_everything_is_replaced_many_times",
 ]
 INDEX = (QUICK, SLOW)
+SERVED = [
+    "tests/index/test_beside.py",
+    "tests/index/test_server.py",
+    "tests/index/test_offline.py",
+    "tests/index/test_graphs_nobody_asks.py",
+    "tests/langchain",
+]
 # The tests of each module, in steps: only what one does not notice goes on to the next.
 TESTS: dict[str, tuple[list[str], ...]] = {
     "detection/alignment.py": (["tests/detection/test_alignment.py", "--noconftest"],),
@@ -64,6 +71,8 @@ TESTS: dict[str, tuple[list[str], ...]] = {
     "index/store.py": INDEX,
     "index/stored.py": INDEX,
     "index/recall.py": INDEX,
+    "index/votes.py": (["tests/index/test_votes.py"],),
+    "index/chroma.py": (*INDEX, SERVED),
 }
 PATIENCE = 4  # times what the tests take without a fault; a child that takes longer is ended
 

@@ -44,7 +44,8 @@ class Tables:
         if before is not None and self._revision is not None:
             touched = self._store.revisions.touched_since(self._revision)
         elif self._folder is not None and (found := load_table(self._folder)) is not None:
-            if found[0] == revision:
+            # A write that was killed may have changed documents since, under this revision.
+            if found[0] == revision and not self._store.unfinished():
                 return found[1]
             before = found[1]
         table = read_table(self._store, self._dim, before, touched)

@@ -9,7 +9,10 @@ import pytest
 from ner_retriever_rag import AllOf, Document, EntityIndex, Like, Not
 from ner_retriever_rag.index import table_files, tables
 from ner_retriever_rag.index.entities import joint
+from ner_retriever_rag.index.revisions import Revisions
 from ner_retriever_rag.index.sharpening import BEST, DOUBT, LEVEL, both_rounds, largest, sharper
+from ner_retriever_rag.index.store import Store
+from ner_retriever_rag.index.table_files import load_table
 
 TEXTS = [
     "Stegosaurus lived in the Jurassic, long before Tyrannosaurus.",
@@ -125,6 +128,61 @@ def test_the_table_follows_every_write(tiny_encoder):
     index.delete("d1")
     other.add([Document("Oslo and the Nile.", "d0"), *documents[2:]])
     assert index.search("river", k=9) == other.search("river", k=9)
+
+
+def test_the_table_follows_a_write_that_failed(tiny_encoder, monkeypatch):
+    """Another thread made a table in its midst, and all that came after was the failure."""
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add([Document("Lima is near.", id="a"), Document("Oslo lies there.", id="b")])
+    real = Store._write_records
+
+    def looked_at(*arguments):
+        index._tables.current()
+        real(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(Store, "_write_records", looked_at)
+        patch.setattr(Store, "_delete_mentions", lambda *_: 1 / 0)
+        index.add([Document("Cairo and Rome.", id="a")])
+    table = index._tables.current()
+    assert [table.text(each) for each in range(len(table))] == ["Cairo", "Rome", "Oslo"]
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["opened", "written"])
+def test_the_table_follows_a_write_that_was_killed(tiny_encoder, tmp_path, monkeypatch, written):
+    """The table that was made in its midst was kept, too."""
+    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
+    real, killed = Store._write_records, []
+
+    def looked_at(*arguments):
+        with EntityIndex(tmp_path, encoder=tiny_encoder) as other:
+            other._tables.current()
+        real(*arguments)
+        killed.append(True)
+
+    class Kill(BaseException):
+        pass
+
+    def kill(*_):
+        raise Kill
+
+    with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
+        index.add([Document("Lima is near.", id="a"), Document("Oslo lies there.", id="b")])
+        with monkeypatch.context() as patch, pytest.raises(Kill):
+            patch.setattr(Store, "_write_records", looked_at)
+            patch.setattr(Store, "_delete_mentions", kill)
+            patch.setattr(
+                "ner_retriever_rag.index.revisions.Revisions.mark",
+                lambda self, ids, mark=Revisions.mark: None if killed else mark(self, ids),
+            )
+            index.add([Document("Cairo and Rome.", id="a")])
+    with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
+        if written:
+            index._tables._table, index._tables._revision = load_table(index._tables._folder)[::-1]
+            index.add([Document("Quito.", id="c")])
+        table = index._tables.current()
+        found = [table.text(each) for each in range(len(table))]
+        assert found == ["Cairo", "Rome", "Oslo", *["Quito"] * written]
 
 
 def test_a_document_without_all_its_vectors_is_left_out(tiny_encoder):

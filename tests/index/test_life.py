@@ -1,5 +1,6 @@
 """The life of an index: what is there, what changes, what is left out."""
 
+import numpy as np
 import pytest
 
 from ner_retriever_rag import Document, EntityIndex
@@ -66,6 +67,29 @@ def test_a_document_under_another_id_encodes_nothing(small, no_encoding):
     report = small.add([Document(OSLO, "capital", {"n": 2})])
     assert report.added == 1 and report.mentions == 2
     assert {"capital", "oslo"} <= {each.id for each in small.documents({"n": 2})}
+
+
+def test_what_is_stored_is_not_encoded_to_be_asked_for(small, tiny_encoder, monkeypatch):
+    asked, encode = [], type(tiny_encoder).encode
+
+    def noted(self, texts, *arguments):
+        asked.extend(texts)
+        return encode(self, texts, *arguments)
+
+    monkeypatch.setattr(type(tiny_encoder), "encode", noted)
+    documents = [
+        Document("Lima.", "lima"), Document(OSLO, "oslo"), Document("Rome and Oslo.", "nile"),
+    ]  # fmt: skip
+    found = small.encoded(documents)
+    assert asked == ["Lima.", "Rome and Oslo."]
+    expected = encode(tiny_encoder, [each.text for each in documents])
+    for one, other in zip(found, expected, strict=True):
+        spans = [[(each.start, each.end) for each in e.mentions] for e in (one, other)]
+        assert spans[0] == spans[1]
+        np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-5)
+        np.testing.assert_allclose(one.text_vector, other.text_vector, atol=1e-5)
+    asked.clear()
+    assert len(small.encoded(documents[1:2])) == 1 and asked == []
 
 
 def test_another_text_or_other_spans_are_encoded(small):

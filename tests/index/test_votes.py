@@ -63,6 +63,37 @@ def test_votes_follow_the_stated_rule(calibration, query, n):
     assert found == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("best", [-0.25, 0.0, 0.3, 0.75])
+def test_where_the_best_are_unsure_less_is_raised(calibration, query, best):
+    vectors = around(query, 40, 0.4, seed=5)
+    similarities = np.sort(vectors @ query)[::-1] * 0.5
+    places = np.linspace(-1, 1, 4_001, dtype=np.float32)
+    odds = calibration.log_odds(query, places)
+    similarities[0] = places[np.abs(odds - best).argmin()]
+    similarities[1:] = np.minimum(similarities[1:], similarities[0] - 0.01)
+    found = voted(calibration, query, vectors, similarities)
+    assert found == pytest.approx(by_hand(calibration, query, vectors, similarities), abs=1e-4)
+
+
+def test_how_sure_the_best_are_is_said_by_ten_of_them_at_most(calibration, query, monkeypatch):
+    monkeypatch.setattr(votes, "VOTERS", 1_200)  # all, as in the rule written out
+    vectors = around(query, 1_100, 0.5, seed=6)
+    similarities = (vectors @ query) ** 9  # few are near, and the eleventh is not the tenth
+    similarities *= 0.55 / similarities.max()
+    found = voted(calibration, query, vectors, similarities)
+    odds = np.sort(calibration.log_odds(query, similarities))[::-1]
+    assert votes.NONE_THERE < odds[:10].mean() < votes.SOME_THERE
+    assert found == pytest.approx(by_hand(calibration, query, vectors, similarities), abs=1e-4)
+
+
+def test_it_makes_no_difference_how_many_are_voted_on_at_once(calibration, query, monkeypatch):
+    monkeypatch.setattr(votes, "_TOGETHER", 7)
+    vectors = around(query, 100, 0.4, seed=7)
+    similarities = vectors @ query
+    found = voted(calibration, query, vectors, similarities)
+    assert found == pytest.approx(by_hand(calibration, query, vectors, similarities), abs=1e-4)
+
+
 def test_the_company_of_a_mention_decides(calibration, query):
     far = unit(np.eye(DIM)[0] + 2 * np.eye(DIM)[1])
     rivers, lakes = around(query, 40, 0.12, seed=1), around(far, 60, 0.1, seed=2)
@@ -104,6 +135,22 @@ def test_of_those_not_voted_on_is_said_what_is_said_of_the_last(
     assert (np.diff(found[rest]) <= 0).all()
 
 
+def test_the_last_are_a_tenth_of_those_voted_on(calibration, query, monkeypatch):
+    similarities = np.linspace(0.5, -0.5, 200, dtype=np.float32)
+    odds = calibration.log_odds(query, similarities)
+    monkeypatch.setattr(votes, "HOPELESS", float(odds[100]))
+    # The first keep apart; those after are one crowd, most of which nobody votes on.
+    vectors = np.concatenate([around(query, 89, 0.1, seed=4), around(-query, 111, 0.1, seed=8)])
+    voters = votes._Voters.elect(np.arange(200), vectors, odds)
+    said = np.median(voters.log_odds(vectors[:100], odds[:100])[-11:])
+    assert odds[199] < said < odds[100]
+    expected = votes.OWN_PART * odds + np.minimum(odds, said)
+    expected += votes.RAISE - votes.RAISE_LESS * odds[:2].mean()
+    assert odds[:2].mean() > votes.SOME_THERE
+    found = calibration.log_odds(query, voted(calibration, query, vectors, similarities))
+    assert found[100:] == pytest.approx(expected[100:], abs=1e-4)
+
+
 @pytest.mark.parametrize("n", [1, 128, 512, 513, 1_000, 10_000])
 def test_voters_stand_for_all_ranks(n):
     ranks, weights = ranks_that_vote(n)
@@ -111,4 +158,6 @@ def test_voters_stand_for_all_ranks(n):
     assert weights.sum() == n
     assert (np.diff(ranks) > 0).all()
     assert ranks[0] == 0
+    if n <= votes.VOTERS:
+        assert (weights == 1).all()
     assert ranks[-1] < n
