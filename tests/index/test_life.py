@@ -69,6 +69,18 @@ def test_a_document_under_another_id_encodes_nothing(small, no_encoding):
     assert {"capital", "oslo"} <= {each.id for each in small.documents({"n": 2})}
 
 
+def test_two_documents_of_one_text_that_is_there_under_another_id(small, no_encoding):
+    no_encoding()
+    report = small.add([Document(OSLO, "one", {"n": 2}), Document(OSLO, "two", {"n": 2})])
+    assert (report.added, report.mentions) == (2, 4)
+    vectors = [
+        one.vectors
+        for one in small.encoded([Document(OSLO, each) for each in ("oslo", "one", "two")])
+    ]
+    assert len(vectors[0]) == 2
+    assert (vectors[1] == vectors[0]).all() and (vectors[2] == vectors[0]).all()
+
+
 def test_what_is_stored_is_not_encoded_to_be_asked_for(small, tiny_encoder, monkeypatch):
     asked, encode = [], type(tiny_encoder).encode
 
