@@ -218,7 +218,9 @@ def picture(runs: dict[str, list[dict]], bare: list[dict], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, len(runs), sharey="row", figsize=(11, 5), squeeze=False)
+    figure, axes = pyplot.subplots(
+        2, len(runs), sharex=True, sharey="row", figsize=(11, 5), squeeze=False
+    )
     for column, (name, lines) in enumerate(runs.items()):
         for row, key in enumerate(("rss", "files")):
             most = max(line[key] for each in runs.values() for line in each)

@@ -70,7 +70,7 @@ def damaged(folder: Path, *, thorough: bool) -> dict[str, str]:
         What is wrong with each, by the name of its folder.
     """
     found = {graph.name: "its mending did not end" for graph in _aside(folder)}
-    for graph in sorted(path.parent for path in folder.glob("*/header.bin")):
+    for graph in sorted({path.parent for name in _FILES for path in folder.glob(f"*/{name}")}):
         if not graph.name.startswith((_ASIDE, _DONE_WITH)):
             problem = next(_problems(graph, thorough), None)
             if problem is not None:

@@ -43,6 +43,7 @@ DAMAGES = {
     "links cut": ("link_lists.bin", lambda file: os.truncate(file, 100)),
     "names cut": ("index_metadata.pickle", lambda file: os.truncate(file, 100)),
     "missing": ("length.bin", os.remove),
+    "header missing": ("header.bin", os.remove),
     "garbage": ("header.bin", lambda file: file.write_bytes(b"\x07" * 100)),
 }
 
