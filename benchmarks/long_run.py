@@ -31,16 +31,10 @@ import numpy as np
 
 import ner_retriever_rag
 from ner_retriever_rag import Document, EntityIndex
-from ner_retriever_rag.index import chroma
+from ner_retriever_rag.index import chroma, records
 from ner_retriever_rag.index.check import check
 from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
-from ner_retriever_rag.index.records import (
-    StoredDocument,
-    row_metadata,
-    text_vector,
-    version_of,
-)
 from ner_retriever_rag.index.writing import BATCH
 from ner_retriever_rag.schema import EncodedText, Mention
 
@@ -71,10 +65,7 @@ def resident() -> float:
 def watched(size: int, folder: Path | None = None, here: int = 0) -> Iterator[Document]:
     """The documents, with a line on this process before every batch.
 
-    Args:
-        size: How many documents.
-        folder: Of an index; it is copied and opened at every tenth.
-        here: How many of the documents it had already.
+    An index in ``folder`` that had ``here`` of them already is opened by another at every tenth.
     """
     started, processor = time.perf_counter(), time.process_time()
     tenth = max(1, size // 10 // BATCH) * BATCH
@@ -139,16 +130,19 @@ def write_bare(folder: str, size: int, encoder: Any) -> dict:
     rows, mentions = chroma.open_collections(client, "bare", manifest, encoder.understands)
     one, chance = encoder.encode([next(made_up(1)).text])[0], np.random.default_rng(0)
     for some in batches(watched(size), BATCH):
-        records = [StoredDocument(each.id, version_of(each, None), [(1, 5)], each) for each in some]
-        shape = len(some), one.vectors.shape[1]
-        mentions.upsert(
-            [each.mention_ids[0] for each in records],
-            chance.standard_normal(shape, dtype=np.float32),
+        stored = [
+            records.StoredDocument(each.id, records.version_of(each, None), [(1, 5)], each)
+            for each in some
+        ]
+        wide, narrow = (
+            chance.standard_normal((len(some), len(vector)), dtype=np.float32)
+            for vector in (one.vectors[0], records.text_vector(one))
         )
+        mentions.upsert([each.mention_ids[0] for each in stored], wide)
         rows.upsert(
             [each.id for each in some],
-            chance.standard_normal((len(some), len(text_vector(one))), dtype=np.float32),
-            [row_metadata(each, None) for each in records],
+            narrow,
+            [records.row_metadata(each, None) for each in stored],
             [each.text for each in some],
         )
     return {"bare": size}
@@ -199,10 +193,8 @@ def missing(folder: Path, reported: int, encoder: Any) -> int:
 
 def memory(lines: list[dict], key: str = "rss") -> tuple[list[int], list[float]]:
     """Documents written, and MiB; of one key, where a line has it."""
-    return (
-        [line["written"] for line in lines if key in line],
-        [line[key] for line in lines if key in line],
-    )
+    some = [line for line in lines if key in line]
+    return [line["written"] for line in some], [line[key] for line in some]
 
 
 def slope(lines: list[dict], key: str = "rss") -> float:

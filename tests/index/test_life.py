@@ -101,7 +101,19 @@ def test_what_is_stored_is_not_encoded_to_be_asked_for(small, tiny_encoder, monk
         np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-5)
         np.testing.assert_allclose(one.text_vector, other.text_vector, atol=1e-5)
     asked.clear()
-    assert len(small.encoded(documents[1:2])) == 1 and asked == []
+    small.add([Document("nobody is named.", "empty")])
+    assert asked == ["nobody is named."]
+    (empty,) = small.encoded(small.get("empty"))
+    assert empty.mentions == [] and empty.vectors.shape == (0, tiny_encoder.dim)
+    assert asked == ["nobody is named."]
+
+
+def test_what_is_not_whole_is_encoded_to_be_asked_for(small, tiny_encoder):
+    (record,) = small._store.fetch(["oslo"]).values()
+    small._store.mentions.delete(record.mention_ids[:1])
+    (found,) = small.encoded([record.document])
+    (expected,) = tiny_encoder.encode([OSLO])
+    np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)
 
 
 def test_another_text_or_other_spans_are_encoded(small):
