@@ -1,0 +1,40 @@
+"""What an address of a server means."""
+
+import chromadb
+import pytest
+
+from ner_retriever_rag.index import chroma
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port", "ssl"),
+    [
+        ("http://localhost", "localhost", 8000, False),
+        ("http://localhost:9000", "localhost", 9000, False),
+        ("https://chroma.example", "chroma.example", 443, True),
+        ("https://chroma.example:8443/", "chroma.example", 8443, True),
+        ("http://[::1]:9000", "::1", 9000, False),
+    ],
+)
+def test_host_port_and_encryption(monkeypatch, address, host, port, ssl):
+    asked = []
+    monkeypatch.setattr(
+        chromadb, "HttpClient", lambda host, port, ssl: asked.append((host, port, ssl))
+    )
+    assert chroma.is_address(address)
+    chroma.connect(address)
+    assert asked == [(host, port, ssl)]
+
+
+def test_nobody_there_is_named_with_the_remedy(monkeypatch):
+    def refused(*_, **__):
+        raise ValueError("refused")
+
+    monkeypatch.setattr(chromadb, "HttpClient", refused)
+    with pytest.raises(ConnectionError, match=r"http://localhost:9 .refused.*ner-retriever serve"):
+        chroma.connect("http://localhost:9")
+
+
+@pytest.mark.parametrize("address", ["localhost:8000", "ftp://localhost", None, "folder"])
+def test_what_is_no_address(address):
+    assert not chroma.is_address(address)
