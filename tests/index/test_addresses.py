@@ -35,6 +35,16 @@ def test_nobody_there_is_named_with_the_remedy(monkeypatch):
         chroma.connect("http://localhost:9")
 
 
+def test_what_is_no_client_that_answers_at_once():
+    class Later:
+        async def get_or_create_collection(self):
+            """As that of chromadb.AsyncHttpClient."""
+
+    for client, message in ((Later(), "must not be asynchronous"), (object(), "not object")):
+        with pytest.raises(TypeError, match=message):
+            chroma.folder_of(client)
+
+
 @pytest.mark.parametrize("address", ["localhost:8000", "ftp://localhost", None, "folder"])
 def test_what_is_no_address(address):
     assert not chroma.is_address(address)
