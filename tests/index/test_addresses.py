@@ -1,4 +1,6 @@
-"""What an address of a server means."""
+"""What an address of a server means, and what a client is of."""
+
+from types import SimpleNamespace
 
 import chromadb
 import pytest
@@ -33,6 +35,35 @@ def test_nobody_there_is_named_with_the_remedy(monkeypatch):
     monkeypatch.setattr(chromadb, "HttpClient", refused)
     with pytest.raises(ConnectionError, match=r"http://localhost:9 .refused.*ner-retriever serve"):
         chroma.connect("http://localhost:9")
+
+
+def test_the_folder_of_a_client(tmp_path):
+    remote = chromadb.Settings(
+        chroma_api_impl="chromadb.api.fastapi.FastAPI", is_persistent=True, persist_directory="x"
+    )
+    clients = {
+        chromadb.PersistentClient(tmp_path): tmp_path,
+        chromadb.EphemeralClient(): None,
+        SimpleNamespace(get_or_create_collection=print, get_settings=lambda: remote): None,
+    }
+    for client, folder in clients.items():
+        assert chroma.folder_of(client) == folder
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "interrupted"),
+    [
+        ("notes", None, False),
+        ("notes-mentions", {"ner:format": 2}, False),
+        ("notes-journal-0", {"ner:journal": "[]"}, True),
+        ("notes-journal-0", None, True),
+        ("notes-mentions", {"ner:journal": "[]"}, True),  # as format 1 has it
+    ],
+)
+def test_what_an_interrupted_write_leaves(name, metadata, interrupted):
+    collections = [SimpleNamespace(name=name, metadata=metadata)]
+    client = SimpleNamespace(list_collections=lambda: collections)
+    assert chroma.is_interrupted(client) == interrupted
 
 
 def test_what_is_no_client_that_answers_at_once():
