@@ -1,5 +1,6 @@
 """What an address of a server means, and what a client is of."""
 
+from contextlib import closing
 from types import SimpleNamespace
 
 import chromadb
@@ -41,13 +42,11 @@ def test_the_folder_of_a_client(tmp_path):
     remote = chromadb.Settings(
         chroma_api_impl="chromadb.api.fastapi.FastAPI", is_persistent=True, persist_directory="x"
     )
-    clients = {
-        chromadb.PersistentClient(tmp_path): tmp_path,
-        chromadb.EphemeralClient(): None,
-        SimpleNamespace(get_or_create_collection=print, get_settings=lambda: remote): None,
-    }
-    for client, folder in clients.items():
-        assert chroma.folder_of(client) == folder
+    server = SimpleNamespace(get_or_create_collection=print, get_settings=lambda: remote)
+    with closing(chromadb.PersistentClient(tmp_path)) as client:
+        assert chroma.folder_of(client) == tmp_path
+    assert chroma.folder_of(server) is None
+    assert chroma.folder_of(chroma.connect(None)) is None
 
 
 @pytest.mark.parametrize(
