@@ -39,6 +39,7 @@ QUICK = [
 SLOW = [
     "tests/index/test_check.py",
     "tests/index/test_engine.py",
+    "tests/index/test_tables.py",
     "tests/index/test_bad_input.py",
     "tests/index/test_crash.py",
     "tests/index/test_properties.py",
@@ -47,6 +48,7 @@ SLOW = [
 ]
 INDEX = (QUICK, SLOW)
 SERVED = [
+    "tests/index/test_addresses.py",
     "tests/index/test_beside.py",
     "tests/index/test_server.py",
     "tests/index/test_offline.py",
@@ -63,7 +65,10 @@ TESTS: dict[str, tuple[list[str], ...]] = {
         [*QUICK, "tests/queries/test_extraction.py", "-k", "not command"],
         SLOW,
     ),
-    "index/mention_scores.py": (["tests/queries/test_combined.py"], *INDEX),
+    "index/mention_scores.py": (
+        ["tests/index/test_mention_scores.py", "tests/queries/test_combined.py"],
+        *INDEX,
+    ),
     "index/records.py": INDEX,
     "index/revisions.py": INDEX,
     "index/journal.py": INDEX,
