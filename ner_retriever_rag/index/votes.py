@@ -3,8 +3,9 @@
 A mention among likely rivers is likelier a river than one among lakes, however near both are to
 "river". So the mentions found vote: each for the type by its own probability and against it by the
 rest, the louder the nearer (Nadaraya 1964, Watson 1964). Far down a ranking one voter stands for
-several, so that a vote costs the same in an index of any size. What is chosen here was chosen on
-fewnerd-dev, four sets of other fields and by benchmarks/top_answers.py.
+several, so that a vote costs the same in an index of any size. In a few texts the neighbours that
+there are may all be of other types, so a sample of mentions of all kinds votes with them. What is
+chosen here was chosen on fewnerd-dev, four sets of other fields and by benchmarks/top_answers.py.
 """
 
 from __future__ import annotations
@@ -23,11 +24,16 @@ OWN_PART = 0.5  # of a mention's own log odds beside those of the vote
 VOTERS = 512
 FIRST = 128  # so many of the best vote for themselves alone
 LAST = 10_000  # rank after which nobody votes, or is voted on
+FEW = 5_000  # mentions; of fewer, the background votes with them
+BACKGROUND, ITS_VOICE = 500, 0.5  # so many of it, each so loud in a tiny index, silent from FEW on
 HOPELESS = -5.0  # log odds below which nobody is voted on, as after rank LAST
 # A whole index votes against most mentions, since most are of other types, and the more so where
 # the best of them are unsure. By so much all log odds are raised.
-RAISE, RAISE_LESS = 3.75, 0.6  # less so much for each of the log odds of the best
-NONE_THERE, SOME_THERE = -0.5, 1.0  # log odds of the best: nothing is raised, everything is
+RAISE, RAISE_LESS = 4.2, 0.7  # less so much for each of the log odds of the best
+# Where nothing is of the type, nothing is raised. The best of a narrow type are surer than those of
+# a broad one, so to their log odds is added what its breadth is worth.
+BREADTH = 30.0
+NONE_THERE, SOME_THERE = 4.5, 7.0  # with which nothing is raised, and everything
 
 _CERTAIN = 30.0  # log odds stay within
 _TOGETHER = 1_024  # mentions voted on at once
@@ -58,11 +64,14 @@ def voted(
     ranking = largest(similarities, LAST)
     rows = ranking[: max(1, int((odds[ranking] > HOPELESS).sum()))]
     voters = _Voters.elect(ranking, vectors, odds)
+    if len(odds) < FEW:
+        voters = voters.with_background(calibration, query, ITS_VOICE * (1 - len(odds) / FEW))
     votes = voters.log_odds(vectors[rows], odds[rows])
     counted = OWN_PART * odds + np.minimum(odds, np.median(votes[-(len(votes) // 10 + 1) :]))
     counted[rows] = OWN_PART * odds[rows] + votes
     best = float(odds[ranking[: max(1, min(10, len(odds) // 100))]].mean())
-    there = np.clip((best - NONE_THERE) / (SOME_THERE - NONE_THERE), 0, 1)
+    evidence = best + BREADTH * calibration.breadth(query)
+    there = np.clip((evidence - NONE_THERE) / (SOME_THERE - NONE_THERE), 0, 1)
     raised = there * (RAISE - RAISE_LESS * best)
     return calibration.similarities(query, counted + raised)
 
@@ -72,8 +81,8 @@ class _Voters:
     """The mentions that vote.
 
     Attributes:
-        ranks: Where they stand in the ranking, ``(v,)``.
-        vectors: float32 ``(v, dim)``, L2-normalised.
+        ranks: Where the first of them stand in the ranking, ``(r,)``; others are not in it.
+        vectors: float32 ``(v >= r, dim)``, L2-normalised.
         ballots: float32 ``(v, 2)``, for and against, times the mentions each stands for.
     """
 
@@ -96,6 +105,25 @@ class _Voters:
         places = ranking[ranks]
         ballots = _chances(odds[places]) * weights[:, None]
         return cls(ranks, vectors[places], ballots.astype(np.float32))
+
+    def with_background(
+        self, calibration: Calibration, query: NDArray[np.float32], voice: float
+    ) -> _Voters:
+        """The same, and mentions of all kinds from elsewhere.
+
+        Args:
+            calibration: Has a sample of them.
+            query: float32 ``(dim,)``, the type's vector, L2-normalised.
+            voice: Of each, where one of the index has 1.
+        """
+        sample = calibration.background[:BACKGROUND]
+        odds = np.clip(calibration.log_odds(query, sample @ query), -_CERTAIN, _CERTAIN)
+        ballots = (voice * _chances(odds)).astype(np.float32)
+        return _Voters(
+            self.ranks,
+            np.concatenate([self.vectors, sample]),
+            np.concatenate([self.ballots, ballots]),
+        )
 
     def log_odds(
         self, vectors: NDArray[np.float32], odds: NDArray[np.float64]

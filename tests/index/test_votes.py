@@ -37,7 +37,8 @@ def by_hand(calibration, query, vectors, similarities):
     odds = calibration.log_odds(query, similarities)
     best = sorted(odds)[::-1][: max(1, min(10, len(odds) // 100))]
     level = sum(best) / len(best)
-    there = min(1, max(0, (level - votes.NONE_THERE) / (votes.SOME_THERE - votes.NONE_THERE)))
+    evidence = level + votes.BREADTH * float((calibration.background @ query).mean())
+    there = min(1, max(0, (evidence - votes.NONE_THERE) / (votes.SOME_THERE - votes.NONE_THERE)))
     counted = []
     for i, own in enumerate(odds):
         p = 1 / (1 + math.exp(-own))
@@ -47,6 +48,11 @@ def by_hand(calibration, query, vectors, similarities):
                 voice = math.exp((float(vectors[i] @ vectors[j]) - 1) / votes.WIDTH)
                 p = 1 / (1 + math.exp(-other))
                 yes, no = yes + voice * p, no + voice * (1 - p)
+        for elsewhere in calibration.background[: votes.BACKGROUND]:
+            voice = math.exp((float(vectors[i] @ elsewhere) - 1) / votes.WIDTH)
+            voice *= votes.ITS_VOICE * max(0, 1 - len(odds) / votes.FEW)
+            p = float(calibration.probability(query, elsewhere @ query))
+            yes, no = yes + voice * p, no + voice * (1 - p)
         vote = math.log(yes) - math.log(no)
         raised = there * (votes.RAISE - votes.RAISE_LESS * level)
         counted.append(votes.OWN_PART * own + vote + raised)
@@ -105,12 +111,45 @@ def test_the_company_of_a_mention_decides(calibration, query):
     assert found[least] > found[most]
 
 
-def test_a_mention_alone_speaks_for_itself(calibration, query):
+def test_a_mention_alone_speaks_for_itself(calibration, query, monkeypatch):
+    monkeypatch.setattr(votes, "FEW", 0)  # and nobody else does
     similarity = np.array([0.1], dtype=np.float32)  # unlikely: nothing is raised
-    assert calibration.log_odds(query, similarity)[0] < votes.NONE_THERE
-    found = voted(calibration, query, query[None], similarity)
     odds = calibration.log_odds(query, similarity)
+    assert odds + votes.BREADTH * calibration.breadth(query) < votes.NONE_THERE
+    found = voted(calibration, query, query[None], similarity)
     assert calibration.log_odds(query, found) == pytest.approx(1.5 * odds, rel=1e-4)
+
+
+def test_of_a_broad_type_less_sure_mentions_are_enough(calibration, query, monkeypatch):
+    monkeypatch.setattr(votes, "FEW", 0)  # the background only says how broad it is
+
+    def counted(breadth):
+        moved = calibration.moved(lambda rows: unit(rows + breadth * query))
+        vectors = around(query, 40, 0.4, seed=5)
+        like = moved.similarities(query, np.full(40, 1.0))  # as sure of it as of the other type
+        return moved.breadth(query), moved.log_odds(query, voted(moved, query, vectors, like))
+
+    (narrow, low), (broad, high) = counted(-1.0), counted(1.0)
+    assert narrow < 0 < broad
+    assert high == pytest.approx(low + votes.RAISE - votes.RAISE_LESS, rel=1e-3)
+
+
+def test_in_a_few_texts_mentions_of_all_kinds_vote_too(calibration, query, monkeypatch):
+    lake = unit(np.eye(DIM)[0] + 3 * np.eye(DIM)[1])
+    river = unit(np.eye(DIM)[0] + np.eye(DIM)[1])  # its only neighbour in the index
+    vectors = np.stack([river, lake])
+    lakes = calibration.moved(lambda rows: np.tile(lake, (len(rows), 1)))
+    monkeypatch.setattr(lakes, "_new_line", calibration._new_line)  # as likely as before
+
+    def odds():
+        found = voted(lakes, query, vectors, vectors @ query)
+        return calibration.log_odds(query, found)
+
+    among_lakes = odds()
+    monkeypatch.setattr(votes, "FEW", 2)  # two are not few any more
+    by_themselves = odds()
+    assert among_lakes[0] > 0 > among_lakes[1]
+    assert by_themselves[1] > among_lakes[1] + 2
 
 
 def test_nothing_gives_nothing(calibration, query):
