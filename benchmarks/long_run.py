@@ -5,15 +5,18 @@ python benchmarks/long_run.py [--documents 200000] [--drawn] [--out benchmarks/r
 Made-up documents of one sentence go through ``EntityIndex.add`` as a stream, each time in a process
 of its own: the first gets SIGINT when six tenths are written; what it had written is looked for;
 the second goes on to the end; the third finds everything unchanged. The last line says how fast it
-skips. With ``--drawn`` narrow vectors are drawn by chance instead of encoded, which leaves the
-index's own part: wide ones would hide what else grows. Needs a /proc, and matplotlib for the
-picture.
+skips. Whoever has an index open has all of Chroma's graphs and ids in memory; so at every tenth a
+copy of it is opened by a process that adds nothing, and last the same rows are written to Chroma
+without an index. With ``--drawn`` narrow vectors are drawn by chance instead of encoded, which
+leaves the index's own part: wide ones would hide what else grows. Needs a /proc, and matplotlib for
+the picture.
 """
 
 import argparse
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,11 +26,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import chromadb
 import numpy as np
 
 import ner_retriever_rag
 from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.index import chroma, records
 from ner_retriever_rag.index.check import check
+from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
 from ner_retriever_rag.index.writing import BATCH
 from ner_retriever_rag.schema import EncodedText, Mention
@@ -50,22 +56,43 @@ def made_up(size: int) -> Iterator[Document]:
         yield Document(text, id=f"d{number}", metadata={"page": number, "source": "made up"})
 
 
-def watched(size: int) -> Iterator[Document]:
-    """The documents, with a line on this process before every batch."""
+def resident() -> float:
+    """MiB that this process has in memory."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def watched(size: int, folder: Path | None = None, here: int = 0) -> Iterator[Document]:
+    """The documents, with a line on this process before every batch.
+
+    An index in ``folder`` that had ``here`` of them already is opened by another at every tenth.
+    """
     started, processor = time.perf_counter(), time.process_time()
+    tenth = max(1, size // 10 // BATCH) * BATCH
     for number, document in enumerate(made_up(size)):
         # Asked for this one, `add` has written all whole batches before it.
         if number % BATCH == 0:
-            status = Path("/proc/self/status").read_text()
             line = {
                 "written": number,
                 "seconds": time.perf_counter() - started,
                 "processor": time.process_time() - processor,
-                "rss": int(status.partition("VmRSS:")[2].split()[0]) / 1024,
+                "rss": resident(),
                 "files": len(os.listdir("/proc/self/fd")),
             }
+            if folder is not None and number >= here and number % tenth == 0:
+                stopped = time.perf_counter()
+                line["opened"] = opened(folder)
+                started += time.perf_counter() - stopped
             print(json.dumps(line), flush=True)
         yield document
+
+
+def opened(folder: Path) -> float:
+    """MiB that another process takes which opens a copy of an index, and adds nothing."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+        shutil.copytree(folder, f"{place}/copy")
+        command = [sys.executable, *sys.argv, "--part", "look", f"{place}/copy"]
+        return float(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 class Drawn:
@@ -88,32 +115,61 @@ class Drawn:
         return fingerprint == self.fingerprint
 
 
-def work(folder: str, size: int, encoder: Any) -> None:
+def look(folder: str, size: int, encoder: Any) -> float:
+    """Open an index and say what that takes; in a process of its own."""
+    with EntityIndex(folder, encoder=encoder) as index:
+        encoder.encode([document.text for document in made_up(BATCH)])
+        index._store.widths()  # a vector of either graph
+        return resident()
+
+
+def write_bare(folder: str, size: int, encoder: Any) -> dict:
+    """Write an index's rows to Chroma alone; in a process of its own."""
+    client = chromadb.PersistentClient(folder, chromadb.Settings(anonymized_telemetry=False))
+    manifest = chroma.manifest_of(encoder)
+    rows, mentions = chroma.open_collections(client, "bare", manifest, encoder.understands)
+    one, chance = encoder.encode([next(made_up(1)).text])[0], np.random.default_rng(0)
+    for some in batches(watched(size), BATCH):
+        stored = [
+            records.StoredDocument(each.id, records.version_of(each, None), [(1, 5)], each)
+            for each in some
+        ]
+        wide, narrow = (
+            chance.standard_normal((len(some), len(vector)), dtype=np.float32)
+            for vector in (one.vectors[0], records.text_vector(one))
+        )
+        mentions.upsert([each.mention_ids[0] for each in stored], wide)
+        rows.upsert(
+            [each.id for each in some],
+            narrow,
+            [records.row_metadata(each, None) for each in stored],
+            [each.text for each in some],
+        )
+    return {"bare": size}
+
+
+def work(folder: str, size: int, encoder: Any) -> dict:
     """Add everything; in a process of its own."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # shells take it from background jobs
     with EntityIndex(folder, encoder=encoder) as index:
+        here = index.count()
         started, processor = time.perf_counter(), time.process_time()
         try:
-            report = index.add(watched(size))
+            report = index.add(watched(size, Path(folder) if here < size else None, here))
         except KeyboardInterrupt:
-            print(json.dumps({"interrupted": index.count()}), flush=True)
-            return
-        line = {
+            return {"interrupted": index.count()}
+        return {
             "added": report.added,
             "unchanged": report.unchanged,
             "mentions": report.mentions,
             "seconds": time.perf_counter() - started,
             "processor": time.process_time() - processor,
         }
-        print(json.dumps(line), flush=True)
 
 
-def run(
-    folder: Path, size: int, drawn: bool, stop_at: int | None = None
-) -> tuple[list[dict], dict]:
-    """Add everything in another process; its lines while it worked, and the last one."""
-    command = [sys.executable, __file__, "--work", str(folder), "--documents", str(size)]
-    command += ["--drawn"] if drawn else []
+def run(part: str, folder: Path, stop_at: int | None = None) -> tuple[list[dict], dict]:
+    """Do something in another process; its lines while it worked, and the last one."""
+    command = [sys.executable, *sys.argv, "--part", part, str(folder)]
     lines: list[dict] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -135,20 +191,37 @@ def missing(folder: Path, reported: int, encoder: Any) -> int:
     return sum(there.get(each.id) != each for each in made_up(reported))
 
 
-def picture(runs: dict[str, list[dict]], path: Path) -> None:
+def memory(lines: list[dict], key: str = "rss") -> tuple[list[int], list[float]]:
+    """Documents written, and MiB; of one key, where a line has it."""
+    some = [line for line in lines if key in line]
+    return [line["written"] for line in some], [line[key] for line in some]
+
+
+def slope(lines: list[dict], key: str = "rss") -> float:
+    """Bytes a document, of a straight line through all but the first tenth."""
+    written, mib = memory(lines[len(lines) // 10 :], key)
+    return float(np.polyfit(written, mib, 1)[0]) * 2**20
+
+
+def picture(runs: dict[str, list[dict]], bare: list[dict], path: Path) -> None:
     """Draw memory and open files over the documents, a panel a process."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, len(runs), sharey="row", figsize=(11, 5), squeeze=False)
+    figure, axes = pyplot.subplots(
+        2, len(runs), sharex=True, sharey="row", figsize=(11, 5), squeeze=False
+    )
     for column, (name, lines) in enumerate(runs.items()):
-        written = [line["written"] for line in lines]
         for row, key in enumerate(("rss", "files")):
             most = max(line[key] for each in runs.values() for line in each)
-            axes[row][column].plot(written, [line[key] for line in lines])
+            axes[row][column].plot(*memory(lines, key), label="this process")
             axes[row][column].set_ylim(0, 1.1 * most)
+        if column < 2:
+            axes[0][column].plot(*memory(lines, "opened"), "o", label="the index just opened")
+            axes[0][column].plot(*memory(bare), ":", label="Chroma alone, same rows")
+            axes[0][column].legend(fontsize=8, loc="lower right")
         axes[0][column].set_title(f"{name} ({lines[-1]['seconds']:,.0f} s)", fontsize=10)
         axes[1][column].set_xlabel("documents")
     axes[0][0].set_ylabel("resident memory, MiB")
@@ -173,23 +246,31 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=200_000)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/long-run"))
     parser.add_argument("--drawn", action="store_true", help="vectors by chance, none encoded")
-    parser.add_argument("--work", help=argparse.SUPPRESS)
+    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)  # what a process does, and where
     arguments = parser.parse_args()
-    size, drawn = arguments.documents, arguments.drawn
-    encoder: Any = Drawn() if drawn else ner_retriever_rag.TypeAwareEncoder.from_pretrained()
-    if arguments.work:
-        work(arguments.work, size, encoder)
+    size = arguments.documents
+    encoder: Any = (
+        Drawn() if arguments.drawn else ner_retriever_rag.TypeAwareEncoder.from_pretrained()
+    )
+    if arguments.part:
+        part, folder = arguments.part
+        print(
+            json.dumps(
+                {"work": work, "look": look, "bare": write_bare}[part](folder, size, encoder)
+            )
+        )
         return
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "index"
-        first, interrupted = run(folder, size, drawn, stop_at=int(INTERRUPTED * size))
+        first, interrupted = run("work", folder, stop_at=int(INTERRUPTED * size))
         lost = missing(folder, first[-1]["written"], encoder)
-        second, resumed = run(folder, size, drawn)
-        third, again = run(folder, size, drawn)
+        second, resumed = run("work", folder)
+        third, again = run("work", folder)
+        bare, _ = run("bare", Path(place) / "bare")
         sound = check(folder, DEFAULT_COLLECTION, encoder).sound
     runs = {"until Ctrl-C": first, "resumed": second, "once more": third}
-    arguments.out.with_suffix(".json").write_text(json.dumps(runs))
-    picture(runs, arguments.out.with_suffix(".png"))
+    arguments.out.with_suffix(".json").write_text(json.dumps({**runs, "Chroma alone": bare}))
+    picture(runs, bare, arguments.out.with_suffix(".png"))
     print("| process | documents | s | processor s | MiB early | MiB last | files early | last |")
     print("|---|---|---|---|---|---|---|---|")
     for name, lines in runs.items():
@@ -202,6 +283,13 @@ def main() -> None:
         f"Resumed: {resumed['unchanged']:,} unchanged, {resumed['added']:,} added, "
         f"{resumed['mentions']:,} mentions. `ner-retriever check`: "
         f"{'sound' if sound else 'NOT SOUND'}."
+    )
+    added = [line for line in first + second if "opened" in line]
+    more = [line["rss"] - line["opened"] for line in added]
+    print(
+        f"Bytes a document: {slope(first):,.0f} while adding, {slope(added, 'opened'):,.0f} of the "
+        f"index just opened, {slope(bare):,.0f} of Chroma alone. Adding takes more than opening: "
+        f"{', '.join(f'{each:.0f}' for each in more)} MiB, a tenth each."
     )
     for what in ("seconds", "processor"):
         print(f"Skipped: {again['unchanged'] / again[what]:,.0f} a second ({what}).")

@@ -39,6 +39,7 @@ QUICK = [
 SLOW = [
     "tests/index/test_check.py",
     "tests/index/test_engine.py",
+    "tests/index/test_tables.py",
     "tests/index/test_bad_input.py",
     "tests/index/test_crash.py",
     "tests/index/test_properties.py",
@@ -46,6 +47,14 @@ SLOW = [
     "--deselect=tests/index/test_crash.py::test_everything_is_replaced_many_times",
 ]
 INDEX = (QUICK, SLOW)
+SERVED = [
+    "tests/index/test_addresses.py",
+    "tests/index/test_beside.py",
+    "tests/index/test_server.py",
+    "tests/index/test_offline.py",
+    "tests/index/test_graphs_nobody_asks.py",
+    "tests/langchain",
+]
 # The tests of each module, in steps: only what one does not notice goes on to the next.
 TESTS: dict[str, tuple[list[str], ...]] = {
     "detection/alignment.py": (["tests/detection/test_alignment.py", "--noconftest"],),
@@ -56,7 +65,10 @@ TESTS: dict[str, tuple[list[str], ...]] = {
         [*QUICK, "tests/queries/test_extraction.py", "-k", "not command"],
         SLOW,
     ),
-    "index/mention_scores.py": (["tests/queries/test_combined.py"], *INDEX),
+    "index/mention_scores.py": (
+        ["tests/index/test_mention_scores.py", "tests/queries/test_combined.py"],
+        *INDEX,
+    ),
     "index/records.py": INDEX,
     "index/revisions.py": INDEX,
     "index/journal.py": INDEX,
@@ -64,6 +76,8 @@ TESTS: dict[str, tuple[list[str], ...]] = {
     "index/store.py": INDEX,
     "index/stored.py": INDEX,
     "index/recall.py": INDEX,
+    "index/votes.py": (["tests/index/test_votes.py"],),
+    "index/chroma.py": (*INDEX, SERVED),
 }
 PATIENCE = 4  # times what the tests take without a fault; a child that takes longer is ended
 

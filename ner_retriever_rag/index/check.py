@@ -66,12 +66,12 @@ def check(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
         RuntimeError: If another process writes to it.
         ValueError: If the folder holds something else.
     """
-    if damaged := graph_files.damaged(folder, thorough=True):
-        return Findings(graphs=damaged)
-    place = Place(folder)
-    store = Store.open(place, collection, encoder)
+    place = Place(folder, thorough=True)
     try:
+        store = Store.open(place, collection, encoder)
         return _look_over(store)
+    except graph_files.DamagedFilesError as error:
+        return Findings(graphs=error.graphs)
     finally:
         place.close()
 
@@ -91,18 +91,17 @@ def repair(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings
         RuntimeError: If another process has it open.
         ValueError: If the folder holds something else.
     """
-    damaged = graph_files.damaged(folder, thorough=True)
-    graph_files.set_aside(folder, list(damaged))
-    place = Place(folder)
+    place = Place(folder, mending=True)
     store = Store.open(place, collection, encoder)
     try:
         with place.writing():
             unfinished = store.unfinished()
             store.recover(unread=True)
             findings = _look_over(store)
-            findings.graphs, findings.unfinished = damaged, unfinished
+            findings.graphs, findings.unfinished = place.damaged, unfinished
             store.drop_mentions(findings.orphans)
             _encode_again(store, encoder, findings)
+            graph_files.put_away(folder)
     finally:
         place.close()
     return findings

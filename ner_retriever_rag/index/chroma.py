@@ -245,9 +245,10 @@ def _check_manifest(
             f"the index {name!r} has format {found[FORMAT_KEY]}, this version of "
             f"ner_retriever_rag reads formats {_READABLE[0]} to {FORMAT}: index the documents again"
         )
-    if not understands(found[FINGERPRINT_KEY]):
+    if not understands(found[FINGERPRINT_KEY]) or found[DIM_KEY] != wanted[DIM_KEY]:
         raise ValueError(
             f"the index {name!r} was made with the encoder {found[ENCODER_KEY]} (fingerprint "
-            f"{found[FINGERPRINT_KEY]}), not with {wanted[ENCODER_KEY]} (fingerprint "
-            f"{wanted[FINGERPRINT_KEY]}): open it with that encoder, or index again elsewhere"
+            f"{found[FINGERPRINT_KEY]}, vectors of {found[DIM_KEY]}), not with "
+            f"{wanted[ENCODER_KEY]} (fingerprint {wanted[FINGERPRINT_KEY]}, vectors of "
+            f"{wanted[DIM_KEY]}): open it with that encoder, or index again elsewhere"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,25 @@ _HEADER = struct.Struct("<i6QiI3QdQ")
 _FILES = ("header.bin", "data_level0.bin", "length.bin", "link_lists.bin")
 _MAP = "index_metadata.pickle"
 _PAGE = 100_000  # nodes looked at together
+# Damaged graphs: until what was in them is there again, and after that.
+_ASIDE, _DONE_WITH = "mending-", "damaged-"
+
+
+class DamagedFilesError(RuntimeError):
+    """Files of vectors are not whole.
+
+    Args:
+        folder: The index.
+        graphs: What is wrong with each, by the name of its folder.
+    """
+
+    def __init__(self, folder: Path, graphs: dict[str, str]) -> None:
+        name, problem = next(iter(graphs.items()))
+        super().__init__(
+            f"the vectors of the index in {folder} are damaged ({name}: {problem}); the "
+            f"texts are not: ner-retriever check {folder} --repair encodes them again"
+        )
+        self.graphs = graphs
 
 
 class _Header(NamedTuple):
@@ -49,9 +69,9 @@ def damaged(folder: Path, *, thorough: bool) -> dict[str, str]:
     Returns:
         What is wrong with each, by the name of its folder.
     """
-    found = {}
-    for graph in sorted(path.parent for path in folder.glob("*/header.bin")):
-        if not graph.name.startswith("damaged-"):
+    found = {graph.name: "its mending did not end" for graph in _aside(folder)}
+    for graph in sorted({path.parent for name in _FILES for path in folder.glob(f"*/{name}")}):
+        if not graph.name.startswith((_ASIDE, _DONE_WITH)):
             problem = next(_problems(graph, thorough), None)
             if problem is not None:
                 found[graph.name] = problem
@@ -59,14 +79,31 @@ def damaged(folder: Path, *, thorough: bool) -> dict[str, str]:
 
 
 def set_aside(folder: Path, graphs: list[str]) -> None:
-    """Rename graphs, so that Chroma makes new ones.
+    """Rename graphs, so that Chroma makes new ones; they are damaged until ``put_away``.
 
     Args:
         folder: The database's folder.
         graphs: Names of their folders.
     """
     for name in graphs:
-        (folder / name).rename(folder / f"damaged-{name}")
+        if not name.startswith(_ASIDE):
+            (folder / name).rename(_unused(folder / f"{_ASIDE}{name}"))
+
+
+def put_away(folder: Path) -> None:
+    """Keep the graphs set aside for whoever wants to look at them, now that others are there."""
+    for graph in _aside(folder):
+        graph.rename(_unused(folder / f"{_DONE_WITH}{graph.name.removeprefix(_ASIDE)}"))
+
+
+def _aside(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"{_ASIDE}*"))
+
+
+def _unused(path: Path) -> Path:
+    """The path, or with a number where it is taken: a graph may be damaged more than once."""
+    others = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(each for each in chain([path], others) if not each.exists())
 
 
 def _problems(graph: Path, thorough: bool) -> Iterator[str]:

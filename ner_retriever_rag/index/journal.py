@@ -57,7 +57,7 @@ class Journal:
         """Write down what is about to be touched."""
         touched = [[record.doc_id, record.version, record.spans] for record in records]
         name = f"{self._prefix}{uuid4().hex}"
-        client, metadata = self._place.client, {TOUCHED: json.dumps(touched), SINCE: time.time()}
+        client, metadata = self._place.client, {TOUCHED: json.dumps(touched), SINCE: self._now()}
         reach(  # nobody else has the name: if it is there, an earlier attempt made it
             lambda: client.get_or_create_collection(
                 name, metadata=metadata, embedding_function=None
@@ -100,13 +100,17 @@ class Journal:
 
         On a server another process may be in the middle of one; then only old ones are.
         """
-        if self._place.alone:
+        if self._place.alone or not entries:
             return list(entries)
+        now = self._now()
         return [
-            each
-            for each in entries
-            if each.name in (None, self._open) or time.time() - each.since > _STALE
+            each for each in entries if each.name in (None, self._open) or now - each.since > _STALE
         ]
+
+    def _now(self) -> float:
+        """Seconds since 1970, by the server's clock where there is one: writers' may differ."""
+        client = self._place.client
+        return time.time() if self._place.alone else reach(client.heartbeat, client) / 1e9
 
     def _delete(self, name: str) -> None:
         from chromadb.errors import NotFoundError

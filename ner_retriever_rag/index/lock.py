@@ -8,6 +8,7 @@ lock that is held for moments: so no process can slip in between the two halves 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -132,7 +133,8 @@ def _purposes(file: int) -> dict[int, str]:
     os.lseek(file, 0, os.SEEK_SET)
     lines = os.read(file, 1 << 20).decode(errors="replace").splitlines()
     split = [line.partition(" ") for line in lines]
-    return {int(pid): purpose for pid, _, purpose in split if pid.isascii() and pid.isdigit()}
+    # Nine digits at most: whatever is in the file, a number that the system takes for a pid.
+    return {int(pid): purpose for pid, _, purpose in split if re.fullmatch("[0-9]{1,9}", pid)}
 
 
 def _others(file: int) -> str:

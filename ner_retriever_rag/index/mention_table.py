@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.index.cells import Cells
 from ner_retriever_rag.index.store import Store, StoredDocument
+from ner_retriever_rag.queries.apart import Apart
 from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.scoring import is_cased
 from ner_retriever_rag.schema import Span
@@ -115,12 +116,8 @@ class MentionTable:
 
     def apart(self, mentions: Iterable[int]) -> Iterator[int]:
         """Of mentions that overlap, the first."""
-        taken: dict[int, list[Span]] = {}
-        for n in mentions:
-            (start, end), others = self.span(n), taken.setdefault(int(self.owner[n]), [])
-            if not any(start < after and before < end for before, after in others):
-                others.append((start, end))
-                yield n
+        apart = Apart()
+        return (n for n in mentions if apart.take(int(self.owner[n]), self.span(n)))
 
     def best_of_each(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """The greatest value in each document: ``(m, documents)`` of ``(m, mentions)``.

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_retriever_rag.index import chroma, graph_files
+from ner_retriever_rag.index.graph_files import DamagedFilesError
 from ner_retriever_rag.index.lock import FolderLock
 from ner_retriever_rag.index.reaching import away, is_away
 
@@ -64,7 +65,9 @@ class Place:
         path: Folder, or address of a Chroma server; None for memory.
         client: A Chroma client instead of a path.
         closing: Close the client given together with the place.
-        verify: See that the files of a folder are whole when opening it.
+        thorough: Look at all of a folder's files when opening it, not at their sizes only.
+        mending: Take the folder for this process alone when opening it, and set damaged files
+            aside instead of refusing them.
         max_batch: Most records of one call, where the server has such a limit.
 
     Raises:
@@ -76,6 +79,7 @@ class Place:
         client: The Chroma client; set by ``opening``.
         folder: The folder; None in memory and on a server.
         alone: Whether nobody else can write while this process does.
+        damaged: The files that were set aside, and what was wrong with them.
         max_batch: As given.
     """
 
@@ -87,10 +91,12 @@ class Place:
         client: ClientAPI | None = None,
         *,
         closing: bool = False,
-        verify: bool = True,
+        thorough: bool = False,
+        mending: bool = False,
         max_batch: int | None = None,
     ) -> None:
-        self._verify, self.max_batch = verify, max_batch
+        self._thorough, self._mending, self.max_batch = thorough, mending, max_batch
+        self.damaged: dict[str, str] = {}
         self._pid, self._address, self._owned = os.getpid(), None, client is None
         if client is not None:
             self.client = client
@@ -129,20 +135,21 @@ class Place:
             _used = _used or self.alone
             with _registry, self._gate():
                 lock = self._held.lock
-                first = self._verify and self.folder is not None and lock is None
+                first = self.folder is not None and lock is None
                 if self.folder is not None and lock is None:
                     lock = FolderLock(self.folder)
                     lock.share()
                     self._held.lock = lock
-                if first:
-                    self._see_that_files_are_whole(thorough=False)
+                    if self._mending:
+                        lock.exclude("repairs")
+                    self._see_that_files_are_whole(self._thorough or self._mending)
                 if self._owned:
                     self.client = chroma.connect(self._address or self._held.path)
                     self._finish.detach()
                     self._finish = weakref.finalize(
                         self, _close, self._held, self._key, id(self), self._pid, [self.client]
                     )
-                if first and chroma.is_interrupted(self.client):
+                if first and not self._mending and chroma.is_interrupted(self.client):
                     self._see_that_files_are_whole(thorough=True)
                 yield
         except BaseException as error:
@@ -216,15 +223,14 @@ class Place:
                 "close the index, open it again and repeat the call"
             ) from error
 
-    def _see_that_files_are_whole(self, *, thorough: bool) -> None:
+    def _see_that_files_are_whole(self, thorough: bool) -> None:
         assert self.folder is not None
         damaged = graph_files.damaged(self.folder, thorough=thorough)
-        if damaged:
-            name, problem = next(iter(damaged.items()))
-            raise RuntimeError(
-                f"the vectors of the index in {self.folder} are damaged ({name}: {problem}); the "
-                f"texts are not: ner-retriever check {self.folder} --repair encodes them again"
-            )
+        if self._mending:
+            graph_files.set_aside(self.folder, list(damaged))
+            self.damaged |= damaged
+        elif damaged:
+            raise DamagedFilesError(self.folder, damaged)
 
     def _gate(self) -> Any:
         return FolderLock(self.folder).gate() if self.folder else nullcontext()

@@ -61,8 +61,9 @@ def stored_encodings(
         records: The documents.
         dim: Width of the vectors.
     """
-    vectors = store.vectors([each for one in records.values() for each in one.mention_ids])
-    texts = store.texts.vectors([one.document.id for one in records.values()])
+    different = {one.document.id: one for one in records.values()}  # under two keys may be one
+    vectors = store.vectors([each for one in different.values() for each in one.mention_ids])
+    texts = store.texts.vectors(list(different))
     encoded = {}
     for key, one in records.items():
         if vectors.keys() >= set(one.mention_ids) and one.document.id in texts:

@@ -12,7 +12,8 @@ leaves over is passed over by those who read and taken out by the next write.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,22 +109,20 @@ class Store(Stored):
             for document, version, one in zip(documents, versions, encoded, strict=True)
         ]
         old = [replaced[document.id] for document in documents if document.id in replaced]
-        self._begin([*new, *old])
-        for rows in batches(zip(new, encoded, strict=True), 512):
-            self._write_mentions(rows)
-        self._write_records(list(zip(new, encoded, strict=True)), replaced)
-        self._delete_mentions(
-            set().union(*(record.mention_ids for record in old))
-            - set().union(*(record.mention_ids for record in new))
-        )
-        self._end()
+        with self._written([*new, *old]):
+            for rows in batches(zip(new, encoded, strict=True), 512):
+                self._write_mentions(rows)
+            self._write_records(list(zip(new, encoded, strict=True)), replaced)
+            self._delete_mentions(
+                set().union(*(record.mention_ids for record in old))
+                - set().union(*(record.mention_ids for record in new))
+            )
 
     def delete(self, records: Sequence[Record]) -> None:
         """Delete documents and their mentions."""
-        self._begin(records)
-        self._documents.delete(record.doc_id for record in records)
-        self._delete_mentions(set().union(*(record.mention_ids for record in records)))
-        self._end()
+        with self._written(records):
+            self._documents.delete(record.doc_id for record in records)
+            self._delete_mentions(set().union(*(record.mention_ids for record in records)))
 
     def _settle(self) -> None:
         """Let Chroma bring its tables up to date with its log; for one process at a time."""
@@ -152,6 +151,8 @@ class Store(Stored):
         touched = self._journal.touched(dead)
         going_on = self._journal.touched(entry for entry in entries if entry not in dead)
         self._mentions.delete(touched - self._current(touched) - going_on)
+        if dead:  # the process that ended may have told readers of its beginning only
+            self.revisions.mark(sorted({MentionKey.parse(each).doc_id for each in touched}))
         for entry in dead:
             self._journal.strike(entry)
         self._migrate(metadata)
@@ -159,9 +160,8 @@ class Store(Stored):
     def drop_mentions(self, mention_ids: Sequence[str]) -> None:
         """Delete mentions that belong to no document."""
         if mention_ids:
-            self._begin([])
-            self._mentions.delete(mention_ids)
-            self._end()
+            with self._written([]):
+                self._mentions.delete(mention_ids)
 
     def _migrate(self, mentions: Mapping[str, Any]) -> None:
         """Mark an index of format 1 as one of this format, which its next records will be."""
@@ -170,6 +170,19 @@ class Store(Stored):
                 found = {**rows.metadata(), chroma.FORMAT_KEY: chroma.FORMAT}
                 found.pop(chroma.TOUCHED, None)
                 rows.set_metadata(found)
+
+    @contextmanager
+    def _written(self, records: Sequence[Record]) -> Iterator[None]:
+        """Write or delete documents; readers are told twice, before it and once it ends anyhow."""
+        self._begin(records)
+        try:
+            yield
+        except BaseException:
+            # A table made meanwhile may have some as they were, though they are not.
+            with suppress(Exception):
+                self.revisions.mark(self._touched)
+            raise
+        self._end()
 
     def _begin(self, records: Sequence[Record]) -> None:
         """Write down what is about to be touched; first clear up after an earlier failure."""

@@ -47,7 +47,8 @@ class Tables:
             touched = self._store.revisions.touched_since(self._revision)
         elif self._folder is not None and (found := load_table(self._folder)) is not None:
             before = found[1]
-            if found[0] == revision:
+            # A write that was killed may have changed documents since, under this revision.
+            if found[0] == revision and not self._store.unfinished():
                 return self._with_cells(before, revision)
         table = read_table(self._store, self._dim, before, touched)
         if len(table) > LARGE and before is not None and before.cells is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ner_retriever_rag.queries.apart import Apart
 from ner_retriever_rag.queries.likeness import bare_name, type_vector
 from ner_retriever_rag.queries.query import (
     Leaf,
@@ -123,12 +124,14 @@ class ScoredQuery:
             for place in places
             if probabilities[place] >= threshold or owed.get(place[0]) == place
         ]
+        apart = Apart()
         found = [
             self.mention_match(
                 document.id, document.text[slice(*spans[n])], spans[n], row,
                 float(probabilities[row, n]), float(cosines[row, n]),
             )
-            for row, n in _apart(shown or places[:1], spans)
+            for row, n in shown or places[:1]
+            if apart.take(row, spans[n])
         ]  # fmt: skip
         return DocumentMatch(document, float(self.combine(best)[0]), found[:max_matches])
 
@@ -141,16 +144,6 @@ class ScoredQuery:
     def best_wanted(self, probabilities: NDArray[np.float32]) -> int:
         """Which of the types that count for a mention it fits best; -1 if none counts for it."""
         return max(self._wanted, key=lambda row: float(probabilities[row]), default=-1)
-
-
-def _apart(places: Sequence[tuple[int, int]], spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
-    """Of places of one row that overlap, the first."""
-    kept: list[tuple[int, int]] = []
-    for row, n in places:
-        start, end = spans[n]
-        if not any(row == other and start < spans[m][1] and spans[m][0] < end for other, m in kept):
-            kept.append((row, n))
-            yield row, n
 
 
 def match_documents(

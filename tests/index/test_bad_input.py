@@ -7,6 +7,7 @@ import warnings
 import chromadb
 import numpy as np
 import pytest
+from hashed import HashedEncoder
 
 from ner_retriever_rag import AllOf, Document, EntityIndex, Not, TypeAwareEncoder
 
@@ -211,6 +212,26 @@ def test_index_of_another_encoder(tiny_encoder, tiny_checkpoint, tmp_path):
     with pytest.raises(ValueError, match=r"value@1\+hidden@3.*not with.*hidden@1"):
         EntityIndex(tmp_path, encoder=other)
     assert EntityIndex(tmp_path, encoder=tiny_encoder).count() == 1
+
+
+def test_index_of_an_encoder_with_other_dimensions(tmp_path):
+    """Though it calls itself the same."""
+    narrow = HashedEncoder()
+    narrow.dim = 8
+    with EntityIndex(tmp_path, encoder=HashedEncoder()) as index:
+        index.add(["Oslo"])
+    with pytest.raises(ValueError, match="vectors of 16.*vectors of 8"):
+        EntityIndex(tmp_path, encoder=narrow)
+
+
+def test_a_lock_file_of_garbage(tmp_path):
+    with EntityIndex(tmp_path, encoder=HashedEncoder()) as index:
+        index.add(["Oslo"])
+    (tmp_path / ".ner-retriever.lock").write_bytes(
+        b"99999999999999999999 writes\n\xff\xff\n-3 reads\n" + b"9" * 6_000 + b" writes\n"
+    )
+    with EntityIndex(tmp_path, encoder=HashedEncoder()) as index:
+        assert index.count() == 1
 
 
 def test_index_of_another_format(tiny_encoder, tmp_path):

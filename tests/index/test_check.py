@@ -43,6 +43,7 @@ DAMAGES = {
     "links cut": ("link_lists.bin", lambda file: os.truncate(file, 100)),
     "names cut": ("index_metadata.pickle", lambda file: os.truncate(file, 100)),
     "missing": ("length.bin", os.remove),
+    "header missing": ("header.bin", os.remove),
     "garbage": ("header.bin", lambda file: file.write_bytes(b"\x07" * 100)),
 }
 
@@ -59,6 +60,65 @@ def test_damaged_files_are_refused_and_mended(folder, encoder, damage):
     with EntityIndex(folder, encoder=encoder) as index:
         assert_is(index, DOCUMENTS)
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
+
+
+def test_a_graph_may_be_damaged_more_than_once(folder, encoder):
+    for _ in range(3):
+        file = max(
+            (each for each in folder.glob("*/length.bin") if "damaged" not in each.parent.name),
+            key=lambda each: each.stat().st_size,
+        )
+        os.truncate(file, 10)
+        assert repair(folder, DEFAULT_COLLECTION, encoder).mended
+        with EntityIndex(folder, encoder=encoder) as index:
+            assert_is(index, DOCUMENTS)
+    assert len(list(folder.glob("damaged-*"))) == 3
+
+
+def test_an_index_whose_mending_did_not_end_is_refused(folder, encoder, monkeypatch):
+    """Else it would answer without the documents that are not encoded again yet."""
+    os.truncate(largest(folder, "length.bin"), 10)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        encode, calls = type(encoder).encode, iter(range(2))
+
+        def stopped(*arguments, **options):
+            if next(calls) == 1:
+                raise KeyboardInterrupt
+            return encode(*arguments, **options)
+
+        patch.setattr("ner_retriever_rag.index.check._PAGE", 100)
+        patch.setattr(type(encoder), "encode", stopped)
+        repair(folder, DEFAULT_COLLECTION, encoder)
+    with pytest.raises(RuntimeError, match="mending did not end.*check .* --repair"):
+        EntityIndex(folder, encoder=encoder)
+    assert check(folder, DEFAULT_COLLECTION, encoder).graphs
+    assert len(repair(folder, DEFAULT_COLLECTION, encoder).mended) < len(DOCUMENTS)  # it went on
+    with EntityIndex(folder, encoder=encoder) as index:
+        assert_is(index, DOCUMENTS)
+    assert check(folder, DEFAULT_COLLECTION, encoder).sound
+
+
+HOLDER = """
+import sys, time
+from hashed import HashedEncoder
+from ner_retriever_rag import EntityIndex
+with EntityIndex(sys.argv[1], encoder=HashedEncoder()) as index:
+    index.add(["Quito lies in Ecuador."])
+    print("writes", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_another_process_writes_is_not_taken_for_damaged(folder, encoder, start):
+    """Its files may be half written at the moment one looks."""
+    holder = start(HOLDER, folder)
+    assert holder.stdout.readline() == "writes\n"
+    os.truncate(largest(folder, "length.bin"), 10)
+    before = {each.name for each in folder.iterdir()}
+    for look in (check, repair):
+        with pytest.raises(RuntimeError, match=f"pid {holder.pid} writes"):
+            look(folder, DEFAULT_COLLECTION, encoder)
+    assert {each.name for each in folder.iterdir()} == before
 
 
 def test_torn_links_are_found_by_a_thorough_look(folder, encoder):

@@ -1,13 +1,9 @@
-"""The engine against its own rules: sharpening, the table, overlaps, pages of a result."""
-
-import json
-import shutil
+"""The engine against its own rules: sharpening, overlaps, pages of a result."""
 
 import numpy as np
 import pytest
 
 from ner_retriever_rag import AllOf, Document, EntityIndex, Like, Not
-from ner_retriever_rag.index import table_files, tables
 from ner_retriever_rag.index.entities import joint
 from ner_retriever_rag.index.sharpening import BEST, DOUBT, LEVEL, both_rounds, largest, sharper
 
@@ -116,103 +112,12 @@ def test_a_word_of_the_question_comes_after_a_name(default):
     assert index.search_mentions("volcano", k=1)[0].text == "Mount Etna"
 
 
-def test_the_table_follows_every_write(tiny_encoder):
-    index, other = (EntityIndex(encoder=tiny_encoder) for _ in range(2))
-    documents = [Document(text, f"d{n}") for n, text in enumerate(TEXTS)]
-    index.add(documents[:3])
-    assert len(index.search("river", k=9)) == 3
-    index.add([Document("Oslo and the Nile.", "d0"), documents[3]])
-    index.delete("d1")
-    other.add([Document("Oslo and the Nile.", "d0"), *documents[2:]])
-    assert index.search("river", k=9) == other.search("river", k=9)
-
-
-def test_a_document_without_all_its_vectors_is_left_out(tiny_encoder):
-    index = EntityIndex(encoder=tiny_encoder)
-    index.add([Document(text, f"d{n}") for n, text in enumerate(TEXTS)])
-    index._store.mentions.delete(index._store.fetch(["d1"])["d1"].mention_ids[:1])
-    index._store.revisions.renew()
-    assert {m.doc_id for m in index.search("river", k=9)} == {"d0", "d2", "d3"}
-
-
 def test_pages_of_documents_without_mentions(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     index.add(["no names in here", "and none in there"])
     assert index.search("river") == []
     index.add(TEXTS)
     assert len(index.search("river")) == len(TEXTS)
-
-
-def test_another_index_on_the_same_folder_sees_writes(tmp_path, tiny_encoder):
-    with EntityIndex(tmp_path, encoder=tiny_encoder) as one:
-        one.add(TEXTS[:2])
-        with EntityIndex(tmp_path, encoder=tiny_encoder) as other:
-            assert len(other.search("river")) == 2
-            one.add(TEXTS[2:])
-            assert other.search("river") == one.search("river")
-            assert len(other.search("river")) == 4
-
-
-@pytest.fixture
-def kept(tmp_path, tiny_encoder, monkeypatch):
-    """A folder with a kept table, and what its index answers."""
-    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
-    with EntityIndex(tmp_path / "index", encoder=tiny_encoder) as index:
-        index.add(TEXTS)
-        answer = index.search("river")
-    return tmp_path / "index", answer
-
-
-def test_a_kept_table_is_read_and_not_made_again(kept, tiny_encoder, monkeypatch):
-    folder, answer = kept
-    monkeypatch.setattr(tables, "read_table", lambda *_: pytest.fail("made again"))
-    with EntityIndex(folder, encoder=tiny_encoder) as index:
-        assert index.search("river") == answer
-
-
-def test_a_kept_table_is_not_written_again_after_every_small_write(kept, tiny_encoder, monkeypatch):
-    folder, _ = kept
-    with EntityIndex(folder, encoder=tiny_encoder) as index:
-        index.search("river")
-        with monkeypatch.context() as patch:
-            patch.setattr(tables, "save_table", lambda *_: pytest.fail("written again"))
-            index.add(["The Volga flows through Russia."])
-            assert len(index.search("river")) == len(TEXTS) + 1
-    with EntityIndex(folder, encoder=tiny_encoder) as index:
-        assert len(index.search("river")) == len(TEXTS) + 1
-
-
-def test_where_a_table_cannot_be_kept_it_is_done_without(tmp_path, tiny_encoder, monkeypatch):
-    def full(*_, **__):
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
-    monkeypatch.setattr(table_files.np, "savez", full)  # after the vectors
-    with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
-        index.add(TEXTS)
-        assert len(index.search("river")) == len(TEXTS)
-    assert list(tmp_path.glob("table*")) == []
-
-
-@pytest.mark.parametrize("harm", ["gone", "cut short", "old", "layout", "garbage"])
-def test_a_kept_table_that_cannot_be_used_is_made_again(kept, tiny_encoder, harm):
-    folder, answer = kept
-    (table,) = folder.glob("table-*")
-    if harm == "gone":
-        shutil.rmtree(table)
-    elif harm == "cut short":
-        (table / "vectors.npy").write_bytes((table / "vectors.npy").read_bytes()[:200])
-    elif harm == "garbage":
-        (table / "columns.npz").write_bytes(b"no")
-    elif harm == "layout":
-        head = json.loads((table / "table.json").read_text())
-        (table / "table.json").write_text(json.dumps({"layout": 99, "revision": head["revision"]}))
-    else:
-        head = json.loads((table / "table.json").read_text())
-        head |= {"revision": "another", "versions": ["x"] * len(head["versions"])}
-        (table / "table.json").write_text(json.dumps(head))
-    with EntityIndex(folder, encoder=tiny_encoder) as index:
-        assert index.search("river") == answer
 
 
 def test_entities_put_the_mentions_of_a_name_together(index, encoded):

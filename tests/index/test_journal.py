@@ -107,10 +107,29 @@ def test_a_write_of_another_process_is_left_alone_for_an_hour(shared, monkeypatc
     assert two._store.mentions.count() == written + 1
     assert two.mention_count() == 1 and two._store.unfinished() == 1
     later = time.time() + 3_601
-    monkeypatch.setattr(journal.time, "time", lambda: later)
+    monkeypatch.setattr(journal.Journal, "_now", lambda _: later)
     two.add(["Rome"])
     assert two._store.mentions.count() == two.mention_count() == 2
     assert two._store.unfinished() == 0
+
+
+def test_no_clock_but_the_servers_counts(shared, monkeypatch):
+    """By that of a machine whose clock is slow a write would seem to have begun long ago."""
+    one, two = (
+        EntityIndex(client=shared, collection="shared", encoder=HashedEncoder()) for _ in range(2)
+    )
+    real, right, there = Store._write_records, time.time, time.time() - 7_200
+
+    def written_meanwhile(*arguments):
+        monkeypatch.setattr(Store, "_write_records", real)
+        monkeypatch.setattr(journal.time, "time", right)
+        two.add(["Oslo"])
+        real(*arguments)
+
+    monkeypatch.setattr(Store, "_write_records", written_meanwhile)
+    monkeypatch.setattr(journal.time, "time", lambda: there)
+    one.add(NEW)
+    assert_is(one, [*NEW, Document("Oslo")])
 
 
 def test_a_write_clears_up_after_its_own_failure_at_once(shared, monkeypatch):

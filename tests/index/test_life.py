@@ -1,5 +1,6 @@
 """The life of an index: what is there, what changes, what is left out."""
 
+import numpy as np
 import pytest
 
 from ner_retriever_rag import Document, EntityIndex
@@ -66,6 +67,53 @@ def test_a_document_under_another_id_encodes_nothing(small, no_encoding):
     report = small.add([Document(OSLO, "capital", {"n": 2})])
     assert report.added == 1 and report.mentions == 2
     assert {"capital", "oslo"} <= {each.id for each in small.documents({"n": 2})}
+
+
+def test_two_documents_of_one_text_that_is_there_under_another_id(small, no_encoding):
+    no_encoding()
+    report = small.add([Document(OSLO, "one", {"n": 2}), Document(OSLO, "two", {"n": 2})])
+    assert (report.added, report.mentions) == (2, 4)
+    vectors = [
+        one.vectors
+        for one in small.encoded([Document(OSLO, each) for each in ("oslo", "one", "two")])
+    ]
+    assert len(vectors[0]) == 2
+    assert (vectors[1] == vectors[0]).all() and (vectors[2] == vectors[0]).all()
+
+
+def test_what_is_stored_is_not_encoded_to_be_asked_for(small, tiny_encoder, monkeypatch):
+    asked, encode = [], type(tiny_encoder).encode
+
+    def noted(self, texts, *arguments):
+        asked.extend(texts)
+        return encode(self, texts, *arguments)
+
+    monkeypatch.setattr(type(tiny_encoder), "encode", noted)
+    documents = [
+        Document("Lima.", "lima"), Document(OSLO, "oslo"), Document("Rome and Oslo.", "nile"),
+    ]  # fmt: skip
+    found = small.encoded(documents)
+    assert asked == ["Lima.", "Rome and Oslo."]
+    expected = encode(tiny_encoder, [each.text for each in documents])
+    for one, other in zip(found, expected, strict=True):
+        spans = [[(each.start, each.end) for each in e.mentions] for e in (one, other)]
+        assert spans[0] == spans[1]
+        np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-5)
+        np.testing.assert_allclose(one.text_vector, other.text_vector, atol=1e-5)
+    asked.clear()
+    small.add([Document("nobody is named.", "empty")])
+    assert asked == ["nobody is named."]
+    (empty,) = small.encoded(small.get("empty"))
+    assert empty.mentions == [] and empty.vectors.shape == (0, tiny_encoder.dim)
+    assert asked == ["nobody is named."]
+
+
+def test_what_is_not_whole_is_encoded_to_be_asked_for(small, tiny_encoder):
+    (record,) = small._store.fetch(["oslo"]).values()
+    small._store.mentions.delete(record.mention_ids[:1])
+    (found,) = small.encoded([record.document])
+    (expected,) = tiny_encoder.encode([OSLO])
+    np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)
 
 
 def test_another_text_or_other_spans_are_encoded(small):

@@ -69,6 +69,48 @@ def test_votes_follow_the_stated_rule(calibration, query, n):
     assert found == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.fixture
+def unsure(calibration, query, monkeypatch):
+    """Bounds between which the evidence of given mentions lies, at a share of the way."""
+
+    def between(similarities, best, share):
+        odds = np.sort(calibration.log_odds(query, similarities))[-best:]
+        evidence = odds.mean() + votes.BREADTH * float((calibration.background @ query).mean())
+        monkeypatch.setattr(votes, "NONE_THERE", evidence - 3 * share)
+        monkeypatch.setattr(votes, "SOME_THERE", evidence + 3 * (1 - share))
+
+    return between
+
+
+@pytest.mark.parametrize("share", [-0.5, 0.1, 0.5, 0.9, 1.5])
+def test_where_the_best_are_unsure_less_is_raised(calibration, query, unsure, share):
+    vectors = around(query, 40, 0.4, seed=5)
+    similarities = vectors @ query
+    unsure(similarities, 1, share)
+    found = voted(calibration, query, vectors, similarities)
+    assert found == pytest.approx(by_hand(calibration, query, vectors, similarities), abs=1e-4)
+
+
+def test_how_sure_the_best_are_is_said_by_ten_of_them_at_most(
+    calibration, query, unsure, monkeypatch
+):
+    monkeypatch.setattr(votes, "VOTERS", 1_200)  # all, as in the rule written out
+    vectors = around(query, 1_100, 0.5, seed=6)
+    similarities = (vectors @ query) ** 9  # few are near, and the eleventh is not the tenth
+    similarities *= 0.55 / similarities.max()
+    unsure(similarities, 10, 0.5)
+    found = voted(calibration, query, vectors, similarities)
+    assert found == pytest.approx(by_hand(calibration, query, vectors, similarities), abs=1e-4)
+
+
+def test_it_makes_no_difference_how_many_are_voted_on_at_once(calibration, query, monkeypatch):
+    monkeypatch.setattr(votes, "_TOGETHER", 7)
+    vectors = around(query, 100, 0.4, seed=7)
+    similarities = vectors @ query
+    found = voted(calibration, query, vectors, similarities)
+    assert found == pytest.approx(by_hand(calibration, query, vectors, similarities), abs=1e-4)
+
+
 def test_the_company_of_a_mention_decides(calibration, query):
     far = unit(np.eye(DIM)[0] + 2 * np.eye(DIM)[1])
     rivers, lakes = around(query, 40, 0.12, seed=1), around(far, 60, 0.1, seed=2)
@@ -143,6 +185,24 @@ def test_of_those_not_voted_on_is_said_what_is_said_of_the_last(
     assert (np.diff(found[rest]) <= 0).all()
 
 
+def test_the_last_are_a_tenth_of_those_voted_on(calibration, query, monkeypatch):
+    similarities = np.linspace(0.5, -0.5, 200, dtype=np.float32)
+    odds = calibration.log_odds(query, similarities)
+    monkeypatch.setattr(votes, "HOPELESS", float(odds[100]))
+    monkeypatch.setattr(votes, "FEW", 0)  # no background
+    for limit in ("NONE_THERE", "SOME_THERE"):  # all is raised
+        monkeypatch.setattr(votes, limit, getattr(votes, limit) - 1_000)
+    # The first keep apart; those after are one crowd, most of which nobody votes on.
+    vectors = np.concatenate([around(query, 89, 0.1, seed=4), around(-query, 111, 0.1, seed=8)])
+    voters = votes._Voters.elect(np.arange(200), vectors, odds)
+    said = np.median(voters.log_odds(np.arange(100), vectors[:100], odds[:100])[-11:])
+    assert odds[199] < said < odds[100]
+    expected = votes.OWN_PART * odds + np.minimum(odds, said)
+    expected += votes.RAISE - votes.RAISE_LESS * odds[:2].mean()
+    found = calibration.log_odds(query, voted(calibration, query, vectors, similarities))
+    assert found[100:] == pytest.approx(expected[100:], abs=1e-4)
+
+
 def drawn(n):
     return lots(around(np.ones(DIM), n, 1.0, seed=n))
 
@@ -155,6 +215,8 @@ def test_voters_stand_for_all_ranks(n):
     assert (np.diff(ranks) > 0).all()
     first = min(n, votes.FIRST)
     assert ranks[:first].tolist() == list(range(first))
+    if n <= votes.VOTERS:
+        assert (weights == 1).all()
     assert ranks[-1] < n
     assert (np.diff(weights) >= 0).all()
 
