@@ -30,6 +30,9 @@ def check(
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend it: encode again, from the stored texts.")
     ] = False,
+    collection: Annotated[
+        str | None, typer.Option(help="Which index, where a folder holds several.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     encoder: SavedEncoder = None,
 ) -> None:
@@ -40,16 +43,20 @@ def check(
     with errors_in_one_line():
         from ner_retriever_rag.index.check import check as look
         from ner_retriever_rag.index.check import repair as mend
-        from ner_retriever_rag.index.chroma import require_index
+        from ner_retriever_rag.index.chroma import index_names, require_index
         from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
 
-        require_index(folder, DEFAULT_COLLECTION)
+        name = collection or DEFAULT_COLLECTION
+        require_index(folder, name)
         with_it = load_encoder(encoder)
-        findings = (mend if repair else look)(folder, DEFAULT_COLLECTION, with_it)
+        findings = (mend if repair else look)(folder, name, with_it)
+        others = [each for each in index_names(folder) if each != name]
     if as_json:
         print_json([asdict(findings)])
     else:
         _print(findings)
+        for other in others:
+            out.print(one_line(f"not looked at: the index {other!r} (--collection {other})"))
     if findings.lost or not (repair or findings.sound):
         raise typer.Exit(1)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -221,14 +223,25 @@ def require_index(path: str | Path, name: str) -> None:
     """
     if isinstance(path, str) and path.startswith(("http://", "https://")):
         names = {each.name for each in connect(path).list_collections()}
+        if name not in names:
+            raise FileNotFoundError(f"path: no index {name!r} on the server at {path}")
     elif not (Path(path) / DATABASE).is_file():
         raise FileNotFoundError(
             f"there is no index in {path}; EntityIndex(path) or `ner-retriever index` makes one"
         )
-    else:
-        return  # what is in a folder is looked at under its lock
-    if name not in names:
-        raise FileNotFoundError(f"path: no index {name!r} on the server at {path}")
+    elif name not in (found := index_names(Path(path))) and found:
+        raise FileNotFoundError(f"there is no index {name!r} in {path}, only {', '.join(found)}")
+
+
+def index_names(folder: Path) -> list[str]:
+    """The names of the indexes in a folder, as far as they can be read without its lock."""
+    database = f"{(folder / DATABASE).resolve().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(database, uri=True)) as connection:
+            names = {name for (name,) in connection.execute("SELECT name FROM collections")}
+    except sqlite3.Error:  # being made, or no database
+        return []
+    return sorted(name for name in names if f"{name}-mentions" in names)
 
 
 def _check_manifest(

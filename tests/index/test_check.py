@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.index.check import check, repair
+from ner_retriever_rag.index.chroma import index_names
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
 from ner_retriever_rag.index.store import Store
 
@@ -233,3 +234,30 @@ def test_on_the_command_line(folder, encoder, monkeypatch):
     assert run(app, ["check", str(folder)]).exit_code == 0
     result = run(app, ["check", str(folder / "nothing")])
     assert (result.exit_code, "no index in" in result.output) == (2, True)
+
+
+def test_of_several_indexes_in_a_folder_each_is_mended_by_name(folder, encoder, monkeypatch):
+    monkeypatch.setattr("ner_retriever_rag.cli.check.load_encoder", lambda *_: encoder)
+    with EntityIndex(folder, collection="other", encoder=encoder) as index:
+        index.add(DOCUMENTS)
+        whole = index.search("river", k=None)
+    for file in folder.glob("*/data_level0.bin"):  # of both
+        os.truncate(file, 500)
+    run = CliRunner().invoke
+    result = run(app, ["check", str(folder), "--repair"])
+    assert result.exit_code == 0, result.output
+    assert "not looked at: the index 'other'" in result.output
+    result = run(app, ["check", str(folder), "--collection", "other"])
+    assert (result.exit_code, "without all mentions or vectors" in result.output) == (1, True)
+    assert run(app, ["check", str(folder), "--collection", "other", "--repair"]).exit_code == 0
+    for name in (DEFAULT_COLLECTION, "other"):
+        result = run(app, ["check", str(folder), "--collection", name])
+        assert (result.exit_code, "nothing is wrong" in result.output) == (0, True)
+    with EntityIndex.open(folder, collection="other", encoder=encoder) as index:
+        assert index.search("river", k=None) == whole
+
+
+def test_an_index_that_is_not_in_the_folder_is_not_made(folder, encoder):
+    with pytest.raises(FileNotFoundError, match="no index 'otter' in .*, only "):
+        EntityIndex.open(folder, collection="otter", encoder=encoder)
+    assert "otter" not in index_names(folder)
