@@ -2,7 +2,7 @@
 
 Every type is compared with all mentions of the index in one matrix product
 (:mod:`~ner_retriever_rag.index.mention_table`), and one type is the case of a combination of one.
-What comes after that product is made of all mentions, too, but for a few results from a large index
+For a few results from a large index only the nearest mentions are compared
 (:mod:`~ner_retriever_rag.index.nearest`).
 """
 
@@ -110,8 +110,8 @@ class Search:
         """The numbers of the best mentions, as many as are wanted or are there."""
         table = scores.table
         best: list[int] = []
-        for most in _put_in_order(bounds):
-            apart = table.apart(scores.best_first(bounds.floor, most).tolist())
+        for order in _orders(lambda most: scores.best_first(bounds.floor, most), bounds):
+            apart = table.apart(order.tolist())
             current = self.current(table, apart, lambda n: int(table.owner[n]))
             best = list(islice(current, bounds.last))
             if len(best) == bounds.last:
@@ -243,9 +243,10 @@ class Search:
         allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
         if topic is not None:
             scores, allowed = with_topic(table, scores, allowed, topic, self._store.texts, bounds)
-        similarities = best.max(axis=0)
-        for most in _put_in_order(bounds):
-            order = best_first(scores, similarities, allowed, bounds.floor, most)
+        nearness = best.max(axis=0)
+        for order in _orders(
+            lambda most: best_first(scores, nearness, allowed, bounds.floor, most), bounds
+        ):
             page = self._page(table, order.tolist(), bounds)
             if len(page) == bounds.k:
                 break
@@ -281,6 +282,18 @@ class Search:
         return there[bounds.offset : bounds.last]
 
 
-def _put_in_order(bounds: Bounds) -> list[int | None]:
-    """How many results are put in order: some, and all only if need be."""
-    return [None] if bounds.last is None else [_FIRST_LOOK + 8 * bounds.last, None]
+def _orders(
+    best_of: Callable[[int | None], NDArray[np.intp]], bounds: Bounds
+) -> Iterator[NDArray[np.intp]]:
+    """Results in order, best first: about as many as are wanted, then all if there are more.
+
+    Args:
+        best_of: Puts so many in order, or all.
+        bounds: How many are wanted.
+    """
+    if bounds.last is not None:
+        most = _FIRST_LOOK + 8 * bounds.last
+        yield (some := best_of(most))
+        if len(some) < most:
+            return
+    yield best_of(None)

@@ -49,22 +49,22 @@ class Tables:
             before = found[1]
             # A write that was killed may have changed documents since, under this revision.
             if found[0] == revision and not self._store.unfinished():
-                return self._with_cells(before, revision)
-        table = read_table(self._store, self._dim, before, touched)
-        if len(table) > LARGE and before is not None and before.cells is not None:
-            cells = before.cells.follow(table.vectors, table.origins(before))
-            table = replace(table, cells=cells)
-        elif len(table) > LARGE:
-            table = replace(table, cells=Cells.make(table.vectors))
+                if (table := _with_cells(before, None)) is not before:  # an older version kept it
+                    save_table(table, revision, self._folder)
+                return table
+        table = _with_cells(read_table(self._store, self._dim, before, touched), before)
         # Not after each small write: what this process wrote is little to read for the next.
         if self._folder is not None and touched is None and len(table) >= _WORTH_KEEPING:
             save_table(table, revision, self._folder)
         return table
 
-    def _with_cells(self, table: MentionTable, revision: str) -> MentionTable:
-        """A kept table; where it lacks cells (an older version kept it), with them and kept so."""
-        if len(table) <= LARGE or table.cells is not None:
-            return table
-        if (cells := Cells.make(table.vectors)) is not None and self._folder is not None:
-            save_table(table := replace(table, cells=cells), revision, self._folder)
+
+def _with_cells(table: MentionTable, before: MentionTable | None) -> MentionTable:
+    """A table with cells, if it is large and there is use of them: those before go on."""
+    if len(table) <= LARGE or table.cells is not None:
         return table
+    if before is not None and before.cells is not None:
+        cells = before.cells.follow(table.vectors, table.origins(before))
+    else:
+        cells = Cells.make(table.vectors)
+    return table if cells is None else replace(table, cells=cells)

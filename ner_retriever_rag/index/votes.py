@@ -127,7 +127,7 @@ class _Voters:
     def elect(
         cls, ranking: NDArray[np.intp], vectors: NDArray[np.float32], odds: NDArray[np.float64]
     ) -> _Voters:
-        """Choose them by rank.
+        """Choose them: the first of the ranking, and others by lot.
 
         Args:
             ranking: Places of the mentions that may vote, best first.

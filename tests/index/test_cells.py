@@ -5,6 +5,7 @@ from string import ascii_lowercase
 
 import numpy as np
 import pytest
+from unit_vectors import types_in_few_dimensions, unit
 
 from ner_retriever_rag import EntityIndex
 from ner_retriever_rag.index import cells as cells_module
@@ -15,15 +16,9 @@ DIM, MENTIONS = 64, 20_000
 NAMES = [f"Name{letter}" for letter in ascii_lowercase]
 
 
-def unit(rows):
-    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def types():
-    """Types in a space of few dimensions, as those of an encoder are."""
-    rng = np.random.default_rng(0)
-    return unit(rng.standard_normal((200, 12)) @ rng.standard_normal((12, DIM)))
+    return types_in_few_dimensions(200, DIM)
 
 
 def mentions_of(types, n, seed):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from unit_vectors import types_in_few_dimensions, unit
 
 from ner_retriever_rag import Document
 from ner_retriever_rag.encoder.calibration import Calibration
@@ -18,15 +19,9 @@ DIM, A_DOCUMENT, DOCUMENTS = 64, 8, 8_000
 NAME = b"Name"
 
 
-def unit(rows):
-    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def types():
-    """Types in a space of few dimensions, as those of an encoder are."""
-    rng = np.random.default_rng(0)
-    return unit(rng.standard_normal((60, 12)) @ rng.standard_normal((12, DIM)))
+    return types_in_few_dimensions(60, DIM)
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from unit_vectors import unit
 
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.index import votes
 from ner_retriever_rag.index.votes import Wanted, lots, ranks_that_vote, voted
 
 DIM = 16
-
-
-def unit(rows):
-    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
 
 
 @pytest.fixture
