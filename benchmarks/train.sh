@@ -33,5 +33,6 @@ ner-retriever train adapt "$work/mined" --start "$work/adapted" --out "$work/who
 ner-retriever train detector "$data"/boundaries/*.jsonl --mined "$work/mined" \
     --adaptation "$work/whole/adaptation.safetensors" --out "$work/whole" $dev \
     --silver-sentences 20000 --per-text 3.3 --epochs 3
+ner-retriever train prototypes "$work/whole" "$work/mined"
 ner-retriever train calibrate "$work/whole" "$work/mined" $wordnet
 ner-retriever train names "$work/mined" --encoder "$work/whole"

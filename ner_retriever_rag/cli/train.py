@@ -226,10 +226,42 @@ def calibrate(
             mentions=mentions,
             seed=seed,
             pooling=encoder.pooling,
+            prototypes=encoder.prototypes,
         )
         add_part(encoder_folder, calibration)
         for name, value in recipes.report_fields(report):
             out.print(f"{name}: {value}")
+
+
+@train_app.command(epilog="Example: ner-retriever train prototypes my-encoder mined")
+def prototypes(
+    encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder.")],
+    mined: Mined,
+    mentions: Annotated[int, typer.Option(min=2, help="Mentions to look among.")] = 100_000,
+    count: Annotated[int, typer.Option(min=1, help="How many prototypes.")] = 8_192,
+    seed: Seed = 0,
+) -> None:
+    """Find where mentions of one kind lie, and store it in an encoder; calibrate it afterwards."""
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.encoder.saved import add_part
+    from ner_retriever_rag.training.mined import load_entities
+    from ner_retriever_rag.training.prototypes import prototypes_recipe
+
+    with errors_in_one_line():
+        encoder = TypeAwareEncoder.from_pretrained(encoder_folder, dtype="bfloat16")
+        if encoder.head is None:
+            raise ValueError(f"{encoder_folder} holds an encoder without a head")
+        found = prototypes_recipe(
+            encoder.source.load(encoder.taps),
+            encoder.head,
+            load_entities(mined),
+            mentions=mentions,
+            count=count,
+            seed=seed,
+            pooling=encoder.pooling,
+        )
+        add_part(encoder_folder, found)
+        out.print(f"{len(found):,} prototypes written to {encoder_folder}")
 
 
 @train_app.command(epilog="Example: ner-retriever train names mined --encoder my-encoder")

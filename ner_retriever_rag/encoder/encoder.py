@@ -18,6 +18,7 @@ from ner_retriever_rag.encoder.identity import earlier_fingerprints, fingerprint
 from ner_retriever_rag.encoder.names import KnownNames
 from ner_retriever_rag.encoder.own_names import read_names
 from ner_retriever_rag.encoder.presets import find_preset
+from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.encoder.saved import (
     ADAPTATION,
     BACKBONE,
@@ -56,6 +57,7 @@ class TypeAwareEncoder(EncodingPass):
         calibration: Turns similarities into probabilities; without it the score is the cosine
             (0 where that is negative).
         names: What names are known to be, blended into the vectors of their mentions.
+        prototypes: Draw the vectors of mentions towards those of their kinds.
         backbone_name: What to call the backbone, where that is not where it lies.
         backbone_sha256: Refuse weights with another digest.
         trust_remote_code: Allow code that comes with the checkpoint to run.
@@ -82,6 +84,7 @@ class TypeAwareEncoder(EncodingPass):
         adaptation: str | Path | None = None,
         calibration: Calibration | None = None,
         names: KnownNames | None = None,
+        prototypes: Prototypes | None = None,
         backbone_name: str | None = None,
         backbone_sha256: str | None = None,
         trust_remote_code: bool = False,
@@ -105,6 +108,7 @@ class TypeAwareEncoder(EncodingPass):
             type_template=type_template,
             calibration=calibration,
             names=names,
+            prototypes=prototypes,
         )
         self.backbone_name = backbone_name or str(backbone)
 
@@ -216,7 +220,7 @@ class TypeAwareEncoder(EncodingPass):
             "type_template": self.type_template,
         }
         detector = self.detector if isinstance(self.detector, SpanHead) else None
-        parts = (self.head, self.calibration, detector, self.names)
+        parts = (self.head, self.calibration, detector, self.names, self.prototypes)
         writers: list[Writer] = [part.save for part in parts if part is not None]
         if inside:
             writers.append(lambda aside: self.source.pack(self.all_taps, aside / BACKBONE))

@@ -20,6 +20,7 @@ from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.names import KnownNames
 from ner_retriever_rag.encoder.pooling import POOLINGS, pool
+from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.encoder.scores import TypeScores
 from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.encoder.type_vectors import TypeVectors
@@ -42,6 +43,7 @@ class EncodingPass(TypeScores):
         type_template: What a type description is put into, for ``{}``.
         calibration: Turns similarities into probabilities.
         names: What names are known to be, blended into the vectors of their mentions.
+        prototypes: Draw the vectors of mentions towards those of their kinds, at last.
 
     Raises:
         ValueError: If taps, pooling or template cannot be.
@@ -58,6 +60,7 @@ class EncodingPass(TypeScores):
         type_template: str,
         calibration: Calibration | None,
         names: KnownNames | None,
+        prototypes: Prototypes | None,
     ) -> None:
         super().__init__(calibration)
         if pooling not in POOLINGS:
@@ -71,6 +74,7 @@ class EncodingPass(TypeScores):
         self.detector = detector
         self.type_template = type_template
         self.names = names
+        self.prototypes = prototypes
         self._type_vectors = TypeVectors()
         self._backbone: Backbone | None = None
         self._lock = threading.Lock()
@@ -177,6 +181,8 @@ class EncodingPass(TypeScores):
                 vectors = self._vectors(states, spans)
                 if self.names is not None:
                     vectors = self.names.blend([mention.text for mention in mentions], vectors)
+                if self.prototypes is not None:
+                    vectors = self.prototypes.draw(vectors)
                 yield EncodedText(mentions, vectors, _unit(states.text_vector))
 
     def _with_mentions(self, some: Sequence[_Read]) -> list[tuple[list[Mention], TokenStates]]:

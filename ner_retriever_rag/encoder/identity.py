@@ -24,10 +24,12 @@ def earlier_fingerprints(encoder: EncodingPass) -> list[str]:
 
 
 def _parts(encoder: EncodingPass) -> dict[str, Any]:
-    # An encoder without names is called what it was before there were any.
+    # An encoder without names or prototypes is called what it was before there were any.
     names = {"names": encoder.names.digest} if encoder.names else {}
+    prototypes = {"prototypes": encoder.prototypes.digest} if encoder.prototypes else {}
     return {
         **names,
+        **prototypes,
         "backbone": encoder.source.digest(),
         "adaptation": encoder.source.adaptation_digest(),
         "window": encoder.source.window,

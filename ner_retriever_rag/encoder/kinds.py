@@ -68,7 +68,9 @@ class Kinds:
         Returns:
             float32 ``(n, len(names))``, log-odds of the calibrated probability.
         """
-        fit: NDArray[np.float32] = (mentions @ self.vectors.T - self.half) * self.slope
+        fit: NDArray[np.float32] = mentions @ self.vectors.T
+        fit -= self.half
+        fit *= self.slope
         return fit
 
     def name(self, mention: NDArray[np.float32], n: int) -> list[int]:

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from ner_retriever_rag.encoder import calibration, head, span_head
 from ner_retriever_rag.encoder.backbone import packed
 from ner_retriever_rag.encoder.names import KnownNames
+from ner_retriever_rag.encoder.prototypes import Prototypes
 
 FORMAT = 2
 CONFIG, ADAPTATION, BACKBONE = "config.json", "adaptation.safetensors", "backbone"
@@ -82,6 +83,7 @@ def read_saved(folder: Path) -> dict[str, Any]:
             calibration.Calibration.load(folder) if calibration.WEIGHTS in parts else None
         ),
         "names": KnownNames.load(folder) if KnownNames.WEIGHTS in parts else None,
+        "prototypes": Prototypes.load(folder) if Prototypes.WEIGHTS in parts else None,
     }
 
 

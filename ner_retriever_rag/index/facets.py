@@ -15,7 +15,7 @@ from ner_retriever_rag.encoder.kinds import Kinds
 if TYPE_CHECKING:
     from ner_retriever_rag.index.mention_table import MentionTable
 
-_BLOCK = 8_192  # mentions compared with the vocabulary at once
+_BLOCK = 1_024  # mentions compared with the vocabulary at once
 _CANDIDATES = 24  # mentions kept of each kind, to take its examples from
 
 
@@ -107,7 +107,8 @@ def _best_kinds(table: MentionTable, kinds: Kinds) -> tuple[NDArray[np.intp], ND
     for start in range(0, len(table), _BLOCK):
         some = slice(start, start + _BLOCK)
         fits = kinds.fit(table.vectors[some])
-        kind[some], fit[some] = fits.argmax(axis=1), fits.max(axis=1)
+        kind[some] = best = fits.argmax(axis=1)
+        fit[some] = fits[np.arange(len(fits)), best]
     return kind, fit
 
 

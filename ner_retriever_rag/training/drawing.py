@@ -26,7 +26,7 @@ def flattened(entities: Sequence[MinedEntity], power: float = 0.25) -> list[floa
     heads = Counter(head_noun(e.types[0]) for e in entities)
     return [
         (heads[head_noun(e.types[0])] * phrases[e.types[0].lower()]) ** -power
-        * (1.0 if any(c.kind != "definition" for c in e.contexts) else 0.25)
+        * (1.0 if e.elsewhere else 0.25)
         for e in entities
     ]
 

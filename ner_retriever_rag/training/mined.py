@@ -63,6 +63,11 @@ class MinedEntity:
         """The head nouns of all its types."""
         return {head_noun(t) for t in self.types}
 
+    @property
+    def elsewhere(self) -> list[MentionContext]:
+        """The contexts that are not its definition."""
+        return [context for context in self.contexts if context.kind != "definition"]
+
 
 def load_entities(folder: str | Path) -> list[MinedEntity]:
     """Read ``entities.jsonl.xz`` of a mined folder.

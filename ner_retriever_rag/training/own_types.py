@@ -98,8 +98,8 @@ def own_types_recipe(
 ) -> tuple[TypeAwareEncoder, TypesReport]:
     """Tune a saved encoder's head to labelled types; the rest of it stays.
 
-    Known names and the calibration's background, of which only vectors are kept, follow the head by
-    the nearest linear map.
+    Prototypes, known names and the calibration's background, of which only vectors are kept, follow
+    the head by the nearest linear map.
 
     Args:
         source: The encoder, as ``TypeAwareEncoder.from_pretrained`` takes it.
@@ -145,6 +145,8 @@ def with_head(source: str | Path | None, head: ProjectionHead, move: Moved) -> T
     tuned.head = head
     if tuned.calibration is not None:
         tuned.calibration = tuned.calibration.moved(move)
+    if tuned.prototypes is not None:
+        tuned.prototypes = tuned.prototypes.moved(move)
     if tuned.names is not None:
         tuned.names = tuned.names.moved(move)
         if tuned.names.learned:  # their words are kept: they are read again

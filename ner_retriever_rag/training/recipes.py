@@ -15,6 +15,7 @@ from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.encoder.saved import ADAPTATION
 from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.evaluation.metrics import BoundaryFigures, boundary_figures
@@ -237,6 +238,7 @@ def calibrate_recipe(
     seed: int = 0,
     cache: Path | None = None,
     pooling: str = "mean",
+    prototypes: Prototypes | None = None,
 ) -> tuple[Calibration, CalibrationReport]:
     """Fit the calibration on a random sample of mined mentions and all of the types held out.
 
@@ -248,16 +250,17 @@ def calibrate_recipe(
         seed: Of the sample.
         cache: Folder for features.
         pooling: The encoder's.
+        prototypes: The encoder's, if it has any.
     """
     rng = random.Random(seed)
-    outside = [e for e in mined.every if any(c.kind != "definition" for c in e.contexts)]
+    outside = [e for e in mined.every if e.elsewhere]
     sample = rng.sample(outside, min(mentions, len(outside)))
     drawn, known = len(sample), {id(entity) for entity in sample}
     sample += [e for e in outside if e.heads & mined.held_out and id(e) not in known]
-    contexts = [
-        rng.choice([c for c in e.contexts if c.kind != "definition"]).cropped(_CROP) for e in sample
-    ]
+    contexts = [rng.choice(e.elsewhere).cropped(_CROP) for e in sample]
     vectors = project(head, mention_features(backbone, contexts, cache, pooling))
+    if prototypes is not None:
+        vectors = prototypes.draw(vectors)
 
     def encode_types(descriptions: Sequence[str]) -> NDArray[np.float32]:
         return project(head, type_features(backbone, descriptions, pooling=pooling))

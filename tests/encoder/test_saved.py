@@ -13,6 +13,7 @@ from tiny import TEXTS, CapitalisedWords
 
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder import Calibration, ProjectionHead, SpanHead, saved
+from ner_retriever_rag.encoder.prototypes import Prototypes
 
 FORMAT_1 = Path(__file__).parent / "format-1"  # saved by version 0.1
 LAYER = "encoder.layer.1.output.dense"
@@ -47,6 +48,7 @@ def whole(tiny_checkpoint, deltas):
         adaptation=deltas,
         detector=SpanHead(["hidden@2"], 32, hidden=16, threshold=0.3),
         calibration=Calibration(background, (5.0, 0.1), (0.1, 0.2, 0.3, 0.4, -2.0)),
+        prototypes=Prototypes(background),
     )
 
 

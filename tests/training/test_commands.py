@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -43,8 +44,15 @@ def test_from_text_to_an_encoder_that_works(articles_file, marked_file, tiny_che
     assert result.exit_code == 0, result.output
     result = run("detector", marked_file, "--out", encoder, *common, "--epochs", 1)
     assert result.exit_code == 0, result.output
-    encoded = TypeAwareEncoder.from_pretrained(encoder).encode(["The Nile is in Egypt."])
-    assert encoded[0].vectors.shape[1] == 8
+    nile = ["The Nile is in Egypt."], [[(4, 8)]]
+    encoded = TypeAwareEncoder.from_pretrained(encoder).encode(*nile)
+    assert encoded[0].vectors.shape == (1, 8)
+    result = run("prototypes", encoder, mined, "--count", 3)
+    assert result.exit_code == 0 and "3 prototypes written" in result.output, result.output
+    drawn = TypeAwareEncoder.from_pretrained(encoder).encode(*nile)
+    assert not np.allclose(drawn[0].vectors, encoded[0].vectors)
+    result = run("prototypes", encoder, mined)
+    assert result.exit_code == 2 and "8192 prototypes need as many mentions" in result.output
     result = run("calibrate", encoder, mined)
     assert result.exit_code == 2 and "unseen in training" in result.output
 

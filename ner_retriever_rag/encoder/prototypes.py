@@ -1,0 +1,95 @@
+"""Prototypes: where mentions of one kind lie, and the step that draws a mention towards them.
+
+A sentence leaves its mark on the vector of a mention: its topic, its grammar. The centre of many
+mentions that lie together is free of it. So a vector goes part of the way to the mixture of centres
+that it is nearest to, one look-up in a modern Hopfield network (Ramsauer et al. 2021, arXiv
+2008.02217). The centres are found among mined mentions of all kinds, without any label.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from torch.nn import functional
+
+WEIGHTS, CONFIG = "prototypes.safetensors", "prototypes.json"
+_TOGETHER = 1_024  # mentions drawn at once
+
+
+class Prototypes:
+    """Draws the vectors of mentions towards those of their kinds.
+
+    Args:
+        vectors: ``(n, dim)``, the prototypes, L2-normalised; kept in float16.
+        weight: How far a vector goes: to ``unit(vector + weight * mixture)``.
+        width: Cosine by which a prototype's part in the mixture falls to 1/e.
+
+    Raises:
+        ValueError: If there is no prototype, or ``width`` is not positive.
+    """
+
+    WEIGHTS = WEIGHTS
+
+    def __init__(
+        self, vectors: NDArray[np.floating], *, weight: float = 0.4, width: float = 0.02
+    ) -> None:
+        if vectors.ndim != 2 or not len(vectors) or width <= 0:
+            raise ValueError(f"prototypes must be (n >= 1, dim), not {vectors.shape}; width > 0")
+        self.vectors = np.asarray(vectors, dtype=np.float16)
+        self.weight, self.width = weight, width
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def draw(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Vectors of mentions, drawn: float32 ``(n, dim)``, L2-normalised, as those given are."""
+        drawn = np.empty_like(vectors)
+        with torch.inference_mode():
+            for start in range(0, len(vectors), _TOGETHER):
+                some = torch.from_numpy(vectors[start : start + _TOGETHER])
+                parts = torch.softmax(some @ self._float32.T / self.width, dim=1)
+                moved = functional.normalize(some + self.weight * (parts @ self._float32), dim=1)
+                drawn[start : start + _TOGETHER] = moved.numpy()
+        return drawn
+
+    def moved(self, move: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Prototypes:
+        """The same in another space: ``move`` takes float32 ``(n, dim)`` there."""
+        vectors = move(self.vectors.astype(np.float32))
+        return Prototypes(vectors, weight=self.weight, width=self.width)
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256 of all that drawn vectors depend on."""
+        settings = repr((self.weight, self.width, self.vectors.shape))
+        return sha256(settings.encode() + self.vectors.tobytes()).hexdigest()
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``prototypes.safetensors`` (float16) and ``prototypes.json``; make the folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({"vectors": self.vectors}, folder / WEIGHTS)
+        config = {"weight": self.weight, "width": self.width}
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Prototypes:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            FileNotFoundError: If a file is missing.
+        """
+        folder = Path(folder)
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        return cls(load_file(folder / WEIGHTS)["vectors"], **config)
+
+    @cached_property
+    def _float32(self) -> torch.Tensor:
+        return torch.from_numpy(self.vectors.astype(np.float32))

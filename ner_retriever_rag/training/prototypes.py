@@ -1,0 +1,75 @@
+"""Finding prototypes: the centres of mined mentions that lie together."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag._imports import require
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.prototypes import Prototypes
+from ner_retriever_rag.training.features import mention_features, project
+from ner_retriever_rag.training.mined import MinedEntity
+
+_CROP = 180  # characters of context around a mention
+_ROUNDS = 8  # of k-means
+
+
+def prototypes_recipe(
+    backbone: Backbone,
+    head: ProjectionHead,
+    entities: Sequence[MinedEntity],
+    *,
+    mentions: int = 100_000,
+    count: int = 8_192,
+    seed: int = 0,
+    pooling: str = "mean",
+) -> Prototypes:
+    """Read mined mentions of all kinds and find their prototypes.
+
+    Args:
+        backbone: With the head's taps.
+        head: The projection head.
+        entities: Mined ones; of their types nothing is looked at.
+        mentions: How many of them, a random sample.
+        count: Prototypes.
+        seed: Of the sample and of k-means.
+        pooling: The encoder's.
+
+    Raises:
+        ImportError: If scikit-learn is not installed.
+        ValueError: If there are fewer mentions than prototypes.
+    """
+    rng = random.Random(seed)
+    found = [entity for entity in entities if entity.elsewhere]
+    sample = rng.sample(found, min(mentions, len(found)))
+    contexts = [rng.choice(entity.elsewhere).cropped(_CROP) for entity in sample]
+    features = mention_features(backbone, contexts, pooling=pooling)
+    return Prototypes(centres(project(head, features), count, seed))
+
+
+def centres(vectors: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
+    """K-means: float32 ``(count, dim)``, L2-normalised.
+
+    Args:
+        vectors: float32 ``(n, dim)``, L2-normalised.
+        count: How many centres.
+        seed: Of where they begin.
+
+    Raises:
+        ValueError: If there are fewer vectors than centres.
+    """
+    if len(vectors) < count:
+        raise ValueError(f"{count} prototypes need as many mentions, not {len(vectors)}")
+    cluster = require("sklearn.cluster", extra="train")
+    means = cluster.KMeans(count, init="random", n_init=1, max_iter=_ROUNDS, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it could have gone on
+        found: NDArray[np.float32] = means.fit(vectors).cluster_centers_
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    return found
