@@ -39,7 +39,7 @@ class Prototypes:
     WEIGHTS = WEIGHTS
 
     def __init__(
-        self, vectors: NDArray[np.floating], *, weight: float = 0.4, width: float = 0.02
+        self, vectors: NDArray[np.floating], *, weight: float = 0.4, width: float = 0.03
     ) -> None:
         if vectors.ndim != 2 or not len(vectors) or width <= 0:
             raise ValueError(f"prototypes must be (n >= 1, dim), not {vectors.shape}; width > 0")

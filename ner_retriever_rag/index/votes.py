@@ -35,7 +35,7 @@ RAISE, RAISE_LESS = 4.2, 0.7  # less so much for each of the log odds of the bes
 # Where nothing is of the type, nothing is raised. The best of a narrow type are surer than those of
 # a broad one, so to their log odds is added what its breadth is worth.
 BREADTH = 30.0
-NONE_THERE, SOME_THERE = 4.5, 7.0  # with which nothing is raised, and everything
+NONE_THERE, SOME_THERE = 5.5, 8.0  # with which nothing is raised, and everything
 
 _CERTAIN = 30.0  # log odds stay within
 _SAMPLED = 128  # of the last tenth that are voted on for others

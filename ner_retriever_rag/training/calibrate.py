@@ -22,6 +22,7 @@ from ner_retriever_rag.training.fit_calibration import (
     expected_calibration_error,
     fit_line,
     prior_weights,
+    shown_rows,
 )
 from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.mined import MinedEntity
@@ -197,7 +198,7 @@ def report(
     rows = []  # probability, label, weight, shown
     for of_type, label in zip(probabilities, labels, strict=True):
         shown = np.zeros(len(label), dtype=bool)
-        shown[np.argsort(-of_type)[: max(20, 5 * int(label.sum()))]] = True
+        shown[shown_rows(of_type, label)] = True
         rows.append((of_type, label, prior_weights(label, prior), shown))
     probability, true, weight, shown = (np.concatenate(part) for part in zip(*rows, strict=True))
     error, curve = expected_calibration_error(probability[shown], true[shown], weight[shown])

@@ -19,7 +19,7 @@ def fit_line(
     *,
     prior: float = PRIOR,
 ) -> Calibration:
-    """Fit a calibration by maximum likelihood; every type counts the same.
+    """Fit a calibration by maximum likelihood to what a search would show; types count the same.
 
     Args:
         background: ``(n, dim)``; see ``Calibration``.
@@ -34,14 +34,17 @@ def fit_line(
     """
     if any(known.all() or not known.any() for known in labels):
         raise ValueError("every type needs mentions that are of it and some that are not")
-    known = np.concatenate(labels)
+    shown = [shown_rows(s, known) for s, known in zip(similarities, labels, strict=True)]
+    known, cosines, weights_of_each = (
+        np.concatenate([of_type[rows] for of_type, rows in zip(each, shown, strict=True)])
+        for each in (labels, similarities, [prior_weights(known, prior) for known in labels])
+    )
     base = np.asarray(background, dtype=np.float32)
     rows = [background_statistics(base @ vector) for vector in type_vectors]
-    statistics = torch.tensor(np.repeat(rows, [len(s) for s in similarities], axis=0))
-    cosine = torch.tensor(np.concatenate(similarities), dtype=torch.float64)
+    statistics = torch.tensor(np.repeat(rows, [len(s) for s in shown], axis=0))
+    cosine = torch.tensor(cosines, dtype=torch.float64)
     target = torch.tensor(known, dtype=torch.float64)
-    share_of_each = torch.tensor(np.concatenate([prior_weights(y, prior) for y in labels]))
-    share_of_each /= len(labels)
+    share_of_each = torch.tensor(weights_of_each / len(labels))
     raw = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
     weights = torch.zeros(5, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([raw, weights], max_iter=300, line_search_fn="strong_wolfe")
@@ -61,6 +64,15 @@ def fit_line(
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     slopes = torch.nn.functional.softplus(raw).clamp(min=1e-6).tolist()
     return Calibration(base, (slopes[0], slopes[1]), tuple(weights.tolist()))
+
+
+def shown_rows(similarities: NDArray[np.float32], labels: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Which mentions of a type's a search would show: the nearest, five for each that is of it.
+
+    There are twenty at least. How likely the others are, far down, nobody asks; to fit them too
+    would cost accuracy here.
+    """
+    return np.argsort(-similarities)[: max(20, 5 * int(labels.sum()))]
 
 
 def prior_weights(labels: NDArray[np.bool_], prior: float) -> NDArray[np.float64]:
