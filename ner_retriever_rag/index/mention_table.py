@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ class MentionTable:
         ends: int32 ``(mentions,)``, one past its last.
         last_words: uint32 ``(mentions,)``, see
             :func:`~ner_retriever_rag.queries.repetition.last_word`.
+        lots: float32 ``(mentions,)`` in (0, 1], drawn by each once for all, see
+            :mod:`~ner_retriever_rag.index.votes`.
         words: UTF-8 of all mentions' words, one after the other.
         cuts: int64 ``(mentions + 1,)``; the words of mention i are ``words[cuts[i]:cuts[i + 1]]``.
         vectors: float32 ``(mentions, dim)``, L2-normalised.
@@ -51,6 +54,7 @@ class MentionTable:
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
     last_words: NDArray[np.uint32]
+    lots: NDArray[np.float32]
     words: NDArray[np.uint8]
     cuts: NDArray[np.int64]
     vectors: NDArray[np.float32]
@@ -97,6 +101,7 @@ class MentionTable:
             starts=self.starts[mentions],
             ends=self.ends[mentions],
             last_words=self.last_words[mentions],
+            lots=self.lots[mentions],
             words=self.words[letters],
             cuts=cuts,
             vectors=np.asarray(self.vectors[mentions]),
@@ -187,10 +192,25 @@ def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionT
         np.array([start for start, _ in spans], dtype=np.int32),
         np.array([end for _, end in spans], dtype=np.int32),
         np.array([last_word(each) for each in words], dtype=np.uint32),
+        draw_lots([(record.document.id, span) for record in whole for span in record.spans]),
         np.frombuffer(b"".join(encoded), dtype=np.uint8),
         np.cumsum([0, *map(len, encoded)], dtype=np.int64),
         np.stack(rows) if rows else np.zeros((0, dim), dtype=np.float32),
     )
+
+
+def draw_lots(mentions: Sequence[tuple[str, Span]]) -> NDArray[np.float32]:
+    """A lot for each mention, float32 ``(n,)`` in (0, 1].
+
+    It goes by where the mention is, not by its vector: that is not the same to the last bit when a
+    text is encoded in other company.
+
+    Args:
+        mentions: Each one's document, by its id, and span.
+    """
+    drawn = (blake2b(repr(each).encode(), digest_size=3).digest() for each in mentions)
+    numbers = (int.from_bytes(each) + 1 for each in drawn)
+    return np.fromiter(numbers, dtype=np.float32, count=len(mentions)) / np.float32(2**24)
 
 
 def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> MentionTable:
@@ -209,6 +229,7 @@ def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> Menti
         column(lambda t, s: t.starts[s], np.int32),
         column(lambda t, s: t.ends[s], np.int32),
         column(lambda t, s: t.last_words[s], np.uint32),
+        column(lambda t, s: t.lots[s], np.float32),
         column(lambda t, s: t.words[t.cuts[s.start] : t.cuts[s.stop]], np.uint8),
         np.concatenate([[0], np.cumsum(lengths)]),
         np.concatenate([np.zeros((0, dim), np.float32), *(t.vectors[s] for t, s in slices)]),

@@ -203,7 +203,7 @@ class Search:
                 similarities[row] = both_rounds(similarities[row], second)
                 if (calibration := self._encoder.calibration) is not None:
                     similarities[row] = voted(
-                        calibration, vector, table.vectors, similarities[row], wanted
+                        calibration, vector, table.vectors, similarities[row], table.lots, wanted
                     )
         return Compared(cosines, similarities)
 

@@ -3,8 +3,8 @@
 A mention among likely rivers is likelier a river than one among lakes, however near both are to
 "river". So the mentions found vote: each for the type by its own probability and against it by the
 rest, the louder the nearer (Nadaraya 1964, Watson 1964). Far down a ranking one voter stands for
-several, so that a vote costs the same in an index of any size; which one is drawn by lot from its
-vector, so that it does not depend on who else is there. In a few texts the neighbours that
+several, so that a vote costs the same in an index of any size; which one is drawn by lot, so that
+it does not depend on who else is there. In a few texts the neighbours that
 there are may all be of other types, so a sample of mentions of all kinds votes with them. What is
 chosen here was chosen on fewnerd-dev, four sets of other fields and by benchmarks/top_answers.py.
 """
@@ -59,6 +59,7 @@ def voted(
     query: NDArray[np.float32],
     vectors: NDArray[np.float32],
     similarities: NDArray[np.float32],
+    lots: NDArray[np.float32],
     wanted: Wanted | None = None,
 ) -> NDArray[np.float32]:
     """Similarities with what neighbours say counted in.
@@ -70,6 +71,7 @@ def voted(
         query: float32 ``(dim,)``, the type's vector, L2-normalised.
         vectors: float32 ``(n, dim)``, all mentions.
         similarities: float32 ``(n,)``, theirs to the type.
+        lots: float32 ``(n,)``, theirs, in (0, 1].
         wanted: Which of them are voted on; None for all that have a chance.
 
     Returns:
@@ -80,7 +82,7 @@ def voted(
     odds = np.clip(calibration.log_odds(query, similarities), -_CERTAIN, _CERTAIN)
     ranking = largest(similarities, LAST)
     asked, last = _asked(ranking, odds, wanted)
-    voters = _Voters.elect(ranking, vectors, odds)
+    voters = _Voters.elect(ranking, vectors, odds, lots)
     if len(odds) < FEW:
         voters = voters.with_background(calibration, query, ITS_VOICE * (1 - len(odds) / FEW))
     rows = ranking[asked]
@@ -125,7 +127,11 @@ class _Voters:
 
     @classmethod
     def elect(
-        cls, ranking: NDArray[np.intp], vectors: NDArray[np.float32], odds: NDArray[np.float64]
+        cls,
+        ranking: NDArray[np.intp],
+        vectors: NDArray[np.float32],
+        odds: NDArray[np.float64],
+        lots: NDArray[np.float32],
     ) -> _Voters:
         """Choose them: the first of the ranking, and others by lot.
 
@@ -133,8 +139,9 @@ class _Voters:
             ranking: Places of the mentions that may vote, best first.
             vectors: float32 ``(n, dim)``, all mentions.
             odds: float64 ``(n,)``, their log odds.
+            lots: float32 ``(n,)``, theirs, in (0, 1].
         """
-        ranks, weights = ranks_that_vote(lots(vectors[ranking, :1]))
+        ranks, weights = ranks_that_vote(lots[ranking])
         places = ranking[ranks]
         ballots = _chances(odds[places]) * weights[:, None]
         return cls(ranks, vectors[places], ballots.astype(np.float32))
@@ -205,12 +212,6 @@ def ranks_that_vote(
     weights[:FIRST] = 1
     weights[FIRST:] *= (n - FIRST) / weights[FIRST:].sum()
     return ranks, weights
-
-
-def lots(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A lot for each mention, float32 ``(n,)`` in (0, 1], drawn from its vector, ``(n, dim)``."""
-    bits = np.ascontiguousarray(vectors[:, 0]).view(np.uint32) * np.uint32(2_654_435_769)
-    return ((bits >> 8) + np.float32(1)) / np.float32(2**24)
 
 
 def _chances(odds: NDArray[np.float64]) -> NDArray[np.float64]:

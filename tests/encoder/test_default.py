@@ -15,6 +15,7 @@ from ner_retriever_rag.cli.sources import FileSource
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint, weights_digest
 from ner_retriever_rag.encoder.backbone.packed import is_packed
 from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
+from ner_retriever_rag.index.votes import VOTERS
 
 SAMPLE = files("ner_retriever_rag") / "cli" / "simple-wikipedia-sample.jsonl"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -63,6 +64,23 @@ def test_approximate_search_finds_what_brute_force_finds(sample):
         near = {match.doc_id for match in sample.search(query, k=20)}
         exact = {match.doc_id for match in sample.search(query, k=20, exact=True)}
         assert len(near & exact) >= 19
+
+
+def test_the_order_of_adding_and_the_company_change_no_answer(default):
+    """There are more mentions than vote; texts encoded together differ in the last bits."""
+    documents = list(FileSource([SAMPLE]))[:100]
+    together, one_by_one = EntityIndex(encoder=default), EntityIndex(encoder=default)
+    together.add(documents)
+    for document in reversed(documents):
+        one_by_one.add([document])
+    assert sum(map(len, default.detect([each.text for each in documents]))) > VOTERS
+    for query in ("river", "city", "person", "film"):
+        scores = [
+            {match.doc_id: match.score for match in index.search(query, k=100)}
+            for index in (together, one_by_one)
+        ]
+        assert scores[0].keys() == scores[1].keys()
+        assert scores[1] == pytest.approx(scores[0], abs=0.005)
 
 
 def test_detects_in_lower_cased_text(default):

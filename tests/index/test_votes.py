@@ -8,7 +8,8 @@ from unit_vectors import unit
 
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.index import votes
-from ner_retriever_rag.index.votes import Wanted, lots, ranks_that_vote, voted
+from ner_retriever_rag.index.mention_table import draw_lots
+from ner_retriever_rag.index.votes import Wanted, ranks_that_vote
 
 DIM = 16
 
@@ -27,6 +28,15 @@ def query():
 def around(centre, n, spread, seed):
     rng = np.random.default_rng(seed)
     return unit(centre + spread * rng.standard_normal((n, DIM)))
+
+
+def drawn(n):
+    return draw_lots([(f"document {i}", (0, 4)) for i in range(n)])
+
+
+def voted(calibration, query, vectors, similarities, lots=None, wanted=None):
+    lots = drawn(len(vectors)) if lots is None else lots
+    return votes.voted(calibration, query, vectors, similarities, lots, wanted)
 
 
 def by_hand(calibration, query, vectors, similarities):
@@ -191,17 +201,13 @@ def test_the_last_are_a_tenth_of_those_voted_on(calibration, query, monkeypatch)
         monkeypatch.setattr(votes, limit, getattr(votes, limit) - 1_000)
     # The first keep apart; those after are one crowd, most of which nobody votes on.
     vectors = np.concatenate([around(query, 89, 0.1, seed=4), around(-query, 111, 0.1, seed=8)])
-    voters = votes._Voters.elect(np.arange(200), vectors, odds)
+    voters = votes._Voters.elect(np.arange(200), vectors, odds, drawn(200))
     said = np.median(voters.log_odds(np.arange(100), vectors[:100], odds[:100])[-11:])
     assert odds[199] < said < odds[100]
     expected = votes.OWN_PART * odds + np.minimum(odds, said)
     expected += votes.RAISE - votes.RAISE_LESS * odds[:2].mean()
     found = calibration.log_odds(query, voted(calibration, query, vectors, similarities))
     assert found[100:] == pytest.approx(expected[100:], abs=1e-4)
-
-
-def drawn(n):
-    return lots(around(np.ones(DIM), n, 1.0, seed=n))
 
 
 @pytest.mark.parametrize("n", [1, 128, 512, 513, 1_000, 10_000])
@@ -215,13 +221,18 @@ def test_voters_stand_for_all_ranks(n):
     if n <= votes.VOTERS:
         assert (weights == 1).all()
     assert ranks[-1] < n
-    assert (np.diff(weights) >= 0).all()
+    assert (np.diff(weights[first:]) >= 0).all()
+    assert (weights[first:] > 0.9).all()
 
 
-def test_lots_are_even():
+def test_lots_are_even_and_a_mentions_own():
     some = np.sort(drawn(10_000))
     assert 0 < some[0] <= some[-1] <= 1
     assert some == pytest.approx(np.linspace(0, 1, 10_000), abs=0.02)
+    places = [("a", (0, 4)), ("a", (5, 9)), ("b", (0, 4)), ("a", (0, 5))]
+    lots = draw_lots(places)
+    assert len(set(lots.tolist())) == 4
+    np.testing.assert_array_equal(draw_lots(places[::-1]), lots[::-1])
 
 
 def test_where_others_are_missing_the_same_vote():
@@ -238,7 +249,7 @@ def test_those_that_are_wanted_are_voted_on_as_all_are(calibration, query):
     similarities = vectors @ query
     every = voted(calibration, query, vectors, similarities)
     may = np.arange(8_000) % 3 > 0
-    found = voted(calibration, query, vectors, similarities, Wanted(may, 300))
+    found = voted(calibration, query, vectors, similarities, wanted=Wanted(may, 300))
     best = np.flatnonzero(may)[np.argsort(-similarities[may])[:300]]
     # What is said of the others is a median of fewer, and moves nothing here.
     assert found[best] == pytest.approx(every[best], abs=1e-5)
