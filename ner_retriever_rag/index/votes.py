@@ -23,8 +23,8 @@ from ner_retriever_rag.index.sharpening import largest
 WIDTH = 0.15  # cosine by which a voice falls to 1/e
 OWN_VOICE = 0.1  # of a mention's own probability; a neighbour that is the same has 1
 OWN_PART = 0.5  # of a mention's own log odds beside those of the vote
-VOTERS = 512
-FIRST = 128  # so many of the best vote for themselves alone
+VOTERS = 1_024
+FIRST = 256  # so many of the best vote for themselves alone
 LAST = 10_000  # rank after which nobody votes, or is voted on
 FEW = 5_000  # mentions; of fewer, the background votes with them
 BACKGROUND, ITS_VOICE = 500, 0.5  # so many of it, each so loud in a tiny index, silent from FEW on

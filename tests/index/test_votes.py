@@ -210,7 +210,7 @@ def test_the_last_are_a_tenth_of_those_voted_on(calibration, query, monkeypatch)
     assert found[100:] == pytest.approx(expected[100:], abs=1e-4)
 
 
-@pytest.mark.parametrize("n", [1, 128, 512, 513, 1_000, 10_000])
+@pytest.mark.parametrize("n", [1, 256, 1_024, 1_025, 3_000, 10_000])
 def test_voters_stand_for_all_ranks(n):
     ranks, weights = ranks_that_vote(drawn(n))
     assert len(ranks) == len(weights) == min(n, votes.VOTERS)
