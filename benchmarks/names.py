@@ -9,7 +9,7 @@ that is scored, are taken out of its ranking. Prints Markdown.
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from ner_retriever_rag.evaluation.systems import best_of_each
 from ner_retriever_rag.evaluation.tasks import Task, load_task
 from ner_retriever_rag.schema import EncodedText
 
+Draw = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 FILES = {"fewnerd-dev": "inter-dev", "fewnerd-test": "inter-test"}
 
 
@@ -36,12 +37,14 @@ def main() -> None:
     if names is None:
         raise SystemExit(f"{options.encoder} knows no names: run `ner-retriever train names`")
     encoder = TypeAwareEncoder.from_pretrained(options.encoder, names=False)
+    draw = encoder.prototypes.draw if encoder.prototypes else np.asarray
+    encoder.prototypes = None  # mentions are drawn after names are blended in
     size = (options.encoder / KnownNames.WEIGHTS).stat().st_size
     print(f"{len(names):,} names, {size / 1e6:.1f} MB; {encoder.description}\n")
     print("| task | mentions | known | answers | without | with | gain |")
     print("|---|---|---|---|---|---|---|")
     for spec in FILES:
-        for row in rows(spec, encoder, names, options.data):
+        for row in rows(spec, encoder, names, draw, options.data):
             print(f"| {row} |")
     texts = load_task("fewnerd-dev", options.data).texts[: options.texts]
     encoded = encoder.encode(texts)
@@ -58,7 +61,9 @@ def main() -> None:
     )
 
 
-def rows(spec: str, encoder: TypeAwareEncoder, names: KnownNames, data: Path) -> Iterator[str]:
+def rows(
+    spec: str, encoder: TypeAwareEncoder, names: KnownNames, draw: Draw, data: Path
+) -> Iterator[str]:
     """The table's rows of one task: gold and detected mentions; all answers, known, unknown."""
     task = load_task(spec, data)
     answers = split_answers(spec, task, names, data)
@@ -68,8 +73,8 @@ def rows(spec: str, encoder: TypeAwareEncoder, names: KnownNames, data: Path) ->
         words = [m.text for each in encoded for m in each.mentions]
         vectors = np.concatenate([each.vectors for each in encoded])
         known = names.knows(words)
-        before = scores(types, vectors, encoded)
-        after = scores(types, names.blend(words, vectors), encoded)
+        before = scores(types, draw(vectors), encoded)
+        after = scores(types, draw(names.blend(words, vectors)), encoded)
         for which, relevant in answers.items():
             old, new = (r_precision(s, relevant, answers["all"]) for s in (before, after))
             figures = f"{old:.4f} | {new:.4f} | {new - old:+.4f}"

@@ -195,6 +195,8 @@ def main() -> None:
     for size in arguments.mentions:
         with tempfile.TemporaryDirectory() as folder:
             vectors = mention_vectors(size, encoder.dim, real)
+            if real is not None and encoder.prototypes is not None:
+                vectors = encoder.prototypes.draw(vectors)
             save_table(made_up(vectors), "r", Path(folder) / "table")
             _, table = load_table(Path(folder) / "table")
             results[size] = measured(table, encoder, types)
