@@ -79,7 +79,7 @@ class TypeScores(ABC):
             n: How many kinds.
 
         Returns:
-            Type descriptions with their scores (probabilities), the best fit first; near synonyms
+            Type descriptions with their scores (probabilities), the best name first; near synonyms
             of a better one are left out.
 
         Raises:

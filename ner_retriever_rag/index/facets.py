@@ -106,7 +106,7 @@ def _best_kinds(table: MentionTable, kinds: Kinds) -> tuple[NDArray[np.intp], ND
     fit = np.zeros(len(table), dtype=np.float32)
     for start in range(0, len(table), _BLOCK):
         some = slice(start, start + _BLOCK)
-        fits = kinds.fit(table.vectors[some])
+        fits = kinds.fit_to_name(table.vectors[some])
         kind[some] = best = fits.argmax(axis=1)
         fit[some] = fits[np.arange(len(fits)), best]
     return kind, fit
