@@ -112,6 +112,6 @@ class Kinds:
 
 
 def _endings(name: str) -> list[str]:
-    """ "red brick house": "brick house", "house"."""
+    """What a name ends in: of "red brick house" these are "brick house" and "house"."""
     words = name.split()
     return [" ".join(words[n:]) for n in range(1, len(words))]

@@ -65,6 +65,11 @@ class Prototypes:
         vectors = move(self.vectors.astype(np.float32))
         return Prototypes(vectors, weight=self.weight, width=self.width)
 
+    def joined(self, vectors: NDArray[np.float32]) -> Prototypes:
+        """The same and others, float32 ``(n, dim)``, L2-normalised."""
+        every = np.concatenate([self.vectors, vectors.astype(np.float16)])
+        return Prototypes(every, weight=self.weight, width=self.width)
+
     @cached_property
     def digest(self) -> str:
         """Sha256 of all that drawn vectors depend on."""

@@ -16,7 +16,7 @@ from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.evaluation.systems import ByType
 from ner_retriever_rag.evaluation.tasks import Task, make_task
-from ner_retriever_rag.training.features import mention_features, type_features
+from ner_retriever_rag.training.features import mention_features, project, type_features
 from ner_retriever_rag.training.labelled import split
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.mined import MentionContext
@@ -123,6 +123,8 @@ def own_types_recipe(
     head = tune(encoder.head, labelled, stays, encoder.score, options, loop)
     move = Moved(_together(stays.kinds, stays.mentions, labelled.types), head)
     tuned = with_head(source, head, move)
+    if tuned.prototypes is not None:  # no Wikipedia mention may be near the user's own
+        tuned.prototypes = tuned.prototypes.joined(project(head, labelled.mentions.features))
     report = TypesReport(
         _measured(encoder, tuned, held, labelled),
         len(held),

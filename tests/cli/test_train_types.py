@@ -68,6 +68,10 @@ def test_types_are_taught_and_the_encoder_is_whole(labelled, ordinary, tmp_path)
     assert re.search(r"kept: \d\.\d\d of the ten best answers to each of \d+ other", result.output)
     tuned, shipped = TypeAwareEncoder.from_pretrained(folder), default_encoder()
     assert tuned.fingerprint != shipped.fingerprint
+    # What was labelled and trained on has joined the prototypes.
+    assert (
+        len(shipped.prototypes) < len(tuned.prototypes) < len(shipped.prototypes) + 40 * len(SAID)
+    )
     assert (folder / "backbone" / "packed.safetensors").exists()
 
     # What it knew it still knows, and it takes as much to be sure of it.

@@ -103,3 +103,10 @@ def test_names_are_blended_before(tiny_checkpoint):
     encoder.prototypes = Prototypes(unit(np.random.default_rng(4).normal(size=(4, encoder.dim))))
     drawn = encoder.encode(["Oslo is far."])[0].vectors
     np.testing.assert_allclose(drawn, encoder.prototypes.draw(blended), atol=1e-6)
+
+
+def test_others_can_join(centres, mentions):
+    few, more = Prototypes(centres[:3], weight=0.7), Prototypes(centres, weight=0.7)
+    joined = few.joined(centres[3:])
+    assert len(joined) == 5 and len(few) == 3
+    np.testing.assert_array_equal(joined.draw(mentions), more.draw(mentions))
