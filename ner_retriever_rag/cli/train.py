@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,10 @@ from ner_retriever_rag.cli.train_options import (
 )
 from ner_retriever_rag.cli.train_types import types
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.encoder.head import ProjectionHead
 
 train_app = typer.Typer(
     help="Teach an encoder types of your own, or mine text and train an encoder's parts on it.",
@@ -211,17 +215,14 @@ def calibrate(
     seed: Seed = 0,
 ) -> None:
     """Fit the calibration of an encoder and store it beside the head."""
-    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training import corpus, recipes
 
     with errors_in_one_line():
-        encoder = TypeAwareEncoder.from_pretrained(encoder_folder, dtype="bfloat16")
-        if encoder.head is None:
-            raise ValueError(f"{encoder_folder} holds an encoder without a head")
+        encoder, head = _with_head(encoder_folder)
         calibration, report = recipes.calibrate_recipe(
             encoder.source.load(encoder.taps),
-            encoder.head,
+            head,
             corpus.Mined.load(mined, MINILM, wordnet),
             mentions=mentions,
             seed=seed,
@@ -242,18 +243,15 @@ def prototypes(
     seed: Seed = 0,
 ) -> None:
     """Find where mentions of one kind lie, and store it in an encoder; calibrate it afterwards."""
-    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training.mined import load_entities
     from ner_retriever_rag.training.prototypes import prototypes_recipe
 
     with errors_in_one_line():
-        encoder = TypeAwareEncoder.from_pretrained(encoder_folder, dtype="bfloat16")
-        if encoder.head is None:
-            raise ValueError(f"{encoder_folder} holds an encoder without a head")
+        encoder, head = _with_head(encoder_folder)
         found = prototypes_recipe(
             encoder.source.load(encoder.taps),
-            encoder.head,
+            head,
             load_entities(mined),
             mentions=mentions,
             count=count,
@@ -282,3 +280,13 @@ def names(
         add_part(encoder_folder, known)
         size = (encoder_folder / known.WEIGHTS).stat().st_size
         out.print(f"{len(known):,} names ({size / 1e6:.1f} MB) written to {encoder_folder}")
+
+
+def _with_head(folder: Path) -> tuple[TypeAwareEncoder, ProjectionHead]:
+    """A saved encoder, to be read with in bfloat16, and its head."""
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
+    encoder = TypeAwareEncoder.from_pretrained(folder, dtype="bfloat16")
+    if encoder.head is None:
+        raise ValueError(f"{folder} holds an encoder without a head")
+    return encoder, encoder.head

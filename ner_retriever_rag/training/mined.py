@@ -11,6 +11,8 @@ from ner_retriever_rag.detection.text_files import open_text
 from ner_retriever_rag.encoder.span_head import WORD
 from ner_retriever_rag.queries.english import head_noun
 
+CROP = 180  # characters of context around a mention
+
 
 @dataclass(frozen=True, slots=True)
 class MentionContext:
@@ -67,6 +69,10 @@ class MinedEntity:
     def elsewhere(self) -> list[MentionContext]:
         """The contexts that are not its definition."""
         return [context for context in self.contexts if context.kind != "definition"]
+
+    def drawn_elsewhere(self, rng: random.Random) -> MentionContext:
+        """One of these by chance, cropped as in training."""
+        return rng.choice(self.elsewhere).cropped(CROP)
 
 
 def load_entities(folder: str | Path) -> list[MinedEntity]:

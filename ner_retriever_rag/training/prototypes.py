@@ -16,7 +16,6 @@ from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.training.features import mention_features, project
 from ner_retriever_rag.training.mined import MinedEntity
 
-_CROP = 180  # characters of context around a mention
 _ROUNDS = 8  # of k-means
 
 
@@ -48,7 +47,7 @@ def prototypes_recipe(
     rng = random.Random(seed)
     found = [entity for entity in entities if entity.elsewhere]
     sample = rng.sample(found, min(mentions, len(found)))
-    contexts = [rng.choice(entity.elsewhere).cropped(_CROP) for entity in sample]
+    contexts = [entity.drawn_elsewhere(rng) for entity in sample]
     features = mention_features(backbone, contexts, pooling=pooling)
     return Prototypes(centres(project(head, features), count, seed))
 

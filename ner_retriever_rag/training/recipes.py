@@ -28,6 +28,7 @@ from ner_retriever_rag.training.features import mention_features, project, type_
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
+from ner_retriever_rag.training.mined import CROP
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.pairs import PairSampler
 from ner_retriever_rag.training.train_detector import (
@@ -36,8 +37,6 @@ from ner_retriever_rag.training.train_detector import (
     train_detector,
 )
 from ner_retriever_rag.training.train_head import CachedPairs, HeadOptions, train_head
-
-_CROP = 180  # characters of context around a mention
 
 
 def head_recipe(
@@ -68,7 +67,7 @@ def head_recipe(
     if not options.grains:
         sampler = PairSampler(mined.hierarchy, rng, shorter=0.0, broader=0.0, plurals=0.0)
     chosen = weighted_sample(mined.train, flattened(mined.train), pairs, rng)
-    contexts = [sampler.context(e).cropped(_CROP) for e in chosen]
+    contexts = [sampler.context(e).cropped(CROP) for e in chosen]
     queries = [[sampler.query(e) for _ in range(4)] for e in chosen]
     texts = sorted({q.text for each in queries for q in each})
     cached = CachedPairs(
@@ -257,7 +256,7 @@ def calibrate_recipe(
     sample = rng.sample(outside, min(mentions, len(outside)))
     drawn, known = len(sample), {id(entity) for entity in sample}
     sample += [e for e in outside if e.heads & mined.held_out and id(e) not in known]
-    contexts = [rng.choice(e.elsewhere).cropped(_CROP) for e in sample]
+    contexts = [e.drawn_elsewhere(rng) for e in sample]
     vectors = project(head, mention_features(backbone, contexts, cache, pooling))
     if prototypes is not None:
         vectors = prototypes.draw(vectors)

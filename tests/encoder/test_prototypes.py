@@ -3,13 +3,10 @@
 import numpy as np
 import pytest
 from tiny import TEXTS, CapitalisedWords
+from unit_vectors import unit
 
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder.prototypes import Prototypes
-
-
-def unit(vectors):
-    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
 
 
 @pytest.fixture
