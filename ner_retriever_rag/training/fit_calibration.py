@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -35,10 +38,13 @@ def fit_line(
     if any(known.all() or not known.any() for known in labels):
         raise ValueError("every type needs mentions that are of it and some that are not")
     shown = [shown_rows(s, known) for s, known in zip(similarities, labels, strict=True)]
-    known, cosines, weights_of_each = (
-        np.concatenate([of_type[rows] for of_type, rows in zip(each, shown, strict=True)])
-        for each in (labels, similarities, [prior_weights(known, prior) for known in labels])
-    )
+
+    def shown_of(each: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.concatenate([of_type[rows] for of_type, rows in zip(each, shown, strict=True)])
+
+    known = shown_of(labels)
+    cosines = shown_of(similarities)
+    weights_of_each = shown_of([prior_weights(known, prior) for known in labels])
     base = np.asarray(background, dtype=np.float32)
     rows = [background_statistics(base @ vector) for vector in type_vectors]
     statistics = torch.tensor(np.repeat(rows, [len(s) for s in shown], axis=0))
