@@ -18,6 +18,7 @@ from ner_retriever_rag.encoder.backbone.states import TokenStates
 from ner_retriever_rag.encoder.backbone.taps import parse_taps
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.encoder.names import KnownNames
 from ner_retriever_rag.encoder.pooling import POOLINGS, pool
 from ner_retriever_rag.encoder.prototypes import Prototypes
@@ -132,7 +133,8 @@ class EncodingPass(TypeScores):
         """Encode type descriptions into the space of the mentions.
 
         Args:
-            types: Free text, such as ``["dinosaur", "drug that lowers blood pressure"]``.
+            types: Free text, such as ``["dinosaur", "drug that lowers blood pressure"]``; labels
+                such as ``"GPE"`` or ``"HumanSettlement"`` are spelled out first.
 
         Returns:
             float32 ``(len(types), dim)``, L2-normalised.
@@ -145,7 +147,7 @@ class EncodingPass(TypeScores):
             raise TypeError("types must be a list of type descriptions, not one string")
         for number, description in enumerate(types):
             require_text(description, "type description" + f" {number}" * (len(types) > 1))
-        filled = [self.type_template.replace("{}", each.strip()) for each in types]
+        filled = [self.type_template.replace("{}", spelled_out(each.strip())) for each in types]
         if not filled:
             return np.zeros((0, self.dim), dtype=np.float32)
         vectors = self._type_vectors.known(filled)

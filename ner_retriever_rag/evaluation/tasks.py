@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.evaluation.formats import (
     TypedText,
     read_columns,
@@ -23,16 +23,6 @@ _FEW_NERD = {
     "fewnerd-test": (("inter-test",), "inter-test"),
     "fewnerd-dev": (("inter-dev",), "inter-dev"),
     "fewnerd-pool": (("inter-train-sample", "inter-dev", "inter-test"), "inter-train-sample"),
-}
-_SPELLED_OUT = {
-    "GRP": "group",
-    "CORP": "corporation",
-    "Corp": "corporation",
-    "LOC": "location",
-    "PER": "person",
-    "PROD": "product",
-    "CW": "creative work",
-    "ORG": "organization",
 }
 
 
@@ -85,9 +75,7 @@ def spell_out(label: str) -> str:
     """A description for a label: ``"MusicalGRP"`` -> ``"musical group"``, one of words as it is."""
     if " " in label:  # a description already; what stands before a dash belongs to it
         return label.lower()
-    name = label.rpartition("-")[2]
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", re.sub(r"[_/]", " ", name))
-    return " ".join(_SPELLED_OUT.get(word, word.lower()) for word in words)
+    return spelled_out(label.rpartition("-")[2]).lower()
 
 
 def queries_for(typed: Iterable[TypedText], names: Mapping[str, str] | None) -> dict[str, str]:

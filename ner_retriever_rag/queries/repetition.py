@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 
+from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.queries.english import CLAUSE_WORDS, PREPOSITIONS, singular
 
 NO_OTHER_WORD = 0.3  # "[Saturn]" for "moon of Saturn", "[the volcanoes]" for "volcano"
@@ -31,7 +32,7 @@ class Repetition:
     """
 
     def __init__(self, description: str) -> None:
-        words = _content(description)
+        words = _content(spelled_out(description))
         self._head = singular(_head(words)) if words else ""
         self._words = frozenset(map(singular, words))
         self.last_words = frozenset(map(_number, self._words))

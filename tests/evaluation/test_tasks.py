@@ -31,7 +31,7 @@ def test_texts_that_occur_twice_become_one() -> None:
     ("label", "words"),
     [
         ("MusicalGRP", "musical group"),
-        ("Medication/Vaccine", "medication vaccine"),
+        ("Medication/Vaccine", "medication or vaccine"),
         ("HumanSettlement", "human settlement"),
         ("PublicCorp", "public corporation"),
         ("ORG", "organization"),
