@@ -63,6 +63,7 @@ def made_up(vectors: np.ndarray) -> MentionTable:
         starts,
         starts + len(NAME),
         rng.integers(0, 2**32, mentions, dtype=np.uint32),
+        rng.integers(0, mentions // 3, mentions, dtype=np.uint64),  # a name has three mentions
         rng.random(mentions, dtype=np.float32),
         np.frombuffer(NAME * mentions, np.uint8),
         np.arange(mentions + 1) * len(NAME),

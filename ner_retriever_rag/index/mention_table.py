@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ner_retriever_rag.encoder.names import name_hashes
 from ner_retriever_rag.index.cells import Cells
 from ner_retriever_rag.index.store import Store, StoredDocument
 from ner_retriever_rag.queries.apart import Apart
@@ -39,6 +40,7 @@ class MentionTable:
         ends: int32 ``(mentions,)``, one past its last.
         last_words: uint32 ``(mentions,)``, see
             :func:`~ner_retriever_rag.queries.repetition.last_word`.
+        names: uint64 ``(mentions,)``, see :func:`~ner_retriever_rag.encoder.names.name_hashes`.
         lots: float32 ``(mentions,)`` in (0, 1], drawn by each once for all, see
             :mod:`~ner_retriever_rag.index.votes`.
         words: UTF-8 of all mentions' words, one after the other.
@@ -54,6 +56,7 @@ class MentionTable:
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
     last_words: NDArray[np.uint32]
+    names: NDArray[np.uint64]
     lots: NDArray[np.float32]
     words: NDArray[np.uint8]
     cuts: NDArray[np.int64]
@@ -101,6 +104,7 @@ class MentionTable:
             starts=self.starts[mentions],
             ends=self.ends[mentions],
             last_words=self.last_words[mentions],
+            names=self.names[mentions],
             lots=self.lots[mentions],
             words=self.words[letters],
             cuts=cuts,
@@ -192,6 +196,7 @@ def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionT
         np.array([start for start, _ in spans], dtype=np.int32),
         np.array([end for _, end in spans], dtype=np.int32),
         np.array([last_word(each) for each in words], dtype=np.uint32),
+        name_hashes(words),
         draw_lots([(record.document.id, span) for record in whole for span in record.spans]),
         np.frombuffer(b"".join(encoded), dtype=np.uint8),
         np.cumsum([0, *map(len, encoded)], dtype=np.int64),
@@ -229,6 +234,7 @@ def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> Menti
         column(lambda t, s: t.starts[s], np.int32),
         column(lambda t, s: t.ends[s], np.int32),
         column(lambda t, s: t.last_words[s], np.uint32),
+        column(lambda t, s: t.names[s], np.uint64),
         column(lambda t, s: t.lots[s], np.float32),
         column(lambda t, s: t.words[t.cuts[s.start] : t.cuts[s.stop]], np.uint8),
         np.concatenate([[0], np.cumsum(lengths)]),

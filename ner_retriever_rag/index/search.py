@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,7 @@ from ner_retriever_rag.index.examples import IndexedExamples
 from ner_retriever_rag.index.mention_scores import Compared, MentionScores, best_first
 from ner_retriever_rag.index.mention_table import MentionTable
 from ner_retriever_rag.index.metadata import keys_of, warn_of_unknown_keys
+from ner_retriever_rag.index.namesakes import with_namesakes
 from ner_retriever_rag.index.nearest import nearest
 from ner_retriever_rag.index.sharpening import both_rounds, sharper
 from ner_retriever_rag.index.topics import with_topic
@@ -193,14 +195,10 @@ class Search:
         similarities = cosines - lost
         if bounds.sharpen and len(table):
             for row, vector in enumerate(query.vectors):
-                moved = sharper(
-                    vector,
-                    table.vectors,
-                    similarities[row],
-                    lambda near, row=row: query.probability(row, near),  # type: ignore[misc]
-                )
-                second = table.vectors @ moved - lost[row]
-                similarities[row] = both_rounds(similarities[row], second)
+                probability = partial(query.probability, row)
+                moved = sharper(vector, table.vectors, similarities[row], probability)
+                rounds = both_rounds(similarities[row], table.vectors @ moved - lost[row])
+                similarities[row] = with_namesakes(rounds, table.vectors, table.names, table.lots)
                 if (calibration := self._encoder.calibration) is not None:
                     similarities[row] = voted(
                         calibration, vector, table.vectors, similarities[row], table.lots, wanted

@@ -20,8 +20,8 @@ import numpy as np
 from ner_retriever_rag.index.cells import Cells
 from ner_retriever_rag.index.mention_table import MentionTable
 
-_COLUMNS = ("cased", "first", "starts", "ends", "last_words", "lots", "words", "cuts")
-_LAYOUT = 2
+_COLUMNS = ("cased", "first", "starts", "ends", "last_words", "names", "lots", "words", "cuts")
+_LAYOUT = 3
 _log = logging.getLogger(__name__)
 
 

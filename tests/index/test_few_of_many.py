@@ -41,6 +41,7 @@ def table(types):
         starts,
         starts + len(NAME),
         np.zeros(n, dtype=np.uint32),
+        rng.integers(0, n // 2, n, dtype=np.uint64),
         rng.random(n, dtype=np.float32),
         np.frombuffer(NAME * n, np.uint8),
         np.arange(n + 1) * len(NAME),
