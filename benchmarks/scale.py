@@ -49,8 +49,8 @@ def mention_vectors(mentions: int, dim: int, real: np.ndarray | None) -> np.ndar
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def made_up(vectors: np.ndarray) -> MentionTable:
-    """A table of mentions with some vectors."""
+def made_up(vectors: np.ndarray, names: int) -> MentionTable:
+    """A table of mentions with some vectors and so many names, one after the other."""
     rng, documents = np.random.default_rng(0), len(vectors) // A_DOCUMENT
     mentions = documents * A_DOCUMENT
     vectors = vectors[:mentions]
@@ -63,7 +63,7 @@ def made_up(vectors: np.ndarray) -> MentionTable:
         starts,
         starts + len(NAME),
         rng.integers(0, 2**32, mentions, dtype=np.uint32),
-        rng.integers(0, mentions // 3, mentions, dtype=np.uint64),  # a name has three mentions
+        np.arange(mentions, dtype=np.uint64) % np.uint64(names) << np.uint64(24),
         rng.random(mentions, dtype=np.float32),
         np.frombuffer(NAME * mentions, np.uint8),
         np.arange(mentions + 1) * len(NAME),
@@ -198,7 +198,9 @@ def main() -> None:
             vectors = mention_vectors(size, encoder.dim, real)
             if real is not None and encoder.prototypes is not None:
                 vectors = encoder.prototypes.draw(vectors)
-            save_table(made_up(vectors), "r", Path(folder) / "table")
+            save_table(
+                made_up(vectors, size if real is None else len(real)), "r", Path(folder) / "table"
+            )
             _, table = load_table(Path(folder) / "table")
             results[size] = measured(table, encoder, types)
             print(f"{size:,}", *cells(results[size]), sep="\n  ", flush=True)

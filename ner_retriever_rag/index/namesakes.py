@@ -18,6 +18,8 @@ AGREE = 0.5  # cosine of two mentions of one name that mean the same
 HEARD = 4  # on each side, in the order of their lots: a name may have thousands
 LAST = 10_000  # rank after which nobody is heard, or moves
 
+_LOT = np.uint64(24)  # bits of a lot
+
 
 def with_namesakes(
     similarities: NDArray[np.float32],
@@ -36,13 +38,14 @@ def with_namesakes(
     if not len(similarities):
         return similarities
     ranked = largest(similarities, LAST)
-    order = ranked[np.lexsort((lots[ranked], names[ranked]))]
-    own, name = similarities[order].astype(np.float64), names[order]
+    # By name, and within a name by lot: in one number, which is sorted in a tenth of the time.
+    drawn = (lots[ranked] * np.float32(2**24) - 1).astype(np.uint64)
+    order = ranked[np.argsort(names[ranked] >> _LOT << _LOT | drawn)]
+    own, name, of_it = similarities[order].astype(np.float64), names[order], vectors[order]
     said, voices = own.copy(), np.ones(len(own))
     for apart in range(1, HEARD + 1):
-        first = np.flatnonzero(name[apart:] == name[:-apart])
-        near = np.einsum("nd,nd->n", vectors[order[first]], vectors[order[first + apart]])
-        first = first[near >= AGREE]
+        agree = np.einsum("nd,nd->n", of_it[apart:], of_it[:-apart]) >= AGREE
+        first = np.flatnonzero(agree & (name[apart:] == name[:-apart]))
         second = first + apart
         said[first] += own[second]
         said[second] += own[first]
