@@ -24,6 +24,7 @@ from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.scoring import is_cased
 from ner_retriever_rag.schema import Span
 
+LOT_BITS = 24  # a lot is one of so many bits' numbers; float32 holds them exactly
 _PAGE = 1_000  # documents read at once
 
 
@@ -213,9 +214,9 @@ def draw_lots(mentions: Sequence[tuple[str, Span]]) -> NDArray[np.float32]:
     Args:
         mentions: Each one's document, by its id, and span.
     """
-    drawn = (blake2b(repr(each).encode(), digest_size=3).digest() for each in mentions)
+    drawn = (blake2b(repr(each).encode(), digest_size=LOT_BITS // 8).digest() for each in mentions)
     numbers = (int.from_bytes(each) + 1 for each in drawn)
-    return np.fromiter(numbers, dtype=np.float32, count=len(mentions)) / np.float32(2**24)
+    return np.fromiter(numbers, dtype=np.float32, count=len(mentions)) / np.float32(2**LOT_BITS)
 
 
 def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> MentionTable:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ner_retriever_rag.index.mention_table import LOT_BITS
 from ner_retriever_rag.index.sharpening import largest
 
 PART = 0.5  # of the way to the mean
@@ -18,7 +19,7 @@ AGREE = 0.5  # cosine of two mentions of one name that mean the same
 HEARD = 4  # on each side, in the order of their lots: a name may have thousands
 LAST = 10_000  # rank after which nobody is heard, or moves
 
-_LOT = np.uint64(24)  # bits of a lot
+_BITS = np.uint64(LOT_BITS)
 
 
 def with_namesakes(
@@ -39,8 +40,8 @@ def with_namesakes(
         return similarities
     ranked = largest(similarities, LAST)
     # By name, and within a name by lot: in one number, which is sorted in a tenth of the time.
-    drawn = (lots[ranked] * np.float32(2**24) - 1).astype(np.uint64)
-    order = ranked[np.argsort(names[ranked] >> _LOT << _LOT | drawn)]
+    drawn = (lots[ranked] * np.float32(2**LOT_BITS) - 1).astype(np.uint64)
+    order = ranked[np.argsort(names[ranked] >> _BITS << _BITS | drawn)]
     own, name, of_it = similarities[order].astype(np.float64), names[order], vectors[order]
     said, voices = own.copy(), np.ones(len(own))
     for apart in range(1, HEARD + 1):
