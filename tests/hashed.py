@@ -15,6 +15,7 @@ class HashedEncoder:
 
     fingerprint, description, dim, dtype = "hashed", "hashes", DIM, "float32"
     calibration = None
+    threads = 2
 
     def encode(self, texts, spans=None):
         return [

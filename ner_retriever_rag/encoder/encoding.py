@@ -8,11 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from ner_retriever_rag.detection.given import Spans, given_mentions
 from ner_retriever_rag.detection.protocol import MentionDetector
+from ner_retriever_rag.encoder.ahead import ahead, threads_of
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.backbone.devices import best_device
 from ner_retriever_rag.encoder.backbone.source import BackboneSource
 from ner_retriever_rag.encoder.backbone.states import TokenStates
 from ner_retriever_rag.encoder.backbone.taps import parse_taps
@@ -27,9 +30,11 @@ from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.encoder.type_vectors import TypeVectors
 from ner_retriever_rag.schema import EncodedText, Mention, require_text
 
+TEXTS_TOGETHER = 128  # encoded by one thread; progress moves as often
 _TOKENS_TOGETHER = 4_096  # read, before the mentions in them are looked for
 
 _Read = tuple[str, list[Mention] | None, TokenStates]  # a text, its mentions if known, what it says
+_Found = tuple[list[Mention], TokenStates]
 
 
 class EncodingPass(TypeScores):
@@ -99,6 +104,12 @@ class EncodingPass(TypeScores):
         """Width of the vectors."""
         return self.head.dim if self.head else int(self.encode_types(["thing"]).shape[1])
 
+    @property
+    def threads(self) -> int:
+        """How many threads encode at once; one where another detector finds the mentions."""
+        device = torch.device(self.source.device or best_device())
+        return threads_of(device) if isinstance(self.detector, SpanHead) else 1
+
     def encode(
         self,
         texts: Sequence[str],
@@ -126,8 +137,17 @@ class EncodingPass(TypeScores):
             raise TypeError("texts must be a list of strings, not one string")
         for number, text in enumerate(texts):
             require_text(text, f"texts[{number}]")
-        encoded = self._encode_each(texts, self._known_mentions(texts, spans))
-        return list(tqdm(encoded, total=len(texts), unit="text", disable=not progress))
+        known = self._known_mentions(texts, spans)
+        parts = [
+            (texts[start : start + TEXTS_TOGETHER], known[start : start + TEXTS_TOGETHER])
+            for start in range(0, len(texts), TEXTS_TOGETHER)
+        ]
+        encoded: list[EncodedText] = []
+        with tqdm(total=len(texts), unit="text", disable=not progress) as bar:
+            for _, found in ahead(lambda part: self._encode_some(*part), parts, self.threads):
+                encoded += found
+                bar.update(len(found))
+        return encoded
 
     def encode_types(self, types: Sequence[str]) -> NDArray[np.float32]:
         """Encode type descriptions into the space of the mentions.
@@ -155,7 +175,8 @@ class EncodingPass(TypeScores):
         for description, states in zip(new, self.backbone.read(new), strict=True):
             if not len(states):
                 raise ValueError(f"type description {description!r} has no words in it")
-            vectors[description] = self._vectors(states, [(0, len(description))])[0]
+            whole = self._pooled(states, [(0, len(description))])
+            vectors[description] = self._projected(whole)[0]
         self._type_vectors.keep({each: vectors[each] for each in new})
         return np.stack([vectors[each] for each in filled])
 
@@ -173,21 +194,36 @@ class EncodingPass(TypeScores):
             return [None] * len(texts)
         return self.detector.detect(texts)
 
-    def _encode_each(
+    def _encode_some(
         self, texts: Sequence[str], known: Sequence[list[Mention] | None]
-    ) -> Iterator[EncodedText]:
+    ) -> list[EncodedText]:
+        """Encode texts, those whose mentions are not known with the ones that are found."""
+        encoded: list[EncodedText] = []
         read = zip(texts, known, self.backbone.read(texts), strict=True)
         for some in _chunked(read, _TOKENS_TOGETHER):
-            for mentions, states in self._with_mentions(some):
-                spans = [(mention.start, mention.end) for mention in mentions]
-                vectors = self._vectors(states, spans)
-                if self.names is not None:
-                    vectors = self.names.blend([mention.text for mention in mentions], vectors)
-                if self.prototypes is not None:
-                    vectors = self.prototypes.draw(vectors)
-                yield EncodedText(mentions, vectors, _unit(states.text_vector))
+            found = self._with_mentions(some)
+            vectors = self._mention_vectors(found)
+            ends = np.cumsum([len(mentions) for mentions, _ in found])
+            for (mentions, states), own in zip(found, np.split(vectors, ends[:-1]), strict=True):
+                encoded.append(EncodedText(mentions, own, _unit(states.text_vector)))
+        return encoded
 
-    def _with_mentions(self, some: Sequence[_Read]) -> list[tuple[list[Mention], TokenStates]]:
+    def _mention_vectors(self, found: Sequence[_Found]) -> NDArray[np.float32]:
+        """The vectors of the mentions of some texts, one after the other: ``(n, dim)``."""
+        pooled = [
+            self._pooled(states, [(mention.start, mention.end) for mention in mentions])
+            for mentions, states in found
+            if mentions
+        ]
+        if not pooled:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        vectors = self._projected(torch.cat(pooled))
+        if self.names is not None:
+            names = [mention.text for mentions, _ in found for mention in mentions]
+            vectors = self.names.blend(names, vectors)
+        return vectors if self.prototypes is None else self.prototypes.draw(vectors)
+
+    def _with_mentions(self, some: Sequence[_Read]) -> list[_Found]:
         """Each text's mentions and states; those not known are looked for in all texts at once."""
         unknown = [(text, states) for text, mentions, states in some if mentions is None]
         found: Iterator[list[Mention]] = iter(())
@@ -199,13 +235,15 @@ class EncodingPass(TypeScores):
             (next(found) if mentions is None else mentions, states) for _, mentions, states in some
         ]
 
-    def _vectors(self, states: TokenStates, spans: Spans) -> NDArray[np.float32]:
-        """Pool spans over the taps and project them: float32 ``(len(spans), dim)``."""
-        if not spans:
-            return np.zeros((0, self.dim), dtype=np.float32)
+    def _pooled(self, states: TokenStates, spans: Spans) -> Tensor:
+        """Pool spans over the taps: float32 ``(len(spans), width)``."""
         with torch.inference_mode():
             tapped = torch.cat([states.taps[tap] for tap in self.taps], dim=-1)
-            pooled = pool(tapped, states.offsets, spans, self.pooling)
+            return pool(tapped, states.offsets, spans, self.pooling)
+
+    def _projected(self, pooled: Tensor) -> NDArray[np.float32]:
+        """Project what was pooled: float32 ``(n, dim)``, L2-normalised."""
+        with torch.inference_mode():
             head = self.head or torch.nn.functional.normalize
             vectors: NDArray[np.float32] = head(pooled).numpy()
         return vectors

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
 WEIGHTS, CONFIG = "prototypes.safetensors", "prototypes.json"
-_TOGETHER = 1_024  # mentions drawn at once
+_TOGETHER = 128  # mentions drawn at once: what is in between stays in a core's cache
 
 
 class Prototypes:
@@ -55,7 +55,7 @@ class Prototypes:
         with torch.inference_mode():
             for start in range(0, len(vectors), _TOGETHER):
                 some = torch.from_numpy(vectors[start : start + _TOGETHER])
-                parts = torch.softmax(some @ self._float32.T / self.width, dim=1)
+                parts = torch.softmax((some / self.width) @ self._float32.T, dim=1)
                 moved = functional.normalize(some + self.weight * (parts @ self._float32), dim=1)
                 drawn[start : start + _TOGETHER] = moved.numpy()
         return drawn

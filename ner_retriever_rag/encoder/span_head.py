@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from ner_retriever_rag.detection.sentences import sentence_spans
@@ -137,30 +138,31 @@ class SpanHead(nn.Module):
             Spans that end beyond the text are -inf only where they leave the padded batch.
         """
         batch, words, _ = vectors.shape
-        real = ((vectors != 0).any(-1, keepdim=True) | (shapes != 0).any(-1, keepdim=True)).float()
-        x = real * nn.functional.gelu(self.inner(self.dropout(vectors)) + self.shape(shapes))
+        told = torch.cat([vectors[..., :8], shapes], -1)  # where eight are zero, all are
+        real = (told != 0).any(-1, keepdim=True).float()
+        x = real * functional.gelu(self.inner(self.dropout(vectors)) + self.shape(shapes))
         for convolution in self.around:
             near = convolution(self.dropout(x).transpose(1, 2)).transpose(1, 2)
-            x = x + real * nn.functional.gelu(near)
+            x = x + real * functional.gelu(near)
         x = self.dropout(self.norm(x))
-        pad = self.max_words
-        last = nn.functional.pad(self.last(x), (0, 0, 0, pad))
-        roles = nn.functional.pad(real * self.roles(x), (0, 0, 1, pad))  # word i is row i + 1
-        inside = nn.functional.pad(roles[..., 2].cumsum(1), (1, 0))  # [j] sums rows before j
-        first = self.first(x)
-        scale = first.shape[-1] ** -0.5
-        at = torch.arange(words, device=x.device)
-        columns = []
-        for k in range(self.max_words):
-            end = at + k
-            bilinear = (first * last[:, end]).sum(-1) * scale
-            score = bilinear + roles[:, at + 1, 0] + roles[:, end + 1, 1] + self.lengths[k]
-            score = score + (inside[:, end + 2] - inside[:, at + 1]) / (k + 1)
-            score = score + roles[:, at, 3] + roles[:, (end + 2).clamp(max=words + pad), 4]
-            if k == 0:
-                score = score + roles[:, at + 1, 5]
-            columns.append(score.masked_fill(end >= words, float("-inf")))
-        return torch.stack(columns, -1)
+        most = self.max_words
+        first = self.first(x) * (self.hidden // 2) ** -0.5
+        last = functional.pad(self.last(x), (0, 0, 0, most))
+        # Of every word with every word what lies on the diagonal and the next few above it.
+        row = words + most
+        pairs = (first @ last.transpose(1, 2)).as_strided(
+            (batch, words, most), (words * row, row + 1, 1)
+        )
+        roles = functional.pad(real * self.roles(x), (0, 0, 1, most))  # word i is row i + 1
+        inside = functional.pad(roles[..., 2].cumsum(1), (1, 0))  # [j] sums rows before j
+        at, more = torch.arange(words)[:, None].to(x.device), torch.arange(most).to(x.device)
+        end = at + more
+        score = pairs + roles[:, at + 1, 0] + roles[:, end + 1, 1] + self.lengths
+        score = score + (inside[:, end + 2] - inside[:, at + 1]) / (more + 1)
+        score = score + roles[:, at, 3] + roles[:, (end + 2).clamp(max=row), 4]
+        alone = functional.pad(roles[:, 1 : words + 1, 5:], (0, most - 1))
+        scores: Tensor = (score + alone).masked_fill(end >= words, float("-inf"))
+        return scores
 
     def mentions(
         self, text: str, states: TokenStates, threshold: float | None = None

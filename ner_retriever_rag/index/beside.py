@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ner_retriever_rag.encoder.ahead import ahead
 from ner_retriever_rag.index import chroma
 from ner_retriever_rag.index.collection import Rows, Where, batches
 from ner_retriever_rag.index.recall import stored_encodings
@@ -214,13 +215,20 @@ def _follow(
         if document.id not in records or records[document.id].version != versions[document.id]
     ]
     report = AddReport(unchanged=len(documents) - len(todo))
-    for batch in batches(todo, BATCH):
-        by_version = {versions[document.id]: document for document in batch}
-        encoded = stored_encodings(store, store.twins(by_version), encoder.dim)
-        new = [version for version in by_version if version not in encoded]
-        if new:
-            found = encoder.encode([by_version[version].text for version in new])
-            encoded.update(zip(new, found, strict=True))
+
+    def known(batch: Sequence[Document]) -> tuple[Sequence[Document], dict[str, EncodedText]]:
+        twins = store.twins({versions[document.id]: document for document in batch})
+        return batch, stored_encodings(store, twins, encoder.dim)
+
+    def encode(batch: tuple[Sequence[Document], dict[str, EncodedText]]) -> dict[str, EncodedText]:
+        documents, stored = batch
+        texts = {versions[document.id]: document.text for document in documents}
+        new = {version: text for version, text in texts.items() if version not in stored}
+        return dict(zip(new, encoder.encode(list(new.values())) if new else [], strict=True))
+
+    plans = map(known, batches(todo, BATCH))
+    for (batch, stored), found in ahead(encode, plans, encoder.threads):
+        encoded = stored | found
         ones = [encoded[versions[document.id]] for document in batch]
         store.write(batch, [versions[document.id] for document in batch], ones, records)
         replaced = sum(document.id in records for document in batch)

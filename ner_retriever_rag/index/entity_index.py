@@ -233,9 +233,9 @@ class EntityIndex(Answers, Contents):
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._place.writing(), bar:
             self._store.recover()  # also where nothing is left to write
-            for batch in batches(good, BATCH):
-                report += self._writer.add(batch)
-                bar.update(len(batch))
+            for done in self._writer.add(batches(good, BATCH)):
+                report += done
+                bar.update(done.added + done.replaced + done.unchanged)
         return report + AddReport(failed=tuple(failed))
 
     def delete(

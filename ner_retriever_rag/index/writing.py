@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ner_retriever_rag.encoder.ahead import ahead
 from ner_retriever_rag.index.metadata import check_metadata
 from ner_retriever_rag.index.recall import by_version, stored_encodings
 from ner_retriever_rag.index.records import StoredDocument, version_of
@@ -42,26 +44,41 @@ class Writer:
     def __init__(self, store: Store, encoder: TypeAwareEncoder) -> None:
         self._store, self._encoder = store, encoder
 
-    def add(self, batch: Sequence[Prepared]) -> AddReport:
+    def add(self, batches: Iterable[Sequence[Prepared]]) -> Iterator[AddReport]:
         """Store documents; those that are there already, word for word, are left as they are.
 
         Where a text is stored with the same mentions, under other metadata or another id, its
-        vectors are taken from there.
+        vectors are taken from there. Batches are encoded while those before them are written.
 
         Args:
-            batch: Documents with different ids, and the spans given for each, if any.
+            batches: Documents, no id twice in all of them, and the spans given for each, if any.
+
+        Yields:
+            For each batch what was done, once it is written.
         """
+        plans = map(self._plan, batches)
+        for plan, found in ahead(self._encode, plans, self._encoder.threads):
+            yield self._write(plan, found)
+
+    def _plan(self, batch: Sequence[Prepared]) -> _Plan:
+        """See what of a batch is there already."""
         versions = {document.id: version_of(document, given) for document, given in batch}
         there = self._store.versions(versions)
         todo = [each for each in batch if there.get(each[0].id) != versions[each[0].id]]
-        if not todo:
-            return AddReport(unchanged=len(batch))
         stored = self._store.fetch(document.id for document, _ in todo if document.id in there)
-        encoded = self._encoded(todo, versions, stored)
-        documents = [document for document, _ in todo]
+        return _Plan(batch, versions, todo, self._known(todo, versions, stored))
+
+    def _write(self, plan: _Plan, found: dict[str, EncodedText]) -> AddReport:
+        """Write what a batch needs, and say what was done."""
+        if not plan.todo:
+            return AddReport(unchanged=len(plan.batch))
+        encoded = plan.known | found
+        documents = [document for document, _ in plan.todo]
+        # Once more: others may write to a server meanwhile.
+        stored = self._store.fetch(document.id for document in documents)
         self._store.write(
             documents,
-            [versions[document.id] for document in documents],
+            [plan.versions[document.id] for document in documents],
             [encoded[document.id] for document in documents],
             stored,
         )
@@ -69,17 +86,17 @@ class Writer:
         return AddReport(
             added=len(documents) - replaced,
             replaced=replaced,
-            unchanged=len(batch) - len(documents),
+            unchanged=len(plan.batch) - len(documents),
             mentions=sum(len(one.mentions) for one in encoded.values()),
         )
 
-    def _encoded(
+    def _known(
         self,
         todo: Sequence[Prepared],
-        versions: dict[str, str],
-        stored: dict[str, StoredDocument],
+        versions: Mapping[str, str],
+        stored: Mapping[str, StoredDocument],
     ) -> dict[str, EncodedText]:
-        """Mentions and vectors of documents, by id, from the store where it has them."""
+        """Mentions and vectors, by id, of those documents whose texts the store has already."""
         elsewhere = by_version(
             self._store,
             (versions[document.id] for document, _ in todo if document.id not in stored),
@@ -93,16 +110,37 @@ class Writer:
                 and twin.version == version_of(twin.document, given)
             ):
                 known[document.id] = twin
-        encoded = stored_encodings(self._store, known, self._encoder.dim)
-        new = [(document, given) for document, given in todo if document.id not in encoded]
+        return stored_encodings(self._store, known, self._encoder.dim)
+
+    def _encode(self, plan: _Plan) -> dict[str, EncodedText]:
+        """Mentions and vectors, by id, of the documents whose texts are new."""
+        new = [each for each in plan.todo if each[0].id not in plan.known]
+        found: dict[str, EncodedText] = {}
         for with_spans in (False, True):
             some = [each for each in new if (each[1] is not None) == with_spans]
             texts = [document.text for document, _ in some]
             spans = [given or [] for _, given in some] if with_spans else None
             if some:
-                found = self._encoder.encode(texts, spans)
-                encoded.update(zip((document.id for document, _ in some), found, strict=True))
-        return encoded
+                encoded = self._encoder.encode(texts, spans)
+                found.update(zip((document.id for document, _ in some), encoded, strict=True))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be done with a batch.
+
+    Attributes:
+        batch: Documents, and the spans given for each, if any.
+        versions: The content hash of each, by id.
+        todo: Those that are new or have changed.
+        known: Mentions and vectors, by id, that need not be encoded.
+    """
+
+    batch: Sequence[Prepared]
+    versions: Mapping[str, str]
+    todo: Sequence[Prepared]
+    known: dict[str, EncodedText]
 
 
 def checked(

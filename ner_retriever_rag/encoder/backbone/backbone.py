@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -93,6 +94,9 @@ class Backbone:
             from ner_retriever_rag.encoder.backbone.adaptation import merge_adaptation
 
             merge_adaptation(self.model, adaptation)
+        # A CPU computes for several threads at once; hooks that move weights about cannot.
+        alone = self.device.type != "cpu" or "device_map" in options
+        self._turn = threading.Lock() if alone else nullcontext()
         self._reader = TapReader(self.model, self.taps, anatomy)
         self._prefix, self._suffix = special_tokens(self.tokenizer)
         self._size = self._window_size(window) - len(self._prefix) - len(self._suffix)
@@ -140,7 +144,7 @@ class Backbone:
         Returns:
             For each tap ``(batch, tokens, width)``, in the model's dtype.
         """
-        with self._lock:
+        with self._turn:
             return self._reader.run(
                 input_ids=input_ids.to(self.device),
                 attention_mask=attention_mask.to(self.device),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any
 
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ class _AllRead(Exception):
 
 
 class TapReader:
-    """Runs a model and reads its taps on the way; not for two threads at once.
+    """Runs a model and reads its taps on the way.
 
     Args:
         model: Ends at its last tap.
@@ -36,7 +37,7 @@ class TapReader:
         self, model: PreTrainedModel, taps: Sequence[Tap], anatomy: Anatomy | None
     ) -> None:
         self._model, self._wanted = model, len(taps)
-        self._read: dict[str, Tensor] = {}
+        self._read: dict[int, dict[str, Tensor]] = {}  # what each thread has read so far
         alone = _last_projections(taps)
         for tap in taps:
             if tap.kind == "module":
@@ -52,12 +53,13 @@ class TapReader:
         Returns:
             For each tap ``(batch, tokens, width)``, in the model's dtype.
         """
-        self._read = {}
+        self._read[get_ident()] = {}
         try:
             self._model(**inputs)
         except _AllRead:
             pass
-        read, self._read = self._read, {}
+        finally:
+            read = self._read.pop(get_ident())
         return read
 
     def _hook(self, tap: Tap, anatomy: Anatomy, *, alone: bool) -> None:
@@ -75,8 +77,9 @@ class TapReader:
             module.register_forward_hook(_Output(tap, self._keep))
 
     def _keep(self, tap: Tap, vectors: Tensor) -> None:
-        self._read[str(tap)] = vectors
-        if len(self._read) == self._wanted:
+        read = self._read[get_ident()]
+        read[str(tap)] = vectors
+        if len(read) == self._wanted:
             raise _AllRead
 
 

@@ -1,0 +1,67 @@
+"""Batches are encoded while those before them are written: what is there when something fails."""
+
+import threading
+
+import pytest
+from hashed import HashedEncoder, assert_is
+
+from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.index.store import Store
+from ner_retriever_rag.index.writing import BATCH
+
+DOCUMENTS = [Document(f"Town{n} lies in Peru.", id=f"d{n}") for n in range(4 * BATCH + 5)]
+
+
+def test_what_comes_next_is_encoded_while_what_came_first_is_written(monkeypatch):
+    begun, write = threading.Event(), Store.write
+
+    class Listening(HashedEncoder):
+        def encode(self, texts, spans=None):
+            if texts[0] == DOCUMENTS[2 * BATCH].text:
+                begun.set()
+            return super().encode(texts, spans)
+
+    def waiting(*arguments):
+        assert begun.wait(20)
+        write(*arguments)
+
+    monkeypatch.setattr(Store, "write", waiting)
+    index = EntityIndex(encoder=Listening())
+    assert index.add(DOCUMENTS).added == len(DOCUMENTS)
+    assert_is(index, DOCUMENTS)
+
+
+def test_of_a_stream_that_breaks_whole_batches_are_written():
+    def stream():
+        yield from DOCUMENTS[: 3 * BATCH + 7]
+        raise OSError("the source is gone")
+
+    index = EntityIndex(encoder=HashedEncoder())
+    with pytest.raises(OSError, match="the source is gone"):
+        index.add(stream())
+    assert_is(index, DOCUMENTS[: 3 * BATCH])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_interrupted_call_goes_on_where_it_was(error, tmp_path):
+    class Interrupted(HashedEncoder):
+        def encode(self, texts, spans=None):
+            if texts[0] == DOCUMENTS[2 * BATCH].text:
+                raise error
+            return super().encode(texts, spans)
+
+    with EntityIndex(tmp_path, encoder=Interrupted()) as index:
+        with pytest.raises(error):
+            index.add(DOCUMENTS)
+        assert_is(index, DOCUMENTS[: 2 * BATCH])
+    with EntityIndex(tmp_path, encoder=HashedEncoder()) as index:
+        report = index.add(DOCUMENTS)
+        assert (report.added, report.unchanged) == (2 * BATCH + 5, 2 * BATCH)
+        assert_is(index, DOCUMENTS)
+
+
+def test_equal_texts_in_batches_of_one_moment():
+    documents = [Document("Lima lies in Peru.", id=f"d{n}") for n in range(3 * BATCH)]
+    index = EntityIndex(encoder=HashedEncoder())
+    assert index.add(documents).mentions == 6 * BATCH
+    assert_is(index, documents)
