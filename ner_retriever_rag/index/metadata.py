@@ -21,6 +21,7 @@ from ner_retriever_rag.schema import Document, encodable
 
 RESERVED = "ner:"
 _NO_KEYS = (RESERVED, "chroma:", "#", "$")  # the last three are Chroma's own
+_DIGITS, _POWERS = 15, 22  # a double holds all integers of 15 digits, and powers of ten to 22
 
 # Kinds of value that JSON has not: how they are written, and read again.
 _KINDS: dict[str, tuple[type | tuple[type, ...], Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -52,18 +53,19 @@ def storable(key: object, value: object) -> bool:
 def split(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     """Divide metadata into what Chroma holds as it is and JSON of the rest, None without any.
 
-    A date is in both: as ISO text that filters can equal, and as itself.
+    In both are a date, as ISO text that filters can equal and as itself, and a number of so
+    many digits that Chroma 1.5 may change its last bit.
     """
     plain: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for key, value in metadata.items():
         value = value.item() if isinstance(value, np.generic) else value
-        if _is_plain(value):
+        if is_plain := _is_plain(value):
             plain[key] = value
-        else:
+        elif isinstance(value, date | time):
+            plain[key] = value.isoformat()
+        if not is_plain or _is_long(value):
             rest[key] = encoded(value)
-            if isinstance(value, date | time):
-                plain[key] = value.isoformat()
     return plain, json.dumps(rest, separators=(",", ":")) if rest else None
 
 
@@ -170,13 +172,26 @@ def _problem(value: object) -> str | None:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether Chroma keeps a value without changing it.
+    """Whether Chroma keeps a value, a number of many digits but for its last bit.
 
     It drops None, NaN and infinities, and rounds integers beyond 64 bits, all without a word.
     """
     if isinstance(value, list):
         return bool(value) and len({type(each) for each in value}) == 1 and all(map(_is_one, value))
     return _is_one(value)
+
+
+def _is_long(value: object) -> bool:
+    """Whether a plain value is, or holds, a number that Chroma's JSON may round once more.
+
+    It reads digits and a power of ten, which is exact as long as both are exact doubles.
+    """
+    if isinstance(value, list):
+        return any(map(_is_long, value))
+    if not isinstance(value, float):
+        return False
+    _, digits, exponent = Decimal(repr(value)).as_tuple()
+    return len(digits) > _DIGITS or abs(int(exponent)) > _POWERS
 
 
 def _is_one(value: object) -> bool:

@@ -42,6 +42,8 @@ def with_namesakes(
     # By name, and within a name by lot: in one number, which is sorted in a tenth of the time.
     drawn = (lots[ranked] * np.float32(2**LOT_BITS) - 1).astype(np.uint64)
     order = ranked[np.argsort(names[ranked] >> _BITS << _BITS | drawn)]
+    same = names[order[1:]] == names[order[:-1]]
+    order = order[np.append(same, False) | np.append(False, same)]  # those who have namesakes
     own, name, of_it = similarities[order].astype(np.float64), names[order], vectors[order]
     said, voices = own.copy(), np.ones(len(own))
     for apart in range(1, HEARD + 1):

@@ -1,6 +1,7 @@
 """Whatever goes in comes out, and an index is a dict of what it was told."""
 
 import math
+import random
 import shutil
 import tempfile
 from datetime import UTC, date, datetime
@@ -86,6 +87,20 @@ def test_everything_comes_back(index, doc_id, versions):
             assert match.text == text[match.start : match.end]
     assert index.delete(doc_id) == 1
     assert index._store.mentions.count() == 0
+
+
+def test_numbers_of_many_digits_come_back_to_the_last_bit_and_are_filtered_on(index):
+    numbers = random.Random(0)
+    metadata = {f"n{n}": numbers.random() * 10.0 ** numbers.randint(-9, 9) for n in range(200)}
+    metadata |= {"huge": 2.5985061277225413e123, "several": [0.9097462559682401, 1.0], "whole": 3.0}
+    index.add([Document("a text", "fractions", metadata)])
+    (found,) = index.get("fractions")
+    assert found.metadata == metadata
+    assert [type(found.metadata[key]) for key in ("whole", "several")] == [float, list]
+    assert len(list(index.documents({"whole": 3.0}))) == 1
+    assert len(list(index.documents({"n7": {"$gt": metadata["n7"] * 0.999}}))) == 1
+    assert index.add([Document("a text", "fractions", metadata)]).unchanged == 1
+    index.delete("fractions")
 
 
 def test_what_chroma_cannot_hold_comes_back_and_the_rest_is_filtered_on(index):
