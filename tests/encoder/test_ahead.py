@@ -9,6 +9,7 @@ import torch
 
 from ner_retriever_rag.encoder import encoding
 from ner_retriever_rag.encoder.ahead import ahead, threads_of
+from ner_retriever_rag.encoder.backbone import Backbone
 
 
 def test_everything_in_order_however_long_it_takes():
@@ -105,6 +106,24 @@ def test_texts_in_many_threads_are_as_in_one(default, monkeypatch):
         assert [m.text for m in one.mentions] == [m.text for m in other.mentions]
         np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-4)
         np.testing.assert_allclose(one.text_vector, other.text_vector, atol=1e-5)
+
+
+@pytest.mark.parametrize("unknown_code", [False, True])
+def test_code_that_nobody_knows_runs_in_one_thread_at_a_time(tiny_checkpoint, unknown_code):
+    backbone = Backbone(tiny_checkpoint, "hidden@2", device="cpu", trust_remote_code=unknown_code)
+    inside, most, run = [], [], backbone._reader.run
+
+    def noted(**inputs):
+        inside.append(1)
+        time.sleep(0.05)
+        most.append(len(inside))
+        found = run(**inputs)
+        inside.pop()
+        return found
+
+    backbone._reader.run = noted
+    list(ahead(lambda text: list(backbone.read([text])), ["Oslo", "Lima", "Rome", "Nile"], 2))
+    assert max(most) == (1 if unknown_code else 2)
 
 
 def test_progress_counts_texts(tiny_encoder, monkeypatch, capsys):

@@ -94,8 +94,9 @@ class Backbone:
             from ner_retriever_rag.encoder.backbone.adaptation import merge_adaptation
 
             merge_adaptation(self.model, adaptation)
-        # A CPU computes for several threads at once; hooks that move weights about cannot.
-        alone = self.device.type != "cpu" or "device_map" in options
+        # A CPU computes for several threads at once; hooks that move weights about cannot, and of
+        # code that is not transformers' own nobody knows.
+        alone = self.device.type != "cpu" or "device_map" in options or trust_remote_code
         self._turn = threading.Lock() if alone else nullcontext()
         self._reader = TapReader(self.model, self.taps, anatomy)
         self._prefix, self._suffix = special_tokens(self.tokenizer)
