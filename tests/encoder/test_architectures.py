@@ -10,6 +10,7 @@ from tiny_checkpoints import save_checkpoint
 from transformers import MptConfig, MptModel
 
 from ner_retriever_rag import TypeAwareEncoder
+from ner_retriever_rag.encoder.ahead import ahead
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
 KINDS = ("value", "key", "query", "attention", "mlp")
@@ -57,6 +58,17 @@ def test_all_taps_in_one_pass(family):
         assert_same(states.taps[tap], by_hand[int(block)][kind])
     assert_same(states.taps["hidden@1"], by_hand[0]["hidden"][1])
     assert states.text_vector is not None
+
+
+def test_two_threads_at_once_read_what_one_reads(family):
+    folder, _ = family
+    backbone = Backbone(folder, "value@0+hidden@1", device="cpu")
+    texts = [" ".join(TEXTS[: 1 + n % len(TEXTS)]) for n in range(24)]
+    one_by_one = [next(iter(backbone.read([text]))) for text in texts]
+    for (_, found), expected in zip(
+        ahead(lambda text: next(iter(backbone.read([text]))), texts, 2), one_by_one, strict=True
+    ):
+        torch.testing.assert_close(found.taps, expected.taps)
 
 
 def test_the_top_of_the_stream_is_the_sum_of_what_was_added(tmp_path):
