@@ -137,7 +137,10 @@ def test_everything_comes_from_this_machine(browser, port):
 
 def test_a_bad_question_is_told(browser):
     wait(browser, ".search")[0].click()
-    assert "nothing to look for" in wait(browser, ".q-notification")[0].text
+    # It comes in from the side, without a text until it can be seen.
+    WebDriverWait(browser, PATIENCE).until(
+        lambda _: "nothing to look for" in wait(browser, ".q-notification")[0].text
+    )
 
 
 def test_no_other_name_leads_in(port):
