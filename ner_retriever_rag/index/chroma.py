@@ -32,7 +32,7 @@ REVISION_KEY = "ner:revision"
 BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if it has none itself
 # Can be set at creation only. Cosine: Chroma's default is l2. Documents are found by their text
 # vectors. Mentions are all compared (mention_table.py); Chroma makes a graph of them nonetheless,
-# which took half of a write's time until it looked at fewer for each link. It keeps Chroma's 16
+# which took a third of a write's time until it looked at fewer for each link. It keeps Chroma's 16
 # neighbours: with 2 or 4 Chroma 1.5 ends the process, segmentation fault, when mentions are deleted
 # and written again.
 _DOCUMENTS: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
