@@ -128,6 +128,7 @@ def write_bare(folder: str, size: int, encoder: Any) -> dict:
     client = chromadb.PersistentClient(folder, chromadb.Settings(anonymized_telemetry=False))
     manifest = chroma.manifest_of(encoder)
     rows, mentions = chroma.open_collections(client, "bare", manifest, encoder.understands)
+    together = manifest[chroma.TOGETHER_KEY]
     one, chance = encoder.encode([next(made_up(1)).text])[0], np.random.default_rng(0)
     for some in batches(watched(size), BATCH):
         stored = [
@@ -135,10 +136,10 @@ def write_bare(folder: str, size: int, encoder: Any) -> dict:
             for each in some
         ]
         wide, narrow = (
-            chance.standard_normal((len(some), len(vector)), dtype=np.float32)
-            for vector in (one.vectors[0], records.text_vector(one))
+            chance.standard_normal((len(some), width), dtype=np.float32)
+            for width in (together * one.vectors.shape[1], len(records.text_vector(one)))
         )
-        mentions.upsert([each.mention_ids[0] for each in stored], wide)
+        mentions.upsert([each.row_ids(together)[0] for each in stored], wide)
         rows.upsert(
             [each.id for each in some],
             narrow,

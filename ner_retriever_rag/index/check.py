@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ner_retriever_rag.index import graph_files
 from ner_retriever_rag.index.collection import Rows, batches
 from ner_retriever_rag.index.place import Place
-from ner_retriever_rag.index.records import DamagedRecordError, version_of
+from ner_retriever_rag.index.records import DamagedRecordError, RowKey, version_of
 from ner_retriever_rag.index.store import Store, StoredDocument
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Findings:
         documents: How many documents there are.
         mentions: How many mentions that count.
         unfinished: How many writes did not end.
-        orphans: Ids of mentions that belong to no document as it is now.
+        orphans: Ids of rows of mentions that belong to no document as it is now.
         incomplete: Ids of documents without some of their mentions or vectors.
         unreadable: Ids of documents whose record cannot be read.
         graphs: Damaged files of vectors, with what is wrong with them; until they are mended
@@ -99,7 +99,7 @@ def repair(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings
             store.recover(unread=True)
             findings = _look_over(store)
             findings.graphs, findings.unfinished = place.damaged, unfinished
-            store.drop_mentions(findings.orphans)
+            store.drop_rows(findings.orphans)
             _encode_again(store, encoder, findings)
             graph_files.put_away(folder)
     finally:
@@ -109,21 +109,22 @@ def repair(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings
 
 def _look_over(store: Store) -> Findings:
     findings = Findings(store.document_count(), 0, store.unfinished())
-    there = set(store.mention_ids())
+    there = set(store.row_ids())
     belonging: set[str] = set()
     for ids in batches(store.document_ids(), _PAGE):
         records, unreadable = _readable(store, ids)
         findings.unreadable += unreadable
-        wanted = [each for record in records for each in record.mention_ids]
+        wanted = [each for record in records for each in record.row_ids(store.together)]
         belonging.update(wanted)
         have = _with_vectors(store.mentions, [each for each in wanted if each in there])
         texts = _with_vectors(store.texts, [record.document.id for record in records])
         findings.incomplete += [
             record.document.id
             for record in records
-            if record.document.id not in texts or not have.issuperset(record.mention_ids)
+            if record.document.id not in texts
+            or not have.issuperset(record.row_ids(store.together))
         ]
-    findings.mentions = len(there & belonging)
+    findings.mentions = sum(len(RowKey.parse(each).spans) for each in there & belonging)
     findings.orphans = sorted(there - belonging - store.leftovers())
     return findings
 

@@ -21,22 +21,28 @@ if TYPE_CHECKING:
 
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-FORMAT = 2  # 1 held the text among the metadata, and one journal for all writers
-_READABLE = (1, 2)
+# 1 held the text among the metadata, and one journal for all writers; 2 held one mention a row. An
+# index of 1 goes over to 2 with its next write; it cannot go over to 3, whose rows are wider.
+FORMAT, ONE_A_ROW = 3, 2
 DATABASE = "chroma.sqlite3"  # in every folder that Chroma has made its own
 # A write's journal: the middle of its collection's name, and its key in that one's metadata.
 JOURNAL, TOUCHED = "-journal-", "ner:journal"
 FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
+TOGETHER_KEY = "ner:together"  # how many mentions a row holds; an index of format 2 does not say
 BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if it has none itself
 # Can be set at creation only. Cosine: Chroma's default is l2. Documents are found by their text
-# vectors. Mentions are all compared (mention_table.py); Chroma makes a graph of them nonetheless,
-# which took a third of a write's time until it looked at fewer for each link. It keeps Chroma's 16
-# neighbours: with 2 or 4 Chroma 1.5 ends the process, segmentation fault, when mentions are deleted
-# and written again.
+# vectors. Mentions are all compared (mention_table.py); Chroma makes a graph of their rows
+# nonetheless, which is cheap with few candidates for each link. It keeps Chroma's 16 neighbours:
+# with 2 or 4 Chroma 1.5 ends the process, segmentation fault, when rows are deleted and written
+# again. With l2 vectors come back as they were written; with cosine each row is made a unit vector.
 _DOCUMENTS: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
-_MENTIONS: Any = {"space": "cosine", "ef_construction": 16}
+_MENTIONS: Any = {"space": "l2", "ef_construction": 16}
+# A row costs Chroma as much to write as its vector, or more: four vectors of 128 numbers in one
+# take less than half the time of four rows, and a text with one mention wastes 1.5 kB. Wider
+# vectors leave less to gain.
+_TOGETHER, _WIDTH = 4, 512
 
 
 def is_address(path: str | Path | None) -> bool:
@@ -166,6 +172,7 @@ def manifest_of(encoder: TypeAwareEncoder) -> dict[str, Any]:
     """What an index made with an encoder records of it."""
     return {
         FORMAT_KEY: FORMAT,
+        TOGETHER_KEY: max(1, min(_TOGETHER, _WIDTH // encoder.dim)),
         FINGERPRINT_KEY: encoder.fingerprint,
         ENCODER_KEY: encoder.description,
         DIM_KEY: encoder.dim,
@@ -254,10 +261,10 @@ def _check_manifest(
         theirs = found.get(BESIDE_KEY)
         way = f"EntityIndex.beside(the collection {theirs!r})" if theirs else "EntityIndex(...)"
         raise ValueError(f"collection {name!r} holds another kind of index: open it with {way}")
-    if found[FORMAT_KEY] not in _READABLE:
+    if found[FORMAT_KEY] not in range(1, FORMAT + 1):
         raise ValueError(
             f"the index {name!r} has format {found[FORMAT_KEY]}, this version of "
-            f"ner_retriever_rag reads formats {_READABLE[0]} to {FORMAT}: index the documents again"
+            f"ner_retriever_rag reads formats 1 to {FORMAT}: index the documents again"
         )
     if not understands(found[FINGERPRINT_KEY]) or found[DIM_KEY] != wanted[DIM_KEY]:
         raise ValueError(

@@ -10,6 +10,7 @@ from ner_retriever_rag.index.bounds import whole_number
 from ner_retriever_rag.index.recall import recall
 from ner_retriever_rag.index.storage import Storage, measure_storage
 from ner_retriever_rag.index.store import Store
+from ner_retriever_rag.index.tables import Tables
 from ner_retriever_rag.schema import Document, EncodedText, encodable, kind_of, require_text
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Contents:
     encoder: TypeAwareEncoder
     _store: Store
     _folder: Path | None
+    _tables: Tables
 
     def documents(
         self, where: Mapping[str, Any] | None = None, *, batch: int = 1_000
@@ -59,8 +61,8 @@ class Contents:
         return self._store.document_count()
 
     def mention_count(self) -> int:
-        """How many mentions the index holds."""
-        return self._store.mention_count()
+        """How many mentions the index holds, by the table that searches look at."""
+        return len(self._tables.current())
 
     def storage(self) -> Storage:
         """Measure what the index takes, beside a sentence index of the same documents."""

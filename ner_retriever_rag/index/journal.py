@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from ner_retriever_rag.index.chroma import JOURNAL, TOUCHED
 from ner_retriever_rag.index.reaching import reach
-from ner_retriever_rag.index.records import MentionKey, Record
+from ner_retriever_rag.index.records import Record
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.place import Place
@@ -32,12 +32,12 @@ class Entry:
 
     Attributes:
         name: Its collection; None for the journal of format 1.
-        mention_ids: What it writes and deletes; None if that cannot be read.
+        records: What it writes and deletes; None if that cannot be read.
         since: When it began, in seconds.
     """
 
     name: str | None
-    mention_ids: frozenset[str] | None
+    records: tuple[Record, ...] | None
     since: float
 
 
@@ -91,10 +91,6 @@ class Journal:
         ]
         return [*found, _entry(None, metadata)] if metadata.get(TOUCHED) else found
 
-    def touched(self, entries: Iterable[Entry]) -> set[str]:
-        """The mentions that writes write and delete."""
-        return set().union(*(entry.mention_ids or () for entry in entries))
-
     def dead(self, entries: Sequence[Entry]) -> list[Entry]:
         """Those of writes that will not go on: call it while it is this thread's turn to write.
 
@@ -122,10 +118,9 @@ class Journal:
 
 def _entry(name: str | None, metadata: Mapping[str, Any]) -> Entry:
     try:
-        touched = frozenset(
-            str(MentionKey(str(doc_id), str(version), int(start), int(end)))
+        touched = tuple(
+            Record(str(doc_id), str(version), [(int(start), int(end)) for start, end in spans])
             for doc_id, version, spans in json.loads(str(metadata.get(TOUCHED)))
-            for start, end in spans
         )
         return Entry(name, touched, float(metadata.get(SINCE, 0)))
     except (ValueError, TypeError):

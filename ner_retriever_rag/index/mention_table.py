@@ -178,9 +178,8 @@ def read_table(
 
 def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionTable:
     """The table of some documents; one whose vectors are not all there is left out."""
-    vectors = store.vectors([each for record in records for each in record.mention_ids])
-    whole = [record for record in records if vectors.keys() >= set(record.mention_ids)]
-    rows = [vectors[each] for record in whole for each in record.mention_ids]
+    vectors = store.vectors(records, dim)
+    whole = [record for record in records if record.document.id in vectors]
     texts = [record.document.text for record in whole]
     spans = [span for record in whole for span in record.spans]
     words = [
@@ -201,7 +200,9 @@ def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionT
         draw_lots([(record.document.id, span) for record in whole for span in record.spans]),
         np.frombuffer(b"".join(encoded), dtype=np.uint8),
         np.cumsum([0, *map(len, encoded)], dtype=np.int64),
-        np.stack(rows) if rows else np.zeros((0, dim), dtype=np.float32),
+        np.concatenate(
+            [np.zeros((0, dim), np.float32), *(vectors[each.document.id] for each in whole)]
+        ),
     )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.records import VERSION, StoredDocument
 from ner_retriever_rag.schema import Document, EncodedText, Mention
@@ -62,16 +60,15 @@ def stored_encodings(
         dim: Width of the vectors.
     """
     different = {one.document.id: one for one in records.values()}  # under two keys may be one
-    vectors = store.vectors([each for one in different.values() for each in one.mention_ids])
+    vectors = store.vectors(different.values(), dim)
     texts = store.texts.vectors(list(different))
     encoded = {}
     for key, one in records.items():
-        if vectors.keys() >= set(one.mention_ids) and one.document.id in texts:
-            rows = [vectors[each] for each in one.mention_ids]
+        if one.document.id in vectors and one.document.id in texts:
             text = texts[one.document.id]
             encoded[key] = EncodedText(
                 [Mention(one.document.text[a:b], a, b) for a, b in one.spans],
-                np.stack(rows) if rows else np.zeros((0, dim), dtype=np.float32),
+                vectors[one.document.id],
                 text if len(text) > 1 else None,  # 1: the placeholder of a cut backbone
             )
     return encoded

@@ -12,30 +12,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.index.metadata import RESERVED, encoded, joined, split
-from ner_retriever_rag.schema import Document, EncodedText, require_spans
+from ner_retriever_rag.schema import Document, EncodedText, Span, require_spans
 
 TEXT_OF_FORMAT_1 = "ner:text"
 VERSION, SPANS, REST = "ner:version", "ner:spans", "ner:metadata"
 
 
-class MentionKey(NamedTuple):
-    """What a mention's id says."""
+class RowKey(NamedTuple):
+    """What the id of a row of mentions says.
+
+    Attributes:
+        doc_id: The document they are in.
+        version: Hash of its content.
+        spans: The mentions whose vectors stand side by side in the row.
+    """
 
     doc_id: str
     version: str
-    start: int
-    end: int
+    spans: tuple[Span, ...]
 
     def __str__(self) -> str:
-        return f"{self.doc_id}#{self.version}:{self.start}-{self.end}"
+        spans = ",".join(f"{start}-{end}" for start, end in self.spans)
+        return f"{self.doc_id}#{self.version}:{spans}"
 
     @classmethod
-    def parse(cls, mention_id: str) -> MentionKey:
+    def parse(cls, row_id: str) -> RowKey:
         """Read an id written by ``str``."""
-        doc_id, _, place = mention_id.rpartition("#")
-        version, _, span = place.partition(":")
-        start, _, end = span.partition("-")
-        return cls(doc_id, version, int(start), int(end))
+        doc_id, _, place = row_id.rpartition("#")
+        version, _, spans = place.partition(":")
+        starts_and_ends = (each.partition("-") for each in spans.split(","))
+        return cls(doc_id, version, tuple((int(a), int(b)) for a, _, b in starts_and_ends))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +58,12 @@ class Record:
     version: str
     spans: list[tuple[int, int]]
 
-    @property
-    def mention_ids(self) -> list[str]:
-        """Ids of its mentions."""
-        return [str(MentionKey(self.doc_id, self.version, *span)) for span in self.spans]
+    def row_ids(self, together: int) -> list[str]:
+        """Ids of the rows with its mentions' vectors, so many ``together`` in each."""
+        return [
+            str(RowKey(self.doc_id, self.version, tuple(self.spans[first : first + together])))
+            for first in range(0, len(self.spans), together)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +187,19 @@ def text_vector(encoded: EncodedText) -> NDArray[np.float32]:
     """What is stored as a document's vector."""
     # Chroma wants a vector with every record; a cut backbone has none for the whole text.
     return np.ones(1, dtype=np.float32) if encoded.text_vector is None else encoded.text_vector
+
+
+def side_by_side(vectors: NDArray[np.float32], together: int) -> NDArray[np.float32]:
+    """Mentions' vectors as rows, float32 ``(rows, together * dim)``; zeros fill up the last.
+
+    Args:
+        vectors: float32 ``(mentions, dim)``.
+        together: How many to a row.
+    """
+    mentions, dim = vectors.shape
+    rows = np.zeros((-(-mentions // together), together * dim), dtype=np.float32)
+    rows.reshape(-1, dim)[:mentions] = vectors
+    return rows
 
 
 def distinct_spans(encoded: EncodedText) -> list[tuple[int, int]]:

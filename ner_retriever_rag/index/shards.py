@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.index.collection import Rows, Where
-from ner_retriever_rag.index.records import MentionKey, Record, check_vectors
+from ner_retriever_rag.index.records import Record, check_vectors
 from ner_retriever_rag.index.store import Store
 from ner_retriever_rag.schema import Document, EncodedText
 
@@ -88,15 +88,14 @@ def mark_shards(
 
 
 class ShardedRows(Rows):
-    """The records of several collections, for reading.
+    """The documents' records in several collections, for reading.
 
     Args:
         parts: Those of each shard.
-        doc_id: The document that a record's id tells of.
     """
 
-    def __init__(self, parts: Sequence[Rows], doc_id: Callable[[str], str]) -> None:
-        self._parts, self._doc_id = parts, doc_id
+    def __init__(self, parts: Sequence[Rows]) -> None:
+        self._parts = parts
         self.name, self.batch = parts[0].name, min(part.batch for part in parts)
         self.most = min((part.most for part in parts if part.most is not None), default=None)
 
@@ -106,7 +105,7 @@ class ShardedRows(Rows):
 
     def get(self, ids: Sequence[str], include: Sequence[str], *, retry: bool = True) -> Any:
         """As of one collection."""
-        wanted = by_shard(ids, self._doc_id, len(self._parts))
+        wanted = by_shard(ids, lambda doc_id: doc_id, len(self._parts))
         found = in_parallel(
             lambda number: self._parts[number].get(wanted[number], include, retry=retry),
             list(wanted),
@@ -116,11 +115,6 @@ class ShardedRows(Rows):
             for name in include
         }
         return {"ids": [each for rows in found for each in rows["ids"]], **columns}
-
-    def first(self, include: Sequence[str]) -> Any:
-        """Any one record."""
-        found = [part.first(include) for part in self._parts]
-        return next((rows for rows in found if rows["ids"]), found[0])
 
     def ids(self, where: Where = None) -> list[str]:
         """The ids of all records that pass a filter."""
@@ -180,15 +174,19 @@ class ShardedStore(Store):
 
     def __init__(self, stores: Sequence[Store]) -> None:
         self._stores = stores
-        self._documents = ShardedRows([store.texts for store in stores], lambda doc_id: doc_id)
-        self._mentions = ShardedRows(
-            [store.mentions for store in stores], lambda each: MentionKey.parse(each).doc_id
-        )
+        self._documents = ShardedRows([store.texts for store in stores])
         self.revisions = ShardedRevisions(stores)
 
-    def leftovers(self) -> set[str]:
-        """Ids of mentions that do not count (yet): writes that did not end wrote them."""
-        return set().union(*in_parallel(lambda store: store.leftovers(), self._stores))
+    def widths(self) -> tuple[int, int]:
+        """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
+        texts, mentions = zip(*in_parallel(lambda s: s.widths(), self._stores), strict=True)
+        return max(texts), max(mentions)
+
+    def vectors(self, records: Iterable[Record], dim: int) -> dict[str, NDArray[np.float32]]:
+        """The mentions' vectors of documents; as of one store."""
+        wanted = by_shard(records, lambda record: record.doc_id, len(self._stores))
+        found = in_parallel(lambda n: self._stores[n].vectors(wanted[n], dim), list(wanted))
+        return {doc_id: each for some in found for doc_id, each in some.items()}
 
     def unfinished(self) -> int:
         """How many writes began and did not end."""

@@ -52,13 +52,14 @@ def measure_storage(store: Store, folder: Path | None = None) -> Storage:
         store: The index's storage.
         folder: Where it is on disk, if it is.
     """
-    text_bytes = sum(
-        len(stored.document.text.encode()) for page in store.pages() for stored in page
-    )
+    text_bytes = mentions = 0
+    for stored in (each for page in store.pages() for each in page):
+        text_bytes += len(stored.document.text.encode())
+        mentions += len(stored.spans)
     text_width, mention_width = store.widths()
     return Storage(
         documents=store.document_count(),
-        mentions=store.mention_count(),
+        mentions=mentions,
         mention_width=mention_width,
         text_width=text_width,
         text_bytes=text_bytes,

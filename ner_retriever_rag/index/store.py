@@ -2,10 +2,11 @@
 
 Two Chroma collections. ``<name>`` holds each document once: its text vector, its text, the caller's
 metadata, and under keys that begin with ``ner:`` its version (a hash of its content) and the spans
-of its mentions. ``<name>-mentions`` holds the mentions' vectors. A mention's id says all there is
-to say about it, ``<document id>#<version>:<start>-<end>``.
+of its mentions. ``<name>-mentions`` holds the mentions' vectors, those of some mentions of a
+document side by side in a row. A row's id says all there is to say about it, ``<document
+id>#<version>:<start>-<end>,<start>-<end>``; hence rows of one id hold the same.
 
-A document's record is what makes its mentions count. Mentions of a new version are written before
+A document's record is what makes its mentions count. Rows of a new version are written before
 the record, those of the old one deleted after it, and a journal names both, so that what a crash
 leaves over is passed over by those who read and taken out by the next write.
 """
@@ -22,12 +23,12 @@ from numpy.typing import NDArray
 from ner_retriever_rag.index import chroma
 from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.records import (
-    MentionKey,
     Record,
     StoredDocument,
     check_vectors,
     distinct_spans,
     row_metadata,
+    side_by_side,
     text_vector,
     version_of,
 )
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.index.place import Place
 
-__all__ = ["MentionKey", "Store", "StoredDocument", "version_of"]
+__all__ = ["Store", "StoredDocument", "version_of"]
 
 
 class Store(Stored):
@@ -113,16 +114,13 @@ class Store(Stored):
             for rows in batches(zip(new, encoded, strict=True), 512):
                 self._write_mentions(rows)
             self._write_records(list(zip(new, encoded, strict=True)), replaced)
-            self._delete_mentions(
-                set().union(*(record.mention_ids for record in old))
-                - set().union(*(record.mention_ids for record in new))
-            )
+            self._delete_mentions(self._rows_of(old) - self._rows_of(new))
 
     def delete(self, records: Sequence[Record]) -> None:
         """Delete documents and their mentions."""
         with self._written(records):
             self._documents.delete(record.doc_id for record in records)
-            self._delete_mentions(set().union(*(record.mention_ids for record in records)))
+            self._delete_mentions(self._rows_of(records))
 
     def _settle(self) -> None:
         """Let Chroma bring its tables up to date with its log; for one process at a time."""
@@ -143,31 +141,33 @@ class Store(Stored):
         metadata = self._mentions.metadata()
         entries = self._journal.entries(metadata)
         dead = self._journal.dead(entries)
-        if not unread and any(entry.mention_ids is None for entry in dead):
+        if not unread and any(entry.records is None for entry in dead):
             raise RuntimeError(
                 "the journal of an interrupted write cannot be read: "
                 "ner-retriever check DIR --repair finds what was left over without it"
             )
-        touched = self._journal.touched(dead)
-        going_on = self._journal.touched(entry for entry in entries if entry not in dead)
-        self._mentions.delete(touched - self._current(touched) - going_on)
+        touched = self._touched_by(dead)
+        going_on = self._touched_by(entry for entry in entries if entry not in dead)
+        self._mentions.delete(
+            self._rows_of(touched) - self._current(touched) - self._rows_of(going_on)
+        )
         if dead:  # the process that ended may have told readers of its beginning only
-            self.revisions.mark(sorted({MentionKey.parse(each).doc_id for each in touched}))
+            self.revisions.mark(sorted({record.doc_id for record in touched}))
         for entry in dead:
             self._journal.strike(entry)
         self._migrate(metadata)
 
-    def drop_mentions(self, mention_ids: Sequence[str]) -> None:
-        """Delete mentions that belong to no document."""
-        if mention_ids:
+    def drop_rows(self, row_ids: Sequence[str]) -> None:
+        """Delete rows of mentions that belong to no document."""
+        if row_ids:
             with self._written([]):
-                self._mentions.delete(mention_ids)
+                self._mentions.delete(row_ids)
 
     def _migrate(self, mentions: Mapping[str, Any]) -> None:
-        """Mark an index of format 1 as one of this format, which its next records will be."""
-        if chroma.TOUCHED in mentions or mentions.get(chroma.FORMAT_KEY) != chroma.FORMAT:
+        """Mark an index of format 1 as one of format 2, which its next records will be."""
+        if chroma.TOUCHED in mentions or mentions.get(chroma.FORMAT_KEY, 1) < chroma.ONE_A_ROW:
             for rows in (self._documents, self._mentions):
-                found = {**rows.metadata(), chroma.FORMAT_KEY: chroma.FORMAT}
+                found = {**rows.metadata(), chroma.FORMAT_KEY: chroma.ONE_A_ROW}
                 found.pop(chroma.TOUCHED, None)
                 rows.set_metadata(found)
 
@@ -203,8 +203,10 @@ class Store(Stored):
                 (mention.start, mention.end): vector
                 for mention, vector in zip(one.mentions, one.vectors, strict=True)
             }
-            ids += record.mention_ids
-            vectors += [by_span[span] for span in record.spans]
+            if record.spans:
+                ids += record.row_ids(self.together)
+                ordered = np.stack([by_span[span] for span in record.spans])
+                vectors += list(side_by_side(ordered, self.together))
         self._mentions.upsert(ids=ids, embeddings=vectors)
 
     def _write_records(
@@ -221,5 +223,5 @@ class Store(Stored):
             ],
         )
 
-    def _delete_mentions(self, mention_ids: Iterable[str]) -> None:
-        self._mentions.delete(mention_ids)
+    def _delete_mentions(self, row_ids: Iterable[str]) -> None:
+        self._mentions.delete(row_ids)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ner_retriever_rag.index.chroma import TOGETHER_KEY
 from ner_retriever_rag.index.collection import Rows, Where, batches
-from ner_retriever_rag.index.journal import Journal
+from ner_retriever_rag.index.journal import Entry, Journal
 from ner_retriever_rag.index.records import (
     VERSION,
     DamagedRecordError,
-    MentionKey,
     Record,
     StoredDocument,
     from_row,
@@ -36,11 +36,15 @@ class Stored:
         place: Where the collections are.
         documents: The documents' collection.
         mentions: The mentions' collection.
+
+    Attributes:
+        together: How many mentions' vectors are in a row of their collection.
     """
 
     def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
         self._documents, self._mentions = Rows(place, documents), Rows(place, mentions)
         self._journal = Journal(place, documents.name)
+        self.together = int((mentions.metadata or {}).get(TOGETHER_KEY, 1))
 
     @property
     def texts(self) -> Rows:
@@ -49,21 +53,17 @@ class Stored:
 
     @property
     def mentions(self) -> Rows:
-        """The mentions by their vectors."""
+        """The rows of mentions' vectors."""
         return self._mentions
 
     def document_count(self) -> int:
         """How many documents there are."""
         return self._documents.count()
 
-    def mention_count(self) -> int:
-        """How many mentions there are, without those of writes that did not end."""
-        return self._mentions.count() - len(self.leftovers())
-
     def leftovers(self) -> set[str]:
-        """Ids of mentions that do not count (yet): writes that did not end wrote them."""
-        touched = self._journal.touched(self._journal.entries(self._mentions.metadata()))
-        left = touched - self._current(touched)
+        """Ids of rows of mentions that do not count (yet): writes that did not end wrote them."""
+        touched = self._touched_by(self._journal.entries(self._mentions.metadata()))
+        left = self._rows_of(touched) - self._current(touched)
         return {
             each
             for some in batches(left, self._mentions.batch)
@@ -80,7 +80,7 @@ class Stored:
         for table in (self._documents, self._mentions):
             rows = table.first(["embeddings"])["embeddings"]
             widths.append(len(rows[0]) if rows is not None and len(rows) else 0)
-        return widths[0], widths[1]
+        return widths[0], widths[1] // self.together
 
     def fetch(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
         """The records of documents, by id; unknown ids are left out."""
@@ -136,8 +136,8 @@ class Stored:
             unknown.difference_update(*(each.document.metadata for each in page))
         return unknown
 
-    def mention_ids(self) -> list[str]:
-        """The ids of all mentions; some may not count (see ``leftovers``)."""
+    def row_ids(self) -> list[str]:
+        """The ids of all rows of mentions; some may not count (see ``leftovers``)."""
         return self._mentions.ids()
 
     def pages(self, where: Where = None, size: int = 1_000) -> Iterator[list[StoredDocument]]:
@@ -149,9 +149,25 @@ class Stored:
         for some in batches(self.document_ids(where), size):
             yield list(self.fetch(some).values())
 
-    def vectors(self, mention_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The vectors of mentions, by id; unknown ids are left out."""
-        return self._mentions.vectors(mention_ids)
+    def vectors(self, records: Iterable[Record], dim: int) -> dict[str, NDArray[np.float32]]:
+        """The mentions' vectors of documents, float32 ``(mentions, dim)`` in order, by id.
+
+        A document whose rows are not all there is left out.
+
+        Args:
+            records: What the index says of the documents.
+            dim: Width of the vectors.
+        """
+        wanted = {record.doc_id: record for record in records}
+        ids = {doc_id: record.row_ids(self.together) for doc_id, record in wanted.items()}
+        rows = self._mentions.vectors([each for some in ids.values() for each in some])
+        found = {}
+        for doc_id, of_it in ids.items():
+            if rows.keys() >= set(of_it):
+                row = np.zeros(0, dtype=np.float32)
+                side_by_side = np.concatenate([row, *(rows[each] for each in of_it)])
+                found[doc_id] = side_by_side.reshape(-1, dim)[: len(wanted[doc_id].spans)]
+        return found
 
     def salvaged(self, doc_id: str) -> Document | None:
         """What is left of a document whose record cannot be read; None without its text."""
@@ -160,16 +176,23 @@ class Stored:
             return None
         return salvaged(doc_id, rows["metadatas"][0], rows["documents"][0])
 
-    def _current(self, mention_ids: Iterable[str]) -> set[str]:
-        """The mentions that count of the documents some mentions are of.
+    def _touched_by(self, writes: Iterable[Entry]) -> list[Record]:
+        """What writes write and delete."""
+        return [record for entry in writes for record in entry.records or ()]
+
+    def _rows_of(self, records: Iterable[Record]) -> set[str]:
+        """Ids of the rows of documents' mentions."""
+        return {each for record in records for each in record.row_ids(self.together)}
+
+    def _current(self, records: Iterable[Record]) -> set[str]:
+        """Ids of the rows that count of the documents some records are, or were, of.
 
         Of one whose record cannot be read none does: it has to be encoded again.
         """
-        current: set[str] = set()
-        doc_ids = dict.fromkeys(MentionKey.parse(each).doc_id for each in mention_ids)
-        for some in batches(doc_ids, self._documents.batch):
+        current: list[Record] = []
+        for some in batches(dict.fromkeys(each.doc_id for each in records), self._documents.batch):
             rows = self._documents.get(some, ["metadatas"])
             for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True):
                 with suppress(DamagedRecordError):
-                    current.update(record_of(doc_id, metadata).mention_ids)
-        return current
+                    current.append(record_of(doc_id, metadata))
+        return self._rows_of(current)

@@ -16,7 +16,9 @@ from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
 from ner_retriever_rag.index.store import Store
 
 DOCUMENTS = [
-    Document(f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}.", id=f"d{n}", metadata={"n": n})
+    Document(  # sixteen mentions, four rows: more than a thousand, of which Chroma writes files
+        f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}. " * 4, id=f"d{n}", metadata={"n": n}
+    )
     for n in range(300)
 ]
 
@@ -133,10 +135,10 @@ def test_torn_links_are_found_by_a_thorough_look(folder, encoder):
 def test_orphans_gaps_and_records_that_cannot_be_read(folder, encoder):
     with EntityIndex(folder, encoder=encoder) as index:
         store = index._store
-        gone = store.fetch(["d5"])["d5"].mention_ids[0]
+        gone = store.fetch(["d5"])["d5"].row_ids(store.together)[0]
         with index._place.writing():
             store.mentions.delete([gone])
-            store.mentions.upsert(ids=["d9#0:0-4"], embeddings=[np.ones(16, dtype=np.float32)])
+            store.mentions.upsert(ids=["d9#0:0-4"], embeddings=[np.ones(64, dtype=np.float32)])
             store.texts._collection.update(ids=["d7"], metadatas=[{"ner:spans": "[[0,"}])
             store._journal.begin([])
             index._place.client.get_collection(store._journal._open).modify(

@@ -110,7 +110,7 @@ def test_what_is_stored_is_not_encoded_to_be_asked_for(small, tiny_encoder, monk
 
 def test_what_is_not_whole_is_encoded_to_be_asked_for(small, tiny_encoder):
     (record,) = small._store.fetch(["oslo"]).values()
-    small._store.mentions.delete(record.mention_ids[:1])
+    small._store.mentions.delete(record.row_ids(small._store.together)[:1])
     (found,) = small.encoded([record.document])
     (expected,) = tiny_encoder.encode([OSLO])
     np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)

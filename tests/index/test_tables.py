@@ -92,7 +92,7 @@ def test_the_table_follows_a_write_that_was_killed(tiny_encoder, tmp_path, monke
 def test_a_document_without_all_its_vectors_is_left_out(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     index.add([Document(text, f"d{n}", {"n": n}) for n, text in enumerate(TEXTS)])
-    index._store.mentions.delete(index._store.fetch(["d1"])["d1"].mention_ids[:1])
+    index._store.mentions.delete(index._store.fetch(["d1"])["d1"].row_ids(4)[:1])
     index._store.revisions.renew()
     assert {m.doc_id for m in index.search("river", k=9)} == {"d0", "d2", "d3"}
     few = index.search("river", k=9, where={"n": {"$lt": 2}})  # which it passes
