@@ -66,7 +66,7 @@ def made_up(vectors: np.ndarray, names: int) -> MentionTable:
         np.arange(mentions, dtype=np.uint64) % np.uint64(names) << np.uint64(24),
         rng.random(mentions, dtype=np.float32),
         np.frombuffer(NAME * mentions, np.uint8),
-        np.arange(mentions + 1) * len(NAME),
+        np.arange(mentions)[:, None] * len(NAME) + [0, len(NAME)],
         vectors,
         Cells.make(vectors) if mentions > LARGE else None,
     )

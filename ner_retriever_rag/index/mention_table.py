@@ -44,8 +44,8 @@ class MentionTable:
         names: uint64 ``(mentions,)``, see :func:`~ner_retriever_rag.encoder.names.name_hashes`.
         lots: float32 ``(mentions,)`` in (0, 1], drawn by each once for all, see
             :mod:`~ner_retriever_rag.index.votes`.
-        words: UTF-8 of all mentions' words, one after the other.
-        cuts: int64 ``(mentions + 1,)``; the words of mention i are ``words[cuts[i]:cuts[i + 1]]``.
+        words: UTF-8 of mentions' words, one after the other.
+        cuts: int64 ``(mentions, 2)``; the words of mention i are ``words[cuts[i, 0]:cuts[i, 1]]``.
         vectors: float32 ``(mentions, dim)``, L2-normalised.
         cells: The same, for a rough look; None where there is no need or no use of it.
     """
@@ -79,7 +79,13 @@ class MentionTable:
 
     def text(self, mention: int) -> str:
         """The words of a mention."""
-        return self.words[self.cuts[mention] : self.cuts[mention + 1]].tobytes().decode()
+        first, last = self.cuts[mention]
+        return self.words[first:last].tobytes().decode()
+
+    def letters(self, mentions: slice) -> NDArray[np.uint8]:
+        """The words of mentions whose words stand side by side, in UTF-8."""
+        cuts = self.cuts[mentions].ravel()
+        return self.words[cuts[0] : cuts[-1]] if len(cuts) else self.words[:0]
 
     def span(self, mention: int) -> Span:
         """First character of a mention, and one past its last."""
@@ -90,15 +96,12 @@ class MentionTable:
         return slice(int(self.first[document]), int(self.first[document + 1]))
 
     def only(self, mentions: NDArray[np.integer]) -> MentionTable:
-        """The table of some mentions, and of all documents.
+        """The table of some mentions, and of all documents and words.
 
         Args:
             mentions: ``(n,)``, their numbers, rising.
         """
         counts = np.bincount(self.owner[mentions], minlength=len(self.doc_ids))
-        lengths = self.cuts[mentions + 1] - self.cuts[mentions]
-        cuts = np.concatenate([[0], np.cumsum(lengths)])
-        letters = np.arange(cuts[-1]) + np.repeat(self.cuts[mentions] - cuts[:-1], lengths)
         return replace(
             self,
             first=np.concatenate([[0], np.cumsum(counts)]),
@@ -107,9 +110,8 @@ class MentionTable:
             last_words=self.last_words[mentions],
             names=self.names[mentions],
             lots=self.lots[mentions],
-            words=self.words[letters],
-            cuts=cuts,
-            vectors=np.asarray(self.vectors[mentions]),
+            cuts=self.cuts[mentions],
+            vectors=np.asarray(self.vectors).take(mentions, axis=0),  # quicker than [mentions]
             cells=None,
         )
 
@@ -124,10 +126,21 @@ class MentionTable:
         there = np.repeat(same, np.diff(self.first))
         return np.where(there, np.arange(len(self)) + moved, -1)
 
+    @cached_property
+    def alone(self) -> NDArray[np.bool_]:
+        """bool ``(mentions,)``, which overlap no other, as most do not."""
+        document = self.owner << 32
+        order = np.argsort(document + self.starts, kind="stable")
+        starts, ends = (document + self.starts)[order], (document + self.ends)[order]
+        clear = starts[1:] >= np.maximum.accumulate(ends)[:-1]  # of the one before, and all others
+        alone = np.empty(len(self), dtype=np.bool_)
+        alone[order] = np.append(True, clear) & np.append(clear, True) if len(self) else True
+        return alone
+
     def apart(self, mentions: Iterable[int]) -> Iterator[int]:
         """Of mentions that overlap, the first."""
-        apart = Apart()
-        return (n for n in mentions if apart.take(int(self.owner[n]), self.span(n)))
+        apart, alone = Apart(), self.alone
+        return (n for n in mentions if alone[n] or apart.take(int(self.owner[n]), self.span(n)))
 
     def best_of_each(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """The greatest value in each document: ``(m, documents)`` of ``(m, mentions)``.
@@ -199,7 +212,7 @@ def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionT
         name_hashes(words),
         draw_lots([(record.document.id, span) for record in whole for span in record.spans]),
         np.frombuffer(b"".join(encoded), dtype=np.uint8),
-        np.cumsum([0, *map(len, encoded)], dtype=np.int64),
+        _cuts([len(each) for each in encoded]),
         np.concatenate(
             [np.zeros((0, dim), np.float32), *(vectors[each.document.id] for each in whole)]
         ),
@@ -227,7 +240,7 @@ def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> Menti
     def column(of: Callable[[MentionTable, slice], NDArray[Any]], dtype: Any) -> NDArray[Any]:
         return np.concatenate([np.zeros(0, dtype), *(of(*each) for each in slices)])
 
-    lengths = column(lambda t, s: np.diff(t.cuts[s.start : s.stop + 1]), np.int64)
+    lengths = column(lambda t, s: t.cuts[s, 1] - t.cuts[s, 0], np.int64)
     return MentionTable(
         [table.doc_ids[row] for table, row in places],
         [table.versions[row] for table, row in places],
@@ -238,7 +251,13 @@ def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> Menti
         column(lambda t, s: t.last_words[s], np.uint32),
         column(lambda t, s: t.names[s], np.uint64),
         column(lambda t, s: t.lots[s], np.float32),
-        column(lambda t, s: t.words[t.cuts[s.start] : t.cuts[s.stop]], np.uint8),
-        np.concatenate([[0], np.cumsum(lengths)]),
+        column(lambda t, s: t.letters(s), np.uint8),
+        _cuts(lengths),
         np.concatenate([np.zeros((0, dim), np.float32), *(t.vectors[s] for t, s in slices)]),
     )
+
+
+def _cuts(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where words of some lengths begin and end, one after the other, int64 ``(n, 2)``."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    return np.stack([ends - np.asarray(lengths, dtype=np.int64), ends], axis=1)

@@ -16,7 +16,7 @@ from ner_retriever_rag.index.mention_table import MentionTable
 from ner_retriever_rag.queries.scoring import ScoredQuery
 
 NEAREST, A_RESULT = 16_000, 20  # mentions, somewhat more than vote, and so many more a result
-_SHARE = 4  # of all mentions get a rough look, one in so many at least
+_SHARE, _TIMES = 5, 4  # one mention in so many gets a rough look, and so many times what is wanted
 _LITTLE = 4  # where a filter keeps less than so many times what is wanted, it is all looked at
 _SAMPLED = 16  # one value in so many tells how great the greatest are
 
@@ -41,7 +41,7 @@ def nearest(
     if len(query.leaves) > 1 or query.without > 0:
         return None
     wanted, vector = NEAREST + A_RESULT * bounds.last, query.vectors[0]
-    look = _look(table, vector, max(_SHARE * wanted, len(table) // _SHARE))
+    look = _look(table, vector, max(_TIMES * wanted, len(table) // _SHARE))
     near = look.mentions[look.values >= _reached(look.values, wanted)]
     if allowed.all():
         return np.sort(near)

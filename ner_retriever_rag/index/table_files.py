@@ -20,7 +20,8 @@ import numpy as np
 from ner_retriever_rag.index.cells import Cells
 from ner_retriever_rag.index.mention_table import MentionTable
 
-_COLUMNS = ("cased", "first", "starts", "ends", "last_words", "names", "lots", "words", "cuts")
+_COLUMNS = ("cased", "first", "starts", "ends", "last_words", "names", "lots", "words")
+_ENDS = "cuts"  # of the words of each mention, after a 0
 _LAYOUT = 3
 _log = logging.getLogger(__name__)
 
@@ -34,7 +35,9 @@ def save_table(table: MentionTable, revision: str, folder: Path) -> None:
     try:
         aside.mkdir(parents=True)
         np.save(aside / "vectors.npy", table.vectors)
-        np.savez(aside / "columns.npz", **{name: getattr(table, name) for name in _COLUMNS})
+        columns = {name: getattr(table, name) for name in _COLUMNS}
+        columns[_ENDS] = np.append(0, table.cuts[:, 1])
+        np.savez(aside / "columns.npz", **columns)
         if table.cells is not None:
             for each in fields(Cells):
                 np.save(aside / f"cells.{each.name}.npy", getattr(table.cells, each.name))
@@ -62,14 +65,15 @@ def load_table(folder: Path) -> tuple[str, MentionTable] | None:
         if head["layout"] != _LAYOUT:
             return None
         with np.load(folder / "columns.npz") as stored:
-            columns = {name: stored[name] for name in _COLUMNS}
+            columns, ends = {name: stored[name] for name in _COLUMNS}, stored[_ENDS]
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
     except (OSError, ValueError, KeyError, EOFError) as error:
         if folder.exists():
             _log.warning("the table of mentions in %s is made anew: %s", folder, error)
         return None
+    columns["cuts"] = np.stack([ends[:-1], ends[1:]], axis=1)
     table = MentionTable(head["doc_ids"], head["versions"], vectors=vectors, **columns)
-    fits = len(table.cuts) == len(table) + 1 == len(vectors) + 1 == table.first[-1] + 1
+    fits = len(ends) == len(table) + 1 == len(vectors) + 1 == table.first[-1] + 1
     return (str(head["revision"]), replace(table, cells=_cells(folder, table))) if fits else None
 
 

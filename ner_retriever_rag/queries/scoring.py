@@ -59,9 +59,10 @@ class ScoredQuery:
 
     def probabilities(self, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Calibrated probabilities, float32 ``(types, n)``, from similarities of that shape."""
-        rows = zip(self.vectors, similarities, strict=True)
-        scores = np.stack([self._encoder.score(vector, row) for vector, row in rows])
-        return np.where(similarities == _NOT_THERE, np.float32(0), scores)
+        there, scores = similarities != _NOT_THERE, np.zeros_like(similarities)
+        for row, some in enumerate(there):
+            scores[row, some] = self.probability(row, similarities[row, some])
+        return scores
 
     def probability(self, row: int, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
         """The same for one type: float32 ``(n,)`` from ``(n,)``."""

@@ -4,13 +4,16 @@ import json
 import shutil
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
+from hashed import HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.index import table_files, tables
 from ner_retriever_rag.index.revisions import Revisions
 from ner_retriever_rag.index.store import Store
 from ner_retriever_rag.index.table_files import load_table
+from ner_retriever_rag.queries.apart import Apart
 
 TEXTS = [
     "Stegosaurus lived in the Jurassic, long before Tyrannosaurus.",
@@ -169,3 +172,26 @@ def test_a_kept_table_that_cannot_be_used_is_made_again(kept, tiny_encoder, harm
         (table / "table.json").write_text(json.dumps(head))
     with EntityIndex(folder, encoder=tiny_encoder) as index:
         assert index.search("river") == answer
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_mentions_that_overlap_no_other_are_told_at_once(seed):
+    chance = np.random.default_rng(seed)
+    text, index = "Word " * 20, EntityIndex(encoder=HashedEncoder())
+    places = [
+        sorted(chance.integers(0, 99, (chance.integers(0, 12), 2)).tolist()) for _ in range(8)
+    ]
+    spans = [[(min(a, b), max(a, b) + 1) for a, b in one] for one in places]
+    index.add([Document(text, f"d{n}") for n in range(len(spans))], spans=spans)
+    table = index._tables.current()
+    every = [(int(table.owner[n]), *table.span(n)) for n in range(len(table))]
+    assert table.alone.tolist() == [
+        not any(
+            one != other and one[0] == other[0] and one[1] < other[2] and other[1] < one[2]
+            for other in every
+        )
+        for one in every
+    ]
+    order, apart = chance.permutation(len(table)).tolist(), Apart()
+    taken = [n for n in order if apart.take(int(table.owner[n]), table.span(n))]
+    assert list(table.apart(order)) == taken
