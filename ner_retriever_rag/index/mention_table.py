@@ -128,7 +128,7 @@ class MentionTable:
 
     @cached_property
     def alone(self) -> NDArray[np.bool_]:
-        """bool ``(mentions,)``, which overlap no other, as most do not."""
+        """Which mentions overlap no other, bool ``(mentions,)``."""
         document = self.owner << 32
         order = np.argsort(document + self.starts, kind="stable")
         starts, ends = (document + self.starts)[order], (document + self.ends)[order]
