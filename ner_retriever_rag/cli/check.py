@@ -67,7 +67,7 @@ def _print(findings: Findings) -> None:
         out.print(Text(one_line(f"damaged vectors in {name}: {problem}"), style="red"))
     for what, found in (
         (f"{findings.unfinished} writes that did not end", findings.unfinished),
-        (f"{len(findings.orphans):,} mentions of no document", findings.orphans),
+        (f"{len(findings.orphans):,} rows of mentions of no document", findings.orphans),
         (f"without all mentions or vectors: {_named(findings.incomplete)}", findings.incomplete),
         (f"records that cannot be read: {_named(findings.unreadable)}", findings.unreadable),
         (f"encoded again: {_named(findings.mended)}", findings.mended),

@@ -39,9 +39,9 @@ BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if i
 # again. With l2 vectors come back as they were written; with cosine each row is made a unit vector.
 _DOCUMENTS: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
 _MENTIONS: Any = {"space": "l2", "ef_construction": 16}
-# A row costs Chroma as much to write as its vector, or more: four vectors of 128 numbers in one
-# take less than half the time of four rows, and a text with one mention wastes 1.5 kB. Wider
-# vectors leave less to gain.
+# Chroma's work is by the row more than by the number: four vectors of 128 in one row are written in
+# less than half the time of four rows, and a text with one mention wastes 1.5 kB. Of wider vectors
+# fewer go into a row.
 _TOGETHER, _WIDTH = 4, 512
 
 
