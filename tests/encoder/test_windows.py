@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
+import torch
 from tiny import byte_level_tokenizer, word_piece_tokenizer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.backbone.windows import (
     batch_by_tokens,
+    padded_length,
     special_tokens,
     split_windows,
     tokenize,
@@ -101,3 +104,31 @@ def test_a_tokenizer_that_leaves_nothing_of_a_text_is_refused():
     nothing = piece_tokenizer(normalizer=normalizers.Replace("a", ""))
     with pytest.raises(ValueError, match="makes .* of a one-letter text: .* cannot be told"):
         special_tokens(nothing)
+
+
+@pytest.mark.parametrize(
+    ("longest", "limit", "padded"),
+    [(1, 512, 1), (95, 512, 95), (96, 512, 96), (97, 512, 112), (130, 512, 144), (505, 510, 510)],
+)
+def test_batches_of_long_texts_are_padded_to_what_attention_likes(longest, limit, padded):
+    assert padded_length(longest, limit) == padded
+
+
+def test_what_is_padded_is_read_as_it_is(tiny_checkpoint, monkeypatch):
+    monkeypatch.setattr("ner_retriever_rag.encoder.backbone.windows._SHORT", 8)
+    backbone = Backbone(tiny_checkpoint, "hidden@2", dtype="float32", window=60)
+    run, widths = backbone.forward, []
+
+    def watched(ids, mask):
+        widths.append(ids.shape[1])
+        return run(ids, mask)
+
+    monkeypatch.setattr(backbone, "forward", watched)
+    for words in (3, 20, 58):
+        text = " ".join(["Oslo"] * words)
+        (tokens,) = tokenize(backbone.tokenizer, [text])
+        (states,) = backbone.read([text])
+        ids = torch.tensor([[*backbone._prefix, *tokens.ids, *backbone._suffix]])
+        (alone,) = run(ids, torch.ones_like(ids)).values()
+        torch.testing.assert_close(states.taps["hidden@2"], alone[0, 1:-1], atol=1e-5, rtol=0)
+    assert widths == [5, 32, 60]

@@ -28,6 +28,7 @@ from ner_retriever_rag.encoder.backbone.windows import (
     Tokens,
     Window,
     batch_by_tokens,
+    padded_length,
     special_tokens,
     split_windows,
     tokenize,
@@ -188,7 +189,7 @@ class Backbone:
             [*self._prefix, *held[window.text].ids[window.start : window.end], *self._suffix]
             for window in batch
         ]
-        longest = max(map(len, rows))
+        longest = padded_length(max(map(len, rows)), self._size + len(self._prefix + self._suffix))
         ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id or 0)
         mask = torch.zeros_like(ids)
         for row, tokens in enumerate(rows):

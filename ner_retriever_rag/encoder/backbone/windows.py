@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_STEP, _SHORT = 16, 96  # tokens
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -122,3 +124,16 @@ def batch_by_tokens(windows: Iterable[Window], budget: int) -> Iterator[list[Win
         batch.append(window)
     if batch:
         yield batch
+
+
+def padded_length(longest: int, limit: int) -> int:
+    """How many tokens a batch is padded to.
+
+    Attention takes up to a third less time for a multiple of 16, which instructions work on at
+    once; in a batch of short texts more padding costs more than that.
+
+    Args:
+        longest: Tokens of the longest window.
+        limit: Most that a window may have.
+    """
+    return longest if longest < _SHORT else min(-(-longest // _STEP) * _STEP, limit)
