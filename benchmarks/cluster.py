@@ -35,6 +35,7 @@ class RandomVectors:
     """An encoder that costs nothing: words in capitals are mentions, vectors are drawn."""
 
     fingerprint, description, dim, dtype = "random", "random vectors", 128, "float32"
+    threads = 1
 
     def __init__(self):
         self._draw = np.random.default_rng(0)

@@ -3,7 +3,7 @@
 python benchmarks/long_run.py [--documents 200000] [--drawn] [--out benchmarks/results/long-run]
 
 Made-up documents of one sentence go through ``EntityIndex.add`` as a stream, each time in a process
-of its own: the first gets SIGINT when six tenths are written; what it had written is looked for;
+of its own: the first gets SIGINT when six tenths are read; what it had written is looked for;
 the second goes on to the end; the third finds everything unchanged. The last line says how fast it
 skips. Whoever has an index open has all of Chroma's graphs and ids in memory; so at every tenth a
 copy of it is opened by a process that adds nothing, and last the same rows are written to Chroma
@@ -38,7 +38,7 @@ from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
 from ner_retriever_rag.index.writing import BATCH
 from ner_retriever_rag.schema import EncodedText, Mention
 
-INTERRUPTED = 0.6  # of the documents are written when the first process gets SIGINT
+INTERRUPTED = 0.6  # of the documents are read when the first process gets SIGINT
 NAMES = "Nile Oslo Peru Lima Kyoto Malta Elbe Ghana Quito Turin Lagos Delhi Cairo Riga".split()
 SENTENCES = [
     "It rained in {} for {} days.",
@@ -70,10 +70,9 @@ def watched(size: int, folder: Path | None = None, here: int = 0) -> Iterator[Do
     started, processor = time.perf_counter(), time.process_time()
     tenth = max(1, size // 10 // BATCH) * BATCH
     for number, document in enumerate(made_up(size)):
-        # Asked for this one, `add` has written all whole batches before it.
         if number % BATCH == 0:
             line = {
-                "written": number,
+                "read": number,
                 "seconds": time.perf_counter() - started,
                 "processor": time.process_time() - processor,
                 "rss": resident(),
@@ -99,6 +98,7 @@ class Drawn:
     """Stands for an encoder: a sentence's name is its mention, vectors are drawn by chance."""
 
     fingerprint, description, dim, dtype = "drawn", "vectors drawn by chance", 16, "float32"
+    threads = 1
 
     def __init__(self) -> None:
         self._chance = np.random.default_rng(0)
@@ -128,18 +128,18 @@ def write_bare(folder: str, size: int, encoder: Any) -> dict:
     client = chromadb.PersistentClient(folder, chromadb.Settings(anonymized_telemetry=False))
     manifest = chroma.manifest_of(encoder)
     rows, mentions = chroma.open_collections(client, "bare", manifest, encoder.understands)
-    together = manifest[chroma.TOGETHER_KEY]
-    one, chance = encoder.encode([next(made_up(1)).text])[0], np.random.default_rng(0)
+    chance = np.random.default_rng(0)
+    of_text = records.text_vector(encoder.encode([next(made_up(1)).text])[0])
+    widths = manifest[chroma.TOGETHER_KEY] * encoder.dim, len(of_text)
     for some in batches(watched(size), BATCH):
         stored = [
             records.StoredDocument(each.id, records.version_of(each, None), [(1, 5)], each)
             for each in some
         ]
         wide, narrow = (
-            chance.standard_normal((len(some), width), dtype=np.float32)
-            for width in (together * one.vectors.shape[1], len(records.text_vector(one)))
+            chance.standard_normal((len(some), width), dtype=np.float32) for width in widths
         )
-        mentions.upsert([each.row_ids(together)[0] for each in stored], wide)
+        mentions.upsert([each.row_ids(1)[0] for each in stored], wide)
         rows.upsert(
             [each.id for each in some],
             narrow,
@@ -178,30 +178,30 @@ def run(part: str, folder: Path, stop_at: int | None = None) -> tuple[list[dict]
             lines.append(json.loads(line))
             if len(lines) % 50 == 1:
                 print(line, end="", file=sys.stderr, flush=True)
-            if stop_at is not None and lines[-1].get("written", 0) >= stop_at:
+            if stop_at is not None and lines[-1].get("read", 0) >= stop_at:
                 process.send_signal(signal.SIGINT)
                 stop_at = None
     assert process.returncode == 0, f"the writer ended with {process.returncode}"
     return lines[:-1], lines[-1]
 
 
-def missing(folder: Path, reported: int, encoder: Any) -> int:
-    """How many of the first documents, reported as written, are not in the index as they were."""
+def missing(folder: Path, written: int, encoder: Any) -> int:
+    """How many of the first documents, said to be written, are not in the index as they were."""
     with EntityIndex(folder, encoder=encoder) as index:
         there = {document.id: document for document in index.documents()}
-    return sum(there.get(each.id) != each for each in made_up(reported))
+    return sum(there.get(each.id) != each for each in made_up(written))
 
 
 def memory(lines: list[dict], key: str = "rss") -> tuple[list[int], list[float]]:
-    """Documents written, and MiB; of one key, where a line has it."""
+    """Documents read, and MiB; of one key, where a line has it."""
     some = [line for line in lines if key in line]
-    return [line["written"] for line in some], [line[key] for line in some]
+    return [line["read"] for line in some], [line[key] for line in some]
 
 
 def slope(lines: list[dict], key: str = "rss") -> float:
     """Bytes a document, of a straight line through all but the first tenth."""
-    written, mib = memory(lines[len(lines) // 10 :], key)
-    return float(np.polyfit(written, mib, 1)[0]) * 2**20
+    read, mib = memory(lines[len(lines) // 10 :], key)
+    return float(np.polyfit(read, mib, 1)[0]) * 2**20
 
 
 def picture(runs: dict[str, list[dict]], bare: list[dict], path: Path) -> None:
@@ -236,8 +236,8 @@ def row(name: str, lines: list[dict]) -> str:
     early, last = lines[len(lines) // 10], lines[-1]
     most = max(line["files"] for line in lines)
     return (
-        f"| {name} | {lines[0]['written']:,} to {last['written']:,} | {last['seconds']:,.0f} | "
-        f"{last['processor']:,.0f} | {early['rss']:,.0f} at {early['written']:,} | "
+        f"| {name} | {lines[0]['read']:,} to {last['read']:,} | {last['seconds']:,.0f} | "
+        f"{last['processor']:,.0f} | {early['rss']:,.0f} at {early['read']:,} | "
         f"{last['rss']:,.0f} | {early['files']} | {last['files']} (most {most}) |"
     )
 
@@ -264,7 +264,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "index"
         first, interrupted = run("work", folder, stop_at=int(INTERRUPTED * size))
-        lost = missing(folder, first[-1]["written"], encoder)
+        lost = missing(folder, interrupted["interrupted"], encoder)
         second, resumed = run("work", folder)
         third, again = run("work", folder)
         bare, _ = run("bare", Path(place) / "bare")
@@ -277,8 +277,8 @@ def main() -> None:
     for name, lines in runs.items():
         print(row(name, lines))
     print(
-        f"\nCtrl-C: {first[-1]['written']:,} reported, {interrupted['interrupted']:,} there, "
-        f"{lost} missing or changed."
+        f"\nCtrl-C: {first[-1]['read']:,} read, {interrupted['interrupted']:,} written, {lost} of "
+        "these missing or changed."
     )
     print(
         f"Resumed: {resumed['unchanged']:,} unchanged, {resumed['added']:,} added, "
