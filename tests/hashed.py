@@ -65,13 +65,22 @@ def assert_is(index, documents):
         mentions += len(one.mentions)
         np.testing.assert_allclose(vectors[document.id], one.vectors, atol=1e-6)
     assert index.mention_count() == mentions
+    assert rows_amiss(index) == set().union(*(each.leftovers() for each in stores(index)))
 
 
-def rows_over(index):
-    """Ids of rows of mentions that are there and belong to no document as it is now."""
-    store = index._store
-    wanted = (one.row_ids(store.together) for page in store.pages() for one in page)
-    return set(store.row_ids()).difference(*wanted)
+def rows_amiss(index):
+    """Ids of rows of mentions that are there and of no document as it is now, or missing."""
+    amiss = set()
+    for store in stores(index):
+        records = (one for page in store.pages() for one in page)
+        wanted = (each for one in records for each in one.row_ids(store.together))
+        amiss |= set(store.row_ids()) ^ set(wanted)
+    return amiss
+
+
+def stores(index):
+    """The stores of its shards, or its own."""
+    return getattr(index._store, "_stores", [index._store])
 
 
 def wrong_in(index):

@@ -71,7 +71,7 @@ class Cells:
             return None
         axes = axes[:, -few:].astype(np.float32)
         rough = some @ axes
-        centres = rough[rng.permutation(len(rough))[: _cells_for(len(vectors))]]
+        centres = rough[rng.permutation(len(rough))[: isqrt(len(vectors))]]
         for _ in range(_ROUNDS):
             cells, sums = _nearest(centres, rough), np.zeros_like(centres)
             np.add.at(sums, cells, rough)
@@ -115,7 +115,7 @@ class Cells:
         return (
             n == len(self.mentions) == len(vectors) == self.first[-1]
             and self.axes.shape == (vectors.shape[1], few)
-            and self.centres.shape == (_cells_for(int(self.made_of)), few)
+            and self.centres.shape == (isqrt(int(self.made_of)), few)
             and len(self.first) == len(self.centres) + 1
         )
 
@@ -136,11 +136,6 @@ class Cells:
             np.concatenate([self.mentions[each] for each in places]),
             np.concatenate([self.rough[each] @ query for each in places]),
         )
-
-
-def _cells_for(mentions: int) -> int:
-    """How many cells there are for so many mentions: as many as one of them holds, about."""
-    return min(isqrt(mentions), _SAMPLE)
 
 
 def _nearest(centres: NDArray[np.float32], rough: NDArray[np.float32]) -> NDArray[np.int64]:

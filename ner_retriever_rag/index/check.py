@@ -114,15 +114,15 @@ def _look_over(store: Store) -> Findings:
     for ids in batches(store.document_ids(), _PAGE):
         records, unreadable = _readable(store, ids)
         findings.unreadable += unreadable
-        wanted = [each for record in records for each in record.row_ids(store.together)]
+        rows_of = {record.doc_id: record.row_ids(store.together) for record in records}
+        wanted = [each for rows in rows_of.values() for each in rows]
         belonging.update(wanted)
         have = _with_vectors(store.mentions, [each for each in wanted if each in there])
-        texts = _with_vectors(store.texts, [record.document.id for record in records])
+        texts = _with_vectors(store.texts, list(rows_of))
         findings.incomplete += [
-            record.document.id
-            for record in records
-            if record.document.id not in texts
-            or not have.issuperset(record.row_ids(store.together))
+            doc_id
+            for doc_id, rows in rows_of.items()
+            if doc_id not in texts or not have.issuperset(rows)
         ]
     findings.mentions = sum(len(RowKey.parse(each).spans) for each in there & belonging)
     findings.orphans = sorted(there - belonging - store.leftovers())

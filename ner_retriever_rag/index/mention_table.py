@@ -212,7 +212,7 @@ def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionT
         name_hashes(words),
         draw_lots([(record.document.id, span) for record in whole for span in record.spans]),
         np.frombuffer(b"".join(encoded), dtype=np.uint8),
-        _cuts([len(each) for each in encoded]),
+        cuts_of([len(each) for each in encoded]),
         np.concatenate(
             [np.zeros((0, dim), np.float32), *(vectors[each.document.id] for each in whole)]
         ),
@@ -252,12 +252,12 @@ def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> Menti
         column(lambda t, s: t.names[s], np.uint64),
         column(lambda t, s: t.lots[s], np.float32),
         column(lambda t, s: t.letters(s), np.uint8),
-        _cuts(lengths),
+        cuts_of(lengths),
         np.concatenate([np.zeros((0, dim), np.float32), *(t.vectors[s] for t, s in slices)]),
     )
 
 
-def _cuts(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+def cuts_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     """Where words of some lengths begin and end, one after the other, int64 ``(n, 2)``."""
     ends = np.cumsum(lengths, dtype=np.int64)
     return np.stack([ends - np.asarray(lengths, dtype=np.int64), ends], axis=1)

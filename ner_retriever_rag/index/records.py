@@ -202,6 +202,12 @@ def side_by_side(vectors: NDArray[np.float32], together: int) -> NDArray[np.floa
     return rows
 
 
+def one_by_one(rows: Sequence[NDArray[np.float32]], mentions: int, dim: int) -> NDArray[np.float32]:
+    """The vectors that ``side_by_side`` made rows of, float32 ``(mentions, dim)``."""
+    vectors = np.zeros(0, dtype=np.float32) if not rows else np.concatenate(rows)
+    return vectors.reshape(-1, dim)[:mentions]
+
+
 def distinct_spans(encoded: EncodedText) -> list[tuple[int, int]]:
     """The spans of mentions, each once."""
     return list(dict.fromkeys((mention.start, mention.end) for mention in encoded.mentions))

@@ -18,6 +18,7 @@ from ner_retriever_rag.index.records import (
     Record,
     StoredDocument,
     from_row,
+    one_by_one,
     record_of,
     salvaged,
 )
@@ -158,16 +159,13 @@ class Stored:
             records: What the index says of the documents.
             dim: Width of the vectors.
         """
-        wanted = {record.doc_id: record for record in records}
-        ids = {doc_id: record.row_ids(self.together) for doc_id, record in wanted.items()}
-        rows = self._mentions.vectors([each for some in ids.values() for each in some])
-        found = {}
-        for doc_id, of_it in ids.items():
-            if rows.keys() >= set(of_it):
-                row = np.zeros(0, dtype=np.float32)
-                side_by_side = np.concatenate([row, *(rows[each] for each in of_it)])
-                found[doc_id] = side_by_side.reshape(-1, dim)[: len(wanted[doc_id].spans)]
-        return found
+        ids = [(record, record.row_ids(self.together)) for record in records]
+        rows = self._mentions.vectors([each for _, of_it in ids for each in of_it])
+        return {
+            record.doc_id: one_by_one([rows[each] for each in of_it], len(record.spans), dim)
+            for record, of_it in ids
+            if rows.keys() >= set(of_it)
+        }
 
     def salvaged(self, doc_id: str) -> Document | None:
         """What is left of a document whose record cannot be read; None without its text."""

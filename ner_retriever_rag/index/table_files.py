@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 
 from ner_retriever_rag.index.cells import Cells
-from ner_retriever_rag.index.mention_table import MentionTable
+from ner_retriever_rag.index.mention_table import MentionTable, cuts_of
 
 _COLUMNS = ("cased", "first", "starts", "ends", "last_words", "names", "lots", "words")
 _ENDS = "cuts"  # of the words of each mention, after a 0
@@ -71,7 +71,7 @@ def load_table(folder: Path) -> tuple[str, MentionTable] | None:
         if folder.exists():
             _log.warning("the table of mentions in %s is made anew: %s", folder, error)
         return None
-    columns["cuts"] = np.stack([ends[:-1], ends[1:]], axis=1)
+    columns["cuts"] = cuts_of(np.diff(ends))
     table = MentionTable(head["doc_ids"], head["versions"], vectors=vectors, **columns)
     fits = len(ends) == len(table) + 1 == len(vectors) + 1 == table.first[-1] + 1
     return (str(head["revision"]), replace(table, cells=_cells(folder, table))) if fits else None

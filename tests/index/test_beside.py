@@ -4,7 +4,7 @@ import time
 
 import chromadb
 import pytest
-from hashed import rows_over
+from hashed import rows_amiss
 from theirs import IDS, METADATA, content, vectors
 from tiny import TEXTS
 
@@ -203,4 +203,4 @@ def test_an_interrupted_sync_goes_on(theirs, tiny_encoder, monkeypatch, step):
     index.sync()
     assert assert_spans_fit(index, theirs) == {"dino", "oslo", "ada", "cities"}
     assert index._store.unfinished() == 0
-    assert not rows_over(index)
+    assert not rows_amiss(index)

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from hashed import HashedEncoder, assert_is
+from hashed import HashedEncoder, assert_is, rows_amiss
 from typer.testing import CliRunner
 
 from ner_retriever_rag import Document, EntityIndex
@@ -219,7 +219,7 @@ def test_vectors_that_are_no_numbers(tmp_path):
     with EntityIndex(tmp_path, encoder=Broken()) as index:
         with pytest.raises(ValueError, match="vectors for document 'd2' hold NaN"):
             index.add(DOCUMENTS[:3])
-        assert index.count() == index.mention_count() == 0
+        assert index.count() == index.mention_count() == 0 and not rows_amiss(index)
 
 
 def test_on_the_command_line(folder, encoder, monkeypatch):

@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from hashed import rows_amiss
 from tiny import TEXTS
 
 from ner_retriever_rag import AddReport, Document, EntityIndex
@@ -38,6 +39,7 @@ def assert_whole(index, encoder):
         for mention in encoded.mentions
     }
     assert index.mention_count() == len(expected)
+    assert rows_amiss(index) == index._store.leftovers()
     assert len(documents) == index.count()
 
 
@@ -133,6 +135,7 @@ def test_killed_process(tiny_encoder, tiny_checkpoint, tmp_path, request, how):
     count = index.count()
     assert 512 <= count < 100_000
     assert index.mention_count() == 2 * count
+    assert rows_amiss(index) == index._store.leftovers()
     again = (Document(f"Town{number} lies in Peru.", id=str(number)) for number in range(count))
     assert index.add(again) == AddReport(unchanged=count)
 

@@ -1,6 +1,7 @@
 import threading
 
 import pytest
+from hashed import rows_amiss
 from tiny import TEXTS, CapitalisedWords
 
 from ner_retriever_rag import AddReport, Document, EntityIndex, TypeAwareEncoder
@@ -27,6 +28,7 @@ def test_add_reports_what_it_did(tiny_encoder):
     first = index.add(DOCUMENTS)
     assert (first.added, first.replaced, first.unchanged) == (5, 0, 0)
     assert first.mentions == index.mention_count() > 8
+    assert not rows_amiss(index)
     assert index.add(DOCUMENTS) == AddReport(unchanged=5)
     changed = Document(TEXTS[0], id="d1")
     report = index.add([DOCUMENTS[0], changed])

@@ -11,13 +11,13 @@ from pathlib import Path
 import chromadb
 import numpy as np
 import pytest
-from hashed import HashedEncoder, assert_is, rows_over
+from hashed import HashedEncoder, assert_is, rows_amiss
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.index.check import check
 from ner_retriever_rag.index.chroma import TOGETHER_KEY, manifest_of
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
-from ner_retriever_rag.index.records import RowKey, side_by_side
+from ner_retriever_rag.index.records import RowKey, one_by_one, side_by_side
 
 DOCUMENTS = [
     Document(
@@ -73,12 +73,12 @@ def test_an_interrupted_write_of_an_earlier_format(old, encoder):
     folder, number = old[0] / "interrupted", old[1]
     with EntityIndex(folder, encoder=encoder) as index:
         assert_is(index, DOCUMENTS[:2])
-        assert rows_over(index)
+        assert rows_amiss(index)
     assert not check(folder, DEFAULT_COLLECTION, encoder).sound
     with EntityIndex(folder, encoder=encoder) as index:
         index.add(INSIDE[number])
         assert_is(index, INSIDE[number])
-        assert not rows_over(index)
+        assert not rows_amiss(index)
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
 
 
@@ -113,4 +113,5 @@ def test_vectors_side_by_side(together, mentions):
     rows = side_by_side(vectors, together)
     assert rows.shape == (-(-mentions // together), together * 5)
     np.testing.assert_array_equal(rows.reshape(-1, 5)[:mentions], vectors)
+    np.testing.assert_array_equal(one_by_one(list(rows), mentions, 5), vectors)
     assert not rows.reshape(-1, 5)[mentions:].any()

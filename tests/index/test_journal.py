@@ -4,7 +4,7 @@ import time
 
 import chromadb
 import pytest
-from hashed import HashedEncoder, assert_is, rows_over
+from hashed import HashedEncoder, assert_is, rows_amiss
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.index import journal
@@ -103,12 +103,12 @@ def test_a_write_of_another_process_is_left_alone_for_an_hour(shared, monkeypatc
         patch.setattr(Store, "_write_records", fail)
         one.add(NEW)  # for all that `two` knows it goes on
     two.add(["Oslo"])
-    assert len(rows_over(two)) == len(NEW)
+    assert len(rows_amiss(two)) == len(NEW)
     assert two.mention_count() == 1 and two._store.unfinished() == 1
     later = time.time() + 3_601
     monkeypatch.setattr(journal.Journal, "_now", lambda _: later)
     two.add(["Rome"])
-    assert two.mention_count() == 2 and not rows_over(two)
+    assert two.mention_count() == 2 and not rows_amiss(two)
     assert two._store.unfinished() == 0
 
 
@@ -138,7 +138,7 @@ def test_a_write_clears_up_after_its_own_failure_at_once(shared, monkeypatch):
         one.add(NEW)
     one.add(NEW[:1])
     assert_is(one, NEW[:1])
-    assert not rows_over(one) and one._store.unfinished() == 0
+    assert not rows_amiss(one) and one._store.unfinished() == 0
 
 
 def test_mentions_that_another_is_writing_stay(shared, monkeypatch):
@@ -153,6 +153,6 @@ def test_mentions_that_another_is_writing_stay(shared, monkeypatch):
     assert one._store.unfinished() == 2
     one._store.recover()
     assert one._store.unfinished() == 1
-    assert len(rows_over(one)) == len(NEW)
+    assert len(rows_amiss(one)) == len(NEW)
     two._store.recover()
     assert two._store.mentions.count() == two._store.unfinished() == 0

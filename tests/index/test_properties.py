@@ -7,7 +7,7 @@ import tempfile
 from datetime import UTC, date, datetime
 
 import pytest
-from hashed import HashedEncoder, assert_is, rows_over
+from hashed import HashedEncoder, assert_is, rows_amiss
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -165,7 +165,7 @@ class Model(RuleBasedStateMachine):
     def is_the_model(self):
         if hasattr(self, "index"):
             assert_is(self.index, list(self.told.values()))
-            assert not rows_over(self.index)
+            assert not rows_amiss(self.index)
 
     def teardown(self):
         if hasattr(self, "index"):

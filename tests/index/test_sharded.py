@@ -4,7 +4,7 @@ import pickle
 from collections import Counter
 
 import pytest
-from hashed import HashedEncoder
+from hashed import HashedEncoder, rows_amiss
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, ShardedIndex
 from ner_retriever_rag.index.shards import shard_of
@@ -74,6 +74,7 @@ def test_a_topic_rows_and_contents_are_those_of_a_single_index(single, sharded):
     in_both = sorted(map(repr, sharded.documents({"n": 3})))
     assert in_both == sorted(map(repr, single.documents({"n": 3})))
     assert (len(sharded), sharded.mention_count()) == (len(single), single.mention_count())
+    assert not rows_amiss(sharded) and not rows_amiss(single)
     measured = sharded.storage()
     assert (measured.mentions, measured.text_bytes) == (
         single.storage().mentions, single.storage().text_bytes

@@ -101,7 +101,8 @@ class Backbone:
         self._turn = threading.Lock() if alone else nullcontext()
         self._reader = TapReader(self.model, self.taps, anatomy)
         self._prefix, self._suffix = special_tokens(self.tokenizer)
-        self._size = self._window_size(window) - len(self._prefix) - len(self._suffix)
+        self._window = self._window_size(window)
+        self._size = self._window - len(self._prefix) - len(self._suffix)
         self._overlap = overlap = min(64, self._size // 4) if overlap is None else overlap
         if not 0 <= overlap < self._size:
             raise ValueError(f"overlap ({overlap}) must be smaller than the window ({self._size})")
@@ -166,7 +167,7 @@ class Backbone:
             if len(tokens.ids) + special
             for window in split_windows(text, len(tokens.ids), self._size, self._overlap)
         ]
-        budget = batch_tokens(self.model, self.device, self._size + special)
+        budget = batch_tokens(self.model, self.device, self._window)
         for batch in batch_by_tokens(windows, budget):
             for on_cpu, part in in_halves(lambda some: self._taps(some, held), batch):
                 for row, window in enumerate(part):
@@ -189,7 +190,7 @@ class Backbone:
             [*self._prefix, *held[window.text].ids[window.start : window.end], *self._suffix]
             for window in batch
         ]
-        longest = padded_length(max(map(len, rows)), self._size + len(self._prefix + self._suffix))
+        longest = padded_length(max(map(len, rows)), self._window)
         ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id or 0)
         mask = torch.zeros_like(ids)
         for row, tokens in enumerate(rows):
