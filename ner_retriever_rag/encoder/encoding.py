@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from tqdm import tqdm
 from ner_retriever_rag.detection.given import Spans, given_mentions
 from ner_retriever_rag.detection.protocol import MentionDetector
 from ner_retriever_rag.encoder.ahead import ahead, threads_of
-from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.backbone.devices import best_device
 from ner_retriever_rag.encoder.backbone.source import BackboneSource
 from ner_retriever_rag.encoder.backbone.states import TokenStates
@@ -29,6 +29,9 @@ from ner_retriever_rag.encoder.scores import TypeScores
 from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.encoder.type_vectors import TypeVectors
 from ner_retriever_rag.schema import EncodedText, Mention, require_text
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
 TEXTS_TOGETHER = 128  # encoded by one thread; progress moves as often
 _TOKENS_TOGETHER = 4_096  # read, before the mentions in them are looked for

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from shutil import copytree
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint, weights_digest
 from ner_retriever_rag.encoder.backbone.devices import check_device, resolve_dtype
 from ner_retriever_rag.encoder.backbone.packed import is_packed, write_packed
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
 # Options that say where things are, or who asks: none of them changes a vector.
 _PLACES = {
@@ -103,6 +105,9 @@ class BackboneSource:
             FileNotFoundError: If it is not to be found.
             ValueError: If the weights are not those that were asked for.
         """
+        # Brings in transformers, which takes seconds: an index opens, and is checked, without it.
+        from ner_retriever_rag.encoder.backbone.backbone import Backbone
+
         if self.sha256 and (found := weights_digest(self.folder)) != self.sha256:
             raise ValueError(
                 f"the weights of backbone {self.name} in {self.folder} have sha256 {found}, but "
