@@ -6,7 +6,7 @@ import torch
 from tiny import TEXTS, CapitalisedWords
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.encoder.backbone import source
+from ner_retriever_rag.encoder.backbone import backbone
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pooling import pool
 
@@ -182,8 +182,8 @@ def test_folders_that_hold_no_encoder(tmp_path):
 
 def test_threads_load_one_backbone_and_agree(tiny_checkpoint, monkeypatch):
     loaded = []
-    real = source.Backbone
-    monkeypatch.setattr(source, "Backbone", lambda *a, **k: loaded.append(1) or real(*a, **k))
+    real = backbone.Backbone
+    monkeypatch.setattr(backbone, "Backbone", lambda *a, **k: loaded.append(1) or real(*a, **k))
     encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
     results: list[np.ndarray] = [None] * 8
     start = threading.Barrier(8)
