@@ -36,14 +36,13 @@ def demo(
     """Index the bundled sample (Simple English Wikipedia) and ask it for types of entity."""
     with errors_in_one_line():
         err.print("loading the encoder ...")
-        from ner_retriever_rag.cli.adding import add_all
         from ner_retriever_rag.index.entity_index import EntityIndex
         from ner_retriever_rag.index.render import print_matches
 
         index = EntityIndex(folder)
         with as_file(files("ner_retriever_rag.cli") / SAMPLE) as sample:
             documents = list(FileSource([sample]))
-        report = add_all(index, documents, len(documents))
+        report = index.add(documents, progress=True)
         err.print(f"{index.count()} articles, {report.mentions} mentions new")
         for query in queries or QUERIES:
             out.print()

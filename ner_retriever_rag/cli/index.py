@@ -50,17 +50,15 @@ def index(
     goes on where it stopped. What cannot be read is reported and left out.
     """
     with errors_in_one_line(_WHEN_STOPPED):
-        from ner_retriever_rag.cli.adding import add_all
         from ner_retriever_rag.index.entity_index import EntityIndex
 
         source = FileSource(paths, text_field, id_field, limit, follow_links)
-        count = source.count()
-        if not count:
+        if not source.count():
             list(source)  # once more, for what is wrong with them
             say_what_was_left_out(source.problems)
             raise ValueError("none of the paths holds a document that can be read")
         with EntityIndex(folder, encoder=load_encoder(encoder, dtype)) as entity_index:
-            report = add_all(entity_index, source, count)
+            report = entity_index.add(source, errors="skip", progress=True)
             held = entity_index.count()
         failed = [Problem(str(each.document), each.reason) for each in report.failed]
         say_what_was_left_out([*source.problems, *failed])

@@ -23,13 +23,16 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 _starting = threading.Lock()
+_own = threading.local()  # of a thread that encodes: it opens no others
 
 
 def threads_of(device: torch.device) -> int:
     """How many threads encode at once: an accelerator has one that feeds it."""
     import torch
 
-    return min(_MOST, torch.get_num_threads()) if device.type == "cpu" else 1
+    if device.type != "cpu" or getattr(_own, "encodes", False):
+        return 1
+    return min(_MOST, torch.get_num_threads())
 
 
 def ahead(work: Callable[[S], T], items: Iterable[S], threads: int) -> Iterator[tuple[S, T]]:
@@ -89,6 +92,7 @@ def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
         def begin() -> None:
             torch.get_num_threads()  # asks
             torch.set_num_threads(max(1, cores // threads))
+            _own.encodes = True
             begun.wait()
 
         pool = ThreadPoolExecutor(threads, "encode", initializer=begin)

@@ -33,7 +33,8 @@ from ner_retriever_rag.schema import EncodedText, Mention, require_text
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
-TEXTS_TOGETHER = 128  # encoded by one thread; progress moves as often
+TEXTS_TOGETHER = 128  # encoded by one thread, at most; progress moves as often
+_TEXTS_ALONE = 16  # so few are read at once, by all cores
 _TOKENS_TOGETHER = 4_096  # read, before the mentions in them are looked for
 
 _Read = tuple[str, list[Mention] | None, TokenStates]  # a text, its mentions if known, what it says
@@ -141,9 +142,11 @@ class EncodingPass(TypeScores):
         for number, text in enumerate(texts):
             require_text(text, f"texts[{number}]")
         known = self._known_mentions(texts, spans)
+        # Each thread gets its share of a few, too, if there are enough for all.
+        together = min(TEXTS_TOGETHER, max(_TEXTS_ALONE, -(-len(texts) // self.threads)))
         parts = [
-            (texts[start : start + TEXTS_TOGETHER], known[start : start + TEXTS_TOGETHER])
-            for start in range(0, len(texts), TEXTS_TOGETHER)
+            (texts[start : start + together], known[start : start + together])
+            for start in range(0, len(texts), together)
         ]
         encoded: list[EncodedText] = []
         with tqdm(total=len(texts), unit="text", disable=not progress) as bar:

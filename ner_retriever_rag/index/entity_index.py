@@ -20,7 +20,7 @@ from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.shards import Places
 from ner_retriever_rag.index.store import Store
 from ner_retriever_rag.index.tables import Tables
-from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, checked
+from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, checked, in_batches
 from ner_retriever_rag.schema import (
     AddReport,
     Document,
@@ -233,7 +233,7 @@ class EntityIndex(Answers, Contents):
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._place.writing(), bar:
             self._store.recover()  # also where nothing is left to write
-            for done in self._writer.add(batches(good, BATCH)):
+            for done in self._writer.add(in_batches(good)):
                 report += done
                 bar.update(done.added + done.replaced + done.unchanged)
         return report + AddReport(failed=tuple(failed))

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.index.store import Store
 
-BATCH = 128  # documents encoded and written together; progress moves as often
+BATCH = 128  # documents encoded and written together, at most; progress moves as often
+_LONG = 100_000  # characters in them, or a little more: about a second's work
 
 Given = Sequence[Sequence[Span]]
 Refuse = Callable[[Failure], None]
@@ -141,6 +142,20 @@ class _Plan:
     versions: Mapping[str, str]
     todo: Sequence[Prepared]
     known: dict[str, EncodedText]
+
+
+def in_batches(documents: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+    """Documents that are encoded and written together: so many, or fewer long ones."""
+    batch: list[Prepared] = []
+    length = 0
+    for each in documents:
+        batch.append(each)
+        length += len(each[0].text)
+        if len(batch) == BATCH or length >= _LONG:
+            yield batch
+            batch, length = [], 0
+    if batch:
+        yield batch
 
 
 def checked(

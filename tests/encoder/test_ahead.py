@@ -98,8 +98,29 @@ def test_as_many_threads_as_cores_on_a_processor_and_one_for_a_card(monkeypatch)
     assert threads_of(torch.device("cpu")) == 4
 
 
+def test_a_thread_that_encodes_opens_no_others():
+    cpu = torch.device("cpu")
+    before = threads_of(cpu)
+    assert [found for _, found in ahead(lambda _: threads_of(cpu), range(4), 2)] == [1] * 4
+    assert threads_of(cpu) == before
+
+
+@pytest.mark.parametrize(("texts", "shares"), [(16, [16]), (17, [16, 1]), (60, [30, 30])])
+def test_each_thread_gets_its_share_of_a_few_texts(tiny_encoder, monkeypatch, texts, shares):
+    read, encode_some = [], tiny_encoder._encode_some
+    monkeypatch.setattr(type(tiny_encoder), "threads", 2)
+    monkeypatch.setattr(
+        tiny_encoder,
+        "_encode_some",
+        lambda some, known: read.append(len(some)) or encode_some(some, known),
+    )
+    assert len(tiny_encoder.encode(["Lima lies in Peru."] * texts)) == texts
+    assert sorted(read, reverse=True) == shares
+
+
 def test_texts_in_many_threads_are_as_in_one(default, monkeypatch):
     texts = [f"{n} people left {place} for Rome." for n, place in enumerate(["Oslo", "Lima"] * 20)]
+    monkeypatch.setattr(encoding, "_TEXTS_ALONE", len(texts))
     whole = default.encode(texts)
     monkeypatch.setattr(encoding, "TEXTS_TOGETHER", 3)
     for one, other in zip(default.encode(texts), whole, strict=True):

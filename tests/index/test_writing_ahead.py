@@ -7,7 +7,7 @@ from hashed import HashedEncoder, assert_is
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.index.store import Store
-from ner_retriever_rag.index.writing import BATCH
+from ner_retriever_rag.index.writing import BATCH, in_batches
 
 DOCUMENTS = [Document(f"Town{n} lies in Peru.", id=f"d{n}") for n in range(4 * BATCH + 5)]
 
@@ -65,3 +65,13 @@ def test_equal_texts_in_batches_of_one_moment():
     index = EntityIndex(encoder=HashedEncoder())
     assert index.add(documents).mentions == 6 * BATCH
     assert_is(index, documents)
+
+
+def test_a_batch_has_fewer_documents_where_they_are_long():
+    def sizes(*lengths):
+        return [len(some) for some in in_batches((Document("x" * n), None) for n in lengths)]
+
+    assert sizes(*[20] * (2 * BATCH + 1)) == [BATCH, BATCH, 1]
+    assert sizes(*[30_000] * 9) == [4, 4, 1]
+    assert sizes(10, 500_000, 10, 10) == [2, 2]
+    assert sizes() == []
