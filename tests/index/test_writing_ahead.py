@@ -72,6 +72,6 @@ def test_a_batch_has_fewer_documents_where_they_are_long():
         return [len(some) for some in in_batches((Document("x" * n), None) for n in lengths)]
 
     assert sizes(*[20] * (2 * BATCH + 1)) == [BATCH, BATCH, 1]
-    assert sizes(*[30_000] * 9) == [4, 4, 1]
+    assert sizes(*[15_000] * 7) == [3, 3, 1]
     assert sizes(10, 500_000, 10, 10) == [2, 2]
     assert sizes() == []
