@@ -236,6 +236,7 @@ class EntityIndex(Answers, Contents):
             for done in self._writer.add(in_batches(good)):
                 report += done
                 bar.update(done.added + done.replaced + done.unchanged)
+            bar.update(len(failed))
         return report + AddReport(failed=tuple(failed))
 
     def delete(

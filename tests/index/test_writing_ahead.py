@@ -75,3 +75,10 @@ def test_a_batch_has_fewer_documents_where_they_are_long():
     assert sizes(*[15_000] * 7) == [3, 3, 1]
     assert sizes(10, 500_000, 10, 10) == [2, 2]
     assert sizes() == []
+
+
+def test_the_bar_ends_full_though_some_cannot_be_indexed(capsys):
+    index = EntityIndex(encoder=HashedEncoder())
+    report = index.add(["Lima", " ", "Oslo"], errors="skip", progress=True)
+    assert (report.added, len(report.failed)) == (2, 1)
+    assert "3/3" in capsys.readouterr().err
