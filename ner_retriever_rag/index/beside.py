@@ -12,7 +12,7 @@ put on a new one. What they have changed is left out until the next ``sync``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ from ner_retriever_rag.index.records import (
     version_of,
 )
 from ner_retriever_rag.index.store import Store
-from ner_retriever_rag.index.writing import BATCH
+from ner_retriever_rag.index.writing import BATCH, in_batches
 from ner_retriever_rag.schema import AddReport, Document, EncodedText, Failure, SyncReport
 
 if TYPE_CHECKING:
@@ -181,8 +181,11 @@ def sync(store: BesideStore, encoder: TypeAwareEncoder, *, progress: bool) -> Sy
         for some in batches(ids, _PAGE):
             documents, failed = _documents(store.texts_of(some))
             there.update(document.id for document in documents)
-            report += _follow(store, encoder, documents) + AddReport(failed=failed)
-            bar.update(len(some))
+            for done in _follow(store, encoder, documents):
+                report += done
+                bar.update(done.added + done.replaced + done.unchanged)
+            report += AddReport(failed=failed)
+            bar.update(len(failed))
     # Last, so that a document under a new id finds the vectors it had under the old one.
     gone = [doc_id for doc_id in store.document_ids() if doc_id not in there]
     for some in batches(gone, BATCH):
@@ -205,8 +208,8 @@ def _documents(texts: Mapping[str, str | None]) -> tuple[list[Document], tuple[F
 
 def _follow(
     store: BesideStore, encoder: TypeAwareEncoder, documents: Sequence[Document]
-) -> AddReport:
-    """Write the records of documents that have none, or one of another text."""
+) -> Iterator[AddReport]:
+    """Write the records of documents that have none, or one of another text; say so as it goes."""
     versions = {document.id: version_of(document, None) for document in documents}
     records = store.records(versions)
     todo = [
@@ -214,7 +217,7 @@ def _follow(
         for document in documents
         if document.id not in records or records[document.id].version != versions[document.id]
     ]
-    report = AddReport(unchanged=len(documents) - len(todo))
+    yield AddReport(unchanged=len(documents) - len(todo))
 
     def known(batch: Sequence[Document]) -> tuple[Sequence[Document], dict[str, EncodedText]]:
         twins = store.twins({versions[document.id]: document for document in batch})
@@ -226,12 +229,11 @@ def _follow(
         new = {version: text for version, text in texts.items() if version not in stored}
         return dict(zip(new, encoder.encode(list(new.values())) if new else [], strict=True))
 
-    plans = map(known, batches(todo, BATCH))
+    plans = map(known, in_batches(todo, lambda document: document.text))
     for (batch, stored), found in ahead(encode, plans, encoder.threads):
         encoded = stored | found
         ones = [encoded[versions[document.id]] for document in batch]
         store.write(batch, [versions[document.id] for document in batch], ones, records)
         replaced = sum(document.id in records for document in batch)
         mentions = sum(len(one.mentions) for one in ones)
-        report += AddReport(len(batch) - replaced, replaced, mentions=mentions)
-    return report
+        yield AddReport(len(batch) - replaced, replaced, mentions=mentions)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -186,13 +187,17 @@ def filter_of(where: Where) -> dict[str, Any] | None:
     return dict(where) if where else None
 
 
-def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Items, ``size`` at a time."""
+def batches(
+    items: Iterable[T], size: int, weight: Callable[[T], float] = lambda _: 0, most: float = inf
+) -> Iterator[list[T]]:
+    """Items, ``size`` at a time, or fewer where their weights come to ``most``."""
     batch: list[T] = []
+    load = 0.0
     for item in items:
         batch.append(item)
-        if len(batch) == size:
+        load += weight(item)
+        if len(batch) == size or load >= most:
             yield batch
-            batch = []
+            batch, load = [], 0.0
     if batch:
         yield batch

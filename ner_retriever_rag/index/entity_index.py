@@ -233,7 +233,7 @@ class EntityIndex(Answers, Contents):
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._place.writing(), bar:
             self._store.recover()  # also where nothing is left to write
-            for done in self._writer.add(in_batches(good)):
+            for done in self._writer.add(in_batches(good, lambda each: each[0].text)):
                 report += done
                 bar.update(done.added + done.replaced + done.unchanged)
             bar.update(len(failed))

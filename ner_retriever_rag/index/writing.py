@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ner_retriever_rag.encoder.ahead import ahead
+from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.metadata import check_metadata
 from ner_retriever_rag.index.recall import by_version, stored_encodings
 from ner_retriever_rag.index.records import StoredDocument, version_of
@@ -32,6 +33,7 @@ _LONG = 40_000  # characters in them, or a little more: about a second's work
 Given = Sequence[Sequence[Span]]
 Refuse = Callable[[Failure], None]
 Prepared = tuple[Document, Sequence[Span] | None]
+T = TypeVar("T")
 
 
 class Writer:
@@ -144,18 +146,9 @@ class _Plan:
     known: dict[str, EncodedText]
 
 
-def in_batches(documents: Iterable[Prepared]) -> Iterator[list[Prepared]]:
-    """Documents that are encoded and written together: so many, or fewer long ones."""
-    batch: list[Prepared] = []
-    length = 0
-    for each in documents:
-        batch.append(each)
-        length += len(each[0].text)
-        if len(batch) == BATCH or length >= _LONG:
-            yield batch
-            batch, length = [], 0
-    if batch:
-        yield batch
+def in_batches(items: Iterable[T], text_of: Callable[[T], str]) -> Iterator[list[T]]:
+    """Items that are encoded and written together: so many, or fewer with long texts."""
+    return batches(items, BATCH, lambda item: len(text_of(item)), _LONG)
 
 
 def checked(

@@ -4,7 +4,7 @@ import time
 
 import chromadb
 import pytest
-from hashed import rows_amiss
+from hashed import HashedEncoder, rows_amiss
 from theirs import IDS, METADATA, content, vectors
 from tiny import TEXTS
 
@@ -166,6 +166,17 @@ def test_documents_without_a_text_are_named(theirs, tiny_encoder):
         isinstance(each, Failure) and "Document.text" in each.reason for each in report.failed
     )
     assert report.deleted == 1 and len(index) == 4
+
+
+def test_the_bar_moves_while_long_documents_are_read(monkeypatch):
+    collection = chromadb.EphemeralClient().create_collection(f"news-{time.time_ns()}")
+    texts = ["Lima lies in Peru. " * 1_100] * 9 + [" "]  # two of them are a second's work
+    collection.add([str(n) for n in range(10)], vectors(10), documents=texts)
+    index = EntityIndex.beside(collection, encoder=HashedEncoder())
+    moves = []
+    monkeypatch.setattr("ner_retriever_rag.index.beside.tqdm.update", lambda _, n: moves.append(n))
+    assert index.sync(progress=True).added == 9
+    assert [n for n in moves if n] == [2, 2, 2, 2, 1, 1]
 
 
 def test_what_is_refused(theirs, tiny_encoder):

@@ -69,7 +69,7 @@ def test_equal_texts_in_batches_of_one_moment():
 
 def test_a_batch_has_fewer_documents_where_they_are_long():
     def sizes(*lengths):
-        return [len(some) for some in in_batches((Document("x" * n), None) for n in lengths)]
+        return [len(some) for some in in_batches(["x" * n for n in lengths], str)]
 
     assert sizes(*[20] * (2 * BATCH + 1)) == [BATCH, BATCH, 1]
     assert sizes(*[15_000] * 7) == [3, 3, 1]
