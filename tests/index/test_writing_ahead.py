@@ -72,7 +72,7 @@ def test_a_batch_has_fewer_documents_where_they_are_long():
         return [len(some) for some in in_batches(["x" * n for n in lengths], str)]
 
     assert sizes(*[20] * (2 * BATCH + 1)) == [BATCH, BATCH, 1]
-    assert sizes(*[15_000] * 7) == [3, 3, 1]
+    assert sizes(*[40_000] * 7) == [3, 3, 1]
     assert sizes(10, 500_000, 10, 10) == [2, 2]
     assert sizes() == []
 
