@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.index.store import Store
 
 BATCH = 128  # documents encoded and written together, at most; progress moves as often
-_LONG = 100_000  # characters in them, or a little more: one or two seconds' work; a write costs 55 ms
+_LONG = 100_000  # characters in them, or a little more: a second or two; a write costs 55 ms
 
 Given = Sequence[Sequence[Span]]
 Refuse = Callable[[Failure], None]
