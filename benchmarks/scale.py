@@ -64,6 +64,7 @@ def made_up(vectors: np.ndarray, names: int) -> MentionTable:
         starts + len(NAME),
         rng.integers(0, 2**32, mentions, dtype=np.uint32),
         np.arange(mentions, dtype=np.uint64) % np.uint64(names) << np.uint64(24),
+        np.zeros((mentions, 2), dtype=np.uint64),
         rng.random(mentions, dtype=np.float32),
         np.frombuffer(NAME * mentions, np.uint8),
         np.arange(mentions)[:, None] * len(NAME) + [0, len(NAME)],

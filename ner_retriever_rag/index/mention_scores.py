@@ -18,7 +18,7 @@ class Compared:
 
     Attributes:
         cosines: float32 ``(types, mentions)``, raw.
-        similarities: The same shape, sharpened and lowered for repetitions; what scores are of.
+        similarities: The same shape, sharpened, with what words add to it; what scores are of.
     """
 
     cosines: NDArray[np.float32]

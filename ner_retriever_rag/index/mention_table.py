@@ -20,6 +20,7 @@ from ner_retriever_rag.encoder.names import name_hashes
 from ner_retriever_rag.index.cells import Cells
 from ner_retriever_rag.index.store import Store, StoredDocument
 from ner_retriever_rag.queries.apart import Apart
+from ner_retriever_rag.queries.named import names_nearby
 from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.scoring import is_cased
 from ner_retriever_rag.schema import Span
@@ -42,6 +43,7 @@ class MentionTable:
         last_words: uint32 ``(mentions,)``, see
             :func:`~ner_retriever_rag.queries.repetition.last_word`.
         names: uint64 ``(mentions,)``, see :func:`~ner_retriever_rag.encoder.names.name_hashes`.
+        nearby: uint64 ``(mentions, 2)``, see :func:`~ner_retriever_rag.queries.named.names_nearby`.
         lots: float32 ``(mentions,)`` in (0, 1], drawn by each once for all, see
             :mod:`~ner_retriever_rag.index.votes`.
         words: UTF-8 of mentions' words, one after the other.
@@ -58,6 +60,7 @@ class MentionTable:
     ends: NDArray[np.int32]
     last_words: NDArray[np.uint32]
     names: NDArray[np.uint64]
+    nearby: NDArray[np.uint64]
     lots: NDArray[np.float32]
     words: NDArray[np.uint8]
     cuts: NDArray[np.int64]
@@ -109,6 +112,7 @@ class MentionTable:
             ends=self.ends[mentions],
             last_words=self.last_words[mentions],
             names=self.names[mentions],
+            nearby=self.nearby[mentions],
             lots=self.lots[mentions],
             cuts=self.cuts[mentions],
             vectors=np.asarray(self.vectors).take(mentions, axis=0),  # quicker than [mentions]
@@ -210,6 +214,10 @@ def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionT
         np.array([end for _, end in spans], dtype=np.int32),
         np.array([last_word(each) for each in words], dtype=np.uint32),
         name_hashes(words),
+        np.concatenate(
+            [np.zeros((0, 2), np.uint64)]
+            + [names_nearby(text, each.spans) for text, each in zip(texts, whole, strict=True)]
+        ),
         draw_lots([(record.document.id, span) for record in whole for span in record.spans]),
         np.frombuffer(b"".join(encoded), dtype=np.uint8),
         cuts_of([len(each) for each in encoded]),
@@ -250,6 +258,7 @@ def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> Menti
         column(lambda t, s: t.ends[s], np.int32),
         column(lambda t, s: t.last_words[s], np.uint32),
         column(lambda t, s: t.names[s], np.uint64),
+        np.concatenate([np.zeros((0, 2), np.uint64), *(t.nearby[s] for t, s in slices)]),
         column(lambda t, s: t.lots[s], np.float32),
         column(lambda t, s: t.letters(s), np.uint8),
         cuts_of(lengths),

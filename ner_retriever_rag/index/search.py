@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.index.bounds import Bounds
+from ner_retriever_rag.index.by_words import by_words
 from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.examples import IndexedExamples
 from ner_retriever_rag.index.mention_scores import Compared, MentionScores, best_first
@@ -191,13 +192,13 @@ class Search:
     ) -> Compared:
         """Compare a query's types with all mentions of a table; only those wanted are voted on."""
         cosines = query.vectors @ table.vectors.T
-        lost = self._repetitions(table, query)
-        similarities = cosines - lost
+        added = by_words(table, query)
+        similarities = cosines + added
         if bounds.sharpen and len(table):
             for row, vector in enumerate(query.vectors):
                 probability = partial(query.probability, row)
                 moved = sharper(vector, table.vectors, similarities[row], probability)
-                rounds = both_rounds(similarities[row], table.vectors @ moved - lost[row])
+                rounds = both_rounds(similarities[row], table.vectors @ moved + added[row])
                 similarities[row] = with_namesakes(rounds, table.vectors, table.names, table.lots)
                 if (calibration := self._encoder.calibration) is not None:
                     similarities[row] = voted(
@@ -214,18 +215,6 @@ class Search:
         if not passing.any():
             warn_of_unknown_keys(self._store.unknown_keys(keys_of(where)))
         return passing
-
-    def _repetitions(self, table: MentionTable, query: ScoredQuery) -> NDArray[np.float32]:
-        """What mentions that repeat the description lose, float32 ``(types, mentions)``."""
-        lost = np.zeros((len(query.leaves), len(table)), dtype=np.float32)
-        for row, repetition in enumerate(query.repetitions):
-            if repetition is None:
-                continue
-            numbers = np.fromiter(repetition.last_words, dtype=np.uint32)
-            for n in np.flatnonzero(np.isin(table.last_words, numbers)).tolist():
-                cased = bool(table.cased[table.owner[n]])
-                lost[row, n] = repetition.lowered_by(table.text(n), cased=cased)
-        return lost
 
     def _documents(
         self,

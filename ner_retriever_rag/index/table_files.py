@@ -20,9 +20,9 @@ import numpy as np
 from ner_retriever_rag.index.cells import Cells
 from ner_retriever_rag.index.mention_table import MentionTable, cuts_of
 
-_COLUMNS = ("cased", "first", "starts", "ends", "last_words", "names", "lots", "words")
+_COLUMNS = ("cased", "first", "starts", "ends", "last_words", "names", "nearby", "lots", "words")
 _ENDS = "cuts"  # of the words of each mention, after a 0
-_LAYOUT = 3
+_LAYOUT = 4
 _log = logging.getLogger(__name__)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 
 from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.queries.english import CLAUSE_WORDS, PREPOSITIONS, singular
@@ -33,7 +34,7 @@ class Repetition:
 
     def __init__(self, description: str) -> None:
         words = _content(spelled_out(description))
-        self._head = singular(_head(words)) if words else ""
+        self._head = singular(head_noun(words)) if words else ""
         self._words = frozenset(map(singular, words))
         self.last_words = frozenset(map(_number, self._words))
 
@@ -71,8 +72,12 @@ def _content(text: str) -> list[str]:
     return [word for word in _words(text) if word not in _ARTICLES]
 
 
-def _head(words: list[str]) -> str:
-    """The head noun: what stands before the first preposition or clause ("drug that lowers")."""
+def head_noun(words: Sequence[str]) -> str:
+    """What stands before the first preposition or clause ("drug that lowers").
+
+    Args:
+        words: One or more, in lower case.
+    """
     for before, word in zip(words, words[1:], strict=False):
         if word in PREPOSITIONS or word in CLAUSE_WORDS:
             return before

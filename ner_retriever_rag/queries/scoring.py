@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.queries.apart import Apart
 from ner_retriever_rag.queries.likeness import bare_name, type_vector
+from ner_retriever_rag.queries.named import NamedWords, names_nearby
 from ner_retriever_rag.queries.query import (
     Leaf,
     Query,
@@ -43,6 +44,7 @@ class ScoredQuery:
         vectors: float32 ``(types, dim)``.
         repetitions: What a mention that only repeats each type's description loses; None for
             examples, which say no words.
+        named: What a mention near the names in each type's description gains; None likewise.
         without: The score of a document without mentions; above 0 only where ``Not`` decides.
     """
 
@@ -52,6 +54,7 @@ class ScoredQuery:
         self.vectors = np.stack([vector_of(leaf) for leaf in self.leaves])
         described = [leaf if isinstance(leaf, str) else leaf.description for leaf in self.leaves]
         self.repetitions = [Repetition(each) if each else None for each in described]
+        self.named = [NamedWords(each) if each else None for each in described]
         self.without = self.highest([0.0] * len(self.leaves))
         self._labels = [label(leaf) for leaf in self.leaves]
         wanted = wanted_leaves(query)
@@ -76,15 +79,18 @@ class ScoredQuery:
         """The greatest score where no type's is above its bound."""
         return score_range(self.query, dict(zip(self.leaves, bounds, strict=True)))[1]
 
-    def lowered(
-        self, cosines: NDArray[np.float32], mentions: Sequence[str], *, cased: bool
+    def by_words(
+        self, cosines: NDArray[np.float32], text: str, spans: Sequence[Span]
     ) -> NDArray[np.float32]:
-        """Cosines of mentions, ``(types, n)``, less what repeating the description costs each."""
+        """Cosines of a text's mentions, ``(types, n)``, and what words add to or take from them."""
+        cased, nearby = is_cased(text), names_nearby(text, spans)
         costs = [
-            [each.lowered_by(mention, cased=cased) if each else 0.0 for mention in mentions]
+            [each.lowered_by(text[slice(*span)], cased=cased) if each else 0.0 for span in spans]
             for each in self.repetitions
         ]
-        return cosines - np.asarray(costs, dtype=np.float32).reshape(cosines.shape)
+        gains = [each.raised_by(nearby) if each else np.zeros(len(spans)) for each in self.named]
+        added = np.asarray(gains, dtype=np.float32) - np.asarray(costs, dtype=np.float32)
+        return cosines + added.reshape(cosines.shape)
 
     def document_match(
         self,
@@ -172,9 +178,8 @@ def match_documents(
     matches = []
     for document, one in zip(documents, encoded, strict=True):
         cosines = scored.vectors @ one.vectors.T
-        words = [mention.text for mention in one.mentions]
-        similarities = scored.lowered(cosines, words, cased=is_cased(document.text))
         spans = [(mention.start, mention.end) for mention in one.mentions]
+        similarities = scored.by_words(cosines, document.text, spans)
         matches.append(scored.document_match(document, spans, cosines, similarities, threshold))
     return matches
 

@@ -42,6 +42,7 @@ def table(types):
         starts + len(NAME),
         np.zeros(n, dtype=np.uint32),
         rng.integers(0, n // 2, n, dtype=np.uint64),
+        np.zeros((n, 2), dtype=np.uint64),
         rng.random(n, dtype=np.float32),
         np.frombuffer(NAME * n, np.uint8),
         np.arange(n + 1) * len(NAME),

@@ -1,0 +1,110 @@
+"""Words of a description that name something: "Norwegian", "Nintendo", "Saturn".
+
+A mention's vector says what kind of thing it is, and hardly where it is from: to "Norwegian band"
+come bands of all the North. Whose it is stands beside it: near two in five mentions that are of
+such a type the word stands, near one in a hundred others of the same kind. So where it stands a
+mention is put higher by a fixed cosine (figures in benchmarks/results/training.md).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.encoder.labels import spelled_out
+from ner_retriever_rag.queries.english import CLAUSE_WORDS, DETERMINERS, PREPOSITIONS
+from ner_retriever_rag.queries.repetition import head_noun
+from ner_retriever_rag.schema import Span
+
+RAISED = 0.1  # where all of a description's names stand near by
+_NEAR = 130  # characters before and after a mention
+_BITS, _OF_A_WORD = 128, 3
+_WORD = re.compile(r"\w+")
+# What a country and its people do not share: "Sweden", "Swedish"; longest first.
+_ENDINGS = sorted(
+    """
+    a ain an anese ani any e ean en er ese ey i ia ian ain ic ish ium land landic lish nish o s
+    tish vian way wegian y
+    """.split(),
+    key=len,
+    reverse=True,
+)
+_STEM = 3  # letters that are left at least
+
+
+class NamedWords:
+    """The names among the words of a type description.
+
+    They are those with a capital, but for the head noun and little words. Where all words have one
+    ("Football Club") capitals say nothing, and there are none.
+
+    Args:
+        description: The type description.
+    """
+
+    def __init__(self, description: str) -> None:
+        words = _WORD.findall(spelled_out(description))
+        names = [word for word in words if word[:1].isupper()]
+        if len(names) == len(words):
+            names = []
+        head = head_noun([word.casefold() for word in words]) if words else ""
+        ordinary = {head, *DETERMINERS, *PREPOSITIONS, *CLAUSE_WORDS}
+        self._marks = _rows([_mark(name) for name in names if name.casefold() not in ordinary])
+
+    def raised_by(self, nearby: NDArray[np.uint64]) -> NDArray[np.float32]:
+        """By how much of cosine mentions are put higher, float32 ``(n,)``.
+
+        Args:
+            nearby: uint64 ``(n, 2)``, see :func:`names_nearby`.
+        """
+        raised = np.zeros(len(nearby), dtype=np.float32)
+        for mark in self._marks:
+            raised += ((nearby & mark) == mark).all(axis=1)
+        return raised * np.float32(RAISED / max(1, len(self._marks)))
+
+
+def names_nearby(text: str, spans: Sequence[Span]) -> NDArray[np.uint64]:
+    """Which words with capitals stand near mentions, or in them, uint64 ``(mentions, 2)``.
+
+    Each word sets three of 128 bits (a Bloom filter), so that now and then a word seems to be
+    there that is not.
+
+    Args:
+        text: The text.
+        spans: The mentions.
+    """
+    found = [each for each in _WORD.finditer(text) if each[0][0].isupper()]
+    starts, marks = [each.start() for each in found], [_mark(each[0]) for each in found]
+    nearby = []
+    for start, end in spans:
+        all_of_them = 0
+        for mark in marks[bisect_left(starts, start - _NEAR) : bisect_left(starts, end + _NEAR)]:
+            all_of_them |= mark
+        nearby.append(all_of_them)
+    return _rows(nearby)
+
+
+@lru_cache(maxsize=50_000)
+def _mark(word: str) -> int:
+    """The bits of a word; a country and its people have the same."""
+    stem = word.casefold()
+    for ending in _ENDINGS:
+        if stem.endswith(ending) and len(stem) - len(ending) >= _STEM:
+            stem = stem.removesuffix(ending)
+            break
+    number, mark = zlib.crc32(stem.encode()), 0
+    for _ in range(_OF_A_WORD):
+        number, bit = divmod(number, _BITS)
+        mark |= 1 << bit
+    return mark
+
+
+def _rows(marks: Sequence[int]) -> NDArray[np.uint64]:
+    joined = b"".join(mark.to_bytes(_BITS // 8, "little") for mark in marks)
+    return np.frombuffer(joined, dtype="<u8").reshape(-1, 2)
