@@ -36,13 +36,14 @@ _ENDINGS = sorted(
     reverse=True,
 )
 _STEM = 3  # letters that are left at least
+_LITTLE = DETERMINERS | PREPOSITIONS | CLAUSE_WORDS
 
 
 class NamedWords:
     """The names among the words of a type description.
 
-    They are those with a capital, but for the head noun and little words. Where all words have one
-    ("Football Club") capitals say nothing, and there are none.
+    They are those with a capital, but for the head noun. Where all words have one, little ones
+    aside ("Bodies of Water"), capitals say nothing, and there are none.
 
     Args:
         description: The type description.
@@ -50,12 +51,12 @@ class NamedWords:
 
     def __init__(self, description: str) -> None:
         words = _WORD.findall(spelled_out(description))
-        names = [word for word in words if word[:1].isupper()]
-        if len(names) == len(words):
+        content = [word for word in words if word.casefold() not in _LITTLE]
+        names = [word for word in content if word[:1].isupper()]
+        if len(names) == len(content):
             names = []
         head = head_noun([word.casefold() for word in words]) if words else ""
-        ordinary = {head, *DETERMINERS, *PREPOSITIONS, *CLAUSE_WORDS}
-        self._marks = _rows([_mark(name) for name in names if name.casefold() not in ordinary])
+        self._marks = _rows([_mark(name) for name in names if name.casefold() != head])
 
     def raised_by(self, nearby: NDArray[np.uint64]) -> NDArray[np.float32]:
         """By how much of cosine mentions are put higher, float32 ``(n,)``.

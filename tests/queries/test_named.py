@@ -27,6 +27,7 @@ def raised(description, text=TEXT, mention="Enslaved"):
         ("Norwegian band of Swedish singers", 0.5),
         ("norwegian band", 0),  # no capital, no name
         ("Norwegian Band", 0),  # all have one
+        ("Band of Norway", 0),  # all but little words
         ("band", 0),
         ("Haugesund", 0),
         ("lot of Haugesund", 1),
