@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.queries.english import CLAUSE_WORDS, DETERMINERS, PREPOSITIONS
-from ner_retriever_rag.queries.repetition import head_noun
+from ner_retriever_rag.queries.repetition import noun_asked_for
 from ner_retriever_rag.schema import Span
 
 RAISED = 0.1  # where all of a description's names stand near by
@@ -55,8 +55,8 @@ class NamedWords:
         names = [word for word in content if word[:1].isupper()]
         if len(names) == len(content):
             names = []
-        head = head_noun([word.casefold() for word in words]) if words else ""
-        self._marks = _rows([_mark(name) for name in names if name.casefold() != head])
+        noun = noun_asked_for([word.casefold() for word in words]) if words else ""
+        self._marks = _rows([_mark(name) for name in names if name.casefold() != noun])
 
     def raised_by(self, nearby: NDArray[np.uint64]) -> NDArray[np.float32]:
         """By how much of cosine mentions are put higher, float32 ``(n,)``.
@@ -66,8 +66,8 @@ class NamedWords:
         """
         raised = np.zeros(len(nearby), dtype=np.float32)
         for mark in self._marks:
-            raised += ((nearby & mark) == mark).all(axis=1)
-        return raised * np.float32(RAISED / max(1, len(self._marks)))
+            raised[((nearby & mark) == mark).all(axis=1)] += RAISED / len(self._marks)
+        return raised
 
 
 def names_nearby(text: str, spans: Sequence[Span]) -> NDArray[np.uint64]:

@@ -34,7 +34,7 @@ class Repetition:
 
     def __init__(self, description: str) -> None:
         words = _content(spelled_out(description))
-        self._head = singular(head_noun(words)) if words else ""
+        self._head = singular(noun_asked_for(words)) if words else ""
         self._words = frozenset(map(singular, words))
         self.last_words = frozenset(map(_number, self._words))
 
@@ -72,7 +72,7 @@ def _content(text: str) -> list[str]:
     return [word for word in _words(text) if word not in _ARTICLES]
 
 
-def head_noun(words: Sequence[str]) -> str:
+def noun_asked_for(words: Sequence[str]) -> str:
     """What stands before the first preposition or clause ("drug that lowers").
 
     Args:

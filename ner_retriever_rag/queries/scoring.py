@@ -79,18 +79,15 @@ class ScoredQuery:
         """The greatest score where no type's is above its bound."""
         return score_range(self.query, dict(zip(self.leaves, bounds, strict=True)))[1]
 
-    def by_words(
-        self, cosines: NDArray[np.float32], text: str, spans: Sequence[Span]
-    ) -> NDArray[np.float32]:
-        """Cosines of a text's mentions, ``(types, n)``, and what words add to or take from them."""
+    def by_words(self, text: str, spans: Sequence[Span]) -> NDArray[np.float32]:
+        """What words add to the cosines of a text's mentions, float32 ``(types, n)``."""
         cased, nearby = is_cased(text), names_nearby(text, spans)
         costs = [
             [each.lowered_by(text[slice(*span)], cased=cased) if each else 0.0 for span in spans]
             for each in self.repetitions
         ]
         gains = [each.raised_by(nearby) if each else np.zeros(len(spans)) for each in self.named]
-        added = np.asarray(gains, dtype=np.float32) - np.asarray(costs, dtype=np.float32)
-        return cosines + added.reshape(cosines.shape)
+        return np.asarray(gains, dtype=np.float32) - np.asarray(costs, dtype=np.float32)
 
     def document_match(
         self,
@@ -179,7 +176,7 @@ def match_documents(
     for document, one in zip(documents, encoded, strict=True):
         cosines = scored.vectors @ one.vectors.T
         spans = [(mention.start, mention.end) for mention in one.mentions]
-        similarities = scored.by_words(cosines, document.text, spans)
+        similarities = cosines + scored.by_words(document.text, spans)
         matches.append(scored.document_match(document, spans, cosines, similarities, threshold))
     return matches
 

@@ -170,7 +170,7 @@ def test_documents_without_a_text_are_named(theirs, tiny_encoder):
 
 def test_the_bar_moves_while_long_documents_are_read(monkeypatch):
     collection = chromadb.EphemeralClient().create_collection(f"news-{time.time_ns()}")
-    texts = ["Lima lies in Peru. " * 2_700] * 9 + [" "]  # two of them are a second's work
+    texts = ["Lima lies in Peru. " * 2_700] * 9 + [" "]  # two of them fill a batch
     collection.add([str(n) for n in range(10)], vectors(10), documents=texts)
     index = EntityIndex.beside(collection, encoder=HashedEncoder())
     moves = []
