@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +73,9 @@ def make_task(name: str, typed: Iterable[TypedText], queries: Mapping[str, str])
 
 def spell_out(label: str) -> str:
     """A description for a label: ``"MusicalGRP"`` -> ``"musical group"``, one of words as it is."""
-    if " " in label:  # a description already; what stands before a dash belongs to it
+    if " " in label:  # a description already; a dash in it joins words
         return label.lower()
-    return spelled_out(label.rpartition("-")[2]).lower()
+    return spelled_out(label).replace("-", " ").lower()
 
 
 def queries_for(typed: Iterable[TypedText], names: Mapping[str, str] | None) -> dict[str, str]:
@@ -83,12 +83,18 @@ def queries_for(typed: Iterable[TypedText], names: Mapping[str, str] | None) -> 
 
     Args:
         typed: Where labels occur.
-        names: Label, or what follows its dash, to description; None spells labels out.
+        names: Label, or what follows its dash, to description; None spells labels out, without
+            what stands before the dash where other labels share it ("person-actor").
     """
+    labels = {label for each in typed for _, _, label in each.mentions}
+    sharing = Counter(label.partition("-")[0] for label in labels)
     found = {}
-    for label in sorted({label for each in typed for _, _, label in each.mentions}):
-        key = label.partition("-")[2] or label
-        name = spell_out(label) if names is None else names.get(label, names.get(key))
+    for label in sorted(labels):
+        coarse, _, fine = label.partition("-")
+        if names is None:  # a dash may join the words of one name ("creative-work")
+            name = spell_out(fine if sharing[coarse] > 1 or fine == "other" else label)
+        else:
+            name = names.get(label, names.get(fine or label, ""))
         if name and not name.lower().startswith("other"):
             found[label] = name
     return found

@@ -35,7 +35,7 @@ def test_texts_that_occur_twice_become_one() -> None:
         ("HumanSettlement", "human settlement"),
         ("PublicCorp", "public corporation"),
         ("ORG", "organization"),
-        ("art-film", "film"),
+        ("creative-work", "creative work"),
         ("Swedish football club", "swedish football club"),
         ("plant-eating animal", "plant-eating animal"),
     ],
@@ -47,7 +47,18 @@ def test_labels_are_spelled_out(label: str, words: str) -> None:
 def test_other_is_not_scored_by_name_or_by_rule() -> None:
     typed = [TypedText("a b", ((0, 1, "person-other"), (2, 3, "OtherPER"), (2, 3, "art-film")))]
     assert queries_for(typed, {"other": "Other", "film": "Film"}) == {"art-film": "Film"}
-    assert queries_for(typed, None) == {"art-film": "film"}
+    assert queries_for(typed, None) == {"art-film": "art film"}
+
+
+def test_what_labels_share_before_their_dash_is_left_out_and_words_are_not() -> None:
+    labels = ("art-film", "art-painting", "creative-work", "product", "person-other")
+    typed = [TypedText("a b", tuple((0, 1, label) for label in labels))]
+    assert queries_for(typed, None) == {
+        "art-film": "film",
+        "art-painting": "painting",
+        "creative-work": "creative work",
+        "product": "product",
+    }
 
 
 def test_a_file_is_a_task(tmp_path: Path) -> None:
