@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,22 @@ from ner_retriever_rag.queries.scoring import is_cased
 from ner_retriever_rag.schema import Span
 
 LOT_BITS = 24  # a lot is one of so many bits' numbers; float32 holds them exactly
+_DRAWN = 256  # mentions that speak for all
 _PAGE = 1_000  # documents read at once
+
+
+class Crowd(NamedTuple):
+    """All mentions of an index, by a few of them.
+
+    Attributes:
+        mentions: How many they are.
+        lots: float32 ``(d,)``, the lowest of all.
+        vectors: float32 ``(d, dim)``, of those who drew them.
+    """
+
+    mentions: int
+    lots: NDArray[np.float32]
+    vectors: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,7 @@ class MentionTable:
         cuts: int64 ``(mentions, 2)``; the words of mention i are ``words[cuts[i, 0]:cuts[i, 1]]``.
         vectors: float32 ``(mentions, dim)``, L2-normalised.
         cells: The same, for a rough look; None where there is no need or no use of it.
+        whole: The table that this is a part of; None if it is none.
     """
 
     doc_ids: list[str]
@@ -66,6 +82,7 @@ class MentionTable:
     cuts: NDArray[np.int64]
     vectors: NDArray[np.float32]
     cells: Cells | None = None
+    whole: MentionTable | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -79,6 +96,16 @@ class MentionTable:
     def owner(self) -> NDArray[np.int64]:
         """int64 ``(mentions,)``, the number of each mention's document."""
         return np.repeat(np.arange(len(self.doc_ids)), np.diff(self.first))
+
+    @cached_property
+    def crowd(self) -> Crowd:
+        """All mentions, those of the whole where this is a part."""
+        if self.whole is not None:
+            return self.whole.crowd
+        drawn = np.arange(len(self))
+        if len(self) > _DRAWN:
+            drawn = np.sort(np.argpartition(self.lots, _DRAWN)[:_DRAWN])
+        return Crowd(len(self), self.lots[drawn], np.asarray(self.vectors)[drawn])
 
     def text(self, mention: int) -> str:
         """The words of a mention."""
@@ -117,6 +144,7 @@ class MentionTable:
             cuts=self.cuts[mentions],
             vectors=np.asarray(self.vectors).take(mentions, axis=0),  # quicker than [mentions]
             cells=None,
+            whole=self,
         )
 
     def origins(self, before: MentionTable) -> NDArray[np.int64]:

@@ -202,7 +202,13 @@ class Search:
                 similarities[row] = with_namesakes(rounds, table.vectors, table.names, table.lots)
                 if (calibration := self._encoder.calibration) is not None:
                     similarities[row] = voted(
-                        calibration, vector, table.vectors, similarities[row], table.lots, wanted
+                        calibration,
+                        vector,
+                        table.vectors,
+                        similarities[row],
+                        table.lots,
+                        table.crowd,
+                        wanted,
                     )
         return Compared(cosines, similarities)
 

@@ -4,9 +4,12 @@ A mention among likely rivers is likelier a river than one among lakes, however 
 "river". So the mentions found vote: each for the type by its own probability and against it by the
 rest, the louder the nearer (Nadaraya 1964, Watson 1964). Far down a ranking one voter stands for
 several, so that a vote costs the same in an index of any size; which one is drawn by lot, so that
-it does not depend on who else is there. In a few texts the neighbours that
-there are may all be of other types, so a sample of mentions of all kinds votes with them. What is
-chosen here was chosen on fewnerd-dev, four sets of other fields and by benchmarks/top_answers.py.
+it does not depend on who else is there. Those after the last rank are a crowd of which a few vote
+for all, or a type would seem the more frequent the greater the index. In a few texts the neighbours
+that there are may all be of other types, so a sample of mentions of all kinds votes with them.
+
+What is chosen here was chosen on fewnerd-dev, four sets of other fields, mined mentions, and by
+benchmarks/top_answers.py.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.calibration import Calibration
+from ner_retriever_rag.index.mention_table import Crowd
 from ner_retriever_rag.index.sharpening import largest
 
 WIDTH = 0.15  # cosine by which a voice falls to 1/e
@@ -25,17 +29,19 @@ OWN_VOICE = 0.1  # of a mention's own probability; a neighbour that is the same 
 OWN_PART = 0.5  # of a mention's own log odds beside those of the vote
 VOTERS = 1_024
 FIRST = 256  # so many of the best vote for themselves alone
-LAST = 10_000  # rank after which nobody votes, or is voted on
+LAST = 10_000  # rank after which only the crowd votes, and nobody is voted on
 FEW = 5_000  # mentions; of fewer, the background votes with them
 BACKGROUND, ITS_VOICE = 500, 0.5  # so many of it, each so loud in a tiny index, silent from FEW on
 HOPELESS = -5.0  # log odds below which nobody is voted on, as after rank LAST
 # A whole index votes against most mentions, since most are of other types, and the more so where
 # the best of them are unsure. By so much all log odds are raised.
-RAISE, RAISE_LESS = 4.2, 0.7  # less so much for each of the log odds of the best
+RAISE, RAISE_LESS = 4.0, 0.8  # less so much for each of the log odds of the best
+# The best of many are surer than the best of few: so much more for each e-fold of so many mentions.
+RAISE_MORE, MANY = 0.3, 1_000
 # Where nothing is of the type, nothing is raised. The best of a narrow type are surer than those of
 # a broad one, so to their log odds is added what its breadth is worth.
 BREADTH = 30.0
-NONE_THERE, SOME_THERE = 5.5, 8.0  # with which nothing is raised, and everything
+NONE_THERE, SOME_THERE = 5.6, 7.5  # with which nothing is raised, and everything
 
 _CERTAIN = 30.0  # log odds stay within
 _SAMPLED = 128  # of the last tenth that are voted on for others
@@ -60,6 +66,7 @@ def voted(
     vectors: NDArray[np.float32],
     similarities: NDArray[np.float32],
     lots: NDArray[np.float32],
+    crowd: Crowd,
     wanted: Wanted | None = None,
 ) -> NDArray[np.float32]:
     """Similarities with what neighbours say counted in.
@@ -69,9 +76,10 @@ def voted(
     Args:
         calibration: Makes log odds of similarities, and back.
         query: float32 ``(dim,)``, the type's vector, L2-normalised.
-        vectors: float32 ``(n, dim)``, all mentions.
+        vectors: float32 ``(n, dim)``, all mentions, or the nearest of them.
         similarities: float32 ``(n,)``, theirs to the type.
         lots: float32 ``(n,)``, theirs, in (0, 1].
+        crowd: All mentions there are.
         wanted: Which of them are voted on; None for all that have a chance.
 
     Returns:
@@ -84,7 +92,12 @@ def voted(
     asked, last = _asked(ranking, odds, wanted)
     voters = _Voters.elect(ranking, vectors, odds, lots)
     if len(odds) < FEW:
-        voters = voters.with_background(calibration, query, ITS_VOICE * (1 - len(odds) / FEW))
+        sample = calibration.background[:BACKGROUND]
+        voters = voters.joined_by(sample, calibration, query, ITS_VOICE * (1 - len(odds) / FEW))
+    if crowd.mentions > LAST:
+        far = crowd.vectors[~np.isin(crowd.lots, lots[ranking])]
+        each = (crowd.mentions - LAST) / max(1, len(far))
+        voters = voters.joined_by(far, calibration, query, each)
     rows = ranking[asked]
     votes = voters.log_odds(asked, vectors[rows], odds[rows])
     counted = OWN_PART * odds + np.minimum(odds, np.median(votes[asked >= last]))
@@ -92,7 +105,8 @@ def voted(
     best = float(odds[ranking[: max(1, min(10, len(odds) // 100))]].mean())
     evidence = best + BREADTH * calibration.breadth(query)
     there = np.clip((evidence - NONE_THERE) / (SOME_THERE - NONE_THERE), 0, 1)
-    raised = there * (RAISE - RAISE_LESS * best)
+    more = RAISE_MORE * max(0.0, np.log(crowd.mentions / MANY))
+    raised = there * (RAISE - RAISE_LESS * best + more)
     return calibration.similarities(query, counted + raised)
 
 
@@ -146,22 +160,26 @@ class _Voters:
         ballots = _chances(odds[places]) * weights[:, None]
         return cls(ranks, vectors[places], ballots.astype(np.float32))
 
-    def with_background(
-        self, calibration: Calibration, query: NDArray[np.float32], voice: float
+    def joined_by(
+        self,
+        vectors: NDArray[np.float32],
+        calibration: Calibration,
+        query: NDArray[np.float32],
+        voice: float,
     ) -> _Voters:
-        """The same, and mentions of all kinds from elsewhere.
+        """The same, and mentions that are in no ranking.
 
         Args:
-            calibration: Has a sample of them.
+            vectors: float32 ``(m, dim)``, theirs, L2-normalised.
+            calibration: Makes log odds of their cosines.
             query: float32 ``(dim,)``, the type's vector, L2-normalised.
-            voice: Of each, where one of the index has 1.
+            voice: Of each, where one of the ranking's first has 1.
         """
-        sample = calibration.background[:BACKGROUND]
-        odds = np.clip(calibration.log_odds(query, sample @ query), -_CERTAIN, _CERTAIN)
+        odds = np.clip(calibration.log_odds(query, vectors @ query), -_CERTAIN, _CERTAIN)
         ballots = (voice * _chances(odds)).astype(np.float32)
         return _Voters(
             self.ranks,
-            np.concatenate([self.vectors, sample]),
+            np.concatenate([self.vectors, vectors]),
             np.concatenate([self.ballots, ballots]),
         )
 

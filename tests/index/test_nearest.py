@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag import AllOf, Not
-from ner_retriever_rag.index import namesakes, votes
+from ner_retriever_rag.index import mention_table, namesakes, votes
 from ner_retriever_rag.index import nearest as nearest_module
 from ner_retriever_rag.index.bounds import Bounds
 from ner_retriever_rag.index.nearest import NEAREST, nearest
@@ -59,6 +59,16 @@ def test_sharpened_they_are_nearly_right(index):
     few = {match.doc_id for match in index.search("river", k=10)}
     every = {match.doc_id for match in index.search("river", k=10, exact=True)}
     assert len(few & every) >= 9
+
+
+def test_the_crowd_is_of_all_mentions(index, monkeypatch):
+    monkeypatch.setattr(mention_table, "_DRAWN", 20)
+    table = index._search._tables.current()
+    mentions, lots, vectors = table.only(np.arange(5)).crowd
+    lowest = np.sort(np.argsort(table.lots)[:20])
+    assert mentions == len(table)
+    assert np.array_equal(lots, table.lots[lowest])
+    assert np.array_equal(vectors, table.vectors[lowest])
 
 
 def test_where_few_are_near_all_are_looked_at(index, looked_at):

@@ -8,7 +8,7 @@ from unit_vectors import unit
 
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.index import votes
-from ner_retriever_rag.index.mention_table import draw_lots
+from ner_retriever_rag.index.mention_table import Crowd, draw_lots
 from ner_retriever_rag.index.votes import Wanted, ranks_that_vote
 
 DIM = 16
@@ -34,9 +34,10 @@ def drawn(n):
     return draw_lots([(f"document {i}", (0, 4)) for i in range(n)])
 
 
-def voted(calibration, query, vectors, similarities, lots=None, wanted=None):
-    lots = drawn(len(vectors)) if lots is None else lots
-    return votes.voted(calibration, query, vectors, similarities, lots, wanted)
+def voted(calibration, query, vectors, similarities, crowd=None, wanted=None):
+    lots = drawn(len(vectors))
+    crowd = crowd or Crowd(len(vectors), lots, vectors)  # all of it was drawn
+    return votes.voted(calibration, query, vectors, similarities, lots, crowd, wanted)
 
 
 def by_hand(calibration, query, vectors, similarities):
@@ -61,7 +62,8 @@ def by_hand(calibration, query, vectors, similarities):
             p = float(calibration.probability(query, elsewhere @ query))
             yes, no = yes + voice * p, no + voice * (1 - p)
         vote = math.log(yes) - math.log(no)
-        raised = there * (votes.RAISE - votes.RAISE_LESS * level)
+        more = votes.RAISE_MORE * max(0, math.log(len(odds) / votes.MANY))
+        raised = there * (votes.RAISE - votes.RAISE_LESS * level + more)
         counted.append(votes.OWN_PART * own + vote + raised)
     return calibration.similarities(query, np.array(counted))
 
@@ -208,6 +210,25 @@ def test_the_last_are_a_tenth_of_those_voted_on(calibration, query, monkeypatch)
     expected += votes.RAISE - votes.RAISE_LESS * odds[:2].mean()
     found = calibration.log_odds(query, voted(calibration, query, vectors, similarities))
     assert found[100:] == pytest.approx(expected[100:], abs=1e-4)
+
+
+def test_after_the_last_rank_the_crowd_votes_as_each_would(calibration, query, monkeypatch):
+    vectors = around(query, 600, 0.5, seed=9)
+    similarities = vectors @ query
+    every = by_hand(calibration, query, vectors, similarities)
+    monkeypatch.setattr(votes, "LAST", 200)
+    best = np.argsort(-similarities)[:200]
+    found = voted(calibration, query, vectors, similarities)
+    assert found[best] == pytest.approx(every[best], abs=1e-4)
+    # A third of it, and nobody twice: each for three, so that as much is said by all.
+    lots = drawn(600)
+    some = np.argsort(lots)[:200]
+    crowd = Crowd(600, lots[some], vectors[some])
+    third = voted(calibration, query, vectors, similarities, crowd)
+    alone = voted(calibration, query, vectors, similarities, Crowd(200, lots[:0], vectors[:0]))
+    odds = [calibration.log_odds(query, each[best]) for each in (found, third, alone)]
+    assert np.abs(odds[1] - odds[0]).mean() < 0.1
+    assert (odds[2] - odds[0]).mean() > 0.5  # without the crowd all are likelier
 
 
 @pytest.mark.parametrize("n", [1, 256, 1_024, 1_025, 3_000, 10_000])
