@@ -37,7 +37,7 @@ HOPELESS = -5.0  # log odds below which nobody is voted on, as after rank LAST
 # the best of them are unsure. By so much all log odds are raised.
 RAISE, RAISE_LESS = 4.0, 0.8  # less so much for each of the log odds of the best
 # The best of many are surer than the best of few: so much more for each e-fold of so many mentions.
-RAISE_MORE, MANY = 0.3, 1_000
+RAISE_MORE, MANY = 0.2, 1_000
 # Where nothing is of the type, nothing is raised. The best of a narrow type are surer than those of
 # a broad one, so to their log odds is added what its breadth is worth.
 BREADTH = 30.0
