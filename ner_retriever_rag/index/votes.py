@@ -30,6 +30,7 @@ OWN_PART = 0.5  # of a mention's own log odds beside those of the vote
 VOTERS = 1_024
 FIRST = 256  # so many of the best vote for themselves alone
 LAST = 10_000  # rank after which only the crowd votes, and nobody is voted on
+CROWD_VOICE = 0.3  # of each in the crowd
 FEW = 5_000  # mentions; of fewer, the background votes with them
 BACKGROUND, ITS_VOICE = 500, 0.5  # so many of it, each so loud in a tiny index, silent from FEW on
 HOPELESS = -5.0  # log odds below which nobody is voted on, as after rank LAST
@@ -37,7 +38,7 @@ HOPELESS = -5.0  # log odds below which nobody is voted on, as after rank LAST
 # the best of them are unsure. By so much all log odds are raised.
 RAISE, RAISE_LESS = 4.0, 0.8  # less so much for each of the log odds of the best
 # The best of many are surer than the best of few: so much more for each e-fold of so many mentions.
-RAISE_MORE, MANY = 0.2, 1_000
+RAISE_MORE, MANY = 0.1, 1_000
 # Where nothing is of the type, nothing is raised. The best of a narrow type are surer than those of
 # a broad one, so to their log odds is added what its breadth is worth.
 BREADTH = 30.0
@@ -96,7 +97,7 @@ def voted(
         voters = voters.joined_by(sample, calibration, query, ITS_VOICE * (1 - len(odds) / FEW))
     if crowd.mentions > LAST:
         far = crowd.vectors[~np.isin(crowd.lots, lots[ranking])]
-        each = (crowd.mentions - LAST) / max(1, len(far))
+        each = CROWD_VOICE * (crowd.mentions - LAST) / max(1, len(far))
         voters = voters.joined_by(far, calibration, query, each)
     rows = ranking[asked]
     votes = voters.log_odds(asked, vectors[rows], odds[rows])

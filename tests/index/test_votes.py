@@ -217,6 +217,7 @@ def test_after_the_last_rank_the_crowd_votes_as_each_would(calibration, query, m
     similarities = vectors @ query
     every = by_hand(calibration, query, vectors, similarities)
     monkeypatch.setattr(votes, "LAST", 200)
+    monkeypatch.setattr(votes, "CROWD_VOICE", 1.0)
     best = np.argsort(-similarities)[:200]
     found = voted(calibration, query, vectors, similarities)
     assert found[best] == pytest.approx(every[best], abs=1e-4)
