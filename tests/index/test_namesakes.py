@@ -1,5 +1,7 @@
 """What namesakes say of a mention, against the rule written out."""
 
+import math
+
 import numpy as np
 from unit_vectors import unit
 
@@ -50,11 +52,12 @@ def test_without_mentions_there_is_nothing_to_hear():
 
 
 def test_a_sentence_that_says_more_helps_one_that_says_less():
-    def score(name):
+    def log_odds(name):
         index = EntityIndex()
         index.add([f"The river {name} flows into the sea.", f"{name} is a river in the north."])
         index.add(["Everyone remembers Velmora."])
         found = index.search("river", k=3)
-        return next(match.score for match in found if "remembers" in match.text)
+        score = next(match.score for match in found if "remembers" in match.text)
+        return math.log(score / (1 - score))
 
-    assert score("Velmora") > score("Torvane") + 0.05
+    assert log_odds("Velmora") > log_odds("Torvane") + 2
