@@ -29,7 +29,7 @@ _WORD = re.compile(r"\w+")
 # What a country and its people do not share: "Sweden", "Swedish"; longest first.
 _ENDINGS = sorted(
     """
-    a ain an anese ani any e ean en er ese ey i ia ian ain ic ish ium land landic lish nish o s
+    a ain an anese ani any e ean en er ese ey i ia ian ic ish ium land landic lish nish o s
     tish vian way wegian y
     """.split(),
     key=len,
