@@ -24,8 +24,8 @@ import chromadb
 import numpy as np
 
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
-from ner_retriever_rag.index.storage import disk_usage
 from ner_retriever_rag.schema import EncodedText, Mention
+from ner_retriever_rag.storage.size import disk_usage
 
 SAMPLE = Path(__file__).parents[1] / "ner_retriever_rag" / "cli" / "simple-wikipedia-sample.jsonl"
 TICK = os.sysconf("SC_CLK_TCK")

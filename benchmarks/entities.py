@@ -17,7 +17,7 @@ from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.encoder.names import name_key
 from ner_retriever_rag.evaluation.formats import read_lines
 from ner_retriever_rag.evaluation.tasks import load_task
-from ner_retriever_rag.index.bounds import Bounds
+from ner_retriever_rag.queries.bounds import Bounds
 
 
 def logit(p):

@@ -31,12 +31,12 @@ import numpy as np
 
 import ner_retriever_rag
 from ner_retriever_rag import Document, EntityIndex
-from ner_retriever_rag.index import chroma, records
 from ner_retriever_rag.index.check import check
-from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
 from ner_retriever_rag.index.writing import BATCH
 from ner_retriever_rag.schema import EncodedText, Mention
+from ner_retriever_rag.storage import chroma, records
+from ner_retriever_rag.storage.collection import batches
 
 INTERRUPTED = 0.6  # of the documents are read when the first process gets SIGINT
 NAMES = "Nile Oslo Peru Lima Kyoto Malta Elbe Ghana Quito Turin Lagos Delhi Cairo Riga".split()

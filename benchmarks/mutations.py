@@ -28,31 +28,31 @@ ROOT = Path(__file__).parents[1]
 # What fails quickly where the index is wrong; the rest for what these do not notice.
 QUICK = [
     "tests/index/test_life.py",
-    "tests/index/test_journal.py",
+    "tests/storage/test_journal.py",
     "tests/index/test_index.py",
-    "tests/index/test_index_formats.py",
+    "tests/storage/test_index_formats.py",
     "tests/index/test_check.py::test_vectors_that_are_no_numbers",
     "tests/index/test_check.py::test_orphans_gaps_and_records_that_cannot_be_read",
-    "tests/index/test_crash.py::test_crash_at_any_step_of_a_delete",
+    "tests/storage/test_crash.py::test_crash_at_any_step_of_a_delete",
     "--deselect=tests/index/test_index.py::test_searches_while_documents_are_replaced",
 ]
 SLOW = [
     "tests/index/test_check.py",
     "tests/index/test_engine.py",
-    "tests/index/test_tables.py",
+    "tests/candidates/test_tables.py",
     "tests/index/test_bad_input.py",
-    "tests/index/test_crash.py",
+    "tests/storage/test_crash.py",
     "tests/index/test_properties.py",
-    "--deselect=tests/index/test_crash.py::test_killed_process",
-    "--deselect=tests/index/test_crash.py::test_everything_is_replaced_many_times",
+    "--deselect=tests/storage/test_crash.py::test_killed_process",
+    "--deselect=tests/storage/test_crash.py::test_everything_is_replaced_many_times",
 ]
 INDEX = (QUICK, SLOW)
 SERVED = [
-    "tests/index/test_addresses.py",
+    "tests/storage/test_addresses.py",
     "tests/index/test_beside.py",
-    "tests/index/test_server.py",
+    "tests/storage/test_server.py",
     "tests/index/test_offline.py",
-    "tests/index/test_graphs_nobody_asks.py",
+    "tests/storage/test_graphs_nobody_asks.py",
     "tests/langchain",
 ]
 # The tests of each module, in steps: only what one does not notice goes on to the next.
@@ -61,7 +61,7 @@ TESTS: dict[str, tuple[list[str], ...]] = {
     "encoder/pooling.py": (["tests/encoder/test_encoder.py", "-k", "pooling or spans or seam"],),
     "encoder/backbone/windows.py": (["tests/encoder/test_windows.py", "--noconftest"],),
     "index/extraction.py": (["tests/queries/test_extraction.py", "-k", "not command"],),
-    "index/mention_table.py": (
+    "candidates/mention_table.py": (
         [*QUICK, "tests/queries/test_extraction.py", "-k", "not command"],
         SLOW,
     ),
@@ -69,15 +69,15 @@ TESTS: dict[str, tuple[list[str], ...]] = {
         ["tests/index/test_mention_scores.py", "tests/queries/test_combined.py"],
         *INDEX,
     ),
-    "index/records.py": INDEX,
-    "index/revisions.py": INDEX,
-    "index/journal.py": INDEX,
+    "storage/records.py": INDEX,
+    "storage/revisions.py": INDEX,
+    "storage/journal.py": INDEX,
     "index/writing.py": INDEX,
-    "index/store.py": INDEX,
-    "index/stored.py": INDEX,
+    "storage/store.py": INDEX,
+    "storage/stored.py": INDEX,
     "index/recall.py": INDEX,
-    "index/votes.py": (["tests/index/test_votes.py"],),
-    "index/chroma.py": (*INDEX, SERVED),
+    "ranking/votes.py": (["tests/ranking/test_votes.py"],),
+    "storage/chroma.py": (*INDEX, SERVED),
 }
 PATIENCE = 4  # times what the tests take without a fault; a child that takes longer is ended
 

@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ner_retriever_rag.queries.questions import parse_question
+from ner_retriever_rag.questions.questions import parse_question
 
 HERE = Path(__file__).parent
 WRITTEN = HERE / "results" / "questions.md"
@@ -26,7 +26,7 @@ ROWS = [
 ]
 HEAD = """# Questions
 
-What `ner_retriever_rag.queries.questions.parse_question` makes of the 200 questions in
+What `ner_retriever_rag.questions.questions.parse_question` makes of the 200 questions in
 `benchmarks/questions/questions.jsonl` (`python benchmarks/questions.py`). The even lines are the
 test half; the rules were tuned on the odd lines only. The first run on the test half had 0.970 of
 the types right; what it got wrong was not looked at, but faults found later with still other

@@ -23,13 +23,13 @@ from types import SimpleNamespace
 import numpy as np
 
 from ner_retriever_rag import Document, TypeAwareEncoder
-from ner_retriever_rag.index.bounds import Bounds
-from ner_retriever_rag.index.cells import LARGE, Cells
+from ner_retriever_rag.candidates.cells import LARGE, Cells
+from ner_retriever_rag.candidates.mention_table import MentionTable
+from ner_retriever_rag.candidates.table_files import load_table, save_table
 from ner_retriever_rag.index.facets import count_facets
-from ner_retriever_rag.index.mention_table import MentionTable
-from ner_retriever_rag.index.records import StoredDocument
 from ner_retriever_rag.index.search import Search
-from ner_retriever_rag.index.table_files import load_table, save_table
+from ner_retriever_rag.queries.bounds import Bounds
+from ner_retriever_rag.storage.records import StoredDocument
 
 A_DOCUMENT, NAME = 16, b"Name of it"
 QUERIES, PAUSE, RECALLED = 120, 0.01, 8  # one type in so many is asked for recall

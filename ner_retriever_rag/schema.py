@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ner_retriever_rag import _markup
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Span = tuple[int, int]  # first character and one past the last
+LOT_BITS = 24  # a candidate's lot is one of so many bits' numbers; float32 holds them exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,40 @@ class SyncReport(AddReport):
     """
 
     deleted: int = 0
+
+
+class BackgroundSample(NamedTuple):
+    """All candidates there are, by a few of them.
+
+    Attributes:
+        count: How many they are, more than those that ranking sees where it sees a part.
+        lots: float32 ``(d,)``, the lowest of all.
+        vectors: float32 ``(d, dim)``, of those with these lots.
+    """
+
+    count: int
+    lots: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+
+
+class Candidates(Protocol):
+    """What ranking needs of the mentions that a query is compared with: columns of numbers."""
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """float32 ``(n, dim)``, L2-normalised."""
+
+    @property
+    def names(self) -> NDArray[np.uint64]:
+        """uint64 ``(n,)``, the same for mentions of the same name."""
+
+    @property
+    def lots(self) -> NDArray[np.float32]:
+        """float32 ``(n,)`` in (0, 1], a random number that each mention keeps."""
+
+    @property
+    def background(self) -> BackgroundSample:
+        """All candidates there are, these among them."""
 
 
 def kind_of(value: object) -> str:

@@ -13,7 +13,7 @@ from transformers import BertConfig, BertModel
 
 from ner_retriever_rag.encoder import TypeAwareEncoder, default_encoder
 
-pytest_plugins = ["corpus"]
+pytest_plugins = ["corpus", "processes"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -43,8 +43,8 @@ def check(
     with errors_in_one_line():
         from ner_retriever_rag.index.check import check as look
         from ner_retriever_rag.index.check import repair as mend
-        from ner_retriever_rag.index.chroma import index_names, require_index
         from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
+        from ner_retriever_rag.storage.chroma import index_names, require_index
 
         name = collection or DEFAULT_COLLECTION
         require_index(folder, name)

@@ -24,8 +24,8 @@ def serve(
     with errors_in_one_line():
         from chromadb.cli.cli import app as chroma
 
-        from ner_retriever_rag.index.chroma import made
-        from ner_retriever_rag.index.lock import FolderLock
+        from ner_retriever_rag.storage.chroma import made
+        from ner_retriever_rag.storage.lock import FolderLock
 
         made(folder)
         lock = FolderLock(folder)

@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from ner_retriever_rag.cli.walk import files_in
 from ner_retriever_rag.detection.text_files import COMPRESSED, UNREADABLE, open_text
-from ner_retriever_rag.index.metadata import key_problem, storable
 from ner_retriever_rag.schema import Document, encodable
+from ner_retriever_rag.storage.metadata import key_problem, storable
 
 PLAIN = (".txt", ".md")
 ROWS = (".jsonl", ".csv")

@@ -20,7 +20,7 @@ from ner_retriever_rag.detection.sentences import sentences
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.entity_index import EntityIndex
-    from ner_retriever_rag.index.storage import Storage
+    from ner_retriever_rag.storage.size import Storage
 
 
 @dataclass(frozen=True, slots=True)

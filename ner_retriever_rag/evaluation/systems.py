@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.evaluation.tasks import Task
-from ner_retriever_rag.index.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.index.entity_index import EntityIndex
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.schema import Document, Span
 
 

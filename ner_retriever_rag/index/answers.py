@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ner_retriever_rag.index.bounds import Bounds, share, whole_number
 from ner_retriever_rag.index.entities import Entity, group_entities
 from ner_retriever_rag.index.extraction import check_types, extract
 from ner_retriever_rag.index.facets import Facet, count_facets
 from ner_retriever_rag.index.search import Search
+from ner_retriever_rag.queries.bounds import Bounds, share, whole_number
 from ner_retriever_rag.queries.query import Like, Query
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 
 if TYPE_CHECKING:
+    from ner_retriever_rag.candidates.tables import Tables
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.index.tables import Tables
 
 
 class Answers:
@@ -58,7 +58,7 @@ class Answers:
                 and the document (0 where it is negative).
             topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
             sharpen: Move the query towards the mentions it finds, and let these vote on one
-                another; see :mod:`~ner_retriever_rag.index.sharpening` and ``votes``.
+                another; see :mod:`~ner_retriever_rag.ranking.sharpening` and ``votes``.
             offset: How many of the best documents to pass over, for the next page of a result.
             max_matches: List at most so many matches of a document, the best; None for all.
             exact: Look at every text for a topic, and in a large index at every mention, beyond

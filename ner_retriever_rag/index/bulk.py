@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_retriever_rag._imports import require
-from ner_retriever_rag.index import chroma
-from ner_retriever_rag.index.bounds import whole_number
-from ner_retriever_rag.index.metadata import storable
 from ner_retriever_rag.index.sharded_index import ShardedIndex
+from ner_retriever_rag.index.writing import storable_metadata
+from ner_retriever_rag.queries.bounds import whole_number
 from ner_retriever_rag.schema import AddReport, Document, Failure
+from ner_retriever_rag.storage import chroma
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -52,9 +52,7 @@ class Columns:
             if column not in row:
                 raise ValueError(f"has no column {column!r} (its columns: {', '.join(row)})")
         rest = {key: row[key] for key in row if key not in (self.text, self.id)}
-        kept = {
-            key: value for key, value in rest.items() if value is not None and storable(key, value)
-        }
+        kept = storable_metadata({key: value for key, value in rest.items() if value is not None})
         return Document(row[self.text], str(row[self.id]) if self.id else None, kept)  # type: ignore[arg-type]
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ner_retriever_rag.index import graph_files
-from ner_retriever_rag.index.collection import Rows, batches
-from ner_retriever_rag.index.place import Place
-from ner_retriever_rag.index.records import DamagedRecordError, RowKey, version_of
-from ner_retriever_rag.index.store import Store, StoredDocument
+from ner_retriever_rag.storage import graph_files
+from ner_retriever_rag.storage.collection import Rows, batches
+from ner_retriever_rag.storage.place import Place
+from ner_retriever_rag.storage.records import DamagedRecordError, RowKey, version_of
+from ner_retriever_rag.storage.store import Store, StoredDocument
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_retriever_rag.index.bounds import whole_number
+from ner_retriever_rag.candidates.tables import Tables
 from ner_retriever_rag.index.recall import recall
-from ner_retriever_rag.index.storage import Storage, measure_storage
-from ner_retriever_rag.index.store import Store
-from ner_retriever_rag.index.tables import Tables
+from ner_retriever_rag.queries.bounds import whole_number
 from ner_retriever_rag.schema import Document, EncodedText, encodable, kind_of, require_text
+from ner_retriever_rag.storage.size import Storage, measure_storage
+from ner_retriever_rag.storage.store import Store
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder

@@ -20,10 +20,10 @@ from ner_retriever_rag.encoder.names import name_key
 from ner_retriever_rag.queries.query import Query
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.index.bounds import Bounds
+    from ner_retriever_rag.candidates.mention_table import MentionTable
     from ner_retriever_rag.index.mention_scores import MentionScores
-    from ner_retriever_rag.index.mention_table import MentionTable
     from ner_retriever_rag.index.search import Search
+    from ner_retriever_rag.queries.bounds import Bounds
 
 GROWTH = 0.25
 _LOOK = 20  # mentions looked at for each entity wanted, best first

@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ner_retriever_rag.index import chroma
+from ner_retriever_rag.candidates.tables import Tables
 from ner_retriever_rag.index.answers import Answers
-from ner_retriever_rag.index.beside import BesideStore, sync
-from ner_retriever_rag.index.bounds import whole_number
-from ner_retriever_rag.index.collection import batches
 from ner_retriever_rag.index.contents import Contents, ids_of
-from ner_retriever_rag.index.place import Place
 from ner_retriever_rag.index.search import Search
-from ner_retriever_rag.index.shards import Places
-from ner_retriever_rag.index.store import Store
-from ner_retriever_rag.index.tables import Tables
+from ner_retriever_rag.index.sync import sync
 from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, checked, in_batches
+from ner_retriever_rag.queries.bounds import whole_number
 from ner_retriever_rag.schema import (
     AddReport,
     Document,
@@ -28,6 +23,12 @@ from ner_retriever_rag.schema import (
     SyncReport,
     kind_of,
 )
+from ner_retriever_rag.storage import chroma
+from ner_retriever_rag.storage.beside import BesideStore
+from ner_retriever_rag.storage.collection import batches
+from ner_retriever_rag.storage.place import Place
+from ner_retriever_rag.storage.shards import Places
+from ner_retriever_rag.storage.store import Store
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI

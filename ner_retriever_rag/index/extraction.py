@@ -13,8 +13,8 @@ from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.schema import MentionMatch
 
 if TYPE_CHECKING:
+    from ner_retriever_rag.candidates.mention_table import MentionTable
     from ner_retriever_rag.index.mention_scores import Compared
-    from ner_retriever_rag.index.mention_table import MentionTable
 
 
 def check_types(types: object) -> AnyOf:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ner_retriever_rag.encoder.kinds import Kinds
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.index.mention_table import MentionTable
+    from ner_retriever_rag.candidates.mention_table import MentionTable
 
 _BLOCK = 1_024  # mentions compared with the vocabulary at once
 _CANDIDATES = 24  # mentions kept of each kind, to take its examples from

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.index.mention_table import MentionTable
+from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.queries.scoring import ScoredQuery
+from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.schema import MentionMatch
 
 
@@ -71,23 +72,3 @@ class MentionScores:
             float(self.scores[mention]),
             float(self._compared.cosines[row, mention]),
         )
-
-
-def best_first(
-    scores: NDArray[np.float32],
-    similarities: NDArray[np.float32],
-    allowed: NDArray[np.bool_],
-    floor: float,
-    most: int | None = None,
-) -> NDArray[np.intp]:
-    """The places of allowed scores from ``floor`` on, best first; equals by similarity, place.
-
-    With ``most`` it stops after about so many.
-    """
-    places = np.flatnonzero(allowed & (scores >= floor))
-    if most is not None and most < len(places):
-        reached = np.partition(scores[places], -most)[-most]
-        places = places[scores[places] >= reached]
-    order = np.lexsort((places, -similarities[places], -scores[places]))
-    chosen: NDArray[np.intp] = places[order]
-    return chosen

@@ -1,9 +1,9 @@
 """The search: a query becomes types with vectors, mentions get scores, documents their best.
 
 Every type is compared with all mentions of the index in one matrix product
-(:mod:`~ner_retriever_rag.index.mention_table`), and one type is the case of a combination of one.
-For a few results from a large index only the nearest mentions are compared
-(:mod:`~ner_retriever_rag.index.nearest`).
+(:mod:`~ner_retriever_rag.candidates.mention_table`), and one type is the case of a combination of
+one. For a few results from a large index only the nearest mentions are compared
+(:mod:`~ner_retriever_rag.candidates.nearest`).
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.index.bounds import Bounds
-from ner_retriever_rag.index.by_words import by_words
-from ner_retriever_rag.index.collection import batches
-from ner_retriever_rag.index.examples import IndexedExamples
-from ner_retriever_rag.index.mention_scores import Compared, MentionScores, best_first
-from ner_retriever_rag.index.mention_table import MentionTable
-from ner_retriever_rag.index.metadata import keys_of, warn_of_unknown_keys
-from ner_retriever_rag.index.namesakes import with_namesakes
-from ner_retriever_rag.index.nearest import nearest
-from ner_retriever_rag.index.sharpening import both_rounds, sharper
+from ner_retriever_rag.candidates.by_words import by_words
+from ner_retriever_rag.candidates.examples import IndexedExamples
+from ner_retriever_rag.candidates.mention_table import MentionTable
+from ner_retriever_rag.candidates.nearest import nearest
+from ner_retriever_rag.index.mention_scores import Compared, MentionScores
 from ner_retriever_rag.index.topics import with_topic
-from ner_retriever_rag.index.votes import Wanted, voted
+from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic
+from ner_retriever_rag.ranking.namesakes import with_namesakes
+from ner_retriever_rag.ranking.ordering import best_first
+from ner_retriever_rag.ranking.sharpening import both_rounds, sharper
+from ner_retriever_rag.ranking.votes import Wanted, voted
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
+from ner_retriever_rag.storage.collection import batches
+from ner_retriever_rag.storage.metadata import keys_of, warn_of_unknown_keys
 
 if TYPE_CHECKING:
+    from ner_retriever_rag.candidates.tables import Tables
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.index.store import Store, StoredDocument
-    from ner_retriever_rag.index.tables import Tables
+    from ner_retriever_rag.storage.store import Store, StoredDocument
 
 _FIRST_LOOK = 256  # mentions put in order at first, at least
 _LOOKED_UP = 64  # mentions whose documents are looked at together
@@ -207,7 +208,7 @@ class Search:
                         table.vectors,
                         similarities[row],
                         table.lots,
-                        table.crowd,
+                        table.background,
                         wanted,
                     )
         return Compared(cosines, similarities)

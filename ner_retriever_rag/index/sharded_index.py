@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ner_retriever_rag.index.beside import BesideStore
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
-from ner_retriever_rag.index.shards import Places, ShardedStore, mark_shards
-from ner_retriever_rag.index.storage import Storage, measure_storage
+from ner_retriever_rag.storage.beside import BesideStore
+from ner_retriever_rag.storage.shards import Places, ShardedStore, mark_shards
+from ner_retriever_rag.storage.size import Storage, measure_storage
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.index.sharpening import largest
+from ner_retriever_rag.ranking.ordering import largest
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.index.bounds import Bounds
-    from ner_retriever_rag.index.collection import Rows
-    from ner_retriever_rag.index.mention_table import MentionTable
+    from ner_retriever_rag.candidates.mention_table import MentionTable
+    from ner_retriever_rag.queries.bounds import Bounds
     from ner_retriever_rag.queries.topic import Topic
+    from ner_retriever_rag.storage.collection import Rows
 
 _FIRST_LOOK = 64  # documents looked at first, at least
 _MOST = 5_000  # an approximate search for k results stops widening here

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ner_retriever_rag.encoder.ahead import ahead
-from ner_retriever_rag.index.collection import batches
-from ner_retriever_rag.index.metadata import check_metadata
-from ner_retriever_rag.index.recall import by_version, stored_encodings
-from ner_retriever_rag.index.records import StoredDocument, version_of
 from ner_retriever_rag.index.seen import SeenIds
 from ner_retriever_rag.schema import (
     AddReport,
@@ -22,10 +18,14 @@ from ner_retriever_rag.schema import (
     require_spans,
     require_text,
 )
+from ner_retriever_rag.storage.collection import batches
+from ner_retriever_rag.storage.encodings import by_version, stored_encodings
+from ner_retriever_rag.storage.metadata import check_metadata, storable
+from ner_retriever_rag.storage.records import StoredDocument, version_of
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.index.store import Store
+    from ner_retriever_rag.storage.store import Store
 
 BATCH = 128  # documents encoded and written together, at most; progress moves as often
 _LONG = 100_000  # characters in them, or a little more: a second or two; a write costs 55 ms
@@ -193,3 +193,8 @@ def _document(each: object, place: int) -> Document:
     if not isinstance(each, str):
         raise TypeError(f"documents[{place}] must be a Document or a string, not {kind_of(each)}")
     return Document(require_text(each, f"documents[{place}]"))
+
+
+def storable_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of metadata that an index can keep exactly."""
+    return {key: value for key, value in metadata.items() if storable(key, value)}

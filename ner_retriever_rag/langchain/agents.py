@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 from langchain_core.tools import StructuredTool, ToolException
 
 from ner_retriever_rag.langchain.searching import TypeSearching
-from ner_retriever_rag.queries.language_models import (
+from ner_retriever_rag.questions.language_models import (
     NOTHING_FOUND,
     TOOL_DESCRIPTION,
     TOOL_NAME,

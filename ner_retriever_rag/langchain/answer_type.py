@@ -12,12 +12,12 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable, patch_config
 from pydantic import ConfigDict, PrivateAttr
 
-from ner_retriever_rag.queries.language_models import (
+from ner_retriever_rag.questions.language_models import (
     ANSWER_TYPE_PROMPT,
     TypeAndTopic,
     read_answer,
 )
-from ner_retriever_rag.queries.questions import ParsedQuestion, parse_question
+from ner_retriever_rag.questions.questions import ParsedQuestion, parse_question
 from ner_retriever_rag.schema import require_text
 
 _PROMPT = ChatPromptTemplate([("system", ANSWER_TYPE_PROMPT), ("human", "{question}")])
@@ -30,7 +30,7 @@ class AnswerType(RunnableSerializable[str, ParsedQuestion]):
     for no kind of entity. ``NERTypeRetriever`` takes it as a query: it then looks for the type,
     with the topic as ``about``, and finds nothing where there is no type.
 
-    Without a model, rules for English do it (``ner_retriever_rag.queries.questions``); with one,
+    Without a model, rules for English do it (``ner_retriever_rag.questions.questions``); with one,
     its structured output does.
 
     Example:

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.langchain.conversion import match_to_langchain
 from ner_retriever_rag.queries.query import is_combined
-from ner_retriever_rag.queries.questions import asked_for
+from ner_retriever_rag.questions.questions import asked_for
 
 # The fields that are keywords of a search, too.
 _OPTIONS = (

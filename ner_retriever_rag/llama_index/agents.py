@@ -9,7 +9,7 @@ from llama_index.core.tools import FunctionTool
 
 from ner_retriever_rag.llama_index.queries import TypeQuery
 from ner_retriever_rag.llama_index.retriever import NERTypeRetriever
-from ner_retriever_rag.queries.language_models import (
+from ner_retriever_rag.questions.language_models import (
     NOTHING_FOUND,
     TOOL_DESCRIPTION,
     TOOL_NAME,

@@ -17,7 +17,7 @@ from llama_index.core.schema import (
 from llama_index.core.schema import Document as SourceDocument
 from llama_index.core.vector_stores.utils import metadata_dict_to_node
 
-from ner_retriever_rag.index.metadata import storable
+from ner_retriever_rag.index.writing import storable_metadata
 from ner_retriever_rag.schema import Document, DocumentMatch, kind_of
 
 _NODE = "document-only:llama-index"
@@ -65,7 +65,7 @@ def to_document(node: BaseNode) -> Document:
     text = text_of(node)
     if not text.strip():
         raise ValueError(f"node {node.node_id!r} has no text")
-    metadata = {key: value for key, value in node.metadata.items() if storable(key, value)}
+    metadata = storable_metadata(node.metadata)
     if node.ref_doc_id:
         metadata["ref_doc_id"] = node.ref_doc_id  # the node has its own of the name, if any
     content = node.model_dump(mode="json", exclude={"embedding"})

@@ -11,13 +11,13 @@ from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
 from llama_index.core.prompts.mixin import PromptDictType
 from llama_index.core.schema import QueryBundle
 
-from ner_retriever_rag.queries.language_models import (
+from ner_retriever_rag.queries.query import AnyOf, Query
+from ner_retriever_rag.questions.language_models import (
     ANSWER_TYPE_PROMPT,
     TypeAndTopic,
     read_answer,
 )
-from ner_retriever_rag.queries.query import AnyOf, Query
-from ner_retriever_rag.queries.questions import ParsedQuestion, asked_for, parse_question
+from ner_retriever_rag.questions.questions import ParsedQuestion, asked_for, parse_question
 from ner_retriever_rag.schema import kind_of, require_text
 
 _PROMPT = ChatPromptTemplate(
@@ -59,7 +59,7 @@ class TypeQuery(QueryBundle):
 class AnswerType(BaseQueryTransform):
     """Finds the type of entity a question asks for, and the topic, and makes them a ``TypeQuery``.
 
-    Without a model, rules for English do it (``ner_retriever_rag.queries.questions``); with one,
+    Without a model, rules for English do it (``ner_retriever_rag.questions.questions``); with one,
     its structured output does.
 
     Args:

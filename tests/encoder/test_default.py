@@ -15,7 +15,7 @@ from ner_retriever_rag.cli.sources import FileSource
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint, weights_digest
 from ner_retriever_rag.encoder.backbone.packed import is_packed
 from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
-from ner_retriever_rag.index.votes import VOTERS
+from ner_retriever_rag.ranking.votes import VOTERS
 
 SAMPLE = files("ner_retriever_rag") / "cli" / "simple-wikipedia-sample.jsonl"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -5,6 +5,7 @@ string (the homes of lazily loaded names).
 """
 
 import ast
+import runpy
 from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -17,17 +18,30 @@ PACKAGE = Path(ner_retriever_rag.__file__).parent
 NAME = PACKAGE.name
 GROUND = {"__init__", "schema", "_imports", "_markup"}
 ROOMS = {
-    "detection": set(),
-    "encoder": {"detection"},
+    "reading": set(),
+    "detection": {"reading"},
+    "encoder": {"detection", "reading"},
     "queries": {"encoder"},
-    "index": {"queries", "encoder"},
-    "evaluation": {"index", "queries", "encoder", "detection"},
-    "training": {"evaluation", "queries", "encoder", "detection"},
-    "cli": {"training", "evaluation", "index", "queries", "encoder", "detection"},
-    "langchain": {"index", "queries", "encoder"},
-    "llama_index": {"index", "queries", "encoder"},
-}
-LONGEST = 300
+    "questions": {"queries"},
+    "storage": set(),
+    "candidates": {"storage", "queries", "encoder"},
+    "ranking": {"queries", "encoder"},
+    "index": {"ranking", "candidates", "storage", "queries", "encoder", "reading"},
+    "evaluation": {"index", "ranking", "queries", "encoder", "detection", "reading"},
+    "training": {
+        "evaluation", "index", "ranking", "queries", "encoder", "detection", "reading"
+    },
+    "langchain": {"index", "ranking", "questions", "queries", "encoder"},
+    "llama_index": {"index", "ranking", "questions", "queries", "encoder"},
+    "cli": {
+        "training", "evaluation", "index", "ranking", "candidates", "storage", "questions",
+        "queries", "encoder", "detection", "reading",
+    },
+}  # fmt: skip
+BUILDING = {"reading"}  # rooms that may not be there yet
+LONGEST = 400
+# Modules that only warn and hand on what has moved to another room.
+DEPRECATED = {"queries.questions": "questions"}
 
 # What is being mended elsewhere; empty when the house is finished.
 CIRCLES_KNOWN: set[tuple[str, str]] = set()
@@ -111,8 +125,8 @@ def room(module: str) -> str:
 def test_the_ground_holds_four_files_and_the_rooms():
     assert {file.stem for file in PACKAGE.glob("*.py")} == GROUND
     packages = {file.parent.name for file in PACKAGE.glob("*/__init__.py")}
-    assert packages == set(ROOMS)
-    assert {room(module_of(file)) for file in PACKAGE.glob("*/**/*.py")} == set(ROOMS)
+    assert packages | BUILDING == set(ROOMS)
+    assert {room(module_of(file)) for file in PACKAGE.glob("*/**/*.py")} | BUILDING == set(ROOMS)
 
 
 def test_the_list_of_arrows_has_no_circle():
@@ -130,7 +144,7 @@ def test_imports_follow_the_arrows(graph):
             elif here == "ground":
                 allowed = module == ""
             else:
-                allowed = here == there or there in ROOMS[here]
+                allowed = here == there or there in {*ROOMS[here], DEPRECATED.get(module)}
             if not allowed:
                 wrong.append(f"{module or NAME} -> {other or NAME}")
     assert not wrong
@@ -148,6 +162,15 @@ def test_no_module_imports_itself_round_a_circle(graph):
         TopologicalSorter(modules).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("module", DEPRECATED)
+def test_a_deprecated_module_only_warns_and_hands_on(module):
+    file = PACKAGE / f"{module.replace('.', '/')}.py"
+    kinds = {type(each) for each in ast.parse(file.read_text(encoding="utf-8")).body}
+    assert kinds <= {ast.Expr, ast.Import, ast.ImportFrom, ast.Assign}
+    with pytest.warns(DeprecationWarning, match=DEPRECATED[module]):
+        runpy.run_path(str(file))
 
 
 def test_no_file_is_too_long():

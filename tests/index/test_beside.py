@@ -174,7 +174,7 @@ def test_the_bar_moves_while_long_documents_are_read(monkeypatch):
     collection.add([str(n) for n in range(10)], vectors(10), documents=texts)
     index = EntityIndex.beside(collection, encoder=HashedEncoder())
     moves = []
-    monkeypatch.setattr("ner_retriever_rag.index.beside.tqdm.update", lambda _, n: moves.append(n))
+    monkeypatch.setattr("ner_retriever_rag.index.sync.tqdm.update", lambda _, n: moves.append(n))
     assert index.sync(progress=True).added == 9
     assert [n for n in moves if n] == [2, 2, 2, 2, 1, 1]
 

@@ -53,7 +53,7 @@ def killing(folder):
     """An encoder for workers; the first of them dies between mentions and documents of a write."""
 
     def make():
-        from ner_retriever_rag.index.store import Store
+        from ner_retriever_rag.storage.store import Store
 
         written, write = folder / "killed", Store._write_records
 

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.index.check import check, repair
-from ner_retriever_rag.index.chroma import index_names
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
-from ner_retriever_rag.index.store import Store
+from ner_retriever_rag.storage.chroma import index_names
+from ner_retriever_rag.storage.store import Store
 
 DOCUMENTS = [
     Document(  # sixteen mentions, four rows: more than a thousand, of which Chroma writes files

@@ -5,7 +5,7 @@ import pytest
 
 from ner_retriever_rag import AllOf, Document, EntityIndex, Like, Not
 from ner_retriever_rag.index.entities import joint
-from ner_retriever_rag.index.sharpening import BEST, DOUBT, LEVEL, both_rounds, largest, sharper
+from ner_retriever_rag.ranking.sharpening import BEST, DOUBT, LEVEL, both_rounds, largest, sharper
 
 TEXTS = [
     "Stegosaurus lived in the Jurassic, long before Tyrannosaurus.",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ner_retriever_rag import Document, EntityIndex
-from ner_retriever_rag.index.metadata import joined, split
+from ner_retriever_rag.storage.metadata import joined, split
 
 QUICK = settings(
     max_examples=40,

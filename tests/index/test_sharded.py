@@ -7,9 +7,9 @@ import pytest
 from hashed import HashedEncoder, rows_amiss
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, ShardedIndex
-from ner_retriever_rag.index.shards import shard_of
 from ner_retriever_rag.langchain import NERTypeRetriever
 from ner_retriever_rag.llama_index import NERTypeRetriever as LlamaRetriever
+from ner_retriever_rag.storage.shards import shard_of
 
 PLACES = ("Peru", "Chile", "Oslo Norway", "Nile Egypt", "Lima")
 DOCUMENTS = [
@@ -138,7 +138,7 @@ def test_shards_in_folders_are_opened_again_in_their_order(tmp_path, encoder):
 
 
 def test_the_table_of_all_is_kept(tmp_path, encoder, monkeypatch):
-    monkeypatch.setattr("ner_retriever_rag.index.tables._WORTH_KEEPING", 10)
+    monkeypatch.setattr("ner_retriever_rag.candidates.tables._WORTH_KEEPING", 10)
     options = {"encoder": encoder, "folder": tmp_path / "table"}
     with ShardedIndex([tmp_path / "a", tmp_path / "b"], **options) as index:
         index.add(DOCUMENTS)

@@ -6,8 +6,8 @@ import pytest
 from hashed import HashedEncoder, assert_is
 
 from ner_retriever_rag import Document, EntityIndex
-from ner_retriever_rag.index.store import Store
 from ner_retriever_rag.index.writing import BATCH, in_batches
+from ner_retriever_rag.storage.store import Store
 
 DOCUMENTS = [Document(f"Town{n} lies in Peru.", id=f"d{n}") for n in range(4 * BATCH + 5)]
 

@@ -13,7 +13,7 @@ from langchain_core.tracers.stdout import FunctionCallbackHandler
 from pydantic import ValidationError
 
 from ner_retriever_rag.langchain import AnswerType
-from ner_retriever_rag.queries.questions import ParsedQuestion
+from ner_retriever_rag.questions.questions import ParsedQuestion
 
 QUESTION = "Which dinosaurs lived in what is now Argentina?"
 

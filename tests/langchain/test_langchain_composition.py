@@ -19,7 +19,7 @@ from ner_retriever_rag.langchain import (
     NERTypeRetriever,
     merge_results,
 )
-from ner_retriever_rag.queries.questions import ParsedQuestion
+from ner_retriever_rag.questions.questions import ParsedQuestion
 
 pytestmark = pytest.mark.filterwarnings("ignore:The class `DocumentIndex`")
 

@@ -18,7 +18,7 @@ from ner_retriever_rag.llama_index import (
     create_entity_type_tool,
     render_context,
 )
-from ner_retriever_rag.queries.language_models import TypeAndTopic
+from ner_retriever_rag.questions.language_models import TypeAndTopic
 
 QUESTION = "Which rivers flow through Sudan?"
 

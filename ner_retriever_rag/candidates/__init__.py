@@ -1,0 +1,1 @@
+"""Where candidate mentions come from: the table of a folder with its inverted file."""

@@ -1,0 +1,285 @@
+"""All mentions of an index as columns, so that one matrix product compares a query with them all.
+
+The table is a snapshot of what the store holds: documents in the order of their ids, each one's
+mentions side by side. Chroma stays the only truth. A table is made from it, and made anew (only the
+documents that changed are read) when the store's revision is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.candidates.cells import Cells
+from ner_retriever_rag.encoder.names import name_hashes
+from ner_retriever_rag.queries.apart import Apart
+from ner_retriever_rag.queries.named import names_nearby
+from ner_retriever_rag.queries.repetition import last_word
+from ner_retriever_rag.queries.scoring import is_cased
+from ner_retriever_rag.schema import LOT_BITS, BackgroundSample, Span
+from ner_retriever_rag.storage.store import Store, StoredDocument
+
+_DRAWN = 256  # mentions that speak for all
+_PAGE = 1_000  # documents read at once
+
+
+@dataclass(frozen=True)
+class MentionTable:
+    """The mentions of an index, those of one document side by side.
+
+    Attributes:
+        doc_ids: Ids of the documents, sorted.
+        versions: The version of each document.
+        cased: bool ``(documents,)``, whether its text uses capitals.
+        first: int64 ``(documents + 1,)``; document i has the mentions ``first[i]:first[i + 1]``.
+        starts: int32 ``(mentions,)``, first character of each.
+        ends: int32 ``(mentions,)``, one past its last.
+        last_words: uint32 ``(mentions,)``, see
+            :func:`~ner_retriever_rag.queries.repetition.last_word`.
+        names: uint64 ``(mentions,)``, see :func:`~ner_retriever_rag.encoder.names.name_hashes`.
+        nearby: uint64 ``(mentions, 2)``, see :func:`~ner_retriever_rag.queries.named.names_nearby`.
+        lots: float32 ``(mentions,)`` in (0, 1], drawn by each once for all, see
+            :mod:`~ner_retriever_rag.ranking.votes`.
+        words: UTF-8 of mentions' words, one after the other.
+        cuts: int64 ``(mentions, 2)``; the words of mention i are ``words[cuts[i, 0]:cuts[i, 1]]``.
+        vectors: float32 ``(mentions, dim)``, L2-normalised.
+        cells: The same, for a rough look; None where there is no need or no use of it.
+        whole: The table that this is a part of; None if it is none.
+    """
+
+    doc_ids: list[str]
+    versions: list[str]
+    cased: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    last_words: NDArray[np.uint32]
+    names: NDArray[np.uint64]
+    nearby: NDArray[np.uint64]
+    lots: NDArray[np.float32]
+    words: NDArray[np.uint8]
+    cuts: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    cells: Cells | None = None
+    whole: MentionTable | None = None
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """The number of each document."""
+        return {doc_id: row for row, doc_id in enumerate(self.doc_ids)}
+
+    @cached_property
+    def owner(self) -> NDArray[np.int64]:
+        """int64 ``(mentions,)``, the number of each mention's document."""
+        return np.repeat(np.arange(len(self.doc_ids)), np.diff(self.first))
+
+    @cached_property
+    def background(self) -> BackgroundSample:
+        """All mentions, those of the whole where this is a part."""
+        if self.whole is not None:
+            return self.whole.background
+        drawn = np.arange(len(self))
+        if len(self) > _DRAWN:
+            drawn = np.sort(np.argpartition(self.lots, _DRAWN)[:_DRAWN])
+        return BackgroundSample(len(self), self.lots[drawn], np.asarray(self.vectors)[drawn])
+
+    def text(self, mention: int) -> str:
+        """The words of a mention."""
+        first, last = self.cuts[mention]
+        return self.words[first:last].tobytes().decode()
+
+    def letters(self, mentions: slice) -> NDArray[np.uint8]:
+        """The words of mentions whose words stand side by side, in UTF-8."""
+        cuts = self.cuts[mentions].ravel()
+        return self.words[cuts[0] : cuts[-1]] if len(cuts) else self.words[:0]
+
+    def span(self, mention: int) -> Span:
+        """First character of a mention, and one past its last."""
+        return int(self.starts[mention]), int(self.ends[mention])
+
+    def mentions_of(self, document: int) -> slice:
+        """The mentions of a document."""
+        return slice(int(self.first[document]), int(self.first[document + 1]))
+
+    def only(self, mentions: NDArray[np.integer]) -> MentionTable:
+        """The table of some mentions, and of all documents and words.
+
+        Args:
+            mentions: ``(n,)``, their numbers, rising.
+        """
+        counts = np.bincount(self.owner[mentions], minlength=len(self.doc_ids))
+        return replace(
+            self,
+            first=np.concatenate([[0], np.cumsum(counts)]),
+            starts=self.starts[mentions],
+            ends=self.ends[mentions],
+            last_words=self.last_words[mentions],
+            names=self.names[mentions],
+            nearby=self.nearby[mentions],
+            lots=self.lots[mentions],
+            cuts=self.cuts[mentions],
+            vectors=np.asarray(self.vectors).take(mentions, axis=0),  # quicker than [mentions]
+            cells=None,
+            whole=self,
+        )
+
+    def origins(self, before: MentionTable) -> NDArray[np.int64]:
+        """The number that each mention had in an older table, int64 ``(mentions,)``; -1 if none."""
+        rows = [before.row_of.get(doc_id, -1) for doc_id in self.doc_ids]
+        same = [
+            row >= 0 and before.versions[row] == version
+            for row, version in zip(rows, self.versions, strict=True)
+        ]
+        moved = np.repeat(before.first[rows] - self.first[:-1], np.diff(self.first))
+        there = np.repeat(same, np.diff(self.first))
+        return np.where(there, np.arange(len(self)) + moved, -1)
+
+    @cached_property
+    def alone(self) -> NDArray[np.bool_]:
+        """Which mentions overlap no other, bool ``(mentions,)``."""
+        document = self.owner << 32
+        order = np.argsort(document + self.starts, kind="stable")
+        starts, ends = (document + self.starts)[order], (document + self.ends)[order]
+        clear = starts[1:] >= np.maximum.accumulate(ends)[:-1]  # of the one before, and all others
+        alone = np.empty(len(self), dtype=np.bool_)
+        alone[order] = np.append(True, clear) & np.append(clear, True) if len(self) else True
+        return alone
+
+    def apart(self, mentions: Iterable[int]) -> Iterator[int]:
+        """Of mentions that overlap, the first."""
+        apart, alone = Apart(), self.alone
+        return (n for n in mentions if alone[n] or apart.take(int(self.owner[n]), self.span(n)))
+
+    def best_of_each(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The greatest value in each document: ``(m, documents)`` of ``(m, mentions)``.
+
+        -inf where a document has no mention.
+        """
+        best = np.full((len(values), len(self.doc_ids)), -np.inf, dtype=np.float32)
+        has = np.flatnonzero(np.diff(self.first))
+        if len(has):
+            best[:, has] = np.maximum.reduceat(values, self.first[has], axis=1)
+        return best
+
+    def documents(self, doc_ids: Iterable[str]) -> NDArray[np.int64]:
+        """The numbers of documents by id; unknown ids are left out."""
+        found = [self.row_of[each] for each in doc_ids if each in self.row_of]
+        return np.asarray(found, dtype=np.int64)
+
+
+def read_table(
+    store: Store, dim: int, before: MentionTable | None = None, touched: Set[str] | None = None
+) -> MentionTable:
+    """Make the table of what a store holds now.
+
+    Args:
+        store: The store.
+        dim: Width of the vectors.
+        before: An older table; documents that are as they were there are not read again.
+        touched: Ids of all documents that may differ from it, if known; no others are looked at.
+    """
+    places: dict[str, tuple[MentionTable, int]] = {}
+    if before is None:
+        before = _put_together([], dim)
+    if touched is not None:
+        places = {each: (before, row) for each, row in before.row_of.items() if each not in touched}
+    pages = store.pages(size=_PAGE) if touched is None else [list(store.fetch(touched).values())]
+    for page in pages:
+        changed = []
+        for record in page:
+            row = before.row_of.get(record.document.id)
+            if row is not None and before.versions[row] == record.version:
+                places[record.document.id] = before, row
+            else:
+                changed.append(record)
+        fresh = _read(changed, store, dim)
+        places.update((doc_id, (fresh, row)) for row, doc_id in enumerate(fresh.doc_ids))
+    return _put_together([places[doc_id] for doc_id in sorted(places)], dim)
+
+
+def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionTable:
+    """The table of some documents; one whose vectors are not all there is left out."""
+    vectors = store.vectors(records, dim)
+    whole = [record for record in records if record.document.id in vectors]
+    texts = [record.document.text for record in whole]
+    spans = [span for record in whole for span in record.spans]
+    words = [
+        text[start:end]
+        for text, record in zip(texts, whole, strict=True)
+        for start, end in record.spans
+    ]
+    encoded = [each.encode() for each in words]
+    return MentionTable(
+        [record.document.id for record in whole],
+        [record.version for record in whole],
+        np.array([is_cased(text) for text in texts], dtype=np.bool_),
+        np.cumsum([0, *(len(record.spans) for record in whole)], dtype=np.int64),
+        np.array([start for start, _ in spans], dtype=np.int32),
+        np.array([end for _, end in spans], dtype=np.int32),
+        np.array([last_word(each) for each in words], dtype=np.uint32),
+        name_hashes(words),
+        np.concatenate(
+            [np.zeros((0, 2), np.uint64)]
+            + [names_nearby(text, each.spans) for text, each in zip(texts, whole, strict=True)]
+        ),
+        draw_lots([(record.document.id, span) for record in whole for span in record.spans]),
+        np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        cuts_of([len(each) for each in encoded]),
+        np.concatenate(
+            [np.zeros((0, dim), np.float32), *(vectors[each.document.id] for each in whole)]
+        ),
+    )
+
+
+def draw_lots(mentions: Sequence[tuple[str, Span]]) -> NDArray[np.float32]:
+    """A lot for each mention, float32 ``(n,)`` in (0, 1].
+
+    It goes by where the mention is, not by its vector: that is not the same to the last bit when a
+    text is encoded in other company.
+
+    Args:
+        mentions: Each one's document, by its id, and span.
+    """
+    drawn = (blake2b(repr(each).encode(), digest_size=LOT_BITS // 8).digest() for each in mentions)
+    numbers = (int.from_bytes(each) + 1 for each in drawn)
+    return np.fromiter(numbers, dtype=np.float32, count=len(mentions)) / np.float32(2**LOT_BITS)
+
+
+def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> MentionTable:
+    """The table of some documents of other tables, in the order given."""
+    slices = [(table, table.mentions_of(row)) for table, row in places]
+
+    def column(of: Callable[[MentionTable, slice], NDArray[Any]], dtype: Any) -> NDArray[Any]:
+        return np.concatenate([np.zeros(0, dtype), *(of(*each) for each in slices)])
+
+    lengths = column(lambda t, s: t.cuts[s, 1] - t.cuts[s, 0], np.int64)
+    return MentionTable(
+        [table.doc_ids[row] for table, row in places],
+        [table.versions[row] for table, row in places],
+        np.array([table.cased[row] for table, row in places], dtype=np.bool_),
+        np.cumsum([0, *(s.stop - s.start for _, s in slices)], dtype=np.int64),
+        column(lambda t, s: t.starts[s], np.int32),
+        column(lambda t, s: t.ends[s], np.int32),
+        column(lambda t, s: t.last_words[s], np.uint32),
+        column(lambda t, s: t.names[s], np.uint64),
+        np.concatenate([np.zeros((0, 2), np.uint64), *(t.nearby[s] for t, s in slices)]),
+        column(lambda t, s: t.lots[s], np.float32),
+        column(lambda t, s: t.letters(s), np.uint8),
+        cuts_of(lengths),
+        np.concatenate([np.zeros((0, dim), np.float32), *(t.vectors[s] for t, s in slices)]),
+    )
+
+
+def cuts_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where words of some lengths begin and end, one after the other, int64 ``(n, 2)``."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    return np.stack([ends - np.asarray(lengths, dtype=np.int64), ends], axis=1)

@@ -1,0 +1,70 @@
+"""Keeps the table of an index at hand and up to date."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ner_retriever_rag.candidates.cells import LARGE, Cells
+from ner_retriever_rag.candidates.mention_table import MentionTable, read_table
+from ner_retriever_rag.candidates.table_files import load_table, save_table
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.storage.store import Store
+
+_WORTH_KEEPING = 5_000  # mentions; fewer are read from Chroma as quickly
+
+
+class Tables:
+    """The current table of a store.
+
+    Args:
+        store: What it is made from.
+        dim: Width of the vectors.
+        folder: Where to keep it, memory-mapped, for the next process; None keeps it in memory.
+    """
+
+    def __init__(self, store: Store, dim: int, folder: Path | None) -> None:
+        self._store, self._dim, self._folder = store, dim, folder
+        self._lock = threading.Lock()
+        self._table: MentionTable | None = None
+        self._revision: str | None = None
+
+    def current(self) -> MentionTable:
+        """The table of what the store holds now."""
+        with self._lock:
+            revision = self._store.revisions.current()
+            if self._table is None or revision != self._revision:
+                self._table = self._made(revision)
+                self._revision = revision
+            return self._table
+
+    def _made(self, revision: str) -> MentionTable:
+        before, touched = self._table, None
+        if before is not None and self._revision is not None:
+            touched = self._store.revisions.touched_since(self._revision)
+        elif self._folder is not None and (found := load_table(self._folder)) is not None:
+            before = found[1]
+            # A write that was killed may have changed documents since, under this revision.
+            if found[0] == revision and not self._store.unfinished():
+                if (table := _with_cells(before, None)) is not before:  # an older version kept it
+                    save_table(table, revision, self._folder)
+                return table
+        table = _with_cells(read_table(self._store, self._dim, before, touched), before)
+        # Not after each small write: what this process wrote is little to read for the next.
+        if self._folder is not None and touched is None and len(table) >= _WORTH_KEEPING:
+            save_table(table, revision, self._folder)
+        return table
+
+
+def _with_cells(table: MentionTable, before: MentionTable | None) -> MentionTable:
+    """A table with cells, if it is large and there is use of them: those before go on."""
+    if len(table) <= LARGE or table.cells is not None:
+        return table
+    if before is not None and before.cells is not None:
+        cells = before.cells.follow(table.vectors, table.origins(before))
+    else:
+        cells = Cells.make(table.vectors)
+    return table if cells is None else replace(table, cells=cells)

@@ -1,0 +1,185 @@
+"""What kind of entity a question asks for, and what about it.
+
+"Which dinosaurs lived in what is now Argentina?" asks for the type "dinosaur" and the topic "lived
+in what is now Argentina": what ``EntityIndex.search`` takes as ``query`` and ``about``. Rules for
+English, without a tagger: the question's opening says where its noun phrase stands, and the phrase
+ends where a preposition, an auxiliary, a clause or a verb begins. Questions for a reason, a manner,
+a date, a quantity, a definition, and for yes or no, ask for no type of entity.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ner_retriever_rag.queries.english import AUXILIARIES, is_noun, is_past, is_verb
+from ner_retriever_rag.queries.query import Query
+from ner_retriever_rag.questions.noun_phrases import NounPhrase, clean_topic, noun_phrase
+from ner_retriever_rag.schema import require_text
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedQuestion:
+    """A question, taken apart.
+
+    Attributes:
+        question: As it was asked.
+        type: The kind of entity asked for, in the singular, for ``search``; None for no kind.
+        topic: What the question says about it, for ``about``; None for nothing, or no type.
+    """
+
+    question: str
+    type: str | None
+    topic: str | None
+
+
+def asked_for(query: Query | ParsedQuestion, about: str | None) -> tuple[Query | None, str | None]:
+    """What to search for: the type and topic of a question, or the query as it is.
+
+    Args:
+        query: A query, or a question taken apart.
+        about: The topic where the question has none.
+
+    Returns:
+        Query and topic; the query is None where the question asks for no kind of entity.
+    """
+    if isinstance(query, ParsedQuestion):
+        return query.type, query.topic or about
+    return query, about
+
+
+def parse_question(question: str) -> ParsedQuestion:
+    """Find the type and the topic a question asks for.
+
+    Args:
+        question: A question, a request ("List rivers in Peru"), or a bare phrase.
+
+    Raises:
+        TypeError: If it is not a string.
+        ValueError: If it is empty.
+    """
+    text = _IS.sub(r"\1 is", _QUOTES.sub("", require_text(question, "question")))
+    text = text.strip().rstrip("?!. ")
+    found = _asked_for(text.lower() if text.isupper() else text)
+    if found is None:
+        return ParsedQuestion(question, None, None)
+    kind, topic = found
+    return ParsedQuestion(question, kind, clean_topic(topic) or None)
+
+
+_IS = re.compile(r"\b(who|what|where)['’]s\b", re.IGNORECASE)
+_QUOTES = re.compile(r'["“”„«»]')
+_POLITE = re.compile(
+    r"""(?:(?:please|and|so|now|hi|hello)\b[\s,]*
+    |(?:can|could|would|will)\ you\s+(?:please\s+)?
+    |(?:i\ (?:want|need|would\ like)|i'd\ (?:like|love))\ to\ (?=\w)
+    |do\ you\ know\s+|(?:please\s+)?help\ me\ (?:to\ )?|let\ me\ (?:see|know|have)\s+
+    |i\ (?:want|need)\s+|i\ am\ (?=looking)|i'm\ (?=looking)|(?:know|tell\ me|find\ out|ask)\s+
+    (?=(?:\w+\s)?(?:wh|how)))""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_NO_TYPE = re.compile(r"(?:why|when|how(?! many\b)|since when|until when)\b", re.IGNORECASE)
+_REQUEST = re.compile(
+    r"""(?:list|name|find|show|give|get|recommend|suggest|identify|enumerate|mention|search|look
+    |looking|fetch|retrieve|return|see|bring|tell|learn|know|discover|read|collect|gather)
+    (?:\s+(?:me|us|out|up))?(?P<links>(?:\s+(?:for|about|of|on))*)\s+""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_FRONTED = r"(?:(?:in|on|at|from|to|by|for|with|of|under|through|near|into|during|against)\s+)?"
+_WHO = re.compile(_FRONTED + r"(?P<who>who|whom|whose)\s+", re.IGNORECASE)
+_WHERE = re.compile(_FRONTED + r"where\s+", re.IGNORECASE)
+_WHICH = re.compile(_FRONTED + r"(?P<word>which|what|how many)\s+", re.IGNORECASE)
+_AMONG = re.compile(r"(?:of|among|out of)\s+(?=(?:all|the|these)\b)", re.IGNORECASE)
+_COPULA = re.compile(r"(?:is|are|was|were)\s+", re.IGNORECASE)
+_THERE = re.compile(r"(?:is|are|was|were)\s+there\s+", re.IGNORECASE)
+_ANY = re.compile(r"\bany\s+", re.IGNORECASE)
+_INSIDE = re.compile(r"\s(?:which|what)\s+", re.IGNORECASE)
+
+Found = tuple[str, str] | None  # type and topic
+
+
+def _asked_for(text: str) -> Found:
+    start = 0
+    while opening := _POLITE.match(text, start):
+        start = opening.end()
+    if _NO_TYPE.match(text, start):
+        return None
+    if who := _WHO.match(text, start):
+        return _who(text, who)
+    if where := _WHERE.match(text, start):
+        return "place", text[where.end() :]
+    if which := _WHICH.match(text, start):
+        return _which(text, which)
+    if lead := _AMONG.match(text, start) or _THERE.match(text, start):
+        return _named(noun_phrase(text, lead.end()))
+    if text[start:].split(" ", 1)[0].lower() in AUXILIARIES:
+        return _any(text, start)
+    if request := _REQUEST.match(text, start):
+        return _requested(text, request)
+    return _at_the_end(text, start) or _bare(text, start)
+
+
+def _who(text: str, who: re.Match[str]) -> Found:
+    """A person, or the noun of "who is the president of", "who are some architects"."""
+    copula = _COPULA.match(text, who.end())
+    phrase = noun_phrase(text, copula.end()) if copula else None
+    if phrase and phrase.determiner and phrase.common:
+        return _named(phrase)
+    return "person", text[who.end() :]
+
+
+def _which(text: str, which: re.Match[str]) -> Found:
+    """The noun after "which", "what" or "how many", or that of "what is the capital of"."""
+    copula = _COPULA.match(text, which.end())
+    if copula is None:
+        counting = which["word"].lower().endswith("many")
+        return _named(noun_phrase(text, which.end(), counting=counting))
+    phrase = noun_phrase(text, copula.end())
+    # "What is inflation", "what is an atom", "what are quarks" want a definition.
+    asked = phrase and phrase.common and phrase.determiner not in {"", "a", "an"}
+    return _named(phrase) if asked else None
+
+
+def _any(text: str, start: int) -> Found:
+    """The noun of "does Belgium have any mountains"; other such questions want yes or no."""
+    any_ = _ANY.search(text, start)
+    phrase = noun_phrase(text, any_.end()) if any_ else None
+    if not any_ or not phrase:
+        return None
+    return phrase.type, f"{clean_topic(text[start : any_.start()])} {phrase.topic}"
+
+
+def _requested(text: str, request: re.Match[str]) -> Found:
+    """The noun of "list the rivers of", "find texts that mention a lighthouse"."""
+    phrase = noun_phrase(text, request.end())
+    if phrase and phrase.common:
+        about = "about" in request["links"].lower()
+        definite = phrase.determiner in {"", "the"}
+        if phrase.plural or not definite or (phrase.determiner == "the" and not about):
+            return _named(phrase)
+    return _at_the_end(text, request.end())
+
+
+def _at_the_end(text: str, start: int) -> Found:
+    """The noun of "Mozart was born in what city"."""
+    for last in _INSIDE.finditer(text, start):
+        phrase = noun_phrase(text, last.end())
+        if phrase and not phrase.rest:
+            return phrase.type, text[start : last.start()]
+    return None
+
+
+def _bare(text: str, start: int) -> Found:
+    """A phrase by itself, "rivers in Peru", and no sentence, "rivers are long"."""
+    phrase = noun_phrase(text, start)
+    if phrase is None or not phrase.common:
+        return None
+    follows = phrase.rest.split(" ", 1)[0].lower()
+    if follows in AUXILIARIES or (is_verb(follows) and not is_past(follows)):
+        return None
+    alone = not phrase.rest and is_noun(phrase.type.rsplit(" ", 1)[-1])
+    return _named(phrase) if phrase.plural or alone else None
+
+
+def _named(phrase: NounPhrase | None) -> Found:
+    return None if phrase is None else (phrase.type, phrase.topic)

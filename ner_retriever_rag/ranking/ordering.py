@@ -1,0 +1,34 @@
+"""The best of many numbers, in order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def largest(values: NDArray[np.float32], n: int) -> NDArray[np.intp]:
+    """The places of the n largest values, largest first."""
+    n = min(n, len(values))
+    some = np.argpartition(-values, n - 1)[:n] if n < len(values) else np.arange(n)
+    ordered: NDArray[np.intp] = some[np.argsort(-values[some])]
+    return ordered
+
+
+def best_first(
+    scores: NDArray[np.float32],
+    similarities: NDArray[np.float32],
+    allowed: NDArray[np.bool_],
+    floor: float,
+    most: int | None = None,
+) -> NDArray[np.intp]:
+    """The places of allowed scores from ``floor`` on, best first; equals by similarity, place.
+
+    With ``most`` it stops after about so many.
+    """
+    places = np.flatnonzero(allowed & (scores >= floor))
+    if most is not None and most < len(places):
+        reached = np.partition(scores[places], -most)[-most]
+        places = places[scores[places] >= reached]
+    order = np.lexsort((places, -similarities[places], -scores[places]))
+    chosen: NDArray[np.intp] = places[order]
+    return chosen

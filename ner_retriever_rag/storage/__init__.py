@@ -1,0 +1,1 @@
+"""Storage: documents, their mentions and vectors in Chroma. Knows no encoder."""

@@ -1,0 +1,296 @@
+"""Opening Chroma: a folder, memory or a server, and the two collections of an index in it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from inspect import iscoroutinefunction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from ner_retriever_rag.storage.lock import OWN_FILES
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+    from chromadb.api.models.Collection import Collection
+
+# 1 held the text among the metadata, and one journal for all writers; 2 held one mention a row. An
+# index of 1 goes over to 2 with its next write; it cannot go over to 3, whose rows are wider.
+FORMAT, ONE_A_ROW = 3, 2
+DATABASE = "chroma.sqlite3"  # in every folder that Chroma has made its own
+# A write's journal: the middle of its collection's name, and its key in that one's metadata.
+JOURNAL, TOUCHED = "-journal-", "ner:journal"
+FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
+ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
+REVISION_KEY = "ner:revision"
+TOGETHER_KEY = "ner:together"  # how many mentions a row holds; an index of format 2 does not say
+BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if it has none itself
+# Can be set at creation only. Cosine: Chroma's default is l2. Documents are found by their text
+# vectors. Mentions are all compared (mention_table.py); Chroma makes a graph of their rows
+# nonetheless, which is cheap with few candidates for each link. It keeps Chroma's 16 neighbours:
+# with 2 or 4 Chroma 1.5 ends the process, segmentation fault, when rows are deleted and written
+# again. With l2 vectors come back as they were written; with cosine each row is made a unit vector.
+_DOCUMENTS: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
+_MENTIONS: Any = {"space": "l2", "ef_construction": 16}
+# Chroma's work is by the row more than by the number: four vectors of 128 in one row are written in
+# less than half the time of four rows, and a text with one mention wastes 1.5 kB. Of wider vectors
+# fewer go into a row.
+_TOGETHER, _WIDTH = 4, 512
+
+
+class VectorSource(Protocol):
+    """What an index's vectors come from, as far as an index has to know it again."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever vectors would change."""
+
+    @property
+    def description(self) -> str:
+        """What it is, for messages."""
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+
+    @property
+    def dtype(self) -> str:
+        """What it computes in."""
+
+    def understands(self, fingerprint: str) -> bool:
+        """Whether vectors kept under a fingerprint are as its own."""
+
+
+def is_address(path: str | Path | None) -> bool:
+    """Whether a path is the address of a Chroma server."""
+    return isinstance(path, str) and path.startswith(("http://", "https://"))
+
+
+def made(folder: Path) -> Path:
+    """Make a folder if needed, and see that an index can be in it.
+
+    Raises:
+        ValueError: If it holds something else than an index of this package.
+        OSError: If it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise type(error)(f"path: the index folder {folder} cannot be made: {error}") from error
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"path: the index folder {folder} cannot be written")
+    contents = {entry.name for entry in folder.iterdir()} - OWN_FILES
+    if contents and DATABASE not in contents:
+        raise ValueError(f"path: {folder} holds other files and no index; give an empty folder")
+    return folder
+
+
+def connect(place: Path | str | None) -> ClientAPI:
+    """Open a folder, a server by its address, or for None a database in memory.
+
+    Raises:
+        ValueError: If a folder holds something else than an index of this package.
+        OSError: If no server answers.
+    """
+    import chromadb
+
+    # Both for this client and those that others make later: Chroma wants the same settings of all.
+    os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
+    if place is None:
+        return _with_the_settings_there_are(chromadb.EphemeralClient, "ephemeral")
+    if isinstance(place, str):
+        return _connect_to_server(place)
+    try:
+        client = _with_the_settings_there_are(partial(chromadb.PersistentClient, place), str(place))
+    except Exception as error:  # Chroma raises its own, sqlite's and Rust's errors here
+        raise ValueError(f"path: {place} cannot be opened as an index: {error}") from error
+    collections = client.list_collections()
+    if collections and not any(FORMAT_KEY in (each.metadata or {}) for each in collections):
+        client.close()  # type: ignore[attr-defined]
+        raise ValueError(
+            f"path: {place} is a Chroma database of something else (collections "
+            f"{', '.join(each.name for each in collections)}); give another folder, or pass it "
+            "on purpose as client="
+        )
+    return client
+
+
+def _connect_to_server(address: str) -> ClientAPI:
+    import chromadb
+
+    parts = urlsplit(address)
+    ssl = parts.scheme == "https"
+    try:
+        return chromadb.HttpClient(
+            parts.hostname or "", parts.port or (443 if ssl else 8000), ssl=ssl
+        )
+    except Exception as error:
+        raise ConnectionError(
+            f"path: no Chroma server answers at {address} ({error}): see that it runs "
+            "(ner-retriever serve DIR, or chroma run) and that the address is right"
+        ) from error
+
+
+def _with_the_settings_there_are(make: Callable[..., ClientAPI], identifier: str) -> ClientAPI:
+    """Make a client; with the settings of one that this process has open there, if it has."""
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    there = SharedSystemClient._identifier_to_system.get(identifier)
+    return make(settings=there.settings) if there else make()
+
+
+def folder_of(client: ClientAPI) -> Path | None:
+    """The folder that a client has open in this process; None in memory and on a server.
+
+    Raises:
+        TypeError: If it is no Chroma client, or one whose methods are coroutines.
+    """
+    if not hasattr(client, "get_or_create_collection"):
+        raise TypeError(f"client must be a Chroma client, not {type(client).__name__}")
+    if iscoroutinefunction(client.get_or_create_collection):
+        raise TypeError("client must not be asynchronous: give chromadb.HttpClient(...)")
+    settings = client.get_settings()
+    embedded = settings.is_persistent and "FastAPI" not in settings.chroma_api_impl
+    return Path(settings.persist_directory) if embedded else None
+
+
+def client_of(collection: Collection) -> ClientAPI:
+    """Another client of the database a collection is in, for the caller to close.
+
+    Raises:
+        TypeError: If it is no Chroma collection, or one whose methods are coroutines.
+        ValueError: If it belongs to an index.
+    """
+    from chromadb.api.client import Client
+    from chromadb.api.models.Collection import Collection
+
+    if not isinstance(collection, Collection):
+        raise TypeError(
+            "collection must be a chromadb Collection that is not asynchronous, not "
+            f"{type(collection).__name__}: a vector store has its own as _collection"
+        )
+    if FORMAT_KEY in (collection.metadata or {}):
+        raise ValueError(f"collection {collection.name!r} is an index itself: open it as one")
+    # There is no public way from a collection to its database.
+    settings = collection._client.get_settings()
+    return Client(collection.tenant, collection.database, settings)
+
+
+def is_interrupted(client: ClientAPI) -> bool:
+    """Whether a write to an index there began and did not end."""
+    return any(
+        JOURNAL in each.name or TOUCHED in (each.metadata or {})
+        for each in client.list_collections()
+    )
+
+
+def manifest_of(encoder: VectorSource) -> dict[str, Any]:
+    """What an index made with an encoder records of it."""
+    return {
+        FORMAT_KEY: FORMAT,
+        TOGETHER_KEY: max(1, min(_TOGETHER, _WIDTH // encoder.dim)),
+        FINGERPRINT_KEY: encoder.fingerprint,
+        ENCODER_KEY: encoder.description,
+        DIM_KEY: encoder.dim,
+        DTYPE_KEY: encoder.dtype,
+    }
+
+
+def open_collections(
+    client: ClientAPI,
+    name: str | None,
+    manifest: dict[str, Any],
+    understands: Callable[[str], bool],
+) -> tuple[Collection, Collection]:
+    """Get or create an index's two collections, documents first.
+
+    Args:
+        client: Any Chroma client.
+        name: The index's name; None for one that nothing else has.
+        manifest: What a new index records and an old one has to agree with.
+        understands: Whether vectors kept under a fingerprint are as the encoder's.
+
+    Raises:
+        ValueError: If the name cannot be used, or the index there was made by another encoder,
+            another version of the package, or something else.
+    """
+    name = name or f"ner-{uuid4().hex}"
+    existing = {collection.name: collection for collection in client.list_collections()}
+    for each in (name, f"{name}-mentions"):
+        if each in existing:
+            _check_manifest(each, existing[each].metadata or {}, manifest, understands)
+    try:
+        documents, mentions = (
+            client.get_or_create_collection(
+                each,
+                # An existing collection keeps its metadata.
+                metadata=None if each in existing else manifest,
+                embedding_function=None,
+                configuration=None if each in existing else {"hnsw": graph},
+            )
+            for each, graph in ((name, _DOCUMENTS), (f"{name}-mentions", _MENTIONS))
+        )
+    except Exception as error:  # the client's errors differ between folder and server
+        raise ValueError(f"collection {name!r} cannot be opened: {error}") from error
+    return documents, mentions
+
+
+def require_index(path: str | Path, name: str) -> None:
+    """See that an index is there, without making anything.
+
+    Args:
+        path: A folder, or the address of a server.
+        name: The index's name.
+
+    Raises:
+        FileNotFoundError: If it is not.
+    """
+    if isinstance(path, str) and path.startswith(("http://", "https://")):
+        names = {each.name for each in connect(path).list_collections()}
+        if name not in names:
+            raise FileNotFoundError(f"path: no index {name!r} on the server at {path}")
+    elif not (Path(path) / DATABASE).is_file():
+        raise FileNotFoundError(
+            f"there is no index in {path}; EntityIndex(path) or `ner-retriever index` makes one"
+        )
+    elif name not in (found := index_names(Path(path))) and found:
+        raise FileNotFoundError(f"there is no index {name!r} in {path}, only {', '.join(found)}")
+
+
+def index_names(folder: Path) -> list[str]:
+    """The names of the indexes in a folder, as far as they can be read without its lock."""
+    database = f"{(folder / DATABASE).resolve().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(database, uri=True)) as connection:
+            names = {name for (name,) in connection.execute("SELECT name FROM collections")}
+    except sqlite3.Error:  # being made, or no database
+        return []
+    return sorted(name for name in names if f"{name}-mentions" in names)
+
+
+def _check_manifest(
+    name: str, found: dict[str, Any], wanted: dict[str, Any], understands: Callable[[str], bool]
+) -> None:
+    if FORMAT_KEY not in found:
+        raise ValueError(f"collection {name!r} exists and was made by something else")
+    if found.get(BESIDE_KEY) != wanted.get(BESIDE_KEY):
+        theirs = found.get(BESIDE_KEY)
+        way = f"EntityIndex.beside(the collection {theirs!r})" if theirs else "EntityIndex(...)"
+        raise ValueError(f"collection {name!r} holds another kind of index: open it with {way}")
+    if found[FORMAT_KEY] not in range(1, FORMAT + 1):
+        raise ValueError(
+            f"the index {name!r} has format {found[FORMAT_KEY]}, this version of "
+            f"ner_retriever_rag reads formats 1 to {FORMAT}: index the documents again"
+        )
+    if not understands(found[FINGERPRINT_KEY]) or found[DIM_KEY] != wanted[DIM_KEY]:
+        raise ValueError(
+            f"the index {name!r} was made with the encoder {found[ENCODER_KEY]} (fingerprint "
+            f"{found[FINGERPRINT_KEY]}, vectors of {found[DIM_KEY]}), not with "
+            f"{wanted[ENCODER_KEY]} (fingerprint {wanted[FINGERPRINT_KEY]}, vectors of "
+            f"{wanted[DIM_KEY]}): open it with that encoder, or index again elsewhere"
+        )

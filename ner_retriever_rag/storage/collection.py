@@ -1,0 +1,203 @@
+"""One of an index's two collections: reads that stand a write going on, errors in our words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import count
+from math import inf
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.storage.metadata import where_error
+from ner_retriever_rag.storage.reaching import reach
+
+if TYPE_CHECKING:
+    from chromadb.api.models.Collection import Collection
+
+    from ner_retriever_rag.storage.place import Place
+
+_MAX_IDS = 5_000  # Chroma hands at most 32,766 ids to SQLite at once; this is well below
+_WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # seconds between attempts to read
+T = TypeVar("T")
+
+Where = Mapping[str, Any] | None
+
+
+class Rows:
+    """A Chroma collection of an index.
+
+    Every method raises RuntimeError where the index is closed or was opened before a fork, and
+    where what is on disk cannot be read, and ConnectionError where its server stays away.
+
+    Args:
+        place: Where it is.
+        collection: The collection.
+
+    Attributes:
+        name: Its name.
+        batch: How many records are asked for, or written, at once.
+        most: How many results a search for the nearest can have; None for any number.
+    """
+
+    def __init__(self, place: Place, collection: Collection) -> None:
+        self._place, self._collection = place, collection
+        self.name = collection.name
+        limits = (place.client.get_max_batch_size(), _MAX_IDS, place.max_batch)
+        self.batch = min(limit for limit in limits if limit is not None and limit > 0)
+        self.most = place.max_batch
+
+    def metadata(self) -> dict[str, Any]:
+        """The collection's own metadata as they are now."""
+        client = self._place.client
+        found = self._reach(lambda: client.get_collection(self.name, embedding_function=None))
+        return dict(found.metadata or {})
+
+    def set_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Replace the collection's own metadata."""
+        self._reach(lambda: self._collection.modify(metadata=dict(metadata)))
+
+    def count(self) -> int:
+        """How many records there are."""
+        return self._read(self._collection.count)
+
+    def get(self, ids: Sequence[str], include: Sequence[str], *, retry: bool = True) -> Any:
+        """Records by id, at most ``batch``; unknown ids are left out.
+
+        Args:
+            ids: Their ids.
+            include: What of them, in Chroma's words.
+            retry: Whether a failure may be a write of this moment, and is worth another look.
+        """
+        wanted: Any = list(include)
+        return self._read(lambda: self._collection.get(ids=list(ids), include=wanted), retry=retry)
+
+    def first(self, include: Sequence[str]) -> Any:
+        """Any one record."""
+        wanted: Any = list(include)
+        return self._read(lambda: self._collection.get(limit=1, include=wanted))
+
+    def ids(self, where: Where = None) -> list[str]:
+        """The ids of all records that pass a filter.
+
+        In one call, for pages shift while others delete; where the number of results has a limit,
+        in pages.
+
+        Raises:
+            ValueError: If Chroma refuses ``where``.
+        """
+        filters: Any = filter_of(where)
+        found: dict[str, None] = {}
+        for offset in count(0, self.batch):
+            limits: Any = {} if self.most is None else {"limit": self.batch, "offset": offset}
+            read = partial(self._collection.get, where=filters, include=[], **limits)
+            page = self._read(read, where)["ids"]
+            found.update(dict.fromkeys(page))
+            if self.most is None or len(page) < self.batch:
+                break
+        return list(found)
+
+    def vectors(self, ids: Sequence[str], *, retry: bool = True) -> dict[str, NDArray[np.float32]]:
+        """The vectors of records, by id; unknown ids are left out. ``retry`` as in ``get``."""
+        found: dict[str, NDArray[np.float32]] = {}
+        for some in batches(ids, self.batch):
+            rows = self.get(some, ["embeddings"], retry=retry)
+            found.update(
+                zip(rows["ids"], np.asarray(rows["embeddings"], dtype=np.float32), strict=True)
+            )
+        return found
+
+    def nearest(
+        self, vector: NDArray[np.float32], n: int, where: Where = None
+    ) -> list[tuple[str, float]]:
+        """The ids of the n records nearest to a vector, best first, with their cosines.
+
+        No more than ``most``.
+
+        Raises:
+            ValueError: If Chroma refuses ``where``, or the vector holds NaN or infinity.
+        """
+        if not np.isfinite(vector).all():
+            raise ValueError("the encoder's vector for the query holds NaN or infinity")
+        filters: Any = filter_of(where)
+        rows = self._read(
+            lambda: self._collection.query(
+                query_embeddings=vector[None],
+                n_results=max(1, n if self.most is None else min(n, self.most)),
+                where=filters,
+                include=["distances"],
+            ),
+            where,
+        )
+        distances = (rows["distances"] or [[]])[0]
+        return [
+            (each, 1.0 - distance) for each, distance in zip(rows["ids"][0], distances, strict=True)
+        ]
+
+    def upsert(self, **columns: Any) -> None:
+        """Write records, ``batch`` at a time."""
+        for start in range(0, len(columns["ids"]), self.batch):
+            some = {name: rows[start : start + self.batch] for name, rows in columns.items()}
+            self._reach(lambda some=some: self._collection.upsert(**some))  # type: ignore[misc]
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Delete records by id."""
+        for some in batches(ids, self.batch):
+            self._reach(lambda some=some: self._collection.delete(ids=some))  # type: ignore[misc]
+
+    def _reach(self, call: Callable[[], T]) -> T:
+        self._place.check()
+        return reach(call, self._place.client)
+
+    def _read(self, call: Callable[[], T], where: Where = None, *, retry: bool = True) -> T:
+        """Read; once more where a record went between Chroma's look at one table and the next."""
+        from chromadb.errors import InternalError
+
+        for wait in (*_WAITS, None) if retry else (None,):
+            try:
+                return self._reach(call)
+            except InternalError as error:
+                if where and "SQL variables" in str(error):
+                    raise where_error(where, ValueError("too many values")) from error
+                if wait is None:
+                    raise RuntimeError(
+                        f"the index cannot be read ({error}); {self._place.why_unreadable()}"
+                    ) from error
+                time.sleep(wait)
+            except RecursionError:
+                raise ValueError("where is nested too deep") from None
+            except (ConnectionError, RuntimeError, FileNotFoundError):
+                raise  # of the place, whatever the filter
+            except Exception as error:
+                raise where_error(where, error) from error
+        raise AssertionError  # the last attempt returns or raises
+
+
+def filter_of(where: Where) -> dict[str, Any] | None:
+    """A filter as Chroma takes it; an empty one is none.
+
+    Raises:
+        TypeError: If it is not a mapping.
+    """
+    if where is not None and not isinstance(where, Mapping):
+        raise TypeError(f"where must be a mapping such as {{'lang': 'en'}}, not {where!r}")
+    return dict(where) if where else None
+
+
+def batches(
+    items: Iterable[T], size: int, weight: Callable[[T], float] = lambda _: 0, most: float = inf
+) -> Iterator[list[T]]:
+    """Items, ``size`` at a time, or fewer where their weights come to ``most``."""
+    batch: list[T] = []
+    load = 0.0
+    for item in items:
+        batch.append(item)
+        load += weight(item)
+        if len(batch) == size or load >= most:
+            yield batch
+            batch, load = [], 0.0
+    if batch:
+        yield batch

@@ -1,0 +1,51 @@
+"""Mentions and vectors of documents as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from ner_retriever_rag.schema import EncodedText, Mention
+from ner_retriever_rag.storage.collection import batches
+from ner_retriever_rag.storage.records import VERSION, StoredDocument
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.storage.store import Store
+
+_VERSIONS = 500  # asked for at once
+
+
+def by_version(store: Store, versions: Iterable[str]) -> dict[str, StoredDocument]:
+    """Documents by their versions, where one has it, whatever their ids."""
+    found: dict[str, StoredDocument] = {}
+    for some in batches(versions, _VERSIONS):
+        doc_ids = store.document_ids({VERSION: {"$in": some}})
+        found.update((each.version, each) for each in store.fetch(doc_ids).values())
+    return found
+
+
+def stored_encodings(
+    store: Store, records: Mapping[str, StoredDocument], dim: int
+) -> dict[str, EncodedText]:
+    """The mentions and vectors of documents as they are stored, under the keys of ``records``.
+
+    One that has not all of its vectors is left out.
+
+    Args:
+        store: Where to look.
+        records: The documents.
+        dim: Width of the vectors.
+    """
+    different = {one.document.id: one for one in records.values()}  # under two keys may be one
+    vectors = store.vectors(different.values(), dim)
+    texts = store.texts.vectors(list(different))
+    encoded = {}
+    for key, one in records.items():
+        if one.document.id in vectors and one.document.id in texts:
+            text = texts[one.document.id]
+            encoded[key] = EncodedText(
+                [Mention(one.document.text[a:b], a, b) for a, b in one.spans],
+                vectors[one.document.id],
+                text if len(text) > 1 else None,  # 1: the placeholder of a cut backbone
+            )
+    return encoded

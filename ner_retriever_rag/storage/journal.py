@@ -1,0 +1,127 @@
+"""What writes have begun, so that what a crash leaves over can be told from what counts.
+
+Each write has a collection of its own, without records, that is made before the write and deleted
+after it: Chroma does both at once or not at all, and two writers on a server cannot overwrite each
+other's. Format 1 had one journal in the metadata of the mentions' collection.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from ner_retriever_rag.storage.chroma import JOURNAL, TOUCHED
+from ner_retriever_rag.storage.reaching import reach
+from ner_retriever_rag.storage.records import Record
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.storage.place import Place
+
+SINCE = "ner:since"
+_STALE = 3_600  # seconds after which another process's write, seen on a server, is taken for dead
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One write that has begun.
+
+    Attributes:
+        name: Its collection; None for the journal of format 1.
+        records: What it writes and deletes; None if that cannot be read.
+        since: When it began, in seconds.
+    """
+
+    name: str | None
+    records: tuple[Record, ...] | None
+    since: float
+
+
+class Journal:
+    """The journal of an index.
+
+    Args:
+        place: Where the index is.
+        name: The index's name.
+    """
+
+    def __init__(self, place: Place, name: str) -> None:
+        self._place, self._prefix = place, f"{name}{JOURNAL}"
+        self._open: str | None = None
+
+    def begin(self, records: Iterable[Record]) -> None:
+        """Write down what is about to be touched."""
+        touched = [[record.doc_id, record.version, record.spans] for record in records]
+        name = f"{self._prefix}{uuid4().hex}"
+        client, metadata = self._place.client, {TOUCHED: json.dumps(touched), SINCE: self._now()}
+        reach(  # nobody else has the name: if it is there, an earlier attempt made it
+            lambda: client.get_or_create_collection(
+                name, metadata=metadata, embedding_function=None
+            ),
+            client,
+        )
+        self._open = name
+
+    def end(self) -> None:
+        """Strike out what was begun."""
+        if self._open is not None:
+            self._delete(self._open)
+        self._open = None
+
+    def strike(self, entry: Entry) -> None:
+        """Strike out what another write began."""
+        if entry.name is not None:
+            self._delete(entry.name)
+
+    def entries(self, metadata: Mapping[str, Any]) -> list[Entry]:
+        """All writes that have begun and not ended.
+
+        Args:
+            metadata: Those of the mentions' collection, with the journal of format 1.
+        """
+        client = self._place.client
+        found = [
+            _entry(each.name, each.metadata or {})
+            for each in reach(client.list_collections, client)
+            if each.name.startswith(self._prefix)
+        ]
+        return [*found, _entry(None, metadata)] if metadata.get(TOUCHED) else found
+
+    def dead(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Those of writes that will not go on: call it while it is this thread's turn to write.
+
+        On a server another process may be in the middle of one; then only old ones are.
+        """
+        if self._place.alone or not entries:
+            return list(entries)
+        now = self._now()
+        return [
+            each for each in entries if each.name in (None, self._open) or now - each.since > _STALE
+        ]
+
+    def _now(self) -> float:
+        """Seconds since 1970, by the server's clock where there is one: writers' may differ."""
+        client = self._place.client
+        return time.time() if self._place.alone else reach(client.heartbeat, client) / 1e9
+
+    def _delete(self, name: str) -> None:
+        from chromadb.errors import NotFoundError
+
+        client = self._place.client
+        with suppress(NotFoundError):  # an earlier attempt, or another writer, did it
+            reach(lambda: client.delete_collection(name), client)
+
+
+def _entry(name: str | None, metadata: Mapping[str, Any]) -> Entry:
+    try:
+        touched = tuple(
+            Record(str(doc_id), str(version), [(int(start), int(end)) for start, end in spans])
+            for doc_id, version, spans in json.loads(str(metadata.get(TOUCHED)))
+        )
+        return Entry(name, touched, float(metadata.get(SINCE, 0)))
+    except (ValueError, TypeError):
+        return Entry(name, None, 0.0)

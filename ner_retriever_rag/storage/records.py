@@ -1,0 +1,213 @@
+"""What is stored of documents and mentions, as values and as Chroma's rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.schema import Document, EncodedText, Span, require_spans
+from ner_retriever_rag.storage.metadata import RESERVED, encoded, joined, split
+
+TEXT_OF_FORMAT_1 = "ner:text"
+VERSION, SPANS, REST = "ner:version", "ner:spans", "ner:metadata"
+
+
+class RowKey(NamedTuple):
+    """What the id of a row of mentions says.
+
+    Attributes:
+        doc_id: The document they are in.
+        version: Hash of its content.
+        spans: The mentions whose vectors stand side by side in the row.
+    """
+
+    doc_id: str
+    version: str
+    spans: tuple[Span, ...]
+
+    def __str__(self) -> str:
+        spans = ",".join(f"{start}-{end}" for start, end in self.spans)
+        return f"{self.doc_id}#{self.version}:{spans}"
+
+    @classmethod
+    def parse(cls, row_id: str) -> RowKey:
+        """Read an id written by ``str``."""
+        doc_id, _, place = row_id.rpartition("#")
+        version, _, spans = place.partition(":")
+        starts_and_ends = (each.partition("-") for each in spans.split(","))
+        return cls(doc_id, version, tuple((int(a), int(b)) for a, _, b in starts_and_ends))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the index says of a document, without the document.
+
+    Attributes:
+        doc_id: Its id.
+        version: Hash of its content.
+        spans: Its mentions.
+    """
+
+    doc_id: str
+    version: str
+    spans: list[tuple[int, int]]
+
+    def row_ids(self, together: int) -> list[str]:
+        """Ids of the rows with its mentions' vectors, so many ``together`` in each."""
+        return [
+            str(RowKey(self.doc_id, self.version, tuple(self.spans[first : first + together])))
+            for first in range(0, len(self.spans), together)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument(Record):
+    """A document with its record.
+
+    Attributes:
+        document: As it was added.
+    """
+
+    document: Document
+
+
+def version_of(document: Document, given: Sequence[tuple[int, int]] | None) -> str:
+    """Hash of a document's content: text, metadata, and the spans given by the caller, if any."""
+    metadata = sorted((key, encoded(value)) for key, value in document.metadata.items())
+    content = json.dumps(
+        [document.text, metadata, given and sorted(map(tuple, given))],
+        default=str,
+    )
+    return sha256(content.encode()).hexdigest()[:16]
+
+
+class DamagedRecordError(RuntimeError):
+    """What the index says of a document cannot be read.
+
+    Args:
+        doc_id: The document.
+    """
+
+    def __init__(self, doc_id: str) -> None:
+        super().__init__(
+            f"what the index says of document {doc_id!r} cannot be read: "
+            "ner-retriever check DIR --repair makes it again from its text"
+        )
+
+
+_DAMAGED = (KeyError, ValueError, TypeError, AttributeError, RecursionError)
+
+
+def record_of(doc_id: str, metadata: Mapping[str, Any]) -> Record:
+    """A record from the metadata of its row in Chroma.
+
+    Raises:
+        DamagedRecordError: If they are none.
+    """
+    try:
+        spans = [(start, end) for start, end in json.loads(metadata[SPANS])]
+        return Record(doc_id, metadata[VERSION], spans)
+    except _DAMAGED as error:
+        raise DamagedRecordError(doc_id) from error
+
+
+def from_row(doc_id: str, metadata: Mapping[str, Any], text: str | None) -> StoredDocument:
+    """A document with its record from its row in Chroma.
+
+    Args:
+        doc_id: Its id.
+        metadata: Its metadata there.
+        text: Its text there; None in format 1, which has it among the metadata.
+
+    Raises:
+        DamagedRecordError: If it cannot be read, or has spans that are not of the text.
+    """
+    record = record_of(doc_id, metadata)
+    try:
+        own = {key: value for key, value in metadata.items() if not key.startswith(RESERVED)}
+        text = metadata[TEXT_OF_FORMAT_1] if text is None else text
+        document = Document(text, doc_id, joined(own, metadata.get(REST)))
+        require_spans(record.spans, text, SPANS)
+    except _DAMAGED as error:
+        raise DamagedRecordError(doc_id) from error
+    return StoredDocument(doc_id, record.version, record.spans, document)
+
+
+def salvaged(doc_id: str, metadata: Mapping[str, Any] | None, text: str | None) -> Document | None:
+    """A document from a row whose record cannot be read: its text and what metadata there are."""
+    found = metadata or {}
+    own = {key: value for key, value in found.items() if not key.startswith(RESERVED)}
+    text = text or found.get(TEXT_OF_FORMAT_1)
+    if not isinstance(text, str) or not text.strip():
+        return None
+    try:
+        return Document(text, doc_id, joined(own, found.get(REST)))
+    except _DAMAGED:
+        return Document(text, doc_id, own)
+
+
+def row_metadata(record: StoredDocument, old: Record | None) -> dict[str, Any]:
+    """A document's metadata in Chroma; its text stands where Chroma keeps texts.
+
+    Args:
+        record: What is written.
+        old: What it replaces, if anything.
+    """
+    plain, rest = split(record.document.metadata)
+    # Chroma merges metadata on upsert: keys the new version lacks have to be taken out by name.
+    keys = split(old.document.metadata)[0] if isinstance(old, StoredDocument) else {}
+    gone = dict.fromkeys([*keys, TEXT_OF_FORMAT_1]) if old else {}
+    return {
+        **gone,
+        **plain,
+        VERSION: record.version,
+        SPANS: json.dumps(record.spans, separators=(",", ":")),
+        REST: rest,
+    }
+
+
+def check_vectors(document: Document, one: EncodedText) -> None:
+    """Check that an encoder gave numbers.
+
+    Raises:
+        ValueError: If one is NaN or infinite.
+    """
+    vectors = [one.vectors] if one.text_vector is None else [one.vectors, one.text_vector]
+    if not all(np.isfinite(each).all() for each in vectors):
+        raise ValueError(f"the encoder's vectors for document {document.id!r} hold NaN or infinity")
+
+
+def text_vector(encoded: EncodedText) -> NDArray[np.float32]:
+    """What is stored as a document's vector."""
+    # Chroma wants a vector with every record; a cut backbone has none for the whole text.
+    return np.ones(1, dtype=np.float32) if encoded.text_vector is None else encoded.text_vector
+
+
+def side_by_side(vectors: NDArray[np.float32], together: int) -> NDArray[np.float32]:
+    """Mentions' vectors as rows, float32 ``(rows, together * dim)``; zeros fill up the last.
+
+    Args:
+        vectors: float32 ``(mentions, dim)``.
+        together: How many to a row.
+    """
+    mentions, dim = vectors.shape
+    rows = np.zeros((-(-mentions // together), together * dim), dtype=np.float32)
+    rows.reshape(-1, dim)[:mentions] = vectors
+    return rows
+
+
+def one_by_one(rows: Sequence[NDArray[np.float32]], mentions: int, dim: int) -> NDArray[np.float32]:
+    """The vectors that ``side_by_side`` made rows of, float32 ``(mentions, dim)``."""
+    vectors = np.zeros(0, dtype=np.float32) if not rows else np.concatenate(rows)
+    return vectors.reshape(-1, dim)[:mentions]
+
+
+def distinct_spans(encoded: EncodedText) -> list[tuple[int, int]]:
+    """The spans of mentions, each once."""
+    return list(dict.fromkeys((mention.start, mention.end) for mention in encoded.mentions))

@@ -1,0 +1,72 @@
+"""What an index takes in storage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.storage.store import Store
+
+FLOAT32 = 4  # bytes; Chroma stores vectors in float32, whatever the encoder computes in
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The size of an index.
+
+    Attributes:
+        documents: How many documents.
+        mentions: How many mentions, each with a vector.
+        mention_width: Width of a mention's vector as stored.
+        text_width: Width of a document's vector as stored; 1, a placeholder, where the encoder has
+            no text vectors.
+        text_bytes: Size of the documents' texts in UTF-8.
+        disk_bytes: Size of all files of the index's folder (of all collections in it), with texts,
+            metadata, the nearest-neighbour graph and Chroma's log; None without a folder.
+    """
+
+    documents: int
+    mentions: int
+    mention_width: int
+    text_width: int
+    text_bytes: int
+    disk_bytes: int | None = None
+
+    @property
+    def mention_vector_bytes(self) -> int:
+        """Size of the mentions' vectors."""
+        return self.mentions * self.mention_width * FLOAT32
+
+    @property
+    def vector_bytes(self) -> int:
+        """Size of all vectors, those of the documents too."""
+        return self.mention_vector_bytes + self.documents * self.text_width * FLOAT32
+
+
+def measure_storage(store: Store, folder: Path | None = None) -> Storage:
+    """Measure an index. Reads every document once.
+
+    Args:
+        store: The index's storage.
+        folder: Where it is on disk, if it is.
+    """
+    text_bytes = mentions = 0
+    for stored in (each for page in store.pages() for each in page):
+        text_bytes += len(stored.document.text.encode())
+        mentions += len(stored.spans)
+    text_width, mention_width = store.widths()
+    return Storage(
+        documents=store.document_count(),
+        mentions=mentions,
+        mention_width=mention_width,
+        text_width=text_width,
+        text_bytes=text_bytes,
+        disk_bytes=None if folder is None else disk_usage(folder),
+    )
+
+
+def disk_usage(folder: Path) -> int:
+    """Size of all files in a folder and the folders in it, in bytes."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

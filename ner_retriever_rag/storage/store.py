@@ -1,0 +1,227 @@
+"""The index's storage: documents, mentions, and writes that leave nothing half done.
+
+Two Chroma collections. ``<name>`` holds each document once: its text vector, its text, the caller's
+metadata, and under keys that begin with ``ner:`` its version (a hash of its content) and the spans
+of its mentions. ``<name>-mentions`` holds the mentions' vectors, those of some mentions of a
+document side by side in a row. A row's id says all there is to say about it, ``<document
+id>#<version>:<start>-<end>,<start>-<end>``; hence rows of one id hold the same.
+
+A document's record is what makes its mentions count. Rows of a new version are written before
+the record, those of the old one deleted after it, and a journal names both, so that what a crash
+leaves over is passed over by those who read and taken out by the next write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.schema import Document, EncodedText
+from ner_retriever_rag.storage import chroma
+from ner_retriever_rag.storage.collection import batches
+from ner_retriever_rag.storage.records import (
+    Record,
+    StoredDocument,
+    check_vectors,
+    distinct_spans,
+    row_metadata,
+    side_by_side,
+    text_vector,
+    version_of,
+)
+from ner_retriever_rag.storage.revisions import Revisions
+from ner_retriever_rag.storage.stored import Stored
+
+if TYPE_CHECKING:
+    from chromadb.api.models.Collection import Collection
+
+    from ner_retriever_rag.storage.chroma import VectorSource
+    from ner_retriever_rag.storage.place import Place
+
+__all__ = ["Store", "StoredDocument", "version_of"]
+
+
+class Store(Stored):
+    """Documents and mentions in two Chroma collections.
+
+    Its writing methods are for one thread at a time, within ``Place.writing``.
+
+    Args:
+        place: Where the collections are.
+        documents: The documents' collection.
+        mentions: The mentions' collection.
+    """
+
+    def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
+        super().__init__(place, documents, mentions)
+        self.revisions = Revisions(self._mentions)
+
+    @classmethod
+    def open(cls, place: Place, name: str | None, encoder: VectorSource) -> Store:
+        """Take hold of a place and open, or make, the index there.
+
+        Args:
+            place: Where.
+            name: The index's name; None for one that nothing else has.
+            encoder: What its vectors are, or will be, made by.
+
+        Raises:
+            ValueError: If something else is there, or an index of another encoder.
+            RuntimeError: If another process writes there, or the files are damaged.
+        """
+        with place.opening():
+            manifest = chroma.manifest_of(encoder)
+            store = cls(
+                place,
+                *chroma.open_collections(place.client, name, manifest, encoder.understands),
+            )
+            store._settle()
+        return store
+
+    def require_own(self) -> None:
+        """See that documents may be written here."""
+
+    def write(
+        self,
+        documents: Sequence[Document],
+        versions: Sequence[str],
+        encoded: Sequence[EncodedText],
+        replaced: Mapping[str, Record],
+    ) -> None:
+        """Write documents and their mentions; whatever was stored under their ids goes.
+
+        Args:
+            documents: Documents with different ids.
+            versions: The content hash of each.
+            encoded: The mentions and vectors of each.
+            replaced: The records that the documents replace, by id.
+
+        Raises:
+            ValueError: If a vector holds NaN or infinity; nothing is written then.
+        """
+        for document, one in zip(documents, encoded, strict=True):
+            check_vectors(document, one)
+        new = [
+            StoredDocument(document.id, version, distinct_spans(one), document)
+            for document, version, one in zip(documents, versions, encoded, strict=True)
+        ]
+        old = [replaced[document.id] for document in documents if document.id in replaced]
+        with self._written([*new, *old]):
+            for rows in batches(zip(new, encoded, strict=True), 512):
+                self._write_mentions(rows)
+            self._write_records(list(zip(new, encoded, strict=True)), replaced)
+            self._delete_mentions(self._rows_of(old) - self._rows_of(new))
+
+    def delete(self, records: Sequence[Record]) -> None:
+        """Delete documents and their mentions."""
+        with self._written(records):
+            self._documents.delete(record.doc_id for record in records)
+            self._delete_mentions(self._rows_of(records))
+
+    def _settle(self) -> None:
+        """Let Chroma bring its tables up to date with its log; for one process at a time."""
+        self._documents.count()
+        self._mentions.count()
+
+    def recover(self, *, unread: bool = False) -> None:
+        """Take out the mentions that interrupted writes and deletes left over.
+
+        For the writer whose turn it is.
+
+        Args:
+            unread: Strike out journals that cannot be read, too.
+
+        Raises:
+            RuntimeError: If a journal cannot be read.
+        """
+        metadata = self._mentions.metadata()
+        entries = self._journal.entries(metadata)
+        dead = self._journal.dead(entries)
+        if not unread and any(entry.records is None for entry in dead):
+            raise RuntimeError(
+                "the journal of an interrupted write cannot be read: "
+                "ner-retriever check DIR --repair finds what was left over without it"
+            )
+        touched = self._touched_by(dead)
+        going_on = self._touched_by(entry for entry in entries if entry not in dead)
+        self._mentions.delete(
+            self._rows_of(touched) - self._current(touched) - self._rows_of(going_on)
+        )
+        if dead:  # the process that ended may have told readers of its beginning only
+            self.revisions.mark(sorted({record.doc_id for record in touched}))
+        for entry in dead:
+            self._journal.strike(entry)
+        self._migrate(metadata)
+
+    def drop_rows(self, row_ids: Sequence[str]) -> None:
+        """Delete rows of mentions that belong to no document."""
+        if row_ids:
+            with self._written([]):
+                self._mentions.delete(row_ids)
+
+    def _migrate(self, mentions: Mapping[str, Any]) -> None:
+        """Mark an index of format 1 as one of format 2, which its next records will be."""
+        if chroma.TOUCHED in mentions or mentions.get(chroma.FORMAT_KEY, 1) < chroma.ONE_A_ROW:
+            for rows in (self._documents, self._mentions):
+                found = {**rows.metadata(), chroma.FORMAT_KEY: chroma.ONE_A_ROW}
+                found.pop(chroma.TOUCHED, None)
+                rows.set_metadata(found)
+
+    @contextmanager
+    def _written(self, records: Sequence[Record]) -> Iterator[None]:
+        """Write or delete documents; readers are told twice, before it and once it ends anyhow."""
+        self._begin(records)
+        try:
+            yield
+        except BaseException:
+            # A table made meanwhile may have some as they were, though they are not.
+            with suppress(Exception):
+                self.revisions.mark(self._touched)
+            raise
+        self._end()
+
+    def _begin(self, records: Sequence[Record]) -> None:
+        """Write down what is about to be touched; first clear up after an earlier failure."""
+        self.recover()
+        self._journal.begin(records)
+        self._touched = [record.doc_id for record in records]
+        self.revisions.mark(self._touched)
+
+    def _end(self) -> None:
+        self.revisions.mark(self._touched)
+        self._journal.end()
+
+    def _write_mentions(self, rows: Sequence[tuple[StoredDocument, EncodedText]]) -> None:
+        ids: list[str] = []
+        vectors: list[NDArray[np.float32]] = []
+        for record, one in rows:
+            by_span = {
+                (mention.start, mention.end): vector
+                for mention, vector in zip(one.mentions, one.vectors, strict=True)
+            }
+            if record.spans:
+                ids += record.row_ids(self.together)
+                ordered = np.stack([by_span[span] for span in record.spans])
+                vectors += list(side_by_side(ordered, self.together))
+        self._mentions.upsert(ids=ids, embeddings=vectors)
+
+    def _write_records(
+        self,
+        rows: Sequence[tuple[StoredDocument, EncodedText]],
+        replaced: Mapping[str, Record],
+    ) -> None:
+        self._documents.upsert(
+            ids=[record.document.id for record, _ in rows],
+            embeddings=[text_vector(one) for _, one in rows],
+            documents=[record.document.text for record, _ in rows],
+            metadatas=[
+                row_metadata(record, replaced.get(record.document.id)) for record, _ in rows
+            ],
+        )
+
+    def _delete_mentions(self, row_ids: Iterable[str]) -> None:
+        self._mentions.delete(row_ids)

@@ -1,0 +1,196 @@
+"""Reading what is stored: documents, their records, the vectors of their mentions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.schema import Document
+from ner_retriever_rag.storage.chroma import TOGETHER_KEY
+from ner_retriever_rag.storage.collection import Rows, Where, batches
+from ner_retriever_rag.storage.journal import Entry, Journal
+from ner_retriever_rag.storage.records import (
+    VERSION,
+    DamagedRecordError,
+    Record,
+    StoredDocument,
+    from_row,
+    one_by_one,
+    record_of,
+    salvaged,
+)
+
+if TYPE_CHECKING:
+    from chromadb.api.models.Collection import Collection
+
+    from ner_retriever_rag.storage.place import Place
+
+
+class Stored:
+    """The reading half of :class:`~ner_retriever_rag.storage.store.Store`.
+
+    Args:
+        place: Where the collections are.
+        documents: The documents' collection.
+        mentions: The mentions' collection.
+
+    Attributes:
+        together: How many mentions' vectors are in a row of their collection.
+    """
+
+    def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
+        self._documents, self._mentions = Rows(place, documents), Rows(place, mentions)
+        self._journal = Journal(place, documents.name)
+        self.together = int((mentions.metadata or {}).get(TOGETHER_KEY, 1))
+
+    @property
+    def texts(self) -> Rows:
+        """The documents by their text vectors."""
+        return self._documents
+
+    @property
+    def mentions(self) -> Rows:
+        """The rows of mentions' vectors."""
+        return self._mentions
+
+    def document_count(self) -> int:
+        """How many documents there are."""
+        return self._documents.count()
+
+    def leftovers(self) -> set[str]:
+        """Ids of rows of mentions that do not count (yet): writes that did not end wrote them."""
+        touched = self._touched_by(self._journal.entries(self._mentions.metadata()))
+        left = self._rows_of(touched) - self._current(touched)
+        return {
+            each
+            for some in batches(left, self._mentions.batch)
+            for each in self._mentions.get(some, [])["ids"]
+        }
+
+    def unfinished(self) -> int:
+        """How many writes began and did not end."""
+        return len(self._journal.entries(self._mentions.metadata()))
+
+    def widths(self) -> tuple[int, int]:
+        """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
+        widths = []
+        for table in (self._documents, self._mentions):
+            rows = table.first(["embeddings"])["embeddings"]
+            widths.append(len(rows[0]) if rows is not None and len(rows) else 0)
+        return widths[0], widths[1] // self.together
+
+    def fetch(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
+        """The records of documents, by id; unknown ids are left out."""
+        found = {}
+        for some in batches(ids, self._documents.batch):
+            rows = self._documents.get(some, ["metadatas", "documents"])
+            for doc_id, metadata, text in zip(
+                rows["ids"], rows["metadatas"] or [], rows["documents"] or [], strict=True
+            ):
+                found[doc_id] = from_row(doc_id, metadata, text)
+        return found
+
+    def records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """What the index says of documents, by id, without them; unknown ids are left out."""
+        return {
+            doc_id: record_of(doc_id, metadata)
+            for some in batches(ids, self._documents.batch)
+            for rows in [self._documents.get(some, ["metadatas"])]
+            for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True)
+        }
+
+    def versions(self, ids: Iterable[str]) -> dict[str, str]:
+        """The versions of documents, by id, and nothing else; unknown ids are left out."""
+        return {
+            doc_id: str((metadata or {}).get(VERSION, ""))
+            for some in batches(ids, self._documents.batch)
+            for rows in [self._documents.get(some, ["metadatas"])]
+            for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True)
+        }
+
+    def changed(self, versions: Mapping[str, str]) -> set[str]:
+        """Those of documents that have another text now, or none, though the revision is the same.
+
+        Args:
+            versions: The version of each as it was read.
+        """
+        return set()  # nothing changes here without a new revision
+
+    def document_ids(self, where: Where = None) -> list[str]:
+        """The ids of all documents that pass a filter.
+
+        Raises:
+            ValueError: If Chroma refuses ``where``.
+        """
+        return self._documents.ids(where)
+
+    def unknown_keys(self, keys: Iterable[str]) -> set[str]:
+        """Those of some metadata keys that no document has; reads on until all were seen."""
+        unknown = set(keys)
+        for page in self.pages():
+            if not unknown:
+                break
+            unknown.difference_update(*(each.document.metadata for each in page))
+        return unknown
+
+    def row_ids(self) -> list[str]:
+        """The ids of all rows of mentions; some may not count (see ``leftovers``)."""
+        return self._mentions.ids()
+
+    def pages(self, where: Where = None, size: int = 1_000) -> Iterator[list[StoredDocument]]:
+        """All documents that pass a filter, some at a time.
+
+        Raises:
+            ValueError: If Chroma refuses ``where``.
+        """
+        for some in batches(self.document_ids(where), size):
+            yield list(self.fetch(some).values())
+
+    def vectors(self, records: Iterable[Record], dim: int) -> dict[str, NDArray[np.float32]]:
+        """The mentions' vectors of documents, float32 ``(mentions, dim)`` in order, by id.
+
+        A document whose rows are not all there is left out.
+
+        Args:
+            records: What the index says of the documents.
+            dim: Width of the vectors.
+        """
+        ids = [(record, record.row_ids(self.together)) for record in records]
+        rows = self._mentions.vectors([each for _, of_it in ids for each in of_it])
+        return {
+            record.doc_id: one_by_one([rows[each] for each in of_it], len(record.spans), dim)
+            for record, of_it in ids
+            if rows.keys() >= set(of_it)
+        }
+
+    def salvaged(self, doc_id: str) -> Document | None:
+        """What is left of a document whose record cannot be read; None without its text."""
+        rows = self._documents.get([doc_id], ["metadatas", "documents"])
+        if not rows["ids"]:
+            return None
+        return salvaged(doc_id, rows["metadatas"][0], rows["documents"][0])
+
+    def _touched_by(self, writes: Iterable[Entry]) -> list[Record]:
+        """What writes write and delete."""
+        return [record for entry in writes for record in entry.records or ()]
+
+    def _rows_of(self, records: Iterable[Record]) -> set[str]:
+        """Ids of the rows of documents' mentions."""
+        return {each for record in records for each in record.row_ids(self.together)}
+
+    def _current(self, records: Iterable[Record]) -> set[str]:
+        """Ids of the rows that count of the documents some records are, or were, of.
+
+        Of one whose record cannot be read none does: it has to be encoded again.
+        """
+        current: list[Record] = []
+        for some in batches(dict.fromkeys(each.doc_id for each in records), self._documents.batch):
+            rows = self._documents.get(some, ["metadatas"])
+            for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True):
+                with suppress(DamagedRecordError):
+                    current.append(record_of(doc_id, metadata))
+        return self._rows_of(current)

@@ -1,0 +1,147 @@
+"""A rough look finds the nearest mentions, follows what is written, and is made where missing."""
+
+from dataclasses import replace
+from string import ascii_lowercase
+
+import numpy as np
+import pytest
+from unit_vectors import types_in_few_dimensions, unit
+
+from ner_retriever_rag import EntityIndex
+from ner_retriever_rag.candidates import cells as cells_module
+from ner_retriever_rag.candidates import table_files, tables
+from ner_retriever_rag.candidates.cells import Cells
+
+DIM, MENTIONS = 64, 20_000
+NAMES = [f"Name{letter}" for letter in ascii_lowercase]
+
+
+@pytest.fixture(scope="module")
+def types():
+    return types_in_few_dimensions(200, DIM)
+
+
+def mentions_of(types, n, seed):
+    rng = np.random.default_rng(seed)
+    return unit(types[rng.integers(0, len(types), n)] + 0.05 * rng.standard_normal((n, DIM)))
+
+
+@pytest.fixture(scope="module")
+def vectors(types):
+    return mentions_of(types, MENTIONS, seed=1)
+
+
+@pytest.fixture(scope="module")
+def cells(vectors):
+    return Cells.make(vectors)
+
+
+def found(cells, vectors, types, wanted=100, kept=400):
+    """Of the mentions nearest to types, the share that is among the nearest of a rough look."""
+    shares = []
+    for query in types[::10]:
+        look = cells.look(query, len(vectors) // 4)
+        near = look.mentions[np.argsort(-look.values)[:kept]]
+        best = np.argsort(-(vectors @ query))[:wanted]
+        shares.append(len(np.intersect1d(near, best)) / wanted)
+    return np.mean(shares)
+
+
+def belongs(cells, vectors):
+    """Whether everything is where it should be."""
+    assert sorted(cells.mentions.tolist()) == list(range(len(vectors)))
+    assert cells.fit(vectors)
+    assert cells.rough == pytest.approx(vectors[cells.mentions] @ cells.axes, abs=1e-5)
+    of = np.repeat(np.arange(len(cells.centres)), np.diff(cells.first))
+    distances = ((cells.rough[::50, None] - cells.centres) ** 2).sum(axis=-1)
+    assert distances[np.arange(len(distances)), of[::50]] == pytest.approx(
+        distances.min(axis=1), abs=1e-5
+    )
+
+
+def test_a_rough_look_finds_the_nearest(cells, vectors, types):
+    belongs(cells, vectors)
+    assert found(cells, vectors, types) > 0.99
+    assert len(cells.look(types[0], MENTIONS // 4).mentions) < MENTIONS // 2
+    assert len(cells.look(types[0], MENTIONS).mentions) == MENTIONS
+    assert cells.rough.nbytes <= vectors.nbytes * 3 // 8
+
+
+def test_vectors_of_as_many_dimensions_as_they_have_numbers_get_no_cells():
+    assert Cells.make(unit(np.random.default_rng(0).standard_normal((5_000, DIM)))) is None
+
+
+def test_cells_follow_what_is_written(cells, vectors, types):
+    new = mentions_of(types, 500, seed=2)
+    origins = np.concatenate([np.arange(3_000, MENTIONS), np.full(500, -1)])
+    origins = np.random.default_rng(3).permutation(origins)
+    now = np.where(origins[:, None] < 0, 0, vectors[origins])
+    now[origins < 0] = new
+    after = cells.follow(now, origins)
+    assert np.array_equal(after.centres, cells.centres)
+    belongs(after, now)
+    assert found(after, now, types) > 0.99
+
+
+@pytest.mark.parametrize("times", [0.4, 3])
+def test_cells_that_were_outgrown_are_made_anew(cells, vectors, types, times):
+    now = mentions_of(types, int(times * MENTIONS), seed=4)
+    after = cells.follow(now, np.full(len(now), -1))
+    assert int(after.made_of) == len(now)
+    assert len(after.centres) != len(cells.centres)
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """As if fifty mentions were many."""
+    monkeypatch.setattr(tables, "LARGE", 50)
+    monkeypatch.setattr(tables, "_WORTH_KEEPING", 50)
+    monkeypatch.setattr(cells_module, "KEPT", 0.0)
+
+
+@pytest.fixture
+def kept(large, encoder, tmp_path):
+    """An index, and how to open its tables, kept in a folder, as another process would."""
+    index = EntityIndex(encoder=encoder)
+    index.add(f"{NAMES[n % 26]} and {NAMES[n % 11]} and {NAMES[n % 7]}, {n}" for n in range(60))
+    store = index._search._store
+    return index, lambda: tables.Tables(store, encoder.dim, tmp_path / "table")
+
+
+def test_cells_are_true_after_each_write(kept):
+    index, opened = kept
+    here = opened()
+    belongs(here.current().cells, here.current().vectors)
+    centres = here.current().cells.centres
+    index.add(["Some Names are New.", f"{NAMES[3]} is Old"])
+    belongs(here.current().cells, here.current().vectors)
+    index.delete(index.search(NAMES[3], k=1)[0].doc_id)
+    belongs(here.current().cells, here.current().vectors)
+    assert np.array_equal(here.current().cells.centres, centres)
+    belongs(opened().current().cells, here.current().vectors)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "of another table"])
+def test_files_that_are_no_cells_of_the_table_are_made_anew(kept, tmp_path, damage):
+    _, opened = kept
+    table = opened().current()
+    file = tmp_path / "table" / "cells.rough.npy"
+    if damage == "missing":
+        file.unlink()
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:60])
+    else:
+        np.save(file, table.cells.rough[1:])
+    assert table_files.load_table(tmp_path / "table")[1].cells is None
+    belongs(opened().current().cells, table.vectors)
+    _, again = table_files.load_table(tmp_path / "table")
+    belongs(again.cells, table.vectors)
+
+
+def test_a_table_of_an_older_version_gets_cells(kept, tmp_path):
+    _, opened = kept
+    table = opened().current()
+    revision, _ = table_files.load_table(tmp_path / "table")
+    table_files.save_table(replace(table, cells=None), revision, tmp_path / "table")
+    assert table_files.load_table(tmp_path / "table")[1].cells is None
+    belongs(opened().current().cells, table.vectors)

@@ -1,0 +1,95 @@
+"""A few results from a large index, found by a rough look and few votes, are those of all."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from unit_vectors import types_in_few_dimensions, unit
+
+from ner_retriever_rag import Document
+from ner_retriever_rag.candidates.cells import LARGE, Cells
+from ner_retriever_rag.candidates.mention_table import MentionTable
+from ner_retriever_rag.encoder.calibration import Calibration
+from ner_retriever_rag.index.search import Search
+from ner_retriever_rag.queries.bounds import Bounds
+from ner_retriever_rag.storage.records import StoredDocument
+
+DIM, A_DOCUMENT, DOCUMENTS = 64, 8, 8_000
+NAME = b"Name"
+
+
+@pytest.fixture(scope="module")
+def types():
+    return types_in_few_dimensions(60, DIM)
+
+
+@pytest.fixture(scope="module")
+def table(types):
+    """Mentions of these types, near to theirs or less so; those of the first are in the first."""
+    rng, n = np.random.default_rng(1), DOCUMENTS * A_DOCUMENT
+    of = rng.integers(1, len(types), n)
+    of[: n // 20] = 0
+    vectors = unit(types[of] + rng.uniform(0.02, 0.2, (n, 1)) * rng.standard_normal((n, DIM)))
+    starts = np.tile(np.arange(A_DOCUMENT, dtype=np.int32) * 10, DOCUMENTS)
+    assert n > LARGE
+    return MentionTable(
+        [f"d{row:05d}" for row in range(DOCUMENTS)],
+        ["v"] * DOCUMENTS,
+        np.ones(DOCUMENTS, dtype=np.bool_),
+        np.arange(DOCUMENTS + 1) * A_DOCUMENT,
+        starts,
+        starts + len(NAME),
+        np.zeros(n, dtype=np.uint32),
+        rng.integers(0, n // 2, n, dtype=np.uint64),
+        np.zeros((n, 2), dtype=np.uint64),
+        rng.random(n, dtype=np.float32),
+        np.frombuffer(NAME * n, np.uint8),
+        np.arange(n + 1) * len(NAME),
+        vectors,
+        Cells.make(vectors),
+    )
+
+
+@pytest.fixture(scope="module", params=["cells", "no cells"])
+def search(request, table, types):
+    """Documents whose metadata say how far they are into the index."""
+    table = table if request.param == "cells" else replace(table, cells=None)
+    rng = np.random.default_rng(2)
+    calibration = Calibration(unit(rng.standard_normal((200, DIM))), (8.0, 0.3), (0, 0, 0, 0, -1.0))
+    encoder = SimpleNamespace(
+        calibration=calibration,
+        score=calibration.probability,
+        encode_types=lambda names: np.stack([types[int(name)] for name in names]),
+    )
+    store = SimpleNamespace(
+        changed=lambda versions: set(),
+        fetch=lambda ids: {i: StoredDocument(i, "v", [], Document("x" * 80, i)) for i in ids},
+        document_ids=lambda where: table.doc_ids[where["from"] :: where["every"]],
+    )
+    return Search(store, SimpleNamespace(current=lambda: table), encoder)
+
+
+EVERY_TENTH = {"from": 0, "every": 10}
+EVERY_HUNDREDTH = {"from": 3, "every": 100}
+SECOND_HALF = {"from": 4_000, "every": 1}  # none of the first type
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", [None, EVERY_TENTH, EVERY_HUNDREDTH, SECOND_HALF])
+def test_few_are_those_of_an_exact_search(search, where):
+    k = 20
+    right, off, looked_at, compare = [], [], [], search.compare
+    search.compare = lambda part, *others: looked_at.append(len(part)) or compare(part, *others)
+    for query in ("0", "7", "33"):
+        few = search.documents([query], Bounds.check(k=k, where=where))[0]
+        assert looked_at.pop() < DOCUMENTS * A_DOCUMENT
+        assert not looked_at
+        every = search.documents([query], Bounds.check(k=k, where=where, exact=True))[0]
+        looked_at.clear()
+        scores = {match.doc_id: match.score for match in every}
+        right.append(len(scores.keys() & {match.doc_id for match in few}) / k)
+        off += [abs(m.score - scores[m.doc_id]) for m in few if m.doc_id in scores]
+    del search.compare
+    assert np.mean(right) >= 0.95
+    assert np.mean(off) < 0.005

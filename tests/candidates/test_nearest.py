@@ -1,0 +1,112 @@
+"""A few results from a large index: the nearest mentions are looked at, and give what all give."""
+
+import numpy as np
+import pytest
+
+from ner_retriever_rag import AllOf, Not
+from ner_retriever_rag.candidates import mention_table
+from ner_retriever_rag.candidates import nearest as nearest_module
+from ner_retriever_rag.candidates.nearest import NEAREST, nearest
+from ner_retriever_rag.queries.bounds import Bounds
+from ner_retriever_rag.ranking import namesakes, votes
+
+
+@pytest.fixture(autouse=True)
+def large(monkeypatch):
+    monkeypatch.setattr(nearest_module, "LARGE", 50)
+    monkeypatch.setattr(nearest_module, "NEAREST", 90)
+    monkeypatch.setattr(nearest_module, "A_RESULT", 0)
+    monkeypatch.setattr(nearest_module, "_SAMPLED", 1)
+    # As in earnest, more are looked at than are heard.
+    assert max(namesakes.LAST, votes.LAST) < NEAREST
+    monkeypatch.setattr(namesakes, "LAST", 60)
+    monkeypatch.setattr(votes, "LAST", 60)
+
+
+@pytest.fixture
+def looked_at(index, monkeypatch):
+    """How many mentions each comparison looks at."""
+    search = index._search
+    seen, compare = [], search.compare
+
+    def watched(table, *others):
+        seen.append(len(table))
+        return compare(table, *others)
+
+    monkeypatch.setattr(search, "compare", watched)
+    return seen
+
+
+def plain(found):
+    return [(match.doc_id, pytest.approx(match.score, abs=1e-6)) for match in found]
+
+
+@pytest.mark.parametrize("query", ["river", "city"])
+@pytest.mark.parametrize("where", [None, {"half": 1}])
+def test_not_sharpened_the_nearest_are_exactly_right(index, looked_at, query, where):
+    few = index.search(query, k=5, where=where, sharpen=False)
+    (part,) = looked_at
+    every = index.search(query, k=5, where=where, sharpen=False, exact=True)
+    assert part < looked_at[1] == len(index._search._tables.current())
+    assert plain(few) == plain(every)
+    some = index.search_mentions(query, k=5, where=where, sharpen=False)
+    best = index.search_mentions(query, k=5, where=where, sharpen=False, exact=True)
+    assert [(m.doc_id, m.start, m.end, m.text) for m in some] == [
+        (m.doc_id, m.start, m.end, m.text) for m in best
+    ]
+
+
+def test_sharpened_they_are_nearly_right(index):
+    few = {match.doc_id for match in index.search("river", k=10)}
+    every = {match.doc_id for match in index.search("river", k=10, exact=True)}
+    assert len(few & every) >= 9
+
+
+def test_the_crowd_is_of_all_mentions(index, monkeypatch):
+    monkeypatch.setattr(mention_table, "_DRAWN", 20)
+    table = index._search._tables.current()
+    mentions, lots, vectors = table.only(np.arange(5)).background
+    lowest = np.sort(np.argsort(table.lots)[:20])
+    assert mentions == len(table)
+    assert np.array_equal(lots, table.lots[lowest])
+    assert np.array_equal(vectors, table.vectors[lowest])
+
+
+def test_where_few_are_near_all_are_looked_at(index, looked_at):
+    everything = index.count()
+    assert len(index.search("river", k=everything)) == everything - 3  # three have no mention
+    assert looked_at == [pytest.approx(90, abs=10), len(index._search._tables.current())]
+
+
+@pytest.mark.parametrize(
+    ("query", "bounds"),
+    [
+        ("river", {"k": None}),
+        ("river", {"k": 5, "exact": True}),
+        (AllOf("river", "city"), {"k": 5}),
+        (Not("river"), {"k": 5}),
+    ],
+)
+def test_what_looks_at_all(index, query, bounds):
+    table = index._search._tables.current()
+    scored = index._search.scored(query, table)
+    every = np.ones(len(table.doc_ids), dtype=np.bool_)
+    assert nearest(table, scored, every, Bounds.check(**bounds)) is None
+    assert (
+        nearest(table, index._search.scored("river", table), every, Bounds.check(k=5)) is not None
+    )
+
+
+def test_a_table_of_some_mentions(index):
+    table = index._search._tables.current()
+    rows = np.arange(0, len(table), 3)
+    part = table.only(rows)
+    assert len(part) == len(rows)
+    assert part.doc_ids == table.doc_ids
+    for new, old in enumerate(rows.tolist()):
+        assert part.text(new) == table.text(old)
+        assert part.span(new) == table.span(old)
+        assert part.owner[new] == table.owner[old]
+        assert part.last_words[new] == table.last_words[old]
+    assert np.array_equal(part.vectors, table.vectors[rows])
+    assert len(table.only(np.arange(0))) == 0

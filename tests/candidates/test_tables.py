@@ -1,0 +1,197 @@
+"""The table of all mentions follows every write, however that ends, and is kept on disk."""
+
+import json
+import shutil
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+from hashed import HashedEncoder
+
+from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.candidates import table_files, tables
+from ner_retriever_rag.candidates.table_files import load_table
+from ner_retriever_rag.queries.apart import Apart
+from ner_retriever_rag.storage.revisions import Revisions
+from ner_retriever_rag.storage.store import Store
+
+TEXTS = [
+    "Stegosaurus lived in the Jurassic, long before Tyrannosaurus.",
+    "Oslo is the capital of Norway and lies on the Oslofjord.",
+    "The Nile flows through Egypt and Sudan to the Mediterranean Sea.",
+    "Ada Lovelace wrote a program for the Analytical Engine of Charles Babbage.",
+]
+
+
+def test_the_table_follows_every_write(tiny_encoder):
+    index, other = (EntityIndex(encoder=tiny_encoder) for _ in range(2))
+    documents = [Document(text, f"d{n}") for n, text in enumerate(TEXTS)]
+    index.add(documents[:3])
+    assert len(index.search("river", k=9)) == 3
+    index.add([Document("Oslo and the Nile.", "d0"), documents[3]])
+    index.delete("d1")
+    other.add([Document("Oslo and the Nile.", "d0"), *documents[2:]])
+    assert index.search("river", k=9) == other.search("river", k=9)
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["done", "failed"])
+def test_the_table_follows_a_write_in_whose_midst_it_was_made(tiny_encoder, monkeypatch, fails):
+    """By another thread; the write may have failed after that."""
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add([Document("Lima is near.", id="a"), Document("Oslo lies there.", id="b")])
+    real = Store._write_records
+
+    def looked_at(*arguments):
+        index._tables.current()
+        real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_write_records", looked_at)
+        if fails:
+            patch.setattr(Store, "_delete_mentions", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+            index.add([Document("Cairo and Rome.", id="a")])
+    table = index._tables.current()
+    assert [table.text(each) for each in range(len(table))] == ["Cairo", "Rome", "Oslo"]
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["opened", "written"])
+def test_the_table_follows_a_write_that_was_killed(tiny_encoder, tmp_path, monkeypatch, written):
+    """The table that was made in its midst was kept, too."""
+    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
+    real, killed = Store._write_records, []
+
+    def looked_at(*arguments):
+        with EntityIndex(tmp_path, encoder=tiny_encoder) as other:
+            other._tables.current()
+        real(*arguments)
+        killed.append(True)
+
+    class Kill(BaseException):
+        pass
+
+    def kill(*_):
+        raise Kill
+
+    with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
+        index.add([Document("Lima is near.", id="a"), Document("Oslo lies there.", id="b")])
+        with monkeypatch.context() as patch, pytest.raises(Kill):
+            patch.setattr(Store, "_write_records", looked_at)
+            patch.setattr(Store, "_delete_mentions", kill)
+            patch.setattr(
+                "ner_retriever_rag.storage.revisions.Revisions.mark",
+                lambda self, ids, mark=Revisions.mark: None if killed else mark(self, ids),
+            )
+            index.add([Document("Cairo and Rome.", id="a")])
+    with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
+        if written:
+            index._tables._table, index._tables._revision = load_table(index._tables._folder)[::-1]
+            index.add([Document("Quito.", id="c")])
+        table = index._tables.current()
+        found = [table.text(each) for each in range(len(table))]
+        assert found == ["Cairo", "Rome", "Oslo", *["Quito"] * written]
+
+
+def test_a_document_without_all_its_vectors_is_left_out(tiny_encoder):
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add([Document(text, f"d{n}", {"n": n}) for n, text in enumerate(TEXTS)])
+    index._store.mentions.delete(index._store.fetch(["d1"])["d1"].row_ids(4)[:1])
+    index._store.revisions.renew()
+    assert {m.doc_id for m in index.search("river", k=9)} == {"d0", "d2", "d3"}
+    few = index.search("river", k=9, where={"n": {"$lt": 2}})  # which it passes
+    assert {m.doc_id for m in few} == {"d0"}
+
+
+def test_another_index_on_the_same_folder_sees_writes(tmp_path, tiny_encoder):
+    with EntityIndex(tmp_path, encoder=tiny_encoder) as one:
+        one.add(TEXTS[:2])
+        with EntityIndex(tmp_path, encoder=tiny_encoder) as other:
+            assert len(other.search("river")) == 2
+            one.add(TEXTS[2:])
+            assert other.search("river") == one.search("river")
+            assert len(other.search("river")) == 4
+
+
+@pytest.fixture
+def kept(tmp_path, tiny_encoder, monkeypatch):
+    """A folder with a kept table, and what its index answers."""
+    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
+    with EntityIndex(tmp_path / "index", encoder=tiny_encoder) as index:
+        index.add(TEXTS)
+        answer = index.search("river")
+    return tmp_path / "index", answer
+
+
+def test_a_kept_table_is_read_and_not_made_again(kept, tiny_encoder, monkeypatch):
+    folder, answer = kept
+    monkeypatch.setattr(tables, "read_table", lambda *_: pytest.fail("made again"))
+    with EntityIndex(folder, encoder=tiny_encoder) as index:
+        assert index.search("river") == answer
+
+
+def test_a_kept_table_is_not_written_again_after_every_small_write(kept, tiny_encoder, monkeypatch):
+    folder, _ = kept
+    with EntityIndex(folder, encoder=tiny_encoder) as index:
+        index.search("river")
+        with monkeypatch.context() as patch:
+            patch.setattr(tables, "save_table", lambda *_: pytest.fail("written again"))
+            index.add(["The Volga flows through Russia."])
+            assert len(index.search("river")) == len(TEXTS) + 1
+    with EntityIndex(folder, encoder=tiny_encoder) as index:
+        assert len(index.search("river")) == len(TEXTS) + 1
+
+
+def test_where_a_table_cannot_be_kept_it_is_done_without(tmp_path, tiny_encoder, monkeypatch):
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
+    monkeypatch.setattr(table_files.np, "savez", full)  # after the vectors
+    with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
+        index.add(TEXTS)
+        assert len(index.search("river")) == len(TEXTS)
+    assert list(tmp_path.glob("table*")) == []
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut short", "old", "layout", "garbage"])
+def test_a_kept_table_that_cannot_be_used_is_made_again(kept, tiny_encoder, harm):
+    folder, answer = kept
+    (table,) = folder.glob("table-*")
+    if harm == "gone":
+        shutil.rmtree(table)
+    elif harm == "cut short":
+        (table / "vectors.npy").write_bytes((table / "vectors.npy").read_bytes()[:200])
+    elif harm == "garbage":
+        (table / "columns.npz").write_bytes(b"no")
+    elif harm == "layout":
+        head = json.loads((table / "table.json").read_text())
+        (table / "table.json").write_text(json.dumps({"layout": 99, "revision": head["revision"]}))
+    else:
+        head = json.loads((table / "table.json").read_text())
+        head |= {"revision": "another", "versions": ["x"] * len(head["versions"])}
+        (table / "table.json").write_text(json.dumps(head))
+    with EntityIndex(folder, encoder=tiny_encoder) as index:
+        assert index.search("river") == answer
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_mentions_that_overlap_no_other_are_told_at_once(seed):
+    chance = np.random.default_rng(seed)
+    text, index = "Word " * 20, EntityIndex(encoder=HashedEncoder())
+    places = [
+        sorted(chance.integers(0, 99, (chance.integers(0, 12), 2)).tolist()) for _ in range(8)
+    ]
+    spans = [[(min(a, b), max(a, b) + 1) for a, b in one] for one in places]
+    index.add([Document(text, f"d{n}") for n in range(len(spans))], spans=spans)
+    table = index._tables.current()
+    every = [(int(table.owner[n]), *table.span(n)) for n in range(len(table))]
+    assert table.alone.tolist() == [
+        not any(
+            one != other and one[0] == other[0] and one[1] < other[2] and other[1] < one[2]
+            for other in every
+        )
+        for one in every
+    ]
+    order, apart = chance.permutation(len(table)).tolist(), Apart()
+    taken = [n for n in order if apart.take(int(table.owner[n]), table.span(n))]
+    assert list(table.apart(order)) == taken

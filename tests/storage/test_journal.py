@@ -1,0 +1,158 @@
+"""Whose writes are left alone, and what a reader is told has changed."""
+
+import time
+
+import chromadb
+import pytest
+from hashed import HashedEncoder, assert_is, rows_amiss
+
+from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.storage import journal
+from ner_retriever_rag.storage.revisions import Revisions
+from ner_retriever_rag.storage.store import Store
+
+
+class Kept:
+    """What revisions need of a collection: metadata that others may write, too."""
+
+    def __init__(self):
+        self.kept = {"theirs": 1}
+
+    def metadata(self):
+        return dict(self.kept)
+
+    def set_metadata(self, metadata):
+        self.kept = dict(metadata)
+
+
+@pytest.fixture
+def rows():
+    return Kept()
+
+
+def test_what_was_touched_since_a_revision(rows):
+    revisions = Revisions(rows)
+    assert revisions.current() == "" and revisions.touched_since("") == set()
+    assert revisions.touched_since("never") is None
+    seen = []
+    for doc_ids in (["a"], ["b", "c"], ["a", "d"]):
+        revisions.mark(doc_ids)
+        seen.append(revisions.current())
+    assert len(set(seen)) == 3 and rows.kept["theirs"] == 1
+    assert revisions.touched_since(seen[2]) == set()
+    assert revisions.touched_since(seen[1]) == {"a", "d"}
+    assert revisions.touched_since(seen[0]) == {"a", "b", "c", "d"}
+    assert revisions.touched_since("") == {"a", "b", "c", "d"}
+    assert revisions.touched_since("never") is None
+
+
+def test_what_another_touched_is_not_known(rows):
+    one, other = Revisions(rows), Revisions(rows)
+    one.mark(["a"])
+    first = one.current()
+    other.mark(["b"])
+    between = one.current()
+    assert one.touched_since(first) is None
+    assert one.touched_since(between) == set()
+    one.mark(["c"])
+    assert one.touched_since(between) == {"c"}
+    assert one.touched_since(first) is None
+
+
+def test_a_renewed_index_has_to_be_read_anew(rows):
+    revisions = Revisions(rows)
+    revisions.mark(["a"])
+    before = revisions.current()
+    revisions.renew()
+    assert revisions.current() != before
+    assert revisions.touched_since(before) is None
+
+
+def test_only_so_many_writes_are_remembered(rows):
+    revisions = Revisions(rows)
+    seen = []
+    for number in range(129):
+        seen.append(revisions.current())
+        revisions.mark([str(number)])
+    assert revisions.touched_since(seen[0]) is None
+    assert revisions.touched_since(seen[1]) == {str(number) for number in range(1, 129)}
+
+
+@pytest.fixture
+def shared():
+    """A client, which others may have, too: nobody is alone there."""
+    client = chromadb.EphemeralClient()
+    yield client
+    for each in client.list_collections():
+        if each.name.startswith("shared"):
+            client.delete_collection(each.name)
+
+
+def fail(*_):
+    raise ZeroDivisionError
+
+
+NEW = [Document(f"Town{n} lies in Peru.", id=f"d{n}") for n in range(4)]
+
+
+def test_a_write_of_another_process_is_left_alone_for_an_hour(shared, monkeypatch):
+    one, two = (
+        EntityIndex(client=shared, collection="shared", encoder=HashedEncoder()) for _ in range(2)
+    )
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(Store, "_write_records", fail)
+        one.add(NEW)  # for all that `two` knows it goes on
+    two.add(["Oslo"])
+    assert len(rows_amiss(two)) == len(NEW)
+    assert two.mention_count() == 1 and two._store.unfinished() == 1
+    later = time.time() + 3_601
+    monkeypatch.setattr(journal.Journal, "_now", lambda _: later)
+    two.add(["Rome"])
+    assert two.mention_count() == 2 and not rows_amiss(two)
+    assert two._store.unfinished() == 0
+
+
+def test_no_clock_but_the_servers_counts(shared, monkeypatch):
+    """By that of a machine whose clock is slow a write would seem to have begun long ago."""
+    one, two = (
+        EntityIndex(client=shared, collection="shared", encoder=HashedEncoder()) for _ in range(2)
+    )
+    real, right, there = Store._write_records, time.time, time.time() - 7_200
+
+    def written_meanwhile(*arguments):
+        monkeypatch.setattr(Store, "_write_records", real)
+        monkeypatch.setattr(journal.time, "time", right)
+        two.add(["Oslo"])
+        real(*arguments)
+
+    monkeypatch.setattr(Store, "_write_records", written_meanwhile)
+    monkeypatch.setattr(journal.time, "time", lambda: there)
+    one.add(NEW)
+    assert_is(one, [*NEW, Document("Oslo")])
+
+
+def test_a_write_clears_up_after_its_own_failure_at_once(shared, monkeypatch):
+    one = EntityIndex(client=shared, collection="shared", encoder=HashedEncoder())
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(Store, "_write_records", fail)
+        one.add(NEW)
+    one.add(NEW[:1])
+    assert_is(one, NEW[:1])
+    assert not rows_amiss(one) and one._store.unfinished() == 0
+
+
+def test_mentions_that_another_is_writing_stay(shared, monkeypatch):
+    """A crash left mentions that another process, replacing the same documents, writes just now."""
+    one, two = (
+        EntityIndex(client=shared, collection="shared", encoder=HashedEncoder()) for _ in range(2)
+    )
+    for index in (one, two):
+        with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+            patch.setattr(Store, "_write_records", fail)
+            index.add(NEW)
+    assert one._store.unfinished() == 2
+    one._store.recover()
+    assert one._store.unfinished() == 1
+    assert len(rows_amiss(one)) == len(NEW)
+    two._store.recover()
+    assert two._store.mentions.count() == two._store.unfinished() == 0

@@ -1,0 +1,183 @@
+"""A server that goes away and comes back, and one that takes little at once."""
+
+import threading
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from chroma_server import ChromaServer
+from chromadb.api.fastapi import FastAPI
+from hashed import HashedEncoder, assert_is
+
+from ner_retriever_rag import Document, EntityIndex, ShardedIndex
+from ner_retriever_rag.storage import reaching
+
+pytestmark = pytest.mark.slow
+
+DOCUMENTS = [
+    Document(f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}.", f"d{n}", {"n": n % 10})
+    for n in range(300)
+]
+MOST = 7
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A server that may be killed."""
+    with ChromaServer(tmp_path_factory.mktemp("own")) as server:
+        server.client()
+        yield server
+
+
+@contextmanager
+def killed_at(server, method, ending, *, answered, monkeypatch):
+    """Kill the server at one request, and start it again a second later.
+
+    Args:
+        server: The server.
+        method: The request's.
+        ending: What its path ends with.
+        answered: Whether the server has done what was asked, and only the answer is lost.
+        monkeypatch: What to patch the client with.
+    """
+    send, again = FastAPI._make_request, threading.Timer(1.0, server.start)
+
+    def cut(self, way, path, **given):
+        if again.ident is not None or way.lower() != method or not path.endswith(ending):
+            return send(self, way, path, **given)
+        if answered:
+            send(self, way, path, **given)
+        server.kill()
+        again.start()
+        if answered:
+            raise httpx.RemoteProtocolError("the server disconnected without an answer")
+        return send(self, way, path, **given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FastAPI, "_make_request", cut)
+        patch.setattr(reaching, "PATIENCE", 300)  # of a machine with much else to do
+        yield
+    assert again.ident is not None, "no such request was made"
+    again.join()
+    server.client()
+
+
+@pytest.mark.parametrize(
+    ("method", "ending", "answered"),
+    [
+        ("post", "/collections", True),  # a write's journal is made
+        ("post", "/upsert", False),
+        ("post", "/upsert", True),
+        ("delete", "", True),  # a write's journal is struck out
+    ],
+)
+def test_adding_goes_on_when_the_server_comes_back(own, method, ending, answered, monkeypatch):
+    with EntityIndex(own.address, encoder=HashedEncoder()) as index:
+        index.delete(each.id for each in DOCUMENTS)
+        with killed_at(own, method, ending, answered=answered, monkeypatch=monkeypatch):
+            assert index.add(DOCUMENTS).added == len(DOCUMENTS)
+        assert_is(index, DOCUMENTS)
+        assert not index._store.unfinished()
+
+
+@pytest.mark.parametrize("ending", ["/get", "/query"])
+def test_searching_goes_on_when_the_server_comes_back(own, ending, monkeypatch):
+    local = EntityIndex(encoder=HashedEncoder())
+    local.add(DOCUMENTS)
+    with EntityIndex(own.address, encoder=HashedEncoder()) as index:
+        index.add(DOCUMENTS)
+        with killed_at(own, "post", ending, answered=False, monkeypatch=monkeypatch):
+            found = index.search("city", about="by the sea")
+        wanted = local.search("city", about="by the sea")
+        assert [each.doc_id for each in found] == [each.doc_id for each in wanted]
+
+
+def test_a_server_that_stays_away_is_named_with_a_remedy(own, monkeypatch):
+    monkeypatch.setattr(reaching, "PATIENCE", 0.3)
+    with EntityIndex(own.address, collection="away", encoder=HashedEncoder()) as index:
+        index.add(DOCUMENTS[:100])
+        own.kill()
+        try:
+            told = rf"127.0.0.1:{own.port} does not answer .*ner-retriever serve.*repeat the call"
+            for call in (
+                lambda: index.search("city", where={"n": 1}),
+                lambda: index.add(DOCUMENTS),
+                lambda: index.delete(["d1"]),
+            ):
+                with pytest.raises(ConnectionError, match=told):
+                    call()
+            with pytest.raises(ConnectionError, match=rf"{own.port}.*see that it runs"):
+                EntityIndex(own.address, encoder=HashedEncoder())
+        finally:
+            own.start()
+            own.client()
+        assert index.add(DOCUMENTS).added == 200
+        assert_is(index, DOCUMENTS)
+
+
+def test_a_busy_server_is_asked_again():
+    answers = [429, 503, 200]
+
+    def call():
+        status = answers.pop(0)
+        response = httpx.Response(status, text="busy", request=httpx.Request("get", "http://a"))
+        FastAPI._raise_chroma_error(response)
+        return status
+
+    assert reaching.reach(call, None) == 200 and not answers
+    answers = [400, 200]
+    with pytest.raises(Exception, match="busy"):
+        reaching.reach(call, None)
+    assert answers == [200]
+
+
+def refusing(monkeypatch):
+    """Let the client refuse what is more than ``MOST`` in one call; return what was seen."""
+    seen = set()
+
+    def watch(name, size):
+        send = getattr(FastAPI, name)
+
+        def call(self, *positional, **given):
+            number = size(given)
+            assert number is not None and number <= MOST, (name, number)
+            seen.add((name, number))
+            return send(self, *positional, **given)
+
+        monkeypatch.setattr(FastAPI, name, call)
+
+    watch("_upsert", lambda given: len(given["ids"]))
+    watch("_delete", lambda given: len(given["ids"]))
+    watch("_query", lambda given: given["n_results"])
+    watch("_get", lambda given: given["limit"] if given.get("ids") is None else len(given["ids"]))
+    return seen
+
+
+def test_one_setting_bounds_writes_gets_and_queries(server, monkeypatch):
+    few = DOCUMENTS[:60]
+    options = {"client": server, "encoder": HashedEncoder(), "max_batch": MOST}
+    local = EntityIndex(encoder=HashedEncoder())
+    local.add(few)
+    some = {"n": {"$in": [4, 5]}}
+    local.delete(where=some)
+    seen = refusing(monkeypatch)
+    for index in (
+        EntityIndex(collection="small", **options),
+        ShardedIndex([EntityIndex(collection=f"small{n}", **options) for n in range(2)]),
+    ):
+        index.add(few)
+        assert index.delete(where=some) == 12
+        for asked in (
+            {"k": 20},
+            {"k": None, "score_threshold": 0.3},
+            {"k": 20, "where": {"n": {"$gte": 7}}},
+            {"k": 20, "about": "by the sea"},
+            {"k": 20, "about": "by the sea", "exact": True},
+        ):
+            found, wanted = index.search("city", **asked), local.search("city", **asked)
+            assert [each.doc_id for each in found] == [each.doc_id for each in wanted]
+        assert len(index.get(each.id for each in few)) == len(index) == 48
+    kinds = {name for name, number in seen if number == MOST}
+    assert kinds == {"_upsert", "_delete", "_query", "_get"}
+    with pytest.raises(ValueError, match="max_batch must be a positive whole number"):
+        EntityIndex(**{**options, "max_batch": 0})
