@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ner_retriever_rag.cli.walk import files_in
-from ner_retriever_rag.detection.text_files import COMPRESSED, UNREADABLE, open_text
+from ner_retriever_rag.reading.text_files import COMPRESSED, UNREADABLE, open_text
 from ner_retriever_rag.schema import Document, encodable
 from ner_retriever_rag.storage.metadata import key_problem, storable
 

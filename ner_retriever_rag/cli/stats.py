@@ -16,7 +16,7 @@ from ner_retriever_rag.cli.console import (
     out,
     print_json,
 )
-from ner_retriever_rag.detection.sentences import sentences
+from ner_retriever_rag.reading.sentences import sentences
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.entity_index import EntityIndex
@@ -28,7 +28,7 @@ class SentenceIndex:
     """A dense index of the same texts, one float32 vector a sentence and nothing else.
 
     Attributes:
-        sentences: How many there are (:func:`ner_retriever_rag.detection.sentences.sentences`).
+        sentences: How many there are (:func:`ner_retriever_rag.reading.sentences.sentences`).
         width: Of a vector; that of E5-Mistral and NV-Embed v2, the rivals of arXiv 2509.04011.
     """
 

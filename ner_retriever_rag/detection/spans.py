@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ner_retriever_rag.detection.sentences import passages
+from ner_retriever_rag.reading.sentences import passages
 from ner_retriever_rag.schema import Mention
 
 ScoredSpan = tuple[int, int, float]  # first character, one past the last, score

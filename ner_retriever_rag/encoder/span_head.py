@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from ner_retriever_rag.detection.sentences import sentence_spans
 from ner_retriever_rag.encoder.backbone.states import TokenStates
+from ner_retriever_rag.reading.sentences import sentence_spans
 from ner_retriever_rag.schema import Mention
 
 WORD = re.compile(r"\w+|[^\w\s]")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from ner_retriever_rag._imports import require
-from ner_retriever_rag.detection.text_files import open_text
+from ner_retriever_rag.reading.text_files import open_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ner_retriever_rag._imports import require
-from ner_retriever_rag.detection.sentences import sentences
+from ner_retriever_rag.reading.sentences import sentences
 from ner_retriever_rag.training.articles import Article
 
 _PARENTHESIS = re.compile(r"\s*\([^)]*\)$")

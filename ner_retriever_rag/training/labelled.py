@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ner_retriever_rag.detection.text_files import UNREADABLE, open_text
 from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.evaluation.tasks import queries_for
+from ner_retriever_rag.reading.text_files import UNREADABLE, open_text
 
 _EXAMPLE = '{"text": "We gave haloperidol.", "mentions": [{"start": 8, "end": 19, "type": "drug"}]}'
 

@@ -30,8 +30,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ner_retriever_rag.detection.sentences import sentences
 from ner_retriever_rag.queries.english import head_noun
+from ner_retriever_rag.reading.sentences import sentences
 from ner_retriever_rag.training import contexts as ctx
 from ner_retriever_rag.training.articles import Article, HeldOut, read_articles
 from ner_retriever_rag.training.hierarchy import broader_terms, kindred_heads

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ner_retriever_rag.detection.sentences import sentences
 from ner_retriever_rag.encoder.names import EncodeTypes, KnownNames, NameTable, name_key
+from ner_retriever_rag.reading.sentences import sentences
 from ner_retriever_rag.training.articles import Article, HeldOut
 from ner_retriever_rag.training.contexts import surface
 from ner_retriever_rag.training.phrases import TypePhrase

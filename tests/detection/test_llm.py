@@ -14,7 +14,7 @@ from tiny import TEXTS, CapitalisedWords
 
 from ner_retriever_rag import EntityIndex, TypeAwareEncoder
 from ner_retriever_rag.detection import LLMDetector, MentionDetector, TransformersChat
-from ner_retriever_rag.detection.sentences import passages
+from ner_retriever_rag.reading.sentences import passages
 
 
 class FakeChat(BaseChatModel):

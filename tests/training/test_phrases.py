@@ -1,7 +1,7 @@
 import pytest
 
-from ner_retriever_rag.detection.sentences import sentences
 from ner_retriever_rag.queries.english import head_noun, plural, singular
+from ner_retriever_rag.reading.sentences import sentences
 from ner_retriever_rag.training.articles import HeldOut
 from ner_retriever_rag.training.hierarchy import broader_terms, kindred_heads
 from ner_retriever_rag.training.phrases import TypePhrase, defined_types

@@ -1,6 +1,6 @@
 import pytest
 
-from ner_retriever_rag.detection.sentences import sentence_spans, sentences
+from ner_retriever_rag.reading.sentences import sentence_spans, sentences
 
 TEXT = '  He said: "Go." (Nobody did.) What now?\r\n\n\tA line\u2028 another   '
 

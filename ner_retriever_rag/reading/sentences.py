@@ -1,11 +1,12 @@
-"""Cutting text into sentences."""
+"""Cutting text into sentences, and into passages of them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-_BREAK = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])")
+_BREAK = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])|(?P<bar>(?<= )\|(?= ))")
+_LONGEST_ABBREVIATION = 12  # characters, with the one before it
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(.])(?:[A-Za-z]|[A-Z][a-z]|Mrs|Rev|Gen|Col|Capt|Prof|Sgt|Hon|Sen|Gov|Rep|Adm|Maj|Cpl"
     r"|Pvt|Mme|Ste|Mts|vs|feat|vol|pop|approx|born|ca"
@@ -22,7 +23,8 @@ def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
     """Cut a text into sentences, line by line; initials and abbreviations do not end one.
 
     A sentence ends at a full stop, question or exclamation mark before white space and a capital
-    letter or a digit (of the Latin alphabet: other scripts are cut at line ends alone).
+    letter or a digit (of the Latin alphabet: other scripts are cut at line ends alone), and at
+    ``" | "``, which parts lines and cells in a view.
 
     Returns:
         Character spans in order, white space at their edges left out.
@@ -31,8 +33,10 @@ def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
     for line in text.splitlines(keepends=True):
         start = 0
         for found in _BREAK.finditer(line):
-            # The character before the sentence, a space, lets its first word be an initial.
-            if not _ABBREVIATION.search(line, max(0, start - 1), found.start()):
+            # Looked at no further back than an abbreviation reaches: a line may be a book. The
+            # character before the sentence, a space, lets its first word be an initial.
+            back = max(0, start - 1, found.start() - _LONGEST_ABBREVIATION)
+            if found["bar"] or not _ABBREVIATION.search(line, back, found.start()):
                 yield from _stripped(text, line_start + start, line_start + found.start())
                 start = found.end()
         yield from _stripped(text, line_start + start, line_start + len(line))

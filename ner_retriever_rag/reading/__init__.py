@@ -1,0 +1,19 @@
+"""Reading: what a text says once its layout is understood, and the way back to its characters."""
+
+from typing import TYPE_CHECKING
+
+from ner_retriever_rag._imports import loader
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.reading.view import View, name_in, readable
+
+_HOMES = {"View": "view", "name_in": "view", "readable": "view"}
+
+__all__ = ["View", "name_in", "readable"]
+
+
+__getattr__ = loader(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,94 @@
+"""Characters as a reader takes them: one way to write each letter, nothing that cannot be seen."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from html import unescape
+
+from ner_retriever_rag.reading.draft import Draft
+
+_ESCAPE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours in logs
+_BROKEN_WORD = re.compile(r"(?<=\w)\u00ad[ \t]*(?:\r\n|[\r\n\u2028])[ \t]*(?=\w)")
+_LINE_ENDS = re.compile(r"\r\n?|[\x0b\x85\u2028]")
+_PAGES = re.compile(r"[\x0c\u2029]")
+# Soft hyphens, joiners, marks of direction, variation selectors, tags.
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    "\ufff9-\ufffb\U000e0000-\U000e01ef]"
+)
+_JAMO = "\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff"
+# Of one letter another drawing: compatibility decompositions that say no more than that.
+_DRAWINGS = ("<font>", "<wide>", "<narrow>")
+_LIGATURES = ("\ufb00", "\ufb17")
+_BARS = "│┃║❘"  # of drawn tables
+
+
+def plain(draft: Draft) -> None:
+    """Write every character plainly: escapes, line ends, letters, spaces, accents."""
+    if "&" in draft.text:
+        draft.substitute(_ESCAPE, lambda found: unescape(found[0]))
+    if "\x1b" in draft.text:
+        draft.substitute(_TERMINAL, "")
+    if not draft.text.isascii():
+        draft.substitute(_BROKEN_WORD, "")
+    draft.substitute(_LINE_ENDS, "\n")
+    draft.substitute(_PAGES, "\n\n")
+    table = {char: new for char in set(draft.text) if (new := _plain(char)) != char}
+    if table:
+        draft.substitute(_any_of(table), lambda found: table[found[0]])
+    if not draft.text.isascii():
+        _compose(draft)
+
+
+def apart(draft: Draft) -> None:
+    """Put a space between words and the pictures and arrows glued to them."""
+    if draft.text.isascii():
+        return
+    signs = [char for char in set(draft.text) if _is_picture(char)]
+    if signs:
+        one = _any_of(signs).pattern
+        draft.substitute(re.compile(rf"(?<={one})(?=\w)|(?<=\w)(?={one})"), " ")
+
+
+def _plain(char: str) -> str:
+    """How a single character is written plainly."""
+    if char in "\t\n" or " " <= char <= "~":
+        return char
+    if _UNSEEN.match(char):
+        return ""
+    if char in _BARS:
+        return "|"
+    category = unicodedata.category(char)
+    if category in ("Zs", "Cc"):
+        return " "
+    drawn = unicodedata.decomposition(char).startswith(_DRAWINGS)
+    if drawn or _LIGATURES[0] <= char <= _LIGATURES[1]:
+        return unicodedata.normalize("NFKC", char)
+    return unicodedata.normalize("NFC", char)
+
+
+def _compose(draft: Draft) -> None:
+    """Compose letters with their accents, which share a place in any case: no span parts them."""
+    marks = [char for char in set(draft.text) if unicodedata.category(char).startswith("M")]
+    if marks:
+        one = _any_of(marks).pattern
+        clusters = re.compile(rf"[^\n\t ]?{one}+")
+        _whole(draft, clusters)
+    _whole(draft, re.compile(rf"[{_JAMO}]{{2,}}"))
+
+
+def _whole(draft: Draft, clusters: re.Pattern[str]) -> None:
+    found = list(clusters.finditer(draft.text))
+    draft.edit((f.start(), f.end(), unicodedata.normalize("NFC", f[0])) for f in found)
+
+
+def _is_picture(char: str) -> bool:
+    category = unicodedata.category(char)
+    arrow = "\u2190" <= char <= "\u21ff"
+    return arrow or (category == "So" and char != "°") or "\U0001f3fb" <= char <= "\U0001f3ff"
+
+
+def _any_of(chars: object) -> re.Pattern[str]:
+    return re.compile(f"[{''.join(map(re.escape, sorted(chars)))}]")  # type: ignore[call-overload]

@@ -1,0 +1,236 @@
+"""Which line ends break a text and which only wrap it, told from its layout.
+
+A line was wrapped where the first word of the next would not have fitted. How wide lines may be is
+seen where wrapping is beyond doubt: where a long line goes on with a small letter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from ner_retriever_rag.reading.draft import Draft, Edit
+from ner_retriever_rag.reading.lines import Line, lines_of
+
+BOUNDARY = " | "
+
+_NARROWEST, _WIDEST = 25, 160  # characters of a line that was wrapped
+_QUOTED = 50  # characters of a quoted line that may go on without a mark
+_RAGGED = 0.85  # of the width, from where on a line of proportional type counts as full
+_FUNCTION = frozenset(
+    "a an the of and or nor in on at by for to from with without as into than that de la le les du "
+    "des del della di da van von vom der den dem zu zum ten ter el al bin ibn und et y e".split()
+)
+_TITLES = re.compile(r"(?:^|\s)(?:Dr|Mr|Mrs|Ms|Prof|St|Sir|Fr|Rev|Gen|Col|Capt|Lt|Sgt|No|vs)\.?$")
+_OPENING = "\"'“‘«([{*_"
+_HYPHEN = re.compile(r"(\w+(?:[-‐]\w+)*)[-‐¬]$")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*$")
+_SUSPENDED = frozenset({"and", "or", "to", "nor", "und", "oder", "et", "ou", "y", "bis"})
+
+
+def lay_out(draft: Draft) -> None:
+    """Make one line of a text: wraps become spaces, what parts lines and cells a boundary."""
+    text = draft.text
+    if not text:
+        return
+    lines = lines_of(text)
+    draft.edit(_edits(text, lines, Joints(lines).all()))
+
+
+def _edits(text: str, lines: Sequence[Line], joints: Sequence[tuple[str, int]]) -> Iterator[Edit]:
+    """Edits that put joints between lines and boundaries between cells."""
+    at = 0
+    joint, cut = "", 0
+    for number, line in enumerate(lines):
+        if (at - cut, line.start) != (0, 0) or joint:
+            yield at - cut, line.start, joint
+        joint, cut = joints[number] if number < len(joints) else ("", 0)
+        for start, end in line.cells:
+            edge = start == 0 or end == len(line.text)
+            yield line.start + start, line.start + end, "" if edge else BOUNDARY
+        at = line.end
+    if at < len(text):
+        yield at, len(text), ""
+
+
+class Joints:
+    """What comes between each two lines.
+
+    Args:
+        lines: All lines of a text.
+    """
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self._lines = lines
+        self._blocks = list(_blocks(lines))
+        self._kinds = [Counter(line.kind for line in block) for block in self._blocks]
+        self._block_of = [n for n, block in enumerate(self._blocks) for _ in block]
+        self._double = _double_spaced(lines)
+        self._widths = self._all_widths()
+        self._words: Counter[str] | None = None
+
+    def all(self) -> list[tuple[str, int]]:
+        """For each line but the last what follows it, and how many of its characters that takes."""
+        return [self._joint(number) for number in range(len(self._lines) - 1)]
+
+    def _joint(self, number: int) -> tuple[str, int]:
+        line, after = self._lines[number], self._lines[number + 1]
+        if line.cells and line.cells[-1][1] == len(line.text):
+            return BOUNDARY, 0
+        if self._breaks(number):
+            return BOUNDARY, 0
+        hyphen = _HYPHEN.search(line.text)
+        if not hyphen:
+            return " ", 0
+        first = after.text.split()[0]
+        if not first[:1].isalnum() or first.lower() in _SUSPENDED:
+            return " ", 0
+        return ("", 1) if self._drops(line, hyphen[1], first) else ("", 0)
+
+    def _drops(self, line: Line, before: str, first: str) -> bool:
+        """Whether a hyphen at a line's end only parts a word, and goes with the line end."""
+        if line.text[-1] == "¬":
+            return True
+        word = line.text.split()[-1]
+        if not first[:1].islower() or not before[-1:].isalpha() or "/" in word or "@" in word:
+            return False
+        after = _LETTERS.match(first)
+        assert after is not None
+        if self._words is None:
+            self._words = Counter(each for one in self._lines for each in one.text.split())
+        whole = f"{before}-{after[0]}"
+        if any(self._words[whole + sign] for sign in ("", ",", ".")):
+            return False
+        return "-" not in before and "‐" not in before
+
+    def _breaks(self, number: int) -> bool:
+        """Whether the end of a line parts it from the next."""
+        line, after = self._lines[number], self._lines[number + 1]
+        if "heading" in (line.kind, after.kind) or line.cells or after.cells:
+            return True
+        small = after.text.lstrip(_OPENING)[:1].islower()
+        if after.depth != line.depth:
+            # A quoted paragraph may leave out the marks of its later lines.
+            lazy = after.depth < line.depth and small and line.width >= _QUOTED
+            return after.blank or not lazy or bool(_SENTENCE_END.search(line.text))
+        goes_on = _goes_on(line, after)
+        width = self._widths[number]
+        first = after.text.split()[0]
+        full = width is not None and line.width + 1 + len(first) > width
+        if after.blank and not self._double:
+            # A paragraph that goes on over the page.
+            wide = width is not None and line.width >= _RAGGED * width
+            return not (wide and full and small and not _SENTENCE_END.search(line.text))
+        if after.kind:
+            alike = self._kinds[self._block_of[number]][after.kind] > 1
+            if not full or alike or (after.kind not in ("key", "time") and not goes_on):
+                return True
+        if line.text.endswith(":") or line.width > _WIDEST:
+            return not (small and full)
+        if goes_on:
+            return False
+        if small:
+            if first.lower() in _FUNCTION or full:
+                return line.width > _WIDEST
+            return width is None or line.width < _RAGGED * 0.75 * width
+        indented = after.indent > line.indent + 1 and not line.kind
+        if indented and _SENTENCE_END.search(line.text):
+            return True
+        return not full or line.width < _NARROWEST
+
+    def _all_widths(self) -> list[float | None]:
+        """For each line how wide lines around it may be; None where no line seems wrapped."""
+        own = [_width(block) for block in self._blocks]
+        known = [n for n, width in enumerate(own) if width is not None]
+        widths: list[float | None] = []
+        for number, block in enumerate(self._blocks):
+            width = own[number]
+            if width is None and known:
+                near = min(known, key=lambda n: (abs(n - number), n))
+                there = own[near]
+                widest = max(line.width for line in block)
+                width = there if there is not None and widest <= there * 1.15 else None
+            if width is None:
+                width = _width_of_prose(block)
+            widths += [width] * len(block)
+        return widths
+
+
+def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """Runs of lines with no blank line, heading or other depth of quotation between them."""
+    block: list[Line] = []
+    for line in lines:
+        if block and (line.blank or line.depth != block[-1].depth or line.kind == "heading"):
+            yield block
+            block = []
+        block.append(line)
+    if block:
+        yield block
+
+
+def _width(block: Sequence[Line]) -> float | None:
+    """How wide the lines of a block may be, where some of them were wrapped beyond doubt."""
+    sure = [
+        (line.width, len(after.text.split()[0]))
+        for line, after in zip(block, block[1:], strict=False)
+        if _NARROWEST <= line.width <= _WIDEST
+        and after.text.lstrip(_OPENING)[:1].islower()
+        and not (line.cells or after.cells or after.kind)
+        and not _SENTENCE_END.search(line.text)
+    ]
+    if not sure:
+        return None
+    widest = max(width for width, _ in sure)
+    sure = [each for each in sure if each[0] >= 0.6 * widest]
+    if 3 * len(sure) < sum(_NARROWEST <= line.width <= _WIDEST for line in block[:-1]):
+        return None
+    width = max(line.width for line in block if line.width <= 1.15 * widest)
+    exact = all(length + 1 + first > width for length, first in sure)
+    return width if exact else _RAGGED * median([length for length, _ in sure])
+
+
+def _width_of_prose(block: Sequence[Line]) -> float | None:
+    """The width of a short block that ends as a sentence does and reads like one all along."""
+    widest = max(line.width for line in block)
+    if len(block) < 2 or not _NARROWEST + 5 <= widest <= _WIDEST:
+        return None
+    if any(line.kind or line.cells or line.width < 0.75 * widest for line in block[:-1]):
+        return None
+    if not _SENTENCE_END.search(block[-1].text):
+        return None
+    words = [line.text.split() for line in block[:-1]]
+    fluent = all(any(word in _FUNCTION for word in each) for each in words)
+    ended = any(_SENTENCE_END.search(line.text) for line in block[:-1])
+    return widest if fluent and not ended else None
+
+
+def _goes_on(line: Line, after: Line) -> bool:
+    """Whether a line cannot end there: its last word says so, or a bracket that the next closes."""
+    for opening, closing in (("(", ")"), ("[", "]"), ("**", "**")):
+        inside = line.text.rpartition(opening)[2] if opening in line.text else closing
+        if opening == closing:
+            inside = closing * (1 - line.text.count(opening) % 2)
+        if closing not in inside and closing in after.text:
+            return True
+    last = line.text.rsplit(maxsplit=1)[-1]
+    return (
+        last in _FUNCTION
+        or last == "&"
+        or (len(last) > 1 and bool(_HYPHEN.search(line.text)))
+        or bool(_TITLES.search(line.text))
+    )
+
+
+def _double_spaced(lines: Sequence[Line]) -> bool:
+    """Whether a blank line follows every line, those of a paragraph, too."""
+    if len(lines) < 4:
+        return False
+    small = sum(
+        after.blank and after.text[:1].islower() and _NARROWEST <= line.width <= _WIDEST
+        for line, after in zip(lines, lines[1:], strict=False)
+    )
+    blank = sum(line.blank for line in lines)
+    return blank >= 0.8 * (len(lines) - 1) and small >= 0.4 * (len(lines) - 1)

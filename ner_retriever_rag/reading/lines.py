@@ -1,0 +1,166 @@
+"""The lines of a text: what each says, what marks stand before it, where its cells part."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ner_retriever_rag.schema import Span
+
+_QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
+_HEADING = re.compile(r"#{1,6}[ \t]+(?=\S)")
+_BULLET = re.compile(
+    r"(?:[-*+–—→·■□][ \t]+|[•‣⁃◦▪▫●○∙►▶▸➢➤☐☑☒✓✔✗✘✅❌][ \t]*)(?:\[[ xX]\][ \t]+)?(?=\S)"
+)
+_NUMBER = re.compile(r"(?:\(?\d{1,3}[.)]|\(?[a-zA-Z]\)|\(?(?:[ivx]{1,5}|[IVX]{1,5})\))[ \t]+(?=\S)")
+_RULE = re.compile(
+    r"[ \t]*(?:\|?(?:[ \t]*[-=_*~+:.·•–—#\u2500-\u257f][ \t|]*){2,}|`{3}.*|~{3}.*|\|[ \t|]*)$"
+)
+_KEY = re.compile(r"[A-Z][\w./()&' -]{0,30}:(?:[ \t]|$)")
+_TIME = re.compile(r"[\[(<]?\d{1,4}[-/.:]\d\d?(?:[-/.:T ]\d\d?)?")
+_TABBED = re.compile(r" *\t[ \t]*")
+_GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
+_BAR = re.compile(r"(?<!\|)[ \t]*\|(?!\|)[ \t]*")
+_WORDS_OF_PROSE = 5  # between two gaps, on average, from which on they are no cells
+_FURTHEST = 4  # spaces between two words of justified text
+
+
+@dataclass(slots=True)
+class Line:
+    """One line with something on it.
+
+    Attributes:
+        text: What it says, without marks and white space at its edges.
+        start: Where that begins in the whole text.
+        width: How wide the line is, its indent and marks counted, without marks of quotation.
+        indent: How far it is indented.
+        depth: How many marks of quotation stand before it.
+        kind: ``"heading"``, a list's mark, ``"key"``, ``"time"`` or nothing.
+        blank: Whether blank lines, or none but rules, stand before it.
+        cells: Where its cells part, in characters of ``text``.
+    """
+
+    text: str
+    start: int
+    width: int
+    indent: int = 0
+    depth: int = 0
+    kind: str = ""
+    blank: bool = False
+    cells: list[Span] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """One past its last character in the whole text."""
+        return self.start + len(self.text)
+
+
+def lines_of(text: str) -> list[Line]:
+    """The lines of a text, blank ones and rules left out."""
+    raw = text.split("\n")
+    quoted = sum(line.lstrip().startswith(">") for line in raw)
+    marks = Counter(_mark(line.lstrip(" \t>")) for line in raw)
+    found: list[Line] = []
+    at, blank = 0, False
+    for line in raw:
+        rule = not line.strip() or (len(raw) > 1 and _RULE.match(line))
+        made = None if rule else _line(line, at, quoted, marks)
+        if made is None or not made.text.strip(" \t|"):
+            blank = blank or bool(found)
+        else:
+            made.blank = blank
+            found.append(made)
+            blank = False
+        at += len(line) + 1
+    _part(found)
+    return found
+
+
+def _line(raw: str, at: int, quoted: int, marks: Counter[str]) -> Line:
+    """One line, without the marks before it; ``quoted`` lines of the text begin with ``>``."""
+    place = depth = 0
+    if (quote := _QUOTE.match(raw)) and (
+        quoted > 1 or raw[quote.end() : quote.end() + 1].isalpha()
+    ):
+        place, depth = quote.end(), quote[0].count(">")
+    body = raw[place:].rstrip()
+    width = len(body)
+    indent = width - len(body.lstrip())
+    place += indent
+    kind = ""
+    mark = _mark(raw[place:])
+    if mark and (
+        marks[mark] > 1 or (mark not in "1a" and raw[place:].lstrip(mark).strip()[:1].isalpha())
+    ):
+        kind = mark
+        bullet = _BULLET if mark not in "1a" else _NUMBER
+        if mark == "#":
+            bullet = _HEADING
+            kind = "heading"
+        elif not bullet.match(raw, place):
+            bullet = _NUMBER
+        if opening := bullet.match(raw, place):
+            place = opening.end()
+    body = raw[place:]
+    text = body.strip()
+    if kind == "heading":
+        text = text.rstrip("#").rstrip() or text
+    elif not kind:
+        kind = "key" if _KEY.match(text) else "time" if _TIME.match(text) else ""
+    start = at + place + len(body) - len(body.lstrip())
+    return Line(text, start, width, indent, depth, kind)
+
+
+def _mark(line: str) -> str:
+    """What kind of mark a line begins with: ``#``, the bullet, ``1``, ``a``, or nothing."""
+    if _HEADING.match(line):
+        return "#"
+    if _BULLET.match(line):
+        return line[0]
+    if _NUMBER.match(line):
+        return "1" if line.lstrip("(")[0].isdigit() else "a"
+    return ""
+
+
+def _part(lines: Sequence[Line]) -> None:
+    """Find the cells of every line."""
+    justified = _justified(lines)
+    bars = [len(_BAR.findall(line.text)) for line in lines]
+    for number, line in enumerate(lines):
+        beside = bars[max(0, number - 1) : number] + bars[number + 1 : number + 2]
+        line.cells = sorted(_cells(line.text, bars[number] in beside, number in justified))
+
+
+def _cells(text: str, in_table: bool, justified: bool) -> Iterator[Span]:
+    edged = text.startswith("|") or text.endswith("|")
+    bars = [found.span() for found in _BAR.finditer(text)] if "|" in text else []
+    spaced = [(a, b) for a, b in bars if b - a > 1 or edged or in_table or a == 0 or b == len(text)]
+    yield from spaced
+    gaps = [found.span() for found in _TABBED.finditer(text)] if "\t" in text else []
+    taken = [*spaced, *gaps]
+    yield from gaps
+    if justified or "  " not in text:
+        return
+    # Typists put two spaces after a sentence, and now and then between words.
+    runs = [found.span() for found in _GAP.finditer(text)]
+    runs = [(a, b) for a, b in runs if b - a > _FURTHEST or text[a - 1] not in ".!?"]
+    prose = len(text.split()) >= _WORDS_OF_PROSE * (len(runs) + 1)
+    for a, b in runs:
+        if not (prose and b - a == 2) and all(b <= c or d <= a for c, d in taken):
+            yield a, b
+
+
+def _justified(lines: Sequence[Line]) -> set[int]:
+    """The lines whose words are set apart to make them as wide as their neighbours."""
+    found: set[int] = set()
+    for number in range(len(lines) - 1):
+        line, after = lines[number], lines[number + 1]
+        if "  " not in line.text or after.blank or not after.text[:1].islower():
+            continue
+        beside = [*lines[max(0, number - 2) : number], *lines[number + 1 : number + 3]]
+        as_wide = sum(abs(each.width - line.width) <= 1 for each in beside)
+        if line.width >= 40 and as_wide and " " * (_FURTHEST + 1) not in line.text:
+            found.add(number)
+    return found

@@ -1,0 +1,141 @@
+"""The readable view of a text: what a model reads of it, with an exact way back.
+
+A clean paragraph is its own view. Anything else is written plainly (characters, accents, escapes),
+its hard wraps joined, and what its layout parts (titles, list items, rows and cells of tables,
+addresses, paragraphs) parted by ``" | "``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.reading.characters import apart, plain
+from ner_retriever_rag.reading.draft import Draft
+from ner_retriever_rag.reading.layout import BOUNDARY, lay_out
+from ner_retriever_rag.schema import Span
+
+__all__ = ["BOUNDARY", "View", "name_in", "readable"]
+
+# What a text has to have to be anything but its own view.
+_UNREADABLE = re.compile(
+    r"[^\S ]|[^ -~\xa1-\xac\xae-\xff\u0100-\u02af\u2010-\u2015\u2018-\u201f\u2026\u20ac]|  "
+    r"|^[ #>*+(|\d-]|^[a-zA-Z]\)| $|\||[*_&\x00-\x1f\x7f]"
+)
+_BOLD = re.compile(
+    r"(?<![\w*\\])(?P<mark>\*{1,3})(?=[^\s*|])(?P<inner>[^|\n]{0,300}?[^\s*|\\])(?P=mark)(?![\w*])"
+    r"|(?<![\w\\/_])(?P<line>_{1,2})(?=[^\s_|])"
+    r"(?P<words>[^|_\n]{0,200}\s[^|_\n]{0,200}[^\s|_\n]|[A-Z][^|_\s]*)(?P=line)(?!\w)"
+)
+_EXCESS = re.compile(r"^(?: *\| )+|(?: \|)+ *$|^ +| +$|(?<= \|)(?: +\|)+(?= )|(?<= ) +")
+_LINE_END = re.compile(r"[^\S\n]*\n[\s>]*")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A text as it is read.
+
+    Attributes:
+        text: What is read; ``" | "`` where the layout parts what comes before from what follows.
+        source: The original string.
+        starts: int64 ``(len(text),)``, for each character the first one of the source that it
+            stands for; None where the view is the source.
+        ends: int64 ``(len(text),)``, one past the last.
+    """
+
+    text: str
+    source: str
+    starts: NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
+    ends: NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
+
+    def to_source(self, start: int, end: int) -> Span:
+        """The characters of the source that a span of the view stands for.
+
+        Args:
+            start: First character.
+            end: One past the last.
+        """
+        if self.starts is None or self.ends is None:
+            return start, end
+        if start < end:
+            return int(self.starts[start]), int(self.ends[end - 1])
+        place = int(self.ends[start - 1]) if start else 0
+        return place, place
+
+    def to_view(self, start: int, end: int) -> Span:
+        """The characters of the view that stand for any of a span of the source.
+
+        Args:
+            start: First character.
+            end: One past the last.
+
+        Returns:
+            A span, empty where nothing of it is read.
+        """
+        if self.starts is None or self.ends is None:
+            return start, end
+        first = int(np.searchsorted(self.ends, start, side="right"))
+        after = int(np.searchsorted(self.starts, end, side="left"))
+        return first, max(first, after)
+
+
+def readable(text: str) -> View:
+    """Read a text.
+
+    Args:
+        text: Any string.
+    """
+    if not _UNREADABLE.search(text) and unicodedata.is_normalized("NFC", text):
+        return View(text, text)
+    draft = Draft(text)
+    plain(draft)
+    lay_out(draft)
+    _finish(draft)
+    return _view(draft, text)
+
+
+def name_in(words: str) -> str:
+    """The words of a mention as its text's view has them, on one line.
+
+    Args:
+        words: The mention's own characters.
+    """
+    if not _UNREADABLE.search(words) and unicodedata.is_normalized("NFC", words):
+        return words
+    draft = Draft(words)
+    plain(draft)
+    draft.substitute(_WRAPPED_WORD, "")
+    draft.substitute(_LINE_END, " ")
+    _finish(draft)
+    return draft.text or words
+
+
+_WRAPPED_WORD = re.compile(
+    r"(?<=[^\W\d_])[-‐¬][^\S\n]*\n[\s>]*(?=[a-z])|(?<=\w[-‐])[^\S\n]*\n[\s>]*"
+)
+
+
+def _finish(draft: Draft) -> None:
+    if "*" in draft.text or "_" in draft.text:
+        _unmark(draft)
+    apart(draft)
+    draft.substitute(_EXCESS, "")
+
+
+def _unmark(draft: Draft) -> None:
+    """Take away the marks of bold and italic words."""
+    edits = []
+    for found in _BOLD.finditer(draft.text):
+        inner = found.span("inner") if found["mark"] else found.span("words")
+        edits += [(found.start(), inner[0], ""), (inner[1], found.end(), "")]
+    draft.edit(edits)
+
+
+def _view(draft: Draft, text: str) -> View:
+    if draft.text == text:
+        return View(text, text)
+    return View(draft.text, text, draft.starts, draft.ends)
