@@ -80,8 +80,13 @@ def _compose(draft: Draft) -> None:
 
 
 def _whole(draft: Draft, clusters: re.Pattern[str]) -> None:
-    found = list(clusters.finditer(draft.text))
-    draft.edit((f.start(), f.end(), unicodedata.normalize("NFC", f[0])) for f in found)
+    edits = []
+    for found in clusters.finditer(draft.text):
+        first, after = found.span()
+        while first and draft.starts[first - 1] == draft.starts[first]:  # of one ligature
+            first -= 1
+        edits.append((first, after, unicodedata.normalize("NFC", draft.text[first:after])))
+    draft.edit(edits)
 
 
 def _is_picture(char: str) -> bool:

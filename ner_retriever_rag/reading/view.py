@@ -31,8 +31,12 @@ _BOLD = re.compile(
     r"|(?<![\w\\/_])(?P<line>_{1,2})(?=[^\s_|])"
     r"(?P<words>[^|_\n]{0,200}\s[^|_\n]{0,200}[^\s|_\n]|[A-Z][^|_\s]*)(?P=line)(?!\w)"
 )
-_EXCESS = re.compile(r"^(?: *\| )+|(?: \|)+ *$|^ +| +$|(?<= \|)(?: +\|)+(?= )|(?<= ) +")
-_LINE_END = re.compile(r"[^\S\n]*\n[\s>]*")
+_RUNS = re.compile(r"(?<= \|)(?: +\|)+(?= )|(?<= ) +")
+_EDGES = re.compile(r"^ *(?:\| +)*|(?: +\|)* *$")
+_LINE_END = re.compile(r"[^\S\n]*\n[\s>]*|\t")
+_WRAPPED_WORD = re.compile(
+    r"(?<=[^\W\d_])[-‐¬][^\S\n]*\n[\s>]*(?=[a-z])|(?<=\w[-‐])[^\S\n]*\n[\s>]*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +118,12 @@ def name_in(words: str) -> str:
     return draft.text or words
 
 
-_WRAPPED_WORD = re.compile(
-    r"(?<=[^\W\d_])[-‐¬][^\S\n]*\n[\s>]*(?=[a-z])|(?<=\w[-‐])[^\S\n]*\n[\s>]*"
-)
-
-
 def _finish(draft: Draft) -> None:
     if "*" in draft.text or "_" in draft.text:
         _unmark(draft)
     apart(draft)
-    draft.substitute(_EXCESS, "")
+    draft.substitute(_RUNS, "")
+    draft.substitute(_EDGES, "")
 
 
 def _unmark(draft: Draft) -> None:
