@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from ner_retriever_rag.cli.console import (
-    Dtype,
-    err,
-    errors_in_one_line,
-    load_encoder,
-    out,
-)
+from ner_retriever_rag.cli.console import Dtype, err, errors_in_one_line, load_encoder, out
+from ner_retriever_rag.cli.eval_suite import evaluate_suite
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 
 if TYPE_CHECKING:
@@ -32,22 +27,35 @@ _WITHOUT = {
 
 def evaluate(
     tasks: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="fewnerd-test, fewnerd-dev, fewnerd-pool, a file of typed sentences, "
             "hub:NAME[:CONFIG[:SPLIT]] or neretrieve:CORPUS:LABELS."
         ),
-    ],
+    ] = None,
     system: Annotated[
         list[str] | None,
         typer.Option(
             help="gold or detected (with :plain for neither sharpening nor names, :no-sharpen, "
-            ":no-names), bm25, sentence[=MODEL], mention[=MODEL]; may be repeated.",
-            show_default="gold and detected",
+            ":no-names), bm25, sentence[=MODEL], mention[=MODEL]; may be repeated. In a suite also "
+            "two of them fused, as sentence+bm25.",
+            show_default="gold and detected; in a suite the rivals too",
         ),
     ] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option(help="Measure many sets: domains or boundaries, instead of tasks."),
+    ] = None,
+    sets: Annotated[
+        str | None, typer.Option(help="Sets of the suite, with commas between.", show_default="all")
+    ] = None,
+    texts: Annotated[int, typer.Option(help="Most texts of each set of the suite.")] = 1_500,
+    cache: Annotated[
+        Path, typer.Option(help="Folder that keeps what a suite's texts are encoded to.")
+    ] = Path(".cache/evaluation"),
     data: Annotated[
-        Path | None, typer.Option(help="Folder with fewnerd/; the fewnerd tasks need it.")
+        Path | None,
+        typer.Option(help="Folder with fewnerd/ for the fewnerd tasks, domains/ for that suite."),
     ] = None,
     names: Annotated[Path | None, typer.Option(help="JSON of type labels to descriptions.")] = None,
     encoder: Annotated[
@@ -56,7 +64,9 @@ def evaluate(
     dtype: Annotated[Dtype, typer.Option(help="What the backbone computes in.")] = Dtype.auto,
     out_folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for evaluation.md, evaluation.json and charts."),
+        typer.Option(
+            "--out", help="Folder for evaluation.md, or SUITE.md, the same as JSON, and charts."
+        ),
     ] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Let code that comes with a model run.")
@@ -67,6 +77,23 @@ def evaluate(
     from ner_retriever_rag.evaluation.tasks import load_task
 
     with errors_in_one_line():
+        if (suite is None) == (not tasks):
+            raise ValueError("give tasks, or a suite with --suite, and not both")
+        if suite is not None:
+            asked = [each.strip() for each in sets.split(",")] if sets else []
+            evaluate_suite(
+                suite,
+                data,
+                asked,
+                texts,
+                system,
+                load_encoder(encoder, dtype),
+                cache,
+                out_folder,
+                trust_remote_code,
+            )
+            return
+        assert tasks
         systems = _systems(system or ["gold", "detected"], encoder, dtype, trust_remote_code)
         loaded = [load_task(task, data, names) for task in tasks]
         results: list[Result] = []

@@ -23,6 +23,7 @@ class TypeFigures:
         precision: Of the texts over the threshold; None where a system has none.
         recall: Likewise.
         f1: Likewise.
+        precision_at_10: Share of the top ten that mention the type.
     """
 
     relevant: int
@@ -31,6 +32,7 @@ class TypeFigures:
     precision: float | None = None
     recall: float | None = None
     f1: float | None = None
+    precision_at_10: float | None = None
 
 
 def type_figures(
@@ -61,12 +63,13 @@ def type_figures(
         {"type": {str(text): float(len(order) - rank) for rank, text in enumerate(order)}},
     )
     figures = (len(relevant), r_precision(scores, gold), found[measures.AP])
+    at_10 = float(gold[order[:10]].sum() / 10)
     if selected is None:
-        return TypeFigures(*figures)
+        return TypeFigures(*figures, precision_at_10=at_10)
     hits = int((gold & selected).sum())
     precision, recall = hits / max(1, int(selected.sum())), hits / len(relevant)
     f1 = 2 * hits / (int(selected.sum()) + len(relevant))
-    return TypeFigures(*figures, precision, recall, f1)
+    return TypeFigures(*figures, precision, recall, f1, at_10)
 
 
 def worst_order(scores: NDArray[np.float32], gold: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from ner_retriever_rag.evaluation.metrics import (
 )
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.evaluation.systems import System
+    from ner_retriever_rag.evaluation.systems import Ranking, System
     from ner_retriever_rag.evaluation.tasks import Task
 
 
@@ -47,7 +47,11 @@ class Result:
 
 def measure(system: System, task: Task) -> Result:
     """Rank a task's texts by a system and score the ranking."""
-    ranking = system.rank(task)
+    return scored(system.name, task, system.rank(task))
+
+
+def scored(name: str, task: Task, ranking: Ranking) -> Result:
+    """Score a system's ranking of a task's texts."""
     types = {}
     for row, (label, query) in enumerate(task.queries.items()):
         selected = None if ranking.selected is None else ranking.selected[row]
@@ -55,7 +59,7 @@ def measure(system: System, task: Task) -> Result:
     mentions = None
     if ranking.spans is not None:
         mentions = boundary_figures(task.spans, ranking.spans)
-    return Result(task.name, system.name, len(task.texts), types, mentions)
+    return Result(task.name, name, len(task.texts), types, mentions)
 
 
 _COLUMNS = {

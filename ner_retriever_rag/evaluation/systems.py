@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+from ner_retriever_rag.evaluation.encodings import kept
 from ner_retriever_rag.evaluation.tasks import Task
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
@@ -25,11 +27,14 @@ class Ranking:
         scores: float32 ``(n_types, n_texts)``, in the order of ``task.queries``; -inf: not found.
         selected: bool, same shape: over the default threshold; None without one.
         spans: The mentions it found in each text; None if it looks for none.
+        probabilities: float32, same shape: what it says of each text; 0 where it found nothing,
+            None where its scores mean no such thing.
     """
 
     scores: NDArray[np.float32]
     selected: NDArray[np.bool_] | None = None
     spans: list[list[Span]] | None = None
+    probabilities: NDArray[np.float32] | None = None
 
 
 class System(Protocol):
@@ -110,7 +115,8 @@ class Bm25:
         index = bm25s.BM25()
         index.index(words(task.texts), show_progress=False)
         rows = [index.get_scores(query) for query in words(list(task.queries.values()))]
-        return Ranking(np.stack(rows).astype(np.float32))
+        scores = np.stack(rows).astype(np.float32)
+        return Ranking(np.where(scores > 0, scores, np.float32(-np.inf)))  # else no word is there
 
 
 class ByEmbedding:
@@ -120,12 +126,19 @@ class ByEmbedding:
         model: Name or folder.
         of_mentions: Embed each gold mention's words alone, without its sentence.
         trust_remote_code: Allow code that comes with the model to run.
+        cache: Folder of what was embedded before; None keeps nothing.
     """
 
     def __init__(
-        self, model: str, *, of_mentions: bool = False, trust_remote_code: bool = False
+        self,
+        model: str,
+        *,
+        of_mentions: bool = False,
+        trust_remote_code: bool = False,
+        cache: Path | None = None,
     ) -> None:
         self.model = model
+        self.cache = cache
         self.of_mentions = of_mentions
         self.trust_remote_code = trust_remote_code
         what = "mention string" if of_mentions else "whole text"
@@ -143,7 +156,8 @@ class ByEmbedding:
         rival = load_rival(self.model, trust_remote_code=self.trust_remote_code)
         new = sorted({string for each in asked for string in each} - self._known.keys(), key=len)
         if new:
-            self._known |= dict(zip(new, rival.texts(new), strict=True))
+            vectors = kept(self.cache, "dense", lambda: (self.model, new), lambda: rival.texts(new))
+            self._known |= dict(zip(new, vectors, strict=True))
         vectors = np.stack([self._known[string] for each in asked for string in each])
         owner = np.repeat(np.arange(len(asked)), [len(each) for each in asked])
         similar = rival.queries(list(task.queries.values())) @ vectors.T

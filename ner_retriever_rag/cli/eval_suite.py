@@ -1,0 +1,103 @@
+"""``ner-retriever eval --suite``: systems side by side on the sets of a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from ner_retriever_rag.cli.console import err, out
+from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.evaluation.suite_measure import SetResult
+    from ner_retriever_rag.evaluation.systems import System
+
+_OURS = {
+    "gold": ("gold", True, ""),
+    "gold:no-sharpen": ("gold", False, ", not sharpened"),
+    "detected": ("detected", True, ""),
+    "detected:no-sharpen": ("detected", False, ", not sharpened"),
+}
+_ALL = ("gold", "detected", "sentence", "bm25", "sentence+bm25", "detected+sentence")
+
+
+def evaluate_suite(
+    suite: str,
+    data: Path | None,
+    sets: Sequence[str],
+    texts: int,
+    specs: Sequence[str] | None,
+    encoder: TypeAwareEncoder,
+    cache: Path,
+    out_folder: Path | None,
+    trust_remote_code: bool,
+) -> None:
+    """Measure a suite and print, and write, its tables; ``evaluate`` explains the arguments.
+
+    Raises:
+        ValueError: If there is no such suite, set or system, or no data folder is given.
+        FileNotFoundError: If a file of the suite is missing.
+    """
+    from ner_retriever_rag.evaluation.suite_measure import measure_suite
+    from ner_retriever_rag.evaluation.suite_report import mean_rows
+    from ner_retriever_rag.evaluation.suites import load_suite
+
+    if data is None:
+        raise ValueError(f"suite {suite} needs data (--data), the folder with its own")
+    tasks = load_suite(suite, data, sets=sets, texts=texts)
+    wanted = list(specs or _ALL)
+    systems = _systems(wanted, encoder, cache, trust_remote_code)
+    fusions = {
+        " + ".join(systems[part].name for part in spec.split("+")): spec.split("+")
+        for spec in wanted
+        if "+" in spec
+    }
+
+    def say(result: SetResult) -> None:
+        figure = result.result.macro("r_precision")
+        err.print(f"{result.result.task}: {result.result.system}, R-Precision {figure:.3f}")
+
+    results = measure_suite(tasks, systems, fusions, say)
+    table = Table(box=None, header_style="bold")
+    columns, rows = mean_rows(results)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number > 1 else "left")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def _systems(
+    specs: Sequence[str], encoder: TypeAwareEncoder, cache: Path, trust_remote_code: bool
+) -> dict[str, System]:
+    from ner_retriever_rag.evaluation.suite_systems import ByHeldTexts, EncodedTasks
+    from ner_retriever_rag.evaluation.systems import Bm25, ByEmbedding
+
+    encoded = EncodedTasks(encoder, cache)
+    made: dict[str, System] = {}
+    for spec in dict.fromkeys(part for each in specs for part in each.split("+")):
+        kind, _, model = spec.partition("=")
+        if spec in _OURS:
+            mentions, sharpen, said = _OURS[spec]
+            made[spec] = ByHeldTexts(
+                encoded,
+                detected=mentions == "detected",
+                sharpen=sharpen,
+                name=f"ours, {mentions}{said}",
+            )
+        elif spec == "bm25":
+            made[spec] = Bm25()
+        elif kind == "sentence":
+            made[spec] = ByEmbedding(
+                model or MINILM, trust_remote_code=trust_remote_code, cache=cache
+            )
+        else:
+            raise ValueError(
+                f"system {spec!r} of a suite is not gold or detected (with :no-sharpen), bm25 or "
+                "sentence[=MODEL], or two of them fused with + between"
+            )
+    return made

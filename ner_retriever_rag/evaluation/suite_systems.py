@@ -1,0 +1,115 @@
+"""What a suite compares: ours on encodings that are kept, and rankings fused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+from ner_retriever_rag.evaluation.encodings import Encodings, encode_task
+from ner_retriever_rag.evaluation.held_texts import HeldTexts
+from ner_retriever_rag.evaluation.systems import Ranking
+from ner_retriever_rag.evaluation.tasks import Task
+from ner_retriever_rag.index.bounds import DEFAULT_THRESHOLD
+
+_FUSED_FROM = 60  # of reciprocal rank fusion, as in Cormack, Clarke and Buettcher 2009
+
+
+class EncodedTasks:
+    """The encodings of tasks, each made or read once while it is the last asked for.
+
+    Args:
+        encoder: What encodes them.
+        cache: Folder of what was encoded before; None keeps nothing.
+    """
+
+    def __init__(self, encoder: TypeAwareEncoder, cache: Path | None) -> None:
+        self.encoder, self._cache = encoder, cache
+        self._last: tuple[Task, Encodings] | None = None
+
+    def of(self, task: Task) -> Encodings:
+        """The encodings of a task's texts."""
+        if self._last is None or self._last[0] is not task:
+            self._last = task, encode_task(self.encoder, task, self._cache, progress=True)
+        return self._last[1]
+
+
+class ByHeldTexts:
+    """This package on encodings that are kept; ranks as ``ByType`` does.
+
+    Args:
+        encoded: The encodings.
+        detected: Take the mentions found in the bare text, otherwise the gold ones.
+        sharpen: As in ``EntityIndex.search``.
+        name: What reports call it.
+    """
+
+    def __init__(
+        self, encoded: EncodedTasks, *, detected: bool, sharpen: bool = True, name: str
+    ) -> None:
+        self.detected, self.sharpen, self.name = detected, sharpen, name
+        self._encoded = encoded
+        self._held: tuple[Task, HeldTexts] | None = None
+
+    def held(self, task: Task) -> HeldTexts:
+        """The texts of a task, ready to be searched."""
+        if self._held is None or self._held[0] is not task:
+            found = self._encoded.of(task)
+            texts = found.detected if self.detected else found.gold
+            self._held = task, HeldTexts(self._encoded.encoder, task.texts, texts)
+        return self._held[1]
+
+    def part(self, task: Task, numbers: Sequence[int]) -> HeldTexts:
+        """Some of a task's texts by themselves."""
+        found = self._encoded.of(task)
+        texts = found.detected if self.detected else found.gold
+        return HeldTexts(
+            self._encoded.encoder, [task.texts[n] for n in numbers], [texts[n] for n in numbers]
+        )
+
+    def rank(self, task: Task) -> Ranking:
+        """Score every text for every type."""
+        spans = None
+        if self.detected:
+            found = self._encoded.of(task).detected
+            spans = [[(m.start, m.end) for m in one.mentions] for one in found]
+        return ranked(self.held(task), task, self.sharpen, spans)
+
+
+def ranked(
+    held: HeldTexts, task: Task, sharpen: bool, spans: list[list[tuple[int, int]]] | None = None
+) -> Ranking:
+    """Score every text of a task for every type.
+
+    Args:
+        held: The texts.
+        task: The types.
+        sharpen: As in ``EntityIndex.search``.
+        spans: The mentions that were found in the texts.
+    """
+    shape = len(task.queries), len(task.texts)
+    scores = np.full(shape, -np.inf, dtype=np.float32)
+    probabilities = np.zeros(shape, dtype=np.float32)
+    for row, query in enumerate(task.queries.values()):
+        found = held.rank(query, sharpen=sharpen)
+        scores[row, found.order] = -np.arange(len(found.order))  # says more than rounded scores
+        probabilities[row, found.order] = found.scores
+    return Ranking(scores, probabilities >= DEFAULT_THRESHOLD, spans, probabilities)
+
+
+def fused(rankings: Sequence[Ranking]) -> Ranking:
+    """Reciprocal rank fusion; what a ranking has not found gets nothing from it.
+
+    Args:
+        rankings: Of the same types and texts.
+    """
+    total: NDArray[np.float32] = np.zeros_like(rankings[0].scores)
+    for ranking in rankings:
+        for row, scores in zip(total, ranking.scores, strict=True):
+            order = np.argsort(-scores, kind="stable")
+            found = order[scores[order] > -np.inf]
+            row[found] += 1 / (_FUSED_FROM + 1 + np.arange(len(found), dtype=np.float32))
+    return Ranking(total)

@@ -1,0 +1,141 @@
+"""Suites: many data sets measured together, each a task of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ner_retriever_rag.evaluation.formats import read_lines
+from ner_retriever_rag.evaluation.tasks import Task, make_task, queries_for
+
+TEXTS = 1_500  # of a set at most
+LEAST_TEXTS = 3  # with a type, for it to be scored
+GREATEST_SHARE = 0.8  # of the texts that may mention a scored type
+_SEED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Data sets in one folder.
+
+    Attributes:
+        name: What reports call it.
+        folder: Under the data folder; ``names.json`` there has the descriptions of each set.
+        endings: What a file may end in after the set's name; the first that is there is read.
+        groups: Names of groups of sets that are summed up apart, and their sets.
+    """
+
+    name: str
+    folder: str
+    endings: tuple[str, ...]
+    groups: dict[str, tuple[str, ...]]
+
+
+SUITES = {
+    "domains": Suite(
+        "domains",
+        "domains",
+        ("-par.jsonl.gz", ".jsonl.gz"),
+        {
+            "nothing trained on": (
+                "skillspan", "court", "maintie", "earnings", "psytar", "litbank", "re3d"
+            ),
+            "boundaries train the detector": (
+                "stackoverflow", "tasteset", "wlp", "mulms", "btc", "assistant", "annoctr"
+            ),
+        },
+    ),
+    "boundaries": Suite(
+        "boundaries",
+        "boundaries",
+        ("-dev.jsonl", "-devel.jsonl", ".jsonl"),
+        {
+            "nothing trained on": ("wikigold",),
+            "boundaries of another part train the detector": ("wnut17", "bionlp13cg", "bc5cdr"),
+        },
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteTask:
+    """One data set of a suite.
+
+    Attributes:
+        task: Its texts and types.
+        group: The group of the suite that it belongs to.
+    """
+
+    task: Task
+    group: str
+
+
+def load_suite(
+    name: str,
+    data: str | Path,
+    *,
+    sets: Sequence[str] = (),
+    texts: int = TEXTS,
+) -> list[SuiteTask]:
+    """Load the sets of a suite.
+
+    Of a set with more texts a random sample is taken, the same in every run, whichever other sets
+    are asked for. Scored are the types that at least three of its texts mention and at most four
+    in five.
+
+    Args:
+        name: ``domains`` or ``boundaries``.
+        data: Folder with the suite's folder.
+        sets: Only these; empty for all.
+        texts: Most texts of a set.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If there is no such suite or set, or ``texts`` is not positive.
+    """
+    if name not in SUITES:
+        raise ValueError(f"suite {name!r} is not one of {', '.join(SUITES)}")
+    if texts < 1:
+        raise ValueError(f"texts must be at least 1, not {texts}")
+    suite = SUITES[name]
+    folder = Path(data) / suite.folder
+    described = json.loads((folder / "names.json").read_text(encoding="utf-8"))
+    if unknown := set(sets) - described.keys():
+        raise ValueError(
+            f"suite {name} has no set {', '.join(sorted(unknown))}; it has {', '.join(described)}"
+        )
+    generator = np.random.default_rng(_SEED)
+    found = []
+    for each, names in described.items():
+        typed = read_lines(_file_of(folder, each, suite.endings))
+        if len(typed) > texts:  # drawn in any case: the generator has to move on
+            drawn = np.sort(generator.choice(len(typed), texts, replace=False))
+            typed = [typed[number] for number in drawn]
+        if not sets or each in sets:
+            task = scored_types(make_task(each, typed, queries_for(typed, names)))
+            group = next(group for group, members in suite.groups.items() if each in members)
+            found.append(SuiteTask(task, group))
+    return found
+
+
+def scored_types(task: Task) -> Task:
+    """A task with only those types that neither too few nor too many texts mention."""
+    most = GREATEST_SHARE * len(task.texts)
+    kept = {
+        label: relevant
+        for label, relevant in task.relevant.items()
+        if LEAST_TEXTS <= len(relevant) <= most
+    }
+    queries = {label: query for label, query in task.queries.items() if label in kept}
+    return replace(task, queries=queries, relevant=kept)
+
+
+def _file_of(folder: Path, name: str, endings: Sequence[str]) -> Path:
+    for ending in endings:
+        if (path := folder / f"{name}{ending}").is_file():
+            return path
+    raise FileNotFoundError(f"{folder} has no {' or '.join(name + each for each in endings)}")
