@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.evaluation.encodings import Encodings, encode_task
-from ner_retriever_rag.evaluation.held_texts import HeldTexts
 from ner_retriever_rag.evaluation.systems import Ranking
 from ner_retriever_rag.evaluation.tasks import Task
-from ner_retriever_rag.index.bounds import DEFAULT_THRESHOLD
+from ner_retriever_rag.index.held_texts import HeldTexts
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 
 _FUSED_FROM = 60  # of reciprocal rank fusion, as in Cormack, Clarke and Buettcher 2009
 

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.index.bounds import Bounds
-from ner_retriever_rag.index.mention_scores import best_first
-from ner_retriever_rag.index.mention_table import MentionTable, read_table
-from ner_retriever_rag.index.records import StoredDocument, distinct_spans
+from ner_retriever_rag.candidates.mention_table import MentionTable, read_table
 from ner_retriever_rag.index.search import Search
+from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.query import Query
+from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.schema import Document, EncodedText
+from ner_retriever_rag.storage.records import StoredDocument, distinct_spans
 
 if TYPE_CHECKING:
+    from ner_retriever_rag.candidates.tables import Tables
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.index.store import Store
-    from ner_retriever_rag.index.tables import Tables
+    from ner_retriever_rag.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
