@@ -65,7 +65,7 @@ def evaluate_suite(
     table = Table(box=None, header_style="bold")
     columns, rows = mean_rows(results)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number > 1 else "left")
+        table.add_column(column, justify="right" if number > 1 else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     out.print(table)
