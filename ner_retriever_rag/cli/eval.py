@@ -50,6 +50,9 @@ def evaluate(
         str | None, typer.Option(help="Sets of the suite, with commas between.", show_default="all")
     ] = None,
     texts: Annotated[int, typer.Option(help="Most texts of each set of the suite.")] = 1_500,
+    draws: Annotated[
+        int, typer.Option(help="Small corpora of 40 texts drawn from each set of the suite.")
+    ] = 0,
     cache: Annotated[
         Path, typer.Option(help="Folder that keeps what a suite's texts are encoded to.")
     ] = Path(".cache/evaluation"),
@@ -90,6 +93,7 @@ def evaluate(
                 load_encoder(encoder, dtype),
                 cache,
                 out_folder,
+                draws,
                 trust_remote_code,
             )
             return

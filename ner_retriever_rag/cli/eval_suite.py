@@ -13,6 +13,7 @@ from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.evaluation.suite_draws import Draws
     from ner_retriever_rag.evaluation.suite_measure import SetResult
     from ner_retriever_rag.evaluation.systems import System
 
@@ -22,7 +23,10 @@ _OURS = {
     "detected": ("detected", True, ""),
     "detected:no-sharpen": ("detected", False, ", not sharpened"),
 }
-_ALL = ("gold", "detected", "sentence", "bm25", "sentence+bm25", "detected+sentence")
+_ALL = (
+    "gold", "detected", "detected:no-sharpen",
+    "sentence", "bm25", "sentence+bm25", "detected+sentence",
+)  # fmt: skip
 
 
 def evaluate_suite(
@@ -34,6 +38,7 @@ def evaluate_suite(
     encoder: TypeAwareEncoder,
     cache: Path,
     out_folder: Path | None,
+    draws: int,
     trust_remote_code: bool,
 ) -> None:
     """Measure a suite and print, and write, its tables; ``evaluate`` explains the arguments.
@@ -42,8 +47,10 @@ def evaluate_suite(
         ValueError: If there is no such suite, set or system, or no data folder is given.
         FileNotFoundError: If a file of the suite is missing.
     """
+    from ner_retriever_rag.evaluation.suite_draws import measure_draws
     from ner_retriever_rag.evaluation.suite_measure import measure_suite
-    from ner_retriever_rag.evaluation.suite_report import mean_rows
+    from ner_retriever_rag.evaluation.suite_report import mean_rows, write_suite
+    from ner_retriever_rag.evaluation.suite_systems import ByHeldTexts
     from ner_retriever_rag.evaluation.suites import load_suite
 
     if data is None:
@@ -57,11 +64,25 @@ def evaluate_suite(
         if "+" in spec
     }
 
+    command = " ".join(
+        [f"ner-retriever eval --suite {suite} --data {data} --texts {texts} --draws {draws}"]
+        + [f"--sets {','.join(sets)}"] * bool(sets)
+        + [f"--system {spec}" for spec in wanted]
+    )
+
     def say(result: SetResult) -> None:
         figure = result.result.macro("r_precision")
         err.print(f"{result.result.task}: {result.result.system}, R-Precision {figure:.3f}")
 
-    results = measure_suite(tasks, systems, fusions, say)
+    results: list[SetResult] = []
+    small: list[Draws] = []
+    for each in tasks:
+        results += measure_suite([each], systems, fusions, say)
+        for system in systems.values():
+            if draws and isinstance(system, ByHeldTexts) and system.detected:
+                small.append(measure_draws(system, each.task, draws))
+        if out_folder:  # what is measured is kept whatever comes next
+            write_suite(suite, command, results, small, out_folder)
     table = Table(box=None, header_style="bold")
     columns, rows = mean_rows(results)
     for number, column in enumerate(columns):

@@ -1,14 +1,53 @@
-"""The figures of a suite: every system on every set."""
+"""The figures of a suite: every system on every set, and what ours says of its answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
 
 from ner_retriever_rag.evaluation.report import Result, scored
-from ner_retriever_rag.evaluation.suite_systems import fused
+from ner_retriever_rag.evaluation.suite_systems import ByHeldTexts, fused
 from ner_retriever_rag.evaluation.suites import SuiteTask
 from ner_retriever_rag.evaluation.systems import Ranking, System
+from ner_retriever_rag.evaluation.tasks import Task
+
+BINS = (0.0, 0.3, 0.5, 0.7, 0.9, 1.0)  # of scores; the last one's end is inside
+SHOWN = 60  # documents of each type whose scores are held against what is so
+ABSENT = Path(__file__).with_name("absent_types.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """What a system says of the documents it shows first, by what it says.
+
+    Attributes:
+        documents: How many have a score in each of ``BINS``.
+        said: The sum of their scores.
+        right: How many of them are.
+    """
+
+    documents: tuple[int, ...]
+    said: tuple[float, ...]
+    right: tuple[int, ...]
+
+    @classmethod
+    def summed(cls, parts: Iterable[Reliability]) -> Reliability:
+        """That of several sets together."""
+        found = list(parts)
+        return cls(
+            tuple(map(sum, zip(*(each.documents for each in found), strict=True))),
+            tuple(map(sum, zip(*(each.said for each in found), strict=True))),
+            tuple(map(sum, zip(*(each.right for each in found), strict=True))),
+        )
+
+    def error(self) -> float:
+        """Expected calibration error: the mean gap between what is said and what is so."""
+        gaps = (abs(said - right) for said, right in zip(self.said, self.right, strict=True))
+        return sum(gaps) / max(1, sum(self.documents))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +57,15 @@ class SetResult:
     Attributes:
         group: The group of the suite that the set belongs to.
         result: The figures of every type.
+        reliability: Of its scores; None where they mean no probability.
+        absent: What was asked for that no text mentions, by what kind of absence: the best score
+            of each description.
     """
 
     group: str
     result: Result
+    reliability: Reliability | None = None
+    absent: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def measure_suite(
@@ -38,17 +82,68 @@ def measure_suite(
         fusions: Names for reports, and which systems are fused.
         done: Told of each result as it comes.
     """
+    absent = read_absent()
     results = []
     for each in tasks:
-        rankings: dict[str, Ranking] = {}
-        named: list[tuple[str, Ranking]] = []
+        task, rankings = each.task, {}
         for key, system in systems.items():
-            rankings[key] = system.rank(each.task)
-            named.append((system.name, rankings[key]))
-            results.append(SetResult(each.group, scored(system.name, each.task, rankings[key])))
+            ranking = rankings[key] = system.rank(task)
+            best = {}
+            if isinstance(system, ByHeldTexts) and system.detected:
+                best = best_scores(system, task, absent.get(task.name, {}))
+            results.append(
+                SetResult(
+                    each.group, scored(system.name, task, ranking), reliability(ranking, task), best
+                )
+            )
             done(results[-1])
         for name, keys in fusions.items():
             ranking = fused([rankings[key] for key in keys])
-            results.append(SetResult(each.group, scored(name, each.task, ranking)))
+            results.append(SetResult(each.group, scored(name, task, ranking)))
             done(results[-1])
     return results
+
+
+def read_absent() -> dict[str, dict[str, list[str]]]:
+    """Set to kind of absence to descriptions that no text of it answers.
+
+    "another world" are kinds that have nothing to do with the set; of "kindred" ones the set
+    mentions broader or neighbouring kinds.
+    """
+    found: dict[str, dict[str, list[str]]] = json.loads(ABSENT.read_text(encoding="utf-8"))
+    return found
+
+
+def best_scores(
+    system: ByHeldTexts, task: Task, descriptions: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, float]]:
+    """The best score that any text gets for each description."""
+    held = system.held(task)
+    return {
+        kind: {
+            each: float(max(held.rank(each, sharpen=system.sharpen).scores, default=0.0))
+            for each in some
+        }
+        for kind, some in descriptions.items()
+    }
+
+
+def reliability(ranking: Ranking, task: Task) -> Reliability | None:
+    """What a ranking says of each type's first documents, and what is so."""
+    if ranking.probabilities is None:
+        return None
+    said, right = [], []
+    for row, label in enumerate(task.queries):
+        order = np.argsort(-ranking.scores[row], kind="stable")[:SHOWN]
+        shown = order[ranking.scores[row, order] > -np.inf]
+        said.append(ranking.probabilities[row, shown])
+        right.append(np.isin(shown, list(task.relevant[label])))
+    scores = np.concatenate([np.zeros(0, np.float32), *said])
+    true = np.concatenate([np.zeros(0, np.bool_), *right])
+    place = np.digitize(scores, BINS[1:-1])
+    bins = range(len(BINS) - 1)
+    return Reliability(
+        tuple(int((place == each).sum()) for each in bins),
+        tuple(float(scores[place == each].sum()) for each in bins),
+        tuple(int(true[place == each].sum()) for each in bins),
+    )

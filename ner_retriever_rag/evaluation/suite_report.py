@@ -1,53 +1,264 @@
-"""The tables of a suite."""
+"""A suite's results as tables, a picture and JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
-from ner_retriever_rag.evaluation.suite_measure import SetResult
+from ner_retriever_rag._imports import require
+from ner_retriever_rag.evaluation.suite_draws import DRAWN, Draws
+from ner_retriever_rag.evaluation.suite_measure import BINS, SHOWN, Reliability, SetResult
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 
 _FIGURES = {
     "R-Precision": "r_precision",
     "P@10": "precision_at_10",
-    "P at 0.5": "precision",
-    "R at 0.5": "recall",
-    "F1 at 0.5": "f1",
+    "precision": "precision",
+    "recall": "recall",
+    "F1": "f1",
 }
+Groups = dict[str, list[str]]  # name of a group of sets, and the sets
 
 
 def mean_rows(results: Sequence[SetResult]) -> tuple[list[str], list[list[str]]]:
-    """Means over sets, unweighted: of each set, of each group, of all.
+    """Unweighted means over the sets of each group, and over all.
 
     Returns:
         The columns, and the rows with as many cells.
     """
     rows = []
-    groups: dict[str, set[str]] = {}
-    for each in results:
-        groups.setdefault(each.result.task, set()).add(each.result.task)
-    for each in results:
-        groups.setdefault(each.group, set()).add(each.result.task)
-    groups["all"] = {each.result.task for each in results}
-    for name, members in groups.items():
-        for system in dict.fromkeys(each.result.system for each in results):
-            cells = [cell(mean(results, members, system, each)) for each in _FIGURES.values()]
-            rows.append([f"{name} ({len(members)})" if len(members) > 1 else name, system, *cells])
+    for name, members in groups_of(results).items():
+        for system in _systems(results):
+            cells = [_cell(_mean(results, members, system, each)) for each in _FIGURES.values()]
+            rows.append([f"{name} ({len(members)})", system, *cells])
     return ["sets", "system", *_FIGURES], rows
 
 
-def mean(results: Sequence[SetResult], members: set[str], system: str, figure: str) -> float | None:
-    """The unweighted mean over some sets of a system's figure; None where it has none."""
-    values = [
-        each.result.macro(figure)
-        for each in results
-        if each.result.task in members and each.result.system == system
+def groups_of(results: Sequence[SetResult]) -> Groups:
+    """The sets of each group, and all."""
+    groups: Groups = {}
+    for each in results:
+        for name in (each.group, "all"):
+            members = groups.setdefault(name, [])
+            if each.result.task not in members:
+                members.append(each.result.task)
+    return {name: groups[name] for name in sorted(groups, key=lambda name: name == "all")}
+
+
+def markdown(results: Sequence[SetResult], draws: Sequence[Draws] = ()) -> str:
+    """Tables: means, R-Precision and mentions found by set, reliability, absent types, draws."""
+    columns, rows = mean_rows(results)
+    parts = [
+        "R-Precision, precision at ten, and what `k=None` returns; macro over a set's types, then "
+        "over sets:",
+        _table(columns, rows),
+        "R-Precision by set:",
+        _by_set(results, lambda each: each.result.macro("r_precision")),
+        "F1 of `k=None` by set:",
+        _by_set(results, lambda each: each.result.macro("f1")),
     ]
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    found = [each for each in results if each.result.mentions]
+    if found:
+        seen = {each.result.task: each.result.mentions for each in found}
+        cells = [
+            [name, f"{m.exact:.3f}", f"{m.overlap:.3f}", f"{m.per_text:.2f}"]
+            for name, m in seen.items()
+            if m
+        ]
+        means = [np.mean([float(row[place]) for row in cells]) for place in (1, 2, 3)]
+        cells.append(["mean", *(f"{mean:.3f}" for mean in means)])
+        head = ["set", "gold mentions found exactly", "overlapped", "found a text"]
+        parts += ["Mentions found in the bare text:", _table(head, cells)]
+    parts += _reliability(results) + _absent(results)
+    if draws:
+        parts += [
+            f"Small corpora: {DRAWN} texts of a set at a time, means over the draws "
+            "(R-Precision, F1):",
+            _draws(draws),
+        ]
+    return "\n\n".join(parts) + "\n"
 
 
-def cell(value: float | None) -> str:
-    """A figure with three digits; nothing where there is none."""
+def _reliability(results: Sequence[SetResult]) -> list[str]:
+    """What a score says against what is so, the documents of a group's sets together."""
+    rows = []
+    for name, members in groups_of(results).items():
+        for system in _systems(results):
+            known = [
+                each.reliability
+                for each in results
+                if each.result.task in members and each.result.system == system and each.reliability
+            ]
+            if known:
+                total = Reliability.summed(known)
+                shares = [
+                    f"{right / number:.3f} of {number}" if number else ""
+                    for number, right in zip(total.documents, total.right, strict=True)
+                ]
+                rows.append([name, system, *shares, f"{total.error():.3f}"])
+    if not rows:
+        return []
+    bins = [f"{low:g} to {high:g}" for low, high in zip(BINS, BINS[1:], strict=False)]
+    head = ["sets", "system", *bins, "calibration error"]
+    return [
+        f"Share of right documents by the score they are given, the best {SHOWN} of each type:",
+        _table(head, rows),
+    ]
+
+
+def _absent(results: Sequence[SetResult]) -> list[str]:
+    """How many types that no text mentions have no answer that looks like one."""
+    kinds = list(dict.fromkeys(kind for each in results for kind in each.absent))
+    rows = []
+    for name, members in groups_of(results).items():
+        for system in _systems(results):
+            some = [e for e in results if e.result.task in members and e.result.system == system]
+            cells = []
+            for kind in kinds:
+                best = [score for each in some for score in each.absent.get(kind, {}).values()]
+                low = sum(score < DEFAULT_THRESHOLD for score in best)
+                cells.append(f"{low / len(best):.3f} of {len(best)}" if best else "")
+            if any(cells):
+                rows.append([name, system, *cells])
+    if not rows:
+        return []
+    return [
+        f"Share of absent types whose best score is below {DEFAULT_THRESHOLD}:",
+        _table(["sets", "system", *kinds], rows),
+    ]
+
+
+def _draws(draws: Sequence[Draws]) -> str:
+    systems = list(dict.fromkeys(each.system for each in draws))
+    known = {(each.set, each.system): each for each in draws}
+    rows = []
+    for name in dict.fromkeys(each.set for each in draws):
+        cells = [known[name, system] for system in systems]
+        rows.append([name, *(f"{each.r_precision:.3f}, {each.f1:.3f}" for each in cells)])
+    means = [
+        np.nanmean([[e.r_precision, e.f1] for e in draws if e.system == system], axis=0)
+        for system in systems
+    ]
+    rows.append(["mean", *(f"{r_precision:.3f}, {f1:.3f}" for r_precision, f1 in means)])
+    return _table(["set", *systems], rows)
+
+
+def _by_set(results: Sequence[SetResult], figure: Callable[[SetResult], float | None]) -> str:
+    known = {(each.result.task, each.result.system): figure(each) for each in results}
+    systems = [
+        system
+        for system in _systems(results)
+        if any(known[place] is not None for place in known if place[1] == system)
+    ]
+    rows = []
+    groups = groups_of(results)
+    for name, members in groups.items():
+        if name != "all":
+            rows += [[each, *(_cell(known.get((each, s))) for s in systems)] for each in members]
+        means = [
+            [value for each in members if (value := known.get((each, s))) is not None]
+            for s in systems
+        ]
+        rows.append(
+            [f"**{name}**", *(_cell(float(np.mean(some)) if some else None) for some in means)]
+        )
+    return _table(["set", *systems], rows)
+
+
+def _mean(
+    results: Sequence[SetResult], members: Sequence[str], system: str, figure: str
+) -> float | None:
+    values = [
+        value
+        for each in results
+        if each.result.task in members
+        and each.result.system == system
+        and (value := each.result.macro(figure)) is not None
+    ]
+    return float(np.mean(values)) if values else None
+
+
+def _systems(results: Sequence[SetResult]) -> list[str]:
+    return list(dict.fromkeys(each.result.system for each in results))
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def write_suite(
+    name: str, command: str, results: Sequence[SetResult], draws: Sequence[Draws], folder: Path
+) -> None:
+    """Write ``NAME.md``, ``NAME.json`` and ``NAME.png`` into a folder, made if needed.
+
+    Args:
+        name: The suite.
+        command: What was run, for the head of the page.
+        results: The figures.
+        draws: Those of small corpora.
+        folder: Where.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    head = f"# Suite: {name}\n\n`{command}`\n\n![R-Precision by set, and reliability]({name}.png)"
+    (folder / f"{name}.md").write_text(f"{head}\n\n{markdown(results, draws)}", encoding="utf-8")
+    values = {
+        "results": [asdict(each) for each in results],
+        "draws": [asdict(each) for each in draws],
+    }
+    (folder / f"{name}.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    picture(results, folder / f"{name}.png")
+
+
+def picture(results: Sequence[SetResult], path: Path) -> None:
+    """Draw R-Precision of every set as bars, and beside it what scores say against what is so."""
+    require("matplotlib", extra="eval").use("Agg")
+    pyplot = require("matplotlib.pyplot", extra="eval")
+    systems, groups = _systems(results), groups_of(results)
+    sets = [each for name, members in groups.items() if name != "all" for each in members]
+    known = {(e.result.task, e.result.system): e.result.macro("r_precision") for e in results}
+    figure, (bars, curve) = pyplot.subplots(
+        1, 2, figsize=(11, 1.5 + 0.13 * len(sets) * (1 + len(systems))), width_ratios=(3, 2)
+    )
+    height = 0.8 / len(systems)
+    for place, system in enumerate(systems):
+        at = [-row - place * height for row in range(len(sets))]
+        values = [known.get((each, system)) or 0.0 for each in sets]
+        bars.barh(at, values, height, label=system)
+    bars.set_yticks([-row - 0.4 + height / 2 for row in range(len(sets))], sets)
+    bars.set_xlim(0, 1)
+    bars.set_xlabel("R-Precision")
+    bars.legend(loc="lower right", fontsize="small")
+    curve.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    for system in systems:
+        parts = [e.reliability for e in results if e.result.system == system and e.reliability]
+        if parts:
+            total = Reliability.summed(parts)
+            points = [
+                (said / number, right / number)
+                for number, said, right in zip(
+                    total.documents, total.said, total.right, strict=True
+                )
+                if number
+            ]
+            curve.plot(*zip(*points, strict=True), marker="o", label=system)
+    curve.set_xlabel(f"score of a document, the best {SHOWN} of each type")
+    curve.set_ylabel("share that is right")
+    curve.set_xlim(0, 1)
+    curve.set_ylim(0, 1)
+    if curve.get_legend_handles_labels()[0]:
+        curve.legend(loc="upper left", fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

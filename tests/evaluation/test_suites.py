@@ -6,10 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
+from ner_retriever_rag.cli import app
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.evaluation.encodings import encode_task, recalled
+from ner_retriever_rag.evaluation.suite_draws import part_of
+from ner_retriever_rag.evaluation.suite_measure import Reliability, read_absent, reliability
 from ner_retriever_rag.evaluation.suite_systems import fused
 from ner_retriever_rag.evaluation.suites import SUITES, load_suite, scored_types
 from ner_retriever_rag.evaluation.systems import Ranking
@@ -126,3 +130,50 @@ def test_fusion_counts_places_and_passes_over_what_was_not_found() -> None:
     other = Ranking(np.array([[0.1, 0.3, 0.2]], dtype=np.float32))
     scores = fused([one, other]).scores[0]
     np.testing.assert_allclose(scores, [1 / 61 + 1 / 63, 1 / 62 + 1 / 61, 1 / 62], rtol=1e-6)
+
+
+def test_reliability_counts_what_is_shown_by_its_score(task: Task) -> None:
+    scores = np.array([[-1, 0, -2, -np.inf, -3], [-np.inf] * 5], dtype=np.float32)
+    said = np.array([[0.8, 0.95, 0.6, 0, 0.1], [0] * 5], dtype=np.float32)
+    found = reliability(Ranking(scores, said >= 0.5, None, said), task)
+    assert found is not None
+    assert found.documents == (1, 0, 1, 1, 1)
+    assert found.right == (1, 0, 0, 1, 1)  # texts 0, 1 and 4 mention a city
+    np.testing.assert_allclose(found.error(), (0.9 + 0.6 + 0.2 + 0.05) / 4, rtol=1e-5)
+    twice = Reliability.summed([found, found])
+    assert twice.documents == (2, 0, 2, 2, 2)
+    np.testing.assert_allclose(twice.error(), found.error())
+    assert reliability(Ranking(scores), task) is None
+
+
+def test_absent_types_are_of_the_suite_and_many() -> None:
+    absent = read_absent()
+    sets = {each for group in SUITES["domains"].groups.values() for each in group}
+    assert absent.keys() == sets
+    assert all(len(set(each["another world"])) == 20 for each in absent.values())
+    assert sum(len(set(each["kindred"])) for each in absent.values()) >= 100
+
+
+def test_a_small_corpus_is_scored_by_its_own_texts(task: Task) -> None:
+    part = part_of(task, [4, 0, 3, 1])
+    assert part.texts == [TEXTS[4], TEXTS[0], TEXTS[3], TEXTS[1]]
+    assert part.relevant == {"city": frozenset({0, 1, 3})}
+
+
+def test_the_command_writes_tables_picture_and_json(data: Path, tmp_path: Path) -> None:
+    run = CliRunner().invoke(
+        app,
+        ["eval", "--suite", "domains", "--data", str(data), "--sets", "court,wlp", "--draws", "1"]
+        + ["--system", "detected", "--system", "bm25", "--system", "detected+bm25"]
+        + ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out")],
+    )
+    assert run.exit_code == 0, run.output
+    page = (tmp_path / "out" / "domains.md").read_text()
+    for each in ("ours, detected + BM25", "another world", "kindred", "calibration error", "court"):
+        assert each in page
+    values = json.loads((tmp_path / "out" / "domains.json").read_text())
+    assert len(values["results"]) == 6
+    assert values["draws"][0]["corpora"] == 1
+    assert (tmp_path / "out" / "domains.png").stat().st_size > 1_000
+    for wrong in (["--suite", "domains"], [], ["file.jsonl", "--suite", "domains"]):
+        assert CliRunner().invoke(app, ["eval", *wrong]).exit_code == 2

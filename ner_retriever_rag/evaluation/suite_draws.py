@@ -1,0 +1,72 @@
+"""Small corpora: a few texts of a set at a time, as a user's own folder may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ner_retriever_rag.evaluation.report import scored
+from ner_retriever_rag.evaluation.suite_systems import ByHeldTexts, ranked
+from ner_retriever_rag.evaluation.suites import scored_types
+from ner_retriever_rag.evaluation.tasks import Task
+
+DRAWN = 40  # texts of each small corpus
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """One system on small corpora drawn from a set; means over the corpora.
+
+    Attributes:
+        set: The set.
+        system: The system's name.
+        corpora: How many were drawn that mention a type often enough to score.
+        r_precision: R-Precision.
+        f1: Of what the threshold returns.
+    """
+
+    set: str
+    system: str
+    corpora: int
+    r_precision: float
+    f1: float
+
+
+def measure_draws(system: ByHeldTexts, task: Task, draws: int) -> Draws:
+    """Rank small corpora of a set's texts, each by itself.
+
+    Args:
+        system: What ranks them.
+        task: The set.
+        draws: How many corpora; the same for every system.
+    """
+    found: list[tuple[float, float]] = []
+    for number in range(draws):
+        generator = np.random.default_rng([number, len(task.texts)])
+        size = min(DRAWN, len(task.texts))
+        drawn = np.sort(generator.choice(len(task.texts), size, replace=False)).tolist()
+        part = part_of(task, drawn)
+        if part.queries:
+            ranking = ranked(system.part(task, drawn), part, system.sharpen)
+            result = scored(system.name, part, ranking)
+            found.append((result.macro("r_precision") or 0.0, result.macro("f1") or 0.0))
+    means = np.mean(found, axis=0) if found else (float("nan"), float("nan"))
+    return Draws(task.name, system.name, len(found), float(means[0]), float(means[1]))
+
+
+def part_of(task: Task, numbers: Sequence[int]) -> Task:
+    """Some of a task's texts, with the types that enough of them mention."""
+    place = {number: row for row, number in enumerate(numbers)}
+    relevant = {
+        label: frozenset(place[number] for number in texts if number in place)
+        for label, texts in task.relevant.items()
+    }
+    part = replace(
+        task,
+        texts=[task.texts[number] for number in numbers],
+        spans=[task.spans[number] for number in numbers],
+        relevant=relevant,
+    )
+    return scored_types(part)
