@@ -76,7 +76,8 @@ TESTS: dict[str, tuple[list[str], ...]] = {
     "storage/store.py": INDEX,
     "storage/stored.py": INDEX,
     "index/recall.py": INDEX,
-    "ranking/votes.py": (["tests/ranking/test_votes.py"],),
+    "ranking/smoothing.py": (["tests/ranking"],),
+    "ranking/stages.py": (["tests/ranking"],),
     "storage/chroma.py": (*INDEX, SERVED),
 }
 PATIENCE = 4  # times what the tests take without a fault; a child that takes longer is ended

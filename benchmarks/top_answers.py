@@ -25,7 +25,7 @@ import numpy as np
 
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
 from ner_retriever_rag.encoder.names import name_key
-from ner_retriever_rag.queries.repetition import Repetition
+from ner_retriever_rag.queries.repetition import Repeats, Repetition
 from ner_retriever_rag.training.hierarchy import head_noun
 
 # Description: the head nouns of a right answer's definitions.
@@ -134,7 +134,7 @@ def main() -> None:
         found = index.search_mentions(description, k=10, sharpen=not args.no_sharpen)
         for match, document in zip(found, index.get([m.doc_id for m in found]), strict=True):
             cased = document.text != document.text.lower()
-            repeats += (again := repetition.lowered_by(match.text, cased=cased) > 0)
+            repeats += (again := repetition.of(match.text, cased=cased) is not Repeats.NOTHING)
             verdict = False if again else judge(match, document.text, accepted, heads)
             right, wrong = right + (verdict is True), wrong + (verdict is False)
             answers.append((description, match, verdict))

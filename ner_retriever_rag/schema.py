@@ -225,6 +225,21 @@ class SyncReport(AddReport):
     deleted: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WordFeatures:
+    """What the words of candidates, and those near them, say for one type description.
+
+    Attributes:
+        repetitions: bool ``(n,)``, those without a word but the description's.
+        lower_case_heads: bool ``(n,)``, others in lower case that end in its head noun.
+        nearby_names: float32 ``(n,)``, the share of its names that stand near by.
+    """
+
+    repetitions: NDArray[np.bool_]
+    lower_case_heads: NDArray[np.bool_]
+    nearby_names: NDArray[np.float32]
+
+
 class BackgroundSample(NamedTuple):
     """All candidates there are, by a few of them.
 

@@ -22,7 +22,8 @@ from ner_retriever_rag.queries.apart import Apart
 from ner_retriever_rag.queries.named import names_nearby
 from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.scoring import is_cased
-from ner_retriever_rag.schema import LOT_BITS, BackgroundSample, Span
+from ner_retriever_rag.schema import LOT_BITS, BackgroundSample, Document, EncodedText, Span
+from ner_retriever_rag.storage.records import distinct_spans
 from ner_retriever_rag.storage.store import Store, StoredDocument
 
 _DRAWN = 256  # mentions that speak for all
@@ -44,8 +45,8 @@ class MentionTable:
             :func:`~ner_retriever_rag.queries.repetition.last_word`.
         names: uint64 ``(mentions,)``, see :func:`~ner_retriever_rag.encoder.names.name_hashes`.
         nearby: uint64 ``(mentions, 2)``, see :func:`~ner_retriever_rag.queries.named.names_nearby`.
-        lots: float32 ``(mentions,)`` in (0, 1], drawn by each once for all, see
-            :mod:`~ner_retriever_rag.ranking.votes`.
+        lots: float32 ``(mentions,)`` in (0, 1], a random number that each mention keeps, see
+            :func:`draw_lots`.
         words: UTF-8 of mentions' words, one after the other.
         cuts: int64 ``(mentions, 2)``; the words of mention i are ``words[cuts[i, 0]:cuts[i, 1]]``.
         vectors: float32 ``(mentions, dim)``, L2-normalised.
@@ -210,33 +211,70 @@ def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionT
     """The table of some documents; one whose vectors are not all there is left out."""
     vectors = store.vectors(records, dim)
     whole = [record for record in records if record.document.id in vectors]
-    texts = [record.document.text for record in whole]
-    spans = [span for record in whole for span in record.spans]
+    return _columns(whole, [vectors[record.document.id] for record in whole], dim)
+
+
+def table_of(
+    documents: Sequence[Document], encoded: Sequence[EncodedText], dim: int
+) -> tuple[MentionTable, list[int]]:
+    """The table of documents that are in no index, as an index of just these would have it.
+
+    Args:
+        documents: The documents. Several may have one id; of those with one text, too, one counts.
+        encoded: Their mentions and vectors.
+        dim: Width of the vectors.
+
+    Returns:
+        The table, and each document's number in it.
+    """
+    places: dict[tuple[str, str], str] = {}
+    records: dict[str, StoredDocument] = {}
+    vectors: dict[str, NDArray[np.float32]] = {}
+    for document, one in zip(documents, encoded, strict=True):
+        key = document.id, document.text
+        if key in places:
+            continue
+        doc_id = document.id
+        while doc_id in records:
+            doc_id += "'"
+        places[key] = doc_id
+        rows = {(m.start, m.end): row for row, m in enumerate(one.mentions)}
+        records[doc_id] = StoredDocument(doc_id, "", distinct_spans(one), document)
+        vectors[doc_id] = one.vectors[[rows[span] for span in records[doc_id].spans]]
+    order = sorted(records)
+    table = _columns([records[each] for each in order], [vectors[each] for each in order], dim)
+    return table, [table.row_of[places[each.id, each.text]] for each in documents]
+
+
+def _columns(
+    records: Sequence[StoredDocument], vectors: Sequence[NDArray[np.float32]], dim: int
+) -> MentionTable:
+    """The table of documents with their mentions' vectors, in the order given."""
+    texts = [record.document.text for record in records]
+    spans = [span for record in records for span in record.spans]
     words = [
         text[start:end]
-        for text, record in zip(texts, whole, strict=True)
+        for text, record in zip(texts, records, strict=True)
         for start, end in record.spans
     ]
     encoded = [each.encode() for each in words]
     return MentionTable(
-        [record.document.id for record in whole],
-        [record.version for record in whole],
+        [record.doc_id for record in records],
+        [record.version for record in records],
         np.array([is_cased(text) for text in texts], dtype=np.bool_),
-        np.cumsum([0, *(len(record.spans) for record in whole)], dtype=np.int64),
+        np.cumsum([0, *(len(record.spans) for record in records)], dtype=np.int64),
         np.array([start for start, _ in spans], dtype=np.int32),
         np.array([end for _, end in spans], dtype=np.int32),
         np.array([last_word(each) for each in words], dtype=np.uint32),
         name_hashes(words),
         np.concatenate(
             [np.zeros((0, 2), np.uint64)]
-            + [names_nearby(text, each.spans) for text, each in zip(texts, whole, strict=True)]
+            + [names_nearby(text, each.spans) for text, each in zip(texts, records, strict=True)]
         ),
-        draw_lots([(record.document.id, span) for record in whole for span in record.spans]),
+        draw_lots([(record.doc_id, span) for record in records for span in record.spans]),
         np.frombuffer(b"".join(encoded), dtype=np.uint8),
         cuts_of([len(each) for each in encoded]),
-        np.concatenate(
-            [np.zeros((0, dim), np.float32), *(vectors[each.document.id] for each in whole)]
-        ),
+        np.concatenate([np.zeros((0, dim), np.float32), *vectors]),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,22 @@ from safetensors.numpy import load_file, save_file
 WEIGHTS, CONFIG = "background.safetensors", "calibration.json"
 _LEAST_SPREAD = 1e-3
 _LINES = 4096  # of descriptions, remembered
+
+
+class Line(NamedTuple):
+    """A type's log odds as a function of the similarity.
+
+    Attributes:
+        slope: Log odds per unit of cosine.
+        offset: Log odds at a cosine of 0.
+        breadth: How many things the type is near to: its mean cosine to the background. Of a broad
+            type ("person", 0.25) even the best mentions have low cosines; where those of a narrow
+            one ("roller derby team", 0.07) are as low, there is none.
+    """
+
+    slope: float
+    offset: float
+    breadth: float
 
 
 class Calibration:
@@ -52,7 +69,7 @@ class Calibration:
         self.slopes = slopes
         self.weights = weights
         # Slope, offset and breadth of a description; a search asks a dozen times.
-        self._lines: dict[bytes, tuple[float, float, float]] = {}
+        self._lines: dict[bytes, Line] = {}
 
     def probability(
         self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]
@@ -73,16 +90,9 @@ class Calibration:
         self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]
     ) -> NDArray[np.float64]:
         """The log odds of :meth:`probability`, float64 ``(n,)``; a line of the similarity."""
-        slope, offset, _ = self._line(type_vector)
+        slope, offset, _ = self.line(type_vector)
         odds: NDArray[np.float64] = slope * np.asarray(similarities, dtype=np.float64) + offset
         return odds
-
-    def similarities(
-        self, type_vector: NDArray[np.float32], log_odds: NDArray[np.float64]
-    ) -> NDArray[np.float32]:
-        """The similarities that have these log odds, float32 ``(n,)``."""
-        slope, offset, _ = self._line(type_vector)
-        return ((log_odds - offset) / slope).astype(np.float32)
 
     def similarity_at(self, type_vector: NDArray[np.float32], probability: float) -> float:
         """The cosine at which a type reaches a probability; the inverse of ``probability``.
@@ -92,23 +102,15 @@ class Calibration:
         """
         if not 0 < probability < 1:
             return float("-inf") if probability <= 0 else float("inf")
-        slope, offset, _ = self._line(type_vector)
+        slope, offset, _ = self.line(type_vector)
         return (float(np.log(probability / (1 - probability))) - offset) / slope
-
-    def breadth(self, type_vector: NDArray[np.float32]) -> float:
-        """How many things a type is near to: its mean cosine to the background.
-
-        Of a broad type ("person", 0.25) even the best mentions have low cosines; where those of a
-        narrow one ("roller derby team", 0.07) are as low, there is none.
-        """
-        return self._line(type_vector)[2]
 
     def moved(self, move: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Calibration:
         """The same line, with the background where ``move`` takes it: ``(n, dim)`` to the same."""
         return Calibration(move(self.background), self.slopes, self.weights)
 
-    def _line(self, type_vector: NDArray[np.float32]) -> tuple[float, float, float]:
-        """Slope and offset of the logit as a function of the similarity, and the breadth."""
+    def line(self, type_vector: NDArray[np.float32]) -> Line:
+        """The log odds of a type, L2-normalised float32 ``(dim,)``."""
         key = type_vector.tobytes()
         if (line := self._lines.get(key)) is None:
             if len(self._lines) >= _LINES:
@@ -116,11 +118,11 @@ class Calibration:
             line = self._lines[key] = self._new_line(type_vector)
         return line
 
-    def _new_line(self, type_vector: NDArray[np.float32]) -> tuple[float, float, float]:
+    def _new_line(self, type_vector: NDArray[np.float32]) -> Line:
         statistics = background_statistics(self.background @ type_vector)
         slope = self.slopes[0] + self.slopes[1] / float(statistics[1])
         offset = float(np.dot(self.weights, [*statistics, 1.0])) - slope * float(statistics[3])
-        return slope, offset, float(statistics[0])
+        return Line(slope, offset, float(statistics[0]))
 
     def save(self, folder: str | Path) -> None:
         """Write ``background.safetensors`` (float16) and ``calibration.json``; make the folder."""

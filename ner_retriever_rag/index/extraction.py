@@ -58,7 +58,7 @@ def extract(
         all_types: Every type that passes, not only the one that fits best.
         overlapping: Mentions within others too.
     """
-    scores = query.probabilities(compared.similarities)
+    scores = query.scores(compared.log_odds)
     passing = (scores >= score_threshold) & allowed[table.owner]
     if not all_types and len(table):
         passing &= np.arange(len(scores))[:, None] == scores.argmax(axis=0)

@@ -1,16 +1,24 @@
-"""Every mention of an index with its score for a query."""
+"""A query compared with all mentions of a table, and every one's score."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.mention_table import MentionTable
+from ner_retriever_rag.candidates.words import word_features
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.ranking.ordering import best_first
+from ner_retriever_rag.ranking.query import TypeQuery, Wanted
+from ner_retriever_rag.ranking.stages import rank
 from ner_retriever_rag.schema import MentionMatch
+
+# Takes a type description, a table and numbers of its mentions, ``(m,)``; gives log odds to add.
+Rerank = Callable[[str, MentionTable, NDArray[np.intp]], NDArray[np.floating]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +27,47 @@ class Compared:
 
     Attributes:
         cosines: float32 ``(types, mentions)``, raw.
-        similarities: The same shape, sharpened, with what words add to it; what scores are of.
+        log_odds: The same shape, after all stages of ranking.
     """
 
     cosines: NDArray[np.float32]
-    similarities: NDArray[np.float32]
+    log_odds: NDArray[np.float32]
+
+
+def compare(
+    table: MentionTable,
+    query: ScoredQuery,
+    *,
+    sharpen: bool = True,
+    wanted: Wanted | None = None,
+    rerank: Rerank | None = None,
+) -> Compared:
+    """Compare a query's types with all mentions of a table: every door asks here.
+
+    Args:
+        table: The mentions.
+        query: The types.
+        sharpen: Whether mentions found say something of one another.
+        wanted: Which mentions have to be right; None for all.
+        rerank: A second model, asked for the best of each type that has a description.
+    """
+    cosines = query.vectors @ table.vectors.T
+    log_odds = np.empty_like(cosines)
+    for row, (vector, scale, words, description) in enumerate(
+        zip(
+            query.vectors,
+            query.scales,
+            word_features(table, query),
+            query.descriptions,
+            strict=True,
+        )
+    ):
+        second = None
+        if rerank is not None and description:
+            second = partial(rerank, description, table)
+        asked = TypeQuery(vector, cosines[row], scale, words, wanted, second)
+        log_odds[row] = rank(asked, table, sharpen=sharpen)
+    return Compared(cosines, log_odds)
 
 
 class MentionScores:
@@ -48,7 +92,7 @@ class MentionScores:
     ) -> None:
         self.table, self.allowed = table, allowed
         self._query, self._compared = query, compared
-        self._probabilities = query.probabilities(compared.similarities)
+        self._probabilities = query.scores(compared.log_odds)
         self.scores = query.combine(self._probabilities)
 
     def best_first(self, floor: float, most: int | None = None) -> NDArray[np.intp]:
@@ -58,8 +102,8 @@ class MentionScores:
             floor: Least score.
             most: Stop after about so many; None for all.
         """
-        similarities = self._compared.similarities.max(axis=0)
-        return best_first(self.scores, similarities, self.allowed, floor, most)
+        nearness = self._compared.log_odds.max(axis=0)
+        return best_first(self.scores, nearness, self.allowed, floor, most)
 
     def match(self, mention: int) -> MentionMatch:
         """A mention as a match, for the type it fits best."""

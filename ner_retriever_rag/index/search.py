@@ -10,28 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.candidates.by_words import by_words
 from ner_retriever_rag.candidates.examples import IndexedExamples
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.nearest import nearest
-from ner_retriever_rag.index.mention_scores import Compared, MentionScores
+from ner_retriever_rag.index.mention_scores import Compared, MentionScores, Rerank, compare
 from ner_retriever_rag.index.topics import with_topic
 from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic
-from ner_retriever_rag.ranking.namesakes import with_namesakes
 from ner_retriever_rag.ranking.ordering import best_first
-from ner_retriever_rag.ranking.sharpening import both_rounds, sharper
-from ner_retriever_rag.ranking.votes import Wanted, voted
+from ner_retriever_rag.ranking.query import Wanted
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.metadata import keys_of, warn_of_unknown_keys
@@ -43,7 +39,7 @@ if TYPE_CHECKING:
 
 _FIRST_LOOK = 256  # mentions put in order at first, at least
 _LOOKED_UP = 64  # mentions whose documents are looked at together
-_VOTED_ON, _VOTED_ON_A_RESULT = 500, 20  # of the nearest in a large index, and so many more
+_SMOOTHED, _SMOOTHED_A_RESULT = 500, 20  # of the nearest in a large index, and so many more
 _ON_TOPIC = 100  # documents that entities with a topic are taken from
 
 T = TypeVar("T")
@@ -56,10 +52,14 @@ class Search:
         store: Where documents are.
         tables: Where their mentions are.
         encoder: What they were encoded with.
+
+    Attributes:
+        rerank: A second model that looks at the best mentions of each type; None for none.
     """
 
     def __init__(self, store: Store, tables: Tables, encoder: TypeAwareEncoder) -> None:
         self._store, self._tables, self._encoder = store, tables, encoder
+        self.rerank: Rerank | None = None
 
     def scored(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query and encode its types."""
@@ -133,7 +133,7 @@ class Search:
         """What is looked at, and the query compared with it: the nearest, at last all."""
         rows = None if topic is not None else nearest(table, query, allowed, bounds)
         if rows is not None and bounds.last is not None:
-            some, most = table.only(rows), _VOTED_ON + _VOTED_ON_A_RESULT * bounds.last
+            some, most = table.only(rows), _SMOOTHED + _SMOOTHED_A_RESULT * bounds.last
             wanted = Wanted(allowed[table.owner[rows]], most)
             yield some, self.compare(some, query, bounds, wanted)
         yield table, self.compare(table, query, bounds)
@@ -191,27 +191,8 @@ class Search:
     def compare(
         self, table: MentionTable, query: ScoredQuery, bounds: Bounds, wanted: Wanted | None = None
     ) -> Compared:
-        """Compare a query's types with all mentions of a table; only those wanted are voted on."""
-        cosines = query.vectors @ table.vectors.T
-        added = by_words(table, query)
-        similarities = cosines + added
-        if bounds.sharpen and len(table):
-            for row, vector in enumerate(query.vectors):
-                probability = partial(query.probability, row)
-                moved = sharper(vector, table.vectors, similarities[row], probability)
-                rounds = both_rounds(similarities[row], table.vectors @ moved + added[row])
-                similarities[row] = with_namesakes(rounds, table.vectors, table.names, table.lots)
-                if (calibration := self._encoder.calibration) is not None:
-                    similarities[row] = voted(
-                        calibration,
-                        vector,
-                        table.vectors,
-                        similarities[row],
-                        table.lots,
-                        table.background,
-                        wanted,
-                    )
-        return Compared(cosines, similarities)
+        """Compare a query's types with all mentions of a table; only those wanted are right."""
+        return compare(table, query, sharpen=bounds.sharpen, wanted=wanted, rerank=self.rerank)
 
     def allowed(self, table: MentionTable, where: Mapping[str, Any] | None) -> NDArray[np.bool_]:
         """Which documents pass a filter, bool ``(documents,)``."""
@@ -232,8 +213,8 @@ class Search:
         bounds: Bounds,
         topic: Topic | None,
     ) -> list[DocumentMatch]:
-        best = table.best_of_each(compared.similarities)
-        scores = query.combine(query.probabilities(best))
+        best = table.best_of_each(compared.log_odds)
+        scores = query.combine(query.scores(best))
         allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
         if topic is not None:
             scores, allowed = with_topic(table, scores, allowed, topic, self._store.texts, bounds)
@@ -251,7 +232,7 @@ class Search:
                 record.document,
                 [table.span(n) for n in range(places.start, places.stop)],
                 compared.cosines[:, places],
-                compared.similarities[:, places],
+                compared.log_odds[:, places],
                 bounds.threshold,
                 bounds.max_matches,
             )

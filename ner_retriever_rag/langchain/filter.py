@@ -11,9 +11,9 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
 from ner_retriever_rag.index.entity_index import EntityIndex
+from ner_retriever_rag.index.texts import match_documents
 from ner_retriever_rag.langchain.conversion import match_to_langchain, to_indexed
 from ner_retriever_rag.queries.query import check_query, is_combined
-from ner_retriever_rag.queries.scoring import match_documents
 from ner_retriever_rag.questions.questions import asked_for
 
 

@@ -10,10 +10,10 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
 from ner_retriever_rag.index.entity_index import EntityIndex
+from ner_retriever_rag.index.texts import match_documents
 from ner_retriever_rag.llama_index.nodes import matched_node, text_of
 from ner_retriever_rag.llama_index.queries import query_of
 from ner_retriever_rag.queries.query import check_query, is_combined
-from ner_retriever_rag.queries.scoring import match_documents
 from ner_retriever_rag.schema import Document
 
 

@@ -10,9 +10,9 @@ from llama_index.core.bridge.pydantic import Field, model_validator
 from llama_index.core.schema import BaseNode, TransformComponent
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
+from ner_retriever_rag.index.texts import match_documents
 from ner_retriever_rag.llama_index.nodes import text_of
 from ner_retriever_rag.queries.query import AnyOf
-from ner_retriever_rag.queries.scoring import match_documents
 from ner_retriever_rag.schema import Document
 
 

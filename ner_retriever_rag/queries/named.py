@@ -2,8 +2,8 @@
 
 A mention's vector says what kind of thing it is, and hardly where it is from: to "Norwegian band"
 come bands of all the North. Whose it is stands beside it: near two in five mentions that are of
-such a type the word stands, near one in a hundred others of the same kind. So where it stands a
-mention is put higher by a fixed cosine (figures in benchmarks/results/training.md).
+such a type the word stands, near one in a hundred others of the same kind. So where it stands
+ranking puts a mention higher (figures in benchmarks/results/training.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from ner_retriever_rag.queries.english import CLAUSE_WORDS, DETERMINERS, PREPOSI
 from ner_retriever_rag.queries.repetition import noun_asked_for
 from ner_retriever_rag.schema import Span
 
-RAISED = 0.1  # where all of a description's names stand near by
 _NEAR = 130  # characters before and after a mention
 _BITS, _OF_A_WORD = 128, 3
 _WORD = re.compile(r"\w+")
@@ -58,16 +57,16 @@ class NamedWords:
         noun = noun_asked_for([word.casefold() for word in words]) if words else ""
         self._marks = _rows([_mark(name) for name in names if name.casefold() != noun])
 
-    def raised_by(self, nearby: NDArray[np.uint64]) -> NDArray[np.float32]:
-        """By how much of cosine mentions are put higher, float32 ``(n,)``.
+    def share_nearby(self, nearby: NDArray[np.uint64]) -> NDArray[np.float32]:
+        """The share of the names that stand near mentions, or in them, float32 ``(n,)``.
 
         Args:
             nearby: uint64 ``(n, 2)``, see :func:`names_nearby`.
         """
-        raised = np.zeros(len(nearby), dtype=np.float32)
+        share = np.zeros(len(nearby), dtype=np.float32)
         for mark in self._marks:
-            raised[((nearby & mark) == mark).all(axis=1)] += RAISED / len(self._marks)
-        return raised
+            share[((nearby & mark) == mark).all(axis=1)] += 1 / len(self._marks)
+        return share
 
 
 def names_nearby(text: str, spans: Sequence[Span]) -> NDArray[np.uint64]:

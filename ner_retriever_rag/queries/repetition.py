@@ -1,8 +1,8 @@
 """Mentions that only repeat what was asked for.
 
 To "volcano" the nearest of all spans are often the words "volcano" and "active volcanoes", and to
-"moon of Saturn" it is "Saturn". A name is a better answer than a word of the question, so such
-mentions are put lower by a fixed cosine (chosen by benchmarks/top_answers.py and fewnerd-dev).
+"moon of Saturn" it is "Saturn". A name is a better answer than a word of the question, so ranking
+puts such mentions lower.
 """
 
 from __future__ import annotations
@@ -10,15 +10,22 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from enum import Enum
 
 from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.queries.english import CLAUSE_WORDS, PREPOSITIONS, singular
 
-NO_OTHER_WORD = 0.3  # "[Saturn]" for "moon of Saturn", "[the volcanoes]" for "volcano"
-LOWER_CASE_HEAD = 0.2  # "[third lighthouse]" for "lighthouse"
 _ARTICLES = frozenset(("a", "an", "the"))
 _WORD = re.compile(r"\w+")
 _POSSESSIVE = re.compile(r"['’]s?$")
+
+
+class Repeats(Enum):
+    """How a mention repeats a description."""
+
+    NOTHING = 0
+    ALL = 1  # "[Saturn]" for "moon of Saturn", "[the volcanoes]" for "volcano"
+    LOWER_CASE_HEAD = 2  # "[third lighthouse]" for "lighthouse"
 
 
 class Repetition:
@@ -38,8 +45,8 @@ class Repetition:
         self._words = frozenset(map(singular, words))
         self.last_words = frozenset(map(_number, self._words))
 
-    def lowered_by(self, mention: str, *, cased: bool) -> float:
-        """By how much of cosine a mention is put lower; 0 where it is no repetition.
+    def of(self, mention: str, *, cased: bool) -> Repeats:
+        """How a mention repeats the description.
 
         Args:
             mention: Its words.
@@ -48,10 +55,10 @@ class Repetition:
         """
         words = _content(mention)
         if self._words.issuperset(map(singular, words)):
-            return NO_OTHER_WORD
+            return Repeats.ALL
         if cased and mention == mention.lower() and singular(words[-1]) == self._head:
-            return LOWER_CASE_HEAD
-        return 0.0
+            return Repeats.LOWER_CASE_HEAD
+        return Repeats.NOTHING
 
 
 def last_word(mention: str) -> int:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ner_retriever_rag.encoder.log_odds import LogOddsScale
 from ner_retriever_rag.queries.apart import Apart
-from ner_retriever_rag.queries.likeness import bare_name, type_vector
-from ner_retriever_rag.queries.named import NamedWords, names_nearby
+from ner_retriever_rag.queries.named import NamedWords
 from ner_retriever_rag.queries.query import (
     Leaf,
     Query,
@@ -22,13 +22,13 @@ from ner_retriever_rag.queries.query import (
     wanted_leaves,
 )
 from ner_retriever_rag.queries.repetition import Repetition
-from ner_retriever_rag.schema import Document, DocumentMatch, EncodedText, MentionMatch, Span
+from ner_retriever_rag.schema import Document, DocumentMatch, MentionMatch, Span
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
 LeafVector = Callable[[Leaf], NDArray[np.float32]]
-_NOT_THERE = float("-inf")  # the similarity of a document without mentions
+_NOT_THERE = float("-inf")  # the log odds of a document without mentions
 
 
 class ScoredQuery:
@@ -36,23 +36,26 @@ class ScoredQuery:
 
     Args:
         query: What is looked for.
-        encoder: What turns similarities into probabilities.
+        encoder: What turns similarities into log odds, and these into scores.
         vector_of: The vector of each type, float32 ``(dim,)``, L2-normalised.
 
     Attributes:
         leaves: The query's types; rows of every array here are in their order.
         vectors: float32 ``(types, dim)``.
-        repetitions: What a mention that only repeats each type's description loses; None for
-            examples, which say no words.
-        named: What a mention near the names in each type's description gains; None likewise.
+        scales: Each type's, from similarities to log odds and from these to scores.
+        descriptions: Each type's words; None for examples, which say none.
+        repetitions: Tells which mentions only repeat each description; None likewise.
+        named: Tells which mentions stand near the names in each; None likewise.
         without: The score of a document without mentions; above 0 only where ``Not`` decides.
     """
 
     def __init__(self, query: Query, encoder: TypeAwareEncoder, vector_of: LeafVector) -> None:
-        self.query, self._encoder = query, encoder
+        self.query = query
         self.leaves = leaves(query)
         self.vectors = np.stack([vector_of(leaf) for leaf in self.leaves])
+        self.scales = [LogOddsScale.of(encoder, vector) for vector in self.vectors]
         described = [leaf if isinstance(leaf, str) else leaf.description for leaf in self.leaves]
+        self.descriptions = described
         self.repetitions = [Repetition(each) if each else None for each in described]
         self.named = [NamedWords(each) if each else None for each in described]
         self.without = self.highest([0.0] * len(self.leaves))
@@ -60,16 +63,12 @@ class ScoredQuery:
         wanted = wanted_leaves(query)
         self._wanted = [row for row, leaf in enumerate(self.leaves) if leaf in wanted]
 
-    def probabilities(self, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Calibrated probabilities, float32 ``(types, n)``, from similarities of that shape."""
-        there, scores = similarities != _NOT_THERE, np.zeros_like(similarities)
+    def scores(self, log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores in [0, 1] of log odds, both float32 ``(types, n)``."""
+        there, scores = log_odds != _NOT_THERE, np.zeros_like(log_odds)
         for row, some in enumerate(there):
-            scores[row, some] = self.probability(row, similarities[row, some])
+            scores[row, some] = self.scales[row].score(log_odds[row, some])
         return scores
-
-    def probability(self, row: int, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same for one type: float32 ``(n,)`` from ``(n,)``."""
-        return self._encoder.score(self.vectors[row], similarities)
 
     def combine(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """The query's scores, float32 ``(n,)``, from those of its types, ``(types, n)``."""
@@ -79,22 +78,12 @@ class ScoredQuery:
         """The greatest score where no type's is above its bound."""
         return score_range(self.query, dict(zip(self.leaves, bounds, strict=True)))[1]
 
-    def by_words(self, text: str, spans: Sequence[Span]) -> NDArray[np.float32]:
-        """What words add to the cosines of a text's mentions, float32 ``(types, n)``."""
-        cased, nearby = is_cased(text), names_nearby(text, spans)
-        costs = [
-            [each.lowered_by(text[slice(*span)], cased=cased) if each else 0.0 for span in spans]
-            for each in self.repetitions
-        ]
-        gains = [each.raised_by(nearby) if each else np.zeros(len(spans)) for each in self.named]
-        return np.asarray(gains, dtype=np.float32) - np.asarray(costs, dtype=np.float32)
-
     def document_match(
         self,
         document: Document,
         spans: Sequence[Span],
         cosines: NDArray[np.float32],
-        similarities: NDArray[np.float32],
+        log_odds: NDArray[np.float32],
         threshold: float,
         max_matches: int | None = None,
     ) -> DocumentMatch:
@@ -106,19 +95,19 @@ class ScoredQuery:
             document: The document.
             spans: Its mentions.
             cosines: float32 ``(types, len(spans))``, raw.
-            similarities: The same shape, what the probabilities are made of.
+            log_odds: The same shape, after all stages of ranking.
             threshold: Least probability of a mention that is listed; those the score comes from are
                 in any case.
             max_matches: List at most so many, the best; None for all.
         """
         if not spans:
             return DocumentMatch(document, self.without, [])
-        probabilities = self.probabilities(similarities)
+        probabilities = self.scores(log_odds)
         best = probabilities.max(axis=1, keepdims=True)
         deciding = deciding_leaves(self.query, dict(zip(self.leaves, best, strict=True)))
         places = sorted(
             ((row, n) for row in self._wanted for n in range(len(spans))),
-            key=lambda place: (-similarities[place], spans[place[1]][0] - spans[place[1]][1]),
+            key=lambda place: (-log_odds[place], spans[place[1]][0] - spans[place[1]][1]),
         )
         places.sort(key=lambda place: -probabilities[place])
         # Reversed, so that the best place of a type is what stays.
@@ -148,37 +137,6 @@ class ScoredQuery:
     def best_wanted(self, probabilities: NDArray[np.float32]) -> int:
         """Which of the types that count for a mention it fits best; -1 if none counts for it."""
         return max(self._wanted, key=lambda row: float(probabilities[row]), default=-1)
-
-
-def match_documents(
-    encoder: TypeAwareEncoder,
-    documents: Sequence[Document],
-    query: Query,
-    threshold: float = 0.5,
-    encoded: Sequence[EncodedText] | None = None,
-) -> list[DocumentMatch]:
-    """What a search would say of documents that are in no index.
-
-    Args:
-        encoder: Finds and encodes their mentions.
-        documents: The documents.
-        query: A type description or a combination; examples go by their bare names.
-        threshold: Least probability of a mention that is listed; the best one is in any case.
-        encoded: Their mentions and vectors, where these are known; None encodes them.
-
-    Returns:
-        One match a document, in their order, however low its score.
-    """
-    if encoded is None:
-        encoded = encoder.encode([document.text for document in documents])
-    scored = ScoredQuery(query, encoder, lambda leaf: type_vector(leaf, encoder, bare_name))
-    matches = []
-    for document, one in zip(documents, encoded, strict=True):
-        cosines = scored.vectors @ one.vectors.T
-        spans = [(mention.start, mention.end) for mention in one.mentions]
-        similarities = cosines + scored.by_words(document.text, spans)
-        matches.append(scored.document_match(document, spans, cosines, similarities, threshold))
-    return matches
 
 
 def is_cased(text: str) -> bool:

@@ -16,12 +16,12 @@ def largest(values: NDArray[np.float32], n: int) -> NDArray[np.intp]:
 
 def best_first(
     scores: NDArray[np.float32],
-    similarities: NDArray[np.float32],
+    nearness: NDArray[np.float32],
     allowed: NDArray[np.bool_],
     floor: float,
     most: int | None = None,
 ) -> NDArray[np.intp]:
-    """The places of allowed scores from ``floor`` on, best first; equals by similarity, place.
+    """The places of allowed scores from ``floor`` on, best first; equals by nearness, place.
 
     With ``most`` it stops after about so many.
     """
@@ -29,6 +29,6 @@ def best_first(
     if most is not None and most < len(places):
         reached = np.partition(scores[places], -most)[-most]
         places = places[scores[places] >= reached]
-    order = np.lexsort((places, -similarities[places], -scores[places]))
+    order = np.lexsort((places, -nearness[places], -scores[places]))
     chosen: NDArray[np.intp] = places[order]
     return chosen

@@ -1,5 +1,7 @@
 """A few results from a large index: the nearest mentions are looked at, and give what all give."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from ner_retriever_rag.candidates import mention_table
 from ner_retriever_rag.candidates import nearest as nearest_module
 from ner_retriever_rag.candidates.nearest import NEAREST, nearest
 from ner_retriever_rag.queries.bounds import Bounds
-from ner_retriever_rag.ranking import namesakes, votes
+from ner_retriever_rag.ranking import stages
 
 
 @pytest.fixture(autouse=True)
@@ -18,9 +20,9 @@ def large(monkeypatch):
     monkeypatch.setattr(nearest_module, "A_RESULT", 0)
     monkeypatch.setattr(nearest_module, "_SAMPLED", 1)
     # As in earnest, more are looked at than are heard.
-    assert max(namesakes.LAST, votes.LAST) < NEAREST
-    monkeypatch.setattr(namesakes, "LAST", 60)
-    monkeypatch.setattr(votes, "LAST", 60)
+    assert stages.RANK_CUTOFF < NEAREST
+    few = [replace(s, cutoff=60) if hasattr(s, "cutoff") else s for s in stages.STAGES]
+    monkeypatch.setattr(stages, "STAGES", few)
 
 
 @pytest.fixture

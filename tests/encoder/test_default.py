@@ -15,7 +15,7 @@ from ner_retriever_rag.cli.sources import FileSource
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint, weights_digest
 from ner_retriever_rag.encoder.backbone.packed import is_packed
 from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
-from ner_retriever_rag.ranking.votes import VOTERS
+from ner_retriever_rag.ranking.stages import MAX_NEIGHBORS
 
 SAMPLE = files("ner_retriever_rag") / "cli" / "simple-wikipedia-sample.jsonl"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -73,7 +73,7 @@ def test_the_order_of_adding_and_the_company_change_no_answer(default):
     together.add(documents)
     for document in reversed(documents):
         one_by_one.add([document])
-    assert sum(map(len, default.detect([each.text for each in documents]))) > VOTERS
+    assert sum(map(len, default.detect([each.text for each in documents]))) > MAX_NEIGHBORS
     for query in ("river", "city", "person", "film"):
         scores = [
             {match.doc_id: match.score for match in index.search(query, k=100)}

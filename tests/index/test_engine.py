@@ -5,7 +5,6 @@ import pytest
 
 from ner_retriever_rag import AllOf, Document, EntityIndex, Like, Not
 from ner_retriever_rag.index.entities import joint
-from ner_retriever_rag.ranking.sharpening import BEST, DOUBT, LEVEL, both_rounds, largest, sharper
 
 TEXTS = [
     "Stegosaurus lived in the Jurassic, long before Tyrannosaurus.",
@@ -13,47 +12,6 @@ TEXTS = [
     "The Nile flows through Egypt and Sudan to the Mediterranean Sea.",
     "Ada Lovelace wrote a program for the Analytical Engine of Charles Babbage.",
 ]
-
-
-def unit(rows):
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-
-
-@pytest.fixture
-def cloud():
-    rng = np.random.default_rng(1)
-    return unit(rng.standard_normal((400, 16))).astype(np.float32)
-
-
-def probability(similarities):
-    return np.clip(similarities, 0, 1)
-
-
-def test_sharpening_follows_the_stated_rule(cloud):
-    query = cloud[0]
-    first = cloud @ query
-    best = np.argsort(-first)[:BEST]
-    p = probability(first[best])
-    mean = unit(p @ cloud[best])
-    expected = unit(query + p.sum() / (p.sum() + DOUBT) * mean)
-    assert sharper(query, cloud, first, probability) == pytest.approx(expected, abs=1e-6)
-
-
-def test_without_likely_mentions_the_query_stays(cloud):
-    nothing = sharper(cloud[0], cloud, cloud @ cloud[0], lambda s: np.zeros_like(s))
-    assert nothing == pytest.approx(cloud[0])
-
-
-def test_both_rounds_count_alike_at_one_level(cloud):
-    first, second = cloud @ cloud[0], cloud @ cloud[1]
-    shifted = second + np.sort(first)[-LEVEL:].mean() - np.sort(second)[-LEVEL:].mean()
-    assert both_rounds(first, second) == pytest.approx((first + shifted) / 2, abs=1e-6)
-
-
-@pytest.mark.parametrize("n", [1, 7, 400, 999])
-def test_largest(cloud, n):
-    values = cloud[:, 0]
-    assert largest(values, n).tolist() == np.argsort(-values, kind="stable")[:n].tolist()
 
 
 def test_answers_do_not_depend_on_the_order_of_documents(tiny_encoder):

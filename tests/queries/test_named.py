@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
-from ner_retriever_rag.queries.named import RAISED, NamedWords, names_nearby
-from ner_retriever_rag.queries.scoring import match_documents
+from ner_retriever_rag.index.texts import match_documents
+from ner_retriever_rag.queries.named import NamedWords, names_nearby
 
 TEXT = "Enslaved is a band from Haugesund, Norway." + " It plays a lot." * 12 + " Lordi is Finnish."
 
@@ -13,7 +13,7 @@ TEXT = "Enslaved is a band from Haugesund, Norway." + " It plays a lot." * 12 + 
 def raised(description, text=TEXT, mention="Enslaved"):
     start = text.index(mention)
     nearby = names_nearby(text, [(start, start + len(mention))])
-    return NamedWords(description).raised_by(nearby)[0]
+    return NamedWords(description).share_nearby(nearby)[0]
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,11 @@ def raised(description, text=TEXT, mention="Enslaved"):
     ],
 )
 def test_what_stands_near_a_mention_raises_it(description, share):
-    assert raised(description) == pytest.approx(RAISED * share)
+    assert raised(description) == pytest.approx(share)
 
 
 def test_a_name_further_off_counts_for_those_near_it():
-    assert raised("Finnish band", mention="Lordi") == pytest.approx(RAISED)
+    assert raised("Finnish band", mention="Lordi") == pytest.approx(1)
     assert raised("Norwegian band", mention="Lordi") == 0
 
 
@@ -72,14 +72,14 @@ def test_like_names_are_told_apart():
 def test_words_that_are_not_there_are_seldom_seen():
     words = [f"{a}{b}{c}ax" for a in "BCDFGKLM" for b in "aeiou" for c in "bdfgklmnprst"]
     nearby = names_nearby(" ".join(words[:10]), [(0, 5)])
-    seen = [NamedWords(f"{word} band").raised_by(nearby)[0] > 0 for word in words]
+    seen = [NamedWords(f"{word} band").share_nearby(nearby)[0] > 0 for word in words]
     assert all(seen[:10])
     assert np.mean(seen[10:]) < 0.05
 
 
 def test_no_mentions_and_no_capitals():
     assert names_nearby(TEXT, []).shape == (0, 2)
-    assert NamedWords("Norwegian band").raised_by(names_nearby(TEXT, [])).shape == (0,)
+    assert NamedWords("Norwegian band").share_nearby(names_nearby(TEXT, [])).shape == (0,)
     assert not names_nearby("no capitals at all, ßharp nor ーlong", [(0, 2)]).any()
     assert raised("Ödön film", "Lumo by Ödön.", "Lumo") > 0
 
@@ -108,5 +108,5 @@ def test_a_search_finds_whose_it_is(people, place):
     documents = [Document(text) for text in BANDS]
     alone = match_documents(encoder, documents, description)
     assert max(alone, key=lambda match: match.score).text == BANDS[place]
-    plain = index.search(description, k=5, sharpen=False)
-    assert {m.text: m.score for m in plain} == pytest.approx({m.text: m.score for m in alone})
+    found = index.search(description, k=5)
+    assert {m.text: m.score for m in found} == pytest.approx({m.text: m.score for m in alone})

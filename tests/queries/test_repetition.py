@@ -4,35 +4,34 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag.queries.repetition import (
-    LOWER_CASE_HEAD,
-    NO_OTHER_WORD,
+    Repeats,
     Repetition,
     last_word,
 )
 
 
 @pytest.mark.parametrize(
-    ("description", "mention", "lost"),
+    ("description", "mention", "how"),
     [
-        ("volcano", "volcano", NO_OTHER_WORD),
-        ("volcano", "The Volcanoes", NO_OTHER_WORD),
-        ("moon of Saturn", "Saturn", NO_OTHER_WORD),
-        ("moon of Saturn", "moons of Saturn", NO_OTHER_WORD),
-        ("lighthouse", "third lighthouse", LOWER_CASE_HEAD),
-        ("drug that lowers blood pressure", "antihypertensive drugs", LOWER_CASE_HEAD),
-        ("moon of Saturn", "Titan", 0),
-        ("volcano", "Augustine Volcano", 0),
-        ("football club", "FC Aarau", 0),
-        ("river", "", NO_OTHER_WORD),
+        ("volcano", "volcano", Repeats.ALL),
+        ("volcano", "The Volcanoes", Repeats.ALL),
+        ("moon of Saturn", "Saturn", Repeats.ALL),
+        ("moon of Saturn", "moons of Saturn", Repeats.ALL),
+        ("lighthouse", "third lighthouse", Repeats.LOWER_CASE_HEAD),
+        ("drug that lowers blood pressure", "antihypertensive drugs", Repeats.LOWER_CASE_HEAD),
+        ("moon of Saturn", "Titan", Repeats.NOTHING),
+        ("volcano", "Augustine Volcano", Repeats.NOTHING),
+        ("football club", "FC Aarau", Repeats.NOTHING),
+        ("river", "", Repeats.ALL),
     ],
 )
-def test_what_a_repetition_loses(description, mention, lost):
-    assert Repetition(description).lowered_by(mention, cased=True) == lost
+def test_how_a_mention_repeats_a_description(description, mention, how):
+    assert Repetition(description).of(mention, cased=True) is how
 
 
 def test_lower_case_says_nothing_where_all_is_lower_case():
-    assert Repetition("university").lowered_by("yale university", cased=False) == 0
-    assert Repetition("university").lowered_by("universities", cased=False) == NO_OTHER_WORD
+    assert Repetition("university").of("yale university", cased=False) is Repeats.NOTHING
+    assert Repetition("university").of("universities", cased=False) is Repeats.ALL
 
 
 @pytest.mark.parametrize("mention", ["volcano", "active volcanoes", "a Volcano", "big VOLCANO"])
@@ -46,5 +45,5 @@ def test_every_repetition_is_looked_at():
     repetition, rng = Repetition("moon of Saturn"), np.random.default_rng(0)
     for _ in range(300):
         mention = " ".join(rng.choice(words, rng.integers(1, 5)))
-        if repetition.lowered_by(mention, cased=True):
+        if repetition.of(mention, cased=True) is not Repeats.NOTHING:
             assert last_word(mention) in repetition.last_words

@@ -1,0 +1,31 @@
+"""What words say of the mentions of a table: repetitions of a description, names near by."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ner_retriever_rag.candidates.mention_table import MentionTable
+from ner_retriever_rag.queries.repetition import Repeats
+from ner_retriever_rag.queries.scoring import ScoredQuery
+from ner_retriever_rag.schema import WordFeatures
+
+
+def word_features(table: MentionTable, query: ScoredQuery) -> list[WordFeatures | None]:
+    """The features of all mentions, for each type; None for one that is given by examples alone.
+
+    Args:
+        table: The mentions.
+        query: The types.
+    """
+    features: list[WordFeatures | None] = []
+    for repetition, named in zip(query.repetitions, query.named, strict=True):
+        if repetition is None or named is None:
+            features.append(None)
+            continue
+        every, heads = (np.zeros(len(table), dtype=np.bool_) for _ in range(2))
+        numbers = np.fromiter(repetition.last_words, dtype=np.uint32)
+        for n in np.flatnonzero(np.isin(table.last_words, numbers)).tolist():
+            how = repetition.of(table.text(n), cased=bool(table.cased[table.owner[n]]))
+            every[n], heads[n] = how is Repeats.ALL, how is Repeats.LOWER_CASE_HEAD
+        features.append(WordFeatures(every, heads, named.share_nearby(table.nearby)))
+    return features

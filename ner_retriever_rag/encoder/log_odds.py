@@ -1,0 +1,67 @@
+"""From a similarity to log odds, once, and from log odds to a score, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
+SLOPE = 16.57  # log odds per unit of cosine in the shipped calibration, and where there is none
+_CERTAIN = 60.0  # log odds beyond which exp would overflow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogOddsScale:
+    """The scale of one type's log odds: a line of the similarity.
+
+    Attributes:
+        encoder: Whose similarities they are.
+        type_vector: float32 ``(dim,)``, the encoded type.
+        slope: Log odds per unit of similarity.
+        offset: Log odds at a similarity of 0.
+        calibrated: Whether log odds are those of a probability. Where an encoder has no
+            calibration they are the similarity, times a slope: good to compare, not to add up.
+        breadth: The type's mean similarity to the calibration's sample of mentions of all kinds:
+            0.25 for a broad type ("person"), 0.07 for a narrow one ("roller derby team"). 0 where
+            there is no calibration.
+    """
+
+    encoder: TypeAwareEncoder
+    type_vector: NDArray[np.float32]
+    slope: float = SLOPE
+    offset: float = 0.0
+    calibrated: bool = False
+    breadth: float = 0.0
+
+    @classmethod
+    def of(cls, encoder: TypeAwareEncoder, type_vector: NDArray[np.float32]) -> LogOddsScale:
+        """The scale of a type as an encoder sees it."""
+        if encoder.calibration is None:
+            return cls(encoder, type_vector)
+        line = encoder.calibration.line(type_vector)
+        return cls(encoder, type_vector, line.slope, line.offset, True, line.breadth)
+
+    @property
+    def sample(self) -> NDArray[np.float32]:
+        """The calibration's sample of mentions of all kinds, float32 ``(m, dim)``."""
+        assert self.encoder.calibration is not None
+        return self.encoder.calibration.background
+
+    def log_odds(self, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log odds of similarities, float32 of the same shape."""
+        odds = np.asarray(similarities, dtype=np.float32) * np.float32(self.slope)
+        odds += np.float32(self.offset)
+        return odds
+
+    def score(self, log_odds: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Scores in [0, 1] of log odds, float32 of the same shape; probabilities if calibrated."""
+        if not self.calibrated:
+            similarities = np.asarray(log_odds, dtype=np.float32) / np.float32(self.slope)
+            return self.encoder.score(self.type_vector, similarities)
+        odds = np.clip(np.asarray(log_odds, dtype=np.float64), -_CERTAIN, _CERTAIN)
+        return (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)

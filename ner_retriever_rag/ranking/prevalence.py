@@ -1,0 +1,61 @@
+"""Prevalence (prior) shift: how common a type is among the candidates.
+
+Where all candidates vote, most are of other types and vote against; so log odds come out too low,
+and the more so the less sure even the best are. One shift for all candidates of a query makes up
+for it, which moves none past another. Where nothing is of the type, nothing is shifted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ner_retriever_rag.ranking.ordering import largest
+from ner_retriever_rag.ranking.query import LogOdds, TypeQuery
+from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
+from ner_retriever_rag.schema import Candidates
+
+
+@dataclass(frozen=True, slots=True)
+class PrevalenceShift:
+    """Adds one number to the log odds of all candidates.
+
+    Whether anything is of the type is told by the mean log odds of the best candidates, before
+    neighbours were counted in. The best of a narrow type are surer than those of a broad one, so
+    the type's breadth is added.
+
+    Attributes:
+        top: How many are the best; a hundredth of the candidates where that is less.
+        shift: Log odds, where the best have log odds of 0.
+        per_top: Log odds for each of the best's mean log odds.
+        per_log_size: Log odds for each e-fold of candidates beyond ``size``: the best of many are
+            surer than the best of few.
+        size: Candidates.
+        per_breadth: Log odds, added to the best's, for each unit of the type's breadth.
+        absent: Log odds of the best at which nothing is shifted.
+        present: Log odds of the best from which on everything is.
+    """
+
+    top: int
+    shift: float
+    per_top: float
+    per_log_size: float
+    size: int
+    per_breadth: float
+    absent: float
+    present: float
+
+    sharpens: ClassVar[bool] = True
+    needs_calibration: ClassVar[bool] = True
+
+    def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
+        """The log odds, shifted."""
+        own = query.before.get(NeighborSmoothing, log_odds)
+        top = max(1, min(self.top, len(own) // 100))
+        best = float(np.mean(own[largest(own, top)], dtype=np.float64))
+        evidence = best + self.per_breadth * query.scale.breadth
+        share = np.clip((evidence - self.absent) / (self.present - self.absent), 0, 1)
+        larger = max(0.0, float(np.log(candidates.background.count / self.size)))
+        return log_odds + share * (self.shift + self.per_top * best + self.per_log_size * larger)

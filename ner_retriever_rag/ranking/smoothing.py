@@ -1,0 +1,253 @@
+"""Kernel smoothing: what a candidate's neighbours say of it counts for it, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.ranking.kernel import KernelSmoother
+from ner_retriever_rag.ranking.ordering import largest
+from ner_retriever_rag.ranking.query import LogOdds, TypeQuery, Wanted
+from ner_retriever_rag.schema import LOT_BITS, Candidates
+
+_LOT_BITS = np.uint64(LOT_BITS)
+_CERTAIN = 30.0  # log odds stay within
+_SAMPLED = 128  # of the last tenth that are smoothed for others
+_BLOCK = 1_024  # candidates smoothed at once
+
+
+@dataclass(frozen=True, slots=True)
+class SameNameSmoothing:
+    """Moves a candidate towards the mean of candidates of the same name.
+
+    A sentence may say little of "Lukanov", another that names him more: most names mean one thing
+    in a corpus (one sense a collection: Gale, Church and Yarowsky 1992, Yarowsky 1995). Only those
+    count whose vectors agree, or the river Amazon would be smoothed with the company. A name may
+    have thousands of mentions: each is compared with some, next to it in the order of their lots.
+
+    Attributes:
+        neighbors_per_side: Candidates before it and after it in that order.
+        min_cosine: Cosine of two that mean the same.
+        mix: Share of the way to the mean.
+        cutoff: Rank after which nothing is smoothed, or counts.
+    """
+
+    neighbors_per_side: int
+    min_cosine: float
+    mix: float
+    cutoff: int
+
+    sharpens: ClassVar[bool] = True
+    needs_calibration: ClassVar[bool] = False
+
+    def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
+        """The log odds, those of candidates with namesakes smoothed."""
+        names, lots = candidates.names, candidates.lots
+        ranked = largest(log_odds, self.cutoff)
+        # By name, and within a name by lot: in one number, which is sorted in a tenth of the time.
+        lot = (lots[ranked] * np.float32(2**LOT_BITS) - 1).astype(np.uint64)
+        order = ranked[np.argsort(names[ranked] >> _LOT_BITS << _LOT_BITS | lot)]
+        same = names[order[1:]] == names[order[:-1]]
+        order = order[np.append(same, False) | np.append(False, same)]  # those with namesakes
+        own, name = log_odds[order].astype(np.float64)[:, None], names[order]
+        vectors = candidates.vectors[order]
+        smoother = KernelSmoother(own, 1.0)
+        for apart in range(1, self.neighbors_per_side + 1):
+            agree = np.einsum("nd,nd->n", vectors[apart:], vectors[:-apart]) >= self.min_cosine
+            first = np.flatnonzero(agree & (name[apart:] == name[:-apart]))
+            second, weights = first + apart, np.ones(len(first))
+            smoother.add_pairs(first, weights, own[second])
+            smoother.add_pairs(second, weights, own[first])
+        smoothed = log_odds.copy()
+        smoothed[order] = (own + self.mix * (smoother.means() - own))[:, 0]
+        return smoothed
+
+
+@dataclass(frozen=True, slots=True)
+class NeighborSmoothing:
+    """Counts in the probability that is usual among a candidate's neighbours.
+
+    A mention among likely rivers is likelier a river than one among lakes, however near both are to
+    "river". So every candidate has a kernel-weighted mean of its neighbours' probabilities, whose
+    log odds are added to a part of its own. Far down a ranking one candidate counts for several, so
+    that it costs the same in an index of any size; which one goes by its lot, so that it does not
+    depend on which others are there. Those after the last rank are represented by the background
+    sample, or a type would seem the more frequent the larger the index. Among few candidates the
+    neighbours may all be of other types, so the calibration's sample of mentions of all kinds
+    counts with them.
+
+    Attributes:
+        bandwidth: Cosine by which a neighbour's weight falls to 1/e.
+        own_weight: Weight of a candidate's own probability; a neighbour in its place has 1.
+        own_part: Share of its own log odds that is added to the neighbours'.
+        cutoff: Rank after which candidates are represented by the background sample.
+        neighbors: Candidates that count, at most.
+        head: So many of the best count for themselves alone.
+        background_weight: Weight of each candidate after ``cutoff``.
+        few: Candidates; among fewer, the calibration's sample counts.
+        sample: How many of it.
+        sample_weight: Weight of each among very few candidates; it falls to 0 at ``few``.
+        floor: Log odds below which candidates are not smoothed, as after ``cutoff``; of them is
+            assumed what is said of the last tenth that are.
+    """
+
+    bandwidth: float
+    own_weight: float
+    own_part: float
+    cutoff: int
+    neighbors: int
+    head: int
+    background_weight: float
+    few: int
+    sample: int
+    sample_weight: float
+    floor: float
+
+    sharpens: ClassVar[bool] = True
+    needs_calibration: ClassVar[bool] = True
+
+    def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
+        """The log odds, smoothed."""
+        scale, background = query.scale, candidates.background
+        odds = np.clip(log_odds.astype(np.float64), -_CERTAIN, _CERTAIN)
+        ranking = largest(log_odds, self.cutoff)
+        smoothed, last = self._smoothed_ranks(ranking, odds, query.wanted)
+        neighbors = self._neighbors(ranking, candidates, odds)
+        if len(odds) < self.few:
+            sample = scale.sample[: self.sample]
+            weight = self.sample_weight * (1 - len(odds) / self.few)
+            neighbors = neighbors.joined_by(sample, scale.log_odds(sample @ query.vector), weight)
+        if background.count > self.cutoff:
+            far = background.vectors[~np.isin(background.lots, candidates.lots[ranking])]
+            each = self.background_weight * (background.count - self.cutoff) / max(1, len(far))
+            neighbors = neighbors.joined_by(far, scale.log_odds(far @ query.vector), each)
+        rows = ranking[smoothed]
+        usual = self._log_odds_among(neighbors, smoothed, candidates.vectors[rows], odds[rows])
+        result = self.own_part * odds + np.minimum(odds, np.median(usual[smoothed >= last]))
+        result[rows] = self.own_part * odds[rows] + usual
+        return result
+
+    def _smoothed_ranks(
+        self, ranking: NDArray[np.intp], odds: NDArray[np.float64], wanted: Wanted | None
+    ) -> tuple[NDArray[np.intp], int]:
+        """The ranks that are smoothed, rising, and where the last tenth above the floor begins.
+
+        Some of that tenth always are: they stand for all others.
+        """
+        above = max(1, int((odds[ranking] > self.floor).sum()))
+        last = above - (above // 10 + 1)
+        if wanted is None:
+            return np.arange(above), last
+        best = np.flatnonzero(wanted.mask[ranking[:above]])[: wanted.most]
+        return np.union1d(best, np.arange(last, above, 1 + (above - last) // _SAMPLED)), last
+
+    def _neighbors(
+        self, ranking: NDArray[np.intp], candidates: Candidates, odds: NDArray[np.float64]
+    ) -> Neighbors:
+        """Those that count: the first of the ranking, and others by their lots."""
+        ranks, counts = sampled_ranks(candidates.lots[ranking], self.neighbors, self.head)
+        rows = ranking[ranks]
+        return Neighbors(
+            ranks,
+            candidates.vectors[rows],
+            _chances(odds[rows]).astype(np.float32),
+            counts.astype(np.float32),
+        )
+
+    def _log_odds_among(
+        self,
+        neighbors: Neighbors,
+        ranks: NDArray[np.intp],
+        vectors: NDArray[np.float32],
+        odds: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """The log odds of the mean probability around candidates, float64 ``(m,)``.
+
+        Args:
+            neighbors: Whose probabilities.
+            ranks: ``(m,)``, where the candidates stand in the ranking.
+            vectors: float32 ``(m, dim)``, theirs.
+            odds: float64 ``(m,)``, theirs.
+        """
+        smoother = KernelSmoother(_chances(odds), self.own_weight)
+        nearness = neighbors.vectors.T / np.float32(self.bandwidth)
+        for start in range(0, len(vectors), _BLOCK):
+            some = slice(start, start + _BLOCK)
+            weights = vectors[some] @ nearness
+            weights -= np.float32(1 / self.bandwidth)
+            np.exp(weights, out=weights)
+            # A candidate's weight on itself is its own weight, no more.
+            _, selves, there = np.intersect1d(ranks[some], neighbors.ranks, True, True)
+            weights[selves, there] = 0
+            weights *= neighbors.counts
+            smoother.add_block(some, weights, neighbors.chances)
+        means = smoother.means()
+        among: NDArray[np.float64] = np.log(means[:, 0]) - np.log(means[:, 1])
+        return among
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbors:
+    """Those whose probabilities are averaged.
+
+    Attributes:
+        ranks: Where the first of them stand in the ranking, ``(r,)``; others are not in it.
+        vectors: float32 ``(v >= r, dim)``, L2-normalised.
+        chances: float32 ``(v, 2)``, their probability and the rest.
+        counts: float32 ``(v,)``, how many candidates each counts for.
+    """
+
+    ranks: NDArray[np.intp]
+    vectors: NDArray[np.float32]
+    chances: NDArray[np.float32]
+    counts: NDArray[np.float32]
+
+    def joined_by(
+        self, vectors: NDArray[np.float32], odds: NDArray[np.floating], count: float
+    ) -> Neighbors:
+        """The same, and others that are in no ranking.
+
+        Args:
+            vectors: float32 ``(m, dim)``, theirs, L2-normalised.
+            odds: float ``(m,)``, their log odds.
+            count: How many candidates each counts for.
+        """
+        chances = _chances(np.clip(odds.astype(np.float64), -_CERTAIN, _CERTAIN))
+        return Neighbors(
+            self.ranks,
+            np.concatenate([self.vectors, vectors]),
+            np.concatenate([self.chances, chances.astype(np.float32)]),
+            np.append(self.counts, np.full(len(vectors), count, dtype=np.float32)),
+        )
+
+
+def sampled_ranks(
+    lots: NDArray[np.float32], most: int, head: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """A sample of ranks, rising, and how many each counts for: ever fewer, the later the rank.
+
+    Args:
+        lots: float32 ``(n,)``, those of candidates, best first. One is sampled where its lot is low
+            for its rank.
+        most: How many are sampled.
+        head: So many of the first always are.
+    """
+    n = len(lots)
+    if n <= most:
+        return np.arange(n), np.ones(n)
+    costs = lots * np.arange(1, n + 1)
+    costs[:head] = 0
+    limit = np.partition(costs, most)[most]
+    ranks = np.flatnonzero(costs < limit)
+    counts = np.maximum(1, (ranks + 1) / limit)
+    counts[:head] = 1
+    counts[head:] *= (n - head) / counts[head:].sum()
+    return ranks, counts
+
+
+def _chances(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The probability and the rest, float64 ``(n, 2)``, of log odds."""
+    return 1.0 / (1.0 + np.exp(np.stack([-odds, odds], axis=1)))

@@ -1,0 +1,115 @@
+"""Ranking: from candidates' similarities to log odds, stage by stage.
+
+A similarity becomes log odds once, here at the beginning; a door makes a score of them once, at the
+end. An ablation is an edit of ``STAGES``, and all constants of ranking stand here: log odds are
+natural logarithms, cosines are of unit vectors, counts are of candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ner_retriever_rag.ranking.feedback import PseudoRelevanceFeedback
+from ner_retriever_rag.ranking.prevalence import PrevalenceShift
+from ner_retriever_rag.ranking.query import LogOdds, Stage, TypeQuery
+from ner_retriever_rag.ranking.rerank import Rerank
+from ner_retriever_rag.ranking.smoothing import NeighborSmoothing, SameNameSmoothing
+from ner_retriever_rag.ranking.words import WordEvidence
+from ner_retriever_rag.schema import Candidates
+
+# Words. Chosen by benchmarks/top_answers.py and fewnerd-dev.
+REPETITION = -4.97  # log odds; "[Saturn]" for "moon of Saturn", "[the volcanoes]" for "volcano"
+LOWER_CASE_HEAD = -3.31  # log odds; "[third lighthouse]" for "lighthouse"
+NEARBY_NAMES = 1.66  # log odds; of a country beside the band (benchmarks/results/training.md)
+
+# Pseudo-relevance feedback. Chosen on fewnerd-dev and by benchmarks/top_answers.py.
+FEEDBACK_TOP = 50  # candidates
+FEEDBACK_PRIOR = 3.0  # sure candidates
+FEEDBACK_LEVEL = 10  # candidates
+
+# Smoothing. Chosen on fewnerd-dev, four sets of other fields, mined mentions, and by
+# benchmarks/top_answers.py. Counts of candidates bound the cost.
+RANK_CUTOFF = 10_000  # rank
+NEIGHBORS_PER_SIDE = 4  # candidates of the same name
+MIN_COSINE = 0.5  # cosine
+MIX = 0.5  # share
+BANDWIDTH = 0.15  # cosine
+OWN_WEIGHT = 0.1  # of a neighbour's 1
+OWN_PART = 0.5  # share of log odds
+MAX_NEIGHBORS, HEAD = 1_024, 256  # candidates
+BACKGROUND_WEIGHT = 0.3  # of a neighbour's 1
+FEW = 5_000  # candidates
+CALIBRATION_SAMPLE, SAMPLE_WEIGHT = 500, 0.5  # mentions, and of a neighbour's 1
+FLOOR = -5.0  # log odds
+
+# Reranking looks at so many candidates.
+RERANK_TOP = 50
+
+# Prevalence. Chosen as the smoothing.
+PREVALENCE_TOP = 10  # candidates
+SHIFT = 4.0  # log odds
+SHIFT_PER_TOP_LOGIT = -0.8
+SHIFT_PER_LOG_SIZE, SIZE = 0.1, 1_000  # log odds per e-fold of candidates, candidates
+LOGITS_PER_BREADTH = 30.0  # log odds per unit of cosine
+ABSENT, PRESENT = 5.6, 7.5  # log odds
+
+STAGES: tuple[Stage, ...] = (
+    WordEvidence(REPETITION, LOWER_CASE_HEAD, NEARBY_NAMES),
+    PseudoRelevanceFeedback(FEEDBACK_TOP, FEEDBACK_PRIOR, FEEDBACK_LEVEL),
+    SameNameSmoothing(NEIGHBORS_PER_SIDE, MIN_COSINE, MIX, RANK_CUTOFF),
+    NeighborSmoothing(
+        bandwidth=BANDWIDTH,
+        own_weight=OWN_WEIGHT,
+        own_part=OWN_PART,
+        cutoff=RANK_CUTOFF,
+        neighbors=MAX_NEIGHBORS,
+        head=HEAD,
+        background_weight=BACKGROUND_WEIGHT,
+        few=FEW,
+        sample=CALIBRATION_SAMPLE,
+        sample_weight=SAMPLE_WEIGHT,
+        floor=FLOOR,
+    ),
+    Rerank(RERANK_TOP),
+    PrevalenceShift(
+        top=PREVALENCE_TOP,
+        shift=SHIFT,
+        per_top=SHIFT_PER_TOP_LOGIT,
+        per_log_size=SHIFT_PER_LOG_SIZE,
+        size=SIZE,
+        per_breadth=LOGITS_PER_BREADTH,
+        absent=ABSENT,
+        present=PRESENT,
+    ),
+)
+
+
+def rank(
+    query: TypeQuery,
+    candidates: Candidates,
+    *,
+    sharpen: bool = True,
+    stages: Sequence[Stage] | None = None,
+) -> LogOdds:
+    """The log odds of candidates, after all stages.
+
+    Args:
+        query: The type, compared with them.
+        candidates: The candidates.
+        sharpen: Whether candidates say something of one another.
+        stages: In their order; None for ``STAGES``. Those that need a calibration are left out
+            where there is none.
+
+    Returns:
+        float ``(n,)``; ``query.scale.score`` makes scores of them.
+    """
+    log_odds: LogOdds = query.scale.log_odds(query.similarities)
+    if not len(log_odds):
+        return log_odds
+    for stage in STAGES if stages is None else stages:
+        if (sharpen or not stage.sharpens) and (
+            query.scale.calibrated or not stage.needs_calibration
+        ):
+            query.before[type(stage)] = log_odds
+            log_odds = stage(query, candidates, log_odds)
+    return log_odds

@@ -1,0 +1,37 @@
+"""What words say: repetitions of the description come lower, mentions near its names higher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ner_retriever_rag.ranking.query import LogOdds, TypeQuery
+from ner_retriever_rag.schema import Candidates
+
+
+@dataclass(frozen=True, slots=True)
+class WordEvidence:
+    """Adds what a candidate's words, and those around it, say beside its vector.
+
+    Attributes:
+        repetition: Log odds of a candidate without a word but the description's.
+        lower_case_head: Log odds of one in lower case that ends in the description's head noun.
+        nearby_names: Log odds of one with all names of the description near by; a share of the
+            names gives that share.
+    """
+
+    repetition: float
+    lower_case_head: float
+    nearby_names: float
+
+    sharpens: ClassVar[bool] = False
+    needs_calibration: ClassVar[bool] = False
+
+    def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
+        """The log odds with those of words added."""
+        if (words := query.words) is None:
+            return log_odds
+        added = self.nearby_names * words.nearby_names
+        added[words.repetitions] += self.repetition
+        added[words.lower_case_heads] += self.lower_case_head
+        return log_odds + added

@@ -1,0 +1,199 @@
+"""What neighbours say of a candidate, against the rule written out."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numbers_of import DIM, Numbers, around, asked, lots, scale_of, shipped, some_calibration
+from unit_vectors import unit
+
+from ner_retriever_rag.candidates.mention_table import draw_lots
+from ner_retriever_rag.ranking.query import Wanted
+from ner_retriever_rag.ranking.smoothing import NeighborSmoothing, sampled_ranks
+from ner_retriever_rag.schema import BackgroundSample
+
+SMOOTHING = shipped(NeighborSmoothing)
+
+
+@pytest.fixture
+def calibration():
+    return some_calibration()
+
+
+@pytest.fixture
+def query():
+    return unit(np.eye(DIM)[0])
+
+
+def smoothed(calibration, query, vectors, log_odds, stage=SMOOTHING, background=None, wanted=None):
+    candidates = Numbers(vectors, background=background)
+    return stage(asked(calibration, query, candidates, wanted=wanted), candidates, log_odds)
+
+
+def odds_of(calibration, query, vectors):
+    return scale_of(calibration, query).log_odds(vectors @ query)
+
+
+def by_hand(calibration, query, vectors, odds, stage=SMOOTHING):
+    """The rule, one candidate at a time, where all count."""
+    found = []
+    for i, own in enumerate(odds):
+        p = 1 / (1 + math.exp(-own))
+        yes, no = stage.own_weight * p, stage.own_weight * (1 - p)
+        for j, other in enumerate(odds):
+            if i != j:
+                weight = math.exp((float(vectors[i] @ vectors[j]) - 1) / stage.bandwidth)
+                p = 1 / (1 + math.exp(-other))
+                yes, no = yes + weight * p, no + weight * (1 - p)
+        for elsewhere in calibration.background[: stage.sample]:
+            weight = math.exp((float(vectors[i] @ elsewhere) - 1) / stage.bandwidth)
+            weight *= stage.sample_weight * max(0, 1 - len(odds) / stage.few)
+            p = float(calibration.probability(query, elsewhere @ query))
+            yes, no = yes + weight * p, no + weight * (1 - p)
+        found.append(stage.own_part * own + math.log(yes) - math.log(no))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 300])
+def test_it_is_the_rule_by_hand(calibration, query, n):
+    vectors = around(query, n, 0.4, seed=n)
+    odds = odds_of(calibration, query, vectors)
+    found = smoothed(calibration, query, vectors, odds)
+    assert found == pytest.approx(by_hand(calibration, query, vectors, odds), abs=1e-4)
+
+
+def test_it_makes_no_difference_how_many_are_smoothed_at_once(calibration, query, monkeypatch):
+    monkeypatch.setattr("ner_retriever_rag.ranking.smoothing._BLOCK", 7)
+    vectors = around(query, 100, 0.4, seed=7)
+    odds = odds_of(calibration, query, vectors)
+    found = smoothed(calibration, query, vectors, odds)
+    assert found == pytest.approx(by_hand(calibration, query, vectors, odds), abs=1e-4)
+
+
+def test_the_company_of_a_candidate_decides(calibration, query):
+    far = unit(np.eye(DIM)[0] + 2 * np.eye(DIM)[1])
+    rivers, lakes = around(query, 40, 0.12, seed=1), around(far, 60, 0.1, seed=2)
+    vectors = np.concatenate([rivers, lakes])
+    odds = odds_of(calibration, query, vectors)
+    least, most = odds[:40].argmin(), 40 + odds[40:].argmax()
+    odds[most] = odds[least] + 0.1  # a lake a little likelier than a river
+    found = smoothed(calibration, query, vectors, odds)
+    assert found[least] > found[most]
+
+
+def test_a_candidate_alone_speaks_for_itself(calibration, query):
+    odds = scale_of(calibration, query).log_odds(np.array([0.1]))
+    found = smoothed(calibration, query, query[None], odds, replace(SMOOTHING, few=0))
+    assert found == pytest.approx(1.5 * odds, rel=1e-4)
+
+
+def test_in_a_few_texts_mentions_of_all_kinds_count_too(calibration, query, monkeypatch):
+    lake = unit(np.eye(DIM)[0] + 3 * np.eye(DIM)[1])
+    river = unit(np.eye(DIM)[0] + np.eye(DIM)[1])  # its only neighbour in the index
+    vectors = np.stack([river, lake])
+    lakes = calibration.moved(lambda rows: np.tile(lake, (len(rows), 1)))
+    monkeypatch.setattr(lakes, "_new_line", calibration._new_line)  # as likely as before
+
+    def found(stage):
+        odds = odds_of(lakes, query, vectors)
+        return smoothed(lakes, query, vectors, odds, stage)
+
+    among_lakes = found(SMOOTHING)
+    by_themselves = found(replace(SMOOTHING, few=2))  # two are not few any more
+    assert among_lakes[0] > among_lakes[1]
+    assert by_themselves[1] > among_lakes[1] + 2
+
+
+@pytest.mark.parametrize("limit", ["cutoff", "floor"])
+def test_of_those_not_smoothed_is_said_what_is_said_of_the_last(calibration, query, limit):
+    vectors = around(query, 400, 0.5, seed=3)
+    odds = odds_of(calibration, query, vectors)
+    ranking = np.argsort(-odds)
+    every = smoothed(calibration, query, vectors, odds)
+    stage = replace(SMOOTHING, **{limit: 200 if limit == "cutoff" else float(odds[ranking[200]])})
+    found = smoothed(calibration, query, vectors, odds, stage)
+    judged, rest = ranking[:200], ranking[200:]
+    if limit == "floor":  # the same neighbours
+        assert found[judged] == pytest.approx(every[judged], abs=1e-5)
+    assert np.median(found[judged]) > found[rest].max()
+    assert (np.diff(found[rest]) <= 0).all()
+
+
+def test_the_last_are_a_tenth_of_those_smoothed(calibration, query):
+    odds = scale_of(calibration, query).log_odds(np.linspace(0.5, -0.5, 200))
+    stage = replace(SMOOTHING, floor=float(odds[100]), few=0)  # no sample
+    # The first keep apart; those after are one crowd, most of which nothing is said of.
+    vectors = np.concatenate([around(query, 89, 0.1, seed=4), around(-query, 111, 0.1, seed=8)])
+    every = by_hand(calibration, query, vectors, odds, stage) - stage.own_part * odds
+    said = np.median(every[89:100])
+    assert odds[199] < said < odds[100]
+    expected = stage.own_part * odds + np.minimum(odds, said)
+    found = smoothed(calibration, query, vectors, odds, stage)
+    assert found[100:] == pytest.approx(expected[100:], abs=1e-4)
+
+
+def test_after_the_cutoff_the_background_counts_as_each_would(calibration, query):
+    vectors = around(query, 600, 0.5, seed=9)
+    odds = odds_of(calibration, query, vectors)
+    every = by_hand(calibration, query, vectors, odds)
+    stage = replace(SMOOTHING, cutoff=200, background_weight=1.0)
+    best = np.argsort(-odds)[:200]
+    found = smoothed(calibration, query, vectors, odds, stage)
+    assert found[best] == pytest.approx(every[best], abs=1e-4)
+    # A third of it, and none twice: each for three, so that as much is said by all.
+    some = np.argsort(lots(600))[:200]
+    sample = BackgroundSample(600, lots(600)[some], vectors[some])
+    third = smoothed(calibration, query, vectors, odds, stage, sample)
+    none = BackgroundSample(200, lots(600)[:0], vectors[:0])
+    alone = smoothed(calibration, query, vectors, odds, stage, none)
+    assert np.abs(third[best] - found[best]).mean() < 0.1
+    assert (alone[best] - found[best]).mean() > 0.5  # without the background all are likelier
+
+
+@pytest.mark.parametrize("n", [1, 256, 1_024, 1_025, 3_000, 10_000])
+def test_sampled_ranks_count_for_all(n):
+    most, head = SMOOTHING.neighbors, SMOOTHING.head
+    ranks, counts = sampled_ranks(lots(n), most, head)
+    assert len(ranks) == len(counts) == min(n, most)
+    assert counts.sum() == pytest.approx(n)
+    assert (np.diff(ranks) > 0).all()
+    first = min(n, head)
+    assert ranks[:first].tolist() == list(range(first))
+    if n <= most:
+        assert (counts == 1).all()
+    assert ranks[-1] < n
+    assert (np.diff(counts[first:]) >= 0).all()
+    assert (counts[first:] > 0.99).all()  # scaled, so that the sum is right
+
+
+def test_lots_are_even_and_a_mentions_own():
+    some = np.sort(lots(10_000))
+    assert 0 < some[0] <= some[-1] <= 1
+    assert some == pytest.approx(np.linspace(0, 1, 10_000), abs=0.02)
+    places = [("a", (0, 4)), ("a", (5, 9)), ("b", (0, 4)), ("a", (0, 5))]
+    drawn = draw_lots(places)
+    assert len(set(drawn.tolist())) == 4
+    np.testing.assert_array_equal(draw_lots(places[::-1]), drawn[::-1])
+
+
+def test_where_others_are_missing_the_same_are_sampled():
+    every = lots(10_000)
+    there = np.random.default_rng(1).random(10_000) > 0.05
+    ranks, _ = sampled_ranks(every, SMOOTHING.neighbors, SMOOTHING.head)
+    fewer, _ = sampled_ranks(every[there], SMOOTHING.neighbors, SMOOTHING.head)
+    again = np.flatnonzero(there)[fewer]
+    assert len(np.intersect1d(again, ranks)) > 0.93 * SMOOTHING.neighbors
+
+
+def test_those_that_are_wanted_are_smoothed_as_all_are(calibration, query):
+    vectors = around(query, 8_000, 0.5, seed=4)
+    odds = odds_of(calibration, query, vectors)
+    every = smoothed(calibration, query, vectors, odds)
+    may = np.arange(8_000) % 3 > 0
+    found = smoothed(calibration, query, vectors, odds, wanted=Wanted(may, 300))
+    best = np.flatnonzero(may)[np.argsort(-odds[may])[:300]]
+    # What is said of the others is a median of fewer, and moves nothing here.
+    assert found[best] == pytest.approx(every[best], abs=1e-5)
+    rest = np.setdiff1d(np.flatnonzero(may), best)
+    assert (found[rest] <= found[best].max()).all()

@@ -1,0 +1,221 @@
+"""The stages of ranking, each by itself on numbers, and all of them in their order."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numbers_of import DIM, Numbers, around, asked, scale_of, shipped, some_calibration
+from unit_vectors import unit
+
+from ner_retriever_rag.ranking import stages as stages_module
+from ner_retriever_rag.ranking.feedback import PseudoRelevanceFeedback
+from ner_retriever_rag.ranking.kernel import KernelSmoother
+from ner_retriever_rag.ranking.ordering import largest
+from ner_retriever_rag.ranking.prevalence import PrevalenceShift
+from ner_retriever_rag.ranking.query import TypeQuery, Wanted
+from ner_retriever_rag.ranking.rerank import Rerank
+from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
+from ner_retriever_rag.ranking.stages import STAGES, rank
+from ner_retriever_rag.ranking.words import WordEvidence
+from ner_retriever_rag.schema import BackgroundSample, WordFeatures
+
+FEEDBACK, SHIFT, WORDS = map(shipped, (PseudoRelevanceFeedback, PrevalenceShift, WordEvidence))
+
+
+@pytest.fixture
+def calibration():
+    return some_calibration()
+
+
+@pytest.fixture
+def query():
+    return unit(np.eye(DIM)[0])
+
+
+@pytest.fixture
+def cloud():
+    return unit(np.random.default_rng(1).standard_normal((400, DIM)))
+
+
+def first_round(calibration, query, vectors):
+    candidates = Numbers(vectors)
+    given = asked(calibration, query, candidates)
+    return given, candidates, given.scale.log_odds(given.similarities)
+
+
+# --- pseudo-relevance feedback
+
+
+def test_feedback_moves_the_query_by_the_stated_rule(calibration, cloud):
+    query = cloud[0]
+    given, candidates, odds = first_round(calibration, query, cloud)
+    best = np.argsort(-odds)[: FEEDBACK.top]
+    p = 1 / (1 + np.exp(-odds[best]))
+    expected = unit(query + p.sum() / (p.sum() + FEEDBACK.prior) * unit(p @ cloud[best]))
+    assert FEEDBACK.expanded(given, candidates, odds) == pytest.approx(expected, abs=1e-6)
+
+
+def test_without_likely_candidates_the_query_stays(cloud):
+    query = TypeQuery(cloud[0], -np.ones(400, np.float32), scale_of(None, cloud[0]))
+    nothing = FEEDBACK.expanded(query, Numbers(cloud), query.scale.log_odds(query.similarities))
+    assert nothing == pytest.approx(cloud[0])
+
+
+def test_both_rounds_count_alike_at_one_level(calibration, cloud):
+    given, candidates, odds = first_round(calibration, cloud[0], cloud)
+    odds[7] -= 2.0  # by its words: in the second round, too
+    second = given.scale.log_odds(cloud @ FEEDBACK.expanded(given, candidates, odds))
+    second[7] -= 2.0
+    shifted = second + np.sort(odds)[-FEEDBACK.level :].mean()
+    shifted -= np.sort(second)[-FEEDBACK.level :].mean()
+    found = FEEDBACK(given, candidates, odds)
+    assert found == pytest.approx((odds + shifted) / 2, abs=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 7, 400, 999])
+def test_largest(cloud, n):
+    values = cloud[:, 0]
+    assert largest(values, n).tolist() == np.argsort(-values, kind="stable")[:n].tolist()
+
+
+# --- words
+
+
+def test_words_add_log_odds(calibration, query):
+    given, candidates, odds = first_round(calibration, query, around(query, 4, 0.4, seed=1))
+    words = WordFeatures(
+        np.array([True, False, False, False]),
+        np.array([False, True, False, False]),
+        np.array([0, 0, 0.5, 0], dtype=np.float32),
+    )
+    added = WORDS(replace(given, words=words), candidates, odds) - odds
+    expected = [WORDS.repetition, WORDS.lower_case_head, 0.5 * WORDS.nearby_names, 0]
+    assert added == pytest.approx(expected, abs=1e-5)
+    assert WORDS.repetition < WORDS.lower_case_head < 0 < WORDS.nearby_names
+    assert WORDS(given, candidates, odds) is odds  # by examples
+
+
+# --- prevalence
+
+
+def shifted(given, candidates, odds, stage=SHIFT):
+    by = stage(given, candidates, odds) - odds
+    assert np.ptp(by) == pytest.approx(0, abs=1e-5)  # none past another
+    return float(by[0])
+
+
+@pytest.mark.parametrize("share", [-0.5, 0.1, 0.5, 0.9, 1.5])
+def test_where_the_best_are_unsure_less_is_shifted(calibration, query, share):
+    given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
+    best = float(odds.max())
+    evidence = best + SHIFT.per_breadth * float((calibration.background @ query).mean())
+    stage = replace(SHIFT, absent=evidence - 3 * share, present=evidence + 3 * (1 - share))
+    whole = SHIFT.shift + SHIFT.per_top * best
+    expected = min(1, max(0, share)) * whole
+    assert shifted(given, candidates, odds, stage) == pytest.approx(expected, abs=1e-4)
+
+
+def test_how_sure_the_best_are_is_said_by_ten_of_them_at_most(calibration, query):
+    given, candidates, odds = first_round(calibration, query, around(query, 1_100, 0.5, seed=6))
+    stage = replace(SHIFT, absent=-100.0, present=-99.0)
+    best = np.sort(odds)[-10:].mean()
+    larger = SHIFT.per_log_size * math.log(1_100 / SHIFT.size)
+    expected = SHIFT.shift + SHIFT.per_top * best + larger
+    assert shifted(given, candidates, odds, stage) == pytest.approx(expected, abs=1e-4)
+
+
+def test_of_a_broad_type_less_sure_candidates_are_enough(calibration, query):
+    def shift(breadth):
+        moved = calibration.moved(lambda rows: unit(rows + breadth * query))
+        given, candidates, odds = first_round(moved, query, around(query, 40, 0.4, seed=5))
+        return given.scale.breadth, shifted(given, candidates, np.full_like(odds, 1.0))
+
+    (narrow, low), (broad, high) = shift(-1.0), shift(1.0)
+    assert narrow < 0 < broad
+    assert (low, high) == pytest.approx((0, SHIFT.shift + SHIFT.per_top), abs=1e-4)
+
+
+def test_the_best_are_judged_before_neighbours_are_counted_in(calibration, query):
+    given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
+    stage = replace(SHIFT, absent=-100.0, present=-99.0)
+    given.before[NeighborSmoothing] = odds - 5
+    expected = SHIFT.shift + SHIFT.per_top * (float(odds.max()) - 5)
+    assert shifted(given, candidates, odds, stage) == pytest.approx(expected, abs=1e-4)
+
+
+# --- reranking
+
+
+def test_a_reranker_sees_the_best_that_are_wanted(calibration, query):
+    given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
+    seen = []
+
+    def rerank(numbers):
+        seen.extend(numbers.tolist())
+        return np.arange(len(numbers), dtype=np.float32)
+
+    may = np.arange(40) % 2 == 0
+    with_both = replace(given, rerank=rerank, wanted=Wanted(may, 10))
+    added = Rerank(5)(with_both, candidates, odds) - odds
+    best = np.flatnonzero(may)[np.argsort(-odds[may])[:5]]
+    assert seen == best.tolist()
+    assert added[best] == pytest.approx([0, 1, 2, 3, 4], abs=1e-5)
+    assert not np.delete(added, best).any()
+    assert Rerank(5)(given, candidates, odds) is odds
+
+
+# --- the shared kernel smoother
+
+
+def test_the_smoother_means_what_it_was_given():
+    smoother = KernelSmoother(np.array([[1.0], [2.0], [3.0]]), 0.5)
+    smoother.add_pairs(np.array([0, 2]), np.array([1.0, 0.5]), np.array([[4.0], [5.0]]))
+    smoother.add_block(slice(0, 2), np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([[7.0], [8.0]]))
+    expected = [(0.5 + 4 + 8) / 2.5, (1 + 14) / 2.5, (1.5 + 2.5) / 1]
+    assert smoother.means()[:, 0] == pytest.approx(expected)
+
+
+# --- all of them
+
+
+def test_stages_run_in_the_order_of_the_list(calibration, query):
+    candidates = Numbers(around(query, 60, 0.4, seed=2))
+    given = asked(calibration, query, candidates)
+    odds = given.scale.log_odds(given.similarities)
+    for stage in STAGES:
+        given.before[type(stage)] = odds
+        odds = stage(given, candidates, odds)
+    assert rank(asked(calibration, query, candidates), candidates) == pytest.approx(odds)
+
+
+def test_a_stage_left_out_is_left_out(calibration, query, monkeypatch):
+    candidates = Numbers(around(query, 60, 0.4, seed=2))
+    whole = rank(asked(calibration, query, candidates), candidates)
+    for stage in STAGES:
+        if isinstance(stage, WordEvidence | Rerank):  # nothing is asked of these here
+            continue
+        without = tuple(each for each in STAGES if each is not stage)
+        monkeypatch.setattr(stages_module, "STAGES", without)
+        found = rank(asked(calibration, query, candidates), candidates)
+        assert np.abs(found - whole).max() > 1e-3
+
+
+def test_not_sharpened_candidates_say_nothing_of_one_another(calibration, query):
+    vectors = around(query, 60, 0.4, seed=2)
+    given = asked(calibration, query, candidates := Numbers(vectors))
+    alone = rank(given, candidates, sharpen=False)
+    assert alone == pytest.approx(given.scale.log_odds(given.similarities))
+
+
+def test_without_a_calibration_what_adds_probabilities_is_left_out(query):
+    candidates = Numbers(around(query, 60, 0.4, seed=2))
+    given = asked(None, query, candidates)
+    found = rank(given, candidates)
+    assert NeighborSmoothing not in given.before and PseudoRelevanceFeedback in given.before
+    assert given.scale.score(found) == pytest.approx(np.clip(found / given.scale.slope, 0, 1))
+
+
+def test_nothing_gives_nothing(calibration, query):
+    candidates = Numbers(np.zeros((0, DIM), np.float32), background=BackgroundSample(0, [], []))
+    assert len(rank(asked(calibration, query, candidates), candidates)) == 0
