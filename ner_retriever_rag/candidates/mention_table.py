@@ -23,8 +23,8 @@ from ner_retriever_rag.queries.named import names_nearby
 from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.scoring import is_cased
 from ner_retriever_rag.schema import LOT_BITS, BackgroundSample, Document, EncodedText, Span
-from ner_retriever_rag.storage.records import distinct_spans
-from ner_retriever_rag.storage.store import Store, StoredDocument
+from ner_retriever_rag.storage.protocol import DocumentStore
+from ner_retriever_rag.storage.records import StoredDocument, distinct_spans
 
 _DRAWN = 256  # mentions that speak for all
 _PAGE = 1_000  # documents read at once
@@ -178,7 +178,10 @@ class MentionTable:
 
 
 def read_table(
-    store: Store, dim: int, before: MentionTable | None = None, touched: Set[str] | None = None
+    store: DocumentStore,
+    dim: int,
+    before: MentionTable | None = None,
+    touched: Set[str] | None = None,
 ) -> MentionTable:
     """Make the table of what a store holds now.
 
@@ -207,7 +210,7 @@ def read_table(
     return _put_together([places[doc_id] for doc_id in sorted(places)], dim)
 
 
-def _read(records: Sequence[StoredDocument], store: Store, dim: int) -> MentionTable:
+def _read(records: Sequence[StoredDocument], store: DocumentStore, dim: int) -> MentionTable:
     """The table of some documents; one whose vectors are not all there is left out."""
     vectors = store.vectors(records, dim)
     whole = [record for record in records if record.document.id in vectors]

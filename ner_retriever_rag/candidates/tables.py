@@ -12,7 +12,7 @@ from ner_retriever_rag.candidates.mention_table import MentionTable, read_table
 from ner_retriever_rag.candidates.table_files import load_table, save_table
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.storage.store import Store
+    from ner_retriever_rag.storage.protocol import DocumentStore
 
 _WORTH_KEEPING = 5_000  # mentions; fewer are read from Chroma as quickly
 
@@ -26,7 +26,7 @@ class Tables:
         folder: Where to keep it, memory-mapped, for the next process; None keeps it in memory.
     """
 
-    def __init__(self, store: Store, dim: int, folder: Path | None) -> None:
+    def __init__(self, store: DocumentStore, dim: int, folder: Path | None) -> None:
         self._store, self._dim, self._folder = store, dim, folder
         self._lock = threading.Lock()
         self._table: MentionTable | None = None

@@ -10,8 +10,8 @@ from ner_retriever_rag.candidates.tables import Tables
 from ner_retriever_rag.index.recall import recall
 from ner_retriever_rag.queries.bounds import whole_number
 from ner_retriever_rag.schema import Document, EncodedText, encodable, kind_of, require_text
+from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.size import Storage, measure_storage
-from ner_retriever_rag.storage.store import Store
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -25,7 +25,7 @@ class Contents:
     """
 
     encoder: TypeAwareEncoder
-    _store: Store
+    _store: DocumentStore
     _folder: Path | None
     _tables: Tables
 

@@ -27,6 +27,7 @@ from ner_retriever_rag.storage import chroma
 from ner_retriever_rag.storage.beside import BesideStore
 from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.place import Place
+from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.shards import Places
 from ner_retriever_rag.storage.store import Store
 
@@ -85,7 +86,7 @@ class EntityIndex(Answers, Contents):
         place = self._place = Place(path, client, max_batch=max_batch)
         self._hold(Store.open(place, name, encoder), encoder)
 
-    def _hold(self, store: Store, encoder: TypeAwareEncoder) -> None:
+    def _hold(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
         self.encoder, self._store, self._folder = encoder, store, self._place.folder
         kept = self._folder / f"table-{store.texts.name}" if self._folder else None
         self._tables = Tables(store, encoder.dim, kept)

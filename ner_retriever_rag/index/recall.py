@@ -10,11 +10,11 @@ from ner_retriever_rag.storage.encodings import stored_encodings
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.storage.store import Store
+    from ner_retriever_rag.storage.protocol import DocumentStore
 
 
 def recall(
-    store: Store, encoder: TypeAwareEncoder, documents: Sequence[Document]
+    store: DocumentStore, encoder: TypeAwareEncoder, documents: Sequence[Document]
 ) -> list[EncodedText]:
     """Mentions and vectors of documents; ``EntityIndex.encoded`` explains.
 

@@ -35,7 +35,8 @@ from ner_retriever_rag.storage.metadata import keys_of, warn_of_unknown_keys
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.tables import Tables
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.storage.store import Store, StoredDocument
+    from ner_retriever_rag.storage.protocol import DocumentStore
+from ner_retriever_rag.storage.records import StoredDocument
 
 _FIRST_LOOK = 256  # mentions put in order at first, at least
 _LOOKED_UP = 64  # mentions whose documents are looked at together
@@ -57,7 +58,7 @@ class Search:
         rerank: A second model that looks at the best mentions of each type; None for none.
     """
 
-    def __init__(self, store: Store, tables: Tables, encoder: TypeAwareEncoder) -> None:
+    def __init__(self, store: DocumentStore, tables: Tables, encoder: TypeAwareEncoder) -> None:
         self._store, self._tables, self._encoder = store, tables, encoder
         self.rerank: Rerank | None = None
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ner_retriever_rag.encoder.ahead import ahead
-from ner_retriever_rag.index.seen import SeenIds
 from ner_retriever_rag.schema import (
     AddReport,
     Document,
@@ -19,13 +18,13 @@ from ner_retriever_rag.schema import (
     require_text,
 )
 from ner_retriever_rag.storage.collection import batches
-from ner_retriever_rag.storage.encodings import by_version, stored_encodings
+from ner_retriever_rag.storage.encodings import stored_encodings
 from ner_retriever_rag.storage.metadata import check_metadata, storable
-from ner_retriever_rag.storage.records import StoredDocument, version_of
+from ner_retriever_rag.storage.records import Record, StoredDocument, version_of
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.storage.store import Store
+    from ner_retriever_rag.storage.protocol import DocumentStore
 
 BATCH = 128  # documents encoded and written together, at most; progress moves as often
 _LONG = 100_000  # characters in them, or a little more: a second or two; a write costs 55 ms
@@ -44,7 +43,7 @@ class Writer:
         encoder: What encodes them.
     """
 
-    def __init__(self, store: Store, encoder: TypeAwareEncoder) -> None:
+    def __init__(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
         self._store, self._encoder = store, encoder
 
     def add(self, batches: Iterable[Sequence[Prepared]]) -> Iterator[AddReport]:
@@ -66,10 +65,13 @@ class Writer:
     def _plan(self, batch: Sequence[Prepared]) -> _Plan:
         """See what of a batch is there already."""
         versions = {document.id: version_of(document, given) for document, given in batch}
-        there = self._store.versions(versions)
-        todo = [each for each in batch if there.get(each[0].id) != versions[each[0].id]]
-        stored = self._store.fetch(document.id for document, _ in todo if document.id in there)
-        return _Plan(batch, versions, todo, self._known(todo, versions, stored))
+        stored = self._store.replaceable(versions)
+        todo = [
+            each
+            for each in batch
+            if each[0].id not in stored or stored[each[0].id].version != versions[each[0].id]
+        ]
+        return _Plan(batch, versions, todo, stored, self._known(todo, versions, stored))
 
     def _write(self, plan: _Plan, found: dict[str, EncodedText]) -> AddReport:
         """Write what a batch needs, and say what was done."""
@@ -77,8 +79,9 @@ class Writer:
             return AddReport(unchanged=len(plan.batch))
         encoded = plan.known | found
         documents = [document for document, _ in plan.todo]
-        # Once more: others may write to a server meanwhile.
-        stored = self._store.fetch(document.id for document in documents)
+        stored = plan.stored
+        if not self._store.alone:  # others may have written meanwhile
+            stored = self._store.replaceable(document.id for document in documents)
         self._store.write(
             documents,
             [plan.versions[document.id] for document in documents],
@@ -90,25 +93,23 @@ class Writer:
             added=len(documents) - replaced,
             replaced=replaced,
             unchanged=len(plan.batch) - len(documents),
-            mentions=sum(len(one.mentions) for one in encoded.values()),
+            mentions=sum(len(encoded[document.id].mentions) for document in documents),
         )
 
     def _known(
         self,
         todo: Sequence[Prepared],
         versions: Mapping[str, str],
-        stored: Mapping[str, StoredDocument],
+        stored: Mapping[str, Record],
     ) -> dict[str, EncodedText]:
         """Mentions and vectors, by id, of those documents whose texts the store has already."""
-        elsewhere = by_version(
-            self._store,
-            (versions[document.id] for document, _ in todo if document.id not in stored),
-        )
+        new = {versions[each.id]: each for each, _ in todo if each.id not in stored}
+        elsewhere = self._store.twins(new)
         known = {}
         for document, given in todo:
             twin = stored.get(document.id) or elsewhere.get(versions[document.id])
             if (
-                twin is not None
+                isinstance(twin, StoredDocument)
                 and twin.document.text == document.text
                 and twin.version == version_of(twin.document, given)
             ):
@@ -121,11 +122,14 @@ class Writer:
         found: dict[str, EncodedText] = {}
         for with_spans in (False, True):
             some = [each for each in new if (each[1] is not None) == with_spans]
-            texts = [document.text for document, _ in some]
-            spans = [given or [] for _, given in some] if with_spans else None
-            if some:
-                encoded = self._encoder.encode(texts, spans)
+            if with_spans and some:
+                spans = [given or [] for _, given in some]
+                encoded = self._encoder.encode([document.text for document, _ in some], spans)
                 found.update(zip((document.id for document, _ in some), encoded, strict=True))
+            elif some:
+                texts = list(dict.fromkeys(document.text for document, _ in some))
+                of_text = dict(zip(texts, self._encoder.encode(texts), strict=True))
+                found.update((document.id, of_text[document.text]) for document, _ in some)
         return found
 
 
@@ -137,12 +141,14 @@ class _Plan:
         batch: Documents, and the spans given for each, if any.
         versions: The content hash of each, by id.
         todo: Those that are new or have changed.
+        stored: What is stored under their ids.
         known: Mentions and vectors, by id, that need not be encoded.
     """
 
     batch: Sequence[Prepared]
     versions: Mapping[str, str]
     todo: Sequence[Prepared]
+    stored: Mapping[str, Record]
     known: dict[str, EncodedText]
 
 
@@ -166,12 +172,12 @@ def checked(
         ValueError: If a text is empty, an id stands twice, metadata cannot be kept, or a span lies
             outside its text.
     """
-    seen = SeenIds()
+    seen: dict[str, int] = {}
     for place, each in enumerate(documents):
         try:
             document = _document(each, place)
             check_metadata(document)
-            if (before := seen.place_of(document.id)) is not None:
+            if (before := seen.get(document.id)) is not None:
                 raise ValueError(
                     f"documents[{place}] has the id {document.id!r} of documents[{before}]"
                 )
@@ -183,7 +189,7 @@ def checked(
                 raise
             refuse(Failure(each.id if isinstance(each, Document) else place, str(error)))
             continue
-        seen.add(document.id, place)
+        seen[document.id] = place
         yield document, given
 
 

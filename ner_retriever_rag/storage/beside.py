@@ -64,7 +64,11 @@ class BesideStore(Store):
         self, place: Place, documents: Collection, mentions: Collection, theirs: Collection
     ) -> None:
         super().__init__(place, documents, mentions)
-        self._documents, self._theirs = TextVectors(place, documents), Rows(place, theirs)
+        self._theirs = Rows(place, theirs)
+
+    @staticmethod
+    def _own_rows(place: Place, documents: Collection) -> Rows:
+        return TextVectors(place, documents)
 
     @classmethod
     def over(cls, place: Place, theirs: Collection, encoder: VectorSource) -> BesideStore:
@@ -107,6 +111,10 @@ class BesideStore(Store):
                     document = Document(text, doc_id, metadata or {})
                     found[doc_id] = StoredDocument(doc_id, record.version, record.spans, document)
         return found
+
+    def replaceable(self, ids: Iterable[str]) -> Mapping[str, Record]:
+        """Our records, which are of texts that may have changed."""
+        return self.records(ids)
 
     def changed(self, versions: Mapping[str, str]) -> set[str]:
         """Those of documents that have another text now, or none."""

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.storage.metadata import where_error
-from ner_retriever_rag.storage.reaching import reach
+from ner_retriever_rag.storage.protocol import Where
+from ner_retriever_rag.storage.retry import call_with_retry
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
@@ -24,14 +25,12 @@ _MAX_IDS = 5_000  # Chroma hands at most 32,766 ids to SQLite at once; this is w
 _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # seconds between attempts to read
 T = TypeVar("T")
 
-Where = Mapping[str, Any] | None
-
 
 class Rows:
     """A Chroma collection of an index.
 
     Every method raises RuntimeError where the index is closed or was opened before a fork, and
-    where what is on disk cannot be read, and ConnectionError where its server stays away.
+    where what is on disk cannot be read, and ConnectionError where its server stays unavailable.
 
     Args:
         place: Where it is.
@@ -53,12 +52,12 @@ class Rows:
     def metadata(self) -> dict[str, Any]:
         """The collection's own metadata as they are now."""
         client = self._place.client
-        found = self._reach(lambda: client.get_collection(self.name, embedding_function=None))
+        found = self._call(lambda: client.get_collection(self.name, embedding_function=None))
         return dict(found.metadata or {})
 
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Replace the collection's own metadata."""
-        self._reach(lambda: self._collection.modify(metadata=dict(metadata)))
+        self._call(lambda: self._collection.modify(metadata=dict(metadata)))
 
     def count(self) -> int:
         """How many records there are."""
@@ -99,6 +98,20 @@ class Rows:
             if self.most is None or len(page) < self.batch:
                 break
         return list(found)
+
+    def find(self, where: Mapping[str, Any], include: Sequence[str]) -> Any:
+        """The records that pass a filter, ``batch`` of them at most.
+
+        Args:
+            where: The filter.
+            include: What of them, in Chroma's words.
+        """
+        wanted: Any = list(include)
+        filters: Any = filter_of(where)
+        limit = None if self.most is None else self.batch
+        return self._read(
+            lambda: self._collection.get(where=filters, include=wanted, limit=limit), where
+        )
 
     def vectors(self, ids: Sequence[str], *, retry: bool = True) -> dict[str, NDArray[np.float32]]:
         """The vectors of records, by id; unknown ids are left out. ``retry`` as in ``get``."""
@@ -141,16 +154,16 @@ class Rows:
         """Write records, ``batch`` at a time."""
         for start in range(0, len(columns["ids"]), self.batch):
             some = {name: rows[start : start + self.batch] for name, rows in columns.items()}
-            self._reach(lambda some=some: self._collection.upsert(**some))  # type: ignore[misc]
+            self._call(lambda some=some: self._collection.upsert(**some))  # type: ignore[misc]
 
     def delete(self, ids: Iterable[str]) -> None:
         """Delete records by id."""
         for some in batches(ids, self.batch):
-            self._reach(lambda some=some: self._collection.delete(ids=some))  # type: ignore[misc]
+            self._call(lambda some=some: self._collection.delete(ids=some))  # type: ignore[misc]
 
-    def _reach(self, call: Callable[[], T]) -> T:
+    def _call(self, call: Callable[[], T]) -> T:
         self._place.check()
-        return reach(call, self._place.client)
+        return call_with_retry(call, self._place.client)
 
     def _read(self, call: Callable[[], T], where: Where = None, *, retry: bool = True) -> T:
         """Read; once more where a record went between Chroma's look at one table and the next."""
@@ -158,7 +171,7 @@ class Rows:
 
         for wait in (*_WAITS, None) if retry else (None,):
             try:
-                return self._reach(call)
+                return self._call(call)
             except InternalError as error:
                 if where and "SQL variables" in str(error):
                     raise where_error(where, ValueError("too many values")) from error

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ner_retriever_rag.schema import EncodedText, Mention
-from ner_retriever_rag.storage.collection import batches
-from ner_retriever_rag.storage.records import VERSION, StoredDocument
+from ner_retriever_rag.storage.records import StoredDocument
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.storage.store import Store
-
-_VERSIONS = 500  # asked for at once
-
-
-def by_version(store: Store, versions: Iterable[str]) -> dict[str, StoredDocument]:
-    """Documents by their versions, where one has it, whatever their ids."""
-    found: dict[str, StoredDocument] = {}
-    for some in batches(versions, _VERSIONS):
-        doc_ids = store.document_ids({VERSION: {"$in": some}})
-        found.update((each.version, each) for each in store.fetch(doc_ids).values())
-    return found
+    from ner_retriever_rag.storage.protocol import DocumentStore
 
 
 def stored_encodings(
-    store: Store, records: Mapping[str, StoredDocument], dim: int
+    store: DocumentStore, records: Mapping[str, StoredDocument], dim: int
 ) -> dict[str, EncodedText]:
     """The mentions and vectors of documents as they are stored, under the keys of ``records``.
 

@@ -1,8 +1,9 @@
 """What writes have begun, so that what a crash leaves over can be told from what counts.
 
-Each write has a collection of its own, without records, that is made before the write and deleted
-after it: Chroma does both at once or not at all, and two writers on a server cannot overwrite each
-other's. Format 1 had one journal in the metadata of the mentions' collection.
+Where nobody else can write (a folder, memory) what a write touches stands in the metadata of the
+mentions' collection, beside the revision: one call begins it, one ends it. On a server each write
+has a collection of its own, without records, that is made before the write and deleted after it:
+Chroma does either at once or not at all, and two writers cannot overwrite each other's.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ner_retriever_rag.storage.chroma import JOURNAL, TOUCHED
-from ner_retriever_rag.storage.reaching import reach
 from ner_retriever_rag.storage.records import Record
+from ner_retriever_rag.storage.retry import call_with_retry
 
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.place import Place
@@ -31,7 +32,7 @@ class Entry:
     """One write that has begun.
 
     Attributes:
-        name: Its collection; None for the journal of format 1.
+        name: Its collection; None for one in the metadata of the mentions' collection.
         records: What it writes and deletes; None if that cannot be read.
         since: When it began, in seconds.
     """
@@ -54,11 +55,10 @@ class Journal:
         self._open: str | None = None
 
     def begin(self, records: Iterable[Record]) -> None:
-        """Write down what is about to be touched."""
-        touched = [[record.doc_id, record.version, record.spans] for record in records]
-        name = f"{self._prefix}{uuid4().hex}"
-        client, metadata = self._place.client, {TOUCHED: json.dumps(touched), SINCE: self._now()}
-        reach(  # nobody else has the name: if it is there, an earlier attempt made it
+        """Write down in a collection what is about to be touched."""
+        name, client = f"{self._prefix}{uuid4().hex}", self._place.client
+        metadata = self.note(records)
+        call_with_retry(  # nobody else has the name: if it is there, an earlier attempt made it
             lambda: client.get_or_create_collection(
                 name, metadata=metadata, embedding_function=None
             ),
@@ -66,8 +66,13 @@ class Journal:
         )
         self._open = name
 
+    def note(self, records: Iterable[Record]) -> dict[str, Any]:
+        """What is about to be touched, as metadata of a collection."""
+        touched = [[record.doc_id, record.version, record.spans] for record in records]
+        return {TOUCHED: json.dumps(touched), SINCE: self._now()}
+
     def end(self) -> None:
-        """Strike out what was begun."""
+        """Strike out what was begun in a collection."""
         if self._open is not None:
             self._delete(self._open)
         self._open = None
@@ -77,19 +82,23 @@ class Journal:
         if entry.name is not None:
             self._delete(entry.name)
 
-    def entries(self, metadata: Mapping[str, Any]) -> list[Entry]:
-        """All writes that have begun and not ended.
+    def look(self, mentions: str) -> tuple[dict[str, Any], list[Entry]]:
+        """The metadata of a collection as they are now, and all writes that did not end.
 
         Args:
-            metadata: Those of the mentions' collection, with the journal of format 1.
+            mentions: Name of the mentions' collection.
         """
         client = self._place.client
+        there = call_with_retry(client.list_collections, client)
+        (metadata,) = (dict(each.metadata or {}) for each in there if each.name == mentions)
         found = [
             _entry(each.name, each.metadata or {})
-            for each in reach(client.list_collections, client)
+            for each in there
             if each.name.startswith(self._prefix)
         ]
-        return [*found, _entry(None, metadata)] if metadata.get(TOUCHED) else found
+        if metadata.get(TOUCHED):
+            found.append(_entry(None, metadata))
+        return metadata, found
 
     def dead(self, entries: Sequence[Entry]) -> list[Entry]:
         """Those of writes that will not go on: call it while it is this thread's turn to write.
@@ -106,14 +115,14 @@ class Journal:
     def _now(self) -> float:
         """Seconds since 1970, by the server's clock where there is one: writers' may differ."""
         client = self._place.client
-        return time.time() if self._place.alone else reach(client.heartbeat, client) / 1e9
+        return time.time() if self._place.alone else call_with_retry(client.heartbeat, client) / 1e9
 
     def _delete(self, name: str) -> None:
         from chromadb.errors import NotFoundError
 
         client = self._place.client
         with suppress(NotFoundError):  # an earlier attempt, or another writer, did it
-            reach(lambda: client.delete_collection(name), client)
+            call_with_retry(lambda: client.delete_collection(name), client)
 
 
 def _entry(name: str | None, metadata: Mapping[str, Any]) -> Entry:

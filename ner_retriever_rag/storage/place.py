@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ner_retriever_rag.storage import chroma, graph_files
 from ner_retriever_rag.storage.graph_files import DamagedFilesError
 from ner_retriever_rag.storage.lock import FolderLock
-from ner_retriever_rag.storage.reaching import away, is_away
+from ner_retriever_rag.storage.retry import is_unavailable, unavailable
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -36,6 +36,8 @@ class _Held:
         turn: Held by the thread that writes.
         places: How many indexes there are.
         writers: Those that have written.
+        turns: How often a thread has begun to write.
+        settled: Which store knows what is in each index, by its name, and since which turn.
     """
 
     path: Path | None = None
@@ -43,6 +45,8 @@ class _Held:
     turn: threading.RLock = field(default_factory=threading.RLock)
     places: int = 0
     writers: set[int] = field(default_factory=set)
+    turns: int = 0
+    settled: dict[str, tuple[object, int] | None] = field(default_factory=dict)
 
 
 _MEMORY = "memory"
@@ -154,8 +158,8 @@ class Place:
                 yield
         except BaseException as error:
             self.close()
-            if is_away(error):
-                raise away(self.client, error) from error
+            if is_unavailable(error):
+                raise unavailable(self.client, error) from error
             raise
         _opened.add(self)
 
@@ -175,6 +179,7 @@ class Place:
                 with _registry, lock.gate():
                     lock.exclude()
             self._held.writers.add(id(self))
+            self._held.turns += 1
             with self._write_errors():
                 yield
 
@@ -191,6 +196,30 @@ class Place:
             raise RuntimeError("the index is closed")
         if self.folder is not None and not (self.folder / chroma.DATABASE).exists():
             raise FileNotFoundError(f"the index folder {self.folder} is gone")
+
+    def is_settled(self, name: str, store: object) -> bool:
+        """Whether a store knows what is in an index, and need not look for what others left over.
+
+        It does since it last said so, where nobody else can have written since; on a server, within
+        one turn at writing.
+
+        Args:
+            name: The index.
+            store: The store.
+        """
+        settled = self._held.settled.get(name)
+        if settled is None or settled[0] is not store:
+            return False
+        return self.alone or settled[1] == self._held.turns
+
+    def settle(self, name: str, store: object | None) -> None:
+        """Note which store knows what is in an index; None for none, as after a write that failed.
+
+        Args:
+            name: The index.
+            store: The store.
+        """
+        self._held.settled[name] = None if store is None else (store, self._held.turns)
 
     def why_unreadable(self) -> str:
         """What keeps Chroma from reading what is there, as far as one can tell, and what helps."""

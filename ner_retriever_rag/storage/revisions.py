@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import uuid4
 
 from ner_retriever_rag.storage.chroma import REVISION_KEY
@@ -27,16 +28,23 @@ class Revisions:
         """What changes with every write, whoever writes; empty before the first."""
         return str(self._rows.metadata().get(REVISION_KEY, ""))
 
-    def mark(self, doc_ids: Sequence[str]) -> None:
+    def mark(
+        self, doc_ids: Sequence[str], metadata: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Give the index a new revision.
 
         Args:
             doc_ids: The documents that are written or deleted.
+            metadata: The collection's, where they are known, with whatever is to change.
+
+        Returns:
+            The collection's metadata from now on.
         """
-        found = self._rows.metadata()
+        found = self._rows.metadata() if metadata is None else metadata
         before, after = str(found.get(REVISION_KEY, "")), uuid4().hex
-        self._rows.set_metadata({**found, REVISION_KEY: after})
+        self._rows.set_metadata(marked := {**found, REVISION_KEY: after})
         self._writes.append((before, after, list(doc_ids)))
+        return marked
 
     def renew(self) -> None:
         """Give the index a new revision of which it is not known what it touched."""

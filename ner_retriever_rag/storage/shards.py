@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document, EncodedText
-from ner_retriever_rag.storage.collection import Rows, Where
-from ner_retriever_rag.storage.records import Record, check_vectors
+from ner_retriever_rag.storage.protocol import RowReader, Where
+from ner_retriever_rag.storage.records import Record, RowKey, check_vectors
 from ner_retriever_rag.storage.store import Store
+from ner_retriever_rag.storage.stored import StoreReader
 
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.place import Place
@@ -87,15 +88,18 @@ def mark_shards(
                 store.texts.set_metadata({**store.texts.metadata(), SHARD_KEY: mark})
 
 
-class ShardedRows(Rows):
-    """The documents' records in several collections, for reading.
+class ShardedRows:
+    """Records in several collections, for reading.
 
     Args:
         parts: Those of each shard.
+        doc_id_of: The id of the document that a record is of.
     """
 
-    def __init__(self, parts: Sequence[Rows]) -> None:
-        self._parts = parts
+    def __init__(
+        self, parts: Sequence[RowReader], doc_id_of: Callable[[str], str] = lambda row_id: row_id
+    ) -> None:
+        self._parts, self._doc_id_of = parts, doc_id_of
         self.name, self.batch = parts[0].name, min(part.batch for part in parts)
         self.most = min((part.most for part in parts if part.most is not None), default=None)
 
@@ -105,35 +109,45 @@ class ShardedRows(Rows):
 
     def get(self, ids: Sequence[str], include: Sequence[str], *, retry: bool = True) -> Any:
         """As of one collection."""
-        wanted = by_shard(ids, lambda doc_id: doc_id, len(self._parts))
+        wanted = by_shard(ids, self._doc_id_of, len(self._parts))
         found = in_parallel(
             lambda number: self._parts[number].get(wanted[number], include, retry=retry),
             list(wanted),
         )
-        columns = {
-            name: [each for rows in found if rows[name] is not None for each in rows[name]]
-            for name in include
-        }
-        return {"ids": [each for rows in found for each in rows["ids"]], **columns}
+        return _joined(found, include)
+
+    def find(self, where: Mapping[str, Any], include: Sequence[str]) -> Any:
+        """The records that pass a filter, ``batch`` of them at most from each shard."""
+        return _joined(in_parallel(lambda part: part.find(where, include), self._parts), include)
 
     def ids(self, where: Where = None) -> list[str]:
         """The ids of all records that pass a filter."""
         return [each for ids in in_parallel(lambda p: p.ids(where), self._parts) for each in ids]
+
+    def vectors(self, ids: Sequence[str], *, retry: bool = True) -> dict[str, NDArray[np.float32]]:
+        """The vectors of records, by id; unknown ids are left out."""
+        wanted = by_shard(ids, self._doc_id_of, len(self._parts))
+        found = in_parallel(
+            lambda number: self._parts[number].vectors(wanted[number], retry=retry), list(wanted)
+        )
+        return {row_id: each for some in found for row_id, each in some.items()}
 
     def nearest(
         self, vector: NDArray[np.float32], n: int, where: Where = None
     ) -> list[tuple[str, float]]:
         """The ids of the n records nearest to a vector, best first, with their cosines."""
         found = in_parallel(lambda part: part.nearest(vector, n, where), self._parts)
-        return sorted(
-            (each for some in found for each in some), key=lambda each: -each[1]
-        )[
-            : n
-            if self.most is None
-            else min(
-                n, self.most
-            )  # no more are sure to be the nearest
-        ]
+        most = n if self.most is None else min(n, self.most)  # no more are sure to be the nearest
+        return sorted((each for some in found for each in some), key=lambda each: -each[1])[:most]
+
+
+def _joined(found: Sequence[Any], include: Sequence[str]) -> dict[str, list[Any]]:
+    """The columns of several answers as those of one."""
+    columns = {
+        name: [each for rows in found if rows[name] is not None for each in rows[name]]
+        for name in include
+    }
+    return {"ids": [each for rows in found for each in rows["ids"]], **columns}
 
 
 class ShardedRevisions:
@@ -163,19 +177,29 @@ class ShardedRevisions:
         return touched
 
 
-class ShardedStore(Store):
+class ShardedStore(StoreReader):
     """The documents and mentions of several stores.
 
     Args:
         stores: The shards'.
     """
 
-    revisions: ShardedRevisions  # type: ignore[assignment]  # what it is asked for is the same
-
     def __init__(self, stores: Sequence[Store]) -> None:
+        super().__init__(
+            ShardedRows([store.texts for store in stores]),
+            ShardedRows([store.mentions for store in stores], lambda row: RowKey.parse(row).doc_id),
+            stores[0].together,
+        )
         self._stores = stores
-        self._documents = ShardedRows([store.texts for store in stores])
         self.revisions = ShardedRevisions(stores)
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else can write while this process does."""
+        return all(store.alone for store in self._stores)
+
+    def require_own(self) -> None:
+        """See that documents may be written here."""
 
     def widths(self) -> tuple[int, int]:
         """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
@@ -191,6 +215,19 @@ class ShardedStore(Store):
     def unfinished(self) -> int:
         """How many writes began and did not end."""
         return sum(in_parallel(lambda store: store.unfinished(), self._stores))
+
+    def leftovers(self) -> set[str]:
+        """Ids of rows of mentions that do not count (yet); as of one store."""
+        return set().union(*in_parallel(lambda store: store.leftovers(), self._stores))
+
+    def drop_rows(self, row_ids: Sequence[str]) -> None:
+        """Delete rows of mentions that belong to no document."""
+        wanted = by_shard(row_ids, lambda row: RowKey.parse(row).doc_id, len(self._stores))
+        in_parallel(lambda number: self._stores[number].drop_rows(wanted[number]), list(wanted))
+
+    def renew(self) -> None:
+        """Tell readers that anything may have changed."""
+        in_parallel(lambda store: store.renew(), self._stores)
 
     def write(
         self,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.storage.store import Store
+    from ner_retriever_rag.storage.protocol import DocumentStore
 
 FLOAT32 = 4  # bytes; Chroma stores vectors in float32, whatever the encoder computes in
 
@@ -45,7 +45,7 @@ class Storage:
         return self.mention_vector_bytes + self.documents * self.text_width * FLOAT32
 
 
-def measure_storage(store: Store, folder: Path | None = None) -> Storage:
+def measure_storage(store: DocumentStore, folder: Path | None = None) -> Storage:
     """Measure an index. Reads every document once.
 
     Args:

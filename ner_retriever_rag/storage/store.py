@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document, EncodedText
 from ner_retriever_rag.storage import chroma
-from ner_retriever_rag.storage.collection import batches
+from ner_retriever_rag.storage.chroma import TOUCHED
+from ner_retriever_rag.storage.collection import Rows, batches
+from ner_retriever_rag.storage.journal import SINCE, Entry, Journal
 from ner_retriever_rag.storage.records import (
     Record,
     StoredDocument,
@@ -34,7 +36,7 @@ from ner_retriever_rag.storage.records import (
     version_of,
 )
 from ner_retriever_rag.storage.revisions import Revisions
-from ner_retriever_rag.storage.stored import Stored
+from ner_retriever_rag.storage.stored import StoreReader
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Store", "StoredDocument", "version_of"]
 
 
-class Store(Stored):
+class Store(StoreReader):
     """Documents and mentions in two Chroma collections.
 
     Its writing methods are for one thread at a time, within ``Place.writing``.
@@ -57,8 +59,45 @@ class Store(Stored):
     """
 
     def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
-        super().__init__(place, documents, mentions)
+        together = int((mentions.metadata or {}).get(chroma.TOGETHER_KEY, 1))
+        super().__init__(self._own_rows(place, documents), Rows(place, mentions), together)
+        self._place, self._journal = place, Journal(place, documents.name)
         self.revisions = Revisions(self._mentions)
+        self._metadata: dict[str, Any] = {}  # the mentions' collection's, while this store writes
+
+    _documents: Rows
+    _mentions: Rows
+
+    @staticmethod
+    def _own_rows(place: Place, documents: Collection) -> Rows:
+        return Rows(place, documents)
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else can write while this process does."""
+        return self._place.alone
+
+    def widths(self) -> tuple[int, int]:
+        """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
+        widths = []
+        for table in (self._documents, self._mentions):
+            rows = table.first(["embeddings"])["embeddings"]
+            widths.append(len(rows[0]) if rows is not None and len(rows) else 0)
+        return widths[0], widths[1] // self.together
+
+    def leftovers(self) -> set[str]:
+        """Ids of rows of mentions that do not count (yet): writes that did not end wrote them."""
+        touched = self._touched_by(self._journal.look(self._mentions.name)[1])
+        left = self._rows_of(touched) - self._current(touched)
+        return {
+            each
+            for some in batches(left, self._mentions.batch)
+            for each in self._mentions.get(some, [])["ids"]
+        }
+
+    def unfinished(self) -> int:
+        """How many writes began and did not end."""
+        return len(self._journal.look(self._mentions.name)[1])
 
     @classmethod
     def open(cls, place: Place, name: str | None, encoder: VectorSource) -> Store:
@@ -130,7 +169,7 @@ class Store(Stored):
     def recover(self, *, unread: bool = False) -> None:
         """Take out the mentions that interrupted writes and deletes left over.
 
-        For the writer whose turn it is.
+        For the writer whose turn it is, once before it writes.
 
         Args:
             unread: Strike out journals that cannot be read, too.
@@ -138,8 +177,9 @@ class Store(Stored):
         Raises:
             RuntimeError: If a journal cannot be read.
         """
-        metadata = self._mentions.metadata()
-        entries = self._journal.entries(metadata)
+        if self._place.is_settled(self._mentions.name, self):
+            return
+        metadata, entries = self._journal.look(self._mentions.name)
         dead = self._journal.dead(entries)
         if not unread and any(entry.records is None for entry in dead):
             raise RuntimeError(
@@ -151,11 +191,21 @@ class Store(Stored):
         self._mentions.delete(
             self._rows_of(touched) - self._current(touched) - self._rows_of(going_on)
         )
+        migrated = self._migrated(metadata)
         if dead:  # the process that ended may have told readers of its beginning only
-            self.revisions.mark(sorted({record.doc_id for record in touched}))
+            doc_ids = sorted({record.doc_id for record in touched})
+            migrated = self.revisions.mark(doc_ids, migrated)
+        elif migrated != metadata:
+            self._mentions.set_metadata(migrated)
         for entry in dead:
             self._journal.strike(entry)
-        self._migrate(metadata)
+        self._metadata = migrated
+        self._place.settle(self._mentions.name, self)
+
+    def renew(self) -> None:
+        """Tell readers that anything may have changed."""
+        self.revisions.renew()
+        self._place.settle(self._mentions.name, None)
 
     def drop_rows(self, row_ids: Sequence[str]) -> None:
         """Delete rows of mentions that belong to no document."""
@@ -163,37 +213,64 @@ class Store(Stored):
             with self._written([]):
                 self._mentions.delete(row_ids)
 
-    def _migrate(self, mentions: Mapping[str, Any]) -> None:
-        """Mark an index of format 1 as one of format 2, which its next records will be."""
-        if chroma.TOUCHED in mentions or mentions.get(chroma.FORMAT_KEY, 1) < chroma.ONE_A_ROW:
-            for rows in (self._documents, self._mentions):
-                found = {**rows.metadata(), chroma.FORMAT_KEY: chroma.ONE_A_ROW}
-                found.pop(chroma.TOUCHED, None)
-                rows.set_metadata(found)
+    def _migrated(self, mentions: Mapping[str, Any]) -> dict[str, Any]:
+        """The mentions' metadata without a journal; of format 1, those of format 2.
+
+        Records that are written from now on are of format 2; so the documents' collection is
+        marked.
+        """
+        found = {key: value for key, value in mentions.items() if key not in (TOUCHED, SINCE)}
+        if found.get(chroma.FORMAT_KEY, 1) < chroma.ONE_A_ROW:
+            found[chroma.FORMAT_KEY] = chroma.ONE_A_ROW
+            documents = self._documents.metadata()
+            self._documents.set_metadata({**documents, chroma.FORMAT_KEY: chroma.ONE_A_ROW})
+        return found
 
     @contextmanager
     def _written(self, records: Sequence[Record]) -> Iterator[None]:
         """Write or delete documents; readers are told twice, before it and once it ends anyhow."""
-        self._begin(records)
+        doc_ids = [record.doc_id for record in records]
+        self.recover()
+        self._begin(records, doc_ids)
         try:
             yield
         except BaseException:
             # A table made meanwhile may have some as they were, though they are not.
+            self._place.settle(self._mentions.name, None)
             with suppress(Exception):
-                self.revisions.mark(self._touched)
+                self.revisions.mark(doc_ids)
             raise
-        self._end()
+        self._end(doc_ids)
 
-    def _begin(self, records: Sequence[Record]) -> None:
-        """Write down what is about to be touched; first clear up after an earlier failure."""
-        self.recover()
-        self._journal.begin(records)
-        self._touched = [record.doc_id for record in records]
-        self.revisions.mark(self._touched)
+    def _begin(self, records: Sequence[Record], doc_ids: Sequence[str]) -> None:
+        """Write down what is about to be touched."""
+        if self._place.alone:
+            begun = {**self._metadata, **self._journal.note(records)}
+            try:
+                self._metadata = self.revisions.mark(doc_ids, begun)
+            except BaseException:
+                self._place.settle(self._mentions.name, None)
+                raise
+        else:
+            self._journal.begin(records)
+            self.revisions.mark(doc_ids)
 
-    def _end(self) -> None:
-        self.revisions.mark(self._touched)
-        self._journal.end()
+    def _end(self, doc_ids: Sequence[str]) -> None:
+        """Strike it out."""
+        if self._place.alone:
+            try:
+                ended = self._migrated(self._metadata)
+                self._metadata = self.revisions.mark(doc_ids, ended)
+            except BaseException:
+                self._place.settle(self._mentions.name, None)
+                raise
+        else:
+            self.revisions.mark(doc_ids)
+            self._journal.end()
+
+    def _touched_by(self, writes: Iterable[Entry]) -> list[Record]:
+        """What writes write and delete."""
+        return [record for entry in writes for record in entry.records or ()]
 
     def _write_mentions(self, rows: Sequence[tuple[StoredDocument, EncodedText]]) -> None:
         ids: list[str] = []

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document
-from ner_retriever_rag.storage.chroma import TOGETHER_KEY
-from ner_retriever_rag.storage.collection import Rows, Where, batches
-from ner_retriever_rag.storage.journal import Entry, Journal
+from ner_retriever_rag.storage.collection import batches
+from ner_retriever_rag.storage.protocol import RowReader, Where
 from ner_retriever_rag.storage.records import (
     VERSION,
     DamagedRecordError,
@@ -24,64 +22,34 @@ from ner_retriever_rag.storage.records import (
     salvaged,
 )
 
-if TYPE_CHECKING:
-    from chromadb.api.models.Collection import Collection
-
-    from ner_retriever_rag.storage.place import Place
+_VERSIONS = 128  # asked for at once
 
 
-class Stored:
-    """The reading half of :class:`~ner_retriever_rag.storage.store.Store`.
+class StoreReader:
+    """The reading half of a store.
 
     Args:
-        place: Where the collections are.
-        documents: The documents' collection.
-        mentions: The mentions' collection.
-
-    Attributes:
-        together: How many mentions' vectors are in a row of their collection.
+        documents: The documents' records.
+        mentions: The rows of mentions' vectors.
+        together: How many vectors are in a row.
     """
 
-    def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
-        self._documents, self._mentions = Rows(place, documents), Rows(place, mentions)
-        self._journal = Journal(place, documents.name)
-        self.together = int((mentions.metadata or {}).get(TOGETHER_KEY, 1))
+    def __init__(self, documents: RowReader, mentions: RowReader, together: int) -> None:
+        self._documents, self._mentions, self.together = documents, mentions, together
 
     @property
-    def texts(self) -> Rows:
+    def texts(self) -> RowReader:
         """The documents by their text vectors."""
         return self._documents
 
     @property
-    def mentions(self) -> Rows:
+    def mentions(self) -> RowReader:
         """The rows of mentions' vectors."""
         return self._mentions
 
     def document_count(self) -> int:
         """How many documents there are."""
         return self._documents.count()
-
-    def leftovers(self) -> set[str]:
-        """Ids of rows of mentions that do not count (yet): writes that did not end wrote them."""
-        touched = self._touched_by(self._journal.entries(self._mentions.metadata()))
-        left = self._rows_of(touched) - self._current(touched)
-        return {
-            each
-            for some in batches(left, self._mentions.batch)
-            for each in self._mentions.get(some, [])["ids"]
-        }
-
-    def unfinished(self) -> int:
-        """How many writes began and did not end."""
-        return len(self._journal.entries(self._mentions.metadata()))
-
-    def widths(self) -> tuple[int, int]:
-        """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
-        widths = []
-        for table in (self._documents, self._mentions):
-            rows = table.first(["embeddings"])["embeddings"]
-            widths.append(len(rows[0]) if rows is not None and len(rows) else 0)
-        return widths[0], widths[1] // self.together
 
     def fetch(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
         """The records of documents, by id; unknown ids are left out."""
@@ -94,19 +62,33 @@ class Stored:
                 found[doc_id] = from_row(doc_id, metadata, text)
         return found
 
+    def replaceable(self, ids: Iterable[str]) -> Mapping[str, Record]:
+        """What a write under some ids would replace, with all that it needs to know of it."""
+        return self.fetch(ids)
+
+    def twins(self, documents: Mapping[str, Document]) -> dict[str, StoredDocument]:
+        """Stored documents of the content of others, whatever their ids.
+
+        Args:
+            documents: Documents by their versions.
+
+        Returns:
+            By version, where there is one.
+        """
+        found: dict[str, StoredDocument] = {}
+        for some in batches(documents, _VERSIONS):
+            rows = self._documents.find({VERSION: {"$in": some}}, ["metadatas", "documents"])
+            for doc_id, metadata, text in zip(
+                rows["ids"], rows["metadatas"] or [], rows["documents"] or [], strict=True
+            ):
+                twin = from_row(doc_id, metadata, text)
+                found[twin.version] = twin
+        return found
+
     def records(self, ids: Iterable[str]) -> dict[str, Record]:
         """What the index says of documents, by id, without them; unknown ids are left out."""
         return {
             doc_id: record_of(doc_id, metadata)
-            for some in batches(ids, self._documents.batch)
-            for rows in [self._documents.get(some, ["metadatas"])]
-            for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True)
-        }
-
-    def versions(self, ids: Iterable[str]) -> dict[str, str]:
-        """The versions of documents, by id, and nothing else; unknown ids are left out."""
-        return {
-            doc_id: str((metadata or {}).get(VERSION, ""))
             for some in batches(ids, self._documents.batch)
             for rows in [self._documents.get(some, ["metadatas"])]
             for doc_id, metadata in zip(rows["ids"], rows["metadatas"] or [], strict=True)
@@ -173,10 +155,6 @@ class Stored:
         if not rows["ids"]:
             return None
         return salvaged(doc_id, rows["metadatas"][0], rows["documents"][0])
-
-    def _touched_by(self, writes: Iterable[Entry]) -> list[Record]:
-        """What writes write and delete."""
-        return [record for entry in writes for record in entry.records or ()]
 
     def _rows_of(self, records: Iterable[Record]) -> set[str]:
         """Ids of the rows of documents' mentions."""

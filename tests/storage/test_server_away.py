@@ -10,7 +10,7 @@ from chromadb.api.fastapi import FastAPI
 from hashed import HashedEncoder, assert_is
 
 from ner_retriever_rag import Document, EntityIndex, ShardedIndex
-from ner_retriever_rag.storage import reaching
+from ner_retriever_rag.storage import retry
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def killed_at(server, method, ending, *, answered, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(FastAPI, "_make_request", cut)
-        patch.setattr(reaching, "PATIENCE", 300)  # of a machine with much else to do
+        patch.setattr(retry, "PATIENCE", 300)  # of a machine with much else to do
         yield
     assert again.ident is not None, "no such request was made"
     again.join()
@@ -93,7 +93,7 @@ def test_searching_goes_on_when_the_server_comes_back(own, ending, monkeypatch):
 
 
 def test_a_server_that_stays_away_is_named_with_a_remedy(own, monkeypatch):
-    monkeypatch.setattr(reaching, "PATIENCE", 0.3)
+    monkeypatch.setattr(retry, "PATIENCE", 0.3)
     with EntityIndex(own.address, collection="away", encoder=HashedEncoder()) as index:
         index.add(DOCUMENTS[:100])
         own.kill()
@@ -124,10 +124,10 @@ def test_a_busy_server_is_asked_again():
         FastAPI._raise_chroma_error(response)
         return status
 
-    assert reaching.reach(call, None) == 200 and not answers
+    assert retry.call_with_retry(call, None) == 200 and not answers
     answers = [400, 200]
     with pytest.raises(Exception, match="busy"):
-        reaching.reach(call, None)
+        retry.call_with_retry(call, None)
     assert answers == [200]
 
 

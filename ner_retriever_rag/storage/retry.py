@@ -1,8 +1,8 @@
-"""Calls to a Chroma server, which may be away for a while.
+"""Calls to a Chroma server, which may be unavailable for a while.
 
-Every call made through ``reach`` can be made twice: a read, an upsert or a delete by id, metadata
-set as a whole, a collection with a name nobody else has. So a call whose answer got lost is made
-again, whether the server had carried it out or not.
+Every call made through ``call_with_retry`` can be made twice: a read, an upsert or a delete by id,
+metadata set as a whole, a collection with a name nobody else has. So a call whose answer got lost
+is made again, whether the server had carried it out or not.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
-PATIENCE = 60.0  # seconds until a server that does not answer is taken to stay away
+PATIENCE = 60.0  # seconds until a server that does not answer is taken for down
 _LONGEST_WAIT = 5.0  # seconds between two attempts
 _BUSY = (429, 502, 503, 504)  # said by a server that has too much to do, or before one
 
 T = TypeVar("T")
 
 
-def reach(call: Callable[[], T], client: ClientAPI) -> T:
+def call_with_retry(call: Callable[[], T], client: ClientAPI) -> T:
     """Call, and again with growing waits while the server cannot be reached or is busy.
 
     Args:
@@ -30,10 +30,10 @@ def reach(call: Callable[[], T], client: ClientAPI) -> T:
         client: The client it is made with; an embedded one is always there.
 
     Raises:
-        ConnectionError: If the server stays away.
+        ConnectionError: If the server stays unavailable.
     """
     attempts = Retrying(
-        retry=retry_if_exception(is_away),
+        retry=retry_if_exception(is_unavailable),
         wait=wait_random_exponential(multiplier=0.1, max=_LONGEST_WAIT),
         stop=stop_after_delay(PATIENCE),
         reraise=True,
@@ -41,12 +41,12 @@ def reach(call: Callable[[], T], client: ClientAPI) -> T:
     try:
         return attempts(call)
     except Exception as error:
-        if is_away(error):
-            raise away(client, error) from error
+        if is_unavailable(error):
+            raise unavailable(client, error) from error
         raise
 
 
-def is_away(error: BaseException) -> bool:
+def is_unavailable(error: BaseException) -> bool:
     """Whether an error says that a server could not be reached, or not now."""
     import httpx
     from chromadb.errors import RateLimitError
@@ -58,8 +58,8 @@ def is_away(error: BaseException) -> bool:
     )
 
 
-def away(client: ClientAPI, error: BaseException) -> ConnectionError:
-    """The error of a server that stays away, in our words."""
+def unavailable(client: ClientAPI, error: BaseException) -> ConnectionError:
+    """The error of a server that stays unavailable, in our words."""
     settings = client.get_settings()
     host, port = settings.chroma_server_host, settings.chroma_server_http_port
     address = host if "://" in str(host) else f"{host}:{port}"

@@ -1,0 +1,201 @@
+"""What every store can do: one suite over all of them."""
+
+import inspect
+import typing
+
+import chromadb
+import numpy as np
+import pytest
+from hashed import DIM, HashedEncoder
+
+from ner_retriever_rag import Document
+from ner_retriever_rag.storage.beside import BesideStore
+from ner_retriever_rag.storage.place import Place
+from ner_retriever_rag.storage.protocol import DocumentStore, RowReader
+from ner_retriever_rag.storage.records import version_of
+from ner_retriever_rag.storage.shards import Places, ShardedStore, mark_shards
+from ner_retriever_rag.storage.store import Store
+
+ENCODER = HashedEncoder()
+DOCUMENTS = [
+    Document("Oslo lies in Norway.", "a"),
+    Document("Lima lies in Peru.", "b"),
+    Document("no names in here", "c"),
+    Document("Ada met Bob, Cid, Dora, Eve and Finn in Ghent.", "d"),  # more than one row
+]
+CHANGED = Document("Bergen lies in Norway.", "a")
+
+
+class Own:
+    """A store that has its documents itself."""
+
+    def __init__(self, place, store):
+        self.place, self.store = place, store
+
+    def put(self, documents):
+        versions = [version_of(each, None) for each in documents]
+        encoded = ENCODER.encode([each.text for each in documents])
+        replaced = self.store.replaceable([each.id for each in documents])
+        with self.place.writing():
+            self.store.write(documents, versions, encoded, replaced)
+
+    def take(self, ids):
+        records = list(self.store.records(ids).values())
+        with self.place.writing():
+            self.store.delete(records)
+
+
+class Beside(Own):
+    """A store beside a collection of somebody else's, which is written first."""
+
+    def __init__(self, place, store, theirs):
+        super().__init__(place, store)
+        self._theirs = theirs
+
+    def put(self, documents):
+        ids, texts = [each.id for each in documents], [each.text for each in documents]
+        self._theirs.upsert(ids=ids, documents=texts, embeddings=[[1.0]] * len(ids))
+        super().put(documents)
+
+    def take(self, ids):
+        super().take(ids)
+        self._theirs.delete(ids)
+
+
+def in_memory():
+    place = Place(None)
+    return Own(place, Store.open(place, None, ENCODER))
+
+
+def in_a_folder(folder):
+    place = Place(folder)
+    return Own(place, Store.open(place, "index", ENCODER))
+
+
+def sharded():
+    each = [in_memory() for _ in range(3)]
+    place = Places([one.place for one in each], None)
+    mark_shards([one.store for one in each], place.writing)
+    return Own(place, ShardedStore([one.store for one in each]))
+
+
+def beside(folder):
+    client = chromadb.PersistentClient(folder)
+    theirs = client.get_or_create_collection("theirs", embedding_function=None)
+    place = Place(None, client)
+    return Beside(place, BesideStore.over(place, theirs, ENCODER), theirs)
+
+
+@pytest.fixture(params=["memory", "folder", "sharded", "beside"])
+def kept(request, tmp_path):
+    makers = {
+        "memory": in_memory,
+        "folder": lambda: in_a_folder(tmp_path),
+        "sharded": sharded,
+        "beside": lambda: beside(tmp_path),
+    }
+    kept = makers[request.param]()
+    yield kept
+    kept.place.close()
+
+
+def members(protocol):
+    names = {name for name, _ in inspect.getmembers(protocol) if not name.startswith("_")}
+    return names | set(typing.get_type_hints(protocol))
+
+
+def test_it_has_all_that_a_store_has(kept):
+    for name in members(DocumentStore):
+        assert hasattr(kept.store, name), name
+    for rows in (kept.store.texts, kept.store.mentions):
+        for name in members(RowReader):
+            assert hasattr(rows, name), name
+
+
+def test_an_empty_one(kept):
+    store = kept.store
+    assert store.document_count() == store.unfinished() == 0
+    assert store.document_ids() == store.row_ids() == list(store.pages()) == []
+    assert store.fetch(["a"]) == store.records(["a"]) == store.twins({}) == {}
+    assert store.leftovers() == store.changed({}) == set()
+    assert store.widths() == (0, 0) and store.salvaged("a") is None
+    store.recover()
+
+
+def test_what_was_written_is_read(kept):
+    kept.put(DOCUMENTS)
+    store = kept.store
+    found = store.fetch(["a", "b", "c", "d", "none"])
+    assert [found[each.id].document for each in DOCUMENTS] == DOCUMENTS
+    assert store.document_count() == len(store.document_ids()) == len(DOCUMENTS)
+    assert {each.document.id for page in store.pages(size=3) for each in page} == set("abcd")
+    vectors = store.vectors(found.values(), DIM)
+    for document, one in zip(DOCUMENTS, ENCODER.encode([d.text for d in DOCUMENTS]), strict=True):
+        assert found[document.id].spans == [(m.start, m.end) for m in one.mentions]
+        assert found[document.id].version == version_of(document, None)
+        np.testing.assert_allclose(vectors[document.id], one.vectors, atol=1e-6)
+        text = store.texts.vectors([document.id])[document.id]
+        np.testing.assert_allclose(text, one.text_vector, atol=1e-6)
+    nearest = store.texts.nearest(store.texts.vectors(["b"])["b"], 2)
+    assert nearest[0] == ("b", pytest.approx(1, abs=1e-5)) and len(nearest) == 2
+    assert store.widths() == (8, DIM)
+    rows = [row for each in found.values() for row in each.row_ids(store.together)]
+    assert sorted(store.row_ids()) == sorted(rows)
+    assert set(store.mentions.get(rows[:1], [])["ids"]) == set(rows[:1])
+    assert store.mentions.count() == len(rows) and not store.leftovers()
+    assert {each: found[each].version for each in found} == {
+        doc_id: record.version for doc_id, record in store.records("abcd").items()
+    }
+
+
+def test_what_is_replaced_goes_and_twins_are_found(kept):
+    kept.put(DOCUMENTS)
+    before = kept.store.revisions.current()
+    kept.put([CHANGED])
+    store = kept.store
+    assert store.fetch(["a"])["a"].document == CHANGED
+    assert store.document_count() == len(DOCUMENTS)
+    assert all("Oslo" not in each.document.text for page in store.pages() for each in page)
+    rows = {row for each in store.records("abcd").values() for row in each.row_ids(store.together)}
+    assert set(store.row_ids()) == rows
+    assert store.revisions.current() != before and store.revisions.touched_since(before) == {"a"}
+    version = version_of(CHANGED, None)
+    again = Document(CHANGED.text, "other")
+    twins = store.twins({version: again, "0" * 16: Document("not there", "z")})
+    assert set(twins) == {version} and twins[version].document.text == CHANGED.text
+    assert twins[version].spans == store.records(["a"])["a"].spans
+
+
+def test_what_is_deleted_is_gone(kept):
+    kept.put(DOCUMENTS)
+    kept.take(["a", "d"])
+    store = kept.store
+    assert sorted(store.document_ids()) == ["b", "c"]
+    assert store.fetch(["a"]) == {} and store.salvaged("a") is None
+    assert all(row.startswith("b#") for row in store.row_ids())
+    assert store.unfinished() == 0
+
+
+def test_rows_of_nothing_can_be_dropped(kept):
+    kept.put(DOCUMENTS)
+    (row, *_) = kept.store.records(["b"])["b"].row_ids(kept.store.together)
+    with kept.place.writing():
+        kept.store.drop_rows([row])
+    assert row not in kept.store.row_ids()
+    assert "b" not in kept.store.vectors(kept.store.records(["b"]).values(), DIM)
+
+
+def test_renewed_nothing_is_known_of_what_was_touched(kept):
+    kept.put(DOCUMENTS)
+    before = kept.store.revisions.current()
+    with kept.place.writing():
+        kept.store.renew()
+    assert kept.store.revisions.current() != before
+    assert kept.store.revisions.touched_since(before) is None
+    kept.put([CHANGED])  # the metadata it knew are not written back
+    assert kept.store.revisions.touched_since(before) is None
+
+
+def test_metadata_keys_that_no_document_has(kept):
+    kept.put(DOCUMENTS)
+    assert kept.store.unknown_keys(["colour"]) == {"colour"}
