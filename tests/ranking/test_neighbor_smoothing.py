@@ -122,7 +122,7 @@ def test_of_those_not_smoothed_is_said_what_is_said_of_the_last(calibration, que
 
 def test_the_last_are_a_tenth_of_those_smoothed(calibration, query):
     odds = scale_of(calibration, query).log_odds(np.linspace(0.5, -0.5, 200))
-    stage = replace(SMOOTHING, floor=float(odds[100]), few=0)  # no sample
+    stage = replace(SMOOTHING, floor=float(odds[100]), few=1)  # no sample
     # The first keep apart; those after are one crowd, most of which nothing is said of.
     vectors = np.concatenate([around(query, 89, 0.1, seed=4), around(-query, 111, 0.1, seed=8)])
     every = by_hand(calibration, query, vectors, odds, stage) - stage.own_part * odds
