@@ -1,9 +1,9 @@
-"""A rough first look at the mentions of a large index: near ones are found without reading all.
+"""An inverted file: near mentions of a large index are found without reading all.
 
-Vectors lie near a space of few dimensions, and near to others. So a rough copy has only the numbers
-along their first principal axes, and lies in cells of mentions that are near to each other (k-means
-in that space). A query reads the cells whose centres it is nearest to. What it finds is where to
-look; what is said of the mentions found is computed from their whole vectors.
+Vectors lie near a space of few dimensions, and near to others. So a coarse copy has only the
+numbers along their first principal axes, and lies in cells of mentions that are near to each other
+(k-means in that space). A query reads the cells whose centres it is nearest to. What it finds are
+candidates; their scores are computed from their whole vectors.
 """
 
 from __future__ import annotations

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.cells import Cells
 from ner_retriever_rag.encoder.names import name_hashes
-from ner_retriever_rag.queries.apart import Apart
 from ner_retriever_rag.queries.named import names_nearby
+from ner_retriever_rag.queries.non_overlapping import NonOverlapping
 from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.scoring import is_cased
 from ner_retriever_rag.schema import LOT_BITS, BackgroundSample, Document, EncodedText, Span
 from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.records import StoredDocument, distinct_spans
 
-_DRAWN = 256  # mentions that speak for all
+_BACKGROUND = 256  # mentions in the background sample
 _PAGE = 1_000  # documents read at once
 
 
@@ -89,8 +89,8 @@ class MentionTable:
         if self.whole is not None:
             return self.whole.background
         drawn = np.arange(len(self))
-        if len(self) > _DRAWN:
-            drawn = np.sort(np.argpartition(self.lots, _DRAWN)[:_DRAWN])
+        if len(self) > _BACKGROUND:
+            drawn = np.sort(np.argpartition(self.lots, _BACKGROUND)[:_BACKGROUND])
         return BackgroundSample(len(self), self.lots[drawn], np.asarray(self.vectors)[drawn])
 
     def text(self, mention: int) -> str:
@@ -145,20 +145,23 @@ class MentionTable:
         return np.where(there, np.arange(len(self)) + moved, -1)
 
     @cached_property
-    def alone(self) -> NDArray[np.bool_]:
-        """Which mentions overlap no other, bool ``(mentions,)``."""
+    def overlaps(self) -> NDArray[np.bool_]:
+        """Which mentions overlap another, bool ``(mentions,)``."""
         document = self.owner << 32
         order = np.argsort(document + self.starts, kind="stable")
         starts, ends = (document + self.starts)[order], (document + self.ends)[order]
-        clear = starts[1:] >= np.maximum.accumulate(ends)[:-1]  # of the one before, and all others
-        alone = np.empty(len(self), dtype=np.bool_)
-        alone[order] = np.append(True, clear) & np.append(clear, True) if len(self) else True
-        return alone
+        into = starts[1:] < np.maximum.accumulate(ends)[:-1]  # the one before, or one before that
+        overlaps = np.zeros(len(self), dtype=np.bool_)
+        if len(self):
+            overlaps[order] = np.append(False, into) | np.append(into, False)
+        return overlaps
 
-    def apart(self, mentions: Iterable[int]) -> Iterator[int]:
+    def non_overlapping(self, mentions: Iterable[int]) -> Iterator[int]:
         """Of mentions that overlap, the first."""
-        apart, alone = Apart(), self.alone
-        return (n for n in mentions if alone[n] or apart.take(int(self.owner[n]), self.span(n)))
+        kept, overlaps = NonOverlapping(), self.overlaps
+        return (
+            n for n in mentions if not overlaps[n] or kept.take(int(self.owner[n]), self.span(n))
+        )
 
     def best_of_each(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """The greatest value in each document: ``(m, documents)`` of ``(m, mentions)``.

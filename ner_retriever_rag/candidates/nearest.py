@@ -1,8 +1,8 @@
 """Which mentions a search for a few results looks at in a large index: those nearest to the query.
 
-Sharpening, votes and scores take several passes over what they are given; over a million mentions
-that is most of a search. Results, and those that vote on them, are among the nearest, which a rough
-look (:mod:`~ner_retriever_rag.candidates.cells`) finds.
+The stages of ranking take several passes over what they are given; over a million mentions that is
+most of a search. Results, and the neighbours that count for them, are among the nearest, which an
+inverted file (:mod:`~ner_retriever_rag.candidates.cells`) finds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.scoring import ScoredQuery
 
-NEAREST, A_RESULT = 16_000, 20  # mentions, somewhat more than vote, and so many more a result
+NEAREST, A_RESULT = (
+    16_000,
+    20,
+)  # mentions, somewhat more than are smoothed, and so many more a result
 _SHARE, _TIMES = 5, 4  # one mention in so many gets a rough look, and so many times what is wanted
 _LITTLE = 4  # where a filter keeps less than so many times what is wanted, it is all looked at
 _SAMPLED = 16  # one value in so many tells how great the greatest are

@@ -18,7 +18,7 @@ def serve(
     """Let any number of processes read and write an index, through Chroma's own server.
 
     The folder belongs to the server while it runs; other processes open the index with its address
-    instead of the folder. The server asks nobody who they are: keep it on this machine, or behind
+    instead of the folder. The server has no authentication: keep it on this machine, or behind
     something that does.
     """
     with errors_in_one_line():

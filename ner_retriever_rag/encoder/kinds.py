@@ -10,6 +10,8 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from ner_retriever_rag.encoder.log_odds import SLOPE
+
 _SAME_KIND = 0.8  # phrases with at least this cosine name one kind
 # "theropod dinosaur" has to fit twice as well as "dinosaur" to be said instead of it.
 _FINER = np.float32(np.log(2))
@@ -30,14 +32,12 @@ class Kinds:
         names: The phrases, the most frequent first.
         vectors: float32 ``(len(names), dim)``, L2-normalised.
         half: float32 ``(len(names),)``, the cosine at which each reaches the score 0.5.
-        slope: float32 ``(len(names),)``, how fast the log-odds of the score rise with the cosine.
         finer: The numbers of those that end in another, as "capital city" does in "city".
     """
 
     names: tuple[str, ...]
     vectors: NDArray[np.float32]
     half: NDArray[np.float32]
-    slope: NDArray[np.float32]
     finer: list[int]
 
     @classmethod
@@ -47,23 +47,17 @@ class Kinds:
         vectors: NDArray[np.float32],
         similarity_at: Callable[[NDArray[np.float32], float], float],
     ) -> Kinds:
-        """Take the line of each kind's score from two of its points.
-
-        A calibrated score is logistic in the cosine, so two points give all of it, and a mention's
-        fit to all phrases is one product of matrices.
+        """See where each kind's score is one half; it rises by one slope for all.
 
         Args:
             names: The phrases.
             vectors: float32 ``(len(names), dim)``, L2-normalised.
             similarity_at: The cosine at which a score is reached for a type vector.
         """
-        half, high = (
-            np.array([similarity_at(vector, score) for vector in vectors]) for score in (0.5, 0.9)
-        )
-        slope = np.log(9) / (high - half)
+        half = np.array([similarity_at(vector, 0.5) for vector in vectors], dtype=np.float32)
         known = set(names)
         finer = [n for n, name in enumerate(names) if known.intersection(_endings(name))]
-        return cls(tuple(names), vectors, half.astype(np.float32), slope.astype(np.float32), finer)
+        return cls(tuple(names), vectors, half, finer)
 
     def fit(self, mentions: NDArray[np.float32]) -> NDArray[np.float32]:
         """How well each kind fits mentions.
@@ -72,11 +66,11 @@ class Kinds:
             mentions: float32 ``(n, dim)``.
 
         Returns:
-            float32 ``(n, len(names))``, log-odds of the calibrated probability.
+            float32 ``(n, len(names))``, log odds.
         """
         fit: NDArray[np.float32] = mentions @ self.vectors.T
         fit -= self.half
-        fit *= self.slope
+        fit *= np.float32(SLOPE)
         return fit
 
     def fit_to_name(self, mentions: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -57,8 +57,8 @@ class Answers:
                 (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
                 and the document (0 where it is negative).
             topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
-            sharpen: Move the query towards the mentions it finds, and let these vote on one
-                another; see :mod:`~ner_retriever_rag.ranking.sharpening` and ``votes``.
+            sharpen: Let mentions found say something of one another: pseudo-relevance feedback,
+                smoothing and prevalence shift, see :mod:`~ner_retriever_rag.ranking.stages`.
             offset: How many of the best documents to pass over, for the next page of a result.
             max_matches: List at most so many matches of a document, the best; None for all.
             exact: Look at every text for a topic, and in a large index at every mention, beyond
@@ -197,7 +197,7 @@ class Answers:
             n: How many kinds at most.
             where: As in ``search``.
             examples: How many names of each kind.
-            least_score: Mentions that no kind fits with this score are not counted.
+            least_score: Mentions that a search for their kind gives a lower score are not counted.
 
         Returns:
             The kinds, that with most mentions first.
@@ -214,6 +214,7 @@ class Answers:
             table,
             self.encoder.kinds,
             self._search.allowed(table, where),
+            lambda kind: self._search.scores_of_kind(kind, table),
             n=n,
             examples=examples,
             least_score=least_score,
@@ -260,4 +261,4 @@ class Answers:
             all_types=all_types,
             overlapping=overlapping,
         )
-        return self._search.current(table, rows, lambda row: table.row_of[row.doc_id])
+        return self._search.drop_stale(table, rows, lambda row: table.row_of[row.doc_id])

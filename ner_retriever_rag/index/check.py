@@ -1,4 +1,4 @@
-"""Is everything there? What an index holds, compared with what it should, and mended."""
+"""Integrity check: what an index holds, compared with what it should, and repaired."""
 
 from __future__ import annotations
 

@@ -94,13 +94,13 @@ def _promising(
     keys: dict[str, list[int]] = {}
     if bounds.last is None:
         ordered = ordered[scores[ordered] >= min(bounds.floor, 0.5)]
-    for n in table.apart(ordered.tolist()):
+    for n in table.non_overlapping(ordered.tolist()):
         keys.setdefault(name_key(table.text(n)), []).append(n)
     return keys
 
 
 def _entity(table: MentionTable, scores: NDArray[np.float32], group: list[int]) -> Entity:
-    group = list(table.apart(sorted(group, key=lambda n: (-scores[n], n))))
+    group = list(table.non_overlapping(sorted(group, key=lambda n: (-scores[n], n))))
     spelled = Counter(table.text(n) for n in group)
     names = sorted(spelled, key=lambda name: (-spelled[name], name))
     documents = sorted({table.doc_ids[table.owner[n]] for n in group})

@@ -65,7 +65,7 @@ def extract(
     if not overlapping:
         for row, of_type in enumerate(passing):
             order = np.lexsort((table.starts - table.ends, -scores[row]))
-            kept = list(table.apart(order[of_type[order]].tolist()))
+            kept = list(table.non_overlapping(order[of_type[order]].tolist()))
             of_type[:] = False
             of_type[kept] = True
     found = np.flatnonzero(passing.any(axis=0))

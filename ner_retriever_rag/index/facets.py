@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from heapq import heappush, heappushpop
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
 
 _BLOCK = 1_024  # mentions compared with the vocabulary at once
-_CANDIDATES = 24  # mentions kept of each kind, to take its examples from
+_LOOKED_AT = 2  # kinds that are searched for, for each that is wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +37,11 @@ class Facet:
     examples: list[str]
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What is known of one kind while counting."""
-
-    mentions: int = 0
-    documents: set[int] = field(default_factory=set)
-    best: list[tuple[float, int]] = field(default_factory=list)
-
-    def add(self, fit: float, mention: int, document: int) -> None:
-        self.mentions += 1
-        self.documents.add(document)
-        push = heappush if len(self.best) < _CANDIDATES else heappushpop
-        push(self.best, (fit, -mention))
-
-    def merge(self, other: _Tally) -> None:
-        self.mentions += other.mentions
-        self.documents |= other.documents
-        self.best = sorted(self.best + other.best)[-_CANDIDATES:]
-
-
 def count_facets(
     table: MentionTable,
     kinds: Kinds,
     allowed: NDArray[np.bool_],
+    scores_of: Callable[[int], NDArray[np.float32]],
     *,
     n: int,
     examples: int,
@@ -69,35 +51,36 @@ def count_facets(
 
     Each mention counts once, for the phrase of the vocabulary that fits it best, unless it
     overlaps one that fits its own better. Rarer phrases that mean nearly the same as a more
-    frequent one are then counted as that.
+    frequent one are then counted as that. Of the kinds that are most frequent so, those mentions
+    count that a search for the kind scores high enough.
 
     Args:
         table: The mentions.
         kinds: The vocabulary.
         allowed: bool ``(documents,)``, which documents count.
+        scores_of: The scores of all mentions in a search for a kind, float32 ``(mentions,)``.
         n: How many kinds at most.
         examples: How many names of each.
-        least_score: Mentions that nothing fits so well are not counted.
+        least_score: Mentions with a lower score are not counted.
     """
-    floor = np.log(least_score / (1 - least_score))
-    tallies: dict[int, _Tally] = {}
     kind, fit = _best_kinds(table, kinds)
-    fit[~allowed[table.owner]] = -np.inf
-    best = np.argsort(-fit, kind="stable")[: int((fit >= floor).sum())]
-    for mention in table.apart(best.tolist()):
-        tally = tallies.setdefault(int(kind[mention]), _Tally())
-        tally.add(float(fit[mention]), mention, int(table.owner[mention]))
-    merged = _merged(tallies, kinds)
-    top = sorted(merged.items(), key=lambda item: (-item[1].mentions, item[0]))[:n]
-    return [
-        Facet(
-            kinds.names[kind],
-            tally.mentions,
-            len(tally.documents),
-            _names(table, (-place for _, place in sorted(tally.best, reverse=True)))[:examples],
-        )
-        for kind, tally in top
-    ]
+    order = np.argsort(-fit, kind="stable")
+    order = order[allowed[table.owner[order]]]
+    mentions: defaultdict[int, list[int]] = defaultdict(list)
+    for mention in table.non_overlapping(order.tolist()):
+        mentions[int(kind[mention])].append(mention)
+    most_frequent = sorted(
+        _merged(mentions, kinds).items(), key=lambda item: (-len(item[1]), item[0])
+    )
+    facets = []
+    for number, some in most_frequent[: _LOOKED_AT * n]:
+        scored = np.asarray(some)[scores_of(number)[some] >= least_score]
+        best = scored[np.lexsort((scored, -fit[scored]))]
+        if len(best):
+            documents = len(np.unique(table.owner[best]))
+            names = list(islice(_names(table, best.tolist()), examples))
+            facets.append(Facet(kinds.names[number], len(best), documents, names))
+    return sorted(facets, key=lambda facet: -facet.mentions)[:n]
 
 
 def _best_kinds(table: MentionTable, kinds: Kinds) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
@@ -112,20 +95,22 @@ def _best_kinds(table: MentionTable, kinds: Kinds) -> tuple[NDArray[np.intp], ND
     return kind, fit
 
 
-def _merged(tallies: Mapping[int, _Tally], kinds: Kinds) -> dict[int, _Tally]:
-    merged: dict[int, _Tally] = {}
-    for kind in sorted(tallies, key=lambda kind: (-tallies[kind].mentions, kind)):
+def _merged(mentions: Mapping[int, list[int]], kinds: Kinds) -> dict[int, list[int]]:
+    """The mentions of each kind, those of its rarer synonyms among them."""
+    merged: dict[int, list[int]] = {}
+    for kind in sorted(mentions, key=lambda kind: (-len(mentions[kind]), kind)):
         if kinds.is_synonym(kind, list(merged)):
-            merged[kinds.nearest(kind, list(merged))[0]].merge(tallies[kind])
+            merged[kinds.nearest(kind, list(merged))[0]] += mentions[kind]
         else:
-            merged[kind] = tallies[kind]
+            merged[kind] = list(mentions[kind])
     return merged
 
 
-def _names(table: MentionTable, mentions: Iterable[int]) -> list[str]:
+def _names(table: MentionTable, mentions: Iterable[int]) -> Iterator[str]:
     """Distinct names of mentions, in order."""
-    names: dict[str, str] = {}
+    seen = set()
     for mention in mentions:
         name = table.text(mention)
-        names.setdefault(name.casefold(), name)
-    return list(names.values())
+        if name.casefold() not in seen:
+            seen.add(name.casefold())
+            yield name

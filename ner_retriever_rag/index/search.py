@@ -116,8 +116,8 @@ class Search:
         table = scores.table
         best: list[int] = []
         for order in _orders(lambda most: scores.best_first(bounds.floor, most), bounds):
-            apart = table.apart(order.tolist())
-            current = self.current(table, apart, lambda n: int(table.owner[n]))
+            apart = table.non_overlapping(order.tolist())
+            current = self.drop_stale(table, apart, lambda n: int(table.owner[n]))
             best = list(islice(current, bounds.last))
             if len(best) == bounds.last:
                 break
@@ -169,7 +169,7 @@ class Search:
             raise ValueError("query: a mention cannot be found by Not alone; add a type it is of")
         return scored
 
-    def current(
+    def drop_stale(
         self, table: MentionTable, found: Iterable[T], document: Callable[[T], int]
     ) -> Iterator[T]:
         """Of what was found, what is of documents that are as they were when it was encoded.
@@ -194,6 +194,12 @@ class Search:
     ) -> Compared:
         """Compare a query's types with all mentions of a table; only those wanted are right."""
         return compare(table, query, sharpen=bounds.sharpen, wanted=wanted, rerank=self.rerank)
+
+    def scores_of_kind(self, kind: int, table: MentionTable) -> NDArray[np.float32]:
+        """The scores of all mentions for a kind of the vocabulary, float32 ``(mentions,)``."""
+        kinds = self._encoder.kinds
+        query = ScoredQuery(kinds.names[kind], self._encoder, lambda _: kinds.vectors[kind])
+        return query.scores(compare(table, query, rerank=self.rerank).log_odds)[0]
 
     def allowed(self, table: MentionTable, where: Mapping[str, Any] | None) -> NDArray[np.bool_]:
         """Which documents pass a filter, bool ``(documents,)``."""

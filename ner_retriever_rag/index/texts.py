@@ -3,18 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ner_retriever_rag.candidates.examples import IndexedExamples
 from ner_retriever_rag.candidates.mention_table import table_of
+from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
 from ner_retriever_rag.index.mention_scores import compare
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.likeness import type_vector
-from ner_retriever_rag.queries.query import Query
+from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.schema import Document, DocumentMatch, EncodedText
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.index.entity_index import EntityIndex
+
+
+def judge(
+    documents: Sequence[Document],
+    query: Query,
+    *,
+    index: EntityIndex | None = None,
+    encoder: TypeAwareEncoder | None = None,
+    threshold: float | None = None,
+    top_n: int | None = None,
+) -> list[tuple[int, DocumentMatch]]:
+    """Which of some documents mention a type: what filters and postprocessors share.
+
+    Args:
+        documents: What another retriever found.
+        query: What is looked for.
+        index: Where some of them are; by their ids, with the text they have, their mentions are
+            read and not found and encoded anew.
+        encoder: Finds and encodes mentions; None for the index's, or the shipped one.
+        threshold: Least score of a document, and of a mention that is listed; None for no bound,
+            and mentions from 0.5 on.
+        top_n: How many at most, best first; None for all, in the order given.
+
+    Returns:
+        The documents kept, each with its number among those given.
+    """
+    matches = match_documents(
+        index.encoder if index else encoder or default_encoder(),
+        documents,
+        check_query(query),
+        DEFAULT_THRESHOLD if threshold is None else threshold,
+        index.encoded(documents) if index else None,
+    )
+    kept = [each for each in enumerate(matches) if each[1].score >= (threshold or 0.0)]
+    if top_n is None:
+        return kept
+    return sorted(kept, key=lambda each: -each[1].score)[:top_n]
+
+
+def check_entity_type(value: Any) -> Any:
+    """A component's field ``entity_type``: a query, or None.
+
+    Raises:
+        ValueError: If it is something else; pydantic reports no TypeErrors.
+    """
+    try:
+        return None if value is None else check_query(value, "entity_type")
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def check_one_encoder(index: EntityIndex | None, encoder: TypeAwareEncoder | None) -> None:
+    """See that a component was not given both.
+
+    Raises:
+        ValueError: If it was.
+    """
+    if index is not None and encoder is not None:
+        raise ValueError("give index or encoder, not both: an index has its encoder")
 
 
 def match_documents(

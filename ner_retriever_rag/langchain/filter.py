@@ -9,11 +9,11 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
+from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.index.entity_index import EntityIndex
-from ner_retriever_rag.index.texts import match_documents
+from ner_retriever_rag.index.texts import check_entity_type, check_one_encoder, judge
 from ner_retriever_rag.langchain.conversion import match_to_langchain, to_indexed
-from ner_retriever_rag.queries.query import check_query, is_combined
+from ner_retriever_rag.queries.query import is_combined
 from ner_retriever_rag.questions.questions import asked_for
 
 
@@ -52,15 +52,11 @@ class EntityTypeFilter(BaseDocumentCompressor):
     @field_validator("entity_type")
     @classmethod
     def _is_query(cls, value: Any) -> Any:
-        try:
-            return None if value is None else check_query(value, "entity_type")
-        except TypeError as error:  # pydantic reports ValueErrors only
-            raise ValueError(str(error)) from error
+        return check_entity_type(value)
 
     @model_validator(mode="after")
     def _one_encoder(self) -> Self:
-        if self.index is not None and self.encoder is not None:
-            raise ValueError("give index or encoder, not both: an index has its encoder")
+        check_one_encoder(self.index, self.encoder)
         return self
 
     def compress_documents(
@@ -82,17 +78,16 @@ class EntityTypeFilter(BaseDocumentCompressor):
         if wanted is None:
             return documents
         with_text = [to_indexed(each) for each in documents if each.page_content.strip()]
-        matches = match_documents(
-            self.index.encoder if self.index else self.encoder or default_encoder(),
+        kept = judge(
             with_text,
-            check_query(wanted),
-            0.5 if self.threshold is None else self.threshold,
-            self.index.encoded(with_text) if self.index else None,
+            wanted,
+            index=self.index,
+            encoder=self.encoder,
+            threshold=self.threshold,
+            top_n=self.top_n,
         )
-        kept = [match for match in matches if match.score >= (self.threshold or 0.0)]
-        if self.top_n is not None:
-            kept = sorted(kept, key=lambda match: -match.score)[: self.top_n]
         with_type = is_combined(wanted)
         return [
-            match_to_langchain(match, self.metadata_prefix, with_type=with_type) for match in kept
+            match_to_langchain(match, self.metadata_prefix, with_type=with_type)
+            for _, match in kept
         ]

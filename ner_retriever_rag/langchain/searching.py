@@ -47,9 +47,9 @@ class TypeSearching(BaseRetriever):
     max_matches: int | None = Field(default=None, gt=0)
     """How many of a document's mentions are listed at most, the best; None for all."""
     sharpen: bool = True
-    """Move the query towards the mentions it finds, and let these vote on one another."""
+    """Let mentions found say something of one another: feedback, smoothing, prevalence shift."""
     exact: bool = False
-    """Look at every text for a topic, too."""
+    """Compare with every mention, in a large index too, and look at every text for a topic."""
     metadata_prefix: str = ""
     """What the metadata keys ``doc_id``, ``score`` and ``matches`` of results begin with."""
 

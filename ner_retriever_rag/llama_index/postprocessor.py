@@ -8,12 +8,12 @@ from llama_index.core.bridge.pydantic import Field, field_validator, model_valid
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
-from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
+from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.index.entity_index import EntityIndex
-from ner_retriever_rag.index.texts import match_documents
+from ner_retriever_rag.index.texts import check_entity_type, check_one_encoder, judge
 from ner_retriever_rag.llama_index.nodes import matched_node, text_of
 from ner_retriever_rag.llama_index.queries import query_of
-from ner_retriever_rag.queries.query import check_query, is_combined
+from ner_retriever_rag.queries.query import is_combined
 from ner_retriever_rag.schema import Document
 
 
@@ -55,15 +55,11 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
     @field_validator("entity_type")
     @classmethod
     def _is_query(cls, value: Any) -> Any:
-        try:
-            return None if value is None else check_query(value, "entity_type")
-        except TypeError as error:  # pydantic reports ValueErrors only
-            raise ValueError(str(error)) from error
+        return check_entity_type(value)
 
     @model_validator(mode="after")
     def _one_encoder(self) -> Self:
-        if self.index is not None and self.encoder is not None:
-            raise ValueError("give index or encoder, not both: an index has its encoder")
+        check_one_encoder(self.index, self.encoder)
         return self
 
     @classmethod
@@ -83,20 +79,13 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
                 return nodes
         with_text = [each.node for each in nodes if text_of(each.node).strip()]
         documents = [Document(text_of(node), node.node_id) for node in with_text]
-        matches = match_documents(
-            self.index.encoder if self.index else self.encoder or default_encoder(),
+        kept = judge(
             documents,
-            check_query(wanted),
-            0.5 if self.threshold is None else self.threshold,
-            self.index.encoded(documents) if self.index else None,
+            wanted,
+            index=self.index,
+            encoder=self.encoder,
+            threshold=self.threshold,
+            top_n=self.top_n or len(nodes),
         )
         with_type = is_combined(wanted)
-        ranked = sorted(
-            (
-                matched_node(node, match, with_type=with_type)
-                for node, match in zip(with_text, matches, strict=True)
-                if match.score >= (self.threshold or 0.0)
-            ),
-            key=lambda each: -each.get_score(),
-        )
-        return list(ranked[: self.top_n])
+        return [matched_node(with_text[n], match, with_type=with_type) for n, match in kept]

@@ -40,7 +40,7 @@ class NERTypeRetriever(BaseRetriever):
         about: What the nodes should be about, beside the type.
         topic_weight: How much the topic counts, in [0, 1]; None for the index's default.
         max_matches: How many of a node's mentions are listed at most, the best; None for all.
-        sharpen: Move the query towards the mentions it finds, and let these vote.
+        sharpen: Let mentions found say something of one another.
         exact: Look at every text for a topic, and at every mention of a large index.
         **kwargs: As for ``BaseRetriever``: ``callback_manager``, ``objects``, ``verbose``, ...
 

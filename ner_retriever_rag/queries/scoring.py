@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.log_odds import LogOddsScale
-from ner_retriever_rag.queries.apart import Apart
 from ner_retriever_rag.queries.named import NamedWords
+from ner_retriever_rag.queries.non_overlapping import NonOverlapping
 from ner_retriever_rag.queries.query import (
     Leaf,
     Query,
@@ -117,7 +117,7 @@ class ScoredQuery:
             for place in places
             if probabilities[place] >= threshold or owed.get(place[0]) == place
         ]
-        apart = Apart()
+        apart = NonOverlapping()
         found = [
             self.mention_match(
                 document.id, document.text[slice(*spans[n])], spans[n], row,

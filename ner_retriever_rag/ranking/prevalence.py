@@ -1,7 +1,7 @@
 """Prevalence (prior) shift: how common a type is among the candidates.
 
-Where all candidates vote, most are of other types and vote against; so log odds come out too low,
-and the more so the less sure even the best are. One shift for all candidates of a query makes up
+Most candidates are of other types, and pull the smoothed log odds down, the more so the less sure
+even the best are. One shift for all candidates of a query makes up
 for it, which moves none past another. Where nothing is of the type, nothing is shifted.
 """
 

@@ -64,8 +64,8 @@ def test_sharpened_they_are_nearly_right(index):
     assert len(few & every) >= 9
 
 
-def test_the_crowd_is_of_all_mentions(index, monkeypatch):
-    monkeypatch.setattr(mention_table, "_DRAWN", 20)
+def test_the_background_sample_is_of_all_mentions(index, monkeypatch):
+    monkeypatch.setattr(mention_table, "_BACKGROUND", 20)
     table = index._search._tables.current()
     mentions, lots, vectors = table.only(np.arange(5)).background
     lowest = np.sort(np.argsort(table.lots)[:20])

@@ -11,7 +11,7 @@ from hashed import HashedEncoder
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.candidates import table_files, tables
 from ner_retriever_rag.candidates.table_files import load_table
-from ner_retriever_rag.queries.apart import Apart
+from ner_retriever_rag.queries.non_overlapping import NonOverlapping
 from ner_retriever_rag.storage.revisions import Revisions
 from ner_retriever_rag.storage.store import Store
 
@@ -185,13 +185,13 @@ def test_mentions_that_overlap_no_other_are_told_at_once(seed):
     index.add([Document(text, f"d{n}") for n in range(len(spans))], spans=spans)
     table = index._tables.current()
     every = [(int(table.owner[n]), *table.span(n)) for n in range(len(table))]
-    assert table.alone.tolist() == [
-        not any(
+    assert table.overlaps.tolist() == [
+        any(
             one != other and one[0] == other[0] and one[1] < other[2] and other[1] < one[2]
             for other in every
         )
         for one in every
     ]
-    order, apart = chance.permutation(len(table)).tolist(), Apart()
+    order, apart = chance.permutation(len(table)).tolist(), NonOverlapping()
     taken = [n for n in order if apart.take(int(table.owner[n]), table.span(n))]
-    assert list(table.apart(order)) == taken
+    assert list(table.non_overlapping(order)) == taken

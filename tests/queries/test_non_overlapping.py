@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from ner_retriever_rag.queries.apart import Apart
+from ner_retriever_rag.queries.non_overlapping import NonOverlapping
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -14,7 +14,7 @@ def test_the_first_of_those_that_overlap_is_taken(seed):
     for _ in range(60):
         start = chance.randrange(80)
         spans.append((chance.choice("ab"), (start, start + chance.randint(1, 12))))
-    apart, taken = Apart(), []
+    apart, taken = NonOverlapping(), []
     for of, (start, end) in spans:
         free = not any(of == other and start < b and a < end for other, (a, b) in taken)
         assert apart.take(of, (start, end)) == free
@@ -24,6 +24,6 @@ def test_the_first_of_those_that_overlap_is_taken(seed):
 
 
 def test_neighbours_do_not_overlap():
-    apart = Apart()
+    apart = NonOverlapping()
     assert apart.take(0, (4, 8)) and apart.take(0, (8, 9)) and apart.take(0, (0, 4))
     assert not any(apart.take(0, span) for span in [(4, 8), (7, 8), (4, 5), (3, 5), (0, 9)])

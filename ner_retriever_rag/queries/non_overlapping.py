@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from ner_retriever_rag.schema import Span
 
 
-class Apart:
+class NonOverlapping:
     """Spans none of which overlap, of several texts or types at once.
 
     They are kept in their order, so that one is compared with its neighbours only: a book has some
