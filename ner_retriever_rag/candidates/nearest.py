@@ -19,7 +19,7 @@ NEAREST, A_RESULT = (
     16_000,
     20,
 )  # mentions, somewhat more than are smoothed, and so many more a result
-_SHARE, _TIMES = 5, 4  # one mention in so many gets a rough look, and so many times what is wanted
+_SHARE, _TIMES = 5, 4  # one mention in so many gets a coarse look, and so many times what is wanted
 _LITTLE = 4  # where a filter keeps less than so many times what is wanted, it is all looked at
 _SAMPLED = 16  # one value in so many tells how great the greatest are
 
