@@ -11,6 +11,7 @@ from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
 from ner_retriever_rag.storage.beside import BesideStore
 from ner_retriever_rag.storage.shards import Places, ShardedStore, mark_shards
 from ner_retriever_rag.storage.size import Storage, measure_storage
+from ner_retriever_rag.storage.store import Store
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -77,15 +78,17 @@ class ShardedIndex(EntityIndex):
             raise
 
     def _joined(self) -> ShardedStore:
-        stores = [shard._store for shard in self.shards]
+        stores: list[Store] = []
         for number, shard in enumerate(self.shards):
-            if isinstance(shard, ShardedIndex) or isinstance(shard._store, BesideStore):
+            store = shard._store
+            if not isinstance(store, Store) or isinstance(store, BesideStore):
                 raise ValueError(f"shards[{number}] must have its documents itself")
             if shard.encoder.fingerprint != self.shards[0].encoder.fingerprint:
                 raise ValueError(
                     f"shards[{number}] is of the encoder {shard.encoder.description}, shards[0] of "
                     f"{self.shards[0].encoder.description}: open all with one encoder"
                 )
+            stores.append(store)
         if len({id(store) for store in stores}) < len(stores):
             raise ValueError("shards holds an index twice")
         mark_shards(stores, self._place.writing)

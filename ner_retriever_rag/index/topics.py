@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
     from ner_retriever_rag.queries.bounds import Bounds
     from ner_retriever_rag.queries.topic import Topic
-    from ner_retriever_rag.storage.collection import Rows
+    from ner_retriever_rag.storage.protocol import RowReader
 
 _FIRST_LOOK = 64  # documents looked at first, at least
 _MOST = 5_000  # an approximate search for k results stops widening here
@@ -29,7 +29,7 @@ def with_topic(
     scores: NDArray[np.float32],
     allowed: NDArray[np.bool_],
     topic: Topic,
-    texts: Rows,
+    texts: RowReader,
     bounds: Bounds,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Scores for type and topic, and the documents that have one; float32 and bool ``(n,)``.

@@ -73,6 +73,16 @@ class Store(StoreReader):
         return Rows(place, documents)
 
     @property
+    def texts(self) -> Rows:
+        """The documents by their text vectors."""
+        return self._documents
+
+    @property
+    def mentions(self) -> Rows:
+        """The rows of mentions' vectors."""
+        return self._mentions
+
+    @property
     def alone(self) -> bool:
         """Whether nobody else can write while this process does."""
         return self._place.alone

@@ -190,7 +190,8 @@ def test_stages_run_in_the_order_of_the_list(calibration, query):
 
 
 def test_a_stage_left_out_is_left_out(calibration, query, monkeypatch):
-    candidates = Numbers(around(query, 60, 0.4, seed=2))
+    names = (np.arange(60, dtype=np.uint64) % np.uint64(20)) << np.uint64(24)
+    candidates = Numbers(around(query, 60, 0.3, seed=2), names)
     whole = rank(asked(calibration, query, candidates), candidates)
     for stage in STAGES:
         if isinstance(stage, WordEvidence | Rerank):  # nothing is asked of these here
