@@ -37,7 +37,7 @@ class _Held:
         places: How many indexes there are.
         writers: Those that have written.
         turns: How often a thread has begun to write.
-        settled: Which store knows what is in each index, by its name, and since which turn.
+        settled: The token of the store that knows what is in each index, and since which turn.
     """
 
     path: Path | None = None
@@ -205,7 +205,7 @@ class Place:
 
         Args:
             name: The index.
-            store: The store.
+            store: The store's token.
         """
         settled = self._held.settled.get(name)
         if settled is None or settled[0] is not store:
@@ -213,11 +213,11 @@ class Place:
         return self.alone or settled[1] == self._held.turns
 
     def settle(self, name: str, store: object | None) -> None:
-        """Note which store knows what is in an index; None for none, as after a write that failed.
+        """Note which store knows what is in an index.
 
         Args:
             name: The index.
-            store: The store.
+            store: The store's token; None for no store, as after a write that failed.
         """
         self._held.settled[name] = None if store is None else (store, self._held.turns)
 

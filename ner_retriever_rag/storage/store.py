@@ -63,6 +63,7 @@ class Store(StoreReader):
         super().__init__(self._own_rows(place, documents), Rows(place, mentions), together)
         self._place, self._journal = place, Journal(place, documents.name)
         self.revisions = Revisions(self._mentions)
+        self._token = object()  # tells the place which store this is, without keeping it alive
         self._metadata: dict[str, Any] = {}  # the mentions' collection's, while this store writes
 
     _documents: Rows
@@ -187,7 +188,7 @@ class Store(StoreReader):
         Raises:
             RuntimeError: If a journal cannot be read.
         """
-        if self._place.is_settled(self._mentions.name, self):
+        if self._place.is_settled(self._mentions.name, self._token):
             return
         metadata, entries = self._journal.look(self._mentions.name)
         dead = self._journal.dead(entries)
@@ -210,7 +211,7 @@ class Store(StoreReader):
         for entry in dead:
             self._journal.strike(entry)
         self._metadata = migrated
-        self._place.settle(self._mentions.name, self)
+        self._place.settle(self._mentions.name, self._token)
 
     def renew(self) -> None:
         """Tell readers that anything may have changed."""
@@ -241,26 +242,23 @@ class Store(StoreReader):
         """Write or delete documents; readers are told twice, before it and once it ends anyhow."""
         doc_ids = [record.doc_id for record in records]
         self.recover()
+        self._place.settle(self._mentions.name, None)  # until it ends
         self._begin(records, doc_ids)
         try:
             yield
         except BaseException:
             # A table made meanwhile may have some as they were, though they are not.
-            self._place.settle(self._mentions.name, None)
             with suppress(Exception):
                 self.revisions.mark(doc_ids)
             raise
         self._end(doc_ids)
+        self._place.settle(self._mentions.name, self._token)
 
     def _begin(self, records: Sequence[Record], doc_ids: Sequence[str]) -> None:
         """Write down what is about to be touched."""
         if self._place.alone:
             begun = {**self._metadata, **self._journal.note(records)}
-            try:
-                self._metadata = self.revisions.mark(doc_ids, begun)
-            except BaseException:
-                self._place.settle(self._mentions.name, None)
-                raise
+            self._metadata = self.revisions.mark(doc_ids, begun)
         else:
             self._journal.begin(records)
             self.revisions.mark(doc_ids)
@@ -268,12 +266,7 @@ class Store(StoreReader):
     def _end(self, doc_ids: Sequence[str]) -> None:
         """Strike it out."""
         if self._place.alone:
-            try:
-                ended = self._migrated(self._metadata)
-                self._metadata = self.revisions.mark(doc_ids, ended)
-            except BaseException:
-                self._place.settle(self._mentions.name, None)
-                raise
+            self._metadata = self.revisions.mark(doc_ids, self._migrated(self._metadata))
         else:
             self.revisions.mark(doc_ids)
             self._journal.end()
