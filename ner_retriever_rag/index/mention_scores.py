@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.words import word_features
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.ranking.ordering import best_first
-from ner_retriever_rag.ranking.query import TypeQuery, Wanted
+from ner_retriever_rag.ranking.query import Stage, TypeQuery, Wanted
 from ner_retriever_rag.ranking.stages import rank
 from ner_retriever_rag.schema import MentionMatch
 
@@ -41,6 +41,7 @@ def compare(
     sharpen: bool = True,
     wanted: Wanted | None = None,
     rerank: Rerank | None = None,
+    stages: Sequence[Stage] | None = None,
 ) -> Compared:
     """Compare a query's types with all mentions of a table: every door asks here.
 
@@ -50,6 +51,7 @@ def compare(
         sharpen: Whether mentions found say something of one another.
         wanted: Which mentions have to be right; None for all.
         rerank: A second model, asked for the best of each type that has a description.
+        stages: As in :func:`~ner_retriever_rag.ranking.stages.rank`.
     """
     cosines = query.vectors @ table.vectors.T
     log_odds = np.empty_like(cosines)
@@ -66,7 +68,7 @@ def compare(
         if rerank is not None and description:
             second = partial(rerank, description, table)
         asked = TypeQuery(vector, cosines[row], scale, words, wanted, second)
-        log_odds[row] = rank(asked, table, sharpen=sharpen)
+        log_odds[row] = rank(asked, table, sharpen=sharpen, stages=stages)
     return Compared(cosines, log_odds)
 
 

@@ -1,0 +1,161 @@
+"""Which stage of ranking earns its place. Writes benchmarks/results/ablation.md.
+
+python benchmarks/ablation.py ../shared/data --cache FOLDER [--texts 300] [--encoder FOLDER]
+
+Each stage is left out in turn, on the sets that may choose (fewnerd-dev, the boundary sets'
+development files, seven domain sets): R-Precision over texts, F1 of ``k=None``, and the expected
+calibration error of documents' scores (15 bins). Then the least useful one is taken out for good
+and all is measured again, until a stage less would cost more than 0.003, or 0.002 of the mean are
+lost in all. Stages that change the order are judged by R-Precision, the others by F1 and the error.
+Texts are encoded once and kept; the rest is arithmetic.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from ner_retriever_rag.evaluation.encodings import encode_task
+from ner_retriever_rag.evaluation.suites import load_suite
+
+from ner_retriever_rag import Document, TypeAwareEncoder
+from ner_retriever_rag.candidates.mention_table import table_of
+from ner_retriever_rag.encoder import default_encoder
+from ner_retriever_rag.evaluation.metrics import r_precision
+from ner_retriever_rag.evaluation.tasks import Task, load_task
+from ner_retriever_rag.index.mention_scores import compare
+from ner_retriever_rag.queries.scoring import ScoredQuery
+from ner_retriever_rag.ranking.prevalence import PrevalenceShift
+from ner_retriever_rag.ranking.query import Stage
+from ner_retriever_rag.ranking.rerank import Rerank
+from ner_retriever_rag.ranking.stages import STAGES
+
+WRITTEN = Path(__file__).parent / "results" / "ablation.md"
+DOMAINS = ("skillspan", "court", "maintie", "earnings", "psytar", "litbank", "re3d")
+BINS = 15
+LEAST, IN_ALL = 0.003, 0.002
+FIGURES = ("R-Precision", "F1", "ECE")
+
+
+class Corpus:
+    """A task's table, its types, and which texts answer each."""
+
+    def __init__(self, task: Task, encoder: TypeAwareEncoder, cache: Path) -> None:
+        self.name, self._encoder = task.name, encoder
+        encoded = encode_task(encoder, task, cache, progress=True).detected
+        documents = [Document(text, f"{n:06d}") for n, text in enumerate(task.texts)]
+        self.table, _ = table_of(documents, encoded, encoder.dim)
+        labels = list(task.queries)
+        self.gold = np.zeros((len(labels), len(task.texts)), dtype=bool)
+        for row, label in enumerate(labels):
+            self.gold[row, list(task.relevant[label])] = True
+        self._scored = [self._query(query) for query in task.queries.values()]
+
+    def _query(self, query: str) -> ScoredQuery:
+        vector = self._encoder.encode_types([query])[0]
+        return ScoredQuery(query, self._encoder, lambda _: vector)
+
+    def figures(self, stages: Sequence[Stage]) -> np.ndarray:
+        """R-Precision, F1 and calibration error of a list of stages."""
+        of_types, said, so = [], [], []
+        for scored, gold in zip(self._scored, self.gold, strict=True):
+            compared = compare(self.table, scored, stages=stages)
+            best = self.table.best_of_each(compared.log_odds)
+            scores = scored.scores(best)[0]
+            chosen = scores >= 0.5
+            hits = int((chosen & gold).sum())
+            f1 = 2 * hits / max(1, int(chosen.sum() + gold.sum()))
+            of_types.append((r_precision(best[0], gold), f1))
+            said.append(scores)
+            so.append(gold)
+        error = calibration_error(np.concatenate(said), np.concatenate(so))
+        return np.array([*np.mean(of_types, axis=0), error])
+
+
+def calibration_error(said: np.ndarray, so: np.ndarray) -> float:
+    """The expected calibration error, in bins of equal width."""
+    place = np.minimum((said * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(place, so - said, BINS)
+    return float(np.abs(gaps).sum() / len(said))
+
+
+def corpora(data: Path, cache: Path, texts: int, encoder: TypeAwareEncoder) -> list[Corpus]:
+    """The sets that may choose."""
+    dev = load_task("fewnerd-dev", data)
+    rng = np.random.default_rng(3)
+    drawn = np.sort(rng.choice(len(dev.texts), min(texts, len(dev.texts)), replace=False))
+    new = {int(old): place for place, old in enumerate(drawn)}
+    relevant = {
+        label: frozenset(new[n] for n in numbers if n in new)
+        for label, numbers in dev.relevant.items()
+    }
+    queries = {label: query for label, query in dev.queries.items() if relevant[label]}
+    some = Task(
+        dev.name, [dev.texts[n] for n in drawn], [dev.spans[n] for n in drawn], queries, relevant
+    )
+    tasks = [some]
+    tasks += [each.task for each in load_suite("boundaries", data, texts=texts)]
+    tasks += [each.task for each in load_suite("domains", data, sets=DOMAINS, texts=texts)]
+    return [Corpus(task, encoder, cache) for task in tasks]
+
+
+def measured(sets: Sequence[Corpus], stages: Sequence[Stage]) -> np.ndarray:
+    """Figures of all sets, ``(sets, 3)``."""
+    return np.stack([each.figures(stages) for each in sets])
+
+
+def worth(whole: np.ndarray, without: np.ndarray, stage: Stage) -> float:
+    """What a stage gains in the mean of its own figures."""
+    gain = (whole - without).mean(axis=0) * [1, 1, -1]
+    return float(max(gain[1:]) if isinstance(stage, PrevalenceShift) else gain[0])
+
+
+def table_of_figures(sets: Sequence[Corpus], rows: dict[str, np.ndarray]) -> str:
+    """Stage by stage, set by set: the three figures, in thousandths."""
+    lines = [f"| | {' | '.join(each.name for each in sets)} | mean |"]
+    lines.append("|---" * (len(sets) + 2) + "|")
+    for name, figures in rows.items():
+        cells = [" ".join(f"{value:.3f}" for value in row) for row in figures]
+        cells.append(" ".join(f"{value:.3f}" for value in figures.mean(axis=0)))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--texts", type=int, default=300, help="of a set at most")
+    parser.add_argument("--encoder", help="a saved encoder instead of the shipped one")
+    args = parser.parse_args()
+    encoder = TypeAwareEncoder.from_pretrained(args.encoder) if args.encoder else default_encoder()
+    sets = corpora(args.data, args.cache, args.texts, encoder)
+    stages = [stage for stage in STAGES if not isinstance(stage, Rerank)]
+    first = measured(sets, stages).mean(axis=0)
+    parts = [
+        "# Ablation of the stages of ranking\n\n"
+        f"`python benchmarks/ablation.py`, {args.texts} texts of each set at most, detected "
+        f"mentions, encoder {encoder.description}. Each cell: {', '.join(FIGURES)}.\n"
+    ]
+    while len(stages) > 1:
+        whole = measured(sets, stages)
+        rows, gains = {"all": whole}, []
+        for stage in stages:
+            without = measured(sets, [each for each in stages if each is not stage])
+            rows[f"without {type(stage).__name__}"] = without
+            gains.append(worth(whole, without, stage))
+        parts.append(table_of_figures(sets, rows))
+        print(parts[-1])
+        least = int(np.argmin(gains))
+        fewer = [each for each in stages if each is not stages[least]]
+        lost = first - measured(sets, fewer).mean(axis=0)
+        if gains[least] >= LEAST or max(lost[:2]) > IN_ALL:
+            break
+        parts.append(f"{type(stages[least]).__name__} gains {gains[least]:.4f} and goes.\n")
+        stages = fewer
+    parts.append(f"What stays: {', '.join(type(each).__name__ for each in stages)}.\n")
+    WRITTEN.write_text("\n".join(parts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
