@@ -15,16 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from ner_retriever_rag.evaluation.encodings import encode_task
-from ner_retriever_rag.evaluation.suites import load_suite
 
-from ner_retriever_rag import Document, TypeAwareEncoder
-from ner_retriever_rag.candidates.mention_table import table_of
+from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder import default_encoder
+from ner_retriever_rag.evaluation.encodings import encode_task
 from ner_retriever_rag.evaluation.metrics import r_precision
+from ner_retriever_rag.evaluation.suites import load_suite
 from ner_retriever_rag.evaluation.tasks import Task, load_task
-from ner_retriever_rag.index.mention_scores import compare
-from ner_retriever_rag.queries.scoring import ScoredQuery
+from ner_retriever_rag.index.held_texts import HeldTexts
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
 from ner_retriever_rag.ranking.query import Stage
 from ner_retriever_rag.ranking.rerank import Rerank
@@ -38,34 +36,29 @@ FIGURES = ("R-Precision", "F1", "ECE")
 
 
 class Corpus:
-    """A task's table, its types, and which texts answer each."""
+    """A task's encoded texts, its types, and which texts answer each."""
 
     def __init__(self, task: Task, encoder: TypeAwareEncoder, cache: Path) -> None:
-        self.name, self._encoder = task.name, encoder
+        self.name, self._queries = task.name, list(task.queries.values())
         encoded = encode_task(encoder, task, cache, progress=True).detected
-        documents = [Document(text, f"{n:06d}") for n, text in enumerate(task.texts)]
-        self.table, _ = table_of(documents, encoded, encoder.dim)
-        labels = list(task.queries)
-        self.gold = np.zeros((len(labels), len(task.texts)), dtype=bool)
-        for row, label in enumerate(labels):
+        self._held = HeldTexts(encoder, task.texts, encoded)
+        self.gold = np.zeros((len(task.queries), len(task.texts)), dtype=bool)
+        for row, label in enumerate(task.queries):
             self.gold[row, list(task.relevant[label])] = True
-        self._scored = [self._query(query) for query in task.queries.values()]
-
-    def _query(self, query: str) -> ScoredQuery:
-        vector = self._encoder.encode_types([query])[0]
-        return ScoredQuery(query, self._encoder, lambda _: vector)
 
     def figures(self, stages: Sequence[Stage]) -> np.ndarray:
         """R-Precision, F1 and calibration error of a list of stages."""
         of_types, said, so = [], [], []
-        for scored, gold in zip(self._scored, self.gold, strict=True):
-            compared = compare(self.table, scored, stages=stages)
-            best = self.table.best_of_each(compared.log_odds)
-            scores = scored.scores(best)[0]
+        for query, gold in zip(self._queries, self.gold, strict=True):
+            found = self._held.rank(query, stages=stages)
+            places = np.full(len(gold), -np.inf)
+            places[found.order] = -np.arange(len(found.order))
+            scores = np.zeros(len(gold))
+            scores[found.order] = found.scores
             chosen = scores >= 0.5
             hits = int((chosen & gold).sum())
             f1 = 2 * hits / max(1, int(chosen.sum() + gold.sum()))
-            of_types.append((r_precision(best[0], gold), f1))
+            of_types.append((r_precision(places, gold), f1))
             said.append(scores)
             so.append(gold)
         error = calibration_error(np.concatenate(said), np.concatenate(so))

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ner_retriever_rag.candidates.examples import IndexedExamples
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.words import word_features
+from ner_retriever_rag.queries.likeness import type_vector
+from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Stage, TypeQuery, Wanted
 from ner_retriever_rag.ranking.stages import rank
 from ner_retriever_rag.schema import MentionMatch
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
 # Takes a type description, a table and numbers of its mentions, ``(m,)``; gives log odds to add.
 Rerank = Callable[[str, MentionTable, NDArray[np.intp]], NDArray[np.floating]]
@@ -32,6 +39,14 @@ class Compared:
 
     cosines: NDArray[np.float32]
     log_odds: NDArray[np.float32]
+
+
+def scored_over(table: MentionTable, query: Query, encoder: TypeAwareEncoder) -> ScoredQuery:
+    """Check a query and encode its types; examples are looked for among the mentions of a table."""
+    examples = IndexedExamples(table)
+    return ScoredQuery(
+        check_query(query), encoder, lambda leaf: type_vector(leaf, encoder, examples)
+    )
 
 
 def compare(

@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.candidates.examples import IndexedExamples
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.nearest import nearest
-from ner_retriever_rag.index.mention_scores import Compared, MentionScores, Rerank, compare
+from ner_retriever_rag.index.mention_scores import (
+    Compared,
+    MentionScores,
+    Rerank,
+    compare,
+    scored_over,
+)
 from ner_retriever_rag.index.topics import with_topic
 from ner_retriever_rag.queries.bounds import Bounds
-from ner_retriever_rag.queries.likeness import type_vector
-from ner_retriever_rag.queries.query import Query, check_query
+from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic
 from ner_retriever_rag.ranking.ordering import best_first
@@ -64,12 +68,7 @@ class Search:
 
     def scored(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query and encode its types."""
-        examples = IndexedExamples(table)
-        return ScoredQuery(
-            check_query(query),
-            self._encoder,
-            lambda leaf: type_vector(leaf, self._encoder, examples),
-        )
+        return scored_over(table, query, self._encoder)
 
     def documents(
         self,

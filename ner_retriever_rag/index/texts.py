@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ner_retriever_rag.candidates.examples import IndexedExamples
 from ner_retriever_rag.candidates.mention_table import table_of
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
-from ner_retriever_rag.index.mention_scores import compare
+from ner_retriever_rag.index.mention_scores import compare, scored_over
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
-from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query
-from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.schema import Document, DocumentMatch, EncodedText
 
 if TYPE_CHECKING:
@@ -103,8 +100,7 @@ def match_documents(
     if encoded is None:
         encoded = encoder.encode([document.text for document in documents])
     table, rows = table_of(documents, encoded, encoder.dim)
-    examples = IndexedExamples(table)
-    scored = ScoredQuery(query, encoder, lambda leaf: type_vector(leaf, encoder, examples))
+    scored = scored_over(table, query, encoder)
     compared = compare(table, scored, sharpen=sharpen)
     matches = []
     for document, row in zip(documents, rows, strict=True):
