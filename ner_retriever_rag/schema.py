@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Span = tuple[int, int]  # first character and one past the last
-LOT_BITS = 24  # a candidate's lot is one of so many bits' numbers; float32 holds them exactly
+PRIORITY_BITS = (
+    24  # a candidate's priority is one of so many bits' numbers; float32 holds them exactly
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +247,12 @@ class BackgroundSample(NamedTuple):
 
     Attributes:
         count: How many they are, more than those that ranking sees where it sees a part.
-        lots: float32 ``(d,)``, the lowest of all.
-        vectors: float32 ``(d, dim)``, of those with these lots.
+        priorities: float32 ``(d,)``, the lowest of all.
+        vectors: float32 ``(d, dim)``, of those with these priorities.
     """
 
     count: int
-    lots: NDArray[np.float32]
+    priorities: NDArray[np.float32]
     vectors: NDArray[np.float32]
 
 
@@ -266,7 +268,7 @@ class Candidates(Protocol):
         """uint64 ``(n,)``, the same for mentions of the same name."""
 
     @property
-    def lots(self) -> NDArray[np.float32]:
+    def priorities(self) -> NDArray[np.float32]:
         """float32 ``(n,)`` in (0, 1], a random number that each mention keeps."""
 
     @property

@@ -22,7 +22,7 @@ from ner_retriever_rag.queries.named import names_nearby
 from ner_retriever_rag.queries.non_overlapping import NonOverlapping
 from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.scoring import is_cased
-from ner_retriever_rag.schema import LOT_BITS, BackgroundSample, Document, EncodedText, Span
+from ner_retriever_rag.schema import PRIORITY_BITS, BackgroundSample, Document, EncodedText, Span
 from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.records import StoredDocument, distinct_spans
 
@@ -45,8 +45,8 @@ class MentionTable:
             :func:`~ner_retriever_rag.queries.repetition.last_word`.
         names: uint64 ``(mentions,)``, see :func:`~ner_retriever_rag.encoder.names.name_hashes`.
         nearby: uint64 ``(mentions, 2)``, see :func:`~ner_retriever_rag.queries.named.names_nearby`.
-        lots: float32 ``(mentions,)`` in (0, 1], a random number that each mention keeps, see
-            :func:`draw_lots`.
+        priorities: float32 ``(mentions,)`` in (0, 1], a random number that each mention keeps, see
+            :func:`random_priorities`.
         words: UTF-8 of mentions' words, one after the other.
         cuts: int64 ``(mentions, 2)``; the words of mention i are ``words[cuts[i, 0]:cuts[i, 1]]``.
         vectors: float32 ``(mentions, dim)``, L2-normalised.
@@ -63,7 +63,7 @@ class MentionTable:
     last_words: NDArray[np.uint32]
     names: NDArray[np.uint64]
     nearby: NDArray[np.uint64]
-    lots: NDArray[np.float32]
+    priorities: NDArray[np.float32]
     words: NDArray[np.uint8]
     cuts: NDArray[np.int64]
     vectors: NDArray[np.float32]
@@ -90,8 +90,8 @@ class MentionTable:
             return self.whole.background
         drawn = np.arange(len(self))
         if len(self) > _BACKGROUND:
-            drawn = np.sort(np.argpartition(self.lots, _BACKGROUND)[:_BACKGROUND])
-        return BackgroundSample(len(self), self.lots[drawn], np.asarray(self.vectors)[drawn])
+            drawn = np.sort(np.argpartition(self.priorities, _BACKGROUND)[:_BACKGROUND])
+        return BackgroundSample(len(self), self.priorities[drawn], np.asarray(self.vectors)[drawn])
 
     def text(self, mention: int) -> str:
         """The words of a mention."""
@@ -126,7 +126,7 @@ class MentionTable:
             last_words=self.last_words[mentions],
             names=self.names[mentions],
             nearby=self.nearby[mentions],
-            lots=self.lots[mentions],
+            priorities=self.priorities[mentions],
             cuts=self.cuts[mentions],
             vectors=np.asarray(self.vectors).take(mentions, axis=0),  # quicker than [mentions]
             cells=None,
@@ -277,15 +277,15 @@ def _columns(
             [np.zeros((0, 2), np.uint64)]
             + [names_nearby(text, each.spans) for text, each in zip(texts, records, strict=True)]
         ),
-        draw_lots([(record.doc_id, span) for record in records for span in record.spans]),
+        random_priorities([(record.doc_id, span) for record in records for span in record.spans]),
         np.frombuffer(b"".join(encoded), dtype=np.uint8),
         cuts_of([len(each) for each in encoded]),
         np.concatenate([np.zeros((0, dim), np.float32), *vectors]),
     )
 
 
-def draw_lots(mentions: Sequence[tuple[str, Span]]) -> NDArray[np.float32]:
-    """A lot for each mention, float32 ``(n,)`` in (0, 1].
+def random_priorities(mentions: Sequence[tuple[str, Span]]) -> NDArray[np.float32]:
+    """A priority for each mention, float32 ``(n,)`` in (0, 1].
 
     It goes by where the mention is, not by its vector: that is not the same to the last bit when a
     text is encoded in other company.
@@ -293,9 +293,11 @@ def draw_lots(mentions: Sequence[tuple[str, Span]]) -> NDArray[np.float32]:
     Args:
         mentions: Each one's document, by its id, and span.
     """
-    drawn = (blake2b(repr(each).encode(), digest_size=LOT_BITS // 8).digest() for each in mentions)
+    size = PRIORITY_BITS // 8
+    drawn = (blake2b(repr(each).encode(), digest_size=size).digest() for each in mentions)
     numbers = (int.from_bytes(each) + 1 for each in drawn)
-    return np.fromiter(numbers, dtype=np.float32, count=len(mentions)) / np.float32(2**LOT_BITS)
+    priorities = np.fromiter(numbers, dtype=np.float32, count=len(mentions))
+    return priorities / np.float32(2**PRIORITY_BITS)
 
 
 def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> MentionTable:
@@ -316,7 +318,7 @@ def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> Menti
         column(lambda t, s: t.last_words[s], np.uint32),
         column(lambda t, s: t.names[s], np.uint64),
         np.concatenate([np.zeros((0, 2), np.uint64), *(t.nearby[s] for t, s in slices)]),
-        column(lambda t, s: t.lots[s], np.float32),
+        column(lambda t, s: t.priorities[s], np.float32),
         column(lambda t, s: t.letters(s), np.uint8),
         cuts_of(lengths),
         np.concatenate([np.zeros((0, dim), np.float32), *(t.vectors[s] for t, s in slices)]),

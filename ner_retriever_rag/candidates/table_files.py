@@ -20,9 +20,11 @@ import numpy as np
 from ner_retriever_rag.candidates.cells import Cells
 from ner_retriever_rag.candidates.mention_table import MentionTable, cuts_of
 
-_COLUMNS = ("cased", "first", "starts", "ends", "last_words", "names", "nearby", "lots", "words")
+_COLUMNS = (
+    "cased", "first", "starts", "ends", "last_words", "names", "nearby", "priorities", "words",
+)  # fmt: skip
 _ENDS = "cuts"  # of the words of each mention, after a 0
-_LAYOUT = 4
+_LAYOUT = 5
 _log = logging.getLogger(__name__)
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ner_retriever_rag.ranking.kernel import KernelSmoother
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery, Wanted
-from ner_retriever_rag.schema import LOT_BITS, Candidates
+from ner_retriever_rag.schema import PRIORITY_BITS, Candidates
 
-_LOT_BITS = np.uint64(LOT_BITS)
+_PRIORITY_BITS = np.uint64(PRIORITY_BITS)
 _CERTAIN = 30.0  # log odds stay within
 _SAMPLED = 128  # of the last tenth that are smoothed for others
 _BLOCK = 1_024  # candidates smoothed at once
@@ -26,7 +26,8 @@ class SameNameSmoothing:
     A sentence may say little of "Lukanov", another that names him more: most names mean one thing
     in a corpus (one sense a collection: Gale, Church and Yarowsky 1992, Yarowsky 1995). Only those
     count whose vectors agree, or the river Amazon would be smoothed with the company. A name may
-    have thousands of mentions: each is compared with some, next to it in the order of their lots.
+    have thousands of mentions: each is compared with some, next to it in the order of their
+    priorities, which are random.
 
     Attributes:
         neighbors_per_side: Candidates before it and after it in that order.
@@ -45,11 +46,11 @@ class SameNameSmoothing:
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
         """The log odds, those of candidates with namesakes smoothed."""
-        names, lots = candidates.names, candidates.lots
+        names, priorities = candidates.names, candidates.priorities
         ranked = largest(log_odds, self.cutoff)
-        # By name, and within a name by lot: in one number, which is sorted in a tenth of the time.
-        lot = (lots[ranked] * np.float32(2**LOT_BITS) - 1).astype(np.uint64)
-        order = ranked[np.argsort(names[ranked] >> _LOT_BITS << _LOT_BITS | lot)]
+        # By name and priority: in one number, which is sorted in a tenth of the time.
+        priority = (priorities[ranked] * np.float32(2**PRIORITY_BITS) - 1).astype(np.uint64)
+        order = ranked[np.argsort(names[ranked] >> _PRIORITY_BITS << _PRIORITY_BITS | priority)]
         same = names[order[1:]] == names[order[:-1]]
         order = order[np.append(same, False) | np.append(False, same)]  # those with namesakes
         own, name = log_odds[order].astype(np.float64)[:, None], names[order]
@@ -73,11 +74,11 @@ class NeighborSmoothing:
     A mention among likely rivers is likelier a river than one among lakes, however near both are to
     "river". So every candidate has a kernel-weighted mean of its neighbours' probabilities, whose
     log odds are added to a part of its own. Far down a ranking one candidate counts for several, so
-    that it costs the same in an index of any size; which one goes by its lot, so that it does not
-    depend on which others are there. Those after the last rank are represented by the background
-    sample, or a type would seem the more frequent the larger the index. Among few candidates the
-    neighbours may all be of other types, so the calibration's sample of mentions of all kinds
-    counts with them.
+    that it costs the same in an index of any size; which one goes by its priority, a random number
+    of its own, so that it does not depend on which others are there. Those after the last rank are
+    represented by the background sample, or a type would seem the more frequent the larger the
+    index. Among few candidates the neighbours may all be of other types, so the calibration's
+    sample of mentions of all kinds counts with them.
 
     Attributes:
         bandwidth: Cosine by which a neighbour's weight falls to 1/e.
@@ -121,7 +122,9 @@ class NeighborSmoothing:
             weight = self.sample_weight * (1 - len(odds) / self.few)
             neighbors = neighbors.joined_by(sample, scale.log_odds(sample @ query.vector), weight)
         if background.count > self.cutoff:
-            far = background.vectors[~np.isin(background.lots, candidates.lots[ranking])]
+            far = background.vectors[
+                ~np.isin(background.priorities, candidates.priorities[ranking])
+            ]
             each = self.background_weight * (background.count - self.cutoff) / max(1, len(far))
             neighbors = neighbors.joined_by(far, scale.log_odds(far @ query.vector), each)
         rows = ranking[smoothed]
@@ -147,8 +150,8 @@ class NeighborSmoothing:
     def _neighbors(
         self, ranking: NDArray[np.intp], candidates: Candidates, odds: NDArray[np.float64]
     ) -> Neighbors:
-        """Those that count: the first of the ranking, and others by their lots."""
-        ranks, counts = sampled_ranks(candidates.lots[ranking], self.neighbors, self.head)
+        """Those that count: the first of the ranking, and others by their priorities."""
+        ranks, counts = sampled_ranks(candidates.priorities[ranking], self.neighbors, self.head)
         rows = ranking[ranks]
         return Neighbors(
             ranks,
@@ -225,20 +228,20 @@ class Neighbors:
 
 
 def sampled_ranks(
-    lots: NDArray[np.float32], most: int, head: int
+    priorities: NDArray[np.float32], most: int, head: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """A sample of ranks, rising, and how many each counts for: ever fewer, the later the rank.
 
     Args:
-        lots: float32 ``(n,)``, those of candidates, best first. One is sampled where its lot is low
-            for its rank.
+        priorities: float32 ``(n,)``, those of candidates, best first. One is sampled where its
+            priority is low for its rank.
         most: How many are sampled.
         head: So many of the first always are.
     """
-    n = len(lots)
+    n = len(priorities)
     if n <= most:
         return np.arange(n), np.ones(n)
-    costs = lots * np.arange(1, n + 1)
+    costs = priorities * np.arange(1, n + 1)
     costs[:head] = 0
     limit = np.partition(costs, most)[most]
     ranks = np.flatnonzero(costs < limit)

@@ -67,10 +67,10 @@ def test_sharpened_they_are_nearly_right(index):
 def test_the_background_sample_is_of_all_mentions(index, monkeypatch):
     monkeypatch.setattr(mention_table, "_BACKGROUND", 20)
     table = index._search._tables.current()
-    mentions, lots, vectors = table.only(np.arange(5)).background
-    lowest = np.sort(np.argsort(table.lots)[:20])
+    mentions, priorities, vectors = table.only(np.arange(5)).background
+    lowest = np.sort(np.argsort(table.priorities)[:20])
     assert mentions == len(table)
-    assert np.array_equal(lots, table.lots[lowest])
+    assert np.array_equal(priorities, table.priorities[lowest])
     assert np.array_equal(vectors, table.vectors[lowest])
 
 

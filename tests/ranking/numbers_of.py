@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from unit_vectors import unit
 
-from ner_retriever_rag.candidates.mention_table import draw_lots
+from ner_retriever_rag.candidates.mention_table import random_priorities
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.log_odds import LogOddsScale
 from ner_retriever_rag.ranking.query import TypeQuery
@@ -21,16 +21,16 @@ class Numbers:
 
     vectors: np.ndarray
     names: np.ndarray = None
-    lots: np.ndarray = None
+    priorities: np.ndarray = None
     background: BackgroundSample = field(default=None)
 
     def __post_init__(self):
         if self.names is None:
             self.names = np.arange(len(self.vectors), dtype=np.uint64) << np.uint64(24)
-        if self.lots is None:
-            self.lots = lots(len(self.vectors))
+        if self.priorities is None:
+            self.priorities = priorities(len(self.vectors))
         if self.background is None:
-            self.background = BackgroundSample(len(self.vectors), self.lots, self.vectors)
+            self.background = BackgroundSample(len(self.vectors), self.priorities, self.vectors)
 
 
 class Calibrated:
@@ -63,8 +63,8 @@ def shipped(stage):
     return next(each for each in STAGES if isinstance(each, stage))
 
 
-def lots(n):
-    return draw_lots([(f"document {i}", (0, 4)) for i in range(n)])
+def priorities(n):
+    return random_priorities([(f"document {i}", (0, 4)) for i in range(n)])
 
 
 def around(centre, n, spread, seed):

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numbers_of import DIM, Numbers, around, asked, lots, scale_of, shipped, some_calibration
+from numbers_of import DIM, Numbers, around, asked, priorities, scale_of, shipped, some_calibration
 from unit_vectors import unit
 
-from ner_retriever_rag.candidates.mention_table import draw_lots
+from ner_retriever_rag.candidates.mention_table import random_priorities
 from ner_retriever_rag.ranking.query import Wanted
 from ner_retriever_rag.ranking.smoothing import NeighborSmoothing, sampled_ranks
 from ner_retriever_rag.schema import BackgroundSample
@@ -142,10 +142,10 @@ def test_after_the_cutoff_the_background_counts_as_each_would(calibration, query
     found = smoothed(calibration, query, vectors, odds, stage)
     assert found[best] == pytest.approx(every[best], abs=1e-4)
     # A third of it, and none twice: each for three, so that as much is said by all.
-    some = np.argsort(lots(600))[:200]
-    sample = BackgroundSample(600, lots(600)[some], vectors[some])
+    some = np.argsort(priorities(600))[:200]
+    sample = BackgroundSample(600, priorities(600)[some], vectors[some])
     third = smoothed(calibration, query, vectors, odds, stage, sample)
-    none = BackgroundSample(200, lots(600)[:0], vectors[:0])
+    none = BackgroundSample(200, priorities(600)[:0], vectors[:0])
     alone = smoothed(calibration, query, vectors, odds, stage, none)
     assert np.abs(third[best] - found[best]).mean() < 0.1
     assert (alone[best] - found[best]).mean() > 0.5  # without the background all are likelier
@@ -154,7 +154,7 @@ def test_after_the_cutoff_the_background_counts_as_each_would(calibration, query
 @pytest.mark.parametrize("n", [1, 256, 1_024, 1_025, 3_000, 10_000])
 def test_sampled_ranks_count_for_all(n):
     most, head = SMOOTHING.neighbors, SMOOTHING.head
-    ranks, counts = sampled_ranks(lots(n), most, head)
+    ranks, counts = sampled_ranks(priorities(n), most, head)
     assert len(ranks) == len(counts) == min(n, most)
     assert counts.sum() == pytest.approx(n)
     assert (np.diff(ranks) > 0).all()
@@ -167,18 +167,18 @@ def test_sampled_ranks_count_for_all(n):
     assert (counts[first:] > 0.99).all()  # scaled, so that the sum is right
 
 
-def test_lots_are_even_and_a_mentions_own():
-    some = np.sort(lots(10_000))
+def test_priorities_are_even_and_a_mentions_own():
+    some = np.sort(priorities(10_000))
     assert 0 < some[0] <= some[-1] <= 1
     assert some == pytest.approx(np.linspace(0, 1, 10_000), abs=0.02)
     places = [("a", (0, 4)), ("a", (5, 9)), ("b", (0, 4)), ("a", (0, 5))]
-    drawn = draw_lots(places)
+    drawn = random_priorities(places)
     assert len(set(drawn.tolist())) == 4
-    np.testing.assert_array_equal(draw_lots(places[::-1]), drawn[::-1])
+    np.testing.assert_array_equal(random_priorities(places[::-1]), drawn[::-1])
 
 
 def test_where_others_are_missing_the_same_are_sampled():
-    every = lots(10_000)
+    every = priorities(10_000)
     there = np.random.default_rng(1).random(10_000) > 0.05
     ranks, _ = sampled_ranks(every, SMOOTHING.neighbors, SMOOTHING.head)
     fewer, _ = sampled_ranks(every[there], SMOOTHING.neighbors, SMOOTHING.head)
