@@ -10,24 +10,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.candidates.cells import LARGE, Look
+from ner_retriever_rag.candidates.cells import LARGE
+from ner_retriever_rag.candidates.folder import FolderCandidates
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.scoring import ScoredQuery
 
-NEAREST, A_RESULT = (
-    16_000,
-    20,
-)  # mentions, somewhat more than are smoothed, and so many more a result
-_SHARE, _TIMES = 5, 4  # one mention in so many gets a coarse look, and so many times what is wanted
-_LITTLE = 4  # where a filter keeps less than so many times what is wanted, it is all looked at
-_SAMPLED = 16  # one value in so many tells how great the greatest are
+NEAREST = 16_000  # candidates, more than are smoothed
+A_RESULT = 20  # more candidates for each result
 
 
 def nearest(
     table: MentionTable, query: ScoredQuery, allowed: NDArray[np.bool_], bounds: Bounds
 ) -> NDArray[np.integer] | None:
-    """The numbers of the mentions to look at, rising.
+    """The numbers of the candidates in a large index, rising.
 
     Args:
         table: All mentions.
@@ -43,30 +39,5 @@ def nearest(
         return None
     if len(query.leaves) > 1 or query.without > 0:
         return None
-    wanted, vector = NEAREST + A_RESULT * bounds.last, query.vectors[0]
-    look = _look(table, vector, max(_TIMES * wanted, len(table) // _SHARE))
-    near = look.mentions[look.values >= _reached(look.values, wanted)]
-    if allowed.all():
-        return np.sort(near)
-    may = np.repeat(allowed, np.diff(table.first))
-    if np.count_nonzero(may) <= _LITTLE * wanted:
-        return np.union1d(near, np.flatnonzero(may))
-    if np.count_nonzero(may[look.mentions]) < wanted:
-        look = _look(table, vector, len(table))
-    its, values = look.mentions[may[look.mentions]], look.values[may[look.mentions]]
-    return np.union1d(near, its[values >= _reached(values, wanted // 2)])
-
-
-def _look(table: MentionTable, vector: NDArray[np.float32], least: int) -> Look:
-    """A look at ``least`` mentions or more, near ones: rough where there are cells."""
-    if table.cells is not None:
-        return table.cells.look(vector, least)
-    return Look(np.arange(len(table)), table.vectors @ vector)
-
-
-def _reached(values: NDArray[np.float32], n: int) -> np.float32:
-    """The value that about n of some reach."""
-    sample = values[::_SAMPLED]
-    place = max(0, len(sample) - n // _SAMPLED)
-    reached: np.float32 = np.partition(sample, place)[place]
-    return reached
+    wanted = NEAREST + A_RESULT * bounds.last
+    return FolderCandidates(table).rows_near(query.vectors[0], wanted, allowed)
