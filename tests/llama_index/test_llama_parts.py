@@ -9,7 +9,7 @@ from llama_index.core.ingestion.pipeline import get_transformation_hash
 from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import ValidationError
 
-from ner_retriever_rag import AnyOf
+from ner_retriever_rag import AnyOf, Document, EntityIndex
 from ner_retriever_rag.llama_index import (
     EntityTypePostprocessor,
     EntityTypeTagger,
@@ -78,18 +78,15 @@ async def test_tagger_writes_names_into_copies(make_nodes, default):
     nodes = make_nodes()
     tagger = EntityTypeTagger(entity_types=["river", "dinosaur"], threshold=0.2)
     tagged = {node.node_id: node.metadata for node in tagger(nodes)}
-    types = default.encode_types(tagger.entity_types)
-    for node, encoded in zip(nodes, default.encode([n.text for n in nodes]), strict=True):
-        for kind, vector in zip(tagger.entity_types, types, strict=True):
-            scores = default.score(vector, encoded.vectors @ vector)
-            passing = [(s, m) for s, m in zip(scores, encoded.mentions, strict=True) if s >= 0.2]
-            best_first = sorted(passing, key=lambda each: -each[0])
-            names = [  # of mentions that overlap, the best
-                one.text
-                for n, (_, one) in enumerate(best_first)
-                if not any(one.start < m.end and m.start < one.end for _, m in best_first[:n])
-            ]
-            assert tagged[node.node_id].get(kind, []) == names
+    index = EntityIndex(encoder=default)
+    index.add([Document(node.text, node.node_id) for node in nodes])
+    expected: dict[tuple[str, str], list[str]] = {}
+    rows = index.extract(tagger.entity_types, score_threshold=0.2, all_types=True)
+    for row in sorted(rows, key=lambda row: -row.score):
+        expected.setdefault((row.doc_id, row.type), []).append(row.text)
+    for node in nodes:
+        for kind in tagger.entity_types:
+            assert tagged[node.node_id].get(kind, []) == expected.get((node.node_id, kind), [])
     assert "Stegosaurus" in tagged["dinosaur"]["dinosaur"] and "Nile" in tagged["river"]["river"]
     assert "river" not in tagged["band"] and tagged["band"]["kind"] == "band"
     assert nodes == make_nodes()
