@@ -18,7 +18,7 @@ from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.ranking.ordering import best_first
-from ner_retriever_rag.ranking.query import Stage, TypeQuery, Wanted
+from ner_retriever_rag.ranking.query import Reranker, Stage, TypeQuery, Wanted
 from ner_retriever_rag.ranking.stages import rank
 from ner_retriever_rag.schema import MentionMatch
 
@@ -80,7 +80,7 @@ def compare(
             strict=True,
         )
     ):
-        second = None
+        second: Reranker | None = None
         if rerank is not None and description:
             second = partial(rerank, description, table)
         asked = TypeQuery(vector, cosines[row], scale, words, wanted, second)

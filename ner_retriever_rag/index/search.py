@@ -241,8 +241,9 @@ class Search:
                 compared.log_odds[:, places],
                 bounds.threshold,
                 bounds.max_matches,
+                float(scores[row]),
             )
-            matches.append(replace(match, score=float(scores[row])))
+            matches.append(match)
         return matches
 
     def _page(

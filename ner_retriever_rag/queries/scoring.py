@@ -86,6 +86,7 @@ class ScoredQuery:
         log_odds: NDArray[np.float32],
         threshold: float,
         max_matches: int | None = None,
+        score: float | None = None,
     ) -> DocumentMatch:
         """Score a document and list its mentions of the types that count for it.
 
@@ -99,9 +100,10 @@ class ScoredQuery:
             threshold: Least probability of a mention that is listed; those the score comes from are
                 in any case.
             max_matches: List at most so many, the best; None for all.
+            score: The document's, where a topic counts, too; None for what its mentions make it.
         """
         if not spans:
-            return DocumentMatch(document, self.without, [])
+            return DocumentMatch(document, self.without if score is None else score, [])
         probabilities = self.scores(log_odds)
         best = probabilities.max(axis=1, keepdims=True)
         deciding = deciding_leaves(self.query, dict(zip(self.leaves, best, strict=True)))
@@ -126,7 +128,9 @@ class ScoredQuery:
             for row, n in shown or places[:1]
             if apart.take(row, spans[n])
         ]  # fmt: skip
-        return DocumentMatch(document, float(self.combine(best)[0]), found[:max_matches])
+        if score is None:
+            score = float(self.combine(best)[0])
+        return DocumentMatch(document, score, found[:max_matches])
 
     def mention_match(
         self, doc_id: str, text: str, span: Span, row: int, score: float, cosine: float
