@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+from ner_retriever_rag.encoder.calibration import Calibration
 
 SLOPE = 16.57  # log odds per unit of cosine in the shipped calibration, and where there is none
 _CERTAIN = 60.0  # log odds beyond which exp would overflow
+
+
+class Scores(Protocol):
+    """What makes scores of similarities: an encoder."""
+
+    calibration: Calibration | None
+
+    def score(
+        self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Scores in [0, 1]; without a calibration, those of its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +41,7 @@ class LogOddsScale:
             there is no calibration.
     """
 
-    encoder: TypeAwareEncoder
+    encoder: Scores
     type_vector: NDArray[np.float32]
     slope: float = SLOPE
     offset: float = 0.0
@@ -39,7 +49,7 @@ class LogOddsScale:
     breadth: float = 0.0
 
     @classmethod
-    def of(cls, encoder: TypeAwareEncoder, type_vector: NDArray[np.float32]) -> LogOddsScale:
+    def of(cls, encoder: Scores, type_vector: NDArray[np.float32]) -> LogOddsScale:
         """The scale of a type as an encoder sees it."""
         if encoder.calibration is None:
             return cls(encoder, type_vector)
