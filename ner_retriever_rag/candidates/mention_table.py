@@ -28,6 +28,7 @@ from ner_retriever_rag.storage.records import StoredDocument, distinct_spans
 
 _BACKGROUND = 256  # mentions in the background sample
 _PAGE = 1_000  # documents read at once
+_LOOKS = 5  # at a document that is replaced while it is read
 
 
 @dataclass(frozen=True)
@@ -208,9 +209,26 @@ def read_table(
                 places[record.document.id] = before, row
             else:
                 changed.append(record)
-        fresh = _read(changed, store, dim)
-        places.update((doc_id, (fresh, row)) for row, doc_id in enumerate(fresh.doc_ids))
+        for fresh in _read_whole(changed, store, dim):
+            places.update((doc_id, (fresh, row)) for row, doc_id in enumerate(fresh.doc_ids))
     return _put_together([places[doc_id] for doc_id in sorted(places)], dim)
+
+
+def _read_whole(
+    records: Sequence[StoredDocument], store: DocumentStore, dim: int
+) -> Iterator[MentionTable]:
+    """The tables of some documents, each as it was at one moment.
+
+    The vectors of a document's old version may go between a look at its record and one at them; its
+    new version is there whole by then.
+    """
+    for _ in range(_LOOKS):
+        yield (table := _read(records, store, dim))
+        before = {each.doc_id: each for each in records if each.doc_id not in table.row_of}
+        now = store.fetch(before) if before else {}
+        records = [each for each in now.values() if each.version != before[each.doc_id].version]
+        if not records:
+            return
 
 
 def _read(records: Sequence[StoredDocument], store: DocumentStore, dim: int) -> MentionTable:

@@ -1,21 +1,25 @@
 """A table on disk: its vectors in a file that is memory-mapped, its other columns beside it.
 
-The files only save time. They are written aside and renamed, carry the revision of the store they
-were made from, and are made again wherever they are missing, damaged or of another revision.
+The files only save time. They are written aside, flushed and renamed, carry the revision of the
+store they were made from, and are made again wherever they are missing, damaged or of another
+revision. Digests of all of them, in one more file, tell whether they are as they were written.
 """
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import logging
 import os
 import shutil
+import time
 from dataclasses import fields, replace
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+import xxhash
 
 from ner_retriever_rag.candidates.cells import Cells
 from ner_retriever_rag.candidates.mention_table import MentionTable, cuts_of
@@ -24,7 +28,11 @@ _COLUMNS = (
     "cased", "first", "starts", "ends", "last_words", "names", "nearby", "priorities", "words",
 )  # fmt: skip
 _ENDS = "cuts"  # of the words of each mention, after a 0
-_LAYOUT = 5
+_LAYOUT = 6
+_DIGESTS = "digests.json"
+_ASIDE = "~"  # after a table's name, and in no collection's
+_LEFT_OVER = 3_600  # seconds after which nobody is still writing what lies aside
+_BLOCK = 1 << 22  # bytes of a file read at once
 _log = logging.getLogger(__name__)
 
 
@@ -33,8 +41,9 @@ def save_table(table: MentionTable, revision: str, folder: Path) -> None:
 
     Where it cannot be written (a read-only disk) it is not: the next process makes it again.
     """
-    aside = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}")
+    aside = folder.with_name(f"{folder.name}{_ASIDE}{uuid4().hex[:8]}")
     try:
+        _clear_up(folder)
         aside.mkdir(parents=True)
         np.save(aside / "vectors.npy", table.vectors)
         columns = {name: getattr(table, name) for name in _COLUMNS}
@@ -50,10 +59,12 @@ def save_table(table: MentionTable, revision: str, folder: Path) -> None:
             "versions": table.versions,
         }
         (aside / "table.json").write_text(json.dumps(head), encoding="utf-8")
+        _seal(aside)
         if folder.exists():
-            os.replace(folder, gone := aside.with_suffix(".old"))
+            os.replace(folder, gone := aside.with_name(f"{aside.name}{_ASIDE}old"))
             shutil.rmtree(gone, ignore_errors=True)
         os.replace(aside, folder)
+        _flush(folder.parent)
     except OSError as error:
         _log.info("the table of mentions is not kept in %s: %s", folder, error)
         with contextlib.suppress(OSError):
@@ -62,21 +73,88 @@ def save_table(table: MentionTable, revision: str, folder: Path) -> None:
 
 def load_table(folder: Path) -> tuple[str, MentionTable] | None:
     """The revision and the table in a folder; None where there is none that can be read."""
+    if not folder.exists():
+        return None
     try:
-        head = json.loads((folder / "table.json").read_text(encoding="utf-8"))
-        if head["layout"] != _LAYOUT:
+        if not _is_of_this_layout(folder):
             return None
+        head = json.loads((folder / "table.json").read_text(encoding="utf-8"))
         with np.load(folder / "columns.npz") as stored:
             columns, ends = {name: stored[name] for name in _COLUMNS}, stored[_ENDS]
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        if folder.exists():
-            _log.warning("the table of mentions in %s is made anew: %s", folder, error)
+    except Exception as error:  # there is no end to what NumPy raises for damaged files
+        _log.warning("the table of mentions in %s is made anew: %s", folder, error)
         return None
     columns["cuts"] = cuts_of(np.diff(ends))
     table = MentionTable(head["doc_ids"], head["versions"], vectors=vectors, **columns)
     fits = len(ends) == len(table) + 1 == len(vectors) + 1 == table.first[-1] + 1
     return (str(head["revision"]), replace(table, cells=_cells(folder, table))) if fits else None
+
+
+def problem(folder: Path) -> str | None:
+    """Why a kept table will be made again, in words; None where it is as it was written."""
+    try:
+        return None if _is_of_this_layout(folder) else "of another version"
+    except Exception as error:
+        return str(error)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What writes of a table that did not end, or do not yet, have left beside its folder."""
+    return sorted(folder.parent.glob(f"{glob.escape(folder.name)}{_ASIDE}*"))
+
+
+def _clear_up(folder: Path) -> None:
+    for each in leftovers(folder):
+        with contextlib.suppress(OSError):
+            if time.time() - each.stat().st_mtime > _LEFT_OVER:
+                shutil.rmtree(each)
+
+
+def _seal(folder: Path) -> None:
+    """Write down the sizes and digests of a folder's files, and have all of it on the disk."""
+    files = {each.name: [each.stat().st_size, _digest(each)] for each in sorted(folder.iterdir())}
+    content = {"layout": _LAYOUT, "files": files}
+    (folder / _DIGESTS).write_text(json.dumps(content), encoding="utf-8")
+    for each in (*folder.iterdir(), folder):
+        _flush(each)
+
+
+def _is_of_this_layout(folder: Path) -> bool:
+    """Whether a table is one of this version, and then as it was written.
+
+    Raises:
+        ValueError: If a file is not as it was written; the message names it.
+    """
+    if not (folder / _DIGESTS).is_file():
+        return False  # an earlier version's
+    content = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
+    if content["layout"] != _LAYOUT:
+        return False
+    for name, (size, digest) in content["files"].items():
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != size or _digest(file) != digest:
+            raise ValueError(f"{name} is not as it was written")
+    return True
+
+
+def _digest(file: Path) -> str:
+    digest = xxhash.xxh3_128()
+    with file.open("rb") as opened:
+        while block := opened.read(_BLOCK):
+            digest.update(block)
+    return str(digest.hexdigest())
+
+
+def _flush(path: Path) -> None:
+    """Have a file, or the entries of a folder, on the disk before what is done next."""
+    if path.is_dir() and os.name == "nt":
+        return  # where a folder cannot be opened
+    opened = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _cells(folder: Path, table: MentionTable) -> Cells | None:

@@ -14,6 +14,7 @@ from ner_retriever_rag.candidates.table_files import load_table, save_table
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
 
+TABLE = "table-"  # before an index's name, the name of the folder where its table is kept
 _WORTH_KEEPING = 5_000  # mentions; fewer are read from Chroma as quickly
 
 

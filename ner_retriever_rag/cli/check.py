@@ -44,7 +44,8 @@ def check(
         from ner_retriever_rag.index.check import check as look
         from ner_retriever_rag.index.check import repair as mend
         from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
-        from ner_retriever_rag.storage.chroma import index_names, require_index
+        from ner_retriever_rag.storage.chroma import require_index
+        from ner_retriever_rag.storage.roles import index_names
 
         name = collection or DEFAULT_COLLECTION
         require_index(folder, name)
@@ -66,6 +67,11 @@ def _print(findings: Findings) -> None:
     for name, problem in findings.graphs.items():
         out.print(Text(one_line(f"damaged vectors in {name}: {problem}"), style="red"))
     for what, found in (
+        (
+            f"more metadata than Chroma can write, until they are kept as JSON: "
+            f"{_named(findings.stuck)}",
+            findings.stuck,
+        ),
         (f"{findings.unfinished} writes that did not end", findings.unfinished),
         (f"{len(findings.orphans):,} rows of mentions of no document", findings.orphans),
         (f"without all mentions or vectors: {_named(findings.incomplete)}", findings.incomplete),
@@ -77,6 +83,11 @@ def _print(findings: Findings) -> None:
             out.print(one_line(what))
     if findings.sound:
         out.print("nothing is wrong")
+    for name, problem in findings.tables.items():
+        out.print(one_line(f"kept table {name}" + (f": {problem}, made again" if problem else "")))
+    for what, names in (("left over", findings.leftovers), ("not ours", findings.foreign)):
+        if names:
+            out.print(one_line(f"{what}: {_named(names)}"))
 
 
 def _named(ids: Iterable[str]) -> str:

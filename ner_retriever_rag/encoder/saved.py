@@ -1,8 +1,9 @@
 """Saved encoders: a folder with the parts of an encoder, and a configuration that vouches for them.
 
-``config.json`` lists every part with its sha256. Parts are written aside and moved into place, the
-configuration last: a folder is an encoder as it was or as it is now, or refused by the name of the
-file that does not belong. What the configuration does not list plays no part.
+``config.json`` lists every part with its sha256 and has a digest of itself. Parts are written aside
+and moved into place, the configuration last: a folder is an encoder as it was or as it is now, or
+refused by the name of the file that does not belong. What the configuration does not list plays no
+part.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -23,9 +24,19 @@ from ner_retriever_rag.encoder.names import KnownNames
 from ner_retriever_rag.encoder.prototypes import Prototypes
 
 FORMAT = 2
+_DIGEST = "digest"  # of the configuration's other values; earlier versions wrote none
 CONFIG, ADAPTATION, BACKBONE = "config.json", "adaptation.safetensors", "backbone"
 INSIDE = f"{BACKBONE}/{packed.WEIGHTS}"  # among the parts of an encoder that needs nothing else
 PRETRAINED = Path(__file__).parent / "pretrained"
+
+# What every configuration has: its type, and that in words.
+_VALUES: dict[str, tuple[Any, str]] = {
+    "backbone": (dict, "an object with a 'name'"),
+    "taps": (str, "a string such as 'value@3+hidden@6'"),
+    "pooling": (str, "a string"),
+    "window": (int | None, "a whole number or null"),
+    "type_template": (str, "a string with {} in it"),
+}
 
 Writer = Callable[[Path], object]
 """Writes files into the folder it is given."""
@@ -100,6 +111,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not path.exists():
         raise ValueError(f"{folder} holds no saved encoder: there is no {CONFIG} in it")
     config = _read_json(path)
+    if config.get("format") in (1, FORMAT):
+        _check_values(path, config)
     if config.get("format") == 1:
         config["parts"] = dict.fromkeys(_parts_of_format_1(folder, config))
     elif config.get("format") != FORMAT:
@@ -109,6 +122,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     for name in config["parts"]:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ValueError(f"{path}: the part {name!r} lies outside the folder")
+    if config.get(_DIGEST, digest := _digest(config)) != digest:
+        raise ValueError(
+            f"{path} is not as it was saved, damaged or edited: save the encoder again, or take "
+            f"{_DIGEST!r} out of the file where the change is meant"
+        )
     return config
 
 
@@ -161,7 +179,8 @@ def _write(
         names = [path.relative_to(aside).as_posix() for path in written]
         digests = {name: digest or _sha256(folder / name) for name, digest in kept.items()}
         digests |= {name: _sha256(aside / name) for name in names}
-        text = json.dumps({**config, "format": FORMAT, "parts": digests}, indent=2) + "\n"
+        whole = {**config, "format": FORMAT, "parts": digests}
+        text = json.dumps({**whole, _DIGEST: _digest(whole)}, indent=2) + "\n"
         (aside / CONFIG).write_text(text, encoding="utf-8")
         for name in [*names, CONFIG]:
             (folder / name).parent.mkdir(exist_ok=True)
@@ -210,6 +229,31 @@ def _check_part(path: Path, digest: str | None) -> None:
                 pass
         except SafetensorError as error:
             raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _digest(config: dict[str, Any]) -> str:
+    """What a configuration's other values come to."""
+    others = {key: value for key, value in config.items() if key != _DIGEST}
+    return sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+
+
+def _check_values(path: Path, config: dict[str, Any]) -> None:
+    """Say what of a configuration, which somebody may have edited by hand, cannot be used.
+
+    Raises:
+        ValueError: If a value is missing or of another type.
+    """
+    digests = {} if config["format"] == 1 else {"parts": (dict, "an object of file names")}
+    for key, (kinds, words) in (_VALUES | digests).items():
+        if key not in config:
+            raise ValueError(f"{path}: {key!r} is missing")
+        if not isinstance(config[key], kinds) or isinstance(config[key], bool):
+            raise ValueError(f"{path}: {key!r} must be {words}, not {config[key]!r}")
+    if not isinstance(config["backbone"].get("name"), str):
+        raise ValueError(f"{path}: 'backbone' must have a 'name' that is a string")
+    for name, digest in config.get("parts", {}).items():
+        if not isinstance(digest, str | None):
+            raise ValueError(f"{path}: the digest of the part {name!r} must be a string")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -52,7 +52,8 @@ class Answers:
             where: Chroma filter on the documents' metadata.
             score_threshold: Least score of a document, which is its best mention's probability
                 where the query is one type; None for no bound, or 0.5 where ``k`` is None.
-            about: What the documents should be about, free text that goes on after the type, as in
+            about: What the documents should be about (None or "" for anything), free text that goes
+                on after the type, as in
                 "dinosaur" and "found in Argentina". A document's score is then ``type_score **
                 (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
                 and the document (0 where it is negative).

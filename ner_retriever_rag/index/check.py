@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ner_retriever_rag.candidates import table_files
+from ner_retriever_rag.candidates.tables import TABLE
 from ner_retriever_rag.storage import graph_files
+from ner_retriever_rag.storage.chroma_log import StuckLogError
 from ner_retriever_rag.storage.collection import Rows, batches
 from ner_retriever_rag.storage.place import Place
 from ner_retriever_rag.storage.records import DamagedRecordError, RowKey, version_of
+from ner_retriever_rag.storage.roles import DOCUMENTS, MENTIONS_SUFFIX, roles_in
 from ner_retriever_rag.storage.store import Store, StoredDocument
 
 if TYPE_CHECKING:
@@ -32,8 +37,14 @@ class Findings:
         unreadable: Ids of documents whose record cannot be read.
         graphs: Damaged files of vectors, with what is wrong with them; until they are mended
             nothing else can be looked at.
+        stuck: Ids of records in Chroma's log with more metadata than it can write; until they are
+            mended nothing else can be looked at. A repair has them kept as JSON.
         mended: Ids of documents that were encoded again from their stored text.
         lost: Ids of documents that could not be mended, since their text is not there.
+        tables: The tables kept in the folder, of all its indexes, and why one will be made again
+            with the next search; empty where it will not.
+        leftovers: What writes and repairs that are over have left in the folder.
+        foreign: The collections there that are no index's.
     """
 
     documents: int = 0
@@ -43,19 +54,30 @@ class Findings:
     incomplete: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     graphs: dict[str, str] = field(default_factory=dict)
+    stuck: list[str] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    tables: dict[str, str] = field(default_factory=dict)
+    leftovers: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
     @property
     def sound(self) -> bool:
         """Whether there is nothing to mend."""
         return not (
-            self.unfinished or self.orphans or self.incomplete or self.unreadable or self.graphs
+            self.unfinished
+            or self.orphans
+            or self.incomplete
+            or self.unreadable
+            or self.graphs
+            or self.stuck
         )
 
 
 def check(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
     """Look over an index without changing it.
+
+    Chroma reads its files in a process of its own first: where they end that, it is a finding.
 
     Args:
         folder: Where it is.
@@ -66,14 +88,18 @@ def check(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
         RuntimeError: If another process writes to it.
         ValueError: If the folder holds something else.
     """
-    place = Place(folder, thorough=True)
+    place = Place(folder, thorough=_collections(collection))
     try:
         store = Store.open(place, collection, encoder)
-        return _look_over(store)
+        findings = _look_over(store)
     except graph_files.DamagedFilesError as error:
-        return Findings(graphs=error.graphs)
+        findings = Findings(graphs=error.graphs)
+    except StuckLogError as error:
+        findings = Findings(stuck=[each.id for each in error.records])
     finally:
         place.close()
+    _look_around(folder, findings)
+    return findings
 
 
 def repair(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
@@ -91,7 +117,7 @@ def repair(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings
         RuntimeError: If another process has it open.
         ValueError: If the folder holds something else.
     """
-    place = Place(folder, mending=True)
+    place = Place(folder, thorough=_collections(collection), mending=True)
     store = Store.open(place, collection, encoder)
     try:
         with place.writing():
@@ -99,12 +125,40 @@ def repair(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings
             store.recover(unread=True)
             findings = _look_over(store)
             findings.graphs, findings.unfinished = place.damaged, unfinished
+            findings.stuck = [each.id for each in place.unstuck]
             store.drop_rows(findings.orphans)
             _encode_again(store, encoder, findings)
             graph_files.put_away(folder)
+            _look_around(folder, findings)
+            _clear_away(folder, findings)
     finally:
         place.close()
     return findings
+
+
+def _look_around(folder: Path, findings: Findings) -> None:
+    """Name what else is in a folder."""
+    roles = roles_in(folder)
+    findings.foreign = sorted(name for name, role in roles.items() if role is None)
+    kept = {f"{TABLE}{name}" for name, role in roles.items() if role == DOCUMENTS}
+    for each in sorted(folder.iterdir()):
+        if each.name in kept:
+            findings.tables[each.name] = table_files.problem(each) or ""
+        elif each.name.startswith((TABLE, *graph_files.ASIDE)):
+            findings.leftovers.append(each.name)
+
+
+def _clear_away(folder: Path, findings: Findings) -> None:
+    """Delete tables that have no use; what was damaged stays for whoever wants to look at it."""
+    useless = [name for name, problem in findings.tables.items() if problem]
+    useless += [name for name in findings.leftovers if name.startswith(TABLE)]
+    for name in useless:
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _collections(name: str) -> list[str]:
+    """The collections of an index."""
+    return [name, f"{name}{MENTIONS_SUFFIX}"]
 
 
 def _look_over(store: Store) -> Findings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ner_retriever_rag.candidates.tables import Tables
+from ner_retriever_rag.candidates.tables import TABLE, Tables
 from ner_retriever_rag.index.answers import Answers
 from ner_retriever_rag.index.contents import Contents, ids_of
 from ner_retriever_rag.index.search import Search
@@ -88,7 +88,7 @@ class EntityIndex(Answers, Contents):
 
     def _hold(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
         self.encoder, self._store, self._folder = encoder, store, self._place.folder
-        kept = self._folder / f"table-{store.texts.name}" if self._folder else None
+        kept = self._folder / f"{TABLE}{store.texts.name}" if self._folder else None
         self._tables = Tables(store, encoder.dim, kept)
         self._writer = Writer(store, encoder)
         self._search = Search(store, self._tables, encoder)

@@ -9,6 +9,7 @@ one. For a few results from a large index only the nearest mentions are compared
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -78,8 +79,22 @@ class Search:
         topic_weight: float | None = None,
     ) -> list[list[DocumentMatch]]:
         """For each query the best documents, best first."""
+        about = None if about == "" else about
         if about is None and topic_weight is not None:
             raise ValueError("topic_weight needs a topic: give about")
+        return self._steadily(
+            lambda replaced: self._best_documents(queries, bounds, about, topic_weight, replaced)
+        )
+
+    def _best_documents(
+        self,
+        queries: Sequence[Query],
+        bounds: Bounds,
+        about: str | None,
+        topic_weight: float | None,
+        replaced: set[str],
+    ) -> list[list[DocumentMatch]]:
+        """As ``documents``, from one table; ``replaced`` gets what changed meanwhile."""
         table = self._tables.current()
         scored = [self.scored(query, table) for query in queries]
         topics = [
@@ -91,7 +106,7 @@ class Search:
         for query, topic in zip(scored, topics, strict=True):
             found: list[DocumentMatch] = []
             for part, compared in self._compared(table, query, allowed, bounds, topic):
-                found = self._documents(part, query, compared, allowed, bounds, topic)
+                found = self._documents(part, query, compared, allowed, bounds, topic, replaced)
                 if len(found) == bounds.k:
                     break
             results.append(found)
@@ -148,6 +163,12 @@ class Search:
             bounds: Where, and whether sharpened.
             about: Look only in the documents found first with this topic.
         """
+        about = None if about == "" else about
+        return self._steadily(lambda replaced: self._mention_scores(query, bounds, about, replaced))
+
+    def _mention_scores(
+        self, query: Query, bounds: Bounds, about: str | None, replaced: set[str]
+    ) -> MentionScores:
         table = self._tables.current()
         scored = self._of_mentions(query, table)
         compared = self.compare(table, scored, bounds)
@@ -155,11 +176,30 @@ class Search:
         if about is not None:
             on_topic = replace(bounds, k=_ON_TOPIC, offset=0, floor=0.0)
             topic = Topic.encode(about, query, self._encoder, None)
-            found = self._documents(table, scored, compared, allowed, on_topic, topic)
+            found = self._documents(table, scored, compared, allowed, on_topic, topic, replaced)
             near = np.zeros_like(allowed)
             near[table.documents(match.doc_id for match in found)] = True
             allowed &= near
         return MentionScores(table, scored, compared, allowed[table.owner])
+
+    def _steadily(self, look: Callable[[set[str]], T]) -> T:
+        """What is found, once no document found was replaced between two looks at it.
+
+        The table has its old version then, the store its new one, and it would be left out. At
+        last this process's writers wait for the moment; others' on a server cannot be kept out.
+
+        Args:
+            look: Finds it, and adds the ids of documents replaced meanwhile to the set it is given.
+        """
+        holds: list[Callable[[], AbstractContextManager[Any]]]
+        holds = [nullcontext, nullcontext, self._store.still]
+        for hold in holds:
+            replaced: set[str] = set()
+            with hold():
+                found = look(replaced)
+            if not replaced:
+                break
+        return found
 
     def _of_mentions(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query that is asked of single mentions, and encode its types."""
@@ -218,6 +258,7 @@ class Search:
         allowed: NDArray[np.bool_],
         bounds: Bounds,
         topic: Topic | None,
+        replaced: set[str],
     ) -> list[DocumentMatch]:
         best = table.best_of_each(compared.log_odds)
         scores = query.combine(query.scores(best))
@@ -228,7 +269,7 @@ class Search:
         for order in _orders(
             lambda most: best_first(scores, nearness, allowed, bounds.floor, most), bounds
         ):
-            page = self._page(table, order.tolist(), bounds)
+            page = self._page(table, order.tolist(), bounds, replaced)
             if len(page) == bounds.k:
                 break
         matches = []
@@ -247,12 +288,25 @@ class Search:
         return matches
 
     def _page(
-        self, table: MentionTable, order: Sequence[int], bounds: Bounds
+        self, table: MentionTable, order: Sequence[int], bounds: Bounds, replaced: set[str]
     ) -> list[tuple[int, StoredDocument]]:
-        """The documents wanted of those found, without those replaced or deleted since."""
+        """The documents wanted of those found, without those replaced or deleted since.
+
+        Args:
+            table: Where they were found.
+            order: Their numbers, best first.
+            bounds: How many are wanted.
+            replaced: Gets the ids of those that are there in another version now.
+        """
         there: list[tuple[int, StoredDocument]] = []
         for rows in batches(order, bounds.last or max(1, len(order))):
             records = self._store.fetch([table.doc_ids[row] for row in rows])
+            replaced.update(
+                table.doc_ids[row]
+                for row in rows
+                if (record := records.get(table.doc_ids[row])) is not None
+                and record.version != table.versions[row]
+            )
             there += [
                 (row, record)
                 for row in rows

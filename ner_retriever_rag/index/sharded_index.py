@@ -68,7 +68,7 @@ class ShardedIndex(EntityIndex):
                         each, collection=collection, encoder=encoder, max_batch=max_batch
                     )
                 )
-            kept = None if folder is None else Path(folder)
+            kept = None if folder is None else Path(folder).absolute()
             self._place = Places([shard._place for shard in self.shards], kept)
             self._hold(self._joined(), self.shards[0].encoder)
         except BaseException:

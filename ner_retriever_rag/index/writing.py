@@ -21,6 +21,7 @@ from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.encodings import stored_encodings
 from ner_retriever_rag.storage.metadata import check_metadata, storable
 from ner_retriever_rag.storage.records import Record, StoredDocument, version_of
+from ner_retriever_rag.storage.values import encoded
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -204,3 +205,12 @@ def _document(each: object, place: int) -> Document:
 def storable_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of metadata that an index can keep exactly."""
     return {key: value for key, value in metadata.items() if storable(key, value)}
+
+
+def metadata_as_json(value: object) -> Any:
+    """A metadata value as JSON can hold it: what is equal becomes the same in every process.
+
+    Raises:
+        ValueError: If it cannot be kept.
+    """
+    return encoded(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
+from ner_retriever_rag.index.writing import metadata_as_json
 from ner_retriever_rag.schema import Document as IndexedDocument
 from ner_retriever_rag.schema import DocumentMatch, kind_of
 
@@ -51,10 +52,15 @@ def to_indexed(document: Document) -> IndexedDocument:
     if doc_id is None:
         # Chunks may repeat a text under other metadata, so both make the id.
         content = json.dumps(
-            [document.page_content, document.metadata], sort_keys=True, default=str
+            [document.page_content, document.metadata], sort_keys=True, default=_as_json
         )
         doc_id = sha256(content.encode()).hexdigest()[:32]
     return IndexedDocument(document.page_content, doc_id, document.metadata)
+
+
+def _as_json(value: object) -> Any:
+    """What stands for a value that JSON has not: the same in every process."""
+    return metadata_as_json(value) if isinstance(value, set | frozenset) else str(value)
 
 
 def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDocument]:

@@ -74,7 +74,7 @@ class TypeSearching(BaseRetriever):
         if query is None:
             return []
         asked = fields | kwargs
-        if asked["about"] is None and "topic_weight" not in kwargs:
+        if asked["about"] in (None, "") and "topic_weight" not in kwargs:
             asked["topic_weight"] = None  # the field waits for a call with a topic
         return [
             match_to_langchain(match, self.metadata_prefix, with_type=is_combined(query))

@@ -162,7 +162,7 @@ class NERTypeRetriever(BaseRetriever):
             where=self._where,
             score_threshold=self.score_threshold,
             about=about,
-            topic_weight=None if about is None else self.topic_weight,
+            topic_weight=self.topic_weight if about else None,
             offset=offset,
             max_matches=self.max_matches,
             sharpen=self.sharpen,

@@ -14,6 +14,7 @@ from llama_index.core.schema import BaseNode, TransformComponent
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.llama_index.nodes import text_of, to_document
 
+_SOURCES = 1_000  # asked for in one filter
 _log = logging.getLogger(__name__)
 
 
@@ -48,9 +49,9 @@ class EntityIndexWriter(TransformComponent):
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Write the nodes and return them."""
         documents = [to_document(node) for node in nodes if text_of(node).strip()]
-        if self.replace:
-            self._delete_others(nodes)
         report = self.index.add(documents)
+        if self.replace:  # last: where a run fails, what was there before still is
+            self._delete_others(nodes)
         _log.info("%d of %d nodes have text: %s", len(documents), len(nodes), report)
         return nodes
 
@@ -60,7 +61,8 @@ class EntityIndexWriter(TransformComponent):
 
     def _delete_others(self, nodes: Sequence[BaseNode]) -> None:
         sources = sorted({node.ref_doc_id for node in nodes if node.ref_doc_id})
-        if sources:
-            there = self.index.documents(where={"ref_doc_id": {"$in": sources}})
-            kept = {node.node_id for node in nodes}
+        kept = {node.node_id for node in nodes}
+        for start in range(0, len(sources), _SOURCES):
+            some = sources[start : start + _SOURCES]
+            there = self.index.documents(where={"ref_doc_id": {"$in": some}})
             self.index.delete([each.id for each in there if each.id not in kept])

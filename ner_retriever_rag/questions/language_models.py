@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, field_validator
 
 from ner_retriever_rag.questions.questions import ParsedQuestion
 
@@ -47,6 +47,12 @@ class EntityTypeArguments(BaseModel):
     k: int | None = Field(
         default=None, ge=1, description="How many texts at most; leave out for the usual number."
     )
+
+    @field_validator("about", "k", mode="before")
+    @classmethod
+    def _none_where_empty(cls, value: Any) -> Any:
+        """Models fill in what they should leave out."""
+        return None if isinstance(value, str) and not value.strip() else value
 
 
 class TypeAndTopic(BaseModel):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -14,6 +12,17 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from ner_retriever_rag.storage.lock import OWN_FILES
+from ner_retriever_rag.storage.roles import (
+    DATABASE,
+    DOCUMENTS,
+    FORMAT_KEY,
+    MENTIONS,
+    MENTIONS_SUFFIX,
+    ROLE_KEY,
+    check_name,
+    check_role,
+    index_names,
+)
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -22,10 +31,7 @@ if TYPE_CHECKING:
 # 1 held the text among the metadata, and one journal for all writers; 2 held one mention a row. An
 # index of 1 goes over to 2 with its next write; it cannot go over to 3, whose rows are wider.
 FORMAT, ONE_A_ROW = 3, 2
-DATABASE = "chroma.sqlite3"  # in every folder that Chroma has made its own
-# A write's journal: the middle of its collection's name, and its key in that one's metadata.
-JOURNAL, TOUCHED = "-journal-", "ner:journal"
-FORMAT_KEY, FINGERPRINT_KEY = "ner:format", "ner:fingerprint"
+FINGERPRINT_KEY = "ner:fingerprint"
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
 TOGETHER_KEY = "ner:together"  # how many mentions a row holds; an index of format 2 does not say
@@ -83,7 +89,11 @@ def made(folder: Path) -> Path:
     except OSError as error:
         raise type(error)(f"path: the index folder {folder} cannot be made: {error}") from error
     if not os.access(folder, os.W_OK):
-        raise PermissionError(f"path: the index folder {folder} cannot be written")
+        raise PermissionError(
+            f"path: the index folder {folder} cannot be written, and Chroma writes even where it "
+            "is only read: open a copy of it, or have a process that may write it serve it to you "
+            f"(ner-retriever serve {folder})"
+        )
     contents = {entry.name for entry in folder.iterdir()} - OWN_FILES
     if contents and DATABASE not in contents:
         raise ValueError(f"path: {folder} holds other files and no index; give an empty folder")
@@ -136,6 +146,13 @@ def _connect_to_server(address: str) -> ClientAPI:
         ) from error
 
 
+def is_open(folder: Path) -> bool:
+    """Whether this process has a database open by a path, exactly as that was given."""
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    return str(folder) in SharedSystemClient._identifier_to_system
+
+
 def _with_the_settings_there_are(make: Callable[..., ClientAPI], identifier: str) -> ClientAPI:
     """Make a client; with the settings of one that this process has open there, if it has."""
     from chromadb.api.shared_system_client import SharedSystemClient
@@ -181,14 +198,6 @@ def client_of(collection: Collection) -> ClientAPI:
     return Client(collection.tenant, collection.database, settings)
 
 
-def is_interrupted(client: ClientAPI) -> bool:
-    """Whether a write to an index there began and did not end."""
-    return any(
-        JOURNAL in each.name or TOUCHED in (each.metadata or {})
-        for each in client.list_collections()
-    )
-
-
 def manifest_of(encoder: VectorSource) -> dict[str, Any]:
     """What an index made with an encoder records of it."""
     return {
@@ -220,20 +229,24 @@ def open_collections(
             another version of the package, or something else.
     """
     name = name or f"ner-{uuid4().hex}"
-    existing = {collection.name: collection for collection in client.list_collections()}
-    for each in (name, f"{name}-mentions"):
+    existing = {each.name: dict(each.metadata or {}) for each in client.list_collections()}
+    roles = {name: DOCUMENTS, f"{name}{MENTIONS_SUFFIX}": MENTIONS}
+    for each, role in roles.items():
         if each in existing:
-            _check_manifest(each, existing[each].metadata or {}, manifest, understands)
+            check_role(each, role, existing)
+            _check_manifest(each, existing[each], manifest, understands)
+    if name not in existing:
+        check_name(name)
     try:
         documents, mentions = (
             client.get_or_create_collection(
                 each,
                 # An existing collection keeps its metadata.
-                metadata=None if each in existing else manifest,
+                metadata=None if each in existing else {**manifest, ROLE_KEY: role},
                 embedding_function=None,
                 configuration=None if each in existing else {"hnsw": graph},
             )
-            for each, graph in ((name, _DOCUMENTS), (f"{name}-mentions", _MENTIONS))
+            for (each, role), graph in zip(roles.items(), (_DOCUMENTS, _MENTIONS), strict=True)
         )
     except Exception as error:  # the client's errors differ between folder and server
         raise ValueError(f"collection {name!r} cannot be opened: {error}") from error
@@ -260,17 +273,6 @@ def require_index(path: str | Path, name: str) -> None:
         )
     elif name not in (found := index_names(Path(path))) and found:
         raise FileNotFoundError(f"there is no index {name!r} in {path}, only {', '.join(found)}")
-
-
-def index_names(folder: Path) -> list[str]:
-    """The names of the indexes in a folder, as far as they can be read without its lock."""
-    database = f"{(folder / DATABASE).resolve().as_uri()}?mode=ro"
-    try:
-        with closing(sqlite3.connect(database, uri=True)) as connection:
-            names = {name for (name,) in connection.execute("SELECT name FROM collections")}
-    except sqlite3.Error:  # being made, or no database
-        return []
-    return sorted(name for name in names if f"{name}-mentions" in names)
 
 
 def _check_manifest(

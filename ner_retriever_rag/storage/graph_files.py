@@ -7,18 +7,26 @@ They hold the vectors; the texts are in SQLite, and new vectors can be made from
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ner_retriever_rag.storage.roles import DATABASE
+
 _HEADER = struct.Struct("<i6QiI3QdQ")
 _FILES = ("header.bin", "data_level0.bin", "length.bin", "link_lists.bin")
 _MAP = "index_metadata.pickle"
 _PAGE = 100_000  # nodes looked at together
+_GRAPH = (
+    "SELECT segments.id FROM segments JOIN collections ON collections.id = collection "
+    "WHERE scope = 'VECTOR' AND name = ?"
+)
 # Damaged graphs: until what was in them is there again, and after that.
 _ASIDE, _DONE_WITH = "mending-", "damaged-"
 
@@ -59,6 +67,9 @@ class _Header(NamedTuple):
     ef: int
 
 
+ASIDE = (_ASIDE, _DONE_WITH)  # what the names of graphs that are not in use begin with
+
+
 def damaged(folder: Path, *, thorough: bool) -> dict[str, str]:
     """Find the graphs of a database that are not whole.
 
@@ -76,6 +87,17 @@ def damaged(folder: Path, *, thorough: bool) -> dict[str, str]:
             if problem is not None:
                 found[graph.name] = problem
     return found
+
+
+def graph_of(folder: Path, collection: str) -> str | None:
+    """The name of the folder of a collection's graph; None where it has none."""
+    database = f"{(folder / DATABASE).resolve().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(database, uri=True)) as connection:
+            found = connection.execute(_GRAPH, (collection,)).fetchone()
+    except sqlite3.Error:
+        return None
+    return str(found[0]) if found and (folder / found[0]).is_dir() else None
 
 
 def set_aside(folder: Path, graphs: list[str]) -> None:

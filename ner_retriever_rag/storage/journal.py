@@ -9,6 +9,7 @@ Chroma does either at once or not at all, and two writers cannot overwrite each 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,9 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from ner_retriever_rag.storage.chroma import JOURNAL, TOUCHED
 from ner_retriever_rag.storage.records import Record
 from ner_retriever_rag.storage.retry import call_with_retry
+from ner_retriever_rag.storage.roles import JOURNAL, ROLE_KEY, TOUCHED, WRITE
 
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.place import Place
@@ -57,7 +58,7 @@ class Journal:
     def begin(self, records: Iterable[Record]) -> None:
         """Write down in a collection what is about to be touched."""
         name, client = f"{self._prefix}{uuid4().hex}", self._place.client
-        metadata = self.note(records)
+        metadata = {ROLE_KEY: WRITE, **self.note(records)}
         call_with_retry(  # nobody else has the name: if it is there, an earlier attempt made it
             lambda: client.get_or_create_collection(
                 name, metadata=metadata, embedding_function=None
@@ -94,7 +95,7 @@ class Journal:
         found = [
             _entry(each.name, each.metadata or {})
             for each in there
-            if each.name.startswith(self._prefix)
+            if self._is_own(each.name) and TOUCHED in (each.metadata or {})
         ]
         if metadata.get(TOUCHED):
             found.append(_entry(None, metadata))
@@ -111,6 +112,12 @@ class Journal:
         return [
             each for each in entries if each.name in (None, self._open) or now - each.since > _STALE
         ]
+
+    def _is_own(self, name: str) -> bool:
+        """Whether a journal of this index may have the name; another index may be called so."""
+        return name.startswith(self._prefix) and bool(
+            re.fullmatch("[0-9a-f]{32}", name.removeprefix(self._prefix))
+        )
 
     def _now(self) -> float:
         """Seconds since 1970, by the server's clock where there is one: writers' may differ."""

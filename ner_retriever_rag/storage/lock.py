@@ -7,8 +7,10 @@ lock that is held for moments: so no process can slip in between the two halves 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -45,7 +47,9 @@ class FolderLock:
 
         Raises:
             RuntimeError: If another process does not let go of the gate for a minute.
+            ValueError: If the gate's file is none of ours.
         """
+        _require_own(self._folder / GATE_FILE)
         gate = FileLock(self._folder / GATE_FILE, timeout=_GATE_SECONDS)
         try:
             gate.acquire()
@@ -65,9 +69,9 @@ class FolderLock:
 
         Raises:
             RuntimeError: If another process writes.
+            ValueError: If the lock's file is none of ours.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-        file = os.open(self._folder / LOCK_FILE, flags, 0o666)
+        file = _opened(self._folder / LOCK_FILE)
         if not _lock(file, exclusive=not _POSIX):
             others = _others(file)
             os.close(file)
@@ -126,6 +130,44 @@ class FolderLock:
         assert self._file is not None
         with suppress(OSError):  # a full disk must not keep anybody from reading
             os.write(self._file, f"{os.getpid()} {purpose or ''}\n".encode())
+
+
+def _opened(path: Path) -> int:
+    """Open, or make, the lock's file; never another that a link in its place leads to."""
+    _require_own(path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+    for flag in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
+        flags |= getattr(os, flag, 0)
+    try:
+        file = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _foreign(path) from None
+        raise
+    if not _is_own(os.fstat(file)):
+        os.close(file)
+        raise _foreign(path)
+    return file
+
+
+def _require_own(path: Path) -> None:
+    """See that a file is a plain one in the folder, or not there yet: it will be cut short."""
+    try:
+        if not _is_own(os.lstat(path)):
+            raise _foreign(path)
+    except FileNotFoundError:
+        pass
+
+
+def _is_own(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_nlink <= 1
+
+
+def _foreign(path: Path) -> ValueError:
+    return ValueError(
+        f"path: {path} is a link or no plain file, which this package never makes: see where the "
+        "folder comes from, and remove it if you trust the rest"
+    )
 
 
 def _purposes(file: int) -> dict[int, str]:

@@ -1,7 +1,8 @@
 """Metadata as callers have them, in what Chroma can hold.
 
 What Chroma keeps without changing it stays as it is, and can be filtered on. The rest (None, dates,
-nested values, NaN, ...) is written as JSON under one key of ours and comes back as it was.
+nested values, long lists, NaN, ...) is written as JSON under one key of ours and comes back as it
+was.
 """
 
 from __future__ import annotations
@@ -9,40 +10,40 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Callable, Mapping, Set
-from datetime import date, datetime, time
+from collections.abc import Mapping, Set
+from datetime import date, time
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 
 from ner_retriever_rag.schema import Document, encodable
+from ner_retriever_rag.storage.values import RESERVED, decoded, encoded, plain
 
-RESERVED = "ner:"
+# Chroma writes a record's keys in one SQL statement, and the elements of its lists in another, with
+# six variables for each; SQLite takes 32,766. One more, and the record stays in Chroma's log, which
+# it can get over no more: nothing of the collection can be read again. 5,460 keys are the most.
+MOST_KEPT = 5_000  # keys, and elements of lists
+LONGEST_LIST = 256  # elements; a longer one is kept as JSON
 _NO_KEYS = (RESERVED, "chroma:", "#", "$")  # the last three are Chroma's own
 _DIGITS, _POWERS = 15, 22  # a double holds all integers of 15 digits, and powers of ten to 22
-
-# Kinds of value that JSON has not: how they are written, and read again.
-_KINDS: dict[str, tuple[type | tuple[type, ...], Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),  # before date, its base
-    "date": (date, date.isoformat, date.fromisoformat),
-    "time": (time, time.isoformat, time.fromisoformat),
-    "decimal": (Decimal, str, Decimal),
-    "uuid": (UUID, str, UUID),
-    "bytes": (bytes, bytes.hex, bytes.fromhex),
-}
 
 
 def check_metadata(document: Document) -> None:
     """Check that a document's metadata can be kept exactly.
 
     Raises:
-        ValueError: If not; the message names the document and the key.
+        ValueError: If not; the message names the document and, where it is one, the key.
     """
     for key, value in document.metadata.items():
         if problem := key_problem(key) or _problem(value):
             raise ValueError(f"metadata key {key!r} of document {document.id!r}: {problem}")
+    if (count := _rows(document.metadata)) > MOST_KEPT:
+        raise ValueError(
+            f"the metadata of document {document.id!r} are {count:,} values (keys, and elements of "
+            f"lists of up to {LONGEST_LIST}), more than the {MOST_KEPT:,} that can be written: put "
+            "those that no filter asks for into one nested value, which is kept as JSON"
+        )
 
 
 def storable(key: object, value: object) -> bool:
@@ -53,78 +54,26 @@ def storable(key: object, value: object) -> bool:
 def split(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     """Divide metadata into what Chroma holds as it is and JSON of the rest, None without any.
 
-    In both are a date, as ISO text that filters can equal and as itself, and a number of so
-    many digits that Chroma 1.5 may change its last bit.
+    In both are a date, as ISO text that filters can equal and as itself, and a number that Chroma
+    changes: it loses the sign of zero, and Chroma 1.5 may round the last of many digits.
     """
-    plain: dict[str, Any] = {}
+    held: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for key, value in metadata.items():
-        value = value.item() if isinstance(value, np.generic) else value
+        value = _as_held(value)
         if is_plain := _is_plain(value):
-            plain[key] = value
-        elif isinstance(value, date | time):
-            plain[key] = value.isoformat()
-        if not is_plain or _is_long(value):
+            held[key] = value
+        elif (text := _as_text(value)) is not None:
+            held[key] = text
+        if not is_plain or _is_changed(value):
             rest[key] = encoded(value)
-    return plain, json.dumps(rest, separators=(",", ":")) if rest else None
+    return held, json.dumps(rest, separators=(",", ":")) if rest else None
 
 
-def joined(plain: Mapping[str, Any], rest: str | None) -> dict[str, Any]:
+def joined(held: Mapping[str, Any], rest: str | None) -> dict[str, Any]:
     """The metadata that ``split`` divided."""
     extra = json.loads(rest) if rest else {}
-    return {**plain, **{key: _decoded(value) for key, value in extra.items()}}
-
-
-def encoded(value: Any) -> Any:
-    """A value as JSON can hold it; what JSON holds anyway stays as it is.
-
-    Raises:
-        ValueError: If the value is of a kind that cannot be written, or holds itself.
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"ner:float": str(value)}
-    if isinstance(value, str):
-        if not encodable(value):
-            raise ValueError("the string holds half of a surrogate pair")
-        return value
-    if isinstance(value, list | tuple | set | frozenset):
-        items = [encoded(each) for each in value]
-        if isinstance(value, list):
-            return items
-        return {"ner:tuple" if isinstance(value, tuple) else "ner:set": items}
-    if isinstance(value, Mapping):
-        if all(isinstance(key, str) and not key.startswith(RESERVED) for key in value):
-            return {encoded(key): encoded(each) for key, each in value.items()}
-        return {"ner:dict": [[encoded(key), encoded(each)] for key, each in value.items()]}
-    for name, (kind, write, _) in _KINDS.items():
-        if isinstance(value, kind):
-            return {f"{RESERVED}{name}": write(value)}
-    raise ValueError(f"a value of type {type(value).__name__} cannot be kept")
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_decoded(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    tag: str = next(iter(value), "")
-    content: Any = value.get(tag)
-    match tag:
-        case "ner:float":
-            return float(content)
-        case "ner:tuple":
-            return tuple(map(_decoded, content))
-        case "ner:set":
-            return set(map(_decoded, content))
-        case "ner:dict":
-            return {_decoded(key): _decoded(each) for key, each in content}
-        case str() if tag.startswith(RESERVED):
-            return _KINDS[tag.removeprefix(RESERVED)][2](content)
-    return {key: _decoded(each) for key, each in value.items()}
+    return {**held, **{key: decoded(value) for key, value in extra.items()}}
 
 
 def where_error(where: Mapping[str, Any] | None, error: Exception) -> Exception:
@@ -151,7 +100,10 @@ def warn_of_unknown_keys(unknown: Set[str]) -> None:
     """Say which keys of a filter that nothing passes are in no document, if any."""
     if unknown:
         named = ", ".join(map(repr, sorted(unknown)))
-        warnings.warn(f"where: no document has the metadata key {named}", stacklevel=2)
+        warnings.warn(
+            f"where: no document has the metadata key {named} with a value that filters see",
+            stacklevel=2,
+        )
 
 
 def key_problem(key: object) -> str | None:
@@ -162,34 +114,64 @@ def key_problem(key: object) -> str | None:
 
 
 def _problem(value: object) -> str | None:
+    """What keeps a value from coming back as it is, in words; None if nothing does."""
+    held = _as_held(value)
     try:
-        encoded(value)
+        if not _is_plain(held) or not _all_encodable(held):
+            decoded(json.loads(json.dumps(encoded(held))))
     except RecursionError:
         return "the value is nested too deep"
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         return str(error)
     return None
 
 
+def _all_encodable(value: Any) -> bool:
+    """Whether the strings of a plain value can be written."""
+    some = value if isinstance(value, list) else [value]
+    return all(encodable(each) for each in some if isinstance(each, str))
+
+
+def _rows(metadata: Mapping[str, Any]) -> int:
+    """How many rows Chroma writes for metadata."""
+    held, _ = split(metadata)
+    return len(held) + sum(len(value) for value in held.values() if isinstance(value, list))
+
+
+def _as_held(value: Any) -> Any:
+    """A value, and the elements of a list, as Python's own types."""
+    return [plain(each) for each in value] if isinstance(value, list) else plain(value)
+
+
+def _as_text(value: Any) -> str | None:
+    """A date or time in ISO format, which filters can equal; None of anything else."""
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return str(value) if isinstance(value, np.datetime64) and not np.isnat(value) else None
+
+
 def _is_plain(value: object) -> bool:
-    """Whether Chroma keeps a value, a number of many digits but for its last bit.
+    """Whether Chroma keeps a value, but for what ``_is_changed`` tells.
 
     It drops None, NaN and infinities, and rounds integers beyond 64 bits, all without a word.
     """
     if isinstance(value, list):
-        return bool(value) and len({type(each) for each in value}) == 1 and all(map(_is_one, value))
+        few = 0 < len(value) <= LONGEST_LIST
+        return few and len({type(each) for each in value}) == 1 and all(map(_is_one, value))
     return _is_one(value)
 
 
-def _is_long(value: object) -> bool:
-    """Whether a plain value is, or holds, a number that Chroma's JSON may round once more.
+def _is_changed(value: object) -> bool:
+    """Whether a plain value is, or holds, a number that Chroma may change.
 
-    It reads digits and a power of ten, which is exact as long as both are exact doubles.
+    Its JSON reads digits and a power of ten, which is exact as long as both are exact doubles.
     """
     if isinstance(value, list):
-        return any(map(_is_long, value))
+        return any(map(_is_changed, value))
     if not isinstance(value, float):
         return False
+    if value == 0:
+        return math.copysign(1, value) < 0
     _, digits, exponent = Decimal(repr(value)).as_tuple()
     return len(digits) > _DIGITS or abs(int(exponent)) > _POWERS
 

@@ -11,16 +11,18 @@ import os
 import shutil
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_retriever_rag.storage import chroma, graph_files
+from ner_retriever_rag.storage import chroma, graph_files, trial
+from ner_retriever_rag.storage.chroma_log import StuckLogError, StuckRecord, stuck, unstick
 from ner_retriever_rag.storage.graph_files import DamagedFilesError
 from ner_retriever_rag.storage.lock import FolderLock
 from ner_retriever_rag.storage.retry import is_unavailable, unavailable
+from ner_retriever_rag.storage.roles import DATABASE, is_interrupted
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -31,9 +33,11 @@ class _Held:
     """What the indexes of this process share that are in one place.
 
     Attributes:
-        path: The folder as it was first given; None in memory and on a server.
+        path: The folder as Chroma knows it, a client's as it was given to that; None in memory and
+            on a server.
         lock: This process's hold on the folder.
         turn: Held by the thread that writes.
+        moment: Held by it while documents are neither as they were nor as they will be.
         places: How many indexes there are.
         writers: Those that have written.
         turns: How often a thread has begun to write.
@@ -43,6 +47,7 @@ class _Held:
     path: Path | None = None
     lock: FolderLock | None = None
     turn: threading.RLock = field(default_factory=threading.RLock)
+    moment: threading.RLock = field(default_factory=threading.RLock)
     places: int = 0
     writers: set[int] = field(default_factory=set)
     turns: int = 0
@@ -69,7 +74,8 @@ class Place:
         path: Folder, or address of a Chroma server; None for memory.
         client: A Chroma client instead of a path.
         closing: Close the client given together with the place.
-        thorough: Look at all of a folder's files when opening it, not at their sizes only.
+        thorough: The collections whose files to look at as a whole when opening a folder, in a
+            process of its own, too; None looks at the sizes of all files.
         mending: Take the folder for this process alone when opening it, and set damaged files
             aside instead of refusing them.
         max_batch: Most records of one call, where the server has such a limit.
@@ -84,6 +90,7 @@ class Place:
         folder: The folder; None in memory and on a server.
         alone: Whether nobody else can write while this process does.
         damaged: The files that were set aside, and what was wrong with them.
+        unstuck: The records in Chroma's log that it could not write, and now can.
         max_batch: As given.
     """
 
@@ -95,27 +102,31 @@ class Place:
         client: ClientAPI | None = None,
         *,
         closing: bool = False,
-        thorough: bool = False,
+        thorough: Sequence[str] | None = None,
         mending: bool = False,
         max_batch: int | None = None,
     ) -> None:
         self._thorough, self._mending, self.max_batch = thorough, mending, max_batch
         self.damaged: dict[str, str] = {}
+        self.unstuck: list[StuckRecord] = []
+        self._database: tuple[int, int] | None = None
         self._pid, self._address, self._owned = os.getpid(), None, client is None
         if client is not None:
             self.client = client
-            self.folder = chroma.folder_of(client)
+            given = chroma.folder_of(client)
+            self.folder = None if given is None else given.absolute()
         elif chroma.is_address(path):
-            self._address, self.folder = str(path), None
+            self._address, self.folder, given = str(path), None, None
         else:
-            self.folder = None if path is None else chroma.made(Path(path))
+            # Absolute: the process may go to another folder while the index is open.
+            given = self.folder = None if path is None else chroma.made(Path(path).absolute())
         in_memory = path is None and client is None
         self.alone = in_memory or self.folder is not None
         key = self.folder.resolve() if self.folder else _MEMORY if in_memory else None
         with _registry:
-            self._held = _Held(self.folder) if key is None else _held.setdefault(key, _Held())
+            self._held = _Held(given) if key is None else _held.setdefault(key, _Held())
             if self._held.path is None:
-                self._held.path = self.folder
+                self._held.path = given
             self._held.places += 1
         closed = [client] if client is not None and closing else []
         self._finish = weakref.finalize(self, _close, self._held, key, id(self), self._pid, closed)
@@ -146,14 +157,16 @@ class Place:
                     self._held.lock = lock
                     if self._mending:
                         lock.exclude("repairs")
-                    self._see_that_files_are_whole(self._thorough or self._mending)
+                        self.unstuck = unstick(self.folder)
+                    self._see_that_files_are_whole(thorough=self._thorough is not None)
                 if self._owned:
-                    self.client = chroma.connect(self._address or self._held.path)
+                    self.client = chroma.connect(self._address or self._path())
                     self._finish.detach()
                     self._finish = weakref.finalize(
                         self, _close, self._held, self._key, id(self), self._pid, [self.client]
                     )
-                if first and not self._mending and chroma.is_interrupted(self.client):
+                self._database = self._database_now()
+                if first and self._thorough is None and is_interrupted(self.client):
                     self._see_that_files_are_whole(thorough=True)
                 yield
         except BaseException as error:
@@ -183,19 +196,39 @@ class Place:
             with self._write_errors():
                 yield
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Keep this process's writers from changing documents; for moments."""
+        with self._held.moment:
+            yield
+
     def check(self) -> None:
         """See that the place can be used.
 
         Raises:
             RuntimeError: If it is closed, or was opened before a fork.
-            FileNotFoundError: If its folder is gone.
+            FileNotFoundError: If its folder is gone, or another is in its place.
         """
         if os.getpid() != self._pid:
             raise RuntimeError(_AFTER_FORK)
         if not self._finish.alive:
             raise RuntimeError("the index is closed")
-        if self.folder is not None and not (self.folder / chroma.DATABASE).exists():
+        now = self._database_now()
+        if self.folder is not None and now is None:
             raise FileNotFoundError(f"the index folder {self.folder} is gone")
+        if self._database is not None and now != self._database:
+            raise FileNotFoundError(
+                f"the index folder {self.folder} was moved away, and another is in its place: "
+                "close the index and open the one that is meant"
+            )
+
+    def _database_now(self) -> tuple[int, int] | None:
+        """What tells the folder's database from another one; None where there is none."""
+        try:
+            found = os.stat(self.folder / DATABASE) if self.folder else None
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found else None
 
     def is_settled(self, name: str, store: object) -> bool:
         """Whether a store knows what is in an index, and need not look for what others left over.
@@ -229,9 +262,11 @@ class Place:
                 f"only {room // 1024} KiB are left on its disk, and reading needs some: nothing "
                 "that was reported as written is lost, make room and open the index again"
             )
+        if self.folder is not None and (records := stuck(self.folder)):
+            return str(StuckLogError(self.folder, records))
         return (
             "if no other process writes to it, its files are damaged: "
-            "ner-retriever check DIR --repair"
+            "ner-retriever check DIR --repair (stop a server of the folder first)"
         )
 
     def close(self) -> None:
@@ -246,20 +281,41 @@ class Place:
         try:
             yield
         except InternalError as error:
+            if self.folder is not None and (records := stuck(self.folder)):
+                raise StuckLogError(self.folder, records) from error
             raise RuntimeError(
                 f"the index{f' in {self.folder}' if self.folder else ''} could not be written: "
                 f"{error}. What was reported as written before is kept; see that there is room, "
                 "close the index, open it again and repeat the call"
             ) from error
 
+    def _path(self) -> Path | None:
+        """The folder as Chroma knows it, which keeps one database for each path in a process."""
+        known = self._held.path is not None and chroma.is_open(self._held.path)
+        return self._held.path if known else self.folder
+
     def _see_that_files_are_whole(self, thorough: bool) -> None:
         assert self.folder is not None
+        records = stuck(self.folder) if self._thorough and not self._mending else []
+        if ours := [each for each in records if each.collection in (self._thorough or ())]:
+            raise StuckLogError(self.folder, ours)
         damaged = graph_files.damaged(self.folder, thorough=thorough)
         if self._mending:
-            graph_files.set_aside(self.folder, list(damaged))
-            self.damaged |= damaged
+            self._set_aside(damaged)
         elif damaged:
             raise DamagedFilesError(self.folder, damaged)
+        # Once for every graph that ends a process: each of them may hide the next.
+        while self._thorough and (found := trial.ends_in(self.folder, self._thorough)):
+            name, problem = found
+            graph = graph_files.graph_of(self.folder, name)
+            if graph is None or not self._mending:
+                raise DamagedFilesError(self.folder, {graph or DATABASE: problem})
+            self._set_aside({graph: problem})
+
+    def _set_aside(self, damaged: dict[str, str]) -> None:
+        assert self.folder is not None
+        graph_files.set_aside(self.folder, list(damaged))
+        self.damaged |= damaged
 
     def _gate(self) -> Any:
         return FolderLock(self.folder).gate() if self.folder else nullcontext()

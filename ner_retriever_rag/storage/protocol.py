@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,6 +77,9 @@ class DocumentStore(Protocol):
     @property
     def revisions(self) -> RevisionReader:
         """Tells readers when to look again."""
+
+    def still(self) -> AbstractContextManager[None]:
+        """Have writers in this process wait until what is done within has been done."""
 
     def document_count(self) -> int:
         """How many documents there are."""

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document, EncodedText, Span, require_spans
-from ner_retriever_rag.storage.metadata import RESERVED, encoded, joined, split
+from ner_retriever_rag.storage.metadata import joined, split
+from ner_retriever_rag.storage.values import RESERVED, encoded
 
 TEXT_OF_FORMAT_1 = "ner:text"
 VERSION, SPANS, REST = "ner:version", "ner:spans", "ner:metadata"
@@ -161,7 +162,8 @@ def row_metadata(record: StoredDocument, old: Record | None) -> dict[str, Any]:
     """
     plain, rest = split(record.document.metadata)
     # Chroma merges metadata on upsert: keys the new version lacks have to be taken out by name.
-    keys = split(old.document.metadata)[0] if isinstance(old, StoredDocument) else {}
+    # All of them: an earlier version may have written plainly what is in the JSON today.
+    keys = old.document.metadata if isinstance(old, StoredDocument) else {}
     gone = dict.fromkeys([*keys, TEXT_OF_FORMAT_1]) if old else {}
     return {
         **gone,

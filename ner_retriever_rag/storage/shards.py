@@ -201,6 +201,14 @@ class ShardedStore(StoreReader):
     def require_own(self) -> None:
         """See that documents may be written here."""
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Have writers in this process wait; of all shards, always in the same order."""
+        with ExitStack() as stack:
+            for store in self._stores:
+                stack.enter_context(store.still())
+            yield
+
     def widths(self) -> tuple[int, int]:
         """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
         texts, mentions = zip(*in_parallel(lambda s: s.widths(), self._stores), strict=True)

@@ -14,7 +14,7 @@ leaves over is passed over by those who read and taken out by the next write.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document, EncodedText
 from ner_retriever_rag.storage import chroma
-from ner_retriever_rag.storage.chroma import TOUCHED
 from ner_retriever_rag.storage.collection import Rows, batches
 from ner_retriever_rag.storage.journal import SINCE, Entry, Journal
 from ner_retriever_rag.storage.records import (
@@ -36,6 +35,7 @@ from ner_retriever_rag.storage.records import (
     version_of,
 )
 from ner_retriever_rag.storage.revisions import Revisions
+from ner_retriever_rag.storage.roles import FORMAT_KEY, TOUCHED
 from ner_retriever_rag.storage.stored import StoreReader
 
 if TYPE_CHECKING:
@@ -87,6 +87,10 @@ class Store(StoreReader):
     def alone(self) -> bool:
         """Whether nobody else can write while this process does."""
         return self._place.alone
+
+    def still(self) -> AbstractContextManager[None]:
+        """Have writers in this process wait until what is done within has been done."""
+        return self._place.still()
 
     def widths(self) -> tuple[int, int]:
         """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
@@ -231,28 +235,29 @@ class Store(StoreReader):
         marked.
         """
         found = {key: value for key, value in mentions.items() if key not in (TOUCHED, SINCE)}
-        if found.get(chroma.FORMAT_KEY, 1) < chroma.ONE_A_ROW:
-            found[chroma.FORMAT_KEY] = chroma.ONE_A_ROW
+        if found.get(FORMAT_KEY, 1) < chroma.ONE_A_ROW:
+            found[FORMAT_KEY] = chroma.ONE_A_ROW
             documents = self._documents.metadata()
-            self._documents.set_metadata({**documents, chroma.FORMAT_KEY: chroma.ONE_A_ROW})
+            self._documents.set_metadata({**documents, FORMAT_KEY: chroma.ONE_A_ROW})
         return found
 
     @contextmanager
     def _written(self, records: Sequence[Record]) -> Iterator[None]:
         """Write or delete documents; readers are told twice, before it and once it ends anyhow."""
-        doc_ids = [record.doc_id for record in records]
-        self.recover()
-        self._place.settle(self._mentions.name, None)  # until it ends
-        self._begin(records, doc_ids)
-        try:
-            yield
-        except BaseException:
-            # A table made meanwhile may have some as they were, though they are not.
-            with suppress(Exception):
-                self.revisions.mark(doc_ids)
-            raise
-        self._end(doc_ids)
-        self._place.settle(self._mentions.name, self._token)
+        with self.still():
+            doc_ids = [record.doc_id for record in records]
+            self.recover()
+            self._place.settle(self._mentions.name, None)  # until it ends
+            self._begin(records, doc_ids)
+            try:
+                yield
+            except BaseException:
+                # A table made meanwhile may have some as they were, though they are not.
+                with suppress(Exception):
+                    self.revisions.mark(doc_ids)
+                raise
+            self._end(doc_ids)
+            self._place.settle(self._mentions.name, self._token)
 
     def _begin(self, records: Sequence[Record], doc_ids: Sequence[str]) -> None:
         """Write down what is about to be touched."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document
 from ner_retriever_rag.storage.collection import batches
+from ner_retriever_rag.storage.metadata import split
 from ner_retriever_rag.storage.protocol import RowReader, Where
 from ner_retriever_rag.storage.records import (
     VERSION,
@@ -111,12 +112,15 @@ class StoreReader:
         return self._documents.ids(where)
 
     def unknown_keys(self, keys: Iterable[str]) -> set[str]:
-        """Those of some metadata keys that no document has; reads on until all were seen."""
+        """Those of some metadata keys that no document has in a form that filters see.
+
+        Reads on until all were seen.
+        """
         unknown = set(keys)
         for page in self.pages():
             if not unknown:
                 break
-            unknown.difference_update(*(each.document.metadata for each in page))
+            unknown.difference_update(*(split(each.document.metadata)[0] for each in page))
         return unknown
 
     def row_ids(self) -> list[str]:

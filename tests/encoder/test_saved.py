@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 from pathlib import Path
 from shutil import copytree
 
@@ -120,6 +121,66 @@ def test_a_damaged_configuration_is_named(folder, text):
     (folder / "config.json").write_text(text)
     with pytest.raises(ValueError, match=r"config\.json is damaged"):
         TypeAwareEncoder.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("taps", None, "'taps' must be a string such as"),
+        ("window", "48", "'window' must be a whole number or null, not '48'"),
+        ("window", True, "'window' must be a whole number"),
+        ("backbone", "bert", "'backbone' must be an object"),
+        ("backbone", {}, "'backbone' must have a 'name'"),
+        ("parts", ["head.safetensors"], "'parts' must be an object"),
+        ("parts", {"head.safetensors": 3}, "the digest of the part 'head.safetensors'"),
+        ("pooling", ..., "'pooling' is missing"),
+    ],
+)
+def test_a_configuration_edited_by_hand_says_what_is_wrong(folder, key, value, message):
+    config = json.loads((folder / "config.json").read_text())
+    config[key] = value
+    if value is ...:
+        del config[key]
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=f"config.json: {message}"):
+        TypeAwareEncoder.from_pretrained(folder)
+
+
+def test_a_configuration_that_was_changed_is_named(folder, whole):
+    """As by a flipped bit; whoever means the change takes the digest out."""
+    config = json.loads((folder / "config.json").read_text())
+    config["type_template"] = "the {}"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"config\.json is not as it was.*take 'digest' out"):
+        TypeAwareEncoder.from_pretrained(folder)
+    del config["digest"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert TypeAwareEncoder.from_pretrained(folder).type_template == "the {}"
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("NER_DAMAGES", "12"))))
+def test_a_file_damaged_anyhow_is_named_or_does_no_harm(whole, folder, seed):
+    chance = random.Random(seed)
+    file = chance.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
+    content = bytearray(file.read_bytes())
+    place = chance.randrange(len(content))
+    match chance.choice(["flip", "cut", "zero", "gone"]):
+        case "flip":
+            content[place] ^= 1 << chance.randrange(8)
+        case "cut":
+            del content[place:]
+        case "zero":
+            content[place : place + 16] = bytes(len(content[place : place + 16]))
+        case "gone":
+            file.unlink()
+    if file.exists():
+        file.write_bytes(content)
+    try:
+        found = TypeAwareEncoder.from_pretrained(folder)
+    except (ValueError, FileNotFoundError) as error:
+        assert file.name in str(error)
+    else:
+        same(found, whole)
 
 
 def test_parts_outside_the_folder_are_refused(folder, whole):

@@ -2,7 +2,9 @@
 
 import json
 import os
+from contextlib import closing
 
+import chromadb
 import numpy as np
 import pytest
 from hashed import HashedEncoder, assert_is, rows_amiss
@@ -12,7 +14,8 @@ from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.index.check import check, repair
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
-from ner_retriever_rag.storage.chroma import index_names
+from ner_retriever_rag.storage import trial
+from ner_retriever_rag.storage.roles import index_names
 from ner_retriever_rag.storage.store import Store
 
 DOCUMENTS = [
@@ -21,6 +24,13 @@ DOCUMENTS = [
     )
     for n in range(300)
 ]
+
+
+@pytest.fixture(autouse=True)
+def no_trial(request, monkeypatch):
+    """Another process costs a second or two for each look; one test has it."""
+    if "process_comes_to_its_end" not in request.node.name:
+        monkeypatch.setattr(trial, "ends_in", lambda *_: None)
 
 
 @pytest.fixture
@@ -260,3 +270,116 @@ def test_an_index_that_is_not_in_the_folder_is_not_made(folder, encoder):
     with pytest.raises(FileNotFoundError, match="no index 'otter' in .*, only "):
         EntityIndex.open(folder, collection="otter", encoder=encoder)
     assert "otter" not in index_names(folder)
+
+
+def written_by_chroma(folder, **columns):
+    """Have Chroma itself log a record that it cannot write; whether it said so."""
+    with closing(chromadb.PersistentClient(folder)) as client:
+        collection = client.get_collection(DEFAULT_COLLECTION, embedding_function=None)
+        with pytest.raises(chromadb.errors.InternalError):
+            collection.upsert(**columns)
+
+
+def test_a_record_that_chroma_cannot_write_is_kept_as_json(tmp_path, encoder):
+    """Its log holds it, and until it is mended nothing can be read, checked or written."""
+    metadata = {"token_ids": list(range(6_000)), "x": 0.1, "gone": None}
+    with EntityIndex(tmp_path, encoder=encoder) as index:
+        index.add(DOCUMENTS[:3])
+    written_by_chroma(
+        tmp_path,
+        ids=["wide"],
+        embeddings=[np.ones(8, dtype=np.float32)],
+        documents=["Quito lies in Ecuador."],
+        metadatas=[metadata],
+    )
+    with pytest.raises(RuntimeError, match="record 'wide' .*check .* --repair keeps them as JSON"):
+        EntityIndex(tmp_path, encoder=encoder)
+    findings = check(tmp_path, DEFAULT_COLLECTION, encoder)
+    assert (findings.stuck, findings.sound) == (["wide"], False)
+    findings = repair(tmp_path, DEFAULT_COLLECTION, encoder)
+    assert (findings.stuck, findings.lost) == (["wide"], [])
+    assert check(tmp_path, DEFAULT_COLLECTION, encoder).sound
+    kept = {key: value for key, value in metadata.items() if value is not None}
+    with EntityIndex(tmp_path, encoder=encoder) as index:
+        assert_is(index, [*DOCUMENTS[:3], Document("Quito lies in Ecuador.", "wide", kept)])
+        assert index.add(DOCUMENTS[:5]).added == 2
+
+
+def test_what_an_earlier_version_could_not_write_is_as_it_was_added(tmp_path, encoder, monkeypatch):
+    """Its write had begun: the journal is there, the mentions are, the document is in the log."""
+    wide = Document("Quito lies in Ecuador.", "wide", {f"k{n}": n for n in range(6_000)})
+    with monkeypatch.context() as patch, EntityIndex(tmp_path, encoder=encoder) as index:
+        patch.setattr("ner_retriever_rag.index.writing.check_metadata", lambda _: None)
+        index.add([*DOCUMENTS[:3], Document("Lima", "wide", {"k1": "before", "gone": [1]})])
+        with pytest.raises(RuntimeError, match="record 'wide' .* more metadata than Chroma"):
+            index.add([*DOCUMENTS[3:5], wide])
+    findings = repair(tmp_path, DEFAULT_COLLECTION, encoder)
+    assert (findings.stuck, findings.mended, findings.lost) == (["wide"], [], [])
+    with EntityIndex(tmp_path, encoder=encoder) as index:
+        assert_is(index, [*DOCUMENTS[:5], wide])
+
+
+def test_such_a_record_of_somebody_elses_collection_is_left_alone(tmp_path, encoder):
+    with EntityIndex(tmp_path, encoder=encoder) as index:
+        index.add(DOCUMENTS[:3])
+    with closing(chromadb.PersistentClient(tmp_path)) as client:
+        theirs = client.create_collection("theirs", embedding_function=None)
+        with pytest.raises(chromadb.errors.InternalError):
+            theirs.add(ids=["wide"], embeddings=[[1.0]], metadatas=[{"a": list(range(6_000))}])
+    assert check(tmp_path, DEFAULT_COLLECTION, encoder).sound
+    assert repair(tmp_path, DEFAULT_COLLECTION, encoder).stuck == []
+    with EntityIndex(tmp_path, encoder=encoder) as index:
+        assert_is(index, DOCUMENTS[:3])
+
+
+def test_files_that_end_a_process_are_a_finding(folder, encoder, monkeypatch):
+    """They are read in another process first; whatever its end, this one lives."""
+    ended, graph = [], largest(folder, "length.bin").parent
+
+    def ends(folder, collections):
+        there = graph.exists()
+        ended.append(there)
+        return (f"{DEFAULT_COLLECTION}-mentions", "is ended") if there else None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trial, "ends_in", ends)
+        assert check(folder, DEFAULT_COLLECTION, encoder).graphs == {graph.name: "is ended"}
+        findings = repair(folder, DEFAULT_COLLECTION, encoder)
+    assert ended == [True, True, False]
+    assert findings.graphs == {graph.name: "is ended"} and len(findings.mended) == len(DOCUMENTS)
+    assert check(folder, DEFAULT_COLLECTION, encoder).sound
+    with EntityIndex(folder, encoder=encoder) as index:
+        assert_is(index, DOCUMENTS)
+
+
+def test_where_a_process_comes_to_its_end(folder, tmp_path, monkeypatch):
+    names = [DEFAULT_COLLECTION, f"{DEFAULT_COLLECTION}-mentions"]
+    assert trial.ends_in(folder, names) is None
+    script = tmp_path / "script.py"
+    script.write_text("import os, sys\nprint(sys.argv[2], flush=True)\nos.kill(os.getpid(), 9)\n")
+    monkeypatch.setattr(trial, "__file__", str(script))
+    name, problem = trial.ends_in(folder, names)
+    assert name == DEFAULT_COLLECTION and "ended by the system (code -9)" in problem
+
+
+def test_what_else_is_in_the_folder_is_named(folder, encoder, monkeypatch):
+    """And what of it has no use any more is taken out by a repair."""
+    monkeypatch.setattr("ner_retriever_rag.cli.check.load_encoder", lambda *_: encoder)
+    monkeypatch.setattr("ner_retriever_rag.candidates.tables._WORTH_KEEPING", 1)
+    with EntityIndex(folder, encoder=encoder) as index:
+        index.search("river")
+        index._place.client.create_collection("recipes", embedding_function=None)
+    table = f"table-{DEFAULT_COLLECTION}"
+    for name in (f"{table}~0a1b2c3d", f"{table}.0a1b2c3d.old", "damaged-before"):
+        (folder / name).mkdir()
+    findings = check(folder, DEFAULT_COLLECTION, encoder)
+    assert findings.sound and findings.tables == {table: ""} and findings.foreign == ["recipes"]
+    assert findings.leftovers == ["damaged-before", f"{table}.0a1b2c3d.old", f"{table}~0a1b2c3d"]
+    (folder / table / "vectors.npy").write_bytes(b"no")
+    result = CliRunner().invoke(app, ["check", str(folder)])
+    assert result.exit_code == 0 and "not ours: recipes" in result.output
+    assert f"kept table {table}: vectors.npy is not as it was written" in result.output
+    repair(folder, DEFAULT_COLLECTION, encoder)
+    left = {each.name for each in folder.iterdir()}
+    assert "damaged-before" in left and not any(each.startswith("table-") for each in left)
+    assert "recipes" in {each.name for each in chromadb.PersistentClient(folder).list_collections()}

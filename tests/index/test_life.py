@@ -164,3 +164,8 @@ def test_what_cannot_be_indexed_is_left_out_and_named(tiny_encoder):
     assert skipped.added == 1 and skipped.failed[0].document == 0
     with pytest.raises(ValueError, match="errors must be"):
         index.add([], errors="ignore")
+
+
+def test_an_empty_filter_or_topic_is_none(small):
+    assert small.search("river", about="", where={}) == small.search("river")
+    assert small.entities("river", about="") == small.entities("river")

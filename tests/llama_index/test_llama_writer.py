@@ -5,7 +5,7 @@ import logging
 import pytest
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.schema import Document, TextNode
+from llama_index.core.schema import Document, NodeRelationship, RelatedNodeInfo, TextNode
 from pydantic import ValidationError
 
 from ner_retriever_rag import EntityIndex
@@ -64,6 +64,20 @@ def test_what_is_left_of_an_earlier_version_goes_if_wanted(index, replace):
     if not replace:
         kept |= {node.node_id for node in before}
     assert {each.id for each in index.documents()} == kept
+
+
+def test_a_run_that_fails_leaves_what_was_there(index):
+    """A duplicate id is refused; the earlier version of the document is still found."""
+    splitting(index, replace=True).run(documents=[report(*SENTENCES)])
+    before = {each.id for each in index.documents()}
+    nodes = [TextNode(id_="new", text=text) for text in SENTENCES[:2]]
+    for node in nodes:
+        node.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id="report")
+    with pytest.raises(ValueError, match="'new'"):
+        EntityIndexWriter(index=index, replace=True)(nodes)
+    assert {each.id for each in index.documents()} == before
+    EntityIndexWriter(index=index, replace=True)(nodes[:1])
+    assert [each.id for each in index.documents()] == ["new"]
 
 
 def test_nodes_without_text_pass_by(index, caplog):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ner_retriever_rag.queries.english import is_plural, plural, singular
+from ner_retriever_rag.questions.language_models import EntityTypeArguments
 from ner_retriever_rag.questions.questions import ParsedQuestion, parse_question
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -99,3 +100,8 @@ def test_figures_on_the_labelled_questions(tmp_path):
     assert out.read_text() == (BENCHMARKS / "results/questions.md").read_text()
     right = next(line for line in out.read_text().splitlines() if "type right, exactly" in line)
     assert float(right.split("|")[3]) > 0.9
+
+
+def test_what_a_model_fills_in_with_nothing_is_left_out():
+    given = EntityTypeArguments(type="river", about=" ", k="")
+    assert (given.about, given.k) == (None, None)

@@ -7,6 +7,7 @@ import chromadb
 import pytest
 
 from ner_retriever_rag.storage import chroma
+from ner_retriever_rag.storage.roles import is_interrupted
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_the_folder_of_a_client(tmp_path):
 def test_what_an_interrupted_write_leaves(name, metadata, interrupted):
     collections = [SimpleNamespace(name=name, metadata=metadata)]
     client = SimpleNamespace(list_collections=lambda: collections)
-    assert chroma.is_interrupted(client) == interrupted
+    assert is_interrupted(client) == interrupted
 
 
 def test_what_is_no_client_that_answers_at_once():

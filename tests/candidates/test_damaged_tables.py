@@ -1,0 +1,140 @@
+"""A kept table that is damaged anyhow is made again; NER_DAMAGES=500 for more of them."""
+
+import logging
+import os
+import random
+import shutil
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hashed import HashedEncoder
+
+from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.candidates import table_files, tables
+from ner_retriever_rag.candidates.cells import Cells
+from ner_retriever_rag.candidates.table_files import leftovers, load_table, save_table
+
+DAMAGES = int(os.environ.get("NER_DAMAGES", "60"))
+DOCUMENTS = [Document(f"Town{n} lies in Peru near Lima{n % 7}.", f"d{n}") for n in range(120)]
+
+
+def flipped(content, chance):
+    place = chance.randrange(len(content))
+    bit = 1 << chance.randrange(8)
+    return content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :]
+
+
+def zeroed(content, chance):
+    start = chance.randrange(len(content))
+    end = min(len(content), start + chance.choice([1, 16, 512, 4096]))
+    return content[:start] + bytes(end - start) + content[end:]
+
+
+KINDS = {
+    "flipped": flipped,
+    "zeroed": zeroed,
+    "cut": lambda content, chance: content[: chance.randrange(len(content))],
+    "longer": lambda content, chance: content + chance.randbytes(chance.randrange(1, 100)),
+    "gone": None,
+}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder with a kept table, one that has cells."""
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch, EntityIndex(folder, encoder=HashedEncoder()) as one:
+        patch.setattr(tables, "_WORTH_KEEPING", 1)
+        patch.setattr(tables, "LARGE", 100)
+        patch.setattr("ner_retriever_rag.candidates.cells.KEPT", 0.0)
+        one.add(DOCUMENTS)
+        one.search("river")
+    (table,) = folder.glob("table-*")
+    return table
+
+
+def assert_same(one, other):
+    assert one[0] == other[0]
+    for field in fields(one[1]):
+        a, b = getattr(one[1], field.name), getattr(other[1], field.name)
+        if isinstance(a, Cells):
+            for each in fields(Cells):
+                np.testing.assert_array_equal(getattr(a, each.name), getattr(b, each.name))
+        elif isinstance(a, np.ndarray):
+            np.testing.assert_array_equal(a, b)
+        else:
+            assert a == b or field.name == "whole"
+
+
+@pytest.mark.parametrize("seed", range(DAMAGES))
+def test_a_damaged_table_is_the_table_or_none(kept, tmp_path, seed, caplog):
+    chance, table = random.Random(seed), tmp_path / kept.name
+    shutil.copytree(kept, table)
+    file = chance.choice(sorted(table.iterdir()))
+    kind = chance.choice(list(KINDS))
+    before = file.read_bytes()
+    if kind == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(KINDS[kind](before, chance))
+    unchanged = file.exists() and file.read_bytes() == before
+    with caplog.at_level(logging.WARNING):
+        found = load_table(table)
+    if found is not None:
+        assert_same(found, load_table(kept))
+    assert (found is not None) or not unchanged
+    if found is None and file.name != "digests.json":
+        assert f"{file.name} is not as it was written" in caplog.text
+
+
+def test_a_table_of_cells_comes_back(kept):
+    assert load_table(kept)[1].cells is not None
+
+
+@pytest.mark.parametrize("name", ["columns.npz", "vectors.npy", "table.json"])
+def test_a_search_is_answered_though_a_file_is_damaged(kept, tmp_path, name, monkeypatch):
+    """And the table is made again, so that the next process reads it."""
+    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
+    folder = tmp_path / "index"
+    shutil.copytree(kept.parent, folder)
+    with EntityIndex(folder, encoder=HashedEncoder()) as index:
+        answer = index.search("river")
+    file = folder / kept.name / name
+    content = file.read_bytes()
+    file.write_bytes(flipped(content, random.Random(name)))
+    with EntityIndex(folder, encoder=HashedEncoder()) as index:
+        assert index.search("river") == answer
+    monkeypatch.setattr(tables, "read_table", lambda *_: pytest.fail("not made again before"))
+    with EntityIndex(folder, encoder=HashedEncoder()) as index:
+        assert index.search("river") == answer
+
+
+def test_what_a_killed_write_left_is_cleared_once_it_is_old(kept, tmp_path, monkeypatch):
+    table = tmp_path / kept.name
+    shutil.copytree(kept, table)
+    for age, name in ((0, "new"), (7_200, "old")):
+        (left := tmp_path / f"{kept.name}~{name}").mkdir()
+        (left / "vectors.npy").write_bytes(b"half")
+        then = left.stat().st_mtime - age
+        os.utime(left, (then, then))
+    other = tmp_path / f"{kept.name}.0a1b2c3d"  # another index's, whose name goes on like this
+    other.mkdir()
+    revision, found = load_table(table)
+    save_table(found, revision, table)
+    assert [each.name for each in leftovers(table)] == [f"{kept.name}~new"] and other.exists()
+    assert_same(load_table(table), load_table(kept))
+
+
+def test_a_table_is_on_the_disk_before_it_takes_its_name(kept, tmp_path, monkeypatch):
+    flushed, moved = [], []
+    real = table_files._flush
+    monkeypatch.setattr(table_files, "_flush", lambda path: (flushed.append(path.name), real(path)))
+    rename = os.replace
+    monkeypatch.setattr(
+        table_files.os, "replace", lambda *paths: (moved.append(len(flushed)), rename(*paths))
+    )
+    revision, found = load_table(kept)
+    save_table(found, revision, tmp_path / "index" / kept.name)
+    names = {each.name for each in (tmp_path / "index" / kept.name).iterdir()}
+    assert names < set(flushed[: moved[0]]) and flushed[moved[0] :] == ["index"]
