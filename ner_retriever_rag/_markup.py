@@ -7,10 +7,9 @@ from no room; made of strings alone.
 from __future__ import annotations
 
 import re
-import unicodedata
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
-from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 _TITLE = "title"  # the metadata key that names a document for people
@@ -19,15 +18,28 @@ _PASSAGE = 220
 _MOST_MARKS = 100  # a document's best; what else it mentions is not marked
 _LONGEST_WORD = 40  # longer runs without white space are of a script that has none
 
-# Control characters drive a terminal, those that turn the direction of writing hide what is
-# written, and surrogates cannot be printed. New lines and tabs are for the caller.
-_UNSEEN = [
-    *(code for code in range(0xA0) if unicodedata.category(chr(code)) == "Cc"),
-    *chain(range(0x2028, 0x202F), range(0x2066, 0x206A), range(0xD800, 0xE000)),
-]
-_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNSEEN}
-for _kept in "\n\t":
-    del _ESCAPES[ord(_kept)]
+# Control characters drive a terminal; marks that turn the direction of writing, and tag characters,
+# hide what is written; surrogates cannot be printed. New lines and tabs are for the caller.
+_UNSEEN = (
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb"
+    r"\ud800-\udfff\U000e0000-\U000e007f"
+)
+UNSEEN = re.compile(f"[{_UNSEEN}]")
+# Unicode's "default ignorable" characters, which have no width: a model reads what no person sees.
+_WIDTHLESS = (
+    r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u3164\ufe00-\ufe0f\ufeff"
+    r"\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0080-\U000e0fff"
+)
+# Joiners are part of the spelling in Persian and in Indian scripts, and of nothing in ASCII.
+_LETTER = r"[^\x00-\x7f\s\u200b-\u200f]"
+_HIDDEN = re.compile(
+    f"[{_UNSEEN}{_WIDTHLESS}]|(?<!{_LETTER})[\u200c\u200d]|[\u200c\u200d](?!{_LETTER})"
+)
+
+# Bounded in depth and width, so that no value is too large to be named.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = _SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = 10
+_SHORT.maxstring = _SHORT.maxother = 200
 
 
 class Mark(NamedTuple):
@@ -68,13 +80,55 @@ class FoundIn(Protocol):
 
 
 def visible(text: str) -> str:
-    r"""A text with control characters, turns of direction and surrogates as escapes (``\x1b``)."""
-    return text.translate(_ESCAPES)
+    r"""A text with what cannot be seen and does something as escapes (``\x1b``).
+
+    That is control characters, marks of the direction of writing, tag characters and surrogates.
+    """
+    return UNSEEN.sub(_escape, text)
+
+
+def without_hidden(text: str, instead: str = "") -> str:
+    """A text without characters that a person does not see and a language model reads.
+
+    Args:
+        text: The text; new lines and tabs stay.
+        instead: What each of them becomes.
+    """
+    return _HIDDEN.sub(instead, text)
 
 
 def one_line(text: str) -> str:
     """A text fit for one line of a terminal."""
     return visible(re.sub(r"[ \t\r\n]+", " ", text))
+
+
+def shortened(value: object, most: int = 200) -> str:
+    """What a caller gave, as Python writes it, for an error message; the end of much is left out.
+
+    Args:
+        value: Anything.
+        most: How many characters at most, the ellipsis aside.
+    """
+    try:
+        return cut(_SHORT.repr(value), most)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a class's own repr
+        return f"a {type(value).__name__} that cannot be shown"
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters, and an ellipsis where there were more."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return (
+        f"\\x{code:02x}"
+        if code < 0x100
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
 
 
 def name_of(match: FoundIn) -> str:

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ner_retriever_rag._markup import one_line
+from ner_retriever_rag._markup import UNSEEN, one_line
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -93,23 +93,27 @@ def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
 
 def as_json(row: Mapping[str, Any], *, ascii_only: bool = False) -> str:
     r"""A row as one line of JSON; characters that cannot be seen as ``\u`` escapes."""
-    written = json.dumps(_for_json(row), ensure_ascii=ascii_only, default=str)
-    return re.sub(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", _escaped, written)
+    written = json.dumps(for_json(row), ensure_ascii=ascii_only)
+    return UNSEEN.sub(_escaped, written)
 
 
-def _for_json(value: Any) -> Any:
-    """Metadata as JSON has it: sets as lists, numbers that are none as strings."""
+def for_json(value: Any) -> Any:
+    """Metadata as JSON has it: sets as lists, bytes in hexadecimal, other kinds as strings."""
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, Mapping):
-        return {str(key): _for_json(each) for key, each in value.items()}
+        return {str(key): for_json(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_for_json(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+        return [for_json(each) for each in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return str(value)
 
 
 def _escaped(character: re.Match[str]) -> str:
-    return f"\\u{ord(character[0]):04x}"
+    return json.dumps(character[0])[1:-1]
 
 
 def parse_where(where: str | None) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -31,6 +31,7 @@ from ner_retriever_rag.cli.console import (
     print_json,
 )
 from ner_retriever_rag.cli.rows import Raw, TableFile, check_format, write_rows
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.entities import Entity
@@ -59,7 +60,10 @@ def entities(
     threshold: Annotated[
         float | None,
         typer.Option(
-            min=0.0, max=1.0, help="Least score of an entity.", show_default="none; 0.5 with --all"
+            min=0.0,
+            max=1.0,
+            help="Least score of an entity.",
+            show_default="none; 0.5 with --all or --out",
         ),
     ] = None,
     where: Where = None,
@@ -73,17 +77,20 @@ def entities(
         if to is not None:
             check_format(to)
         query = query_of(wanted, any_of, all_of, none_of, like, unlike)
-        found = open_index(folder, encoder).entities(
-            query,
-            most,
-            where=parse_where(where),
-            score_threshold=threshold,
-            about=about,
-        )
+        index = open_index(folder, encoder)
+        options: dict[str, Any] = {"where": parse_where(where), "about": about}
+        if to is not None and threshold is None:
+            threshold = DEFAULT_THRESHOLD
+        found = index.entities(query, most, score_threshold=threshold, **options)
         rows = [{name: getattr(entity, name) for name in COLUMNS} for entity in found]
         if to is not None:
             count = write_rows(rows, to, COLUMNS, raw=raw)
             err.print(f"{count:,} rows in {to}")
+            if not found and (best := index.entities(query, 1, **options)):
+                err.print(
+                    f"nothing of that type here at {threshold:.2f} or above (best: "
+                    f"{one_line(best[0].name)}, {best[0].score:.2f}); --threshold sets the bound"
+                )
         elif as_json:
             print_json(rows)
         else:

@@ -10,7 +10,11 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 from pydantic import BaseModel, Field
 
 from ner_retriever_rag._imports import require
+from ner_retriever_rag._markup import cut
+from ner_retriever_rag.cli import mcp_replies as reply
 from ner_retriever_rag.index.entity_index import EntityIndex
+from ner_retriever_rag.questions.language_models import TOOL_THRESHOLD, above, nothing_found
+from ner_retriever_rag.schema import DocumentMatch
 
 INSTRUCTIONS = (
     "Finds what is in a collection of documents by kinds of entity, such as 'dinosaur' or "
@@ -20,6 +24,10 @@ INSTRUCTIONS = (
 )
 _PASSAGE = 400  # characters of a document that a search shows
 _MOST_IDS = 20  # documents of an entity that are named
+_MOST_NAMES = 20  # of an entity's spellings, or of a document's matches
+_ROOM = 2_000  # characters of a result, at most
+_OF_A_ROW = 80  # characters of JSON beside the words
+_TOLD = 1_000  # characters of an error
 
 Kind = Annotated[str, Field(description="The kind of entity: 'river', 'Norwegian metal band'.")]
 About = Annotated[
@@ -55,6 +63,13 @@ class FoundDocument(BaseModel):
     metadata: dict[str, Any]
 
 
+class FoundDocuments(BaseModel):
+    """The documents, best first; ``note`` says what there is where none is."""
+
+    result: list[FoundDocument]
+    note: str = ""
+
+
 class FoundEntity(BaseModel):
     """A distinct entity; ``documents`` names some of those that mention it."""
 
@@ -64,6 +79,13 @@ class FoundEntity(BaseModel):
     mentions: int
     document_count: int
     documents: list[str]
+
+
+class FoundEntities(BaseModel):
+    """The entities, best first; ``note`` says what there is where none is."""
+
+    result: list[FoundEntity]
+    note: str = ""
 
 
 class KindFound(BaseModel):
@@ -83,11 +105,12 @@ class Extracted(BaseModel):
 
 
 class WholeDocument(BaseModel):
-    """A document as it was added."""
+    """A document, or a part of it; ``more`` counts the characters that come after."""
 
     doc_id: str
     text: str
     metadata: dict[str, Any]
+    more: int
 
 
 class Tools:
@@ -106,23 +129,32 @@ class Tools:
         about: About = None,
         k: Annotated[int, Field(ge=1, le=50, description="How many documents.")] = 8,
         where: Where = None,
-        score_threshold: Least = None,
+        score_threshold: Annotated[
+            float | None,
+            Field(ge=0, le=1, description="Least probability that the best name is of the kind."),
+        ] = TOOL_THRESHOLD,
         offset: Annotated[int, Field(ge=0, description="Pass over so many: the next page.")] = 0,
-    ) -> list[FoundDocument]:
+    ) -> FoundDocuments:
         """Find documents that mention entities of a kind, best first, with the names found."""
-        matches = self._index.search(
-            type, k, about=about, where=where, score_threshold=score_threshold, offset=offset
-        )
-        return [
+        matches = self._index.search(type, k, about=about, where=where, offset=offset)
+        shown, best = above(matches, _rows, score_threshold or 0.0)
+        room = reply.share(k, _ROOM) // 4
+        documents = [
             FoundDocument(
-                doc_id=match.doc_id,
+                doc_id=reply.short(match.doc_id, reply.ID),
                 score=round(match.score, 3),
-                names=list(dict.fromkeys(" ".join(each.text.split()) for each in match.matches)),
-                passage=match.snippet(_PASSAGE),
-                metadata=dict(match.metadata),
+                names=reply.some(
+                    dict.fromkeys(" ".join(each.text.split()) for each in match.matches),
+                    room,
+                    _MOST_NAMES,
+                ),
+                passage=reply.short(match.snippet(_PASSAGE), 2 * _PASSAGE),
+                metadata=reply.metadata(match.metadata, room),
             )
-            for match in matches
+            for match in shown
         ]
+        note = nothing_found(best) if matches and not shown else ""
+        return FoundDocuments(result=documents, note=note)
 
     def entities(
         self,
@@ -131,22 +163,27 @@ class Tools:
         k: Annotated[int, Field(ge=1, le=500, description="How many entities.")] = 50,
         where: Where = None,
         score_threshold: Least = 0.5,
-    ) -> list[FoundEntity]:
+    ) -> FoundEntities:
         """List the distinct entities of a kind, best first: which rivers are mentioned at all."""
-        found = self._index.entities(
-            type, k, about=about, where=where, score_threshold=score_threshold
-        )
-        return [
+        found = self._index.entities(type, k, about=about, where=where)
+        shown = [each for each in found if each.score >= (score_threshold or 0.0)]
+        room = reply.share(k, _ROOM) // 2
+        entities = [
             FoundEntity(
-                name=entity.name,
-                also_written=[name for name in entity.names if name != entity.name],
+                name=reply.short(entity.name),
+                also_written=reply.some(
+                    (name for name in entity.names if name != entity.name), room // 4, _MOST_NAMES
+                ),
                 score=round(entity.score, 3),
                 mentions=entity.mentions,
                 document_count=len(entity.documents),
-                documents=list(entity.documents)[:_MOST_IDS],
+                documents=reply.some(entity.documents, room, _MOST_IDS),
             )
-            for entity in found
+            for entity in shown
         ]
+        best = {"text": found[0].name, "score": found[0].score} if found else None
+        note = nothing_found(best) if found and not shown else ""
+        return FoundEntities(result=entities, note=note)
 
     def facets(
         self,
@@ -159,42 +196,64 @@ class Tools:
                 type=facet.type,
                 mentions=facet.mentions,
                 documents=facet.documents,
-                examples=facet.examples,
+                examples=[reply.short(each) for each in facet.examples],
             )
             for facet in self._index.facets(n, where=where)
         ]
 
     def extract(
         self,
-        types: Annotated[list[str], Field(description="Kinds of entity.")],
+        types: Annotated[list[str], Field(max_length=100, description="Kinds of entity.")],
         where: Where = None,
         score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5,
         limit: Annotated[int, Field(ge=1, le=1000, description="How many mentions.")] = 100,
+        offset: Annotated[int, Field(ge=0, description="Pass over so many: the next page.")] = 0,
     ) -> Extracted:
         """Take out every mention of some kinds, document by document, with its place."""
         matches = self._index.extract(types, where=where, score_threshold=score_threshold)
-        rows = [
-            MentionRow(
-                type=match.type,
-                text=match.text,
-                doc_id=match.doc_id,
+        rows: list[MentionRow] = []
+        room = reply.MOST
+        for match in islice(matches, offset, None):
+            row = MentionRow(
+                type=reply.short(match.type),
+                text=reply.short(match.text),
+                doc_id=reply.short(match.doc_id, reply.ID),
                 start=match.start,
                 end=match.end,
                 score=round(match.score, 3),
             )
-            for match in islice(matches, limit + 1)
-        ]
-        return Extracted(mentions=rows[:limit], complete=len(rows) <= limit)
+            room -= _OF_A_ROW + len(row.type) + len(row.text) + len(row.doc_id)
+            if len(rows) == limit or room < 0:
+                return Extracted(mentions=rows, complete=False)
+            rows.append(row)
+        return Extracted(mentions=rows, complete=True)
 
     def get(
         self,
         ids: Annotated[list[str], Field(max_length=20, description="Ids that a search gave.")],
+        start: Annotated[
+            int, Field(ge=0, description="First character, for the next part of a long document.")
+        ] = 0,
     ) -> list[WholeDocument]:
-        """Give whole documents by id; unknown ids are left out."""
-        return [
-            WholeDocument(doc_id=each.id, text=each.text, metadata=dict(each.metadata))
-            for each in self._index.get(ids)
-        ]
+        """Give whole documents by id, long ones in parts; unknown ids are left out."""
+        found = self._index.get(ids)
+        room = reply.share(len(found), reply.MOST)
+        given = []
+        for each in found:
+            text, more = reply.part(each.text, start, room // 2)
+            given.append(
+                WholeDocument(
+                    doc_id=reply.short(each.id, reply.ID),
+                    text=text,
+                    metadata=reply.metadata(each.metadata, room // 2),
+                    more=more,
+                )
+            )
+        return given
+
+
+def _rows(match: DocumentMatch) -> list[dict[str, Any]]:
+    return [each.as_row() for each in match.matches[:1]]
 
 
 def make_server(index: EntityIndex, name: str) -> Any:
@@ -229,6 +288,6 @@ def _telling(
         try:
             return tool(*arguments, **named)
         except (TypeError, ValueError) as error:
-            raise error_of_tool(str(error)) from error
+            raise error_of_tool(cut(str(error), _TOLD)) from error
 
     return told

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import sys
-from typing import Annotated
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ner_retriever_rag.cli.console import IndexFolder, err, errors_in_one_line
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.cli.gate import Gate
 
 
 def serve(
     folder: IndexFolder,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen at.")] = 8000,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Host name that clients use, beside localhost and addresses."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="NER_RETRIEVER_TOKEN", help="What clients have to know.", show_default="none"
+        ),
+    ] = None,
 ) -> None:
     """Let any number of processes read and write an index, through Chroma's own server.
 
     The folder belongs to the server while it runs; other processes open the index with its address
-    instead of the folder. The server has no authentication: keep it on this machine, or behind
-    something that does.
+    instead of the folder. Pages in a browser cannot read it. Whoever else reaches the port can,
+    and change it, unless there is a token: best in the variable NER_RETRIEVER_TOKEN, where clients
+    look for it, too.
     """
     with errors_in_one_line():
-        from chromadb.cli.cli import app as chroma
-
+        from ner_retriever_rag.cli.gate import Gate, hidden_address
         from ner_retriever_rag.storage.chroma import made
         from ner_retriever_rag.storage.lock import FolderLock
 
@@ -36,12 +58,65 @@ def serve(
             except RuntimeError:
                 lock.release()
                 raise
-        err.print(f'open it with EntityIndex("http://{host}:{port}"); Ctrl-C stops the server')
-        # Chroma's server reads its options from the command line and runs in this process, so that
-        # the lock goes when it does.
-        options = ["--path", str(folder), "--host", host, "--port", str(port)]
-        sys.argv = ["chroma", "run", *options]
+        if token is None and not _is_loopback(host):
+            err.print("no token is set: whoever reaches this address can read and change the index")
+        behind = hidden_address()
+        names = [*(name or []), host]
+
+        def run(ended: Callable[[], object]) -> None:
+            _run_chroma(folder, *behind, ended)
+
         try:
-            chroma()  # type: ignore[no-untyped-call]
+            code = asyncio.run(_keep_open(Gate(behind, names, token), host, port, run))
         finally:
             lock.release()
+        # Chroma's threads know of no end; taken down with Python's, they end in a crash.
+        os._exit(code)
+
+
+async def _keep_open(
+    gate: Gate, host: str, port: int, run: Callable[[Callable[[], object]], None]
+) -> int:
+    """Serve until the process is told to end, or the server behind ends by itself.
+
+    Returns:
+        The exit code: 1 for the latter.
+    """
+    loop, told, ended = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # on Windows
+            loop.add_signal_handler(number, lambda: (told.set(), ended.set()))
+    server = await gate.listen(host, port)
+    end = partial(loop.call_soon_threadsafe, ended.set)
+    # In this process, so that the lock goes when it does; it lets go of the interpreter.
+    threading.Thread(target=run, args=(end,), daemon=True).start()
+    there, over = asyncio.create_task(gate.behind()), asyncio.create_task(ended.wait())
+    await asyncio.wait({there, over}, return_when=asyncio.FIRST_COMPLETED)
+    if there.done():
+        there.result()[1].close()
+        err.print(f'open it with EntityIndex("http://{host}:{port}"); Ctrl-C stops the server')
+    await over
+    server.close()
+    if not told.is_set():
+        err.print("Chroma's server has ended by itself: see ner-retriever check DIR")
+    return 0 if told.is_set() else 1
+
+
+def _run_chroma(folder: Path, host: str, port: int, ended: Callable[[], object]) -> None:
+    """Run Chroma's server, which reads its options from the command line."""
+    from chromadb.cli.cli import app as chroma
+
+    # It greets with an address that is not for users, on the terminal and past Python.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.argv = ["chroma", "run", "--path", str(folder), "--host", host, "--port", str(port)]
+    try:
+        chroma()  # type: ignore[no-untyped-call]
+    finally:
+        ended()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

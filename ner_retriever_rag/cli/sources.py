@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
+from ner_retriever_rag._markup import cut
 from ner_retriever_rag.cli.walk import files_in
 from ner_retriever_rag.reading.text_files import COMPRESSED, UNREADABLE, open_text
 from ner_retriever_rag.schema import Document, encodable
@@ -17,6 +19,7 @@ from ner_retriever_rag.storage.metadata import key_problem, storable
 PLAIN = (".txt", ".md")
 ROWS = (".jsonl", ".csv")
 _ID_FIELDS = ("id", "_id", "doc_id")
+_LONGEST_LIST = 200  # characters of a row's fields in a message
 _LONGEST_FIELD = 2**27  # of a .csv file; what is longer is a quote that was never closed
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
@@ -143,7 +146,7 @@ class FileSource:
         rows = csv.DictReader(_kept(stream, lines))
         columns = rows.fieldnames or []  # read here: a header that cannot be read ends the file
         _utf8("".join(columns))
-        for name in sorted({name for name in columns if columns.count(name) > 1}):
+        for name in sorted(name for name, times in Counter(columns).items() if times > 1):
             self._report(file, f"has several columns {name!r}; the last is read")
         while True:
             lines.clear()
@@ -166,7 +169,7 @@ class FileSource:
 
     def _document(self, where: str, row: dict[str, Any], left_out: set[str]) -> Document:
         if self.text_field not in row:
-            fields = ", ".join(map(str, row)) or "none"
+            fields = cut(", ".join(map(str, row)), _LONGEST_LIST) or "none"
             raise ValueError(f"has no field {self.text_field!r} (its fields: {fields})")
         names = (self.id_field,) if self.id_field else _ID_FIELDS
         id_field = next((name for name in names if row.get(name) not in (None, "")), None)

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import chain
+from operator import itemgetter
 
 from ner_retriever_rag.schema import Span
 
 # One of them is used whose character the text does not hold.
 MARKS = ("##", "@@", "%%", "~~", "§§", "¦¦")
 _LONGEST = 200  # characters between two marks; a longer stretch is a mark that was not closed
+_PAIRS = 1_000  # of one word in the copy with the same in the text; a passage has some hundreds
 _ALIKE = 0.8  # least similarity of a name to the words it stands in for
 # Scripts written without spaces, where every character counts as a word.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -39,12 +44,9 @@ class _Words:
 
     def within(self, span: Span) -> Span:
         """The words that a character span touches: first, and one past the last."""
-        touched = [
-            number
-            for number, (start, end) in enumerate(self.spans)
-            if start < span[1] and span[0] < end
-        ]
-        return (touched[0], touched[-1] + 1) if touched else (0, 0)
+        first = bisect_right(self.spans, span[0], key=itemgetter(1))
+        after = bisect_left(self.spans, span[1], key=itemgetter(0))
+        return (first, after) if first < after else (0, 0)
 
 
 def mark_for(text: str) -> str:
@@ -80,38 +82,48 @@ def take_out_marks(answer: str, mark: str) -> tuple[str, list[Span]]:
     """An answer without its marks, and the spans of that which they enclosed."""
     sign = re.escape(mark[0])
     inside = rf"((?:(?!{sign}{{2}}).){{1,{_LONGEST}}}?)"
+    # Runs of marks and spaces are taken whole (+ after the number), or thousands of them would be
+    # tried in every way they can be shared out.
+    run = rf"(?<!{sign}){sign}{{2,}}+"
     # Tight marks first: a mark with space on its inner side may be a closing one taken for an
     # opening one. Only where there is none of them are loose ones read.
-    tight = rf"{sign}{{2,}}(?![{sign}\s]){inside}(?<!\s){sign}{{2,}}"
-    loose = rf"{sign}{{2,}}[ \t]*(?!{sign}){inside}[ \t]*{sign}{{2,}}"
+    tight = rf"{run}(?!\s){inside}(?<!\s){sign}{{2,}}+"
+    loose = rf"{run}[ \t]*+(?!{sign}){inside}[ \t]*+{sign}{{2,}}+"
     found = list(re.finditer(tight, answer, re.DOTALL)) or list(re.finditer(loose, answer))
     stray = re.compile(rf"{sign}{{2,}}")
-    copy, position, spans = "", 0, []
+    parts, length, position, spans = [], 0, 0, []
     for each in found:
-        copy += stray.sub("", answer[position : each.start()])
-        spans.append((len(copy), len(copy) + len(each[1])))
-        copy += each[1]
+        parts.append(stray.sub("", answer[position : each.start()]))
+        start = length + len(parts[-1])
+        length = start + len(each[1])
+        spans.append((start, length))
+        parts.append(each[1])
         position = each.end()
-    return copy + stray.sub("", answer[position:]), spans
+    return "".join([*parts, stray.sub("", answer[position:])]), spans
 
 
 def _place(copy: _Words, text: _Words, marked: Sequence[Span]) -> list[Span]:
     """Place marked spans of an unfaithful copy: by a diff of words, else by looking for them."""
-    matcher = SequenceMatcher(None, copy.keys, text.keys, autojunk=False)
+    here, there = Counter(copy.keys), Counter(text.keys)
+    # A word that is everywhere in both would be compared with itself everywhere; it is placed by
+    # its neighbours.
+    everywhere = {word for word in here if here[word] * there[word] > _PAIRS}
+    matcher = SequenceMatcher(everywhere.__contains__, copy.keys, text.keys, autojunk=False)
     places = {
         block.a + step: block.b + step
         for block in matcher.get_matching_blocks()
         for step in range(block.size)
     }
     taken: list[Span] = []
-    for span in marked:
-        first, after = copy.within(span)
+    free = _Free(text.keys)
+    for first, after in dict.fromkeys(map(copy.within, marked)):  # marks within a word are one
         if first == after:
             continue
         found = _same_words(places, first, after) or _in_between(copy, text, places, first, after)
-        found = found or _elsewhere(text.keys, copy.keys[first:after], taken)
+        found = found or free.place(copy.keys[first:after], taken[-1][1] if taken else 0)
         if found:
             taken.append(found)
+            free.take(found)
     return [(text.spans[first][0], text.spans[after - 1][1]) for first, after in taken]
 
 
@@ -131,23 +143,46 @@ def _in_between(
     if before is None or behind is None or before + 1 >= behind:
         return None
     said, meant = " ".join(copy.keys[first:after]), " ".join(text.keys[before + 1 : behind])
-    if 2 * min(len(said), len(meant)) < max(len(said), len(meant)):
+    shorter, longer = sorted((len(said), len(meant)))
+    if 2 * shorter < longer or longer > 2 * _LONGEST:
         return None
     alike = SequenceMatcher(None, said, meant, autojunk=False).ratio() >= _ALIKE
     return (before + 1, behind) if alike else None
 
 
-def _elsewhere(keys: list[str], name: list[str], taken: list[Span]) -> Span | None:
-    """The first free place where the text has the name word for word, after the last one taken."""
-    size = len(name)
-    places = [
-        (start, start + size)
-        for start in range(len(keys) - size + 1)
-        if keys[start : start + size] == name
-        and not any(start < end and begin < start + size for begin, end in taken)
-    ]
-    last = taken[-1][1] if taken else 0
-    return next((place for place in places if place[0] >= last), next(iter(places), None))
+class _Free:
+    """Where a text has names word for word that are not taken yet.
+
+    Args:
+        keys: The words of the text.
+    """
+
+    def __init__(self, keys: list[str]) -> None:
+        self._keys = keys
+        self._taken = bytearray(len(keys))
+        self._places: dict[str, list[int]] = {}
+        self._first: dict[str, int] = {}  # of each word's places, those before it are taken
+        for place, key in enumerate(keys):
+            self._places.setdefault(key, []).append(place)
+
+    def take(self, words: Span) -> None:
+        """These words are a name's."""
+        first, after = words
+        self._taken[first:after] = b"\1" * (after - first)
+
+    def place(self, name: list[str], last: int) -> Span | None:
+        """The first free place of a name behind the last one taken, or else the first."""
+        places = self._places.get(name[0], [])
+        first = self._first.get(name[0], 0)
+        while first < len(places) and self._taken[places[first]]:
+            first += 1
+        self._first[name[0]] = first
+        behind = max(first, bisect_left(places, last))
+        for number in chain(range(behind, len(places)), range(first, behind)):
+            words = slice(places[number], places[number] + len(name))
+            if self._keys[words] == name and not any(self._taken[words]):
+                return words.start, words.stop
+        return None
 
 
 def _key(word: str) -> str:

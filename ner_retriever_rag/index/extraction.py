@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.queries.query import AnyOf, Like
+from ner_retriever_rag.queries.query import MOST_TYPES, AnyOf, Like
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.schema import MentionMatch
 
@@ -23,13 +23,15 @@ def check_types(types: object) -> AnyOf:
     Raises:
         TypeError: If ``types`` is a string, or holds something else than descriptions and
             ``Like``.
-        ValueError: If it is empty or a description is.
+        ValueError: If it is empty or a description is, or it has more than 1,000.
     """
     if isinstance(types, str) or not isinstance(types, Iterable):
         raise TypeError("types must be a list of type descriptions")
     wanted = list(dict.fromkeys(types))
     if not wanted:
         raise ValueError("types is empty: give at least one type description")
+    if len(wanted) > MOST_TYPES:
+        raise ValueError(f"types are {len(wanted):,}: at most {MOST_TYPES:,} at once")
     for number, each in enumerate(wanted):
         if not isinstance(each, str | Like):
             kind = type(each).__name__

@@ -35,7 +35,7 @@ from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Wanted
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 from ner_retriever_rag.storage.collection import batches
-from ner_retriever_rag.storage.metadata import keys_of, warn_of_unknown_keys
+from ner_retriever_rag.storage.filters import keys_of, warn_of_unknown_keys
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.tables import Tables

@@ -48,6 +48,7 @@ def with_topic(
     everything = bounds.exact or bounds.last is None
     n = len(by_type) if everything else max(_FIRST_LOOK, 4 * (bounds.last or 0))
     while len(by_type):
+        n = min(n, len(by_type))  # Chroma makes room for as many as are asked for
         near = [] if everything else texts.nearest(topic.vector, n, bounds.where)
         rows = np.union1d(by_type[:n], table.documents(doc_id for doc_id, _ in near))
         rows = rows[allowed[rows] & ~seen[rows]]

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ner_retriever_rag._markup import shortened
+
 DEFAULT_THRESHOLD = 0.5
+MOST = 2**31 - 1  # of anything that is counted: Chroma counts in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +78,16 @@ def whole_number(name: str, value: object, least: int, otherwise: str = "") -> i
     """Return ``value`` if it is a whole number of at least ``least`` (NumPy's count too).
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If it is not, or beyond what 31 bits hold.
     """
     if hasattr(value, "__index__") and not isinstance(value, bool):
         number = operator.index(value)
-        if number >= least:
+        if least <= number <= MOST:
             return number
+        if number > MOST:
+            raise ValueError(f"{name} must be at most {MOST:,}{otherwise}")
     kind = "a positive whole number" if least == 1 else f"a whole number of at least {least}"
-    raise ValueError(f"{name} must be {kind}{otherwise}, not {value!r}")
+    raise ValueError(f"{name} must be {kind}{otherwise}, not {shortened(value)}")
 
 
 def share(name: str, value: object) -> float:
@@ -94,6 +99,6 @@ def share(name: str, value: object) -> float:
     try:
         if not isinstance(value, str | bool) and 0 <= (number := float(value)) <= 1:  # type: ignore[arg-type]
             return number
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
-    raise ValueError(f"{name} must be in [0, 1], not {value!r}")
+    raise ValueError(f"{name} must be in [0, 1], not {shortened(value)}")

@@ -19,6 +19,8 @@ from ner_retriever_rag.schema import MentionMatch, require_text
 
 Example = str | MentionMatch
 _DEEPEST = 100  # queries within queries
+MOST_TYPES = 1_000  # in a query, or examples of one: each is compared with every mention
+MOST_CHARACTERS = 2_000  # of a description; each 1,000 take 0.15 seconds
 
 
 @dataclass(frozen=True, init=False)
@@ -102,7 +104,7 @@ class Like:
 
     Raises:
         ValueError: If there is neither an example nor a description with ``unlike``, or one is
-            empty.
+            empty or longer than 2,000 characters, or there are more than 1,000.
         TypeError: If an example is neither a name nor a ``MentionMatch``.
 
     Example:
@@ -125,11 +127,13 @@ class Like:
         if isinstance(unlike, str):
             raise TypeError("unlike must be a list of examples, not one string")
         for name, given in (("examples", examples), ("unlike", unlike)):
+            if len(given) > MOST_TYPES:
+                raise ValueError(f"Like: {name} are {len(given):,}: at most {MOST_TYPES:,}")
             for number, example in enumerate(given):
                 if not isinstance(example, MentionMatch):
-                    require_text(example, f"Like: {name}[{number}]")
+                    require_words(example, f"Like: {name}[{number}]")
         if description is not None:
-            require_text(description, "Like: description")
+            require_words(description, "Like: description")
         if not examples and not (description and unlike):
             raise ValueError("Like has no examples: give at least one")
         object.__setattr__(self, "examples", tuple(examples))
@@ -146,17 +150,47 @@ def check_query(query: object, name: str = "query") -> Query:
 
     Raises:
         TypeError: If it is neither a string nor one of the classes of this module.
-        ValueError: If it is an empty string, or queries stand in queries without end.
+        ValueError: If it is an empty string or one longer than 2,000 characters, or has more than
+            1,000 types, or more than 100 queries stand in one another.
     """
     if not isinstance(query, Like | AnyOf | AllOf | Not):
-        return require_text(query, name)
-    level: list[Query] = [query]
+        return require_words(query, name)
+    # Each part once, with how often it stands there: that doubles with every level.
+    level: dict[int, tuple[Query, int]] = {id(query): (query, 1)}
+    types = 0
     for _ in range(_DEEPEST + 1):
-        # Each once, for a part that stands in many places doubles with every level.
-        level = list({id(part): part for each in level for part in _parts(each)}.values())
-        if not level:
+        below: dict[int, tuple[Query, int]] = {}
+        for part, times in level.values():
+            within = _parts(part)
+            types += 0 if within else times
+            for each in within:
+                below[id(each)] = each, below.get(id(each), (each, 0))[1] + times
+        if types > MOST_TYPES or sum(times for _, times in below.values()) > MOST_TYPES:
+            break
+        if not below:
             return query
-    raise ValueError(f"{name} is nested too deep: more than {_DEEPEST} queries within another")
+        level = below
+    raise ValueError(
+        f"{name} is nested too deep, or has too many parts: at most {_DEEPEST} queries within one "
+        f"another, and {MOST_TYPES:,} types in all"
+    )
+
+
+def require_words(value: object, name: str) -> str:
+    """Return ``value`` if it is a string fit to be encoded while somebody waits.
+
+    Args:
+        value: What the caller passed.
+        name: The argument's name, for the message.
+
+    Raises:
+        TypeError: If it is not a string.
+        ValueError: If it is empty, longer than 2,000 characters, or cannot be written as UTF-8.
+    """
+    text = require_text(value, name)
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"{name} has {len(text):,} characters: at most {MOST_CHARACTERS:,}")
+    return text
 
 
 def is_combined(query: Query) -> bool:

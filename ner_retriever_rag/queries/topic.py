@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.queries.query import Query, described
-from ner_retriever_rag.schema import require_text
+from ner_retriever_rag.queries.query import MOST_CHARACTERS, Query, described, require_words
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -49,14 +48,14 @@ class Topic:
 
         Raises:
             TypeError: If ``about`` is not a string.
-            ValueError: If it is empty, the weight is not in [0, 1], or the encoder has no text
-                vectors.
+            ValueError: If it is empty or longer than 2,000 characters, the weight is not in
+                [0, 1], or the encoder has no text vectors.
         """
-        text = require_text(about, "about")
+        text = require_words(about, "about")
         weight = TOPIC_WEIGHT if weight is None else weight
         if not 0 <= weight <= 1:
             raise ValueError(f"topic_weight must be in [0, 1], not {weight!r}")
-        phrase = f"{described(query)} {text}".strip()
+        phrase = f"{described(query)[:MOST_CHARACTERS]} {text}".strip()
         vector = encoder.encode([phrase], spans=[[]])[0].text_vector
         if vector is None:
             raise ValueError(

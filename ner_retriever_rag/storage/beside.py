@@ -22,9 +22,9 @@ from ner_retriever_rag.schema import Document, EncodedText
 from ner_retriever_rag.storage import chroma
 from ner_retriever_rag.storage.collection import Rows, Where, batches
 from ner_retriever_rag.storage.records import (
-    VERSION,
     Record,
     StoredDocument,
+    record_of,
     row_metadata,
     text_vector,
     version_of,
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
     from ner_retriever_rag.storage.chroma import VectorSource
     from ner_retriever_rag.storage.place import Place
-
-_VERSIONS = 128  # asked for at once
 
 
 class TextVectors(Rows):
@@ -148,12 +146,10 @@ class BesideStore(Store):
             By version, where there is one.
         """
         found = {}
-        for some in batches(documents, _VERSIONS):
-            for record in self.records(self._documents.ids({VERSION: {"$in": some}})).values():
-                twin = Document(documents[record.version].text, record.doc_id)
-                found[record.version] = StoredDocument(
-                    record.doc_id, record.version, record.spans, twin
-                )
+        for doc_id, metadata, _ in self._of_versions(documents, ["metadatas"]):
+            record = record_of(doc_id, metadata)
+            twin = Document(documents[record.version].text, doc_id)
+            found[record.version] = StoredDocument(doc_id, record.version, record.spans, twin)
         return found
 
     def _settle(self) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # index of 1 goes over to 2 with its next write; it cannot go over to 3, whose rows are wider.
 FORMAT, ONE_A_ROW = 3, 2
 FINGERPRINT_KEY = "ner:fingerprint"
+TOKEN = "NER_RETRIEVER_TOKEN"  # the variable of the environment that has a server's token
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 REVISION_KEY = "ner:revision"
 TOGETHER_KEY = "ner:together"  # how many mentions a row holds; an index of format 2 does not say
@@ -135,14 +136,17 @@ def _connect_to_server(address: str) -> ClientAPI:
 
     parts = urlsplit(address)
     ssl = parts.scheme == "https"
+    token = os.environ.get(TOKEN)
+    headers = {"Authorization": f"Bearer {token}"} if token else None
     try:
         return chromadb.HttpClient(
-            parts.hostname or "", parts.port or (443 if ssl else 8000), ssl=ssl
+            parts.hostname or "", parts.port or (443 if ssl else 8000), ssl=ssl, headers=headers
         )
     except Exception as error:
         raise ConnectionError(
             f"path: no Chroma server answers at {address} ({error}): see that it runs "
-            "(ner-retriever serve DIR, or chroma run) and that the address is right"
+            "(ner-retriever serve DIR, or chroma run), that the address is right, and that "
+            f"{TOKEN} is what it wants if it wants one"
         ) from error
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.storage.metadata import where_error
+from ner_retriever_rag.storage.filters import filter_of, is_about_size, where_error
 from ner_retriever_rag.storage.protocol import Where
 from ner_retriever_rag.storage.retry import call_with_retry
 
@@ -99,16 +99,17 @@ class Rows:
                 break
         return list(found)
 
-    def find(self, where: Mapping[str, Any], include: Sequence[str]) -> Any:
-        """The records that pass a filter, ``batch`` of them at most.
+    def find(self, where: Mapping[str, Any], include: Sequence[str], most: int) -> Any:
+        """Records that pass a filter.
 
         Args:
             where: The filter.
             include: What of them, in Chroma's words.
+            most: How many at most, and no more than ``batch``.
         """
         wanted: Any = list(include)
         filters: Any = filter_of(where)
-        limit = None if self.most is None else self.batch
+        limit = min(most, self.batch)
         return self._read(
             lambda: self._collection.get(where=filters, include=wanted, limit=limit), where
         )
@@ -173,8 +174,8 @@ class Rows:
             try:
                 return self._call(call)
             except InternalError as error:
-                if where and "SQL variables" in str(error):
-                    raise where_error(where, ValueError("too many values")) from error
+                if where and is_about_size(error):
+                    raise where_error(where, error) from error
                 if wait is None:
                     raise RuntimeError(
                         f"the index cannot be read ({error}); {self._place.why_unreadable()}"
@@ -187,17 +188,6 @@ class Rows:
             except Exception as error:
                 raise where_error(where, error) from error
         raise AssertionError  # the last attempt returns or raises
-
-
-def filter_of(where: Where) -> dict[str, Any] | None:
-    """A filter as Chroma takes it; an empty one is none.
-
-    Raises:
-        TypeError: If it is not a mapping.
-    """
-    if where is not None and not isinstance(where, Mapping):
-        raise TypeError(f"where must be a mapping such as {{'lang': 'en'}}, not {where!r}")
-    return dict(where) if where else None
 
 
 def batches(

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from datetime import date, time
 from decimal import Decimal
 from typing import Any
@@ -74,36 +73,6 @@ def joined(held: Mapping[str, Any], rest: str | None) -> dict[str, Any]:
     """The metadata that ``split`` divided."""
     extra = json.loads(rest) if rest else {}
     return {**held, **{key: decoded(value) for key, value in extra.items()}}
-
-
-def where_error(where: Mapping[str, Any] | None, error: Exception) -> Exception:
-    """An error of Chroma's during a search, put down to the filter if there was one."""
-    if not where:
-        return error
-    several = [{key: value} for key, value in where.items()]
-    hint = f"; several conditions go together as {{'$and': {several}}}" if len(where) > 1 else ""
-    return ValueError(f"where: Chroma refuses {where!r}: {error}{hint}")
-
-
-def keys_of(where: Mapping[str, Any]) -> set[str]:
-    """The metadata keys that a filter asks for."""
-    keys: set[str] = set()
-    for key, value in where.items():
-        if key.startswith("$") and isinstance(value, list):
-            keys = keys.union(*(keys_of(each) for each in value if isinstance(each, Mapping)))
-        elif not key.startswith("$"):
-            keys.add(key)
-    return keys
-
-
-def warn_of_unknown_keys(unknown: Set[str]) -> None:
-    """Say which keys of a filter that nothing passes are in no document, if any."""
-    if unknown:
-        named = ", ".join(map(repr, sorted(unknown)))
-        warnings.warn(
-            f"where: no document has the metadata key {named} with a value that filters see",
-            stacklevel=2,
-        )
 
 
 def key_problem(key: object) -> str | None:

@@ -28,8 +28,8 @@ class RowReader(Protocol):
     def get(self, ids: Sequence[str], include: Sequence[str], *, retry: bool = True) -> Any:
         """Records by id, at most ``batch``; unknown ids are left out."""
 
-    def find(self, where: Mapping[str, Any], include: Sequence[str]) -> Any:
-        """The records that pass a filter, ``batch`` of them at most."""
+    def find(self, where: Mapping[str, Any], include: Sequence[str], most: int) -> Any:
+        """Records that pass a filter, so many at most, and no more than ``batch``."""
 
     def ids(self, where: Where = None) -> list[str]:
         """The ids of all records that pass a filter."""

@@ -116,9 +116,10 @@ class ShardedRows:
         )
         return _joined(found, include)
 
-    def find(self, where: Mapping[str, Any], include: Sequence[str]) -> Any:
-        """The records that pass a filter, ``batch`` of them at most from each shard."""
-        return _joined(in_parallel(lambda part: part.find(where, include), self._parts), include)
+    def find(self, where: Mapping[str, Any], include: Sequence[str], most: int) -> Any:
+        """Records that pass a filter, so many at most from each shard."""
+        found = in_parallel(lambda part: part.find(where, include, most), self._parts)
+        return _joined(found, include)
 
     def ids(self, where: Where = None) -> list[str]:
         """The ids of all records that pass a filter."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,15 +77,31 @@ class StoreReader:
         Returns:
             By version, where there is one.
         """
-        found: dict[str, StoredDocument] = {}
-        for some in batches(documents, _VERSIONS):
-            rows = self._documents.find({VERSION: {"$in": some}}, ["metadatas", "documents"])
-            for doc_id, metadata, text in zip(
-                rows["ids"], rows["metadatas"] or [], rows["documents"] or [], strict=True
-            ):
-                twin = from_row(doc_id, metadata, text)
-                found[twin.version] = twin
-        return found
+        rows = self._of_versions(documents, ["metadatas", "documents"])
+        return {metadata[VERSION]: from_row(each, metadata, text) for each, metadata, text in rows}
+
+    def _of_versions(
+        self, versions: Iterable[str], include: Sequence[str]
+    ) -> Iterator[tuple[str, Any, Any]]:
+        """A record of each version, where there is one: its id, metadata and text.
+
+        Of a text that thousands of documents have, some of the records are read and not all.
+
+        Args:
+            versions: The versions.
+            include: What of a record, in Chroma's words; its metadata among it.
+        """
+        for some in batches(versions, _VERSIONS):
+            missing, before = set(some), -1
+            while missing and len(missing) != before:
+                before = len(missing)
+                wanted = {VERSION: {"$in": sorted(missing)}}
+                rows = self._documents.find(wanted, include, len(missing))
+                texts = rows.get("documents") or [None] * len(rows["ids"])
+                for row in zip(rows["ids"], rows["metadatas"] or [], texts, strict=True):
+                    if row[1][VERSION] in missing:
+                        missing.remove(row[1][VERSION])
+                        yield row
 
     def records(self, ids: Iterable[str]) -> dict[str, Record]:
         """What the index says of documents, by id, without them; unknown ids are left out."""

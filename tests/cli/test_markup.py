@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from ner_retriever_rag import Document, DocumentMatch, MentionMatch, show
-from ner_retriever_rag._markup import one_line, visible, window
+from ner_retriever_rag._markup import one_line, shortened, visible, window, without_hidden
+from ner_retriever_rag.cli.console import as_json
 from ner_retriever_rag.index.render import page
 
 TEXT = "The Nile flows north through Egypt and Sudan into the Mediterranean Sea, slowly."
@@ -99,6 +100,23 @@ def test_documents_cannot_write_html():
     assert ("alert", f"{kind} 0.93") in marks(match)
 
 
+def test_what_a_model_would_read_and_nobody_sees_is_taken_out():
+    hidden = "\u200b\u200d\u2060\ufeff\u00ad\u061c\u200f\ufe0f\U000e0041\U000e0100\x1b"
+    assert without_hidden("".join(f"a{each}" for each in hidden)) == "a" * len(hidden)
+    assert without_hidden(f"Ni{hidden}le", "?") == f"Ni{'?' * len(hidden)}le"
+    persian, hindi = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0915\u094d\u200d\u0937"
+    assert without_hidden(f"{persian} {hindi}\n\t") == f"{persian} {hindi}\n\t"  # spelling
+    assert as_json({"a": "\u200f\U000e0041"}) == r'{"a": "\u200f\udb40\udc41"}'
+
+
+def test_values_in_messages_are_short():
+    endless: list = []
+    endless.append(endless)
+    for value in ("x" * 10_000, [["x" * 300] * 300] * 300, 10**5_000, endless, b"x" * 10_000):
+        assert 0 < len(shortened(value)) < 250
+    assert shortened({"lang": ["en", 1]}) == "{'lang': ['en', 1]}"
+
+
 def test_a_long_document_shows_its_passages():
     words = [f"word{n}" for n in range(2000)]
     text = " ".join(words)
@@ -140,7 +158,10 @@ def test_scripts_without_spaces_are_cut_anywhere():
 
 def test_visible():
     assert visible("a\x1b]0;x\x07\x9b\u202e\ud800b") == "a\\x1b]0;x\\x07\\x9b\\u202e\\ud800b"
-    assert visible("é 東 🎉 \u200d\u200f\n\t") == "é 東 🎉 \u200d\u200f\n\t"
+    assert visible("é 東 🎉 \u200d\n\t") == "é 東 🎉 \u200d\n\t"
+    turned = "\u061c\u200e\u200f\u202a\u2066\u2069"  # all marks of direction that Unicode has
+    assert visible(turned) == r"\u061c\u200e\u200f\u202a\u2066\u2069"
+    assert visible("a\U000e0041") == r"a\U000e0041"
     assert one_line("a\r\n\tb\x85c") == "a b\\x85c"
 
 

@@ -51,9 +51,15 @@ async def test_a_client_finds_what_is_there(folder, default):
         river, *_ = (await ask("search", type="river", k=2))["result"]
         assert river["doc_id"] == "nile" and river["metadata"] == {"kind": "nile"}
         assert any("Nile" in name for name in river["names"]) and len(river["passage"]) < 450
-        filtered = await ask("search", type="river", where={"kind": "etna"})
+        filtered = await ask("search", type="river", where={"kind": "etna"}, score_threshold=0)
         assert [each["doc_id"] for each in filtered["result"]] == ["etna"]
-        pages = [(await ask("search", type="river", k=1, offset=n))["result"] for n in range(4)]
+        none = await ask("search", type="river", where={"kind": "etna"})
+        assert none["result"] == []
+        assert "(best: " in none["note"] and "Etna, 0.0" in none["note"]
+        one_each = [
+            await ask("search", type="river", k=1, offset=n, score_threshold=0) for n in range(4)
+        ]
+        pages = [page["result"] for page in one_each]
         assert {each[0]["doc_id"] for each in pages[:3]} == TEXTS.keys() and pages[3] == []
 
         (nile, *_) = (await ask("entities", type="river", score_threshold=0.1))["result"]
@@ -71,7 +77,7 @@ async def test_a_client_finds_what_is_there(folder, default):
 
         documents = (await ask("get", ids=["etna", "unknown"]))["result"]
         assert documents == [
-            {"doc_id": "etna", "text": TEXTS["etna"], "metadata": {"kind": "etna"}}
+            {"doc_id": "etna", "text": TEXTS["etna"], "metadata": {"kind": "etna"}, "more": 0}
         ]
 
         for tool, arguments, told in (
@@ -79,6 +85,8 @@ async def test_a_client_finds_what_is_there(folder, default):
             ("search", {"type": "river", "k": 0}, "greater than or equal to 1"),
             ("search", {"type": "river", "where": {"$no": 1}}, "where: Chroma refuses"),
             ("extract", {"types": []}, "types is empty"),
+            ("extract", {"types": [f"type {n}" for n in range(3_000)]}, "at most 100"),
+            ("search", {"type": "x" * 3_000}, "query has 3,000 characters: at most 2,000"),
         ):
             answer = await client.call_tool(tool, arguments)
             assert answer.is_error and told in answer.content[0].text

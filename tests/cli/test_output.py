@@ -52,6 +52,7 @@ def test_metadata_that_json_has_not():
     assert json.loads(as_json(row)) == {
         "day": "2020-01-02", "nan": "nan", "set": [1], "deep": [{"x": [1, None]}]
     }  # fmt: skip
+    assert as_json({"blob": b"\xff\x00"}) == '{"blob": "ff00"}'
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=a,\n"b"'])
@@ -92,6 +93,27 @@ def test_entities_as_a_table(stub, tmp_path, ending):
             "name": NASTY, "names": [NASTY, "+other"], "score": 0.9, "mentions": 3,
             "documents": ["=id"],
         }  # fmt: skip
+
+
+def test_a_table_of_entities_holds_none_that_are_unlikely(tmp_path, monkeypatch):
+    """And where there are no others, the best is told."""
+    asked = []
+
+    class Unlikely(Stub):
+        def entities(self, query, k, **options):
+            asked.append((k, options))
+            found = super().entities(query, k, **options)
+            return [] if options.get("score_threshold") else found
+
+    monkeypatch.setattr("ner_retriever_rag.cli.entities.open_index", lambda *_: Unlikely("Nile"))
+    file = tmp_path / "table.csv"
+    result = run("entities", "x", "river", "--out", file)
+    assert result.exit_code == 0, result.output
+    assert asked[0][1]["score_threshold"] == 0.5 and asked[1][0] == 1
+    assert "nothing of that type here at 0.50 or above (best: Nile, 0.90)" in result.output
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 1
+    assert run("entities", "x", "river", "--out", file, "--threshold", "0").exit_code == 0
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 2
 
 
 def test_a_page_of_highlights(stub, tmp_path):

@@ -3,6 +3,7 @@ import gzip
 import json
 import lzma
 import os
+import time
 from operator import length_hint
 
 import pytest
@@ -234,3 +235,19 @@ def test_count_and_limit(tmp_path):
     source = FileSource([file], limit=5)
     assert source.count() == length_hint(source) == len(list(source)) == 5
     assert source.problems == []
+
+
+def test_a_table_of_very_many_columns(tmp_path):
+    """Minutes, where every name of a column is looked for among all."""
+    names = [f"column{number}" for number in range(32_000)]
+    rows = [",".join(["text", *names, "twice", "twice"]), ",".join(["Oslo", *names, "a", "b"])]
+    (tmp_path / "wide.csv").write_text("\n".join(rows), encoding="utf-8")
+    began = time.process_time()
+    source = FileSource([tmp_path / "wide.csv"])
+    (document,) = source
+    assert document.metadata["column31999"] == "column31999" and document.metadata["twice"] == "b"
+    (problem,) = source.problems
+    assert "several columns 'twice'" in problem.why
+    source = FileSource([tmp_path / "wide.csv"], text_field="none")
+    assert list(source) == [] and len(source.problems[-1].why) < 300
+    assert time.process_time() - began < 5

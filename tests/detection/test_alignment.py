@@ -1,6 +1,7 @@
 """Marked copies, faithful and not, back to spans of the text."""
 
 import random
+import time
 
 import pytest
 
@@ -173,3 +174,16 @@ def test_whatever_happens_to_the_answer_spans_stay_in_the_text_and_most_are_foun
         assert all(0 <= start < end <= len(TEXT) for start, end in spans)
         kept += len(gold & set(spans))
     assert kept > 400 * 5 * 0.5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["@" * 50_000, "@@a" * 16_000, "@@ " * 16_000, "@@" + " " * 50_000 + "@", "@@a@@ " * 8_000],
+    ids=["marks", "openings", "loose", "spaces", "names"],
+)
+@pytest.mark.parametrize("text", ["Oslo lies in Norway.", "a " * 10_000], ids=["name", "one word"])
+def test_any_answer_is_aligned_in_time_that_grows_with_it(answer, text):
+    """Minutes, where every way to share out a run, or every pair of equal words, is tried."""
+    began = time.process_time()
+    assert all(text[slice(*span)].strip() in ("a", "") for span in align(answer, text, "@@"))
+    assert time.process_time() - began < 5

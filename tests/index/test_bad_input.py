@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hashed import HashedEncoder
 
-from ner_retriever_rag import AllOf, Document, EntityIndex, Not, TypeAwareEncoder
+from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, TypeAwareEncoder
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,99 @@ def test_a_filter_nested_without_end(index):
         with pytest.raises(ValueError, match="where is nested too deep"):
             ask()
     assert index.count() == 1
+
+
+@pytest.mark.parametrize("many", [1_100, 15_000])
+def test_a_filter_of_more_conditions_than_chroma_stands(index, many):
+    """It would tell of damaged files, or end the process."""
+    branches = [{"n": number} for number in range(many)]
+    pairs = [{"$or": [{"n": number}, {"n": -number}]} for number in range(many)]
+    for where in ({"$or": branches}, {"$and": pairs}, {"$and": [{"n": 1}, {"$or": branches}]}):
+        for ask in (index.search, index.extract):
+            with pytest.raises(ValueError, match="where has too many conditions: at most 900"):
+                list(ask(["city"] if ask == index.extract else "city", where=where))
+    with pytest.raises(ValueError, match="at most 900"):
+        index.delete(where={"$or": branches})
+    with pytest.raises(ValueError, match="at most 900"):
+        list(index.documents(where={"$or": branches}))
+
+
+def test_the_largest_filters_that_are_allowed(index):
+    found = [match.doc_id for match in index.search("city")]
+    strings = [{"s": {"$ne": str(number)}} for number in range(900)]
+    assert [match.doc_id for match in index.search("city", where={"$and": strings})] == found
+    index.search("city", where={"n": {"$in": list(range(15_990))}})
+    where = {"n": 1}
+    for _ in range(49):
+        where = {"$or": [where, {"n": 1}]}
+    index.search("city", where=where)
+    with pytest.raises(ValueError, match="where is nested too deep: at most 50"):
+        index.search("city", where={"$and": [{"$or": [where, where]}, {"n": 2}]})
+
+
+def test_a_filter_that_holds_itself(index):
+    endless: dict = {}
+    endless["$or"] = [endless, endless]
+    with pytest.raises(ValueError, match="where (has too many conditions|is nested too deep)"):
+        index.search("city", where=endless)
+
+
+def test_a_refused_filter_is_not_told_whole(index):
+    where = {"$no": "x" * 100_000, **{f"key{number}": "y" * 1_000 for number in range(300)}}
+    with pytest.raises(ValueError, match="where: Chroma refuses") as told:
+        index.search("city", where=where)
+    assert len(str(told.value)) < 2_000
+
+
+@pytest.mark.parametrize("number", [2**31, 2**40, 2**63, 10**5_000], ids=["32", "40", "63", "huge"])
+def test_numbers_beyond_what_can_be_counted(index, number):
+    for ask in (
+        lambda: index.search("city", number),
+        lambda: index.search("city", number, about="in Peru"),
+        lambda: index.search("city", 1, offset=number),
+        lambda: index.search("city", 1, max_matches=number),
+        lambda: index.search_mentions("city", number),
+        lambda: index.entities("city", number),
+        lambda: index.facets(number),
+        lambda: list(index.documents(batch=number)),
+    ):
+        with pytest.raises(ValueError, match=r"must be at most 2,147,483,647"):
+            ask()
+
+
+def test_the_greatest_number_of_results_is_no_more_than_there_are(index):
+    most = 2**31 - 1
+    for about in (None, "in Peru"):
+        assert [each.doc_id for each in index.search("city", most, about=about)] == ["kept"]
+        assert index.search("city", 1, offset=most - 1, about=about) == []
+
+
+def test_descriptions_and_queries_have_a_size(index):
+    for ask in (
+        lambda: index.search("city " * 401),
+        lambda: index.search(Like("x" * 2_001)),
+        lambda: index.search(Like("Lima", description="x" * 2_001)),
+        lambda: index.search("city", about="x" * 2_001),
+        lambda: list(index.extract(["x" * 2_001])),
+    ):
+        with pytest.raises(ValueError, match=r"has 2,\d\d\d characters: at most 2,000"):
+            ask()
+    many = [f"type {number}" for number in range(1_001)]
+    with pytest.raises(ValueError, match="query is nested too deep, or has too many parts"):
+        index.search(AnyOf(*many))
+    with pytest.raises(ValueError, match="types are 1,001: at most 1,000"):
+        list(index.extract(many))
+    with pytest.raises(ValueError, match="Like: examples are 1,001: at most 1,000"):
+        Like(*many)
+
+
+def test_a_query_whose_parts_stand_in_it_ever_more_often(index):
+    """Of twenty levels of twins a million types would be looked at, each the same."""
+    twins = "city"
+    with pytest.raises(ValueError, match="too many parts: at most 100 .* 1,000 types in all"):
+        for _ in range(20):
+            twins = AllOf(twins, twins)
+        index.search(twins)
 
 
 def test_queries_nested_without_end(index):

@@ -6,7 +6,9 @@ import pytest
 from hashed import HashedEncoder, assert_is
 
 from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.index import writing
 from ner_retriever_rag.index.writing import BATCH, in_batches
+from ner_retriever_rag.storage.collection import Rows
 from ner_retriever_rag.storage.store import Store
 
 DOCUMENTS = [Document(f"Town{n} lies in Peru.", id=f"d{n}") for n in range(4 * BATCH + 5)]
@@ -82,3 +84,26 @@ def test_the_bar_ends_full_though_some_cannot_be_indexed(capsys):
     report = index.add(["Lima", " ", "Oslo"], errors="skip", progress=True)
     assert (report.added, len(report.failed)) == (2, 1)
     assert "3/3" in capsys.readouterr().err
+
+
+def test_of_a_text_that_many_documents_have_few_are_read(monkeypatch):
+    """All that have it were read for every batch, so that time grew with their square."""
+    monkeypatch.setattr(writing, "BATCH", 20)
+    read, find = [], Rows.find
+
+    def counted(*arguments):
+        found = find(*arguments)
+        read.extend(found["ids"])
+        return found
+
+    monkeypatch.setattr(Rows, "find", counted)
+    index = EntityIndex(encoder=HashedEncoder())
+    documents = [Document("Oslo lies in Norway.", id=f"{n:03}") for n in range(200)]
+    assert index.add(documents).added == 200
+    assert len(read) < 50
+    again = [Document("Oslo lies in Norway.", id=f"again {n:03}") for n in range(20)]
+    report = index.add([*again, Document("Bergen lies in Norway.", id="other")])
+    assert (report.added, report.mentions) == (21, 42)
+    assert len(read) < 100
+    found = index.search("city", k=None, score_threshold=0)
+    assert len({match.doc_id for match in found}) == 221

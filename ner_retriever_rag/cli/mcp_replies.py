@@ -1,0 +1,88 @@
+"""What of an index's values goes into a reply to a model: readable, and bounded in size.
+
+Texts, ids, names and metadata come from documents and may be of any length; a model's context and a
+client's patience are not. Characters that nobody sees are for no model either.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from ner_retriever_rag._markup import cut, without_hidden
+from ner_retriever_rag.cli.console import for_json
+
+MOST = 100_000  # characters of a reply, about
+ID = 300  # characters of an id; what is longer is cut, and cannot be asked for
+_NAME = 200  # characters of a name or a metadata key
+_PLACEHOLDER = "\N{REPLACEMENT CHARACTER}"  # keeps the places of what stands behind it
+
+
+def share(n: int, most: int) -> int:
+    """How many characters each of n results may have, not more than ``most``."""
+    return min(most, MOST // max(1, n))
+
+
+def short(text: str, most: int = _NAME) -> str:
+    """A name, an id or a passage as a model may read it."""
+    return cut(without_hidden(text), most)
+
+
+def part(text: str, start: int, most: int) -> tuple[str, int]:
+    """A part of a document, and how many characters come after it; places are as they were."""
+    shown = without_hidden(text[start : start + most], _PLACEHOLDER)
+    return shown, max(0, len(text) - start - most)
+
+
+def some(names: Iterable[str], room: int, most: int) -> list[str]:
+    """The first of some names, at most so many, as far as there is room; the first in any case."""
+    kept: list[str] = []
+    for name in islice(names, most):
+        name = short(name)
+        room -= len(name)
+        if kept and room < 0:
+            break
+        kept.append(name)
+    return kept
+
+
+def metadata(given: Mapping[str, Any], room: int) -> dict[str, Any]:
+    """A document's metadata as JSON has them, as far as there is room; "…" says what is left out.
+
+    Args:
+        given: The metadata.
+        room: How many characters their JSON may have, about.
+    """
+    kept: dict[str, Any] = {}
+    for key, value in given.items():
+        name, shown = short(str(key)), _value(value, room)
+        room -= len(name) + len(json.dumps(shown))
+        if room < 0:
+            kept["…"] = f"{len(given) - len(kept)} more keys"
+            break
+        kept[name] = shown
+    return kept
+
+
+def _value(value: Any, room: int) -> Any:
+    """A value as JSON has it; as a string that is cut where it is too long."""
+    most = max(_NAME, room // 2)
+    if isinstance(value, str):
+        return short(value, most)
+    if isinstance(value, bytes):
+        value = value[: most + 1]
+    shown = for_json(value)
+    if isinstance(shown, str):
+        return short(shown, most)
+    written = json.dumps(shown, ensure_ascii=False)
+    return _readable(shown) if len(written) <= most else short(written, most)
+
+
+def _readable(shown: Any) -> Any:
+    if isinstance(shown, list):
+        return [_readable(each) for each in shown]
+    if isinstance(shown, dict):
+        return {without_hidden(key): _readable(each) for key, each in shown.items()}
+    return without_hidden(shown) if isinstance(shown, str) else shown

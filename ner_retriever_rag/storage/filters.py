@@ -1,0 +1,109 @@
+"""Filters on metadata as callers write them: what is let through to Chroma, and what is refused.
+
+Chroma makes SQL of a filter, in SQLite's bounds and by recursion: a filter somewhat beyond them
+fails with an internal error that reads like a damaged index, and one far beyond them ends the
+process, or the server. So a filter is measured before Chroma sees it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Set
+from typing import Any
+
+from ner_retriever_rag._markup import cut, shortened
+from ner_retriever_rag.storage.protocol import Where
+
+# Measured with Chroma 1.5: 988 conditions side by side, 62 levels, and 32,766 variables of SQLite,
+# of which a number takes two.
+CONDITIONS, DEPTH, VALUES = 900, 50, 32_000
+_ERRORS_OF_SIZE = ("Expression tree is too large", "too many SQL variables")
+_TOLD = 500  # characters of Chroma's own words
+
+
+def filter_of(where: Where) -> dict[str, Any] | None:
+    """A filter as Chroma takes it; an empty one is none.
+
+    Raises:
+        TypeError: If it is not a mapping.
+        ValueError: If it is larger than Chroma can stand.
+    """
+    if where is not None and not isinstance(where, Mapping):
+        raise TypeError(f"where must be a mapping such as {{'lang': 'en'}}, not {shortened(where)}")
+    if not where:
+        return None
+    _measure(where)
+    return dict(where)
+
+
+def where_error(where: Where, error: Exception) -> Exception:
+    """An error of Chroma's during a search, put down to the filter if there was one."""
+    if not where:
+        return error
+    if is_about_size(error):
+        return ValueError("where is too large for Chroma: give fewer conditions and values")
+    several = shortened([{key: value} for key, value in where.items()])
+    hint = f"; several conditions go together as {{'$and': {several}}}" if len(where) > 1 else ""
+    return ValueError(f"where: Chroma refuses {shortened(where)}: {cut(str(error), _TOLD)}{hint}")
+
+
+def is_about_size(error: Exception) -> bool:
+    """Whether an internal error of Chroma's says that the filter was too large."""
+    return any(each in str(error) for each in _ERRORS_OF_SIZE)
+
+
+def keys_of(where: Mapping[str, Any]) -> set[str]:
+    """The metadata keys that a filter asks for."""
+    keys: set[str] = set()
+    for key, value in where.items():
+        if key.startswith("$") and isinstance(value, list):
+            keys = keys.union(*(keys_of(each) for each in value if isinstance(each, Mapping)))
+        elif not key.startswith("$"):
+            keys.add(key)
+    return keys
+
+
+def warn_of_unknown_keys(unknown: Set[str]) -> None:
+    """Say which keys of a filter that nothing passes are in no document, if any."""
+    if unknown:
+        named = ", ".join(map(repr, sorted(unknown)))
+        warnings.warn(
+            f"where: no document has the metadata key {named} with a value that filters see",
+            stacklevel=2,
+        )
+
+
+def _measure(where: Mapping[str, Any]) -> None:
+    """See that Chroma can stand a filter, level by level: it may hold itself."""
+    level: list[Mapping[str, Any]] = [where]
+    conditions = values = 0
+    for _ in range(DEPTH + 1):
+        below: list[Mapping[str, Any]] = []
+        for each in level:
+            for key, value in each.items():
+                if key in ("$and", "$or") and isinstance(value, list | tuple):
+                    below += (part for part in value if isinstance(part, Mapping))
+                else:
+                    conditions += 1
+                    values += _variables(value)
+            if conditions + len(below) > 2 * CONDITIONS:
+                break
+        if max(conditions, len(below)) > CONDITIONS:
+            raise ValueError(f"where has too many conditions: at most {CONDITIONS} are allowed")
+        if values > VALUES:
+            raise ValueError(
+                f"where: too many values: at most {VALUES:,} are allowed, and a number counts twice"
+            )
+        if not below:
+            return
+        level = below
+    raise ValueError(
+        f"where is nested too deep: at most {DEPTH} of $and and $or within one another are allowed"
+    )
+
+
+def _variables(condition: object) -> int:
+    """How many variables a condition makes in SQLite's statement."""
+    values = list(condition.values()) if isinstance(condition, Mapping) else [condition]
+    flat = (one for each in values for one in (each if isinstance(each, list | tuple) else [each]))
+    return sum(1 if isinstance(one, str) else 2 for one in flat)

@@ -1,0 +1,92 @@
+"""What a model is sent is readable and bounded, whatever the documents hold."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from ner_retriever_rag import Document, DocumentMatch, MentionMatch
+
+pytest.importorskip("mcp.server.mcpserver", reason="needs the extra mcp")
+from ner_retriever_rag.cli.mcp_replies import MOST, metadata, some  # noqa: E402
+from ner_retriever_rag.cli.mcp_tools import Tools  # noqa: E402
+
+HUGE = "Nile\U000e0041\u200b\u202e " * 100_000
+METADATA = {"blob": b"\xff\x00\x01", "long": HUGE, "n": 3, **{f"k{n}": HUGE for n in range(500)}}
+
+
+def hostile(number):
+    mention = MentionMatch(f"{HUGE}{number}", HUGE, 0, len(HUGE), 0.9, 0.5, HUGE)
+    document = Document(HUGE, f"{HUGE}{number}", METADATA)
+    return DocumentMatch(document, 0.9, [mention] * 30)
+
+
+@pytest.fixture(scope="module")
+def tools():
+    found = [hostile(number) for number in range(3)]
+    many = (found * 400)[:1_000]
+    entity = SimpleNamespace(
+        name=HUGE, names=[HUGE, *(f"{HUGE}{n}" for n in range(50))], score=0.9, mentions=3,
+        documents=[each.doc_id for each in found] * 10,
+    )  # fmt: skip
+    return Tools(
+        SimpleNamespace(
+            search=lambda type, k, **_: many[:k],
+            entities=lambda type, k, **_: [entity] * min(k, 20),
+            facets=lambda n, where: [SimpleNamespace(type=HUGE, mentions=1, documents=1,
+                                                     examples=[HUGE] * 5)] * n,
+            extract=lambda types, **_: iter([each.matches[0] for each in many]),
+            get=lambda ids: [each.document for each in found],
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("search", {"type": "river", "k": 50}),
+        ("entities", {"type": "river", "k": 500}),
+        ("facets", {"n": 30}),
+        ("extract", {"types": ["river"], "limit": 1_000}),
+        ("get", {"ids": ["a", "b", "c"]}),
+    ],
+)
+def test_replies_are_bounded_and_hold_nothing_hidden(tools, name, arguments):
+    reply = getattr(tools, name)(**arguments)
+    models = reply if isinstance(reply, list) else [reply]
+    written = "".join(json.dumps(each.model_dump(), ensure_ascii=False) for each in models)
+    assert len(written) < 2 * MOST
+    assert not set(written) & {"\U000e0041", "\u200b", "\u202e"}
+
+
+def test_a_long_document_comes_in_parts(tools):
+    """Of what is hidden the place stays, so that places of mentions still hold."""
+    parts, start = [], 0
+    while True:
+        first, *_ = tools.get(["a"], start=start)
+        parts.append(first.text)
+        start += len(first.text)
+        if not first.more:
+            break
+    assert len(parts) > 3
+    assert "".join(parts) == "Nile\ufffd\ufffd\ufffd " * 100_000
+
+
+def test_metadata_are_readable():
+    given = {"blob": b"\xff\x00", "nan": float("nan"), "nested": {"a\u200b": ("b\u202e", 1)}}
+    assert metadata(given, 500) == {"blob": "ff00", "nan": "nan", "nested": {"a": ["b", 1]}}
+    left = metadata(METADATA, 500)
+    assert left["blob"] == "ff0001" and left["…"].endswith("more keys")
+
+
+def test_the_first_of_some_names_is_given_in_any_case():
+    assert some(["a" * 90, "b"], 50, 5) == ["a" * 90]
+    assert some(["a", "b", "c"], 50, 2) == ["a", "b"]
+    assert some([], 50, 2) == []
+
+
+def test_the_next_page_of_what_is_extracted(tools):
+    rows = [tools.extract(["river"], limit=2, offset=n).mentions[0].doc_id for n in range(2)]
+    assert tools.extract(["river"], limit=2).complete is False
+    assert len(rows) == 2
+    assert tools.extract(["river"], limit=2, offset=999).complete is True
