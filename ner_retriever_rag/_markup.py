@@ -10,6 +10,7 @@ import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from math import isnan
 from typing import Any, NamedTuple, Protocol
 
 _TITLE = "title"  # the metadata key that names a document for people
@@ -136,6 +137,11 @@ def name_of(match: FoundIn) -> str:
     return str(match.metadata.get(_TITLE) or match.doc_id)
 
 
+def score_of(match: FoundIn) -> str:
+    """A document's score in two decimals; empty for one that another retriever gave none."""
+    return "" if isnan(match.score) else f"{match.score:.2f}"
+
+
 def window(text: str, start: int, end: int, width: int) -> tuple[int, int]:
     """The place of a passage around a span, cut between words.
 
@@ -209,7 +215,7 @@ def _legend(hues: Mapping[str, int]) -> str:
 
 def _card(match: FoundIn, hues: Mapping[str, int]) -> str:
     name, title = name_of(match), _plain(name_of(match))
-    told = f"{match.score:.2f}" if name == match.doc_id else f"{match.score:.2f} · {match.doc_id}"
+    told = " · ".join(filter(None, [score_of(match), "" if name == match.doc_id else match.doc_id]))
     marks = _marks(match)
     passages = (_highlighted(match.text, low, high, marks, hues) for low, high in _passages(match))
     return (

@@ -12,8 +12,10 @@ import typer
 from ner_retriever_rag import __version__
 from ner_retriever_rag.cli.bulk import bulk
 from ner_retriever_rag.cli.check import check
+from ner_retriever_rag.cli.deciding import merge, split
 from ner_retriever_rag.cli.demo import demo
 from ner_retriever_rag.cli.entities import entities
+from ner_retriever_rag.cli.estimate import estimate
 from ner_retriever_rag.cli.eval import evaluate
 from ner_retriever_rag.cli.extract import extract
 from ner_retriever_rag.cli.facets import facets
@@ -32,6 +34,9 @@ COMMANDS: list[tuple[str, Callable[..., None], str]] = [
     ("bulk", bulk, "rows.parquet --server http://one:8000 --server http://two:8000"),
     ("search", search, 'my-index "river" --any-of lake --not city --about "in Asia"'),
     ("entities", entities, 'my-index "dinosaur" --out dinosaurs.csv'),
+    ("merge", merge, 'my-index "Apple" "Apple Inc."'),
+    ("split", split, 'my-index "Jordan" "Michael Jordan"'),
+    ("estimate", estimate, "my-index company"),
     ("facets", facets, "my-index -n 20"),
     ("extract", extract, "my-index --type river --type lake --out rows.csv"),
     ("stats", stats, "my-index"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from ner_retriever_rag._markup import one_line
 from ner_retriever_rag.cli.console import (
-    IndexFolder,
+    IndexPlace,
     SavedEncoder,
     errors_in_one_line,
     load_encoder,
@@ -26,7 +27,7 @@ _NAMED = 10  # ids printed of each kind
 
 
 def check(
-    folder: IndexFolder,
+    folder: IndexPlace,
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend it: encode again, from the stored texts.")
     ] = False,
@@ -44,14 +45,15 @@ def check(
         from ner_retriever_rag.index.check import check as look
         from ner_retriever_rag.index.check import repair as mend
         from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
-        from ner_retriever_rag.storage.chroma import require_index
+        from ner_retriever_rag.storage.chroma import is_address, require_index
         from ner_retriever_rag.storage.roles import index_names
 
         name = collection or DEFAULT_COLLECTION
         require_index(folder, name)
         with_it = load_encoder(encoder)
         findings = (mend if repair else look)(folder, name, with_it)
-        others = [each for each in index_names(folder) if each != name]
+        # A server is asked for the one that is named, and may hold much that is none.
+        others = [] if is_address(folder) else [n for n in index_names(Path(folder)) if n != name]
     if as_json:
         print_json([asdict(findings)])
     else:

@@ -27,6 +27,13 @@ out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 IndexFolder = Annotated[Path, typer.Argument(help="Folder of the index.")]
+IndexPlace = Annotated[
+    str,
+    typer.Argument(
+        metavar="FOLDER",
+        help="Folder of the index, or the address of its server: http://localhost:8000.",
+    ),
+]
 SavedEncoder = Annotated[
     Path | None,
     typer.Option(help="Folder of the encoder the index was made with.", show_default="shipped"),
@@ -73,15 +80,20 @@ def load_encoder(
     return TypeAwareEncoder.from_pretrained(folder, dtype=dtype, names=names)
 
 
-def open_index(folder: Path, encoder: Path | None) -> EntityIndex:
-    """Open an index that exists.
+def open_index(folder: str, encoder: Path | None) -> EntityIndex:
+    """Open an index that exists, in a folder or on a server.
 
     Raises:
-        FileNotFoundError: If there is none in the folder.
+        FileNotFoundError: If there is none.
     """
     from ner_retriever_rag.index.entity_index import EntityIndex
 
     return EntityIndex.open(folder, encoder=load_encoder(encoder))
+
+
+def name_of(place: str) -> str:
+    """What an index is called: its folder's name, or its server's address."""
+    return place if place.startswith("http") else Path(place).absolute().name
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:

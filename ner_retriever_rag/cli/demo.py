@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,7 +28,7 @@ def demo(
         typer.Argument(help="Type descriptions to look for.", show_default=", ".join(QUERIES)),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--index", help="Keep the index here.", show_default="in memory")
+        str | None, typer.Option("--index", help="Keep the index here.", show_default="in memory")
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many documents for each.")] = 3,
 ) -> None:
@@ -52,7 +51,7 @@ def demo(
         out.print(f"Try next: {_next(folder)}")
 
 
-def _next(folder: Path | None) -> str:
+def _next(folder: str | None) -> str:
     if folder is None:
         return 'ner-retriever demo "Canadian politician" "moon" --index demo-index'
     return f'ner-retriever search {folder} "moon" --about "that has water"'

@@ -20,7 +20,7 @@ from ner_retriever_rag.cli.asked import (
     query_of,
 )
 from ner_retriever_rag.cli.console import (
-    IndexFolder,
+    IndexPlace,
     SavedEncoder,
     Where,
     err,
@@ -42,7 +42,7 @@ _NAMES = 4  # other spellings shown
 
 
 def entities(
-    folder: IndexFolder,
+    folder: IndexPlace,
     wanted: Types = None,
     any_of: AnyOfTypes = None,
     all_of: AllOfTypes = None,

@@ -8,7 +8,7 @@ import typer
 from tqdm import tqdm
 
 from ner_retriever_rag.cli.console import (
-    IndexFolder,
+    IndexPlace,
     SavedEncoder,
     Where,
     err,
@@ -24,7 +24,7 @@ COLUMNS = {"type": str, "text": str, "doc_id": str, "start": int, "end": int, "s
 
 
 def extract(
-    folder: IndexFolder,
+    folder: IndexPlace,
     types: Annotated[
         list[str], typer.Option("--type", help="Type description; give it once for each type.")
     ],
@@ -56,7 +56,7 @@ def extract(
         if to is None:
             print_json(map(_row, matches))
             return
-        count = write_rows(tqdm(map(_row, matches), unit="row"), to, COLUMNS, raw=raw)
+        count = write_rows(tqdm(map(_row, matches), unit="row", disable=None), to, COLUMNS, raw=raw)
         err.print(f"{count:,} rows in {to}")
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ner_retriever_rag._markup import one_line
 from ner_retriever_rag.cli.console import (
-    IndexFolder,
+    IndexPlace,
     SavedEncoder,
     Where,
     errors_in_one_line,
@@ -22,7 +22,7 @@ from ner_retriever_rag.cli.console import (
 
 
 def facets(
-    folder: IndexFolder,
+    folder: IndexPlace,
     n: Annotated[int, typer.Option("-n", min=1, help="How many kinds at most.")] = 30,
     where: Where = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,

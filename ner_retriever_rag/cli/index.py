@@ -21,7 +21,12 @@ def index(
         list[Path],
         typer.Argument(help="Files or folders: .txt, .md, .jsonl, .csv; also .gz, .bz2, .xz."),
     ],
-    folder: Annotated[Path, typer.Option("--index", help="Folder of the index, made if needed.")],
+    folder: Annotated[
+        str,
+        typer.Option(
+            "--index", help="Folder of the index, made if needed, or the address of a server."
+        ),
+    ],
     text_field: Annotated[str, typer.Option(help="Field or column that holds the text.")] = "text",
     id_field: Annotated[
         str | None, typer.Option(help="Field or column that holds the id.", show_default="id")

@@ -5,12 +5,18 @@ from __future__ import annotations
 import logging
 
 from ner_retriever_rag._imports import require
-from ner_retriever_rag.cli.console import IndexFolder, SavedEncoder, errors_in_one_line, open_index
+from ner_retriever_rag.cli.console import (
+    IndexPlace,
+    SavedEncoder,
+    errors_in_one_line,
+    name_of,
+    open_index,
+)
 
 _log = logging.getLogger(__name__)
 
 
-def mcp(folder: IndexFolder, encoder: SavedEncoder = None) -> None:
+def mcp(folder: IndexPlace, encoder: SavedEncoder = None) -> None:
     """Serve an index to language models: an MCP server on standard input and output."""
     with errors_in_one_line():
         require("mcp.server.mcpserver", extra="mcp")
@@ -18,6 +24,6 @@ def mcp(folder: IndexFolder, encoder: SavedEncoder = None) -> None:
 
         index = open_index(folder, encoder)
         index.encoder.encode_types(["warm-up"])  # the first question should not wait for the model
-        server = make_server(index, f"ner-retriever {folder.absolute().name}")
+        server = make_server(index, f"ner-retriever {name_of(folder)}")
         _log.info("serving %d documents of %s", index.count(), folder)
         server.run("stdio")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ner_retriever_rag.schema import DocumentMatch
 
 _DOCUMENTS, _ENTITIES, _FACETS = 20, 200, 30  # shown at most
+_COUNTED = 1_000  # documents that match are counted so far
+_SURE = 0.5  # spans from here on are highlighted, whatever the slider says
+_TO_TRY = 3
 
 
 class SearchPage:
@@ -27,16 +31,21 @@ class SearchPage:
     Args:
         nicegui: The framework, which comes with an extra.
         index: What is searched; searches run in threads of their own.
+        name: What it is called.
     """
 
-    def __init__(self, nicegui: Any, index: EntityIndex) -> None:
+    def __init__(self, nicegui: Any, index: EntityIndex, name: str) -> None:
         self._ui, self._in_thread, self._index = nicegui.ui, nicegui.run.io_bound, index
         self._searches = 0
         self._entities: list[Entity] = []
         with self._ui.row().classes("w-full no-wrap items-start"):
             with self._ui.column().classes("w-56 shrink-0 gap-0"):
-                self._ui.label(f"{index.count():,} documents mention").classes("text-lg")
+                self._ui.label(name).classes("text-lg break-all name")
+                held = f"{index.count():,} documents, {index.mention_count():,} mentions of"
+                self._ui.label(held).classes("opacity-70 held")
                 self._facets = self._ui.column().classes("gap-0 kinds")
+                with self._facets:
+                    self._waiting = self._ui.spinner(size="lg").classes("q-ma-md")
             with self._ui.column().classes("grow"):
                 self._asked()
                 self._answers()
@@ -66,7 +75,9 @@ class SearchPage:
             documents, entities = ui.tab("Documents"), ui.tab("Entities")
         with ui.tab_panels(tabs, value=documents).classes("w-full").props("keep-alive"):
             with ui.tab_panel(documents):
-                self._found = ui.html("", sanitize=False).classes("w-full found")  # cards() escapes
+                self._count = ui.label().classes("opacity-70 count")
+                self._to_try = ui.row().classes("items-center to-try")
+                self._found = ui.column().classes("w-full gap-0 found")
             with ui.tab_panel(entities):
                 download = ui.button("Download as table", on_click=self._download)
                 download.props("no-caps flat").classes("download")
@@ -80,6 +91,13 @@ class SearchPage:
 
     async def _show_facets(self) -> None:
         facets = await self._in_thread(self._index.facets, _FACETS)
+        self._waiting.delete()
+        if not self._searches:
+            with self._to_try:
+                self._ui.label("Try" if facets else "The index is empty.").classes("opacity-70")
+                for facet in facets[:_TO_TRY]:
+                    chip = self._ui.chip(facet.type, on_click=partial(self._ask, facet.type))
+                    chip.props("outline clickable")
         with self._facets:
             for facet in facets:
                 button = self._ui.button(
@@ -110,13 +128,19 @@ class SearchPage:
     def _look(
         self, query: Query, threshold: float, about: str | None
     ) -> tuple[list[DocumentMatch], list[Entity]]:
-        documents = self._index.search(query, _DOCUMENTS, score_threshold=threshold, about=about)
+        documents = self._index.search(query, _COUNTED, score_threshold=threshold, about=about)
         entities = self._index.entities(query, _ENTITIES, score_threshold=threshold, about=about)
         return documents, entities
 
     def _show(self, found: list[DocumentMatch], entities: list[Entity]) -> None:
         self._entities = entities
-        self._found.content = cards(found)
+        self._to_try.clear()
+        self._count.text = told(len(found))
+        self._found.clear()
+        shown = [sure_of(match) for match in found[:_DOCUMENTS]]
+        with self._found:
+            # cards() escapes
+            self._ui.html(cards(shown), sanitize=False).classes("w-full")
         self._table.rows = [
             {
                 "score": f"{each.score:.2f}",
@@ -133,3 +157,19 @@ class SearchPage:
             path = Path(folder) / "entities.csv"
             write_rows(rows, path, COLUMNS)
             self._ui.download.content(path.read_bytes(), path.name, "text/csv")
+
+
+def told(matching: int) -> str:
+    """How many documents match, and how many of them are shown."""
+    if not matching:
+        return "No document matches."
+    many = f"{matching:,}{' or more' if matching == _COUNTED else ''}"
+    match = "document matches" if matching == 1 else "documents match"
+    best = f", the best {_DOCUMENTS} are below" if matching > _DOCUMENTS else ""
+    return f"{many} {match}{best}."
+
+
+def sure_of(match: DocumentMatch) -> DocumentMatch:
+    """A found document with the mentions that are likelier of the type than not, or the best."""
+    sure = [each for each in match.matches if each.score >= _SURE]
+    return replace(match, matches=sure or match.matches[:1])

@@ -22,7 +22,7 @@ from ner_retriever_rag.cli.asked import (
     query_of,
 )
 from ner_retriever_rag.cli.console import (
-    IndexFolder,
+    IndexPlace,
     SavedEncoder,
     Where,
     err,
@@ -39,7 +39,7 @@ _K = 10
 
 
 def search(
-    folder: IndexFolder,
+    folder: IndexPlace,
     wanted: Types = None,
     any_of: AnyOfTypes = None,
     all_of: AllOfTypes = None,

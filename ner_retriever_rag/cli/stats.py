@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ner_retriever_rag.cli.console import (
-    IndexFolder,
+    IndexPlace,
     SavedEncoder,
     errors_in_one_line,
     open_index,
@@ -56,7 +56,7 @@ class SentenceIndex:
 
 
 def stats(
-    folder: IndexFolder,
+    folder: IndexPlace,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     encoder: SavedEncoder = None,
 ) -> None:

@@ -9,9 +9,10 @@ import typer
 
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.cli.console import (
-    IndexFolder,
+    IndexPlace,
     SavedEncoder,
     errors_in_one_line,
+    name_of,
     open_index,
     out,
 )
@@ -20,7 +21,7 @@ _HOST = "127.0.0.1"  # documents are shown to this machine alone
 
 
 def ui(
-    folder: IndexFolder,
+    folder: IndexPlace,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 8080,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
@@ -43,7 +44,7 @@ def ui(
         # Another site's name that leads to this machine is no way in.
         nicegui.app.add_middleware(TrustedHostMiddleware, allowed_hosts=[_HOST, "localhost"])
         nicegui.ui.run(
-            lambda: SearchPage(nicegui, index),
+            lambda: SearchPage(nicegui, index, name_of(folder)),
             host=_HOST,
             port=port,
             title="ner-retriever",

@@ -16,6 +16,25 @@ _SAME_KIND = 0.8  # phrases with at least this cosine name one kind
 # "theropod dinosaur" has to fit twice as well as "dinosaur" to be said instead of it.
 _FINER = np.float32(np.log(2))
 
+# What first sentences define things as, and nobody takes for a kind of entity.
+_NO_KIND = """
+    ability; accessory; act; amount; approach; arm; armed force; attempt; better; body; change;
+    class city; class municipality; class urbanized city; copy; decision; distance; draft; fear;
+    field athlete; field sprint athlete; flight; foreign relation; franchise's season; function;
+    graduate engineering school; grouping; history; home rule-class city; level;
+    list of countries; measure; object; occasional actor; operation; path; person group; pop;
+    portion; position; problem; property; public; quarter; rank; regular season; responsible;
+    right; room; round; rule; scale; second-largest city; shot; similar; speech; statement;
+    story writer; successor; team's season; team's year; test; tier; variation; voice;
+    waterway society; world
+"""
+
+
+@cache
+def odd_kinds() -> frozenset[str]:
+    """The phrases of the vocabulary that nobody takes for a kind; facets are not named so."""
+    return frozenset(" ".join(each.split()) for each in _NO_KIND.split(";"))
+
 
 @cache
 def kind_names() -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,3 +121,27 @@ def boundary_figures(
         exact += len(set(of_text) & set(hits))
         overlap += sum(any(a < end and b > start for a, b in hits) for start, end in of_text)
     return BoundaryFigures(exact / max(total, 1), overlap / max(total, 1), spans / max(texts, 1))
+
+
+def b_cubed(
+    gold: Mapping[int, str], clusters: Sequence[Sequence[int]]
+) -> tuple[float, float, float]:
+    """B-cubed precision, recall and F1 of clusters (Bagga and Baldwin 1998).
+
+    Args:
+        gold: The entity of each mention.
+        clusters: Mentions taken for one; each mention in exactly one.
+    """
+    sizes: dict[str, int] = defaultdict(int)
+    for entity in gold.values():
+        sizes[entity] += 1
+    precision = recall = 0.0
+    for cluster in clusters:
+        counts: dict[str, int] = defaultdict(int)
+        for mention in cluster:
+            counts[gold[mention]] += 1
+        for entity, count in counts.items():
+            precision += count * count / len(cluster)
+            recall += count * count / sizes[entity]
+    precision, recall = precision / len(gold), recall / len(gold)
+    return precision, recall, 2 * precision * recall / (precision + recall)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ner_retriever_rag._keywords import answers_wrong_keywords, keywords_of, wrong_keywords
+from ner_retriever_rag.index.decisions import Decisions
 from ner_retriever_rag.index.entities import Entity, group_entities
+from ner_retriever_rag.index.estimation import Estimate, estimate
 from ner_retriever_rag.index.extraction import check_types, extract
 from ner_retriever_rag.index.facets import Facet, count_facets
 from ner_retriever_rag.index.search import Search
@@ -16,6 +19,7 @@ from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.tables import Tables
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.storage.store import Store
 
 
 class Answers:
@@ -27,8 +31,10 @@ class Answers:
 
     encoder: TypeAwareEncoder
     _search: Search
+    _store: Store
     _tables: Tables
 
+    @answers_wrong_keywords
     def search(
         self,
         query: Query,
@@ -106,9 +112,13 @@ class Answers:
         """
         if isinstance(queries, str):
             raise TypeError("queries must be a list of queries, not one string")
+        accepted = [each for each in keywords_of(Answers.search) if each != "query"]
+        if told := wrong_keywords("search_many", options, accepted):
+            raise TypeError(told)
         about, weight = options.pop("about", None), options.pop("topic_weight", None)
         return self._search.documents(queries, Bounds.check(k=k, **options), about, weight)
 
+    @answers_wrong_keywords
     def search_mentions(
         self,
         query: Query,
@@ -148,6 +158,7 @@ class Answers:
         )
         return self._search.mentions(query, bounds)
 
+    @answers_wrong_keywords
     def entities(
         self,
         query: Query,
@@ -157,11 +168,16 @@ class Answers:
         score_threshold: float | None = None,
         about: str | None = None,
         sharpen: bool = True,
+        join: bool = True,
     ) -> list[Entity]:
-        """List the distinct entities of a type, each name once.
+        """List the distinct entities of a type.
 
-        Mentions of one name (article, case, possessive and punctuation aside) are one entity; its
-        score is made of all of them (:mod:`~ner_retriever_rag.index.entities` has the rule).
+        Mentions that differ in case, article, accents, possessive and punctuation are one entity,
+        and so are a company with and without its legal form, and, within a document, a short form
+        and the fuller name it fits; but two that are called the same in contexts that say different
+        things of them are two (:mod:`~ner_retriever_rag.index.joining`). ``Entity.joined`` says
+        what was taken for one, and why; ``merge`` and ``split`` decide otherwise. An entity's score
+        is made of all its mentions (:mod:`~ner_retriever_rag.index.entities` has the rule).
 
         Args:
             query: As in ``search``; a combination is applied to each mention by itself.
@@ -171,6 +187,7 @@ class Answers:
                 None.
             about: Look only in the 100 documents that a search with this topic finds first.
             sharpen: As in ``search``.
+            join: False makes every spelling an entity of its own, whatever was decided.
 
         Returns:
             Best entity first.
@@ -180,8 +197,46 @@ class Answers:
             ValueError: As ``search``.
         """
         bounds = Bounds.check(k=k, where=where, score_threshold=score_threshold, sharpen=sharpen)
-        return group_entities(self._search, query, bounds, about)
+        decisions = Decisions.read(self._store.texts) if join else None
+        return group_entities(self._search, query, bounds, about, decisions)
 
+    @answers_wrong_keywords
+    def estimate(
+        self,
+        query: Query,
+        *,
+        where: Mapping[str, Any] | None = None,
+        least_score: float = 0.05,
+        sharpen: bool = True,
+    ) -> Estimate:
+        """Estimate how many documents and how many distinct entities are of a type.
+
+        Each number is the sum of the probabilities behind it, with a 90% interval that was measured
+        on other types and corpora (:mod:`~ner_retriever_rag.index.estimation`).
+
+        Args:
+            query: As in ``search``; of entities, a combination is applied to each mention.
+            where: As in ``search``.
+            least_score: Documents from this score on are listed, entities from it on listed and
+                counted; documents of lower scores count, too.
+            sharpen: As in ``search``.
+
+        Returns:
+            Both numbers, and the documents and entities that they are the sums of.
+
+        Raises:
+            TypeError: As ``search``.
+            ValueError: As ``search``, or ``least_score`` is not in [0, 1].
+
+        Example:
+            .. code-block:: python
+
+                print(index.estimate("company"))  # documents: 61 (44 to 90); entities: ...
+        """
+        bounds = Bounds.check(where=where, score_threshold=least_score, sharpen=sharpen)
+        return estimate(self._search, query, bounds, Decisions.read(self._store.texts))
+
+    @answers_wrong_keywords
     def facets(
         self,
         n: int = 30,
@@ -221,6 +276,7 @@ class Answers:
             least_score=least_score,
         )
 
+    @answers_wrong_keywords
     def extract(
         self,
         types: Iterable[str | Like],

@@ -74,13 +74,13 @@ class Findings:
         )
 
 
-def check(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
+def check(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
     """Look over an index without changing it.
 
     Chroma reads its files in a process of its own first: where they end that, it is a finding.
 
     Args:
-        folder: Where it is.
+        folder: Where it is: a folder, or the address of a Chroma server.
         collection: Its name.
         encoder: What it was made with.
 
@@ -98,11 +98,12 @@ def check(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
         findings = Findings(stuck=[each.id for each in error.records])
     finally:
         place.close()
-    _look_around(folder, findings)
+    if place.folder is not None:
+        _look_around(place.folder, findings)
     return findings
 
 
-def repair(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
+def repair(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
     """Mend what can be mended: take out what does not count, encode again what is not whole.
 
     Args:
@@ -128,9 +129,10 @@ def repair(folder: Path, collection: str, encoder: TypeAwareEncoder) -> Findings
             findings.stuck = [each.id for each in place.unstuck]
             store.drop_rows(findings.orphans)
             _encode_again(store, encoder, findings)
-            graph_files.put_away(folder)
-            _look_around(folder, findings)
-            _clear_away(folder, findings)
+            if place.folder is not None:
+                graph_files.put_away(place.folder)
+                _look_around(place.folder, findings)
+                _clear_away(place.folder, findings)
     finally:
         place.close()
     return findings

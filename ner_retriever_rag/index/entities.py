@@ -1,23 +1,36 @@
-"""The distinct entities of a type: mentions of one name put together.
+"""The distinct entities of a type: the mentions of each put together.
 
-A name's mentions are several looks at one thing, none of them independent of the others: the same
-words, often the same sentence pattern. So their evidence is averaged, not multiplied: an entity's
-log-odds are the mean of its mentions', and they grow in size with the number of mentions n by the
-factor ``n ** GROWTH``: a name that is a river thrice is likelier one than a name that is it once,
-and one that is none thrice is less likely one.
+Which mentions are of one entity is said by :mod:`~ner_retriever_rag.index.joining`. They are
+several looks at one thing, none of them independent of the others: the same words, often the same
+sentence pattern. So their evidence is averaged, not multiplied: an entity's log-odds are the mean
+of its mentions', and they grow in size with the number of mentions n by the factor ``n ** GROWTH``:
+a name that is a river thrice is likelier one than a name that is it once, and one that is none
+thrice is less likely one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.encoder.names import name_key
+from ner_retriever_rag.encoder.names import name_hashes, name_key
+from ner_retriever_rag.index.decisions import Decisions
+from ner_retriever_rag.index.joining import join
 from ner_retriever_rag.queries.query import Query
+from ner_retriever_rag.queries.repetition import last_word
+from ner_retriever_rag.queries.same_name import (
+    is_short_form,
+    legal_words,
+    spelling,
+    why_one,
+    without_legal_form,
+)
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
@@ -27,6 +40,7 @@ if TYPE_CHECKING:
 
 GROWTH = 0.25
 _LOOK = 20  # mentions looked at for each entity wanted, best first
+_ROUNDS = 2  # "Doe" leads to the "John T. Doe" of its document, and he to his other documents
 _SURE = 1e-6  # probabilities are kept this far from 0 and 1
 
 
@@ -35,12 +49,15 @@ class Entity:
     """A distinct entity of the type asked for.
 
     Attributes:
-        name: How it is written most often.
-        names: All ways it is written, the most frequent first.
-        score: Probability in [0, 1] that the name is of the type.
+        name: How it is written most often, short forms of fuller names aside.
+        names: All ways it is written: ``name``, then the most frequent first.
+        score: Probability in [0, 1] that it is of the type.
         mentions: How many mentions it has, whatever their scores; of those that overlap ("the Nile"
             and "Nile"), one.
         documents: Ids of the documents that mention it, sorted.
+        joined: Why names that differ by more than case, accents and signs were taken for one:
+            "legal form", "short form", "word for its kind", or "merged" where ``index.merge`` said
+            so. ``index.split(name, other)`` takes it back.
     """
 
     name: str
@@ -48,9 +65,16 @@ class Entity:
     score: float
     mentions: int
     documents: list[str]
+    joined: dict[str, str] = field(default_factory=dict)
 
 
-def group_entities(search: Search, query: Query, bounds: Bounds, about: str | None) -> list[Entity]:
+def group_entities(
+    search: Search,
+    query: Query,
+    bounds: Bounds,
+    about: str | None,
+    decisions: Decisions | None = None,
+) -> list[Entity]:
     """The entities of a type; ``EntityIndex.entities`` explains.
 
     Args:
@@ -58,11 +82,13 @@ def group_entities(search: Search, query: Query, bounds: Bounds, about: str | No
         query: What is looked for.
         bounds: How far.
         about: What their documents are about, or None.
+        decisions: What was decided about names; None joins nothing but spellings.
     """
     found_mentions = search.mention_scores(query, bounds, about)
     table = found_mentions.table
     while True:
-        entities = _grouped(found_mentions, bounds)
+        clusters = _clusters(search, found_mentions, bounds, decisions)
+        entities = _ranked(found_mentions, clusters, bounds)
         named = table.documents({doc_id for each in entities for doc_id in each.documents})
         changed = search.changed(table, named.tolist())
         if not changed:
@@ -70,41 +96,139 @@ def group_entities(search: Search, query: Query, bounds: Bounds, about: str | No
         found_mentions.allowed &= ~np.isin(table.owner, list(changed))
 
 
-def _grouped(found_mentions: MentionScores, bounds: Bounds) -> list[Entity]:
-    table, scores = found_mentions.table, found_mentions.scores
-    places = np.flatnonzero(found_mentions.allowed)
+def _clusters(
+    search: Search, found: MentionScores, bounds: Bounds, decisions: Decisions | None
+) -> list[list[int]]:
+    """Mentions by entity, of all entities that have a good one: more of these than are wanted."""
+    table, scores = found.table, found.scores
     most = None if bounds.last is None else _LOOK * bounds.last
-    ordered = found_mentions.best_first(0.0, most)[:most]
-    keys = _promising(table, scores, ordered, bounds)
-    members: dict[str, list[int]] = {key: [] for key in keys}
-    hashes = {table.last_words[n] for group in keys.values() for n in group}
-    for n in places[np.isin(table.last_words[places], np.fromiter(hashes, np.uint32))].tolist():
-        if (key := name_key(table.text(n))) in members:
-            members[key].append(n)
-    found = [_entity(table, scores, group) for group in members.values()]
-    found = [each for each in found if each.score >= bounds.floor]
-    found.sort(key=lambda each: (-each.score, -each.mentions, each.name))
-    return found[bounds.offset : bounds.last]
-
-
-def _promising(
-    table: MentionTable, scores: NDArray[np.float32], ordered: NDArray[np.intp], bounds: Bounds
-) -> dict[str, list[int]]:
-    """Names with a good mention, more than are wanted; keys to those mentions."""
-    keys: dict[str, list[int]] = {}
+    ordered = found.best_first(0.0, most)[:most]
     if bounds.last is None:
         ordered = ordered[scores[ordered] >= min(bounds.floor, 0.5)]
-    for n in table.non_overlapping(ordered.tolist()):
-        keys.setdefault(name_key(table.text(n)), []).append(n)
-    return keys
+    good = list(table.non_overlapping(ordered.tolist()))
+    if decisions is None:
+        return _by_key(table, found.allowed, good)
+    members = _of_like_names(table, found.allowed, good, decisions)
+    clusters = join(
+        [table.text(n) for n in members],
+        table.owner[members],
+        np.asarray(table.vectors)[members],
+        search.people(table, members),
+        decisions,
+    )
+    wanted = np.zeros(len(table), dtype=np.bool_)
+    wanted[good] = True
+    own = [members[cluster].tolist() for cluster in clusters]
+    return [each for each in own if wanted[each].any()]
 
 
-def _entity(table: MentionTable, scores: NDArray[np.float32], group: list[int]) -> Entity:
-    group = list(table.non_overlapping(sorted(group, key=lambda n: (-scores[n], n))))
-    spelled = Counter(table.text(n) for n in group)
+def _by_key(
+    table: MentionTable, allowed: NDArray[np.bool_], good: Sequence[int]
+) -> list[list[int]]:
+    """One entity a name."""
+    members: dict[str, list[int]] = {name_key(table.text(n)): [] for n in good}
+    for n in np.flatnonzero(allowed & np.isin(table.names, table.names[list(good)])).tolist():
+        if (key := name_key(table.text(n))) in members:
+            members[key].append(n)
+    return list(members.values())
+
+
+def _of_like_names(
+    table: MentionTable, allowed: NDArray[np.bool_], good: Sequence[int], decisions: Decisions
+) -> NDArray[np.intp]:
+    """The mentions that may be of an entity of one of some, rising; found by hashes of names."""
+    places = np.flatnonzero(allowed)
+    names = {table.text(n) for n in good}
+    seen: set[str] = set()
+    taken = np.zeros(len(table), dtype=np.bool_)
+    for _ in range(_ROUNDS):
+        new = names - seen
+        if not new:
+            break
+        seen |= new
+        hashes = name_hashes(_as_written(new, decisions))
+        here = places[np.isin(table.names[places], hashes)]
+        with_form = places[np.isin(table.last_words[places], _legal_words())]
+        taken[here] = True
+        taken[_with_another_form(table, with_form, set(map(without_legal_form, new)))] = True
+        taken[_beside(table, allowed, np.flatnonzero(taken))] = True
+        names = {table.text(n) for n in np.flatnonzero(taken).tolist()}
+    return np.flatnonzero(taken)
+
+
+def _as_written(names: Iterable[str], decisions: Decisions) -> list[str]:
+    """Names, and others they may stand under: respelled, without a legal form, merged."""
+    found = {form for name in names for form in (name, spelling(name), without_legal_form(name))}
+    groups = {decisions.groups[each] for each in found if each in decisions.groups}
+    return [*found, *(name for n in groups for name in decisions.merged[n])]
+
+
+def _with_another_form(
+    table: MentionTable, mentions: NDArray[np.intp], names: set[str]
+) -> list[int]:
+    """Mentions that are one of some names but for a legal form."""
+    first = {name.partition(" ")[0] for name in names}
+    texts = ((n, table.text(n)) for n in mentions.tolist())
+    return [
+        n
+        for n, text in texts
+        if spelling(text).partition(" ")[0] in first and without_legal_form(text) in names
+    ]
+
+
+def _beside(
+    table: MentionTable, allowed: NDArray[np.bool_], members: NDArray[np.intp]
+) -> list[int]:
+    """Mentions that share a word with one of some in the same document."""
+    words: dict[int, set[str]] = {}
+    for n in members.tolist():
+        words.setdefault(int(table.owner[n]), set()).update(spelling(table.text(n)).split())
+    near = np.flatnonzero(allowed & np.isin(table.owner, list(words)))
+    return [
+        n
+        for n in near.tolist()
+        if not words[int(table.owner[n])].isdisjoint(spelling(table.text(n)).split())
+    ]
+
+
+@cache
+def _legal_words() -> NDArray[np.uint32]:
+    """``last_word`` of what ends in a legal form: of "Inc.", of the "A" in "S.A."."""
+    return np.array(
+        sorted({last_word(each) for word in legal_words() for each in (word, word[-1])})
+    )
+
+
+def _ranked(
+    found: MentionScores, clusters: Iterable[Sequence[int]], bounds: Bounds
+) -> list[Entity]:
+    entities = [_entity(found.table, found.scores, cluster) for cluster in clusters]
+    entities = [each for each in entities if each.score >= bounds.floor]
+    entities.sort(key=lambda each: (-each.score, -each.mentions, each.name, each.documents))
+    return entities[bounds.offset : bounds.last]
+
+
+def _entity(table: MentionTable, scores: NDArray[np.float32], group: Sequence[int]) -> Entity:
+    apart = list(table.non_overlapping(sorted(group, key=lambda n: (-scores[n], n))))
+    spelled = Counter(table.text(n) for n in apart)
     names = sorted(spelled, key=lambda name: (-spelled[name], name))
-    documents = sorted({table.doc_ids[table.owner[n]] for n in group})
-    return Entity(names[0], names, joint(scores[group]), len(group), documents)
+    fullest = (name for name in names if not any(_shortens(name, other) for other in names))
+    head = next(fullest, names[0])
+    documents = sorted({table.doc_ids[table.owner[n]] for n in apart})
+    whys = {name: why_one(name, head) or "merged" for name in names}
+    return Entity(
+        head,
+        [head, *(name for name in names if name != head)],
+        joint(scores[apart]),
+        len(apart),
+        documents,
+        {name: why for name, why in whys.items() if why != "spelling"},
+    )
+
+
+def _shortens(name: str, other: str) -> bool:
+    """Whether a name is a short form of another that says more than how a company is set up."""
+    return is_short_form(name, other) and without_legal_form(name) != without_legal_form(other)
 
 
 def joint(scores: NDArray[np.float32]) -> float:

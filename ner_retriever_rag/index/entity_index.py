@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from ner_retriever_rag._keywords import answers_wrong_keywords
 from ner_retriever_rag.candidates.tables import TABLE, Tables
 from ner_retriever_rag.index.answers import Answers
 from ner_retriever_rag.index.contents import Contents, ids_of
+from ner_retriever_rag.index.deciding import Deciding
+from ner_retriever_rag.index.foreign import is_document
+from ner_retriever_rag.index.reached_for import ReachedFor
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.sync import sync
 from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, checked, in_batches
 from ner_retriever_rag.queries.bounds import whole_number
-from ner_retriever_rag.schema import (
-    AddReport,
-    Document,
-    Failure,
-    SyncReport,
-    kind_of,
-)
+from ner_retriever_rag.schema import AddReport, Document, Failure, SyncReport, kind_of
 from ner_retriever_rag.storage import chroma
 from ner_retriever_rag.storage.beside import BesideStore
 from ner_retriever_rag.storage.collection import batches
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
 DEFAULT_COLLECTION = "ner-retriever"
 
 
-class EntityIndex(Answers, Contents):
+class EntityIndex(Answers, Contents, Deciding, ReachedFor):
     """An index of documents by the entities they mention, stored in Chroma.
 
     Any number of processes may have a folder open that nobody writes. The first write takes it for
@@ -66,6 +64,7 @@ class EntityIndex(Answers, Contents):
 
     _place: Place | Places
 
+    @answers_wrong_keywords
     def __init__(
         self,
         path: str | Path | None = None,
@@ -129,7 +128,7 @@ class EntityIndex(Answers, Contents):
     @classmethod
     def beside(
         cls,
-        collection: Collection,
+        collection: Collection | Any,
         *,
         encoder: TypeAwareEncoder | None = None,
         max_batch: int | None = None,
@@ -142,8 +141,9 @@ class EntityIndex(Answers, Contents):
         answers that name documents. ``add`` and ``delete`` are refused.
 
         Args:
-            collection: The collection: ``_collection`` of a langchain-chroma or LlamaIndex store,
-                or ``client.get_collection(name)``. Its documents have to be in Chroma, too.
+            collection: The collection, ``client.get_collection(name)``, or what holds one: a
+                ``langchain_chroma.Chroma``, LlamaIndex' ``ChromaVectorStore`` or the
+                ``VectorStoreIndex`` over it. Its documents have to be in Chroma, too.
             encoder: As in the constructor.
             max_batch: As in the constructor.
 
@@ -155,6 +155,7 @@ class EntityIndex(Answers, Contents):
         """
         index, encoder = cls.__new__(cls), encoder or _default_encoder()
         index._address = index._collection = index._max_batch = None
+        collection = chroma.collection_of(collection)
         client = chroma.client_of(collection)
         place = index._place = Place(None, client, closing=True, max_batch=max_batch)
         index._hold(BesideStore.over(place, collection, encoder), encoder)
@@ -183,9 +184,10 @@ class EntityIndex(Answers, Contents):
             store.recover()  # also where nothing is left to write
             return sync(store, self.encoder, progress=progress)
 
+    @answers_wrong_keywords
     def add(
         self,
-        documents: Iterable[Document | str],
+        documents: Iterable[Document | str | Any],
         *,
         spans: Given | None = None,
         errors: str = "raise",
@@ -198,7 +200,9 @@ class EntityIndex(Answers, Contents):
         id, encodes nothing anew.
 
         Args:
-            documents: Documents, or texts (which get an id made from the text).
+            documents: Documents, or texts (which get an id made from the text). LangChain's
+                documents and LlamaIndex' nodes are taken as they are; found through the adapter
+                they come back so.
             spans: For each document the spans of its mentions, instead of detecting them; needs
                 ``documents`` to be a list.
             errors: ``"skip"`` leaves out documents that cannot be indexed; the report's ``failed``
@@ -215,7 +219,8 @@ class EntityIndex(Answers, Contents):
                 collection.
         """
         self._store.require_own()
-        if isinstance(documents, str | Document | Mapping) or not isinstance(documents, Iterable):
+        single = isinstance(documents, str | Mapping) or is_document(documents)
+        if single or not isinstance(documents, Iterable):
             kind = kind_of(documents)
             raise TypeError(f"documents must be a list or another iterable, not a single {kind}")
         if errors not in ("raise", "skip"):
@@ -241,6 +246,7 @@ class EntityIndex(Answers, Contents):
             bar.update(len(failed))
         return report + AddReport(failed=tuple(failed))
 
+    @answers_wrong_keywords
     def delete(
         self, ids: str | Iterable[str] | None = None, *, where: Mapping[str, Any] | None = None
     ) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.encoder.kinds import Kinds
+from ner_retriever_rag.encoder.kinds import Kinds, odd_kinds
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
@@ -87,9 +87,11 @@ def _best_kinds(table: MentionTable, kinds: Kinds) -> tuple[NDArray[np.intp], ND
     """The kind that fits each mention best, and how well (log-odds)."""
     kind = np.zeros(len(table), dtype=np.intp)
     fit = np.zeros(len(table), dtype=np.float32)
+    odd = [number for number, name in enumerate(kinds.names) if name in odd_kinds()]
     for start in range(0, len(table), _BLOCK):
         some = slice(start, start + _BLOCK)
         fits = kinds.fit_to_name(table.vectors[some])
+        fits[:, odd] = -np.inf
         kind[some] = best = fits.argmax(axis=1)
         fit[some] = fits[np.arange(len(fits)), best]
     return kind, fit

@@ -123,6 +123,17 @@ class MentionScores:
         nearness = self._compared.log_odds.max(axis=0)
         return best_first(self.scores, nearness, self.allowed, floor, most)
 
+    def document_scores(self) -> NDArray[np.float32]:
+        """The score of each document, its best mentions' combined, float32 ``(documents,)``.
+
+        0 where it has no mention that may be found.
+        """
+        best = self.table.best_of_each(self._compared.log_odds)
+        scores = self._query.combine(self._query.scores(best))
+        may_be = np.zeros(len(scores), dtype=np.bool_)
+        may_be[self.table.owner[self.allowed]] = True
+        return np.where(may_be, scores, np.float32(0))
+
     def match(self, mention: int) -> MentionMatch:
         """A mention as a match, for the type it fits best."""
         row = self._query.best_wanted(self._probabilities[:, mention])

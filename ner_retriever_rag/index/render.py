@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterable
 from html import escape
 from importlib import import_module
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from ner_retriever_rag._markup import cards, name_of, one_line, visible, window
+from ner_retriever_rag._markup import cards, name_of, one_line, score_of, visible, window
+from ner_retriever_rag.index.foreign import as_match, is_result
 from ner_retriever_rag.schema import DocumentMatch
 
 _PASSAGE = 200  # characters of a document on a line of the terminal
@@ -38,22 +40,26 @@ h1 {{ font-size: 1.4em }}
 """
 
 
-def show(matches: DocumentMatch | Iterable[DocumentMatch]) -> None:
+def show(matches: DocumentMatch | Iterable[DocumentMatch | Any]) -> None:
     """Show what a search found, every span highlighted.
 
     A notebook shows it as HTML, one colour for each type, the score where the mouse rests; anywhere
     else it is printed, a line for each document, the spans in brackets.
 
     Args:
-        matches: The documents found, or one of them.
+        matches: The documents found, or one of them; also as the retrievers of the adapters give
+            them, LangChain's documents and LlamaIndex' nodes, and those of other retrievers, which
+            have no spans.
 
     Raises:
         TypeError: If they are something else.
     """
-    found = [matches] if isinstance(matches, DocumentMatch) else list(matches)
-    for number, each in enumerate(found):
-        if not isinstance(each, DocumentMatch):
+    given = [matches] if isinstance(matches, DocumentMatch) or is_result(matches) else matches
+    found = []
+    for number, each in enumerate(given):
+        if not isinstance(each, DocumentMatch) and not is_result(each):
             raise TypeError(f"matches[{number}] must be a DocumentMatch, not {type(each).__name__}")
+        found.append(each if isinstance(each, DocumentMatch) else as_match(each))
     if _in_notebook():
         display = import_module("IPython.display")
         display.display(display.HTML(cards(found)))
@@ -76,7 +82,7 @@ def print_matches(console: Console, matches: Iterable[DocumentMatch]) -> None:
 def line(match: DocumentMatch) -> Text:
     """A document on one line: its score, its name and the passage around its best match."""
     name = one_line(name_of(match))
-    return Text.assemble((f"  {match.score:.2f}  ", "cyan"), (name, "bold"), "  ", _marked(match))
+    return Text.assemble((f"  {score_of(match):4}  ", "cyan"), (name, "bold"), "  ", _marked(match))
 
 
 def _marked(match: DocumentMatch) -> Text:

@@ -201,6 +201,12 @@ class Search:
                 break
         return found
 
+    def people(self, table: MentionTable, mentions: NDArray[np.integer]) -> NDArray[np.float32]:
+        """The probability that each of some mentions is a person, float32 ``(n,)``."""
+        person = self.scored("person", table)
+        vectors = np.asarray(table.vectors)[mentions]
+        return person.scores(person.scales[0].log_odds(person.vectors[0] @ vectors.T)[None])[0]
+
     def _of_mentions(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query that is asked of single mentions, and encode its types."""
         scored = self.scored(query, table)

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ner_retriever_rag.encoder.ahead import ahead
+from ner_retriever_rag.index.foreign import (
+    from_langchain,
+    from_llama_index,
+    is_langchain,
+    is_llama_index,
+)
 from ner_retriever_rag.schema import (
     AddReport,
     Document,
@@ -21,7 +27,6 @@ from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.encodings import stored_encodings
 from ner_retriever_rag.storage.metadata import check_metadata, storable
 from ner_retriever_rag.storage.records import Record, StoredDocument, version_of
-from ner_retriever_rag.storage.values import encoded
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -159,12 +164,12 @@ def in_batches(items: Iterable[T], text_of: Callable[[T], str]) -> Iterator[list
 
 
 def checked(
-    documents: Iterable[Document | str], spans: Given | None, refuse: Refuse | None
+    documents: Iterable[object], spans: Given | None, refuse: Refuse | None
 ) -> Iterator[Prepared]:
     """Documents that can be stored, with the spans given for each.
 
     Args:
-        documents: What the caller gave.
+        documents: What the caller gave: documents, ours or a framework's, and strings.
         spans: For each the spans of its mentions, or None.
         refuse: Told of those that cannot be; None raises instead.
 
@@ -197,20 +202,18 @@ def checked(
 def _document(each: object, place: int) -> Document:
     if isinstance(each, Document):
         return each
+    if is_langchain(each):
+        return from_langchain(each)
+    if is_llama_index(each):
+        return from_llama_index(each)
     if not isinstance(each, str):
-        raise TypeError(f"documents[{place}] must be a Document or a string, not {kind_of(each)}")
+        raise TypeError(
+            f"documents[{place}] must be a Document (ours, LangChain's or a LlamaIndex node) or a "
+            f"string, not {kind_of(each)}"
+        )
     return Document(require_text(each, f"documents[{place}]"))
 
 
 def storable_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of metadata that an index can keep exactly."""
     return {key: value for key, value in metadata.items() if storable(key, value)}
-
-
-def metadata_as_json(value: object) -> Any:
-    """A metadata value as JSON can hold it: what is equal becomes the same in every process.
-
-    Raises:
-        ValueError: If it cannot be kept.
-    """
-    return encoded(value)

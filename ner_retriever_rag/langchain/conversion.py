@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from typing import Any
 
 from langchain_core.documents import Document
 
-from ner_retriever_rag.index.writing import metadata_as_json
+from ner_retriever_rag.index.foreign import from_langchain
 from ner_retriever_rag.schema import Document as IndexedDocument
 from ner_retriever_rag.schema import DocumentMatch, kind_of
 
@@ -42,27 +41,6 @@ def to_langchain(document: IndexedDocument) -> Document:
     return Document(page_content=document.text, id=document.id, metadata=metadata)
 
 
-def to_indexed(document: Document) -> IndexedDocument:
-    """A LangChain document as one to index.
-
-    Raises:
-        ValueError: If it has no text.
-    """
-    doc_id = document.id
-    if doc_id is None:
-        # Chunks may repeat a text under other metadata, so both make the id.
-        content = json.dumps(
-            [document.page_content, document.metadata], sort_keys=True, default=_as_json
-        )
-        doc_id = sha256(content.encode()).hexdigest()[:32]
-    return IndexedDocument(document.page_content, doc_id, document.metadata)
-
-
-def _as_json(value: object) -> Any:
-    """What stands for a value that JSON has not: the same in every process."""
-    return metadata_as_json(value) if isinstance(value, set | frozenset) else str(value)
-
-
 def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDocument]:
     """LangChain documents as documents to index.
 
@@ -85,7 +63,7 @@ def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDo
             )
         if not document.page_content.strip():
             raise ValueError(f"documents[{number}] has no text (metadata {document.metadata})")
-        indexed.append(to_indexed(document))
+        indexed.append(from_langchain(document))
         check_keys(document.metadata, indexed[-1].id, prefix)
     return indexed
 

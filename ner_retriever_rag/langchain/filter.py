@@ -11,8 +11,9 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.index.entity_index import EntityIndex
+from ner_retriever_rag.index.foreign import from_langchain
 from ner_retriever_rag.index.texts import check_entity_type, check_one_encoder, judge
-from ner_retriever_rag.langchain.conversion import match_to_langchain, to_indexed
+from ner_retriever_rag.langchain.conversion import match_to_langchain
 from ner_retriever_rag.queries.query import is_combined
 from ner_retriever_rag.questions.questions import asked_for
 
@@ -77,7 +78,7 @@ class EntityTypeFilter(BaseDocumentCompressor):
         wanted, _ = asked_for(query, None) if self.entity_type is None else (self.entity_type, None)
         if wanted is None:
             return documents
-        with_text = [to_indexed(each) for each in documents if each.page_content.strip()]
+        with_text = [from_langchain(each) for each in documents if each.page_content.strip()]
         kept = judge(
             with_text,
             wanted,

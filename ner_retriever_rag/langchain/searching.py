@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
     CallbackManagerForRetrieverRun,
+    adispatch_custom_event,
+    dispatch_custom_event,
 )
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
-from langchain_core.runnables import run_in_executor
-from pydantic import ConfigDict, Field
+from langchain_core.runnables import Runnable, run_in_executor
+from pydantic import ConfigDict, Field, model_validator
 
+from ner_retriever_rag._keywords import wrong_keywords
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.langchain.conversion import match_to_langchain
 from ner_retriever_rag.queries.query import is_combined
-from ner_retriever_rag.questions.questions import asked_for
+from ner_retriever_rag.questions.questions import NO_TYPE, ParsedQuestion, asked_for
 
+NO_TYPE_EVENT = "ner_retriever_no_type"
+_log = logging.getLogger(__name__)
 # The fields that are keywords of a search, too.
 _OPTIONS = (
     "k", "where", "score_threshold", "about", "topic_weight", "offset", "max_matches", "sharpen",
@@ -53,26 +60,48 @@ class TypeSearching(BaseRetriever):
     metadata_prefix: str = ""
     """What the metadata keys ``doc_id``, ``score`` and ``matches`` of results begin with."""
 
+    fallback: Runnable[Any, list[Document]] | None = None
+    """Another retriever, for questions that ask for no type of entity (of ``AnswerType``); None
+    finds nothing for these. Either way an event ``ner_retriever_no_type`` stands in the trace."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            told = wrong_keywords(cls.__name__, given, list(cls.model_fields))
+            if told:
+                raise ValueError(told)
+        return given
+
     def _get_relevant_documents(
-        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
+        self, query: Any, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
-        return self._search(query, **kwargs)
+        if not _asks_for_no_type(query):
+            return self._search(query, **kwargs)
+        config: Any = {"callbacks": run_manager.get_child()}
+        dispatch_custom_event(NO_TYPE_EVENT, self._no_type(query), config=config)
+        return self.fallback.invoke(query.question, config) if self.fallback else []
 
     async def _aget_relevant_documents(
-        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
+        self, query: Any, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
-        return await run_in_executor(None, self._search, query, **kwargs)
+        if not _asks_for_no_type(query):
+            return await run_in_executor(None, self._search, query, **kwargs)
+        config: Any = {"callbacks": run_manager.get_child()}
+        await adispatch_custom_event(NO_TYPE_EVENT, self._no_type(query), config=config)
+        return await self.fallback.ainvoke(query.question, config) if self.fallback else []
+
+    def _no_type(self, asked: ParsedQuestion) -> dict[str, Any]:
+        """Log that a question has no type, and return what the trace says of it."""
+        _log.log(logging.INFO if self.fallback else logging.WARNING, NO_TYPE, asked.question)
+        return {"question": asked.question, "fallback": self.fallback is not None}
 
     def _search(self, query: Any, **kwargs: Any) -> list[Document]:
         """Search with the retriever's fields, any of which a call may override."""
         fields = {name: getattr(self, name) for name in _OPTIONS}
-        if unknown := kwargs.keys() - fields.keys():
-            raise TypeError(
-                f"unknown argument {', '.join(sorted(unknown))}: a call takes {', '.join(fields)}"
-            )
+        if told := wrong_keywords("a call", kwargs, fields):
+            raise TypeError(told)
         query, fields["about"] = asked_for(query, self.about)
-        if query is None:
-            return []
         asked = fields | kwargs
         if asked["about"] in (None, "") and "topic_weight" not in kwargs:
             asked["topic_weight"] = None  # the field waits for a call with a topic
@@ -89,3 +118,7 @@ class TypeSearching(BaseRetriever):
             ls_embedding_provider="ner_retriever_rag",
             ls_embedding_model=self.index.encoder.description,
         )
+
+
+def _asks_for_no_type(query: Any) -> bool:
+    return isinstance(query, ParsedQuestion) and query.type is None

@@ -1,6 +1,7 @@
 """LlamaIndex adapter: retriever, postprocessor, pipeline steps, an agent's tool, questions."""
 
 from ner_retriever_rag.llama_index.agents import create_entity_type_tool, render_context
+from ner_retriever_rag.llama_index.events import NoTypeEvent
 from ner_retriever_rag.llama_index.nodes import MatchedNode
 from ner_retriever_rag.llama_index.postprocessor import EntityTypePostprocessor
 from ner_retriever_rag.llama_index.queries import AnswerType, TypeQuery
@@ -15,6 +16,7 @@ __all__ = [
     "EntityTypeTagger",
     "MatchedNode",
     "NERTypeRetriever",
+    "NoTypeEvent",
     "TypeQuery",
     "create_entity_type_tool",
     "render_context",

@@ -17,10 +17,9 @@ from llama_index.core.schema import (
 from llama_index.core.schema import Document as SourceDocument
 from llama_index.core.vector_stores.utils import metadata_dict_to_node
 
-from ner_retriever_rag.index.writing import storable_metadata
+from ner_retriever_rag.index.foreign import NODE, from_llama_index, text_holders
 from ner_retriever_rag.schema import Document, DocumentMatch, kind_of
 
-_NODE = "document-only:llama-index"
 _KINDS: dict[str, type[BaseNode]] = {
     kind.class_name(): kind for kind in (TextNode, Node, IndexNode, ImageNode, SourceDocument)
 }
@@ -48,11 +47,7 @@ def text_of(node: BaseNode) -> str:
 
 
 def to_document(node: BaseNode) -> Document:
-    """A node as a document to index.
-
-    The node itself goes along as JSON, without its embedding and its text. Its metadata are what
-    filters see, with ``ref_doc_id`` added; entries that Chroma cannot store come back, but cannot
-    be filtered on.
+    """A node as a document to index; :mod:`~ner_retriever_rag.index.foreign` says how.
 
     Raises:
         TypeError: If it is no node.
@@ -62,38 +57,22 @@ def to_document(node: BaseNode) -> Document:
         raise TypeError(
             f"nodes must be of llama_index.core.schema.BaseNode, not of {kind_of(node)}"
         )
-    text = text_of(node)
-    if not text.strip():
-        raise ValueError(f"node {node.node_id!r} has no text")
-    metadata = storable_metadata(node.metadata)
-    if node.ref_doc_id:
-        metadata["ref_doc_id"] = node.ref_doc_id  # the node has its own of the name, if any
-    content = node.model_dump(mode="json", exclude={"embedding"})
-    for holder in _text_holders(content):
-        if holder.get("text") == text:
-            holder["text"] = None  # stored once, as the document's
-    metadata[_NODE] = json.dumps(content, ensure_ascii=False)
-    return Document(text, node.node_id, metadata)
+    return from_llama_index(node)
 
 
 def to_node(document: Document) -> BaseNode:
     """The node a document was made from; a new ``TextNode`` for one that came another way."""
-    stored = document.metadata.get(_NODE)
+    stored = document.metadata.get(NODE)
     if stored is None and "_node_content" in document.metadata:  # from one of LlamaIndex's stores
         return metadata_dict_to_node(dict(document.metadata), document.text)
     if stored is None:
         return TextNode(id_=document.id, text=document.text, metadata=dict(document.metadata))
     content = json.loads(stored)
     kind = _KINDS.get(content["class_name"], TextNode)
-    for holder in _text_holders(content):
+    for holder in text_holders(content):
         if holder.get("text", "") is None:
             holder["text"] = document.text
     return kind.from_dict(content)
-
-
-def _text_holders(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """Where a node's JSON may have its text: itself, its resource for text, or both."""
-    return [content, content.get("text_resource") or {}]
 
 
 def matched_node(node: BaseNode, match: DocumentMatch, *, with_type: bool) -> MatchedNode:

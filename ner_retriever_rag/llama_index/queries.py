@@ -33,7 +33,8 @@ class TypeQuery(QueryBundle):
     """A query that names its type by itself, so that ``query_str`` can be a whole question.
 
     Attributes:
-        entity_type: The type description, or a combination of several; None finds nothing.
+        entity_type: The type description, or a combination of several; None for a question that
+            asks for none, which the retriever's ``fallback`` answers, or nothing.
         about: What the nodes should be about; None leaves it to the retriever.
         similarity_top_k: How many nodes at most; None leaves it to the retriever.
         offset: How many of the best nodes to pass over: the next page of a result.

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.constants import DEFAULT_SIMILARITY_TOP_K
+from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index.core.vector_stores import MetadataFilters
 
+from ner_retriever_rag._keywords import keywords_of, wrong_keywords
 from ner_retriever_rag.index.entity_index import EntityIndex
+from ner_retriever_rag.llama_index.events import NoTypeEvent
 from ner_retriever_rag.llama_index.filters import to_where
 from ner_retriever_rag.llama_index.nodes import matched_node, to_document, to_node
 from ner_retriever_rag.llama_index.queries import TypeQuery, query_of
-from ner_retriever_rag.queries.query import is_combined
+from ner_retriever_rag.queries.query import Query, is_combined
+from ner_retriever_rag.questions.questions import NO_TYPE
 from ner_retriever_rag.schema import kind_of, require_text
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
+_log = logging.getLogger(__name__)
+_dispatcher = get_dispatcher(__name__)
 
 
 class NERTypeRetriever(BaseRetriever):
@@ -42,10 +50,14 @@ class NERTypeRetriever(BaseRetriever):
         max_matches: How many of a node's mentions are listed at most, the best; None for all.
         sharpen: Let mentions found say something of one another.
         exact: Look at every text for a topic, and at every mention of a large index.
+        fallback: Another retriever, for questions that ask for no type of entity (of
+            ``AnswerType``); None finds nothing for these. Either way a ``NoTypeEvent`` stands in
+            the trace.
         **kwargs: As for ``BaseRetriever``: ``callback_manager``, ``objects``, ``verbose``, ...
 
     Raises:
-        TypeError: If ``index`` or ``filters`` is something else.
+        TypeError: If ``index``, ``filters`` or ``fallback`` is something else, or a keyword is
+            unknown.
         ValueError: If ``similarity_top_k`` is not positive, or a filter cannot be translated.
 
     Example:
@@ -67,11 +79,17 @@ class NERTypeRetriever(BaseRetriever):
         max_matches: int | None = None,
         sharpen: bool = True,
         exact: bool = False,
+        fallback: BaseRetriever | None = None,
         **kwargs: Any,
     ) -> None:
+        accepted = [*keywords_of(NERTypeRetriever.__init__), *keywords_of(BaseRetriever.__init__)]
+        if told := wrong_keywords(type(self).__name__, kwargs, accepted):
+            raise TypeError(told)
         if not isinstance(index, EntityIndex):
             raise TypeError(f"index must be an EntityIndex, not a {kind_of(index)}")
-        self.index = index
+        if fallback is not None and not isinstance(fallback, BaseRetriever):
+            raise TypeError(f"fallback must be a LlamaIndex retriever, not a {kind_of(fallback)}")
+        self.index, self.fallback = index, fallback
         self.similarity_top_k = similarity_top_k
         self.score_threshold = score_threshold
         self.about, self.topic_weight = about, topic_weight
@@ -150,12 +168,27 @@ class NERTypeRetriever(BaseRetriever):
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         query = query_of(query_bundle)
-        if query is None:
-            return []
+        if query is not None:
+            return self._search(query, query_bundle)
+        self._tell_no_type(query_bundle.query_str)
+        return self.fallback.retrieve(query_bundle.query_str) if self.fallback else []
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        query = query_of(query_bundle)
+        if query is not None:
+            return await asyncio.to_thread(self._search, query, query_bundle)
+        self._tell_no_type(query_bundle.query_str)
+        return await self.fallback.aretrieve(query_bundle.query_str) if self.fallback else []
+
+    def _tell_no_type(self, question: str) -> None:
+        _log.log(logging.INFO if self.fallback else logging.WARNING, NO_TYPE, question)
+        _dispatcher.event(NoTypeEvent(question=question, fallback=self.fallback is not None))
+
+    def _search(self, query: Query, asked: QueryBundle) -> list[NodeWithScore]:
         k, about, offset = self.similarity_top_k, self.about, 0
-        if isinstance(query_bundle, TypeQuery):
-            k, about = query_bundle.similarity_top_k or k, query_bundle.about or about
-            offset = query_bundle.offset
+        if isinstance(asked, TypeQuery):
+            k, about = asked.similarity_top_k or k, asked.about or about
+            offset = asked.offset
         matches = self.index.search(
             query,
             k,
@@ -170,6 +203,3 @@ class NERTypeRetriever(BaseRetriever):
         )
         with_type = is_combined(query)
         return [matched_node(to_node(each.document), each, with_type=with_type) for each in matches]
-
-    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await asyncio.to_thread(self._retrieve, query_bundle)

@@ -35,6 +35,16 @@ _ABOUT = re.compile(
 # "a species of bear", "a head of state": the type goes on after "of".
 _TAXA = frozenset("species subspecies genus breed".split())
 _FIXED = frozenset({("head", "state"), ("work", "art"), ("place", "worship"), ("piece", "music")})
+# "Chief executive", "major general": here the word belongs to the kind and is no praise.
+_TITLES = {
+    "chief": frozenset(
+        "architect constable economist editor engineer executive financial information judge "
+        "justice mate medical minister of officer operating rabbi scientific scientist secretary "
+        "technical technology".split()
+    ),
+    "major": frozenset("general league scale".split()),
+    "common": frozenset("cold law market".split()),
+}
 # Stand before another noun in the plural, or as they are: "women writers", "fish species".
 _ATTRIBUTIVE = frozenset("women men sports arts games species fish sheep deer aircraft".split())
 _TOKEN = re.compile(r"\w+(?:[-'’&/.]\w+)*|[^\w\s]")
@@ -161,9 +171,14 @@ def _leading(text: str, at: int, extra: list[str]) -> tuple[int, str]:
                 token = following
         elif low in DETERMINERS or low.isdigit():
             determiner = determiner or low
-        elif low not in VAGUE:
+        elif low not in VAGUE or _is_title(low, following):
             return at, determiner
         at = token.end()
+
+
+def _is_title(word: str, following: re.Match[str] | None) -> bool:
+    """Whether a word that is vague elsewhere makes a title with the next: "chief executive"."""
+    return following is not None and singular(following[0].lower()) in _TITLES.get(word, ())
 
 
 def _words(text: str, at: int) -> tuple[list[str], int]:

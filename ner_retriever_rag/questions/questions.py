@@ -17,6 +17,12 @@ from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.questions.noun_phrases import NounPhrase, clean_topic, noun_phrase
 from ner_retriever_rag.schema import require_text
 
+# What adapters log, with the question.
+NO_TYPE = (
+    "%r asks for no type of entity, so nothing is looked for; fallback= takes a retriever for such "
+    "questions"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuestion:
@@ -92,6 +98,8 @@ _WHICH = re.compile(_FRONTED + r"(?P<word>which|what|how many)\s+", re.IGNORECAS
 _AMONG = re.compile(r"(?:of|among|out of)\s+(?=(?:all|the|these)\b)", re.IGNORECASE)
 _COPULA = re.compile(r"(?:is|are|was|were)\s+", re.IGNORECASE)
 _THERE = re.compile(r"(?:is|are|was|were)\s+there\s+", re.IGNORECASE)
+_OF_A_NAME = re.compile(r"(?:of|in|at|from|for|on|near|by)\s+(?:the\s+)?(?-i:[A-Z])", re.IGNORECASE)
+_CALLED = re.compile(r"\s+(?:called|named)$", re.IGNORECASE)
 _ANY = re.compile(r"\bany\s+", re.IGNORECASE)
 _INSIDE = re.compile(r"\s(?:which|what)\s+", re.IGNORECASE)
 
@@ -123,7 +131,7 @@ def _who(text: str, who: re.Match[str]) -> Found:
     """A person, or the noun of "who is the president of", "who are some architects"."""
     copula = _COPULA.match(text, who.end())
     phrase = noun_phrase(text, copula.end()) if copula else None
-    if phrase and phrase.determiner and phrase.common:
+    if phrase and phrase.common and (phrase.determiner or _OF_A_NAME.match(phrase.rest)):
         return _named(phrase)
     return "person", text[who.end() :]
 
@@ -131,6 +139,7 @@ def _who(text: str, who: re.Match[str]) -> Found:
 def _which(text: str, which: re.Match[str]) -> Found:
     """The noun after "which", "what" or "how many", or that of "what is the capital of"."""
     copula = _COPULA.match(text, which.end())
+    text = text if copula is None else _CALLED.sub("", text)
     if copula is None:
         counting = which["word"].lower().endswith("many")
         return _named(noun_phrase(text, which.end(), counting=counting))
@@ -170,14 +179,17 @@ def _at_the_end(text: str, start: int) -> Found:
 
 
 def _bare(text: str, start: int) -> Found:
-    """A phrase by itself, "rivers in Peru", and no sentence, "rivers are long"."""
+    """A phrase by itself, "rivers in Peru", "mayor of Lyon", and no sentence, "rivers are long"."""
     phrase = noun_phrase(text, start)
     if phrase is None or not phrase.common:
         return None
     follows = phrase.rest.split(" ", 1)[0].lower()
     if follows in AUXILIARIES or (is_verb(follows) and not is_past(follows)):
         return None
-    alone = not phrase.rest and is_noun(phrase.type.rsplit(" ", 1)[-1])
+    known = is_noun(phrase.type.rsplit(" ", 1)[-1])
+    # "Bank of England" is a name, "bank of England" a bank.
+    of_a_name = text[start].islower() and _OF_A_NAME.match(phrase.rest)
+    alone = known and (not phrase.rest or of_a_name)
     return _named(phrase) if phrase.plural or alone else None
 
 

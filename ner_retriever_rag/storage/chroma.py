@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from ner_retriever_rag.schema import kind_of
 from ner_retriever_rag.storage.lock import OWN_FILES
 from ner_retriever_rag.storage.roles import (
     DATABASE,
@@ -180,6 +181,15 @@ def folder_of(client: ClientAPI) -> Path | None:
     return Path(settings.persist_directory) if embedded else None
 
 
+def collection_of(store: Any) -> Any:
+    """The Chroma collection in a vector store of LangChain or LlamaIndex, or what was given."""
+    from chromadb.api.models.Collection import Collection
+
+    store = getattr(store, "vector_store", store)  # of a LlamaIndex VectorStoreIndex
+    inside = None if isinstance(store, Collection) else getattr(store, "_collection", None)
+    return inside if isinstance(inside, Collection) else store
+
+
 def client_of(collection: Collection) -> ClientAPI:
     """Another client of the database a collection is in, for the caller to close.
 
@@ -192,8 +202,9 @@ def client_of(collection: Collection) -> ClientAPI:
 
     if not isinstance(collection, Collection):
         raise TypeError(
-            "collection must be a chromadb Collection that is not asynchronous, not "
-            f"{type(collection).__name__}: a vector store has its own as _collection"
+            "collection must be a chromadb Collection that is not asynchronous, or a vector store "
+            f"with such a _collection (langchain_chroma.Chroma, ChromaVectorStore), not "
+            f"{kind_of(collection)}"
         )
     if FORMAT_KEY in (collection.metadata or {}):
         raise ValueError(f"collection {collection.name!r} is an index itself: open it as one")

@@ -103,6 +103,14 @@ class ShardedRows:
         self.name, self.batch = parts[0].name, min(part.batch for part in parts)
         self.most = min((part.most for part in parts if part.most is not None), default=None)
 
+    def metadata(self) -> dict[str, Any]:
+        """Those of the first shard's, which keep what is said of the whole index."""
+        return self._parts[0].metadata()
+
+    def set_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Replace those."""
+        self._parts[0].set_metadata(metadata)
+
     def count(self) -> int:
         """How many records there are."""
         return sum(in_parallel(lambda part: part.count(), self._parts))

@@ -6,11 +6,22 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pytest
+from langchain_core.documents import Document as LangChainDocument
+from llama_index.core.schema import NodeWithScore, TextNode
 
 from ner_retriever_rag import Document, DocumentMatch, MentionMatch, show
-from ner_retriever_rag._markup import one_line, shortened, visible, window, without_hidden
+from ner_retriever_rag._markup import (
+    cards,
+    one_line,
+    shortened,
+    visible,
+    window,
+    without_hidden,
+)
 from ner_retriever_rag.cli.console import as_json
+from ner_retriever_rag.index.foreign import as_match
 from ner_retriever_rag.index.render import page
+from ner_retriever_rag.llama_index import MatchedNode
 
 TEXT = "The Nile flows north through Egypt and Sudan into the Mediterranean Sea, slowly."
 
@@ -176,6 +187,21 @@ def test_show_prints_outside_a_notebook(capsys):
     assert "nothing found" in capsys.readouterr().out
     with pytest.raises(TypeError, match=r"matches\[0\] must be a DocumentMatch, not str"):
         show("Nile")
+
+
+def test_show_takes_what_retrievers_find(capsys):
+    row = {"text": "Nile", "start": 4, "end": 8, "score": 0.9, "type": "river"}
+    own = {"doc_id": "a", "score": 0.9, "matches": [row], "title": "The Nile"}
+    node = TextNode(text=TEXT, id_="a", metadata={"title": "The Nile"})
+    show([LangChainDocument(TEXT, metadata=own), MatchedNode(node=node, score=0.9, matches=[row])])
+    one, other = capsys.readouterr().out.splitlines()
+    assert one == other and "0.90  The Nile  The [Nile] flows" in one
+    # Those of other retrievers have no spans, and may have no score.
+    show(LangChainDocument(TEXT, id="b"))
+    show(NodeWithScore(node=node, score=0.5))
+    dense, scored = capsys.readouterr().out.splitlines()
+    assert dense.split()[:3] == ["b", "The", "Nile"] and scored.split()[0] == "0.50"
+    assert "nan" not in cards([as_match(LangChainDocument(TEXT, id="b"))])
 
 
 def test_show_displays_in_a_notebook(monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """A folder served: many read and write through the server, nobody opens the folder beside it."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -7,8 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.cli import app
 
 pytestmark = pytest.mark.slow
 
@@ -22,8 +25,10 @@ def served(tmp_path, tiny_encoder):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [Path(sys.executable).with_name("ner-retriever"), "serve", tmp_path / "index"]
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen([*command, "--port", str(port)], stdout=quiet, stderr=quiet)
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)], stdout=said, stderr=subprocess.DEVNULL
+        )
     try:
         yield tmp_path / "index", f"http://127.0.0.1:{port}"
     finally:
@@ -51,3 +56,27 @@ def test_a_served_folder_is_read_and_written_through_the_server(served, tiny_enc
         EntityIndex(folder, encoder=tiny_encoder)
     with pytest.raises(FileNotFoundError, match="no index 'other' on the server"):
         EntityIndex.open(address, collection="other", encoder=tiny_encoder)
+    assert (folder.parent / "said").read_bytes() == b""  # Chroma's banner neither
+
+
+def test_every_command_takes_a_servers_address(served, tiny_encoder, tmp_path):
+    _, address = served
+    opened(address, tiny_encoder)
+    tiny_encoder.save_pretrained(tmp_path / "encoder")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"id": "oslo", "text": "Oslo lies in Norway."}))
+
+    def said(command, *arguments):
+        given = [command, *arguments, "--encoder", str(tmp_path / "encoder")]
+        result = CliRunner().invoke(app, given)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    assert "now holds 2 documents" in said("index", str(rows), "--index", address)
+    assert json.loads(said("stats", address, "--json"))["documents"] == 2
+    assert json.loads(said("check", address, "--json"))["documents"] == 2
+    assert "nothing is wrong" in said("check", address, "--repair")
+    assert len(said("search", address, "city", "--json").splitlines()) == 2
+    assert "oslo" in said("entities", address, "city", "--json").lower()
+    assert said("extract", address, "--type", "city", "--threshold", "0")
+    assert "kind" in said("facets", address)

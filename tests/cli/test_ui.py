@@ -103,11 +103,18 @@ def shown_rows(driver):
 def test_ask_click_a_kind_and_read_the_highlights(browser, tmp_path):
     kinds = [each.text.split(" (")[0] for each in wait(browser, ".kinds button")]
 
+    assert browser.find_element(By.CSS_SELECTOR, ".name").text == "index"
+    assert browser.find_element(By.CSS_SELECTOR, ".held").text.startswith("3 documents, ")
+    to_try = [each.text for each in wait(browser, ".to-try .q-chip")]
+    assert 1 <= len(to_try) <= 3 and set(to_try) <= set(kinds)
+
     field = browser.find_element(By.CSS_SELECTOR, ".type input")
     field.send_keys("river", Keys.ENTER)
     marks = [each.text for each in wait(browser, ".found mark[title^='river ']")]
     assert {"Nile", "Danube"} <= {mark.removeprefix("The ") for mark in marks}
     assert "<script>" in browser.find_element(By.CSS_SELECTOR, ".found").text
+    assert "match" in browser.find_element(By.CSS_SELECTOR, ".count").text
+    assert not browser.find_elements(By.CSS_SELECTOR, ".to-try .q-chip")
     assert browser.title == "ner-retriever"
 
     browser.find_element(By.CSS_SELECTOR, ".kinds button").click()

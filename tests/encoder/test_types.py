@@ -7,7 +7,7 @@ import pytest
 from tiny import CapitalisedWords
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.encoder.kinds import kind_names
+from ner_retriever_rag.encoder.kinds import kind_names, odd_kinds
 from ner_retriever_rag.encoder.type_vectors import TypeVectors
 
 
@@ -76,3 +76,8 @@ def test_kinds_are_plain_values(encoder):
     assert kinds.half.dtype == kinds.slope.dtype == kinds.vectors.dtype == np.float32
     with pytest.raises(AttributeError):
         kinds.names = ()
+
+
+def test_odd_kinds_are_phrases_of_the_vocabulary():
+    assert {"responsible", "fear", "list of countries"} <= odd_kinds() <= set(kind_names())
+    assert not odd_kinds() & {"river", "person", "company", "disease", "team", "house"}

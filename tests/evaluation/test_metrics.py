@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ner_retriever_rag.evaluation.metrics import macro, type_figures
+from ner_retriever_rag.evaluation.metrics import b_cubed, macro, type_figures
 
 
 def test_figures_of_a_small_ranking() -> None:
@@ -40,3 +40,13 @@ def test_macro_is_the_plain_mean_and_none_where_a_figure_is_missing() -> None:
     figures = [type_figures(scores, {0}), type_figures(scores, {1})]
     assert macro(figures, "r_precision") == 0.5
     assert macro(figures, "f1") is None
+
+
+def test_b_cubed_by_hand():
+    gold = dict(enumerate("aaabb"))
+    # "a" is whole but for one, which is with a "b".
+    precision, recall, f1 = b_cubed(gold, [[0, 1], [2, 3], [4]])
+    assert precision == pytest.approx((2 * 1 + 2 * 0.5 + 1) / 5)
+    assert recall == pytest.approx((2 * 2 / 3 + 1 / 3 + 1 / 2 + 1 / 2) / 5)
+    assert f1 == pytest.approx(2 * precision * recall / (precision + recall))
+    assert b_cubed(gold, [[0, 1, 2], [3, 4]]) == (1, 1, 1)

@@ -91,3 +91,11 @@ def test_langchain_indexing():
     assert (result["first"]["num_added"], result["second"]["num_skipped"]) == (2, 1)
     assert (result["second"]["num_added"], result["second"]["num_deleted"]) == (1, 1)
     assert result["bands"][0] == "Queen formed in London."
+
+
+def test_text_splitters():
+    result = run("text_splitters")
+    assert result["LangChain's pieces"] >= 2 and result["LlamaIndex' pieces"] >= 2
+    assert "William Mackinnon" in result["ship"]
+    assert result["begins at"] > 0
+    assert result["of"] == "victoria.txt"

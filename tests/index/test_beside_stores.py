@@ -24,7 +24,7 @@ def test_a_langchain_store(tmp_path, tiny_encoder):
     ]
     store.add_documents(documents)
     before, nearest = content(store._collection), store.similarity_search("city", k=5)
-    index = EntityIndex.beside(store._collection, encoder=tiny_encoder)
+    index = EntityIndex.beside(store, encoder=tiny_encoder)
     index.sync()
     retriever = NERTypeRetriever(index=index, k=5)
     found = retriever.invoke("city", where={"lang": "en"})
@@ -51,6 +51,7 @@ def test_a_langchain_store(tmp_path, tiny_encoder):
 
 def test_a_llama_index_store(tmp_path, tiny_encoder):
     chroma = pytest.importorskip("llama_index.vector_stores.chroma")
+    from llama_index.core import MockEmbedding, VectorStoreIndex
     from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 
     from ner_retriever_rag.llama_index import NERTypeRetriever
@@ -69,7 +70,7 @@ def test_a_llama_index_store(tmp_path, tiny_encoder):
     ]
     store.add(nodes)
     before = content(store._collection)
-    index = EntityIndex.beside(store._collection, encoder=tiny_encoder)
+    index = EntityIndex.beside(store, encoder=tiny_encoder)
     index.sync()
     retriever = NERTypeRetriever(index, similarity_top_k=5)
     found = retriever.retrieve("city")
@@ -85,3 +86,8 @@ def test_a_llama_index_store(tmp_path, tiny_encoder):
     store.delete("source")
     assert retriever.retrieve("city") == []
     assert index.sync().deleted == 5
+
+    over = VectorStoreIndex.from_vector_store(store, embed_model=MockEmbedding(5))
+    with pytest.raises(TypeError, match="not .*MockEmbedding"):
+        EntityIndex.beside(over._embed_model, encoder=tiny_encoder)
+    assert EntityIndex.beside(over, encoder=tiny_encoder).count() == 0

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.cli import app
+from ner_retriever_rag.index import facets
 
 NAMES = {
     "river": ["Nile", "Danube", "Rhine", "Amazon River"],
@@ -56,6 +57,12 @@ def test_n_examples_where_and_least_score(kinds_index):
     assert {name for facet in only for name in facet.examples} <= set(NAMES["dinosaur"])
     assert len(only[0].examples) == 2
     assert kinds_index.facets(least_score=0.9999) == []
+
+
+def test_odd_kinds_name_no_facet(kinds_index, monkeypatch):
+    monkeypatch.setattr(facets, "odd_kinds", lambda: frozenset({"river"}))
+    found = kinds_index.facets(n=30, least_score=0.001)
+    assert found and "river" not in {facet.type for facet in found}
 
 
 def test_an_overlapped_mention_is_not_counted(default):

@@ -41,6 +41,12 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("Which of Ibsen's plays are set in Rome?", "play", "Ibsen set in Rome"),
         ("Oslo lies on which fjord?", "fjord", "Oslo lies on"),
         ("rivers", "river", None),
+        ("chief executive of Lumenary", "chief executive", "Lumenary"),
+        ("Who is the chief executive of Lumenary?", "chief executive", "Lumenary"),
+        ("Who is chief executive of Lumenary?", "chief executive", "Lumenary"),
+        ("What is the chief executive of Lumenary called?", "chief executive", "Lumenary"),
+        ("chief cities of Peru", "city", "Peru"),
+        ("head of state of Peru", "head of state", "Peru"),
     ],
 )  # fmt: skip
 def test_type_and_topic(question, kind, topic):
@@ -55,6 +61,7 @@ def test_type_and_topic(question, kind, topic):
         "Is Oslo in Norway?",
         "How many people live in Oslo?", "What is the best way to cook rice?", "Rivers are long.",
         "Explain photosynthesis.", "Tell me about the French Revolution", "What about lakes?",
+        "Bank of England", "band of brothers",
         "Which?", "who", "?", "Kannst du mir helfen?", "🦕🦕", "\ufeffwhich",
     ],
 )  # fmt: skip

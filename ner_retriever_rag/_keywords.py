@@ -1,0 +1,90 @@
+"""Keywords as other libraries call them, answered with what they are called here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from difflib import get_close_matches
+from functools import wraps
+from inspect import Parameter, signature
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# One meaning a line. What a function takes of a line is what it calls the others.
+_MEANINGS = [
+    line.split()
+    for line in """
+    k top_k n_results similarity_top_k num_results max_results limit size top_n n
+    where filter filters metadata_filter metadata_filters
+    score_threshold threshold min_score similarity_threshold similarity_cutoff cutoff least_score
+    about topic context
+    offset skip start
+    query query_text query_texts query_str type entity_type
+    queries query_texts types entity_types
+    types entity_types labels
+    path persist_directory persist_dir folder
+    collection collection_name
+    documents docs texts nodes
+    ids id doc_ids node_ids
+    """.strip().splitlines()
+]
+_INSTEAD = {
+    "metadatas": "give Document(text, id=..., metadata=...) for each",
+    "ids": "give Document(text, id=..., metadata=...) for each",
+    "search_kwargs": "give what is in it as keywords of their own",
+    "embedding_function": "texts are encoded by the index's own encoder",
+    "embedding": "texts are encoded by the index's own encoder",
+    "search_type": "there is one way to search",
+}
+
+
+def wrong_keywords(called: str, given: Iterable[str], accepted: Collection[str]) -> str | None:
+    """What to say of keywords that a function does not take.
+
+    Args:
+        called: The function's name.
+        given: The keywords given.
+        accepted: Those it takes.
+
+    Returns:
+        The message, which names the right keyword where there is one; None if all are right.
+    """
+    wrong = [name for name in given if name not in accepted]
+    if not wrong:
+        return None
+    said = "; ".join(f"{name!r}: {_meant(name, accepted)}" for name in wrong)
+    return f"{called}() takes no {said}"
+
+
+def _meant(name: str, accepted: Collection[str]) -> str:
+    for meaning in _MEANINGS:
+        if name in meaning and (ours := [each for each in meaning if each in accepted]):
+            return f"it is {ours[0]}= here"
+    if name in _INSTEAD:
+        return _INSTEAD[name]
+    if close := get_close_matches(name, accepted, n=1):
+        return f"did you mean {close[0]}=?"
+    return f"it takes {', '.join(accepted)}"
+
+
+def keywords_of(function: Callable[..., object]) -> list[str]:
+    """The names by which a function's arguments can be given."""
+    kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    parameters = signature(function).parameters.values()
+    return [each.name for each in parameters if each.kind in kinds and each.name != "self"]
+
+
+def answers_wrong_keywords(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function's ``TypeError`` for an unknown keyword name the right one."""
+    accepted = keywords_of(function)
+    owner, _, name = function.__qualname__.rpartition(".")
+    name = owner if name == "__init__" else name
+
+    @wraps(function)
+    def called(*args: P.args, **given: P.kwargs) -> T:
+        if given and (told := wrong_keywords(name, given, accepted)):
+            raise TypeError(told)
+        return function(*args, **given)
+
+    return called

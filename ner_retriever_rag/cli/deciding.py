@@ -1,0 +1,49 @@
+"""``ner-retriever merge`` and ``split``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ner_retriever_rag._markup import one_line
+from ner_retriever_rag.cli.console import (
+    IndexPlace,
+    SavedEncoder,
+    errors_in_one_line,
+    open_index,
+    out,
+)
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.index.decisions import Decisions
+
+Names = Annotated[list[str], typer.Argument(help="The names.")]
+Forget = Annotated[
+    bool, typer.Option("--undo", help="Forget what was decided of these names instead.")
+]
+
+
+def merge(
+    folder: IndexPlace, names: Names, undo: Forget = False, encoder: SavedEncoder = None
+) -> None:
+    """Decide that names are one entity; the index remembers."""
+    with errors_in_one_line(), open_index(folder, encoder) as index:
+        _print(index.undecide(*names) if undo else index.merge(*names))
+
+
+def split(
+    folder: IndexPlace, names: Names, undo: Forget = False, encoder: SavedEncoder = None
+) -> None:
+    """Decide that names are as many entities; the index remembers."""
+    with errors_in_one_line(), open_index(folder, encoder) as index:
+        _print(index.undecide(*names) if undo else index.split(*names))
+
+
+def _print(decisions: Decisions) -> None:
+    for group in decisions.merged:
+        out.print(one_line(f"one: {' · '.join(group)}"))
+    for pair in decisions.split:
+        out.print(one_line(f"two: {' · '.join(pair)}"))
+    if not decisions.merged and not decisions.split:
+        out.print("nothing is decided")

@@ -1,0 +1,116 @@
+"""Documents of LangChain and LlamaIndex as ours, without an import of either.
+
+An object of theirs is known by the module that its class, or a class it is made from, comes from.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from ner_retriever_rag.schema import Document, DocumentMatch, MentionMatch
+from ner_retriever_rag.storage.metadata import storable
+from ner_retriever_rag.storage.values import encoded
+
+# Under it a node goes along as JSON.
+NODE = "document-only:llama-index"
+
+
+def is_langchain(value: object) -> bool:
+    """Whether something is a LangChain document."""
+    return _comes_from(value, "langchain_core.documents", "Document")
+
+
+def is_llama_index(value: object) -> bool:
+    """Whether something is a LlamaIndex node; their documents are nodes, too."""
+    return _comes_from(value, "llama_index.core.schema", "BaseNode")
+
+
+def is_document(value: object) -> bool:
+    """Whether something is a document of either, or of ours."""
+    return isinstance(value, Document) or is_langchain(value) or is_llama_index(value)
+
+
+def is_result(value: object) -> bool:
+    """Whether something is what a retriever of either finds."""
+    return is_langchain(value) or _comes_from(value, "llama_index.core.schema", "NodeWithScore")
+
+
+def as_match(result: Any) -> DocumentMatch:
+    """What a retriever found as a match, with the mentions that ours gives; others give none."""
+    if is_langchain(result):
+        metadata = dict(result.metadata)
+        doc_id, score, rows = (metadata.pop(key, None) for key in ("doc_id", "score", "matches"))
+        document = Document(result.page_content, doc_id or result.id, metadata)
+    else:
+        text = result.node.get_content(metadata_mode="none")
+        document = Document(text, result.node.node_id, result.node.metadata)
+        score, rows = result.score, getattr(result, "matches", None)
+    matches = [
+        MentionMatch(
+            document.id, row["text"], row["start"], row["end"], row["score"], math.nan,
+            row.get("type", ""),
+        )
+        for row in rows or []
+    ]  # fmt: skip
+    return DocumentMatch(document, math.nan if score is None else float(score), matches)
+
+
+def _comes_from(value: object, module: str, name: str) -> bool:
+    return any(
+        each.__name__ == name and each.__module__.startswith(module) for each in type(value).__mro__
+    )
+
+
+def from_langchain(document: Any) -> Document:
+    """A LangChain document as one to index, with its metadata.
+
+    Chunks may repeat a text under other metadata, so both make the id of one that has none.
+
+    Raises:
+        ValueError: If it has no text.
+    """
+    doc_id = document.id
+    if doc_id is None:
+        content = json.dumps(
+            [document.page_content, document.metadata], sort_keys=True, default=_as_json
+        )
+        doc_id = sha256(content.encode()).hexdigest()[:32]
+    return Document(document.page_content, doc_id, document.metadata)
+
+
+def _as_json(value: object) -> Any:
+    """What stands for a value that JSON has not: the same in every process."""
+    return encoded(value) if isinstance(value, set | frozenset) else str(value)
+
+
+def from_llama_index(node: Any) -> Document:
+    """A LlamaIndex node as a document to index.
+
+    The node itself goes along as JSON, without its embedding and its text. Its metadata are what
+    filters see, with ``ref_doc_id`` added; entries that Chroma cannot store come back, but cannot
+    be filtered on.
+
+    Raises:
+        ValueError: If it has no text.
+    """
+    text = node.get_content(metadata_mode="none")
+    if not text.strip():
+        raise ValueError(f"node {node.node_id!r} has no text")
+    metadata = {key: value for key, value in node.metadata.items() if storable(key, value)}
+    if node.ref_doc_id:
+        metadata["ref_doc_id"] = node.ref_doc_id  # the node has its own of the name, if any
+    content = node.model_dump(mode="json", exclude={"embedding"})
+    for holder in text_holders(content):
+        if holder.get("text") == text:
+            holder["text"] = None  # stored once, as the document's
+    metadata[NODE] = json.dumps(content, ensure_ascii=False)
+    return Document(text, node.node_id, metadata)
+
+
+def text_holders(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Where a node's JSON may have its text: itself, its resource for text, or both."""
+    return [content, content.get("text_resource") or {}]  # type: ignore[list-item]

@@ -1,0 +1,157 @@
+"""Which names may be of one entity, by the names alone.
+
+Nothing here is certain: "Apple" and "Apple Inc." may be a fruit and a company, "Doe" and "John Doe"
+two people. What may be one is joined where what the names stand for agrees, too
+(:mod:`~ner_retriever_rag.index.joining`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from cleanco import basename, prepare_default_terms
+from cleanco.clean import remove_accents
+
+from ner_retriever_rag.encoder.names import name_key
+from ner_retriever_rag.queries.english import is_noun
+
+_WORD = re.compile(r"\w+(?:['’`-]\w+)*\.?")
+_INITIALS = re.compile(r"\b\w(?: \w\b)+")  # "u s", once the points are gone
+_HONORIFICS = frozenset(
+    "mr mrs ms miss mx dr prof professor sir dame lord lady st saint president king queen prince "
+    "princess pope emperor captain general judge justice senator".split()
+)
+_GENERATIONS = frozenset("jr sr ii iii iv".split())
+_LIGATURES = str.maketrans({"æ": "ae", "œ": "oe", "þ": "th", "ð": "d"})  # cleanco keeps them
+_LONGEST = 8  # words of a name that can have a short form
+
+
+@lru_cache(maxsize=100_000)
+def spelling(name: str) -> str:
+    """What the spellings of one name share: case, accents, signs, ligatures, spaced initials.
+
+    >>> spelling("U. S.") == spelling("U.S."), spelling("Ægir") == spelling("Aegir")
+    (True, True)
+    """
+    key = name_key(_in_plain_letters(name))
+    return _INITIALS.sub(lambda run: run[0].replace(" ", ""), key)
+
+
+def _in_plain_letters(name: str) -> str:
+    """A name without accents and ligatures; one that has any also without capitals."""
+    return name if name.isascii() else remove_accents(name).translate(_LIGATURES)
+
+
+@lru_cache(maxsize=100_000)
+def without_legal_form(name: str) -> str:
+    """The spelling of a name without what says how a company is incorporated.
+
+    >>> without_legal_form("Apple Inc.")
+    'apple'
+    """
+    words = name.split()
+    # A legal form comes last, after a name with a capital; "limited edition" has none.
+    if len(words) < 2 or name.islower() or _bare(words[-1]) not in legal_words():
+        return spelling(name)
+    bare, before = basename(name), name
+    while bare != before:  # "Co., Ltd." is two
+        bare, before = basename(bare), bare
+    return spelling(bare) if len(bare) > 1 else spelling(name)
+
+
+@cache
+def legal_words() -> frozenset[str]:
+    """The last words of all legal forms, lower-cased, without points: "inc", "gmbh"."""
+    return frozenset(words[-1] for _, words in prepare_default_terms())
+
+
+def _bare(word: str) -> str:
+    return re.sub(r"[^\w]", "", _in_plain_letters(word)).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a name that may be a person's.
+
+    Attributes:
+        words: Lower-cased, without titles and generation; initials as one letter.
+        generation: "jr", "iii", ...; empty for none.
+        capitals: Whether every word has one, as names of people and places have.
+    """
+
+    words: tuple[str, ...]
+    generation: str
+    capitals: bool
+
+    @classmethod
+    def of(cls, name: str) -> Words:
+        """Take a name apart."""
+        return _words_of(name)
+
+
+@lru_cache(maxsize=100_000)
+def _words_of(name: str) -> Words:
+    found = _WORD.findall(re.sub(r"['’]s?\s*$", "", _in_plain_letters(name)))
+    capitals = all(word[0].isupper() for word in _WORD.findall(name))
+    low = [word.rstrip(".").lower() for word in found]
+    if low and low[0] == "the":
+        low = low[1:]
+    while len(low) > 1 and low[0] in _HONORIFICS:
+        low = low[1:]
+    generation = low.pop() if len(low) > 1 and low[-1] in _GENERATIONS else ""
+    return Words(tuple(low[:_LONGEST]), generation, capitals)
+
+
+def is_short_form(short: str, full: str) -> bool:
+    """Whether a name may be the short form of a person's fuller name.
+
+    "J. Doe", "John Doe", "Doe" and "John" of "John T. Doe"; not "John Doe" of "John Doe Jr.".
+    """
+    one, other = Words.of(short), Words.of(full)
+    if not (one.words and one.capitals and other.capitals) or one.words == other.words:
+        return False
+    if len(one.words) == 1:
+        alone = len(other.words) == 1 or len(one.words[0]) < 2
+        return not alone and one.words[0] in (other.words[0], other.words[-1])
+    if len(one.words) > len(other.words) or one.generation != other.generation:
+        return False
+    return _within(one.words, other.words)
+
+
+def _within(short: tuple[str, ...], full: tuple[str, ...]) -> bool:
+    """Whether the words of one are those of the other, some left out, some as initials."""
+    if short[-1] != full[-1]:
+        return False
+    rest = iter(full[:-1])
+    return all(
+        any(other == word or (len(word) == 1 and other.startswith(word)) for other in rest)
+        for word in short[:-1]
+    )
+
+
+def is_without_kind(short: str, full: str) -> bool:
+    """Whether a name is another without the word for its kind: "Nile" of "Nile River"."""
+    one, other = spelling(short).split(), spelling(full).split()
+    if not one or len(other) != len(one) + 1:
+        return False
+    return (other[:-1] == one and is_noun(other[-1])) or (other[1:] == one and is_noun(other[0]))
+
+
+def why_one(name: str, head: str) -> str | None:
+    """How a name can be of the entity that is called otherwise; None if it cannot.
+
+    Args:
+        name: The name.
+        head: What the entity is called.
+    """
+    if spelling(name) == spelling(head):
+        return "spelling"
+    if without_legal_form(name) == without_legal_form(head):
+        return "legal form"
+    if is_without_kind(name, head) or is_without_kind(head, name):
+        return "word for its kind"
+    if is_short_form(name, head) or is_short_form(head, name):
+        return "short form"
+    return None

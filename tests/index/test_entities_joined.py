@@ -1,0 +1,123 @@
+"""Entities over an index: what is joined, told, merged, split, and remembered."""
+
+import re
+
+import numpy as np
+import pytest
+from hashed import HashedEncoder, vector
+
+from ner_retriever_rag import Document, EntityIndex, ShardedIndex
+from ner_retriever_rag.index import entities
+from ner_retriever_rag.schema import EncodedText, Mention
+
+# What stands in brackets is a mention; the document's last word says what it is meant as.
+TEXTS = {
+    "a": "[John T. Doe] and [J. Doe] are one, and [Doe] again, in basketball",
+    "b": "[John Doe] and his shoes, in basketball",
+    "c": "[John Doe] and his proofs, in statistics",
+    "d": "[Lumenary Inc.] and its chips, in business",
+    "e": "[Lumenary] and its chips, in business",
+    "f": "[lumenary] and its light, in optics",
+}
+MEANINGS = {name: n for n, name in enumerate(("basketball", "statistics", "business", "optics"))}
+
+
+class Meant(HashedEncoder):
+    """Vectors by the document's last word, all of them a little like a person's."""
+
+    fingerprint = "meant"
+
+    def encode(self, texts, spans=None):
+        return [self._meant(text, given) for text, given in zip(texts, spans, strict=True)]
+
+    def encode_types(self, descriptions):
+        return np.stack([meaning(each) for each in descriptions])
+
+    def _meant(self, text, spans):
+        mentions = [Mention(text[start:end], start, end) for start, end in spans]
+        vectors = np.stack([meaning(text.rsplit(" ", 1)[1])] * len(mentions))
+        return EncodedText(mentions, vectors, vector(text, 8))
+
+
+def meaning(word):
+    found = np.zeros(16, dtype=np.float32)
+    found[15] = 0.3
+    if word in MEANINGS:
+        found[MEANINGS[word]] = 1
+    return found / np.linalg.norm(found)
+
+
+def fill(index):
+    documents, spans = [], []
+    for doc_id, marked in TEXTS.items():
+        text, places = "", []
+        for part in re.split(r"(\[.*?\])", marked):
+            if part.startswith("["):
+                places.append((len(text), len(text) + len(part) - 2))
+            text += part.strip("[]")
+        documents.append(Document(text, doc_id))
+        spans.append(places)
+    index.add(documents, spans=spans)
+    return index
+
+
+def found(index, **options):
+    listed = index.entities("person", k=20, sharpen=False, **options)
+    return {(each.name, *each.documents) for each in listed}
+
+
+@pytest.fixture
+def index():
+    return fill(EntityIndex(encoder=Meant()))
+
+
+DOES = {("John T. Doe", "a", "b"), ("John Doe", "c")}
+LUMENARIES = {("Lumenary", "d", "e"), ("lumenary", "f")}
+
+
+def test_entities_are_joined_and_it_is_told(index):
+    assert found(index) == DOES | LUMENARIES
+    joined = {each.name: each.joined for each in index.entities("person", sharpen=False)}
+    assert joined["John T. Doe"] == dict.fromkeys(["Doe", "J. Doe", "John Doe"], "short form")
+    assert joined["Lumenary"] == {"Lumenary Inc.": "legal form"}
+    apart = found(index, join=False)
+    assert {("John T. Doe", "a"), ("Doe", "a"), ("John Doe", "b", "c")} <= apart
+
+
+def test_one_good_mention_brings_its_other_names(index, monkeypatch):
+    monkeypatch.setattr(entities, "_LOOK", 1)  # the best mention alone is looked at first
+    best = index.entities("business", k=1, sharpen=False)
+    assert best[0].documents == ["d", "e"] and best[0].mentions == 2
+
+
+def test_merge_and_split_are_remembered(tmp_path):
+    with fill(EntityIndex(tmp_path, encoder=Meant())) as index:
+        index.merge("John Doe")
+        index.split("Lumenary", "Lumenary Inc.")
+        assert {each for each in found(index) if "b" in each or "c" in each} == {
+            ("John T. Doe", "a", "b", "c")
+        }
+    with EntityIndex(tmp_path, encoder=Meant()) as again:
+        assert again.decisions().merged == (("John Doe",),)
+        assert {each for each in found(again) if each[0].lower() != "john t. doe"} == {
+            ("Lumenary Inc.", "d"),
+            ("Lumenary", "e"),
+            ("lumenary", "f"),
+        }
+        again.add(["one more"], spans=[[(0, 3)]])  # a write keeps them
+        again.merge("Lumenary Inc.", "Lumenary")
+        again.undecide("John Doe")
+        listed = {each.name: each for each in again.entities("business", sharpen=False)}
+        assert listed["Lumenary"].documents == ["d", "e", "f"]
+        assert DOES <= found(again)
+        with pytest.raises(ValueError, match="at least 2 names"):
+            again.split("Lumenary")
+
+
+def test_shards_remember_them_as_one_index(tmp_path):
+    places = [tmp_path / "0", tmp_path / "1"]
+    with fill(ShardedIndex(places, encoder=Meant())) as index:
+        assert found(index) == DOES | LUMENARIES
+        index.merge("Lumenary", "Lumenary Inc.")
+    with ShardedIndex(places, encoder=Meant()) as again:
+        assert ("Lumenary", "d", "e", "f") in found(again)

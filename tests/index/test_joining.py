@@ -1,0 +1,89 @@
+"""Mentions put together by entity, on vectors of two directions."""
+
+import numpy as np
+import pytest
+
+from ner_retriever_rag.index.decisions import Decisions, check_names
+from ner_retriever_rag.index.joining import join
+
+HERE, THERE = (1.0, 0.0), (0.0, 1.0)
+
+
+def joined(*mentions, people=False, decisions=None):
+    """Sets of names (with their documents) that are taken for one entity."""
+    names = [name for name, _, _ in mentions]
+    documents = np.array([document for _, document, _ in mentions])
+    vectors = np.array([vector for *_, vector in mentions], dtype=np.float32)
+    people = np.full(len(names), float(people), dtype=np.float32)
+    found = join(names, documents, vectors, people, decisions)
+    assert sorted(n for group in found for n in group) == list(range(len(names)))
+    return {frozenset((names[n], int(documents[n])) for n in group) for group in found}
+
+
+def one(*mentions):
+    return {frozenset(mentions)}
+
+
+def test_names_between_documents_go_together_where_vectors_agree():
+    apple = ("Apple Inc.", 0, HERE), ("Apple", 1, HERE), ("Apple", 2, THERE)
+    assert joined(*apple) == {
+        frozenset({("Apple Inc.", 0), ("Apple", 1)}),
+        frozenset({("Apple", 2)}),
+    }
+    spelled = ("U.S.", 0, HERE), ("U. S.", 1, HERE), ("Ægir", 1, HERE), ("Aegir", 2, HERE)
+    assert joined(*spelled) == {
+        frozenset({("U.S.", 0), ("U. S.", 1)}),
+        frozenset({("Ægir", 1), ("Aegir", 2)}),
+    }
+
+
+def test_two_people_of_one_name_in_two_contexts_stay_apart():
+    jordans = ("Michael Jordan", 0, HERE), ("Michael Jordan", 1, HERE), ("Michael Jordan", 2, THERE)
+    assert len(joined(*jordans, people=True)) == 2
+
+
+def test_short_forms_go_to_the_one_fuller_name_of_their_document():
+    full = ("John T. Doe", 0, HERE)
+    assert joined(full, ("J. Doe", 0, HERE), ("Doe", 0, HERE), people=True) == one(
+        ("John T. Doe", 0), ("J. Doe", 0), ("Doe", 0)
+    )
+    # In another document, for no person, with another vector, or with two that fit, they stay.
+    assert len(joined(full, ("Doe", 1, HERE), people=True)) == 2
+    assert len(joined(full, ("Doe", 0, HERE), people=False)) == 2
+    assert len(joined(full, ("Doe", 0, THERE), people=True)) == 2
+    assert len(joined(full, ("Jane Doe", 0, HERE), ("Doe", 0, HERE), people=True)) == 3
+
+
+def test_middle_names_that_differ_keep_people_apart():
+    names = ("John Doe", 0, HERE), ("John T. Doe", 1, HERE), ("John F. Doe", 2, HERE)
+    assert frozenset({("John T. Doe", 1), ("John F. Doe", 2)}) not in joined(*names, people=True)
+    assert len(joined(*names, people=True)) == 2
+
+
+def test_decisions_go_before_the_rules():
+    big = ("Big Blue", 0, HERE), ("IBM", 1, THERE)
+    assert len(joined(*big)) == 2
+    merged = Decisions().with_merged(["IBM", "Big Blue"])
+    assert joined(*big, decisions=merged) == one(("Big Blue", 0), ("IBM", 1))
+    apple = ("Apple Inc.", 0, HERE), ("Apple", 1, HERE)
+    split = Decisions().with_split(["Apple", "APPLE INC"])
+    assert len(joined(*apple)) == 1 and len(joined(*apple, decisions=split)) == 2
+    # One name merged: its contexts do not matter.
+    jordans = ("Michael Jordan", 0, HERE), ("Michael Jordan", 1, THERE)
+    assert len(joined(*jordans, decisions=Decisions().with_merged(["Michael Jordan"]))) == 1
+
+
+def test_decisions_take_one_another_back():
+    merged = Decisions().with_merged(["A", "B"]).with_merged(["b", "C"])
+    assert merged.merged == (("A", "B", "C"),)
+    split = merged.with_split(["A", "C"])
+    assert split.apart(["a"], ["c"]) and split.groups.keys() == {"a", "b"}
+    again = split.with_merged(["A", "C"])
+    assert not again.apart(["a"], ["c"]) and again.groups.keys() == {"a", "b", "c"}
+    assert again.without(["A", "B"]) == Decisions()
+    alone = Decisions().with_merged(["D"])
+    assert alone.without(["A"]) == alone and alone.without(["D"]) == Decisions()
+    with pytest.raises(ValueError, match="at least 2 names that are not spellings of one"):
+        check_names(["U.S.", "U. S."], 2)
+    with pytest.raises(TypeError, match="names must be a string"):
+        check_names([3], 1)
