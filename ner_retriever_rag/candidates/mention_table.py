@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.cells import Cells
-from ner_retriever_rag.encoder.names import name_hashes
+from ner_retriever_rag.encoder.names import name_hashes, names_of
 from ner_retriever_rag.queries.named import names_nearby
 from ner_retriever_rag.queries.non_overlapping import NonOverlapping
 from ner_retriever_rag.queries.repetition import last_word
@@ -48,7 +48,7 @@ class MentionTable:
         nearby: uint64 ``(mentions, 2)``, see :func:`~ner_retriever_rag.queries.named.names_nearby`.
         priorities: float32 ``(mentions,)`` in (0, 1], a random number that each mention keeps, see
             :func:`random_priorities`.
-        words: UTF-8 of mentions' words, one after the other.
+        words: UTF-8 of mentions' words as their texts' views have them, one after the other.
         cuts: int64 ``(mentions, 2)``; the words of mention i are ``words[cuts[i, 0]:cuts[i, 1]]``.
         vectors: float32 ``(mentions, dim)``, L2-normalised.
         cells: The same, for a rough look; None where there is no need or no use of it.
@@ -277,9 +277,9 @@ def _columns(
     texts = [record.document.text for record in records]
     spans = [span for record in records for span in record.spans]
     words = [
-        text[start:end]
+        name
         for text, record in zip(texts, records, strict=True)
-        for start, end in record.spans
+        for name in names_of(text, record.spans)
     ]
     encoded = [each.encode() for each in words]
     return MentionTable(

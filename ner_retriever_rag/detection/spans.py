@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ner_retriever_rag.reading.sentences import passages
+from ner_retriever_rag.reading.view import BOUNDARY
 from ner_retriever_rag.schema import Mention
 
 ScoredSpan = tuple[int, int, float]  # first character, one past the last, score
@@ -34,6 +35,25 @@ def mentions_from_spans(text: str, spans: Iterable[ScoredSpan]) -> list[Mention]
     return [
         Mention(text[start:end], start, end, score) for (start, end), score in sorted(best.items())
     ]
+
+
+def within_boundaries(text: str, mentions: Iterable[Mention]) -> list[Mention]:
+    """Mentions of a view, those that run across a boundary in their parts.
+
+    Args:
+        text: The view.
+        mentions: As a detector found them in it.
+
+    Returns:
+        As :func:`mentions_from_spans`.
+    """
+    spans: list[ScoredSpan] = []
+    for mention in mentions:
+        at = mention.start
+        for part in text[mention.start : mention.end].split(BOUNDARY):
+            spans.append((at, at + len(part), mention.score))
+            at += len(part) + len(BOUNDARY)
+    return mentions_from_spans(text, spans)
 
 
 def mentions_by_passage(

@@ -13,7 +13,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ner_retriever_rag.detection.given import Spans, given_mentions
+from ner_retriever_rag.detection.patterns import find_patterns, with_patterns
 from ner_retriever_rag.detection.protocol import MentionDetector
+from ner_retriever_rag.detection.spans import within_boundaries
 from ner_retriever_rag.encoder.ahead import ahead, threads_of
 from ner_retriever_rag.encoder.backbone.devices import best_device
 from ner_retriever_rag.encoder.backbone.source import BackboneSource
@@ -23,11 +25,13 @@ from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.encoder.names import KnownNames
+from ner_retriever_rag.encoder.pieces import Gathered, Known, Piece, pieces_of
 from ner_retriever_rag.encoder.pooling import POOLINGS, pool
 from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.encoder.scores import TypeScores
 from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.encoder.type_vectors import TypeVectors
+from ner_retriever_rag.reading.view import View, readable
 from ner_retriever_rag.schema import EncodedText, Mention, require_text
 
 if TYPE_CHECKING:
@@ -37,8 +41,8 @@ TEXTS_TOGETHER = 128  # encoded by one thread, at most; progress moves as often
 _TEXTS_ALONE = 16  # so few are read at once, by all cores
 _TOKENS_TOGETHER = 4_096  # read, before the mentions in them are looked for
 
-_Read = tuple[str, list[Mention] | None, TokenStates]  # a text, its mentions if known, what it says
-_Found = tuple[list[Mention], TokenStates]
+_Read = tuple[Piece, TokenStates]
+_Found = tuple[Piece, list[Mention], TokenStates]
 
 
 class EncodingPass(TypeScores):
@@ -49,7 +53,8 @@ class EncodingPass(TypeScores):
         taps: Where vectors are read.
         pooling: How a mention's tokens become one vector.
         head: Projects pooled taps; None to leave them as they are.
-        detector: Finds mentions; a ``SpanHead`` does it in the same pass.
+        detector: Finds mentions; a ``SpanHead`` does it in the same pass, and what is known by
+            its form (:mod:`ner_retriever_rag.detection.patterns`) joins what it finds.
         type_template: What a type description is put into, for ``{}``.
         calibration: Turns similarities into probabilities.
         names: What names are known to be, blended into the vectors of their mentions.
@@ -123,6 +128,9 @@ class EncodingPass(TypeScores):
     ) -> list[EncodedText]:
         """Find (or take) the mentions of texts and encode each.
 
+        What is read of a text is its readable view (:mod:`ner_retriever_rag.reading.view`); spans
+        are of the text as it was given.
+
         Args:
             texts: The texts. None may be empty.
             spans: For each text the character spans of its mentions, end exclusive; None to
@@ -141,11 +149,11 @@ class EncodingPass(TypeScores):
             raise TypeError("texts must be a list of strings, not one string")
         for number, text in enumerate(texts):
             require_text(text, f"texts[{number}]")
-        known = self._known_mentions(texts, spans)
+        given = None if spans is None else given_mentions(texts, spans)
         # Each thread gets its share of a few, too, if there are enough for all.
         together = min(TEXTS_TOGETHER, max(_TEXTS_ALONE, -(-len(texts) // self.threads)))
         parts = [
-            (texts[start : start + together], known[start : start + together])
+            (texts[start : start + together], given and given[start : start + together])
             for start in range(0, len(texts), together)
         ]
         encoded: list[EncodedText] = []
@@ -190,55 +198,75 @@ class EncodingPass(TypeScores):
         """Find the mentions of texts; an encoder is a ``MentionDetector`` itself."""
         return [encoded.mentions for encoded in self.encode(texts)]
 
-    def _known_mentions(
-        self, texts: Sequence[str], spans: Sequence[Spans] | None
-    ) -> Sequence[list[Mention] | None]:
-        """Mentions known before the pass: given ones, or another detector's; else Nones."""
-        if spans is not None:
-            return given_mentions(texts, spans)
-        if isinstance(self.detector, SpanHead):
-            return [None] * len(texts)
-        return self.detector.detect(texts)
-
     def _encode_some(
-        self, texts: Sequence[str], known: Sequence[list[Mention] | None]
+        self, texts: Sequence[str], given: Sequence[list[Mention]] | None
     ) -> list[EncodedText]:
-        """Encode texts, those whose mentions are not known with the ones that are found."""
-        encoded: list[EncodedText] = []
-        read = zip(texts, known, self.backbone.read(texts), strict=True)
+        """Encode some texts, with the mentions given or those that are found."""
+        views = [readable(text) for text in texts]
+        known = self._known(views, given)
+        pieces = [
+            piece
+            for number, (view, of_view) in enumerate(zip(views, known, strict=True))
+            for piece in pieces_of(view, number, of_view)
+        ]
+        gathered = [Gathered(view, given and given[n]) for n, view in enumerate(views)]
+        read = zip(pieces, self.backbone.read([each.text for each in pieces]), strict=True)
         for some in _chunked(read, _TOKENS_TOGETHER):
             found = self._with_mentions(some)
             vectors = self._mention_vectors(found)
-            ends = np.cumsum([len(mentions) for mentions, _ in found])
-            for (mentions, states), own in zip(found, np.split(vectors, ends[:-1]), strict=True):
-                encoded.append(EncodedText(mentions, own, _unit(states.text_vector)))
-        return encoded
+            ends = np.cumsum([len(mentions) for _, mentions, _ in found])
+            for (piece, mentions, states), own in zip(
+                found, np.split(vectors, ends[:-1]), strict=True
+            ):
+                whole = gathered[piece.owner]
+                whole.take(piece, mentions, own, states.text_vector, len(states))
+        return [each.encoded(vectors.shape[1]) for each in gathered]
+
+    def _known(
+        self, views: Sequence[View], given: Sequence[list[Mention]] | None
+    ) -> Sequence[Known | None]:
+        """Mentions known before the pass, in characters of the views: given, or another's."""
+        if given is not None:
+            return [
+                [_in_view(view, mention) for mention in of_text]
+                for view, of_text in zip(views, given, strict=True)
+            ]
+        if isinstance(self.detector, SpanHead):
+            return [None] * len(views)
+        read = [view.text for view in views if view.text]
+        found = iter(self.detector.detect(read) if read else ())
+        return [within_boundaries(view.text, next(found)) if view.text else [] for view in views]
 
     def _mention_vectors(self, found: Sequence[_Found]) -> NDArray[np.float32]:
         """The vectors of the mentions of some texts, one after the other: ``(n, dim)``."""
         pooled = [
             self._pooled(states, [(mention.start, mention.end) for mention in mentions])
-            for mentions, states in found
+            for _, mentions, states in found
             if mentions
         ]
         if not pooled:
             return np.zeros((0, self.dim), dtype=np.float32)
         vectors = self._projected(torch.cat(pooled))
         if self.names is not None:
-            names = [mention.text for mentions, _ in found for mention in mentions]
+            names = [mention.text for _, mentions, _ in found for mention in mentions]
             vectors = self.names.blend(names, vectors)
         return vectors if self.prototypes is None else self.prototypes.draw(vectors)
 
     def _with_mentions(self, some: Sequence[_Read]) -> list[_Found]:
-        """Each text's mentions and states; those not known are looked for in all texts at once."""
-        unknown = [(text, states) for text, mentions, states in some if mentions is None]
+        """Each piece's mentions and states; those not known are looked for in all at once."""
+        unknown = [(piece.text, states) for piece, states in some if piece.known is None]
         found: Iterator[list[Mention]] = iter(())
         if unknown:
             assert isinstance(self.detector, SpanHead)
             texts, read = zip(*unknown, strict=True)
-            found = iter(self.detector.mentions_of(texts, read))
+            learned = self.detector.mentions_of(texts, read)
+            found = (
+                with_patterns(text, mentions, find_patterns(text))
+                for text, mentions in zip(texts, learned, strict=True)
+            )
         return [
-            (next(found) if mentions is None else mentions, states) for _, mentions, states in some
+            (piece, next(found) if piece.known is None else piece.known, states)
+            for piece, states in some
         ]
 
     def _pooled(self, states: TokenStates, spans: Spans) -> Tensor:
@@ -256,12 +284,12 @@ class EncodingPass(TypeScores):
 
 
 def _chunked(read: Iterable[_Read], tokens: int) -> Iterator[list[_Read]]:
-    """Texts in order, as few together as have ``tokens`` tokens."""
+    """Pieces in order, as few together as have ``tokens`` tokens."""
     some: list[_Read] = []
     held = 0
     for each in read:
         some.append(each)
-        held += len(each[2])
+        held += len(each[1])
         if held >= tokens:
             yield some
             some, held = [], 0
@@ -269,7 +297,7 @@ def _chunked(read: Iterable[_Read], tokens: int) -> Iterator[list[_Read]]:
         yield some
 
 
-def _unit(vector: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    if vector is None:
-        return None
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)
+def _in_view(view: View, mention: Mention) -> Mention:
+    """A mention of the source in characters of the view, with the words it has there."""
+    start, end = view.to_view(mention.start, mention.end)
+    return Mention(view.text[start:end], start, end, mention.score)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from ner_retriever_rag.encoder.own_names import checked_names
+from ner_retriever_rag.reading.view import name_in
 
 WEIGHTS, CONFIG = "names.safetensors", "names.json"
 _GONE = re.compile(r"['’`´.]")
@@ -54,6 +55,16 @@ def name_hashes(names: Iterable[str]) -> NDArray[np.uint64]:
     """64 bits for each name, the same on every machine; all spellings of a name share them."""
     joined = b"".join(blake2b(name_key(n).encode(), digest_size=8).digest() for n in names)
     return np.frombuffer(joined, dtype="<u8")
+
+
+def names_of(text: str, spans: Iterable[tuple[int, int]]) -> list[str]:
+    """The names of mentions, each on one line and plainly written, as the text's view has them.
+
+    Args:
+        text: The text.
+        spans: Its mentions.
+    """
+    return [name_in(text[start:end]) for start, end in spans]
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,10 @@ from ner_retriever_rag.reading.sentences import sentence_spans
 from ner_retriever_rag.schema import Mention
 
 WORD = re.compile(r"\w+|[^\w\s]")
+_BAR = re.compile(r"(?<= )\|(?= )")
 WEIGHTS, CONFIG = "detector.safetensors", "detector.json"
 SHAPES = 9
+_BLOCK = 256  # words whose products are taken together
 _WORDS_TOGETHER = 4_096  # words, padding counted, whose spans are scored at once
 
 
@@ -148,18 +150,14 @@ class SpanHead(nn.Module):
         most = self.max_words
         first = self.first(x) * (self.hidden // 2) ** -0.5
         last = functional.pad(self.last(x), (0, 0, 0, most))
-        # Of every word with every word what lies on the diagonal and the next few above it.
-        row = words + most
-        pairs = (first @ last.transpose(1, 2)).as_strided(
-            (batch, words, most), (words * row, row + 1, 1)
-        )
+        pairs = _pairs(first, last, most)
         roles = functional.pad(real * self.roles(x), (0, 0, 1, most))  # word i is row i + 1
         inside = functional.pad(roles[..., 2].cumsum(1), (1, 0))  # [j] sums rows before j
         at, more = torch.arange(words)[:, None].to(x.device), torch.arange(most).to(x.device)
         end = at + more
         score = pairs + roles[:, at + 1, 0] + roles[:, end + 1, 1] + self.lengths
         score = score + (inside[:, end + 2] - inside[:, at + 1]) / (more + 1)
-        score = score + roles[:, at, 3] + roles[:, (end + 2).clamp(max=row), 4]
+        score = score + roles[:, at, 3] + roles[:, (end + 2).clamp(max=words + most), 4]
         alone = functional.pad(roles[:, 1 : words + 1, 5:], (0, most - 1))
         scores: Tensor = (score + alone).masked_fill(end >= words, float("-inf"))
         return scores
@@ -246,12 +244,34 @@ class SpanHead(nn.Module):
         return head.eval().requires_grad_(False)
 
 
+def _pairs(first: Tensor, last: Tensor, most: int) -> Tensor:
+    """Products of every word with itself and the next few: ``(batch, words, most)``.
+
+    Of a block's words with every word within reach what lies on the diagonal and the next few above
+    it is taken; blocks keep the work in proportion to the words.
+
+    Args:
+        first: ``(batch, words, width)``.
+        last: ``(batch, words + most, width)``.
+        most: How many.
+    """
+    blocks = []
+    for start in range(0, first.shape[1], _BLOCK):
+        block = first[:, start : start + _BLOCK]
+        batch, words, _ = block.shape
+        row = words + most
+        product = block @ last[:, start : start + row].transpose(1, 2)
+        blocks.append(product.as_strided((batch, words, most), (words * row, row + 1, 1)))
+    return blocks[0] if len(blocks) == 1 else torch.cat(blocks, 1)
+
+
 def _mentions(
     text: str, words: Words, probability: NDArray[np.float32], threshold: float
 ) -> list[Mention]:
     """The spans of one text from ``threshold`` on, without those that cross better ones.
 
-    What leaves a sentence or a line is no mention, whatever its probability.
+    What leaves a sentence or a line, or crosses a boundary of the view, is no mention, whatever its
+    probability.
 
     Args:
         text: The original string.
@@ -264,7 +284,10 @@ def _mentions(
     first, more = first[inside], more[inside]
     starts = np.asarray([start for start, _ in sentence_spans(text)], dtype=np.int64)
     sentence = np.searchsorted(starts, words.starts, side="right")
-    whole = sentence[first] == sentence[first + more]
+    bars = np.asarray([bar.start() for bar in _BAR.finditer(text)], dtype=np.int64)
+    before, after = (np.searchsorted(bars, edges) for edges in (words.starts, words.ends))
+    last = first + more
+    whole = (sentence[first] == sentence[last]) & (before[first] == after[last])
     first, more = first[whole], more[whole]
     spans = [
         (int(words.starts[i]), int(words.ends[j - 1]), score)

@@ -216,7 +216,7 @@ class EntityIndex(Answers, Contents, Deciding, ReachedFor):
                 metadata cannot be stored. Nothing of a list is written then; of a stream, what
                 came some hundred documents before.
             RuntimeError: If another process has the folder open, or the index is beside a
-                collection.
+                collection. What the encoder raises for a document is raised again with its id.
         """
         self._store.require_own()
         single = isinstance(documents, str | Mapping) or is_document(documents)
@@ -230,9 +230,8 @@ class EntityIndex(Answers, Contents, Deciding, ReachedFor):
             if len(spans) != len(documents):
                 raise ValueError(f"spans is for {len(spans)} documents, there are {len(documents)}")
         failed: list[Failure] = []
-        good: Iterable[Prepared] = checked(
-            documents, spans, failed.append if errors == "skip" else None
-        )
+        refuse = failed.append if errors == "skip" else None
+        good: Iterable[Prepared] = checked(documents, spans, refuse)
         if isinstance(documents, Sequence):
             good = list(good)  # all of a list before any of it is written
         report = AddReport()
@@ -240,7 +239,7 @@ class EntityIndex(Answers, Contents, Deciding, ReachedFor):
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._place.writing(), bar:
             self._store.recover()  # also where nothing is left to write
-            for done in self._writer.add(in_batches(good, lambda each: each[0].text)):
+            for done in self._writer.add(in_batches(good, lambda each: each[0].text), refuse):
                 report += done
                 bar.update(done.added + done.replaced + done.unchanged)
             bar.update(len(failed))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ner_retriever_rag.encoder.ahead import ahead
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 BATCH = 128  # documents encoded and written together, at most; progress moves as often
 _LONG = 100_000  # characters in them, or a little more: a second or two; a write costs 55 ms
+_HOMES = 50_000  # versions whose documents are remembered
 
 Given = Sequence[Sequence[Span]]
 Refuse = Callable[[Failure], None]
@@ -51,8 +53,11 @@ class Writer:
 
     def __init__(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
         self._store, self._encoder = store, encoder
+        self._homes: OrderedDict[str, str] = OrderedDict()  # versions to documents that have them
 
-    def add(self, batches: Iterable[Sequence[Prepared]]) -> Iterator[AddReport]:
+    def add(
+        self, batches: Iterable[Sequence[Prepared]], refuse: Refuse | None = None
+    ) -> Iterator[AddReport]:
         """Store documents; those that are there already, word for word, are left as they are.
 
         Where a text is stored with the same mentions, under other metadata or another id, its
@@ -60,13 +65,24 @@ class Writer:
 
         Args:
             batches: Documents, no id twice in all of them, and the spans given for each, if any.
+            refuse: Told of documents that cannot be encoded, which are left out; None raises
+                instead.
 
         Yields:
             For each batch what was done, once it is written.
+
+        Raises:
+            Exception: What the encoder raises for a document, which is named; a RuntimeError where
+                the kind takes more than a message.
         """
         plans = map(self._plan, batches)
-        for plan, found in ahead(self._encode, plans, self._encoder.threads):
-            yield self._write(plan, found)
+        for plan, (found, failed) in ahead(self._encode, plans, self._encoder.threads):
+            for doc_id, error in failed.items():
+                why = f"cannot be encoded: {type(error).__name__}: {error}"
+                if refuse is None:
+                    raise _kind_of(error)(f"document {doc_id!r} {why}") from error
+                refuse(Failure(doc_id, why))
+            yield self._write(plan.without(failed), found)
 
     def _plan(self, batch: Sequence[Prepared]) -> _Plan:
         """See what of a batch is there already."""
@@ -94,6 +110,7 @@ class Writer:
             [encoded[document.id] for document in documents],
             stored,
         )
+        self._remember({plan.versions[document.id]: document.id for document in documents})
         replaced = sum(document.id in stored for document in documents)
         return AddReport(
             added=len(documents) - replaced,
@@ -110,7 +127,7 @@ class Writer:
     ) -> dict[str, EncodedText]:
         """Mentions and vectors, by id, of those documents whose texts the store has already."""
         new = {versions[each.id]: each for each, _ in todo if each.id not in stored}
-        elsewhere = self._store.twins(new)
+        elsewhere = self._elsewhere(new)
         known = {}
         for document, given in todo:
             twin = stored.get(document.id) or elsewhere.get(versions[document.id])
@@ -122,21 +139,65 @@ class Writer:
                 known[document.id] = twin
         return stored_encodings(self._store, known, self._encoder.dim)
 
-    def _encode(self, plan: _Plan) -> dict[str, EncodedText]:
-        """Mentions and vectors, by id, of the documents whose texts are new."""
+    def _elsewhere(self, new: Mapping[str, Document]) -> dict[str, StoredDocument]:
+        """Stored documents by their versions, where one has it, whatever their ids.
+
+        Of many copies of a text one is looked up, not all of them each time.
+        """
+        homes = {each: self._homes[each] for each in new if each in self._homes}
+        at = self._store.fetch(homes.values())
+        found = {
+            version: at[doc_id]
+            for version, doc_id in homes.items()
+            if doc_id in at and at[doc_id].version == version
+        }
+        twins = self._store.twins({each: new[each] for each in new if each not in found})
+        self._remember({version: twin.document.id for version, twin in twins.items()})
+        return found | twins
+
+    def _remember(self, homes: Mapping[str, str]) -> None:
+        self._homes.update(homes)
+        while len(self._homes) > _HOMES:
+            self._homes.popitem(last=False)
+
+    def _encode(self, plan: _Plan) -> tuple[dict[str, EncodedText], dict[str, Exception]]:
+        """Mentions and vectors, by id, of the documents whose texts are new; what failed, by id."""
         new = [each for each in plan.todo if each[0].id not in plan.known]
         found: dict[str, EncodedText] = {}
+        failed: dict[str, Exception] = {}
         for with_spans in (False, True):
             some = [each for each in new if (each[1] is not None) == with_spans]
-            if with_spans and some:
-                spans = [given or [] for _, given in some]
-                encoded = self._encoder.encode([document.text for document, _ in some], spans)
+            if some:
+                self._encode_alike(some, with_spans, found, failed)
+        return found, failed
+
+    def _encode_alike(
+        self,
+        some: Sequence[Prepared],
+        with_spans: bool,
+        found: dict[str, EncodedText],
+        failed: dict[str, Exception],
+    ) -> None:
+        """Encode documents together; if that fails, one by one, so that one costs no other."""
+        texts = [document.text for document, _ in some]
+        try:
+            if with_spans:
+                encoded = self._encoder.encode(texts, [given or [] for _, given in some])
                 found.update(zip((document.id for document, _ in some), encoded, strict=True))
-            elif some:
-                texts = list(dict.fromkeys(document.text for document, _ in some))
+            else:
+                texts = list(dict.fromkeys(texts))
                 of_text = dict(zip(texts, self._encoder.encode(texts), strict=True))
                 found.update((document.id, of_text[document.text]) for document, _ in some)
-        return found
+        except Exception as error:
+            if len(some) == 1:
+                failed[some[0][0].id] = error
+                return
+            alone: dict[str, Exception] = {}
+            for each in some:
+                self._encode_alike([each], with_spans, found, alone)
+            if len(alone) == len(some):  # it is not the documents
+                raise
+            failed.update(alone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +217,18 @@ class _Plan:
     todo: Sequence[Prepared]
     stored: Mapping[str, Record]
     known: dict[str, EncodedText]
+
+    def without(self, failed: Collection[str]) -> _Plan:
+        """The same without documents that cannot be encoded."""
+        if not failed:
+            return self
+        batch = [each for each in self.batch if each[0].id not in failed]
+        return replace(self, batch=batch, todo=[e for e in self.todo if e[0].id not in failed])
+
+
+def _kind_of(error: Exception) -> type[Exception]:
+    kinds = (ValueError, TypeError, MemoryError, OSError)
+    return next((kind for kind in kinds if type(error) is kind), RuntimeError)
 
 
 def in_batches(items: Iterable[T], text_of: Callable[[T], str]) -> Iterator[list[T]]:

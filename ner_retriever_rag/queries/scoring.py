@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.log_odds import LogOddsScale
+from ner_retriever_rag.encoder.names import names_of
 from ner_retriever_rag.queries.named import NamedWords
 from ner_retriever_rag.queries.non_overlapping import NonOverlapping
 from ner_retriever_rag.queries.query import (
@@ -122,7 +123,7 @@ class ScoredQuery:
         apart = NonOverlapping()
         found = [
             self.mention_match(
-                document.id, document.text[slice(*spans[n])], spans[n], row,
+                document.id, *names_of(document.text, [spans[n]]), spans[n], row,
                 float(probabilities[row, n]), float(cosines[row, n]),
             )
             for row, n in shown or places[:1]

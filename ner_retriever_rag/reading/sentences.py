@@ -54,7 +54,8 @@ def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def passages(text: str, longest: int) -> Iterator[tuple[int, int]]:
     """Cut a text into runs of whole sentences of at most ``longest`` characters.
 
-    A sentence that is longer is cut at a space, or anywhere if there is none.
+    A sentence that is longer is cut after a comma or semicolon, at a space if there is none in its
+    second half, or anywhere.
 
     Returns:
         Character spans in order, white space between them left out.
@@ -68,12 +69,17 @@ def passages(text: str, longest: int) -> Iterator[tuple[int, int]]:
             start = first
         end = after
         while end - start > longest:
-            cut = max(
-                text.rfind(" ", start + 1, start + longest),
-                text.rfind("\t", start + 1, start + longest),
-            )
-            cut = cut if cut > start else start + longest
+            cut = _cut(text, start, start + longest)
             yield start, cut
             start = cut
     if end > start:
         yield start, end
+
+
+def _cut(text: str, start: int, end: int) -> int:
+    """Where a sentence that goes on beyond ``end`` is best cut."""
+    stop = max(text.rfind(sign, (start + end) // 2, end) for sign in (", ", "; "))
+    if stop >= 0:
+        return stop + 1
+    space = max(text.rfind(sign, start + 1, end) for sign in " \t\n")
+    return space if space > start else end

@@ -107,3 +107,50 @@ def test_of_a_text_that_many_documents_have_few_are_read(monkeypatch):
     assert len(read) < 100
     found = index.search("city", k=None, score_threshold=0)
     assert len({match.doc_id for match in found}) == 221
+
+
+class Choosy(HashedEncoder):
+    """Fails on one text."""
+
+    def encode(self, texts, spans=None):
+        if DOCUMENTS[7].text in texts:
+            raise MemoryError("too long")
+        return super().encode(texts, spans)
+
+
+def test_a_document_that_cannot_be_encoded_is_named_and_costs_no_other():
+    index = EntityIndex(encoder=Choosy())
+    with pytest.raises(MemoryError, match=r"document 'd7' cannot be encoded.*too long"):
+        index.add(DOCUMENTS)
+    report = index.add(DOCUMENTS, errors="skip")
+    assert [each.document for each in report.failed] == ["d7"]
+    assert "too long" in report.failed[0].reason
+    assert report.added == len(DOCUMENTS) - 1
+    assert_is(index, [each for each in DOCUMENTS if each.id != "d7"])
+
+
+def test_what_fails_for_all_documents_is_none_of_theirs():
+    class Broken(HashedEncoder):
+        def encode(self, texts, spans=None):
+            raise OSError("no weights")
+
+    with pytest.raises(OSError, match="^no weights"):
+        EntityIndex(encoder=Broken()).add(DOCUMENTS, errors="skip")
+
+
+def test_of_many_copies_of_a_text_one_is_looked_up(monkeypatch):
+    index, fetched = EntityIndex(encoder=HashedEncoder()), []
+
+    def counted(method):
+        def counting(store, wanted):
+            found = method(store, wanted)
+            fetched.append(len(found))
+            return found
+
+        return counting
+
+    for name in ("fetch", "twins"):
+        monkeypatch.setattr(Store, name, counted(getattr(Store, name)))
+    copies = [Document(DOCUMENTS[0].text, id=f"c{n}") for n in range(6 * BATCH)]
+    assert index.add(copies).added == len(copies)
+    assert sum(fetched) < 4 * BATCH

@@ -35,7 +35,7 @@ from ner_retriever_rag.encoder.backbone.windows import (
 )
 
 _DEFAULT_WINDOW = 512
-_TOKENS_HELD = 32_768  # how many tokens' vectors are held before texts are handed on
+_TOKENS_HELD = 16_384  # how many tokens' vectors are held before texts are handed on
 
 
 class Backbone:
