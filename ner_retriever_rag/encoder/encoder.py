@@ -127,6 +127,8 @@ class TypeAwareEncoder(EncodingPass):
         dtype: str = "auto",
         trust_remote_code: bool = False,
         load_options: dict[str, Any] | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
     ) -> TypeAwareEncoder:
         """Load a saved encoder.
 
@@ -142,13 +144,16 @@ class TypeAwareEncoder(EncodingPass):
             dtype: As in the constructor.
             trust_remote_code: As in the constructor.
             load_options: As in the constructor.
+            revision: Branch, tag or commit of a hub id; None for its main branch.
+            token: For a private hub id; None for the one that ``hf auth login`` keeps.
 
         Raises:
             FileNotFoundError: If ``source`` is neither a folder nor on the hub.
             ValueError: If it holds no encoder, or one of another format, or a part of it is
-                missing or is not the one that was saved.
+                missing or is not the one that was saved, or a folder is given a revision.
         """
-        parts = read_saved(PRETRAINED if source is None else find_saved(source))
+        folder = PRETRAINED if source is None else find_saved(source, revision, token)
+        parts = read_saved(folder)
         if backbone is not None:
             parts |= {"backbone": backbone, "backbone_name": str(backbone)}
         if detector is not None:
@@ -227,6 +232,50 @@ class TypeAwareEncoder(EncodingPass):
         elif deltas:
             writers.append(lambda aside: copyfile(deltas, aside / ADAPTATION))
         write_saved(Path(folder), config, writers)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        backbone: bool = False,
+        license: str | None = None,
+        token: str | None = None,
+        **options: Any,
+    ) -> str:
+        """Put the encoder on the Hugging Face hub, for ``from_pretrained("user/name")``.
+
+        A repository is made where there is none, with a model card; a card that is there stays.
+
+        Args:
+            repo_id: ``"user/name"``.
+            backbone: As in ``save_pretrained``. An encoder whose backbone is a folder needs it.
+            license: The licence's name on the hub (``"cc-by-sa-4.0"``), for the card.
+            token: None for the one that ``hf auth login`` keeps.
+            options: What else ``huggingface_hub.ModelHubMixin.push_to_hub`` takes: ``private``,
+                ``branch``, ``create_pr``, ``commit_message``, ...
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            ValueError: As ``save_pretrained``; or if the backbone would stay behind in a folder of
+                this machine.
+            OSError: If the hub refuses or is away (``huggingface_hub.errors.HfHubHTTPError``).
+        """
+        from ner_retriever_rag.encoder.hub import push
+
+        inside = backbone or self.source.is_packed
+        return push(
+            self,
+            repo_id,
+            lambda folder: self.save_pretrained(folder, backbone=inside),
+            name=self._label,
+            fingerprint=self.fingerprint,
+            with_backbone=inside,
+            license=license,
+            token=token,
+            **options,
+        )
 
     def learn_names(self, names: Mapping[str, Sequence[str]] | str | Path) -> None:
         """Teach the encoder names of your own; what it knew of the same names gives way.

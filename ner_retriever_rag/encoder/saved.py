@@ -49,18 +49,28 @@ class Part(Protocol):
         """Write it into a folder."""
 
 
-def find_saved(source: str | Path) -> Path:
+def find_saved(
+    source: str | Path, revision: str | None = None, token: str | bool | None = None
+) -> Path:
     """The folder of a saved encoder, given that or its hub id.
+
+    Args:
+        source: A folder or a hub id.
+        revision: Of a hub id: branch, tag or commit.
+        token: For a private hub id; None for the one that is kept.
 
     Raises:
         FileNotFoundError: If it is neither a folder nor on the hub.
+        ValueError: If a folder is given a revision.
     """
     if Path(source).is_dir():
+        if revision is not None:
+            raise ValueError(f"revision goes with a hub id, and {source} is a folder")
         return Path(source)
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(str(source)))
+        return Path(snapshot_download(str(source), revision=revision, token=token))
     except Exception as error:  # the hub client raises a dozen kinds for "not there"
         raise FileNotFoundError(
             f"encoder {str(source)!r} is not a folder and could not be had from the Hugging Face "

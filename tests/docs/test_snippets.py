@@ -17,6 +17,7 @@ PAGES = [
     "command-line",
     "langchain",
     "llama-index",
+    "haystack",
     "agents",
     "scale",
     "trust",

@@ -99,3 +99,12 @@ def test_text_splitters():
     assert "William Mackinnon" in result["ship"]
     assert result["begins at"] > 0
     assert result["of"] == "victoria.txt"
+
+
+def test_haystack_pipeline(monkeypatch):
+    pytest.importorskip("haystack")
+    monkeypatch.setenv("HAYSTACK_TELEMETRY_ENABLED", "False")
+    result = run("haystack_pipeline")
+    assert result["written"] == 3
+    assert set(result["found"]) == {"queen", "mayhem"}
+    assert "[Mayhem]" in result["prompt"]

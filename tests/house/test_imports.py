@@ -33,6 +33,7 @@ ROOMS = {
     },
     "langchain": {"index", "ranking", "questions", "queries", "encoder"},
     "llama_index": {"index", "ranking", "questions", "queries", "encoder"},
+    "haystack": {"index", "ranking", "questions", "queries", "encoder"},
     "cli": {
         "training", "evaluation", "index", "ranking", "candidates", "storage", "questions",
         "queries", "encoder", "detection", "reading",
