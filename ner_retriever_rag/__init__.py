@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder import TypeAwareEncoder
     from ner_retriever_rag.index import EntityIndex, ShardedIndex, show
     from ner_retriever_rag.langchain import NERTypeRetriever
-    from ner_retriever_rag.queries import AllOf, AnyOf, Like, Not, refine
+    from ner_retriever_rag.queries import AllOf, AnyOf, Like, Not, Taxonomy, refine
     from ner_retriever_rag.schema import (
         AddReport,
         Document,
@@ -33,6 +33,7 @@ _HOMES = {
     "AnyOf": "queries",
     "Like": "queries",
     "Not": "queries",
+    "Taxonomy": "queries",
     "refine": "queries",
     "show": "index",
     "AddReport": "schema",
@@ -57,6 +58,7 @@ __all__ = [
     "NERTypeRetriever",
     "Not",
     "ShardedIndex",
+    "Taxonomy",
     "TypeAwareEncoder",
     "refine",
     "show",

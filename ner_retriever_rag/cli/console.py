@@ -21,6 +21,7 @@ from ner_retriever_rag._markup import UNSEEN, one_line
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.index.entity_index import EntityIndex
+    from ner_retriever_rag.queries.taxonomy import Taxonomy
 
 # Neither markup nor emoji codes: what is printed comes from documents.
 out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
@@ -40,6 +41,14 @@ SavedEncoder = Annotated[
 ]
 Where = Annotated[
     str | None, typer.Option(help='Chroma filter on metadata, as JSON: {"lang": "en"}.')
+]
+TaxonomyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--taxonomy",
+        help="SKOS, OWL or .csv (columns label, broader): go by its labels, rolled up.",
+        show_default=False,
+    ),
 ]
 
 
@@ -145,3 +154,10 @@ def parse_where(where: str | None) -> dict[str, Any] | None:
     if not isinstance(parsed, dict):
         raise ValueError("--where must be a JSON object")
     return parsed
+
+
+def read_taxonomy(path: Path | None) -> Taxonomy | None:
+    """Read the option ``--taxonomy``; raises what ``Taxonomy.read`` does."""
+    from ner_retriever_rag.queries.taxonomy import Taxonomy
+
+    return None if path is None else Taxonomy.read(path)

@@ -10,14 +10,17 @@ from tqdm import tqdm
 from ner_retriever_rag.cli.console import (
     IndexPlace,
     SavedEncoder,
+    TaxonomyFile,
     Where,
     err,
     errors_in_one_line,
     open_index,
     parse_where,
     print_json,
+    read_taxonomy,
 )
 from ner_retriever_rag.cli.rows import Raw, Row, TableFile, check_format, write_rows
+from ner_retriever_rag.queries.taxonomy import Taxonomy
 from ner_retriever_rag.schema import MentionMatch
 
 COLUMNS = {"type": str, "text": str, "doc_id": str, "start": int, "end": int, "score": float}
@@ -26,8 +29,10 @@ COLUMNS = {"type": str, "text": str, "doc_id": str, "start": int, "end": int, "s
 def extract(
     folder: IndexPlace,
     types: Annotated[
-        list[str], typer.Option("--type", help="Type description; give it once for each type.")
-    ],
+        list[str] | None,
+        typer.Option("--type", help="Type description; give it once for each type."),
+    ] = None,
+    taxonomy: TaxonomyFile = None,
     to: TableFile = None,
     raw: Raw = False,
     threshold: Annotated[
@@ -42,23 +47,32 @@ def extract(
     ] = False,
     encoder: SavedEncoder = None,
 ) -> None:
-    """Write out every mention of some types: type, text, document, place and score."""
+    """Write out every mention of some types: type, text, document, place and score.
+
+    Under the labels of a taxonomy each row also says the way from the top down to its type.
+    """
     with errors_in_one_line():
+        if bool(types) == bool(taxonomy):
+            raise ValueError("give --type, once for each type, or --taxonomy, and not both")
+        labels = read_taxonomy(taxonomy)
+        columns = COLUMNS if labels is None else {**COLUMNS, "path": list}
         if to is not None:
             check_format(to)
         matches = open_index(folder, encoder).extract(
-            types,
+            types or labels or (),
             score_threshold=threshold,
             where=parse_where(where),
             all_types=all_types,
             overlapping=overlapping,
         )
+        rows = (_row(match, labels) for match in matches)
         if to is None:
-            print_json(map(_row, matches))
+            print_json(rows)
             return
-        count = write_rows(tqdm(map(_row, matches), unit="row", disable=None), to, COLUMNS, raw=raw)
+        count = write_rows(tqdm(rows, unit="row", disable=None), to, columns, raw=raw)
         err.print(f"{count:,} rows in {to}")
 
 
-def _row(match: MentionMatch) -> Row:
-    return {name: getattr(match, name) for name in COLUMNS}
+def _row(match: MentionMatch, taxonomy: Taxonomy | None) -> Row:
+    row: Row = {name: getattr(match, name) for name in COLUMNS}
+    return row if taxonomy is None else {**row, "path": list(taxonomy.path(match.type))}

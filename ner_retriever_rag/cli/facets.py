@@ -12,12 +12,14 @@ from ner_retriever_rag._markup import one_line
 from ner_retriever_rag.cli.console import (
     IndexPlace,
     SavedEncoder,
+    TaxonomyFile,
     Where,
     errors_in_one_line,
     open_index,
     out,
     parse_where,
     print_json,
+    read_taxonomy,
 )
 
 
@@ -26,11 +28,14 @@ def facets(
     n: Annotated[int, typer.Option("-n", min=1, help="How many kinds at most.")] = 30,
     where: Where = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    taxonomy: TaxonomyFile = None,
     encoder: SavedEncoder = None,
 ) -> None:
     """Say which kinds of entity the documents mention, with counts and examples."""
     with errors_in_one_line():
-        found = open_index(folder, encoder).facets(n, where=parse_where(where))
+        found = open_index(folder, encoder).facets(
+            n, where=parse_where(where), taxonomy=read_taxonomy(taxonomy)
+        )
         if as_json:
             print_json(map(asdict, found))
             return
@@ -40,5 +45,7 @@ def facets(
         table.add_column("examples", style="green")
         for facet in found:
             counts = f"{facet.mentions:,}", f"{facet.documents:,}"
-            table.add_row(facet.type, *counts, one_line(" · ".join(facet.examples)))
+            table.add_row(
+                " > ".join(facet.path) or facet.type, *counts, one_line(" · ".join(facet.examples))
+            )
         out.print(table)

@@ -43,10 +43,12 @@ class TypeScores(ABC):
         """The shipped vocabulary of kinds, encoded when first asked for, then kept."""
         with self._kinds_lock:
             if self._kinds is None:
-                names = kind_names()
-                vectors = self.encode_types(names)
-                self._kinds = Kinds.calibrated(names, vectors, self.similarity_at)
+                self._kinds = self.kinds_of(kind_names())
             return self._kinds
+
+    def kinds_of(self, names: Sequence[str]) -> Kinds:
+        """A vocabulary of other kinds, encoded."""
+        return Kinds.calibrated(names, self.encode_types(names), self.similarity_at)
 
     def score(
         self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]

@@ -9,17 +9,26 @@ from ner_retriever_rag._keywords import answers_wrong_keywords, keywords_of, wro
 from ner_retriever_rag.index.decisions import Decisions
 from ner_retriever_rag.index.entities import Entity, group_entities
 from ner_retriever_rag.index.estimation import Estimate, estimate
-from ner_retriever_rag.index.extraction import check_types, extract
+from ner_retriever_rag.index.extraction import (
+    check_types,
+    extract,
+    extract_in_parts,
+    types_together,
+)
 from ner_retriever_rag.index.facets import Facet, count_facets
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.queries.bounds import Bounds, share, whole_number
-from ner_retriever_rag.queries.query import Like, Query
-from ner_retriever_rag.schema import DocumentMatch, MentionMatch
+from ner_retriever_rag.queries.query import AnyOf, Like, Query
+from ner_retriever_rag.queries.taxonomy import Taxonomy
+from ner_retriever_rag.schema import DocumentMatch, MentionMatch, kind_of
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.tables import Tables
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.storage.store import Store
+
+# Scores from which a mention counts as of a kind.
+_LEAST, _LEAST_UNDER_LABELS = 0.1, 0.5
 
 
 class Answers:
@@ -243,43 +252,54 @@ class Answers:
         *,
         where: Mapping[str, Any] | None = None,
         examples: int = 5,
-        least_score: float = 0.1,
+        least_score: float | None = None,
+        taxonomy: Taxonomy | None = None,
     ) -> list[Facet]:
         """Say which kinds of entity the documents mention.
 
-        Every mention counts for one kind, the one of the shipped vocabulary that fits it best.
+        Every mention counts for one kind, the one of the shipped vocabulary that fits it best; or
+        for the label of a taxonomy that does, and for those above it.
 
         Args:
             n: How many kinds at most.
             where: As in ``search``.
             examples: How many names of each kind.
-            least_score: Mentions that a search for their kind gives a lower score are not counted.
+            least_score: Mentions that a search for their kind gives a lower score are not counted;
+                None for 0.1, or for 0.5 with a taxonomy, which need not have a label for everything.
+            taxonomy: Count under its labels, instead of the shipped vocabulary's.
 
         Returns:
             The kinds, that with most mentions first.
 
         Raises:
+            TypeError: If ``taxonomy`` is something else.
             ValueError: If ``n`` is not positive, ``examples`` is negative, ``least_score`` is not
                 between 0 and 1, or Chroma refuses ``where``.
         """
         n, examples = whole_number("n", n, 1), whole_number("examples", examples, 0)
+        if not isinstance(taxonomy, Taxonomy | None):
+            raise TypeError(f"taxonomy must be a Taxonomy, not a {kind_of(taxonomy)}")
+        if least_score is None:
+            least_score = _LEAST if taxonomy is None else _LEAST_UNDER_LABELS
         if not 0 < share("least_score", least_score) < 1:
             raise ValueError(f"least_score must be between 0 and 1, not {least_score!r}")
+        kinds = self.encoder.kinds if taxonomy is None else self.encoder.kinds_of(taxonomy.labels)
         table = self._tables.current()
         return count_facets(
             table,
-            self.encoder.kinds,
+            kinds,
             self._search.allowed(table, where),
-            lambda kind: self._search.scores_of_kind(kind, table),
+            lambda kind: self._search.scores_of_kind(kind, kinds, table),
             n=n,
             examples=examples,
             least_score=least_score,
+            taxonomy=taxonomy,
         )
 
     @answers_wrong_keywords
     def extract(
         self,
-        types: Iterable[str | Like],
+        types: Taxonomy | Iterable[str | Like],
         *,
         score_threshold: float = 0.5,
         where: Mapping[str, Any] | None = None,
@@ -290,7 +310,7 @@ class Answers:
         """Take out every mention of some types, document by document, in order of place.
 
         Args:
-            types: Type descriptions, or examples in ``Like``.
+            types: Type descriptions, or examples in ``Like``; or a taxonomy, for its labels.
             score_threshold: Least score of a mention.
             where: As in ``search``.
             all_types: Give a mention under every type that passes, not only the one it fits best.
@@ -308,13 +328,24 @@ class Answers:
         wanted = check_types(types)
         bounds = Bounds.check(where=where, score_threshold=score_threshold, sharpen=sharpen)
         table = self._tables.current()
-        query = self._search.scored(wanted, table)
-        rows = extract(
-            table,
-            query,
-            self._search.compare(table, query, bounds),
-            self._search.allowed(table, bounds.where),
-            score_threshold=bounds.threshold,
+        allowed = self._search.allowed(table, bounds.where)
+
+        def rows_of(some: AnyOf, overlapping: bool) -> Iterator[MentionMatch]:
+            query = self._search.scored(some, table)
+            return extract(
+                table,
+                query,
+                self._search.compare(table, query, bounds),
+                allowed,
+                score_threshold=bounds.threshold,
+                all_types=all_types,
+                overlapping=overlapping,
+            )
+
+        rows = extract_in_parts(
+            wanted,
+            rows_of,
+            together=types_together(len(table)),
             all_types=all_types,
             overlapping=overlapping,
         )

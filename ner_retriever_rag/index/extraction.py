@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.queries.query import MOST_TYPES, AnyOf, Like
+from ner_retriever_rag.queries.non_overlapping import NonOverlapping
+from ner_retriever_rag.queries.query import MOST_TYPES, AnyOf, Leaf, Like
 from ner_retriever_rag.queries.scoring import ScoredQuery
+from ner_retriever_rag.queries.taxonomy import Taxonomy
 from ner_retriever_rag.schema import MentionMatch
+from ner_retriever_rag.storage.collection import batches
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
     from ner_retriever_rag.index.mention_scores import Compared
 
+_NUMBERS_AT_ONCE = 32 << 20  # similarities of types to mentions; each is held some times over
 
-def check_types(types: object) -> AnyOf:
-    """Return any of the distinct types asked for.
+
+def types_together(mentions: int) -> int:
+    """How many types are compared with so many mentions at once."""
+    return min(MOST_TYPES, max(1, _NUMBERS_AT_ONCE // max(1, mentions)))
+
+
+def check_types(types: object) -> list[Leaf]:
+    """Return the distinct types asked for.
 
     Raises:
         TypeError: If ``types`` is a string, or holds something else than descriptions and
             ``Like``.
-        ValueError: If it is empty or a description is, or it has more than 1,000.
+        ValueError: If it is empty or a description is, or it has more than 1,000 and is no
+            taxonomy.
     """
     if isinstance(types, str) or not isinstance(types, Iterable):
         raise TypeError("types must be a list of type descriptions")
-    wanted = list(dict.fromkeys(types))
+    wanted: list[Leaf] = list(dict.fromkeys(types))
     if not wanted:
         raise ValueError("types is empty: give at least one type description")
-    if len(wanted) > MOST_TYPES:
+    if len(wanted) > MOST_TYPES and not isinstance(types, Taxonomy):
         raise ValueError(f"types are {len(wanted):,}: at most {MOST_TYPES:,} at once")
     for number, each in enumerate(wanted):
         if not isinstance(each, str | Like):
             kind = type(each).__name__
             raise TypeError(f"types[{number}] must be a type description or a Like, not {kind}")
-    return AnyOf(*wanted)
+    AnyOf(*wanted)  # checks each
+    return wanted
 
 
 def extract(
@@ -81,3 +93,40 @@ def extract(
             for row in np.flatnonzero(passing[:, n])
         ]  # fmt: skip
         yield from sorted(rows, key=lambda row: (row.start, row.end))
+
+
+def extract_in_parts(
+    types: Sequence[Leaf],
+    rows_of: Callable[[AnyOf, bool], Iterator[MentionMatch]],
+    *,
+    together: int,
+    all_types: bool,
+    overlapping: bool,
+) -> Iterator[MentionMatch]:
+    """The rows of many types, some types at a time; the same as all at once.
+
+    Args:
+        types: All types.
+        rows_of: The rows of some types, with those that overlap others or without.
+        together: How many types at a time.
+        all_types: As in :func:`extract`.
+        overlapping: As in :func:`extract`.
+    """
+    if len(types) <= together:
+        return rows_of(AnyOf(*types), overlapping)
+    best: dict[tuple[str, int, int, str], MentionMatch] = {}
+    for some in batches(types, together):
+        # Of those that overlap one may turn out to be of another type, and leave the others alone.
+        for row in rows_of(AnyOf(*some), True):
+            key = (row.doc_id, row.start, row.end, row.type if all_types else "")
+            if key not in best or row.score > best[key].score:
+                best[key] = row
+    rows = sorted(best.values(), key=lambda row: (row.doc_id, row.start, row.end))
+    if not overlapping:
+        chosen = NonOverlapping()
+        ranked = sorted(rows, key=lambda row: (-row.score, row.start - row.end))
+        kept = {
+            id(row) for row in ranked if chosen.take((row.doc_id, row.type), (row.start, row.end))
+        }
+        rows = [row for row in rows if id(row) in kept]
+    return iter(rows)

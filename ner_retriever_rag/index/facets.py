@@ -15,6 +15,7 @@ from ner_retriever_rag.encoder.kinds import Kinds, odd_kinds
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
+    from ner_retriever_rag.queries.taxonomy import Taxonomy
 
 _BLOCK = 1_024  # mentions compared with the vocabulary at once
 _LOOKED_AT = 2  # kinds that are searched for, for each that is wanted
@@ -29,12 +30,14 @@ class Facet:
         mentions: How many mentions are best named so.
         documents: How many documents they are in.
         examples: Some of their names, those that fit best first.
+        path: In a taxonomy, the labels from the top down to this one.
     """
 
     type: str
     mentions: int
     documents: int
     examples: list[str]
+    path: tuple[str, ...] = ()
 
 
 def count_facets(
@@ -46,13 +49,15 @@ def count_facets(
     n: int,
     examples: int,
     least_score: float,
+    taxonomy: Taxonomy | None = None,
 ) -> list[Facet]:
     """Count the kinds of entity; ``EntityIndex.facets`` explains.
 
     Each mention counts once, for the phrase of the vocabulary that fits it best, unless it
     overlaps one that fits its own better. Rarer phrases that mean nearly the same as a more
     frequent one are then counted as that. Of the kinds that are most frequent so, those mentions
-    count that a search for the kind scores high enough.
+    count that a search for the kind scores high enough. Labels of a taxonomy are all looked at, none
+    is taken for another, and what counts for one counts for those above it.
 
     Args:
         table: The mentions.
@@ -62,6 +67,7 @@ def count_facets(
         n: How many kinds at most.
         examples: How many names of each.
         least_score: Mentions with a lower score are not counted.
+        taxonomy: Whose labels the vocabulary is, if it is one's.
     """
     kind, fit = _best_kinds(table, kinds)
     order = np.argsort(-fit, kind="stable")
@@ -69,18 +75,38 @@ def count_facets(
     mentions: defaultdict[int, list[int]] = defaultdict(list)
     for mention in table.non_overlapping(order.tolist()):
         mentions[int(kind[mention])].append(mention)
-    most_frequent = sorted(
-        _merged(mentions, kinds).items(), key=lambda item: (-len(item[1]), item[0])
-    )
+    merged = _merged(mentions, kinds) if taxonomy is None else mentions
+    most_frequent = sorted(merged.items(), key=lambda item: (-len(item[1]), item[0]))
+    looked_at = most_frequent if taxonomy is not None else most_frequent[: _LOOKED_AT * n]
+    counted = {
+        number: np.asarray(some)[scores_of(number)[some] >= least_score]
+        for number, some in looked_at
+    }
+    if taxonomy is not None:
+        counted = _rolled_up(counted, kinds, taxonomy)
     facets = []
-    for number, some in most_frequent[: _LOOKED_AT * n]:
-        scored = np.asarray(some)[scores_of(number)[some] >= least_score]
+    for number, scored in counted.items():
         best = scored[np.lexsort((scored, -fit[scored]))]
         if len(best):
             documents = len(np.unique(table.owner[best]))
             names = list(islice(_names(table, best.tolist()), examples))
-            facets.append(Facet(kinds.names[number], len(best), documents, names))
+            kind_name = kinds.names[number]
+            path = () if taxonomy is None else taxonomy.path(kind_name)
+            facets.append(Facet(kind_name, len(best), documents, names, path))
     return sorted(facets, key=lambda facet: -facet.mentions)[:n]
+
+
+def _rolled_up(
+    counted: Mapping[int, NDArray[np.intp]], kinds: Kinds, taxonomy: Taxonomy
+) -> dict[int, NDArray[np.intp]]:
+    """What was counted for labels counted for those above them, too."""
+    numbers = {label: number for number, label in enumerate(kinds.names)}
+    rolled: defaultdict[int, list[NDArray[np.intp]]] = defaultdict(list)
+    for number, some in counted.items():
+        label = kinds.names[number]
+        for each in (label, *taxonomy.above(label)):
+            rolled[numbers[each]].append(some)
+    return {number: np.concatenate(parts) for number, parts in rolled.items()}
 
 
 def _best_kinds(table: MentionTable, kinds: Kinds) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

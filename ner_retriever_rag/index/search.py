@@ -40,6 +40,7 @@ from ner_retriever_rag.storage.filters import keys_of, warn_of_unknown_keys
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.tables import Tables
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.encoder.kinds import Kinds
     from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.records import StoredDocument
 
@@ -240,9 +241,8 @@ class Search:
         """Compare a query's types with all mentions of a table; only those wanted are right."""
         return compare(table, query, sharpen=bounds.sharpen, wanted=wanted, rerank=self.rerank)
 
-    def scores_of_kind(self, kind: int, table: MentionTable) -> NDArray[np.float32]:
-        """The scores of all mentions for a kind of the vocabulary, float32 ``(mentions,)``."""
-        kinds = self._encoder.kinds
+    def scores_of_kind(self, kind: int, kinds: Kinds, table: MentionTable) -> NDArray[np.float32]:
+        """The scores of all mentions for a kind of a vocabulary, float32 ``(mentions,)``."""
         query = ScoredQuery(kinds.names[kind], self._encoder, lambda _: kinds.vectors[kind])
         return query.scores(compare(table, query, rerank=self.rerank).log_odds)[0]
 

@@ -7,6 +7,7 @@ from ner_retriever_rag._imports import loader
 if TYPE_CHECKING:
     from ner_retriever_rag.queries.query import AllOf, AnyOf, Like, Not, Query
     from ner_retriever_rag.queries.refining import refine
+    from ner_retriever_rag.queries.taxonomy import Taxonomy
 
 _HOMES = {
     "AllOf": "query",
@@ -14,6 +15,7 @@ _HOMES = {
     "Like": "query",
     "Not": "query",
     "Query": "query",
+    "Taxonomy": "taxonomy",
     "refine": "refining",
 }
 
@@ -23,6 +25,7 @@ __all__ = [
     "Like",
     "Not",
     "Query",
+    "Taxonomy",
     "refine",
 ]
 

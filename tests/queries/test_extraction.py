@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import re
 from dataclasses import replace
 
 import hashed
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ner_retriever_rag import AnyOf, Document, EntityIndex, Like
+from ner_retriever_rag import AnyOf, Document, EntityIndex, Like, Taxonomy
 from ner_retriever_rag.cli import app
+from ner_retriever_rag.index import answers
 
 TYPES = ["river", "city", "reptile"]
 
@@ -160,3 +162,24 @@ def test_command_refuses_what_it_cannot_write(folder, tmp_path):
         result = run(folder, "--type", "lake", "--out", out)
         assert result.exit_code == 2 and "--out" in result.output
     assert run(folder).exit_code == 2
+
+
+@pytest.mark.parametrize("all_types", [False, True])
+@pytest.mark.parametrize("overlapping", [False, True])
+def test_many_types_a_few_at_a_time_find_the_same(
+    monkeypatch, all_types, overlapping, tiny_encoder
+):
+    texts = ["the old city of Oslo in Norway", "Ada Lovelace of London wrote it", "the Nile"]
+    spans = [
+        [(span.start(), other.end()) for span, other in itertools.combinations(words, 2)]
+        for words in (list(re.finditer(r"\w+", text)) for text in texts)
+    ]
+    index = EntityIndex(encoder=tiny_encoder)
+    index.add(texts, spans=spans)
+    kinds = Taxonomy({each: ["thing"] for each in [*TYPES, "person", "river", "town"]})
+    options = {"score_threshold": 0.2, "all_types": all_types, "overlapping": overlapping}
+    at_once = list(index.extract(kinds, **options))
+    assert len({row.type for row in at_once}) > 2
+    for together in (1, 2, 4):
+        monkeypatch.setattr(answers, "types_together", lambda _, n=together: n)
+        assert list(index.extract(kinds, **options)) == at_once

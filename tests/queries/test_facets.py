@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag import Document, EntityIndex, Taxonomy
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.index import facets
 
@@ -114,3 +114,44 @@ def test_command(folder):
     assert plain.exit_code == 0 and "river" in plain.output
     rows = CliRunner().invoke(app, ["facets", str(folder), "--json"]).stdout.splitlines()
     assert json.loads(rows[0]).keys() == {"type", "mentions", "documents", "examples"}
+
+
+TREE = {"river": ["water"], "dinosaur": ["reptile", "fossil"], "reptile": ["animal"]}
+
+
+def test_facets_under_the_labels_of_a_taxonomy_are_rolled_up(kinds_index):
+    facets = kinds_index.facets(taxonomy=Taxonomy(TREE), least_score=0.1)
+    by_type = {facet.type: facet for facet in facets}
+    for above in ("reptile", "fossil", "animal"):
+        assert set(by_type[above].examples) >= set(NAMES["dinosaur"])
+        assert by_type[above].documents >= by_type["dinosaur"].documents == 3
+    assert set(by_type["river"].examples) == set(NAMES["river"])
+    assert by_type["water"].mentions >= 4
+    assert by_type["dinosaur"].path == ("animal", "reptile", "dinosaur")
+    assert all(facet.type in Taxonomy(TREE) for facet in facets)
+    with pytest.raises(TypeError, match="taxonomy must be a Taxonomy, not a dict"):
+        kinds_index.facets(taxonomy=TREE)
+
+
+def test_a_mention_counts_once_for_a_label_above_by_two_ways(kinds_index):
+    diamond = Taxonomy({"dinosaur": ["reptile", "fossil"], "reptile": ["old"], "fossil": ["old"]})
+    by_type = {each.type: each for each in kinds_index.facets(taxonomy=diamond, least_score=0.1)}
+    assert by_type["old"].mentions <= kinds_index.mention_count()
+    assert by_type["old"].mentions >= by_type["reptile"].mentions
+
+
+def test_a_taxonomy_on_the_command_line(folder, tmp_path):
+    kinds = tmp_path / "kinds.csv"
+    rows = [f"{label},{'|'.join(terms)}" for label, terms in TREE.items()]
+    kinds.write_text("\n".join(["label,broader", *rows]))
+    shown = CliRunner().invoke(app, ["facets", str(folder), "--taxonomy", str(kinds)])
+    assert shown.exit_code == 0, shown.output
+    assert "water > river" in shown.output
+    asked = ["extract", str(folder), "--taxonomy", str(kinds), "--threshold", "0.1"]
+    found = CliRunner().invoke(app, asked)
+    paths = {row["text"]: row["path"] for row in map(json.loads, found.output.splitlines())}
+    assert paths["Stegosaurus"] == ["animal", "reptile", "dinosaur"]
+    assert paths["Nile"] == ["water", "river"]
+    for wrong in (["extract", str(folder)], [*asked, "--type", "river"]):
+        refused = CliRunner().invoke(app, wrong)
+        assert refused.exit_code == 2 and "--taxonomy" in refused.output

@@ -1,0 +1,132 @@
+"""A taxonomy: the labels of a domain's own kinds of thing, and which are broader than which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ner_retriever_rag.schema import kind_of, require_text
+
+
+class Taxonomy:
+    """Labels with their broader terms; each label is a type description to search with.
+
+    ``index.extract(taxonomy)`` takes mentions out under its labels, and ``index.facets(taxonomy=)``
+    counts them, rolled up. Iterating gives the labels. A label that stands in a cycle of broader
+    terms (classes that OWL says are equivalent) is never above itself.
+
+    Args:
+        broader: Label to the labels directly above it, none for one at the top. Labels that stand
+            only above others are labels too.
+
+    Raises:
+        TypeError: If it does not map strings to lists of strings.
+        ValueError: If it is empty, or a label is.
+
+    Example:
+        .. code-block:: python
+
+            taxonomy = Taxonomy({"dinosaur": ["reptile"], "lizard": ["reptile"]})
+            taxonomy.path("dinosaur")  # ("reptile", "dinosaur")
+    """
+
+    def __init__(self, broader: Mapping[str, Sequence[str]]) -> None:
+        if not isinstance(broader, Mapping):
+            raise TypeError(
+                f"broader must map labels to lists of broader ones, not be a {kind_of(broader)}"
+            )
+        above: dict[str, dict[str, None]] = {}
+        for label, terms in broader.items():
+            if isinstance(terms, str):
+                raise TypeError(f"the broader terms of {label!r} must be a list, not one string")
+            own = above.setdefault(_label(label), {})
+            own.update((term, None) for each in terms if (term := _label(each)) != _label(label))
+        for term in [term for terms in above.values() for term in terms]:
+            above.setdefault(term, {})
+        if not above:
+            raise ValueError("a taxonomy needs at least one label")
+        self._broader = {label: tuple(terms) for label, terms in above.items()}
+
+    @classmethod
+    def read(cls, path: str | Path, *, language: str = "en") -> Taxonomy:
+        """Read a SKOS or OWL file, or a table of labels and broader terms.
+
+        Args:
+            path: ``.csv`` or ``.tsv`` with the columns ``label`` and ``broader``: several broader
+                terms in several rows, or with ``|`` between them. Or RDF: ``.ttl``, ``.rdf``,
+                ``.owl``, ``.xml``, ``.nt``, ``.n3``, ``.jsonld``, ``.trig``: SKOS concepts by their
+                preferred labels, OWL and RDFS classes by theirs, else by their local names where
+                these are words; what is deprecated is left out.
+            language: Which labels; those without a language where there is none in it. A concept
+                with neither is left out, and what is below it goes below what is above it.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ImportError: If RDF is to be read and ``rdflib`` is not installed (extra ``ontology``).
+            ValueError: If the file cannot be read as what its name says, or has no labels.
+        """
+        from ner_retriever_rag.queries.vocabularies import read_broader
+
+        return cls(read_broader(Path(path), language))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, in the order they were given."""
+        return tuple(self._broader)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._broader)
+
+    def __len__(self) -> int:
+        return len(self._broader)
+
+    def __contains__(self, label: object) -> bool:
+        return label in self._broader
+
+    def __repr__(self) -> str:
+        tops = [label for label, terms in self._broader.items() if not terms]
+        return f"Taxonomy({len(self)} labels under {', '.join(tops[:5]) or 'each other'})"
+
+    def broader(self, label: str) -> tuple[str, ...]:
+        """The labels directly above a label.
+
+        Raises:
+            KeyError: If it is no label of the taxonomy.
+        """
+        return self._broader[label]
+
+    def above(self, label: str) -> tuple[str, ...]:
+        """All labels above a label, each once, nearer ones first.
+
+        Raises:
+            KeyError: If it is no label of the taxonomy.
+        """
+        found: dict[str, None] = {}
+        ring = self._broader[label]
+        while ring:
+            found.update(dict.fromkeys(ring))
+            ring = tuple(
+                dict.fromkeys(
+                    term
+                    for each in ring
+                    for term in self._broader[each]
+                    if term not in found and term != label
+                )
+            )
+        found.pop(label, None)
+        return tuple(found)
+
+    def path(self, label: str) -> tuple[str, ...]:
+        """The way from the top down to a label, by the first broader term of each.
+
+        Raises:
+            KeyError: If it is no label of the taxonomy.
+        """
+        way = [label]
+        while terms := [each for each in self._broader[way[-1]] if each not in way]:
+            way.append(terms[0])
+        return tuple(reversed(way))
+
+
+def _label(label: object) -> str:
+    return " ".join(require_text(label, "a label").split())
