@@ -5,34 +5,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from shutil import copyfile
-from typing import Any
+from typing import Any, Literal
 
+from ner_retriever_rag.detection.gliner import EVERYTHING_NAMED
 from ner_retriever_rag.detection.protocol import MentionDetector
 from ner_retriever_rag.encoder.backbone.checkpoints import find_head
 from ner_retriever_rag.encoder.backbone.source import BackboneSource
 from ner_retriever_rag.encoder.calibration import Calibration
-from ner_retriever_rag.encoder.encoding import EncodingPass
+from ner_retriever_rag.encoder.gliner_vectors import GLiNERVectors, read_reference
 from ner_retriever_rag.encoder.head import ProjectionHead
-from ner_retriever_rag.encoder.identity import earlier_fingerprints, fingerprint
+from ner_retriever_rag.encoder.keeping import KeptEncoder
 from ner_retriever_rag.encoder.names import KnownNames
 from ner_retriever_rag.encoder.own_names import read_names
 from ner_retriever_rag.encoder.presets import find_preset
 from ner_retriever_rag.encoder.prototypes import Prototypes
-from ner_retriever_rag.encoder.saved import (
-    ADAPTATION,
-    BACKBONE,
-    PRETRAINED,
-    Writer,
-    find_saved,
-    read_saved,
-    write_saved,
-)
+from ner_retriever_rag.encoder.saved import PRETRAINED, find_saved, read_saved
 from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.schema import Mention
 
 
-class TypeAwareEncoder(EncodingPass):
+class TypeAwareEncoder(KeptEncoder):
     """Backbone, mention detector, pooling and projection head, as one.
 
     Nothing heavy happens on construction: the backbone is loaded on first use, once, and may be
@@ -153,6 +145,10 @@ class TypeAwareEncoder(EncodingPass):
                 missing or is not the one that was saved, or a folder is given a revision.
         """
         folder = PRETRAINED if source is None else find_saved(source, revision, token)
+        if (kept := read_reference(folder)) is not None:
+            found = detector or kept["detector"]
+            options = {**kept, "detector": _gliner_detector(found), "device": device}
+            return _GLiNEREncoder(**options, token=token)
         parts = read_saved(folder)
         if backbone is not None:
             parts |= {"backbone": backbone, "backbone_name": str(backbone)}
@@ -166,6 +162,55 @@ class TypeAwareEncoder(EncodingPass):
             dtype=dtype,
             trust_remote_code=trust_remote_code,
             load_options=load_options,
+        )
+
+    @classmethod
+    def from_gliner(
+        cls,
+        model: str | Path,
+        *,
+        detector: MentionDetector | Literal["shipped", "model"] = "shipped",
+        labels: Sequence[str] = EVERYTHING_NAMED,
+        threshold: float = 0.5,
+        device: str | None = None,
+        batch_size: int = 8,
+        revision: str | None = None,
+        token: str | bool | None = None,
+    ) -> TypeAwareEncoder:
+        """Take the vectors of a GLiNER bi-encoder, which keeps text and labels apart.
+
+        An index then has its vectors of spans, and asks with its vectors of labels. A score is
+        ``sigmoid`` of their inner product, exactly what the package ``gliner`` gives the same span
+        and label; what ranking does with our own cosines is left out, and so are topics (``about``)
+        and examples (``Like``), which need a vector of a text or of a thing as of a type.
+
+        Args:
+            model: Hub id or folder of a span-level bi-encoder:
+                ``"knowledgator/gliner-bi-base-v2.0"``.
+            detector: Where mentions come from: ``"shipped"``, ``"model"`` for the model itself, or
+                any ``MentionDetector``. The model has vectors for mentions of up to so many words
+                (twelve, mostly); wider ones are left out.
+            labels: What the model is asked for where it finds mentions itself; then forgotten.
+            threshold: Least score of a mention that it finds.
+            device: As in the constructor; None leaves it on the CPU.
+            batch_size: Windows of text through the model at once.
+            revision: As in ``from_pretrained``.
+            token: As in ``from_pretrained``.
+
+        Raises:
+            FileNotFoundError: If ``model`` is neither a folder nor on the hub.
+            ValueError: If it is a GLiNER model of another kind, ``labels`` is empty, or the device
+                is not there.
+        """
+        return _GLiNEREncoder(
+            model,
+            detector=_gliner_detector(detector),
+            labels=labels,
+            threshold=threshold,
+            device=device,
+            batch_size=batch_size,
+            revision=revision,
+            token=token,
         )
 
     @classmethod
@@ -200,83 +245,6 @@ class TypeAwareEncoder(EncodingPass):
             backbone or preset.backbone, preset.taps, pooling=preset.pooling, head=head, **options
         )
 
-    def save_pretrained(self, folder: str | Path, *, backbone: bool = False) -> None:
-        """Write the encoder into a folder, for ``from_pretrained``.
-
-        Args:
-            folder: Made if needed; an encoder that was there is replaced, this very one included.
-            backbone: Write the backbone too, deltas merged, in float16 with large embeddings in
-                int8: the folder then needs nothing else. Else it is kept by name and digest
-                (an encoder that was saved with its backbone keeps it anyway).
-
-        Raises:
-            ValueError: If the folder is some other model's or has the deltas that would be
-                merged, or the backbone needs code of its own, or options, to be loaded.
-        """
-        inside = backbone or self.source.is_packed
-        deltas = self.source.adaptation
-        if inside and deltas and deltas.parent.resolve() == Path(folder).resolve():
-            raise ValueError(f"{folder} holds the deltas this encoder still reads: save elsewhere")
-        config = {
-            "backbone": {"name": self._label} if inside else self.source.reference(),
-            "taps": "+".join(self.taps),
-            "pooling": self.pooling,
-            "window": self.source.window,
-            "type_template": self.type_template,
-        }
-        detector = self.detector if isinstance(self.detector, SpanHead) else None
-        parts = (self.head, self.calibration, detector, self.names, self.prototypes)
-        writers: list[Writer] = [part.save for part in parts if part is not None]
-        if inside:
-            writers.append(lambda aside: self.source.pack(self.all_taps, aside / BACKBONE))
-        elif deltas:
-            writers.append(lambda aside: copyfile(deltas, aside / ADAPTATION))
-        write_saved(Path(folder), config, writers)
-
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        backbone: bool = False,
-        license: str | None = None,
-        token: str | None = None,
-        **options: Any,
-    ) -> str:
-        """Put the encoder on the Hugging Face hub, for ``from_pretrained("user/name")``.
-
-        A repository is made where there is none, with a model card; a card that is there stays.
-
-        Args:
-            repo_id: ``"user/name"``.
-            backbone: As in ``save_pretrained``. An encoder whose backbone is a folder needs it.
-            license: The licence's name on the hub (``"cc-by-sa-4.0"``), for the card.
-            token: None for the one that ``hf auth login`` keeps.
-            options: What else ``huggingface_hub.ModelHubMixin.push_to_hub`` takes: ``private``,
-                ``branch``, ``create_pr``, ``commit_message``, ...
-
-        Returns:
-            The address of the commit.
-
-        Raises:
-            ValueError: As ``save_pretrained``; or if the backbone would stay behind in a folder of
-                this machine.
-            OSError: If the hub refuses or is away (``huggingface_hub.errors.HfHubHTTPError``).
-        """
-        from ner_retriever_rag.encoder.hub import push
-
-        inside = backbone or self.source.is_packed
-        return push(
-            self,
-            repo_id,
-            lambda folder: self.save_pretrained(folder, backbone=inside),
-            name=self._label,
-            fingerprint=self.fingerprint,
-            with_backbone=inside,
-            license=license,
-            token=token,
-            **options,
-        )
-
     def learn_names(self, names: Mapping[str, Sequence[str]] | str | Path) -> None:
         """Teach the encoder names of your own; what it knew of the same names gives way.
 
@@ -295,35 +263,20 @@ class TypeAwareEncoder(EncodingPass):
             names = read_names(names)
         self.names = (self.names or KnownNames()).learn(names, self.encode_types)
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes whenever vectors would: hash of all that they depend on. Loads no model.
 
-        Not of the dtype: the same weights in another one give vectors that agree.
-        """
-        return fingerprint(self)
+class _GLiNEREncoder(GLiNERVectors, TypeAwareEncoder):
+    """A GLiNER bi-encoder in the place of backbone, taps and head."""
 
-    def understands(self, fingerprint: str) -> bool:
-        """Whether vectors that were kept under a fingerprint are as this encoder's.
 
-        It may be one that an earlier version gave, when the dtype was part of it.
-        """
-        return fingerprint in (self.fingerprint, *earlier_fingerprints(self))
-
-    @property
-    def dtype(self) -> str:
-        """What the backbone computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"``."""
-        return self.source.resolved_dtype()
-
-    @property
-    def description(self) -> str:
-        """One line that tells a person which encoder this is."""
-        width = f" -> {self.head.dim}" if self.head else ""
-        return f"{self._label} {'+'.join(self.taps)} {self.pooling}{width} {self.dtype}"
-
-    @property
-    def _label(self) -> str:
-        return self.backbone_name + " adapted" * bool(self.source.adaptation)
+def _gliner_detector(
+    detector: MentionDetector | SpanHead | Literal["shipped", "model"],
+) -> Any:
+    """The detector that is meant; None for the GLiNER model itself."""
+    if not isinstance(detector, str):
+        return detector
+    if detector not in ("shipped", "model"):
+        raise ValueError(f"detector must be 'shipped', 'model' or one itself, not {detector!r}")
+    return _ShippedDetector() if detector == "shipped" else None
 
 
 class _ShippedDetector:

@@ -49,8 +49,9 @@ class Kinds:
 
     Attributes:
         names: The phrases, the most frequent first.
-        vectors: float32 ``(len(names), dim)``, L2-normalised.
-        half: float32 ``(len(names),)``, the cosine at which each reaches the score 0.5.
+        vectors: float32 ``(len(names), dim)``; L2-normalised, unless the encoder's similarity is
+            the inner product.
+        half: float32 ``(len(names),)``, the similarity at which each reaches the score 0.5.
         finer: The numbers of those that end in another, as "capital city" does in "city".
     """
 
@@ -119,7 +120,8 @@ class Kinds:
 
     def nearest(self, kind: int, others: list[int]) -> tuple[int, float]:
         """Which of others is nearest to a kind, and its cosine."""
-        similarities = self.vectors[others] @ self.vectors[kind]
+        lengths = np.linalg.norm(self.vectors[[kind, *others]], axis=1)
+        similarities = self.vectors[others] @ self.vectors[kind] / (lengths[0] * lengths[1:])
         best = int(similarities.argmax())
         return others[best], float(similarities[best])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from ner_retriever_rag.detection.given import Spans
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.kinds import Kinds, kind_names
 from ner_retriever_rag.schema import EncodedText
+
+Similarity = Literal["cosine", "inner product"]
 
 
 class TypeScores(ABC):
@@ -37,6 +40,15 @@ class TypeScores(ABC):
     @abstractmethod
     def encode_types(self, types: Sequence[str]) -> NDArray[np.float32]:
         """Encode type descriptions: float32 ``(len(types), dim)``, L2-normalised."""
+
+    @property
+    def similarity(self) -> Similarity:
+        """How mentions are compared with types: ours are unit vectors, so by their cosine.
+
+        Where it is the inner product, ``score`` makes a score of that, and ranking adds nothing:
+        its stages were chosen for our cosines.
+        """
+        return "cosine"
 
     @property
     def kinds(self) -> Kinds:

@@ -265,7 +265,7 @@ class Answers:
             where: As in ``search``.
             examples: How many names of each kind.
             least_score: Mentions that a search for their kind gives a lower score are not counted;
-                None for 0.1, or for 0.5 with a taxonomy, which need not have a label for everything.
+                None for 0.1, or for 0.5 with a taxonomy, which need not have a label for all.
             taxonomy: Count under its labels, instead of the shipped vocabulary's.
 
         Returns:

@@ -56,8 +56,8 @@ def count_facets(
     Each mention counts once, for the phrase of the vocabulary that fits it best, unless it
     overlaps one that fits its own better. Rarer phrases that mean nearly the same as a more
     frequent one are then counted as that. Of the kinds that are most frequent so, those mentions
-    count that a search for the kind scores high enough. Labels of a taxonomy are all looked at, none
-    is taken for another, and what counts for one counts for those above it.
+    count that a search for the kind scores high enough. Labels of a taxonomy are all looked at,
+    none is taken for another, and what counts for one counts for those above it.
 
     Args:
         table: The mentions.

@@ -1,0 +1,144 @@
+"""An index of a GLiNER bi-encoder's vectors answers with the scores of GLiNER's own package."""
+
+import random
+import re
+
+import numpy as np
+import pytest
+from chroma_server import ChromaServer
+from tiny import TEXTS, CapitalisedWords
+from tiny_gliner import save_gliner
+
+from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, TypeAwareEncoder
+from ner_retriever_rag.langchain import EntityTypeFilter
+
+gliner = pytest.importorskip("gliner", reason="needs the extra [gliner-bi]")
+
+WORDS = sorted({word for text in TEXTS[:4] for word in re.findall(r"\w+", text)})
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_gliner(tmp_path_factory.mktemp("gliner") / "bi")
+
+
+@pytest.fixture(scope="module")
+def encoder(folder):
+    return TypeAwareEncoder.from_gliner(folder, detector=CapitalisedWords(), batch_size=64)
+
+
+def made(texts, labels):
+    """Texts of random words with two spans each, and as many labels."""
+    draw = random.Random(3)
+    documents, spans = [], []
+    for number in range(texts):
+        words = [draw.choice(WORDS) for _ in range(6)]
+        starts = [sum(len(each) + 1 for each in words[:n]) for n in range(6)]
+        documents.append(Document(" ".join(words), id=f"{number:04}"))
+        spans.append([(starts[0], starts[1] + len(words[1])), (starts[4], starts[4] + len(words[4]))])
+    return documents, spans, [f"{draw.choice(WORDS)} {n}" for n in range(labels)]
+
+
+def their_scores(folder, documents, spans, labels):
+    model = gliner.GLiNER.from_pretrained(str(folder))
+    rows = model.inference(
+        [each.text for each in documents],
+        labels,
+        flat_ner=False,
+        threshold=0.0,
+        multi_label=True,
+        batch_size=64,
+        input_spans=[[{"start": s, "end": e} for s, e in own] for own in spans],
+    )
+    return {
+        (document.id, row["start"], row["end"], row["label"]): row["score"]
+        for document, own in zip(documents, rows, strict=True)
+        for row in own
+    }
+
+
+def our_scores(index, labels):
+    rows = index.extract(labels, score_threshold=0.0, all_types=True, overlapping=True)
+    return {(row.doc_id, row.start, row.end, row.type): row.score for row in rows}
+
+
+def assert_same(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    ours, theirs = (np.array([some[key] for key in sorted(theirs)]) for some in (ours, theirs))
+    assert np.abs(ours - theirs).max() <= TOLERANCE
+    assert theirs.std() > 0.05
+
+
+@pytest.mark.slow
+def test_a_thousand_texts_and_a_hundred_labels(folder, encoder, tmp_path):
+    documents, spans, labels = made(1_000, 100)
+    theirs = their_scores(folder, documents, spans, labels)
+    assert len(theirs) == 200_000
+    with EntityIndex(tmp_path / "index", encoder=encoder) as index:
+        index.add(documents, spans=spans)
+        assert_same(our_scores(index, labels), theirs)
+    again = TypeAwareEncoder.from_gliner(folder, detector=CapitalisedWords())
+    with EntityIndex.open(tmp_path / "index", encoder=again) as index:
+        assert_same(our_scores(index, labels), theirs)
+    with ChromaServer(tmp_path / "server") as server:
+        server.client()
+        EntityIndex(server.address, encoder=encoder).add(documents, spans=spans)
+        assert_same(our_scores(EntityIndex.open(server.address, encoder=again), labels), theirs)
+
+
+@pytest.fixture(scope="module")
+def few(folder, encoder):
+    documents, spans, labels = made(12, 3)
+    index = EntityIndex(encoder=encoder)
+    index.add(documents, spans=spans)
+    return index, documents, labels, their_scores(folder, documents, spans, labels)
+
+
+def test_every_door_gives_the_models_own_score(few):
+    index, documents, labels, theirs = few
+    label = labels[0]
+    best = max(score for (*_, asked), score in theirs.items() if asked == label)
+    found = index.search(label, k=3)
+    assert found[0].score == pytest.approx(best, abs=TOLERANCE)
+    for each in index.search_mentions(label, k=None, score_threshold=0.0):
+        key = (each.doc_id, each.start, each.end, label)
+        assert each.score == pytest.approx(theirs[key], abs=TOLERANCE)
+        assert 1 / (1 + np.exp(-each.similarity)) == pytest.approx(each.score, abs=TOLERANCE)
+    assert index.search(label, k=3, sharpen=False) == found
+    assert index.search(label, k=3, exact=True) == found
+    (entity, *_) = index.entities(label, k=1)
+    assert 0 < entity.score <= 1
+    either = index.search(AnyOf(*labels), k=1)[0]
+    assert either.score == pytest.approx(max(theirs.values()), abs=TOLERANCE)
+    both = index.search(AllOf(labels[0], Not(labels[1])), k=1)[0]
+    assert 0 <= both.score <= 1
+    assert index.facets(n=3, least_score=0.01)
+
+
+def test_filters_of_other_retrievers_results_give_it_too(few, encoder):
+    from langchain_core.documents import Document as LangChainDocument
+
+    index, documents, labels, _ = few
+    keep = EntityTypeFilter(entity_type=labels[0], threshold=0.0, encoder=encoder)
+    texts = [LangChainDocument(page_content="Oslo lies on the Oslofjord", id="oslo")]
+    (kept,) = keep.compress_documents(texts, "anything")
+    alone = EntityIndex(encoder=encoder)
+    alone.add([Document(texts[0].page_content, id="oslo")])
+    (found,) = alone.search(labels[0], k=1)
+    assert kept.metadata["score"] == pytest.approx(found.score, abs=TOLERANCE)
+
+
+def test_what_such_vectors_cannot_say_is_refused(few):
+    index, _, labels, _ = few
+    with pytest.raises(ValueError, match=r"Like.*inner product"):
+        index.search(Like("Oslo"))
+    with pytest.raises(ValueError, match="no text vectors"):
+        index.search(labels[0], about="in Norway")
+
+
+def test_another_encoder_is_refused(encoder, tmp_path, tiny_encoder):
+    with EntityIndex(tmp_path / "index", encoder=encoder) as index:
+        index.add(["Oslo is a city"])
+    with pytest.raises(ValueError, match="GLiNER bi-encoder"):
+        EntityIndex(tmp_path / "index", encoder=tiny_encoder)
