@@ -94,7 +94,8 @@ class MentionMatch:
         start: First character in the document's text.
         end: One past the last character.
         score: Calibrated probability in [0, 1] that the mention is of the type.
-        similarity: Raw cosine between mention and type description, in [-1, 1].
+        similarity: Raw cosine between mention and type description, in [-1, 1]; with an encoder
+            from elsewhere (``TypeAwareEncoder.from_gliner``) their inner product.
         type: The type description it was found for; says which of several in a combined query.
     """
 

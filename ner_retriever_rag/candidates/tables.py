@@ -25,10 +25,13 @@ class Tables:
         store: What it is made from.
         dim: Width of the vectors.
         folder: Where to keep it, memory-mapped, for the next process; None keeps it in memory.
+        cells: Whether a large one has cells, which are for unit vectors.
     """
 
-    def __init__(self, store: DocumentStore, dim: int, folder: Path | None) -> None:
-        self._store, self._dim, self._folder = store, dim, folder
+    def __init__(
+        self, store: DocumentStore, dim: int, folder: Path | None, *, cells: bool = True
+    ) -> None:
+        self._store, self._dim, self._folder, self._cells = store, dim, folder, cells
         self._lock = threading.Lock()
         self._table: MentionTable | None = None
         self._revision: str | None = None
@@ -50,22 +53,23 @@ class Tables:
             before = found[1]
             # A write that was killed may have changed documents since, under this revision.
             if found[0] == revision and not self._store.unfinished():
-                if (table := _with_cells(before, None)) is not before:  # an older version kept it
+                if (
+                    table := self._with_cells(before, None)
+                ) is not before:  # an older version kept it
                     save_table(table, revision, self._folder)
                 return table
-        table = _with_cells(read_table(self._store, self._dim, before, touched), before)
+        table = self._with_cells(read_table(self._store, self._dim, before, touched), before)
         # Not after each small write: what this process wrote is little to read for the next.
         if self._folder is not None and touched is None and len(table) >= _WORTH_KEEPING:
             save_table(table, revision, self._folder)
         return table
 
-
-def _with_cells(table: MentionTable, before: MentionTable | None) -> MentionTable:
-    """A table with cells, if it is large and there is use of them: those before go on."""
-    if len(table) <= LARGE or table.cells is not None:
-        return table
-    if before is not None and before.cells is not None:
-        cells = before.cells.follow(table.vectors, table.origins(before))
-    else:
-        cells = Cells.make(table.vectors)
-    return table if cells is None else replace(table, cells=cells)
+    def _with_cells(self, table: MentionTable, before: MentionTable | None) -> MentionTable:
+        """A table with cells, if it is large and there is use of them: those before go on."""
+        if not self._cells or len(table) <= LARGE or table.cells is not None:
+            return table
+        if before is not None and before.cells is not None:
+            cells = before.cells.follow(table.vectors, table.origins(before))
+        else:
+            cells = Cells.make(table.vectors)
+        return table if cells is None else replace(table, cells=cells)

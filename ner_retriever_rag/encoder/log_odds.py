@@ -39,6 +39,8 @@ class LogOddsScale:
         breadth: The type's mean similarity to the calibration's sample of mentions of all kinds:
             0.25 for a broad type ("person"), 0.07 for a narrow one ("roller derby team"). 0 where
             there is no calibration.
+        complete: Whether the similarity says all: the encoder has a score function of its own, and
+            no stage of ranking, all of which were chosen for our cosines, adds anything.
     """
 
     encoder: Scores
@@ -47,10 +49,13 @@ class LogOddsScale:
     offset: float = 0.0
     calibrated: bool = False
     breadth: float = 0.0
+    complete: bool = False
 
     @classmethod
     def of(cls, encoder: Scores, type_vector: NDArray[np.float32]) -> LogOddsScale:
         """The scale of a type as an encoder sees it."""
+        if encoder.similarity != "cosine":
+            return cls(encoder, type_vector, slope=1.0, complete=True)
         if encoder.calibration is None:
             return cls(encoder, type_vector)
         line = encoder.calibration.line(type_vector)

@@ -88,7 +88,8 @@ class EntityIndex(Answers, Contents, Deciding, ReachedFor):
     def _hold(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
         self.encoder, self._store, self._folder = encoder, store, self._place.folder
         kept = self._folder / f"{TABLE}{store.texts.name}" if self._folder else None
-        self._tables = Tables(store, encoder.dim, kept)
+        cells = encoder.similarity == "cosine"
+        self._tables = Tables(store, encoder.dim, kept, cells=cells)
         self._writer = Writer(store, encoder)
         self._search = Search(store, self._tables, encoder)
 

@@ -147,7 +147,10 @@ class Search:
         topic: Topic | None = None,
     ) -> Iterator[tuple[MentionTable, Compared]]:
         """What is looked at, and the query compared with it: the nearest, at last all."""
-        rows = None if topic is not None else nearest(table, query, allowed, bounds)
+        rows = None
+        # Where no stage comes after it, one product with all mentions is all that there is to do.
+        if topic is None and self._encoder.similarity == "cosine":
+            rows = nearest(table, query, allowed, bounds)
         if rows is not None and bounds.last is not None:
             some, most = table.only(rows), _SMOOTHED + _SMOOTHED_A_RESULT * bounds.last
             wanted = Wanted(allowed[table.owner[rows]], most)

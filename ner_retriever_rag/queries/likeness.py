@@ -29,9 +29,17 @@ def type_vector(
         leaf: A type description, or examples.
         encoder: What encodes them.
         example_vector: Gives the vector of an example.
+
+    Raises:
+        ValueError: If examples are given to an encoder that cannot compare mentions.
     """
     if isinstance(leaf, str):
         return _description(encoder, leaf)
+    if encoder.similarity != "cosine":
+        raise ValueError(
+            f"Like: the encoder {encoder.description} compares mentions with types by their inner "
+            "product, and a mention with no other: give a type description"
+        )
     total = np.zeros(encoder.dim, dtype=np.float32)
     if leaf.description:
         total += _description(encoder, leaf.description)

@@ -98,13 +98,13 @@ def rank(
         candidates: The candidates.
         sharpen: Whether candidates say something of one another.
         stages: In their order; None for ``STAGES``. Those that need a calibration are left out
-            where there is none.
+            where there is none, and all of them where the encoder has a score of its own.
 
     Returns:
         float ``(n,)``; ``query.scale.score`` makes scores of them.
     """
     log_odds: LogOdds = query.scale.log_odds(query.similarities)
-    if not len(log_odds):
+    if not len(log_odds) or query.scale.complete:
         return log_odds
     for stage in STAGES if stages is None else stages:
         if (sharpen or not stage.sharpens) and (

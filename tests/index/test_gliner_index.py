@@ -36,7 +36,8 @@ def made(texts, labels):
         words = [draw.choice(WORDS) for _ in range(6)]
         starts = [sum(len(each) + 1 for each in words[:n]) for n in range(6)]
         documents.append(Document(" ".join(words), id=f"{number:04}"))
-        spans.append([(starts[0], starts[1] + len(words[1])), (starts[4], starts[4] + len(words[4]))])
+        ends = [start + len(word) for start, word in zip(starts, words, strict=True)]
+        spans.append([(starts[0], ends[1]), (starts[4], ends[4])])
     return documents, spans, [f"{draw.choice(WORDS)} {n}" for n in range(labels)]
 
 
