@@ -53,9 +53,8 @@ class Tables:
             before = found[1]
             # A write that was killed may have changed documents since, under this revision.
             if found[0] == revision and not self._store.unfinished():
-                if (
-                    table := self._with_cells(before, None)
-                ) is not before:  # an older version kept it
+                table = self._with_cells(before, None)
+                if table is not before:  # an older version kept it
                     save_table(table, revision, self._folder)
                 return table
         table = self._with_cells(read_table(self._store, self._dim, before, touched), before)

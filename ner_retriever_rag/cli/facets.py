@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -37,7 +37,8 @@ def facets(
             n, where=parse_where(where), taxonomy=read_taxonomy(taxonomy)
         )
         if as_json:
-            print_json(map(asdict, found))
+            rows = map(asdict, found)
+            print_json(row if row["path"] else _without_path(row) for row in rows)
             return
         table = Table("kind", box=None, header_style="bold")
         table.add_column("mentions", justify="right")
@@ -49,3 +50,7 @@ def facets(
                 " > ".join(facet.path) or facet.type, *counts, one_line(" · ".join(facet.examples))
             )
         out.print(table)
+
+
+def _without_path(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "path"}

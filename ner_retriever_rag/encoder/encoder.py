@@ -267,6 +267,8 @@ class TypeAwareEncoder(KeptEncoder):
 class _GLiNEREncoder(GLiNERVectors, TypeAwareEncoder):
     """A GLiNER bi-encoder in the place of backbone, taps and head."""
 
+    head = names = prototypes = None
+
 
 def _gliner_detector(
     detector: MentionDetector | SpanHead | Literal["shipped", "model"],

@@ -202,8 +202,9 @@ class GLiNERVectors(TypeScores):
         """
         if backbone:
             raise ValueError("a GLiNER model is kept by its name: leave out backbone=True")
+        name = self._gliner.name
         reference = {
-            "model": self._gliner.name,
+            "model": str(Path(name).resolve()) if Path(name).is_dir() else name,
             "revision": self._gliner.revision,
             "digest": self._digest,
             "detector": "model" if self._finder is None else "shipped",

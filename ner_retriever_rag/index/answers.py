@@ -74,7 +74,8 @@ class Answers:
                 and the document (0 where it is negative).
             topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
             sharpen: Let mentions found say something of one another: pseudo-relevance feedback,
-                smoothing and prevalence shift, see :mod:`~ner_retriever_rag.ranking.stages`.
+                smoothing and prevalence shift, see :mod:`~ner_retriever_rag.ranking.stages`. With
+                an encoder that has a score of its own (``from_gliner``) no stage runs either way.
             offset: How many of the best documents to pass over, for the next page of a result.
             max_matches: List at most so many matches of a document, the best; None for all.
             exact: Look at every text for a topic, and in a large index at every mention, beyond

@@ -2,14 +2,17 @@
 
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from chroma_server import ChromaServer
 from tiny import TEXTS, CapitalisedWords
 from tiny_gliner import save_gliner
+from typer.testing import CliRunner
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, TypeAwareEncoder
+from ner_retriever_rag.cli import app
 from ner_retriever_rag.langchain import EntityTypeFilter
 
 gliner = pytest.importorskip("gliner", reason="needs the extra [gliner-bi]")
@@ -143,3 +146,29 @@ def test_another_encoder_is_refused(encoder, tmp_path, tiny_encoder):
         index.add(["Oslo is a city"])
     with pytest.raises(ValueError, match="GLiNER bi-encoder"):
         EntityIndex(tmp_path / "index", encoder=tiny_encoder)
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "gliner.md"
+
+
+@pytest.mark.slow
+def test_the_page_runs_with_another_model(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = PAGE.read_text(encoding="utf-8")
+    names = {}
+    for code in re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S):
+        exec(re.sub(r'(?m)^MODEL = "[^"]*"', f"MODEL = {str(folder)!r}", code), names)
+    printed = capsys.readouterr().out
+    assert "Nile" in printed and "True" in printed
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (PAGE.parent / link).exists(), link
+
+
+def test_a_saved_one_is_what_the_command_line_takes(encoder, tmp_path):
+    encoder.save_pretrained(tmp_path / "gliner")
+    (tmp_path / "a.txt").write_text("Oslo is the capital of Norway")
+    place, encoded = str(tmp_path / "index"), ["--encoder", str(tmp_path / "gliner")]
+    made = CliRunner().invoke(app, ["index", str(tmp_path / "a.txt"), "--index", place, *encoded])
+    assert made.exit_code == 0, made.output
+    found = CliRunner().invoke(app, ["search", place, "city", "--json", *encoded])
+    assert found.exit_code == 0 and "Oslo" in found.output, found.output
