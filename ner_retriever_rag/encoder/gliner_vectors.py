@@ -21,6 +21,7 @@ from ner_retriever_rag.detection.given import Spans, given_mentions
 from ner_retriever_rag.detection.gliner import EVERYTHING_NAMED
 from ner_retriever_rag.detection.protocol import MentionDetector
 from ner_retriever_rag.detection.spans import mentions_from_spans
+from ner_retriever_rag.encoder.gliner import CONFIG as GLINER_CONFIG
 from ner_retriever_rag.encoder.gliner import GLiNERModel, Words
 from ner_retriever_rag.encoder.saved import CONFIG, write_saved
 from ner_retriever_rag.encoder.scores import Similarity, TypeScores
@@ -313,7 +314,13 @@ class GLiNERVectors(TypeScores):
 
 
 def read_reference(folder: Path) -> dict[str, Any] | None:
-    """What ``GLiNERVectors.save_pretrained`` wrote into a folder; None where that is another's."""
+    """What ``GLiNERVectors.save_pretrained`` wrote into a folder; None where that is another's.
+
+    Raises:
+        ValueError: If it is a GLiNER model itself.
+    """
+    if (folder / GLINER_CONFIG).is_file():
+        raise ValueError(f"{folder} is a GLiNER model: load it with TypeAwareEncoder.from_gliner")
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):

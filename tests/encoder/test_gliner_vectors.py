@@ -194,6 +194,8 @@ def test_what_it_has_not_is_said(encoder, folder, tmp_path):
         TypeAwareEncoder.from_gliner(folder, detector="spacy")
     with pytest.raises(ValueError, match="no gliner_config.json"):
         TypeAwareEncoder.from_gliner(tmp_path)
+    with pytest.raises(ValueError, match="load it with TypeAwareEncoder.from_gliner"):
+        TypeAwareEncoder.from_pretrained(folder)
     with pytest.raises(FileNotFoundError, match="not a folder and could not be had"):
         TypeAwareEncoder.from_gliner("nobody/no-such-gliner")
     with pytest.raises(ValueError, match="empty"):
