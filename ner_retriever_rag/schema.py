@@ -228,6 +228,19 @@ class SyncReport(AddReport):
     deleted: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class JudgeReport:
+    """How many mentions have been judged for a type description.
+
+    Attributes:
+        right: Those that are of the type.
+        wrong: Those that are not.
+    """
+
+    right: int
+    wrong: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class WordFeatures:
     """What the words of candidates, and those near them, say for one type description.

@@ -36,6 +36,11 @@ class Tables:
         self._table: MentionTable | None = None
         self._revision: str | None = None
 
+    @property
+    def revision(self) -> str | None:
+        """The store's when the table was last asked for; None before that."""
+        return self._revision
+
     def current(self) -> MentionTable:
         """The table of what the store holds now."""
         with self._lock:

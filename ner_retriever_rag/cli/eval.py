@@ -53,6 +53,9 @@ def evaluate(
     draws: Annotated[
         int, typer.Option(help="Small corpora of 40 texts drawn from each set of the suite.")
     ] = 0,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Measure what a user's judgements add in the suite.")
+    ] = False,
     cache: Annotated[
         Path, typer.Option(help="Folder that keeps what a suite's texts are encoded to.")
     ] = Path(".cache/evaluation"),
@@ -94,6 +97,7 @@ def evaluate(
                 cache,
                 out_folder,
                 draws,
+                judge,
                 trust_remote_code,
             )
             return

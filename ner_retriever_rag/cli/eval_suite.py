@@ -14,6 +14,7 @@ from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.evaluation.suite_draws import Draws
+    from ner_retriever_rag.evaluation.suite_judged import AfterJudgements
     from ner_retriever_rag.evaluation.suite_measure import SetResult
     from ner_retriever_rag.evaluation.systems import System
 
@@ -39,6 +40,7 @@ def evaluate_suite(
     cache: Path,
     out_folder: Path | None,
     draws: int,
+    judge: bool,
     trust_remote_code: bool,
 ) -> None:
     """Measure a suite and print, and write, its tables; ``evaluate`` explains the arguments.
@@ -48,6 +50,7 @@ def evaluate_suite(
         FileNotFoundError: If a file of the suite is missing.
     """
     from ner_retriever_rag.evaluation.suite_draws import measure_draws
+    from ner_retriever_rag.evaluation.suite_judged import measure_judgements
     from ner_retriever_rag.evaluation.suite_measure import measure_suite
     from ner_retriever_rag.evaluation.suite_report import mean_rows, write_suite
     from ner_retriever_rag.evaluation.suite_systems import ByHeldTexts
@@ -66,6 +69,7 @@ def evaluate_suite(
 
     command = " ".join(
         [f"ner-retriever eval --suite {suite} --data {data} --texts {texts} --draws {draws}"]
+        + ["--judge"] * judge
         + [f"--sets {','.join(sets)}"] * bool(sets)
         + [f"--system {spec}" for spec in wanted]
     )
@@ -76,13 +80,17 @@ def evaluate_suite(
 
     results: list[SetResult] = []
     small: list[Draws] = []
+    judged: list[AfterJudgements] = []
     for each in tasks:
         results += measure_suite([each], systems, fusions, say)
         for system in systems.values():
             if draws and isinstance(system, ByHeldTexts) and system.detected:
                 small.append(measure_draws(system, each.task, draws))
+        first = systems.get("detected")
+        if judge and isinstance(first, ByHeldTexts):
+            judged += measure_judgements(first, each.task)
         if out_folder:  # what is measured is kept whatever comes next
-            write_suite(suite, command, results, small, out_folder)
+            write_suite(suite, command, results, small, judged, out_folder)
     table = Table(box=None, header_style="bold")
     columns, rows = mean_rows(results)
     for number, column in enumerate(columns):

@@ -11,6 +11,7 @@ import numpy as np
 
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.evaluation.suite_draws import DRAWN, Draws
+from ner_retriever_rag.evaluation.suite_judged import JUDGED_OF, AfterJudgements
 from ner_retriever_rag.evaluation.suite_measure import BINS, SHOWN, Reliability, SetResult
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 
@@ -49,8 +50,12 @@ def groups_of(results: Sequence[SetResult]) -> Groups:
     return {name: groups[name] for name in sorted(groups, key=lambda name: name == "all")}
 
 
-def markdown(results: Sequence[SetResult], draws: Sequence[Draws] = ()) -> str:
-    """Tables: means, R-Precision and mentions found by set, reliability, absent types, draws."""
+def markdown(
+    results: Sequence[SetResult],
+    draws: Sequence[Draws] = (),
+    judged: Sequence[AfterJudgements] = (),
+) -> str:
+    """Tables: means, figures by set, mentions found, reliability, absent types, and what else."""
     columns, rows = mean_rows(results)
     parts = [
         "R-Precision, precision at ten, and what `k=None` returns; macro over a set's types, then "
@@ -79,6 +84,12 @@ def markdown(results: Sequence[SetResult], draws: Sequence[Draws] = ()) -> str:
             f"Small corpora: {DRAWN} texts of a set at a time, means over the draws "
             "(R-Precision, F1):",
             _draws(draws),
+        ]
+    if judged:
+        parts += [
+            f"F1 of `k=None` after judgements of random documents among the {JUDGED_OF} found "
+            "first; of those not judged, in brackets before judging:",
+            _judged(judged),
         ]
     return "\n\n".join(parts) + "\n"
 
@@ -147,6 +158,23 @@ def _draws(draws: Sequence[Draws]) -> str:
     return _table(["set", *systems], rows)
 
 
+def _judged(judged: Sequence[AfterJudgements]) -> str:
+    counts = list(dict.fromkeys(each.judgements for each in judged))
+    known = {(each.set, each.judgements): each for each in judged}
+    sets = list(dict.fromkeys(each.set for each in judged))
+    rows = []
+    for name, members in [*((each, [each]) for each in sets), ("mean", sets)]:
+        cells = []
+        for count in counts:
+            some = [known[each, count] for each in members]
+            f1, others, before = np.nanmean(
+                [[each.f1, each.f1_of_others, each.f1_before] for each in some], axis=0
+            )
+            cells.append(f"{f1:.3f}; {others:.3f} ({before:.3f})" if count else f"{f1:.3f}")
+        rows.append([name, *cells])
+    return _table(["set", *(f"{count} judged" for count in counts)], rows)
+
+
 def _by_set(results: Sequence[SetResult], figure: Callable[[SetResult], float | None]) -> str:
     known = {(each.result.task, each.result.system): figure(each) for each in results}
     systems = [
@@ -196,7 +224,12 @@ def _cell(value: float | None) -> str:
 
 
 def write_suite(
-    name: str, command: str, results: Sequence[SetResult], draws: Sequence[Draws], folder: Path
+    name: str,
+    command: str,
+    results: Sequence[SetResult],
+    draws: Sequence[Draws],
+    judged: Sequence[AfterJudgements],
+    folder: Path,
 ) -> None:
     """Write ``NAME.md``, ``NAME.json`` and ``NAME.png`` into a folder, made if needed.
 
@@ -205,6 +238,7 @@ def write_suite(
         command: What was run, for the head of the page.
         results: The figures.
         draws: Those of small corpora.
+        judged: Those after judgements.
         folder: Where.
 
     Raises:
@@ -212,10 +246,13 @@ def write_suite(
     """
     folder.mkdir(parents=True, exist_ok=True)
     head = f"# Suite: {name}\n\n`{command}`\n\n![R-Precision by set, and reliability]({name}.png)"
-    (folder / f"{name}.md").write_text(f"{head}\n\n{markdown(results, draws)}", encoding="utf-8")
+    (folder / f"{name}.md").write_text(
+        f"{head}\n\n{markdown(results, draws, judged)}", encoding="utf-8"
+    )
     values = {
         "results": [asdict(each) for each in results],
         "draws": [asdict(each) for each in draws],
+        "judged": [asdict(each) for each in judged],
     }
     (folder / f"{name}.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
     picture(results, folder / f"{name}.png")

@@ -15,6 +15,7 @@ from ner_retriever_rag.index.answers import Answers
 from ner_retriever_rag.index.contents import Contents, ids_of
 from ner_retriever_rag.index.deciding import Deciding
 from ner_retriever_rag.index.foreign import is_document
+from ner_retriever_rag.index.judging import JudgedTypes, Judging
 from ner_retriever_rag.index.reached_for import ReachedFor
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.sync import sync
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 DEFAULT_COLLECTION = "ner-retriever"
 
 
-class EntityIndex(Answers, Contents, Deciding, ReachedFor):
+class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
     """An index of documents by the entities they mention, stored in Chroma.
 
     Any number of processes may have a folder open that nobody writes. The first write takes it for
@@ -92,6 +93,7 @@ class EntityIndex(Answers, Contents, Deciding, ReachedFor):
         self._tables = Tables(store, encoder.dim, kept, cells=cells)
         self._writer = Writer(store, encoder)
         self._search = Search(store, self._tables, encoder)
+        self._search.judged = JudgedTypes(store).of
 
     def close(self) -> None:
         """Let go of the folder, so that other processes may write. Closing twice does nothing."""

@@ -6,7 +6,7 @@ thousand texts; an evaluation that asks for hundreds of rankings of whole corpor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.mention_table import table_of
+from ner_retriever_rag.index.judging import mentions_judged
 from ner_retriever_rag.index.mention_scores import compare, scored_over
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.query import Query
+from ner_retriever_rag.ranking.judged import JudgedType, Judgements, threshold_of
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Stage
 from ner_retriever_rag.schema import Document, EncodedText
@@ -31,10 +34,12 @@ class Ranked:
     Attributes:
         order: int64 ``(found,)``, numbers of the texts with a mention, best first.
         scores: float32 ``(found,)``, the score of each.
+        threshold: The score at which a search for all ends.
     """
 
     order: NDArray[np.int64]
     scores: NDArray[np.float32]
+    threshold: float = DEFAULT_THRESHOLD
 
 
 class HeldTexts:
@@ -53,6 +58,7 @@ class HeldTexts:
         self._encoder = encoder
         self._table, _ = table_of(documents, encoded, encoder.dim)
         self._numbers = np.array([int(each) for each in self._table.doc_ids], dtype=np.int64)
+        self._judged: dict[str, JudgedType] = {}
 
     def rank(
         self, query: Query, *, sharpen: bool = True, stages: Sequence[Stage] | None = None
@@ -66,8 +72,41 @@ class HeldTexts:
         """
         table = self._table
         scored = scored_over(table, query, self._encoder)
-        compared = compare(table, scored, sharpen=sharpen, stages=stages)
+        known = self._judged.get(query) if isinstance(query, str) else None
+        judged = None if known is None else lambda _: known.log_odds
+        compared = compare(table, scored, sharpen=sharpen, judged=judged, stages=stages)
         best = table.best_of_each(compared.log_odds)
         scores = scored.combine(scored.scores(best))
         order = best_first(scores, best.max(axis=0), np.diff(table.first) > 0, 0.0)
-        return Ranked(self._numbers[order], scores[order])
+        threshold = DEFAULT_THRESHOLD if known is None else threshold_of(scores[order])
+        return Ranked(self._numbers[order], scores[order], threshold)
+
+    def judge(self, description: str, right: Iterable[int], wrong: Iterable[int]) -> None:
+        """Judge texts for a description, as ``EntityIndex.judge``; earlier judgements are dropped.
+
+        Args:
+            description: As it is ranked for.
+            right: Numbers of texts that mention one.
+            wrong: Of texts that do not.
+        """
+        self._judged = {}
+        judged = [(number, True) for number in right] + [(number, False) for number in wrong]
+        if not judged:
+            return
+        table = self._table
+        log_odds = compare(table, scored_over(table, description, self._encoder)).log_odds[0]
+        mentions: list[int] = []
+        verdicts: list[bool] = []
+        for number, verdict in judged:
+            found = mentions_judged(table, log_odds, table.row_of[str(number)], verdict)
+            mentions += found
+            verdicts += [verdict] * len(found)
+        self._judged = {
+            description: JudgedType.fit(
+                Judgements(
+                    np.asarray(table.vectors)[mentions],
+                    log_odds[mentions],
+                    np.array(verdicts, dtype=np.bool_),
+                )
+            )
+        }

@@ -18,7 +18,7 @@ from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.ranking.ordering import best_first
-from ner_retriever_rag.ranking.query import Reranker, Stage, TypeQuery, Wanted
+from ner_retriever_rag.ranking.query import Judged, Reranker, Stage, TypeQuery, Wanted
 from ner_retriever_rag.ranking.stages import rank
 from ner_retriever_rag.schema import MentionMatch
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Takes a type description, a table and numbers of its mentions, ``(m,)``; gives log odds to add.
 Rerank = Callable[[str, MentionTable, NDArray[np.intp]], NDArray[np.floating]]
+# Takes a type description; gives what counts in what was judged of it, None if nothing was.
+JudgedOf = Callable[[str], Judged | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def compare(
     sharpen: bool = True,
     wanted: Wanted | None = None,
     rerank: Rerank | None = None,
+    judged: JudgedOf | None = None,
     stages: Sequence[Stage] | None = None,
 ) -> Compared:
     """Compare a query's types with all mentions of a table: every door asks here.
@@ -67,6 +70,7 @@ def compare(
         sharpen: Whether mentions found say something of one another.
         wanted: Which mentions have to be right; None for all.
         rerank: A second model, asked for the best of each type that has a description.
+        judged: Knows what was judged of a type by its description; None for nothing.
         stages: As in :func:`~ner_retriever_rag.ranking.stages.rank`.
     """
     cosines = query.vectors @ table.vectors.T
@@ -83,7 +87,8 @@ def compare(
         second: Reranker | None = None
         if rerank is not None and description:
             second = partial(rerank, description, table)
-        asked = TypeQuery(vector, cosines[row], scale, words, wanted, second)
+        known = judged(description) if judged is not None and description else None
+        asked = TypeQuery(vector, cosines[row], scale, words, wanted, second, known)
         log_odds[row] = rank(asked, table, sharpen=sharpen, stages=stages)
     return Compared(cosines, log_odds)
 

@@ -31,8 +31,9 @@ from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic
+from ner_retriever_rag.ranking.judged import threshold_of
 from ner_retriever_rag.ranking.ordering import best_first
-from ner_retriever_rag.ranking.query import Wanted
+from ner_retriever_rag.ranking.query import Judged, Wanted
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.filters import keys_of, warn_of_unknown_keys
@@ -62,11 +63,13 @@ class Search:
 
     Attributes:
         rerank: A second model that looks at the best mentions of each type; None for none.
+        judged: Knows what was judged at a revision of the index, by description.
     """
 
     def __init__(self, store: DocumentStore, tables: Tables, encoder: TypeAwareEncoder) -> None:
         self._store, self._tables, self._encoder = store, tables, encoder
         self.rerank: Rerank | None = None
+        self.judged: Callable[[str | None, str], Judged | None] = lambda _revision, _kind: None
 
     def scored(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query and encode its types."""
@@ -121,7 +124,8 @@ class Search:
         best: list[int] = []
         for part, compared in self._compared(table, scored, allowed, bounds):
             scores = MentionScores(part, scored, compared, allowed[part.owner])
-            best = self._best_mentions(scores, bounds)
+            ending = self._ending(scored, bounds, scores.scores[scores.allowed])
+            best = self._best_mentions(scores, ending)
             if len(best) == bounds.last:
                 break
         return [scores.match(n) for n in best[bounds.offset :]]
@@ -242,12 +246,44 @@ class Search:
         self, table: MentionTable, query: ScoredQuery, bounds: Bounds, wanted: Wanted | None = None
     ) -> Compared:
         """Compare a query's types with all mentions of a table; only those wanted are right."""
-        return compare(table, query, sharpen=bounds.sharpen, wanted=wanted, rerank=self.rerank)
+        return compare(
+            table,
+            query,
+            sharpen=bounds.sharpen,
+            wanted=wanted,
+            rerank=self.rerank,
+            judged=self.judgements_of,
+        )
+
+    def unjudged(self, description: str, table: MentionTable) -> NDArray[np.float32]:
+        """The log odds of all mentions without what was judged, float32 ``(mentions,)``."""
+        return compare(table, self.scored(description, table), rerank=self.rerank).log_odds[0]
+
+    def judgements_of(self, description: str) -> Judged | None:
+        """What counts in what was judged of a type; None where nothing was."""
+        return self.judged(self._tables.revision, description)
+
+    def _ending(self, query: ScoredQuery, bounds: Bounds, scores: NDArray[np.float32]) -> Bounds:
+        """Where a search for all ends: at the threshold, or that of what was judged.
+
+        Args:
+            query: What is looked for.
+            bounds: How far, as asked.
+            scores: float32 ``(n,)``, of all that may be found.
+        """
+        description = query.descriptions[0] if len(query.leaves) == 1 else None
+        if bounds.k is not None or bounds.given or description is None or query.without > 0:
+            return bounds
+        if self.judgements_of(description) is None:
+            return bounds
+        least = threshold_of(scores)
+        return replace(bounds, floor=least, threshold=least)
 
     def scores_of_kind(self, kind: int, kinds: Kinds, table: MentionTable) -> NDArray[np.float32]:
         """The scores of all mentions for a kind of a vocabulary, float32 ``(mentions,)``."""
         query = ScoredQuery(kinds.names[kind], self._encoder, lambda _: kinds.vectors[kind])
-        return query.scores(compare(table, query, rerank=self.rerank).log_odds)[0]
+        compared = compare(table, query, rerank=self.rerank, judged=self.judgements_of)
+        return query.scores(compared.log_odds)[0]
 
     def allowed(self, table: MentionTable, where: Mapping[str, Any] | None) -> NDArray[np.bool_]:
         """Which documents pass a filter, bool ``(documents,)``."""
@@ -274,6 +310,8 @@ class Search:
         allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
         if topic is not None:
             scores, allowed = with_topic(table, scores, allowed, topic, self._store.texts, bounds)
+        else:
+            bounds = self._ending(query, bounds, scores[allowed])
         nearness = best.max(axis=0)
         for order in _orders(
             lambda most: best_first(scores, nearness, allowed, bounds.floor, most), bounds

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_retriever_rag.candidates.mention_table import table_of
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
-from ner_retriever_rag.index.mention_scores import compare, scored_over
+from ner_retriever_rag.index.mention_scores import JudgedOf, compare, scored_over
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.schema import Document, DocumentMatch, EncodedText
@@ -46,6 +46,7 @@ def judge(
         check_query(query),
         DEFAULT_THRESHOLD if threshold is None else threshold,
         index.encoded(documents) if index else None,
+        judged=index._search.judgements_of if index else None,
     )
     kept = [each for each in enumerate(matches) if each[1].score >= (threshold or 0.0)]
     if top_n is None:
@@ -83,6 +84,7 @@ def match_documents(
     encoded: Sequence[EncodedText] | None = None,
     *,
     sharpen: bool = True,
+    judged: JudgedOf | None = None,
 ) -> list[DocumentMatch]:
     """What a search would say of documents that are in no index, had it just these.
 
@@ -93,6 +95,7 @@ def match_documents(
         threshold: Least score of a mention that is listed; the best one is in any case.
         encoded: Their mentions and vectors, where these are known; None encodes them.
         sharpen: As in ``EntityIndex.search``.
+        judged: Knows what was judged of a type by its description; None for nothing.
 
     Returns:
         One match a document, in their order, however low its score.
@@ -101,7 +104,7 @@ def match_documents(
         encoded = encoder.encode([document.text for document in documents])
     table, rows = table_of(documents, encoded, encoder.dim)
     scored = scored_over(table, query, encoder)
-    compared = compare(table, scored, sharpen=sharpen)
+    compared = compare(table, scored, sharpen=sharpen, judged=judged)
     matches = []
     for document, row in zip(documents, rows, strict=True):
         places = table.mentions_of(row)

@@ -26,6 +26,7 @@ class Bounds:
         sharpen: Whether the query is made sharper by what the index holds.
         max_matches: How many mentions of a document are listed, None for all.
         exact: Whether nothing may be approximate.
+        given: Whether the caller gave the threshold.
     """
 
     k: int | None
@@ -36,6 +37,7 @@ class Bounds:
     sharpen: bool
     max_matches: int | None
     exact: bool
+    given: bool = True
 
     @classmethod
     def check(
@@ -66,7 +68,8 @@ class Bounds:
             threshold = share("score_threshold", score_threshold)
         unbounded = k is not None and score_threshold is None
         floor = 0.0 if unbounded else threshold
-        return cls(k, offset, where or None, floor, threshold, sharpen, max_matches, exact)
+        given = score_threshold is not None
+        return cls(k, offset, where or None, floor, threshold, sharpen, max_matches, exact, given)
 
     @property
     def last(self) -> int | None:

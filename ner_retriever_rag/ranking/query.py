@@ -15,6 +15,8 @@ from ner_retriever_rag.schema import Candidates, WordFeatures
 LogOdds = NDArray[np.floating]  # float32 or float64 (candidates,)
 # Takes numbers of candidates, int64 (m,), and gives log odds to add, float (m,).
 Reranker = Callable[[NDArray[np.intp]], NDArray[np.floating]]
+# Takes vectors, float32 (m, dim), and log odds, float (m,); gives log odds, float (m,).
+Judged = Callable[[NDArray[np.float32], LogOdds], LogOdds]
 
 
 class Wanted(NamedTuple):
@@ -40,6 +42,7 @@ class TypeQuery:
         words: What candidates' words say; None where the type is given by examples alone.
         wanted: Which candidates have to be right; None for all.
         rerank: A second model's log odds of some candidates; None for none.
+        judged: Counts in what a user has judged of the type; None where there are no judgements.
         before: What each stage that ran was given, by its class; filled in by ``rank``.
     """
 
@@ -49,6 +52,7 @@ class TypeQuery:
     words: WordFeatures | None = None
     wanted: Wanted | None = None
     rerank: Reranker | None = None
+    judged: Judged | None = None
     before: dict[type, LogOdds] = field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ner_retriever_rag.ranking.feedback import PseudoRelevanceFeedback
+from ner_retriever_rag.ranking.judged import JudgedEvidence
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
 from ner_retriever_rag.ranking.query import LogOdds, Stage, TypeQuery
 from ner_retriever_rag.ranking.rerank import Rerank
@@ -81,6 +82,7 @@ STAGES: tuple[Stage, ...] = (
         absent=ABSENT,
         present=PRESENT,
     ),
+    JudgedEvidence(),
 )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document, EncodedText
-from ner_retriever_rag.storage.records import Record, StoredDocument
+from ner_retriever_rag.storage.records import Record, StoredDocument, StoredJudgement
 
 Where = Mapping[str, Any] | None
 
@@ -143,6 +143,14 @@ class DocumentStore(Protocol):
 
     def recover(self, *, unread: bool = False) -> None:
         """Take out the mentions that interrupted writes and deletes left over."""
+
+    def judgements(self) -> list[StoredJudgement]:
+        """What has been judged of answers."""
+
+    def judge(
+        self, added: Sequence[StoredJudgement], dropped: Sequence[StoredJudgement] = ()
+    ) -> None:
+        """Add judgements, and drop others."""
 
     def renew(self) -> None:
         """Tell readers that anything may have changed."""

@@ -78,6 +78,33 @@ class StoredDocument(Record):
     document: Document
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredJudgement:
+    """A mention that was judged.
+
+    Attributes:
+        type: The type description.
+        doc_id: The mention's document.
+        span: Its characters there.
+        right: Whether it is of the type.
+        log_odds: What ranking made of it when it was judged.
+        vector: float32 ``(dim,)``, the mention's.
+    """
+
+    type: str
+    doc_id: str
+    span: Span
+    right: bool
+    log_odds: float
+    vector: NDArray[np.float32]
+
+    @property
+    def id(self) -> str:
+        """The same for the same mention and type: what is judged again is replaced."""
+        kind = sha256(self.type.encode()).hexdigest()[:16]
+        return f"{kind}:{self.doc_id}#{self.span[0]}-{self.span[1]}"
+
+
 def version_of(document: Document, given: Sequence[tuple[int, int]] | None) -> str:
     """Hash of a document's content: text, metadata, and the spans given by the caller, if any."""
     metadata = sorted((key, encoded(value)) for key, value in document.metadata.items())

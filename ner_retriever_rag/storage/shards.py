@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document, EncodedText
 from ner_retriever_rag.storage.protocol import RowReader, Where
-from ner_retriever_rag.storage.records import Record, RowKey, check_vectors
+from ner_retriever_rag.storage.records import Record, RowKey, StoredJudgement, check_vectors
 from ner_retriever_rag.storage.store import Store
 from ner_retriever_rag.storage.stored import StoreReader
 
@@ -217,6 +217,16 @@ class ShardedStore(StoreReader):
             for store in self._stores:
                 stack.enter_context(store.still())
             yield
+
+    def judgements(self) -> list[StoredJudgement]:
+        """What has been judged of answers; the first shard keeps it."""
+        return self._stores[0].judgements()
+
+    def judge(
+        self, added: Sequence[StoredJudgement], dropped: Sequence[StoredJudgement] = ()
+    ) -> None:
+        """As of one store."""
+        self._stores[0].judge(added, dropped)
 
     def widths(self) -> tuple[int, int]:
         """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""

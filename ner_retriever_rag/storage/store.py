@@ -24,9 +24,11 @@ from ner_retriever_rag.schema import Document, EncodedText
 from ner_retriever_rag.storage import chroma
 from ner_retriever_rag.storage.collection import Rows, batches
 from ner_retriever_rag.storage.journal import SINCE, Entry, Journal
+from ner_retriever_rag.storage.judgements import JudgementRows
 from ner_retriever_rag.storage.records import (
     Record,
     StoredDocument,
+    StoredJudgement,
     check_vectors,
     distinct_spans,
     row_metadata,
@@ -63,6 +65,7 @@ class Store(StoreReader):
         super().__init__(self._own_rows(place, documents), Rows(place, mentions), together)
         self._place, self._journal = place, Journal(place, documents.name)
         self.revisions = Revisions(self._mentions)
+        self._judgements = JudgementRows(place, documents.name)
         self._token = object()  # tells the place which store this is, without keeping it alive
         self._metadata: dict[str, Any] = {}  # the mentions' collection's, while this store writes
 
@@ -221,6 +224,23 @@ class Store(StoreReader):
         """Tell readers that anything may have changed."""
         self.revisions.renew()
         self._place.settle(self._mentions.name, None)
+
+    def judgements(self) -> list[StoredJudgement]:
+        """What has been judged of answers."""
+        return self._judgements.all()
+
+    def judge(
+        self, added: Sequence[StoredJudgement], dropped: Sequence[StoredJudgement] = ()
+    ) -> None:
+        """Add judgements, and drop others; readers are told.
+
+        Raises:
+            ValueError: If something else has the name of the judgements' collection.
+        """
+        with self._written([]):
+            self._judgements.drop(dropped)
+            if added:
+                self._judgements.put(added)
 
     def drop_rows(self, row_ids: Sequence[str]) -> None:
         """Delete rows of mentions that belong to no document."""

@@ -1,0 +1,241 @@
+"""A user's judgements of answers: kept with the index, and counted in by every search."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.candidates.mention_table import MentionTable
+from ner_retriever_rag.candidates.tables import Tables
+from ner_retriever_rag.index.search import Search
+from ner_retriever_rag.ranking.judged import JudgedType, Judgements
+from ner_retriever_rag.ranking.query import Judged
+from ner_retriever_rag.schema import (
+    Document,
+    DocumentMatch,
+    JudgeReport,
+    MentionMatch,
+    kind_of,
+    require_text,
+)
+from ner_retriever_rag.storage.protocol import DocumentStore
+from ner_retriever_rag.storage.records import StoredJudgement
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.storage.place import Place
+    from ner_retriever_rag.storage.shards import Places
+
+Judgeable = str | Document | DocumentMatch | MentionMatch
+_OF_A_WRONG_DOCUMENT = 5  # mentions that are judged wrong with it, at most
+
+
+class Judging:
+    """The judging half of ``EntityIndex``.
+
+    Attributes:
+        encoder: What turns texts and type descriptions into vectors.
+    """
+
+    encoder: TypeAwareEncoder
+    _store: DocumentStore
+    _place: Place | Places
+    _tables: Tables
+    _search: Search
+
+    def judge(
+        self,
+        description: str,
+        *,
+        right: Sequence[Judgeable] = (),
+        wrong: Sequence[Judgeable] = (),
+    ) -> JudgeReport:
+        """Say which answers to a type description are right and which are wrong.
+
+        From ten to twenty judgements, best of answers from all over a ranking, the index learns for
+        this description what is like the right ones, how sure to be, and where a search for all
+        (``k=None``) stops. They are kept with the index, add up, and count in every later search
+        for the description, whoever opens the index. A mention judged again is judged anew.
+
+        Args:
+            description: The type description, as it is searched for; case does not matter.
+            right: Documents (by id too, or as they were found) or mentions that are of the type. Of
+                a document its best mention is meant.
+            wrong: Likewise, that are not. Of a document its best mention is meant, and all others
+                that a search would list.
+
+        Returns:
+            How many mentions have been judged for the description by now.
+
+        Raises:
+            TypeError: If ``description`` is not a string, or something judged is no document or
+                mention.
+            ValueError: If nothing is judged, a document or mention is not in the index, or is
+                judged both right and wrong, or the encoder has no calibration.
+            RuntimeError: If another process has the folder open.
+        """
+        kind = as_judged(description)
+        if self.encoder.calibration is None:
+            raise ValueError("judging needs an encoder with a calibration; this one has none")
+        items = [(each, True) for each in _listed("right", right)]
+        items += [(each, False) for each in _listed("wrong", wrong)]
+        if not items:
+            raise ValueError("judge needs answers: give right, wrong, or both")
+        table = self._tables.current()
+        log_odds = self._search.unjudged(description, table)
+        verdicts: dict[int, bool] = {}
+        for item, verdict in items:
+            for mention in _mentions(item, table, log_odds, verdict):
+                if verdicts.setdefault(mention, verdict) != verdict:
+                    raise ValueError(f"{table.text(mention)!r} is judged both right and wrong")
+        rows = [
+            StoredJudgement(
+                kind,
+                table.doc_ids[table.owner[mention]],
+                table.span(mention),
+                verdict,
+                float(log_odds[mention]),
+                np.asarray(table.vectors[mention], dtype=np.float32),
+            )
+            for mention, verdict in verdicts.items()
+        ]
+        with self._place.writing():
+            self._store.recover()
+            self._store.judge(rows)
+        return self.judged()[kind]
+
+    def judged(self) -> dict[str, JudgeReport]:
+        """The descriptions that answers have been judged for, and how many mentions of each."""
+        found: defaultdict[str, list[bool]] = defaultdict(list)
+        for each in self._store.judgements():
+            found[each.type].append(each.right)
+        return {
+            kind: JudgeReport(sum(verdicts), len(verdicts) - sum(verdicts))
+            for kind, verdicts in sorted(found.items())
+        }
+
+    def forget_judgements(self, description: str) -> int:
+        """Forget what was judged for a description.
+
+        Args:
+            description: As in ``judge``.
+
+        Returns:
+            How many mentions had been judged.
+
+        Raises:
+            TypeError: As ``judge``.
+            ValueError: If ``description`` is empty.
+            RuntimeError: As ``judge``.
+        """
+        kind = as_judged(description)
+        with self._place.writing():
+            self._store.recover()
+            dropped = [each for each in self._store.judgements() if each.type == kind]
+            if dropped:
+                self._store.judge([], dropped)
+        return len(dropped)
+
+
+class JudgedTypes:
+    """What has been judged, fitted once for every revision of an index.
+
+    Args:
+        store: What keeps the judgements.
+    """
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._revision: str | None = None
+        self._known: dict[str, JudgedType] = {}
+
+    def of(self, revision: str | None, description: str) -> Judged | None:
+        """What counts in the judgements for a description; None where there are none.
+
+        Args:
+            revision: The index's, which changes with every judgement.
+            description: As it is searched for.
+        """
+        with self._lock:
+            if self._revision is None or revision != self._revision:
+                self._known = fitted(self._store.judgements())
+                self._revision = revision
+            known = self._known.get(as_judged(description))
+        return None if known is None else known.log_odds
+
+
+def fitted(judgements: Iterable[StoredJudgement]) -> dict[str, JudgedType]:
+    """The types that have judgements, fitted to them."""
+    of_type: defaultdict[str, list[StoredJudgement]] = defaultdict(list)
+    for each in judgements:
+        of_type[each.type].append(each)
+    return {
+        kind: JudgedType.fit(
+            Judgements(
+                np.stack([each.vector for each in some]),
+                np.array([each.log_odds for each in some], dtype=np.float32),
+                np.array([each.right for each in some], dtype=np.bool_),
+            )
+        )
+        for kind, some in of_type.items()
+    }
+
+
+def as_judged(description: str) -> str:
+    """What a description's judgements are kept under: case and spaces aside."""
+    return " ".join(require_text(description, "description").lower().split())
+
+
+def mentions_judged(
+    table: MentionTable, log_odds: NDArray[np.floating], document: int, right: bool
+) -> list[int]:
+    """The mentions that the judgement of a document is of: the best, and what else is listed.
+
+    Args:
+        table: The mentions.
+        log_odds: float ``(mentions,)``, for the type.
+        document: The number of the document.
+        right: Whether it is right; then its best mention alone is.
+    """
+    places = table.mentions_of(document)
+    own = log_odds[places]
+    order = np.argsort(-own, kind="stable")[: 1 if right else _OF_A_WRONG_DOCUMENT]
+    return [places.start + int(n) for place, n in enumerate(order) if place == 0 or own[n] >= 0]
+
+
+def _listed(name: str, given: Sequence[Judgeable]) -> list[Judgeable]:
+    if isinstance(given, str | Document | DocumentMatch | MentionMatch):
+        raise TypeError(f"{name} must be a list of documents or mentions, not {kind_of(given)}")
+    return list(given)
+
+
+def _mentions(
+    item: Judgeable, table: MentionTable, log_odds: NDArray[np.floating], right: bool
+) -> list[int]:
+    if isinstance(item, DocumentMatch) and right and item.matches:
+        item = item.matches[0]
+    if isinstance(item, MentionMatch):
+        doc_id, span = item.doc_id, (item.start, item.end)
+    elif isinstance(item, DocumentMatch | Document):
+        doc_id, span = (item.doc_id if isinstance(item, DocumentMatch) else item.id), None
+    elif isinstance(item, str):
+        doc_id, span = item, None
+    else:
+        raise TypeError(f"a document, its id, or a mention can be judged, not {kind_of(item)}")
+    if (row := table.row_of.get(doc_id)) is None:
+        raise ValueError(f"document {doc_id!r} is not in the index")
+    if span is None:
+        if not (found := mentions_judged(table, log_odds, row, right)):
+            raise ValueError(f"document {doc_id!r} has no mention that could be judged")
+        return found
+    places = table.mentions_of(row)
+    same = [n for n in range(places.start, places.stop) if table.span(n) == span]
+    if not same:
+        raise ValueError(f"document {doc_id!r} has no mention at {span}")
+    return same

@@ -1,0 +1,117 @@
+"""What users have judged of answers: a third collection, made with the first judgement.
+
+A judged mention is a record of its vector, which stays when its document is changed or deleted.
+Records are written whole or not at all, each by itself, so that no journal has to name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_retriever_rag.storage.chroma import FORMAT, FORMAT_KEY
+from ner_retriever_rag.storage.collection import Rows, batches
+from ner_retriever_rag.storage.records import StoredJudgement
+from ner_retriever_rag.storage.retry import call_with_retry
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.storage.place import Place
+
+JUDGED_KEY = "ner:judged"  # in the collection's metadata, so that no other is taken for it
+_TYPE, _DOCUMENT, _START, _END = "type", "document", "start", "end"
+_RIGHT, _LOG_ODDS = "right", "log_odds"
+
+
+class JudgementRows:
+    """The judgements of an index.
+
+    Args:
+        place: Where the index is.
+        name: The index's name.
+    """
+
+    def __init__(self, place: Place, name: str) -> None:
+        self._place, self._name = place, f"{name}-judged"
+        self._rows: Rows | None = None
+
+    def all(self) -> list[StoredJudgement]:
+        """All judgements there are."""
+        if (rows := self._there()) is None:
+            return []
+        return [
+            StoredJudgement(
+                str(metadata[_TYPE]),
+                str(metadata[_DOCUMENT]),
+                (int(metadata[_START]), int(metadata[_END])),
+                bool(metadata[_RIGHT]),
+                float(metadata[_LOG_ODDS]),
+                np.asarray(vector, dtype=np.float32),
+            )
+            for ids in batches(rows.ids(), rows.batch)
+            for found in [rows.get(ids, ["metadatas", "embeddings"])]
+            for metadata, vector in zip(found["metadatas"], found["embeddings"], strict=True)
+        ]
+
+    def put(self, judgements: Sequence[StoredJudgement]) -> None:
+        """Write judgements; those of the same mentions and types are replaced.
+
+        Raises:
+            ValueError: If something else has the collection's name.
+        """
+        rows = self._there() or self._made()
+        rows.upsert(
+            ids=[each.id for each in judgements],
+            embeddings=[each.vector for each in judgements],
+            metadatas=[_metadata(each) for each in judgements],
+        )
+
+    def drop(self, judgements: Iterable[StoredJudgement]) -> None:
+        """Delete judgements."""
+        if (rows := self._there()) is not None:
+            rows.delete(each.id for each in judgements)
+
+    def _there(self) -> Rows | None:
+        """The collection, if there is one."""
+        from chromadb.errors import NotFoundError
+
+        client = self._place.client
+        if self._rows is None:
+            self._place.check()
+            try:
+                found = call_with_retry(
+                    lambda: client.get_collection(self._name, embedding_function=None), client
+                )
+            except NotFoundError:
+                return None
+            if JUDGED_KEY in (found.metadata or {}):
+                self._rows = Rows(self._place, found)
+        return self._rows
+
+    def _made(self) -> Rows:
+        client = self._place.client
+        made = call_with_retry(
+            lambda: client.get_or_create_collection(
+                self._name,
+                metadata={FORMAT_KEY: FORMAT, JUDGED_KEY: True},
+                embedding_function=None,
+                configuration={"hnsw": {"space": "l2"}},
+            ),
+            client,
+        )
+        if JUDGED_KEY not in (made.metadata or {}):
+            raise ValueError(f"judgements would be kept in {self._name!r}, which is something else")
+        self._rows = Rows(self._place, made)
+        return self._rows
+
+
+def _metadata(judgement: StoredJudgement) -> dict[str, Any]:
+    return {
+        _TYPE: judgement.type,
+        _DOCUMENT: judgement.doc_id,
+        _START: judgement.span[0],
+        _END: judgement.span[1],
+        _RIGHT: judgement.right,
+        _LOG_ODDS: judgement.log_odds,
+    }

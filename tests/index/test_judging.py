@@ -1,0 +1,145 @@
+"""Judgements of answers: kept with an index, counted in by its searches."""
+
+import numpy as np
+import pytest
+from hashed import DIM, HashedEncoder, vector
+from unit_vectors import unit
+
+from ner_retriever_rag import Document, EntityIndex, Like
+from ner_retriever_rag.encoder.calibration import Calibration
+from ner_retriever_rag.index.sharded_index import ShardedIndex
+from ner_retriever_rag.index.texts import match_documents
+from ner_retriever_rag.schema import JudgeReport
+
+NAMES = ["Nile", "Oslo", "Ada", "Stegosaurus", "Egypt", "Sudan", "Norway", "Babbage"]
+DOCUMENTS = [
+    Document(f"we saw {NAMES[n % 8]} and {NAMES[(3 * n + 1) % 8]}, {n}.", id=f"d{n}")
+    for n in range(24)
+]
+
+
+class Calibrated(HashedEncoder):
+    """With a calibration, without which scores are no probabilities and nothing is judged."""
+
+    calibration = Calibration(
+        unit(np.stack([vector(f"sample {n}", DIM) for n in range(50)])),
+        (8.0, 0.5),
+        (0.0, 0.0, 0.0, 0.0, 1.0),
+    )
+
+    def score(self, type_vector, similarities):
+        return self.calibration.probability(type_vector, similarities)
+
+
+@pytest.fixture
+def index():
+    index = EntityIndex(encoder=Calibrated())
+    index.add(DOCUMENTS)
+    return index
+
+
+def ids(matches):
+    return [each.doc_id for each in matches]
+
+
+def test_judged_documents_are_found_or_not_as_they_were_judged(index) -> None:
+    before = index.search("error code", k=24)
+    last, first = before[-3:], before[:3]
+    report = index.judge("error code", right=last, wrong=first)
+    assert report.right == 3
+    assert report.wrong >= 3
+    all_found = ids(index.search("error code", k=None))
+    assert set(all_found[:3]) == set(ids(last))
+    best = {each.doc_id: each.matches[0] for each in before}
+    after = {each.doc_id: each.score for each in index.search("error code", k=24)}
+    for match in first:
+        assert after[match.doc_id] < best[match.doc_id].score
+    assert index.search_mentions("error code", k=1)[0].doc_id in ids(last)
+    assert ids(index.search(" Error  CODE ", k=None)) == all_found  # case and spaces aside
+
+
+def test_other_types_stay_as_they_are(index) -> None:
+    others = ["river", Like("Nile")]
+    before = [[(m.doc_id, m.score) for m in index.search(query, k=24)] for query in others]
+    index.judge("error code", right=["d1"], wrong=["d2"])
+    assert [[(m.doc_id, m.score) for m in index.search(query, k=24)] for query in others] == before
+
+
+def test_judgements_are_forgotten_whole(index) -> None:
+    before = [(m.doc_id, m.score) for m in index.search("error code", k=24)]
+    index.judge("error code", right=["d1", "d4"], wrong=["d2"])
+    assert [(m.doc_id, m.score) for m in index.search("error code", k=24)] != before
+    assert index.forget_judgements("error code") >= 3
+    assert [(m.doc_id, m.score) for m in index.search("error code", k=24)] == before
+    assert index.judged() == {}
+    assert index.forget_judgements("error code") == 0
+
+
+def test_a_mention_judged_again_is_judged_anew(index) -> None:
+    mention = index.search_mentions("error code", k=1)[0]
+    assert index.judge("error code", wrong=[mention]) == JudgeReport(0, 1)
+    assert index.judge("error code", right=[mention]) == JudgeReport(1, 0)
+    assert index.search_mentions("error code", k=1)[0].score > 0.9
+
+
+def test_a_threshold_that_is_given_counts(index) -> None:
+    index.judge("error code", right=["d1"], wrong=["d2", "d3"])
+    given = index.search("error code", k=None, score_threshold=0.0)
+    assert len(given) == 24
+    assert len(index.search("error code", k=None)) < 24
+
+
+def test_judgements_stay_with_the_folder(tmp_path) -> None:
+    with EntityIndex(tmp_path, encoder=Calibrated()) as index:
+        index.add(DOCUMENTS)
+        index.judge("error code", right=["d1", "d4"], wrong=["d2"])
+        found = [(m.doc_id, pytest.approx(m.score, abs=1e-5)) for m in index.search("error code")]
+        other = EntityIndex(tmp_path, encoder=Calibrated())  # another hold on the same folder
+        assert [(m.doc_id, m.score) for m in other.search("error code")] == found
+        index.judge("error code", right=["d7"])
+        assert "d7" in ids(other.search("error code", k=3))
+        other.close()
+        judged = index.judged()
+    with EntityIndex.open(tmp_path, encoder=Calibrated()) as index:
+        assert index.judged() == judged
+        assert judged["error code"].right == 3
+        index.delete(["d1", "d2"])
+        index.add(["The Volga and Perm."])
+        assert "d4" in ids(index.search("error code", k=2))
+        assert index.count() == 23
+
+
+def test_filters_know_what_the_index_was_told(index) -> None:
+    index.judge("error code", right=["d1"], wrong=["d2"])
+    told = match_documents(
+        index.encoder, DOCUMENTS, "error code", judged=index._search.judgements_of
+    )
+    assert max(told, key=lambda match: match.score).doc_id == "d1"
+
+
+def test_shards_have_their_judgements_in_common() -> None:
+    shards = [EntityIndex(encoder=Calibrated()) for _ in range(2)]
+    index = ShardedIndex(shards)
+    index.add(DOCUMENTS)
+    index.judge("error code", right=["d1", "d4", "d6"])
+    assert index.judged() == {"error code": JudgeReport(3, 0)}
+    assert set(ids(index.search("error code", k=3))) == {"d1", "d4", "d6"}
+
+
+def test_what_cannot_be_judged_is_refused(index) -> None:
+    for answers, error, said in [
+        ({}, ValueError, "give right"),
+        ({"right": "d1"}, TypeError, "right must be a list"),
+        ({"right": ["nowhere"]}, ValueError, "'nowhere' is not in the index"),
+        ({"right": [7]}, TypeError, "can be judged, not int"),
+        ({"right": ["d1"], "wrong": ["d1"]}, ValueError, "both right and wrong"),
+    ]:
+        with pytest.raises(error, match=said):
+            index.judge("error code", **answers)
+    with pytest.raises(ValueError, match="description is empty"):
+        index.judge(" ", right=["d1"])
+    assert index.judged() == {}
+    uncalibrated = EntityIndex(encoder=HashedEncoder())
+    uncalibrated.add(DOCUMENTS)
+    with pytest.raises(ValueError, match="this one has none"):
+        uncalibrated.judge("error code", right=["d1"])
