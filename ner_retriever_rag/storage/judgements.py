@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_retriever_rag.storage.chroma import FORMAT, FORMAT_KEY
+from ner_retriever_rag.storage.chroma import FORMAT
 from ner_retriever_rag.storage.collection import Rows, batches
 from ner_retriever_rag.storage.records import StoredJudgement
 from ner_retriever_rag.storage.retry import call_with_retry
+from ner_retriever_rag.storage.roles import FORMAT_KEY, JUDGEMENTS, JUDGEMENTS_SUFFIX, ROLE_KEY
 
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.place import Place
 
-JUDGED_KEY = "ner:judged"  # in the collection's metadata, so that no other is taken for it
 _TYPE, _DOCUMENT, _START, _END = "type", "document", "start", "end"
 _RIGHT, _LOG_ODDS = "right", "log_odds"
 
@@ -33,7 +33,7 @@ class JudgementRows:
     """
 
     def __init__(self, place: Place, name: str) -> None:
-        self._place, self._name = place, f"{name}-judged"
+        self._place, self._name = place, f"{name}{JUDGEMENTS_SUFFIX}"
         self._rows: Rows | None = None
 
     def all(self) -> list[StoredJudgement]:
@@ -85,7 +85,7 @@ class JudgementRows:
                 )
             except NotFoundError:
                 return None
-            if JUDGED_KEY in (found.metadata or {}):
+            if (found.metadata or {}).get(ROLE_KEY) == JUDGEMENTS:
                 self._rows = Rows(self._place, found)
         return self._rows
 
@@ -94,13 +94,13 @@ class JudgementRows:
         made = call_with_retry(
             lambda: client.get_or_create_collection(
                 self._name,
-                metadata={FORMAT_KEY: FORMAT, JUDGED_KEY: True},
+                metadata={FORMAT_KEY: FORMAT, ROLE_KEY: JUDGEMENTS},
                 embedding_function=None,
                 configuration={"hnsw": {"space": "l2"}},
             ),
             client,
         )
-        if JUDGED_KEY not in (made.metadata or {}):
+        if (made.metadata or {}).get(ROLE_KEY) != JUDGEMENTS:
             raise ValueError(f"judgements would be kept in {self._name!r}, which is something else")
         self._rows = Rows(self._place, made)
         return self._rows

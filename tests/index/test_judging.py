@@ -1,5 +1,6 @@
 """Judgements of answers: kept with an index, counted in by its searches."""
 
+import chromadb
 import numpy as np
 import pytest
 from hashed import DIM, HashedEncoder, vector
@@ -10,6 +11,7 @@ from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.index.sharded_index import ShardedIndex
 from ner_retriever_rag.index.texts import match_documents
 from ner_retriever_rag.schema import JudgeReport
+from ner_retriever_rag.storage.roles import index_names
 
 NAMES = ["Nile", "Oslo", "Ada", "Stegosaurus", "Egypt", "Sudan", "Norway", "Babbage"]
 DOCUMENTS = [
@@ -143,3 +145,21 @@ def test_what_cannot_be_judged_is_refused(index) -> None:
     uncalibrated.add(DOCUMENTS)
     with pytest.raises(ValueError, match="this one has none"):
         uncalibrated.judge("error code", right=["d1"])
+
+
+def test_the_collection_of_judgements_is_no_index_and_no_other_is_taken_for_it(tmp_path) -> None:
+    with EntityIndex(tmp_path, collection="news", encoder=Calibrated()) as index:
+        index.add(DOCUMENTS)
+        index.judge("error code", right=["d1"])
+        with pytest.raises(ValueError, match="keeps its judgements in"):
+            EntityIndex(tmp_path, collection="news-judged", encoder=Calibrated())
+        assert index_names(tmp_path) == ["news"]
+    with pytest.raises(ValueError, match="an index makes itself"):
+        EntityIndex(tmp_path, collection="old-judged", encoder=Calibrated())
+    client = chromadb.EphemeralClient()
+    client.create_collection("theirs-judged", embedding_function=None)
+    index = EntityIndex(client=client, collection="theirs", encoder=Calibrated())
+    index.add(DOCUMENTS)
+    assert index.judged() == {}
+    with pytest.raises(ValueError, match="something else"):
+        index.judge("error code", right=["d1"])
