@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.shards import Places
 
 Judgeable = str | Document | DocumentMatch | MentionMatch
-_OF_A_WRONG_DOCUMENT = 5  # mentions that are judged wrong with it, at most
+_OF_A_WRONG_DOCUMENT = 8  # mentions that are judged wrong with it, at most
 
 
 class Judging:
@@ -66,8 +66,7 @@ class Judging:
             description: The type description, as it is searched for; case does not matter.
             right: Documents (by id too, or as they were found) or mentions that are of the type. Of
                 a document its best mention is meant.
-            wrong: Likewise, that are not. Of a document its best mention is meant, and all others
-                that a search would list.
+            wrong: Likewise, that are not. Of a document all mentions are meant, the best eight.
 
         Returns:
             How many mentions have been judged for the description by now.
@@ -195,7 +194,7 @@ def as_judged(description: str) -> str:
 def mentions_judged(
     table: MentionTable, log_odds: NDArray[np.floating], document: int, right: bool
 ) -> list[int]:
-    """The mentions that the judgement of a document is of: the best, and what else is listed.
+    """The mentions that the judgement of a document is of: the best, or of a wrong one all.
 
     Args:
         table: The mentions.
@@ -204,9 +203,8 @@ def mentions_judged(
         right: Whether it is right; then its best mention alone is.
     """
     places = table.mentions_of(document)
-    own = log_odds[places]
-    order = np.argsort(-own, kind="stable")[: 1 if right else _OF_A_WRONG_DOCUMENT]
-    return [places.start + int(n) for place, n in enumerate(order) if place == 0 or own[n] >= 0]
+    order = np.argsort(-log_odds[places], kind="stable")
+    return [places.start + int(n) for n in order[: 1 if right else _OF_A_WRONG_DOCUMENT]]
 
 
 def _listed(name: str, given: Sequence[Judgeable]) -> list[Judgeable]:
