@@ -27,7 +27,9 @@ def share(n: int, most: int) -> int:
 
 def short(text: str, most: int = _NAME) -> str:
     """A name, an id or a passage as a model may read it."""
-    return cut(without_hidden(text), most)
+    looked_at = 4 * most  # characters, of which some may be hidden
+    shown = without_hidden(text[:looked_at])
+    return f"{shown[:most]}…" if len(text) > looked_at else cut(shown, most)
 
 
 def part(text: str, start: int, most: int) -> tuple[str, int]:

@@ -144,7 +144,9 @@ class Tools:
                 doc_id=reply.short(match.doc_id, reply.ID),
                 score=round(match.score, 3),
                 names=reply.some(
-                    dict.fromkeys(" ".join(each.text.split()) for each in match.matches),
+                    dict.fromkeys(
+                        " ".join(reply.short(each.text).split()) for each in match.matches
+                    ),
                     room,
                     _MOST_NAMES,
                 ),

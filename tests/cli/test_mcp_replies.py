@@ -11,8 +11,8 @@ pytest.importorskip("mcp.server.mcpserver", reason="needs the extra mcp")
 from ner_retriever_rag.cli.mcp_replies import MOST, metadata, some  # noqa: E402
 from ner_retriever_rag.cli.mcp_tools import Tools  # noqa: E402
 
-HUGE = "Nile\U000e0041\u200b\u202e " * 100_000
-METADATA = {"blob": b"\xff\x00\x01", "long": HUGE, "n": 3, **{f"k{n}": HUGE for n in range(500)}}
+HUGE = "Nile\U000e0041\u200b\u202e " * 5_000
+METADATA = {"blob": b"\xff\x00\x01", "long": HUGE, "n": 3, **{f"k{n}": HUGE for n in range(50)}}
 
 
 def hostile(number):
@@ -68,8 +68,8 @@ def test_a_long_document_comes_in_parts(tools):
         start += len(first.text)
         if not first.more:
             break
-    assert len(parts) > 3
-    assert "".join(parts) == "Nile\ufffd\ufffd\ufffd " * 100_000
+    assert len(parts) > 2
+    assert "".join(parts) == "Nile\ufffd\ufffd\ufffd " * 5_000
 
 
 def test_metadata_are_readable():
