@@ -19,7 +19,10 @@ _WHEN_STOPPED = "; what was written is kept, run the same command to go on"
 def index(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Files or folders: .txt, .md, .jsonl, .csv; also .gz, .bz2, .xz."),
+        typer.Argument(
+            help="Files or folders: .txt, .md, .jsonl, .csv (also .gz, .bz2, .xz), .pdf, .docx, "
+            ".html, .eml."
+        ),
     ],
     folder: Annotated[
         str,

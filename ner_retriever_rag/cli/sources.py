@@ -1,23 +1,25 @@
-"""Documents from files: folders of .txt and .md, .jsonl with a text field, .csv with a header."""
+"""Documents from files: text, pages and mails, .jsonl with a text field, .csv with a header."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 from ner_retriever_rag._markup import cut
 from ner_retriever_rag.cli.walk import files_in
+from ner_retriever_rag.reading.documents import CONVERTED, read_document
 from ner_retriever_rag.reading.text_files import COMPRESSED, UNREADABLE, open_text
 from ner_retriever_rag.schema import Document, encodable
 from ner_retriever_rag.storage.metadata import key_problem, storable
 
 PLAIN = (".txt", ".md")
 ROWS = (".jsonl", ".csv")
+_ENDINGS_NAMED = 8  # of files passed over
 _ID_FIELDS = ("id", "_id", "doc_id")
 _LONGEST_LIST = 200  # characters of a row's fields in a message
 _LONGEST_FIELD = 2**27  # of a .csv file; what is longer is a quote that was never closed
@@ -42,10 +44,11 @@ class Problem:
 class FileSource:
     """Reads documents from files and folders, noting what cannot be read instead of stopping.
 
-    A plain file is one document, its path its id. A row of a .jsonl or .csv file is one document:
-    its ``text_field`` is the text, ``id`` (or ``_id``, ``doc_id``) the id, ``<file>:<line>`` where
-    there is none; the other fields are metadata as far as an index can keep them. Files may be
-    compressed (.gz, .bz2, .xz).
+    A plain file is one document, its path its id; so is a .pdf, .docx, .html or .eml (extra
+    ``files``), whose title goes into its metadata. However long, it stays one document. A row of
+    a .jsonl or .csv file is one document: its ``text_field`` is the text, ``id`` (or ``_id``,
+    ``doc_id``) the id, ``<file>:<line>`` where there is none; the other fields are metadata as
+    far as an index can keep them. Files may be compressed (.gz, .bz2, .xz).
 
     Attributes:
         paths: Files and folders; folders are searched through.
@@ -91,9 +94,14 @@ class FileSource:
     def _files(self) -> Iterator[Path]:
         for path in self.paths:
             if path.is_dir():
-                found = files_in(path, _kind, follow_links=self.follow_links, report=self._report)
+                other: Counter[str] = Counter()
+                found = files_in(
+                    path, _wanted(other), follow_links=self.follow_links, report=self._report
+                )
                 if not found:
                     self._report(path, f"holds no {_endings()} files")
+                if other:
+                    self._report(path, f"passed over: {_counted(other)}")
                 yield from found
             elif not path.exists():
                 self._report(path, "does not exist")
@@ -106,6 +114,9 @@ class FileSource:
 
     def _documents(self, file: Path) -> Iterator[tuple[str, Document]]:
         """The documents of one file, each with where it stands."""
+        if _kind(file) in CONVERTED:
+            yield from self._converted(file)
+            return
         read = {".jsonl": self._json_rows, ".csv": self._csv_rows}.get(_kind(file), _whole_file)
         left_out: set[str] = set()  # fields reported once for the file
         last = ""
@@ -121,6 +132,19 @@ class FileSource:
         except (*UNREADABLE, csv.Error) as error:
             after = " beyond this line" if last else ""
             self._report(last or file, f"cannot be read{after}: {error}")
+
+    def _converted(self, file: Path) -> Iterator[tuple[str, Document]]:
+        """The document of a file that is not plain text, unless there is none in it."""
+        try:
+            page = read_document(file)
+            if not page.text.strip():
+                self._report(file, "has no text")
+                return
+            titled = {"title": page.title} if page.title else {}
+            text = _utf8(page.text)
+            yield str(file), Document(text, str(file), {"source": str(file), **titled})
+        except (OSError, ImportError, ValueError) as error:
+            self._report(file, str(error))
 
     def _json_rows(self, file: Path, stream: IO[str]) -> Rows:
         for number, line in enumerate(stream, start=1):
@@ -210,9 +234,30 @@ def _utf8(text: str) -> str:
 
 def _kind(file: Path) -> str:
     """The ending that says how to read a file, without that of its compression; else ``""``."""
-    name = file.with_suffix("") if file.suffix.lower() in COMPRESSED else file
+    ending = file.suffix.lower()
+    if ending in CONVERTED:
+        return ending
+    name = file.with_suffix("") if ending in COMPRESSED else file
     return name.suffix.lower() if name.suffix.lower() in (*PLAIN, *ROWS) else ""
 
 
+def _wanted(other: Counter[str]) -> Callable[[Path], str]:
+    """Says how to read a file, and counts those it cannot say that of by their endings."""
+
+    def wanted(file: Path) -> str:
+        kind = _kind(file)
+        if not kind and not file.name.startswith(".") and not file.is_dir():
+            other[file.suffix.lower() or "without an ending"] += 1
+        return kind
+
+    return wanted
+
+
+def _counted(other: Counter[str]) -> str:
+    named = [f"{count:,} {ending}" for ending, count in other.most_common(_ENDINGS_NAMED)]
+    rest = sum(other.values()) - sum(count for _, count in other.most_common(_ENDINGS_NAMED))
+    return ", ".join([*named, *([f"{rest:,} others"] if rest else [])])
+
+
 def _endings() -> str:
-    return ", ".join((*PLAIN, *ROWS))
+    return ", ".join((*PLAIN, *ROWS, *CONVERTED))

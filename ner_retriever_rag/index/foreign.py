@@ -34,6 +34,15 @@ def is_document(value: object) -> bool:
     return isinstance(value, Document) or is_langchain(value) or is_llama_index(value)
 
 
+def is_blank(value: Any) -> bool:
+    """Whether something is a string or a framework's document of nothing but white space."""
+    if is_langchain(value):
+        value = value.page_content
+    elif is_llama_index(value):
+        value = value.get_content(metadata_mode="none")
+    return isinstance(value, str) and not value.strip()
+
+
 def is_result(value: object) -> bool:
     """Whether something is what a retriever of either finds."""
     return is_langchain(value) or _comes_from(value, "llama_index.core.schema", "NodeWithScore")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from ner_retriever_rag.encoder.ahead import ahead
 from ner_retriever_rag.index.foreign import (
     from_langchain,
     from_llama_index,
+    is_blank,
     is_langchain,
     is_llama_index,
 )
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.storage.protocol import DocumentStore
 
+_log = logging.getLogger(__name__)
+
 BATCH = 128  # documents encoded and written together, at most; progress moves as often
 _LONG = 100_000  # characters in them, or a little more: a second or two; a write costs 55 ms
-_HOMES = 50_000  # versions whose documents are remembered
+_REMEMBERED = 50_000  # versions whose documents are remembered
 
 Given = Sequence[Sequence[Span]]
 Refuse = Callable[[Failure], None]
@@ -157,7 +161,7 @@ class Writer:
 
     def _remember(self, homes: Mapping[str, str]) -> None:
         self._homes.update(homes)
-        while len(self._homes) > _HOMES:
+        while len(self._homes) > _REMEMBERED:
             self._homes.popitem(last=False)
 
     def _encode(self, plan: _Plan) -> tuple[dict[str, EncodedText], dict[str, Exception]]:
@@ -244,15 +248,19 @@ def checked(
     Args:
         documents: What the caller gave: documents, ours or a framework's, and strings.
         spans: For each the spans of its mentions, or None.
-        refuse: Told of those that cannot be; None raises instead.
+        refuse: Told of those that cannot be; None raises instead, and passes over what is blank
+            (empty pages are in most files), with a line in the log.
 
     Raises:
         TypeError: If something is neither a document nor a string, or spans are no numbers.
-        ValueError: If a text is empty, an id stands twice, metadata cannot be kept, or a span lies
+        ValueError: If an id stands twice, metadata cannot be kept, or a span lies
             outside its text.
     """
     seen: dict[str, int] = {}
     for place, each in enumerate(documents):
+        if refuse is None and is_blank(each):
+            _log.warning("documents[%d] has no text and is passed over", place)
+            continue
         try:
             document = _document(each, place)
             check_metadata(document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from langchain_core.documents import Document
 from ner_retriever_rag.index.foreign import from_langchain
 from ner_retriever_rag.schema import Document as IndexedDocument
 from ner_retriever_rag.schema import DocumentMatch, kind_of
+
+_log = logging.getLogger(__name__)
 
 RESULT_KEYS = ("doc_id", "score", "matches")
 _MATCH_KEYS = {"text", "start", "end", "score"}
@@ -42,7 +45,7 @@ def to_langchain(document: IndexedDocument) -> Document:
 
 
 def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDocument]:
-    """LangChain documents as documents to index.
+    """LangChain documents as documents to index; blank ones are passed over and logged.
 
     Args:
         documents: The documents.
@@ -50,7 +53,7 @@ def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDo
 
     Raises:
         TypeError: If it is a single document or a string, or one of them is no document.
-        ValueError: If one has no text, or metadata that its results would overwrite.
+        ValueError: If one has metadata that its results would overwrite.
     """
     if isinstance(documents, str | Document) or not isinstance(documents, Iterable):
         raise TypeError(f"documents must be a list of documents, not one {kind_of(documents)}")
@@ -62,7 +65,10 @@ def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDo
                 f"not a {kind_of(document)}"
             )
         if not document.page_content.strip():
-            raise ValueError(f"documents[{number}] has no text (metadata {document.metadata})")
+            _log.warning(
+                "documents[%d] has no text and is passed over: %s", number, document.metadata
+            )
+            continue
         indexed.append(from_langchain(document))
         check_keys(document.metadata, indexed[-1].id, prefix)
     return indexed

@@ -16,6 +16,7 @@ from llama_index.core.vector_stores import MetadataFilters
 
 from ner_retriever_rag._keywords import keywords_of, wrong_keywords
 from ner_retriever_rag.index.entity_index import EntityIndex
+from ner_retriever_rag.index.foreign import is_blank
 from ner_retriever_rag.llama_index.events import NoTypeEvent
 from ner_retriever_rag.llama_index.filters import to_where
 from ner_retriever_rag.llama_index.nodes import matched_node, to_document, to_node
@@ -145,16 +146,22 @@ class NERTypeRetriever(BaseRetriever):
     def add_nodes(self, nodes: Sequence[BaseNode], *, show_progress: bool = False) -> list[str]:
         """Index nodes; one whose id is there already is replaced, or skipped if unchanged.
 
+        Blank ones are passed over, with a line in the log.
+
         Returns:
-            Their ids, in order.
+            The ids of the others, in order.
 
         Raises:
             TypeError: If ``nodes`` is no list of nodes.
-            ValueError: If a node has no text; nothing is written then.
         """
         if isinstance(nodes, str | BaseNode) or not isinstance(nodes, Iterable):
             raise TypeError(f"nodes must be a list of nodes, not one {kind_of(nodes)}")
-        documents = [to_document(node) for node in nodes]
+        documents = []
+        for node in nodes:
+            if is_blank(node):
+                _log.warning("node %r has no text and is passed over", node.node_id)
+            else:
+                documents.append(to_document(node))
         self.index.add(documents, progress=show_progress)
         return [document.id for document in documents]
 

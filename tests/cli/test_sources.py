@@ -20,14 +20,27 @@ def test_folders_of_plain_files(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.txt").write_text("Oslo")
     (tmp_path / "sub" / "b.MD").write_text("# Rome")
-    (tmp_path / "c.pdf").write_bytes(b"%PDF")
+    (tmp_path / "c.png").write_bytes(b"PNG")
+    (tmp_path / ".hidden").write_text("x")
     documents, problems = read(tmp_path)
     assert [(each.text, each.metadata["source"]) for each in documents] == [
         ("Oslo", str(tmp_path / "a.txt")),
         ("# Rome", str(tmp_path / "sub" / "b.MD")),
     ]
     assert [each.id for each in documents] == [str(tmp_path / "a.txt"), str(tmp_path / "sub/b.MD")]
-    assert problems == []
+    assert [each.why for each in problems] == ["passed over: 1 .png"]
+
+
+def test_pages_and_mails(tmp_path):
+    pytest.importorskip("bs4")
+    (tmp_path / "a.html").write_text("<title>Cities</title><p>Oslo<p>Rome " + "and so on " * 20_000)
+    (tmp_path / "b.html").write_text("<p> </p>")
+    (tmp_path / "c.eml").write_text("Subject: Trip\n\nTo Lima.")
+    (cities, trip), (blank,) = read(tmp_path)
+    assert cities.metadata == {"source": str(tmp_path / "a.html"), "title": "Cities"}
+    assert cities.text.startswith("Oslo\n\nRome") and len(cities.text) > 190_000
+    assert (trip.text, trip.metadata["title"]) == ("Trip\n\nTo Lima.", "Trip")
+    assert (blank.where, blank.why) == (str(tmp_path / "b.html"), "has no text")
 
 
 def test_json_lines(tmp_path):

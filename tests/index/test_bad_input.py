@@ -52,8 +52,6 @@ def test_search(index, method, arguments, error, message):
         ({"id": "Oslo"}, TypeError, "documents must be a list.*not a single dict"),
         (None, TypeError, "documents must be a list"),
         (3, TypeError, "documents must be a list"),
-        (["Oslo", ""], ValueError, r"documents\[1\] is empty"),
-        (["Oslo", " \n "], ValueError, r"documents\[1\] is empty"),
         (["Oslo", 3], TypeError, r"documents\[1\] must be a Document or a string, not int"),
         (["Oslo", None], TypeError, r"documents\[1\]"),
         (["Oslo", "Rome", "Oslo"], ValueError, r"documents\[2\] has the id .* of documents\[0\]"),

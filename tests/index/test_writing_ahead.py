@@ -4,6 +4,8 @@ import threading
 
 import pytest
 from hashed import HashedEncoder, assert_is
+from langchain_core.documents import Document as Page
+from llama_index.core.schema import TextNode
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.index import writing
@@ -154,3 +156,14 @@ def test_of_many_copies_of_a_text_one_is_looked_up(monkeypatch):
     copies = [Document(DOCUMENTS[0].text, id=f"c{n}") for n in range(6 * BATCH)]
     assert index.add(copies).added == len(copies)
     assert sum(fetched) < 4 * BATCH
+
+
+def test_blank_texts_are_passed_over_with_a_line_in_the_log(caplog):
+    """A file of two hundred pages is not refused for one that is blank."""
+    index = EntityIndex(encoder=HashedEncoder())
+    pages = ["Oslo", "", "Rome", " \n ", Page(page_content="\t"), TextNode(text=" ")]
+    assert index.add(pages).added == 2
+    for place in (1, 3, 4, 5):
+        assert f"documents[{place}] has no text" in caplog.text
+    report = index.add(["Bern", ""], errors="skip")
+    assert (report.added, [each.document for each in report.failed]) == (1, [1])

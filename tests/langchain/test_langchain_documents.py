@@ -62,11 +62,6 @@ def test_documents_go_to_a_client(tiny_encoder):
             r"documents\[1\] must be a langchain_core.documents.Document, "
             "not a ner_retriever_rag.schema.Document",
         ),
-        (
-            [Document("Oslo"), Document(" ", metadata={"source": "a.pdf"})],
-            ValueError,
-            r"documents\[1\] has no text .*a\.pdf",
-        ),
     ],
 )
 def test_what_are_no_documents_is_refused_by_name(documents, error, message, tiny_encoder):
@@ -123,3 +118,10 @@ def test_a_documents_own_id_among_its_metadata_is_no_trouble(tiny_encoder):
     document = Document("Oslo is a city.", id="oslo", metadata={"doc_id": "oslo"})
     retriever = NERTypeRetriever.from_documents([document], encoder=tiny_encoder)
     assert retriever.invoke("city")[0].metadata["doc_id"] == "oslo"
+
+
+def test_blank_pages_are_passed_over(tiny_encoder, caplog):
+    index = EntityIndex(encoder=tiny_encoder)
+    pages = [Document("Oslo"), Document(" ", metadata={"source": "a.pdf"})]
+    assert len(NERTypeRetriever(index=index).add_documents(pages)) == index.count() == 1
+    assert "documents[1] has no text" in caplog.text and "a.pdf" in caplog.text
