@@ -16,11 +16,13 @@ from ner_retriever_rag.cli.train_options import (
     Cache,
     Development,
     HeadSettings,
+    MarkedSets,
     Mined,
     Out,
     Run,
     Scored,
     Seed,
+    Sparse,
     Start,
     WordNetFolder,
 )
@@ -97,7 +99,7 @@ def head(
 
     with errors_in_one_line():
         options = settings.options()
-        reader = Backbone(find_checkpoint(backbone), taps, dtype="bfloat16", adaptation=adaptation)
+        reader = Backbone(find_checkpoint(backbone), taps, dtype="auto", adaptation=adaptation)
         trained, _ = recipes.head_recipe(
             reader,
             # Whatever is trained, MiniLM says which names are alike: to a decoder all of them are.
@@ -166,6 +168,11 @@ def detector(
     mined: Annotated[
         Path | None, typer.Option(help="Mined folder, for the names found in it.")
     ] = None,
+    sets: MarkedSets = None,
+    sparse: Sparse = "",
+    set_characters: Annotated[
+        int, typer.Option(min=1000, help="Of each set of --sets, so much text.")
+    ] = 100_000,
     silver_sentences: Annotated[int, typer.Option(min=0)] = 12_000,
     backbone: BackboneName = MINILM,
     taps: Annotated[str, typer.Option(help="Where words are read.")] = DETECTOR_TAPS,
@@ -183,14 +190,17 @@ def detector(
     from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training import recipes
+    from ner_retriever_rag.training.guidelines import read_folders
     from ner_retriever_rag.training.marked import read_marked
     from ner_retriever_rag.training.train_detector import DetectorOptions
 
     with errors_in_one_line():
         trained, _, figures = recipes.detector_recipe(
-            Backbone(find_checkpoint(backbone), taps, dtype="bfloat16", adaptation=adaptation),
+            Backbone(find_checkpoint(backbone), taps, dtype="auto", adaptation=adaptation),
             boundaries,
             mined / "silver.jsonl.xz" if mined else None,
+            sets=read_folders(sets or [], sparse),
+            set_characters=set_characters,
             silver_sentences=silver_sentences,
             epochs=epochs,
             options=DetectorOptions(),
@@ -204,6 +214,45 @@ def detector(
             for name, value in recipes.report_fields(figures):
                 out.print(f"{name}: {value}")
         out.print(f"detector written to {out_folder}")
+
+
+@train_app.command(
+    name="pair-model", epilog="Example: ner-retriever train pair-model my-encoder mined --sets data"
+)
+@grouped
+def pair_model(
+    encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder.")],
+    mined: Mined,
+    sets: MarkedSets = None,
+    development: MarkedSets = None,
+    wordnet: Annotated[
+        Path, typer.Option(help="Folder of WordNet's noun files, for common nouns.")
+    ] = Path("/usr/share/wordnet"),
+    steps: Annotated[int, typer.Option(min=1)] = 2400,
+    *,
+    run: Run,
+) -> None:
+    """Train the pair model, which judges candidates again, and store it in an encoder."""
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.encoder.saved import add_part
+    from ner_retriever_rag.training import corpus
+    from ner_retriever_rag.training.guidelines import read_folders
+    from ner_retriever_rag.training.pair_recipe import pair_model_recipe
+    from ner_retriever_rag.training.train_pair_model import PairOptions
+
+    with errors_in_one_line():
+        trained, history = pair_model_recipe(
+            TypeAwareEncoder.from_pretrained(encoder_folder),
+            corpus.Mined.load(mined, MINILM, wordnet),
+            read_folders(sets or []),
+            wordnet=wordnet,
+            options=PairOptions(),
+            loop=run.loop(steps),
+            development=read_folders(development or []),
+        )
+        add_part(encoder_folder, trained)
+        out.print("  ".join(f"{name} {value:.4g}" for name, value in history[-1].items()))
+        out.print(f"pair model written to {encoder_folder}")
 
 
 @train_app.command(epilog="Example: ner-retriever train calibrate my-encoder mined")
@@ -275,7 +324,7 @@ def names(
     from ner_retriever_rag.training.names import NAMES, train_names
 
     with errors_in_one_line():
-        encoder = TypeAwareEncoder.from_pretrained(encoder_folder, dtype="bfloat16")
+        encoder = TypeAwareEncoder.from_pretrained(encoder_folder, dtype="auto")
         known = train_names(mined / NAMES, encoder.encode_types)
         add_part(encoder_folder, known)
         size = (encoder_folder / known.WEIGHTS).stat().st_size
@@ -286,7 +335,7 @@ def _with_head(folder: Path) -> tuple[TypeAwareEncoder, ProjectionHead]:
     """A saved encoder, to be read with in bfloat16, and its head."""
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-    encoder = TypeAwareEncoder.from_pretrained(folder, dtype="bfloat16")
+    encoder = TypeAwareEncoder.from_pretrained(folder, dtype="auto")
     if encoder.head is None:
         raise ValueError(f"{folder} holds an encoder without a head")
     return encoder, encoder.head

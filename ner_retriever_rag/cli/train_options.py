@@ -28,6 +28,13 @@ Development = Annotated[
 WordNetFolder = Annotated[
     Path | None, typer.Option(help="Folder of WordNet's noun files, for broader types.")
 ]
+MarkedSets = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder of SET.jsonl.gz files with names.json; NAME,NAME@FOLDER for some."),
+]
+Sparse = Annotated[
+    str, typer.Option(help="Names, by commas, of sets that mark one family of things only.")
+]
 Cache = Annotated[Path | None, typer.Option(help="Folder for features of the frozen backbone.")]
 
 

@@ -17,6 +17,7 @@ from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.keeping import KeptEncoder
 from ner_retriever_rag.encoder.names import KnownNames
 from ner_retriever_rag.encoder.own_names import read_names
+from ner_retriever_rag.encoder.pair_model import PairModel
 from ner_retriever_rag.encoder.presets import find_preset
 from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.encoder.saved import PRETRAINED, find_saved, read_saved
@@ -50,6 +51,7 @@ class TypeAwareEncoder(KeptEncoder):
             (0 where that is negative).
         names: What names are known to be, blended into the vectors of their mentions.
         prototypes: Draw the vectors of mentions towards those of their kinds.
+        pair_model: Judges the best mentions of a search again, in their passages.
         backbone_name: What to call the backbone, where that is not where it lies.
         backbone_sha256: Refuse weights with another digest.
         trust_remote_code: Allow code that comes with the checkpoint to run.
@@ -77,6 +79,7 @@ class TypeAwareEncoder(KeptEncoder):
         calibration: Calibration | None = None,
         names: KnownNames | None = None,
         prototypes: Prototypes | None = None,
+        pair_model: PairModel | None = None,
         backbone_name: str | None = None,
         backbone_sha256: str | None = None,
         trust_remote_code: bool = False,
@@ -101,6 +104,7 @@ class TypeAwareEncoder(KeptEncoder):
             calibration=calibration,
             names=names,
             prototypes=prototypes,
+            pair_model=pair_model,
         )
         self.backbone_name = backbone_name or str(backbone)
 

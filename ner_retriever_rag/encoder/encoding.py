@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +24,10 @@ from ner_retriever_rag.encoder.backbone.states import TokenStates
 from ner_retriever_rag.encoder.backbone.taps import parse_taps
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.encoder.judging import PairJudge
 from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.encoder.names import KnownNames
+from ner_retriever_rag.encoder.pair_model import PairModel
 from ner_retriever_rag.encoder.pieces import Gathered, Known, Piece, pieces_of
 from ner_retriever_rag.encoder.pooling import POOLINGS, pool
 from ner_retriever_rag.encoder.prototypes import Prototypes
@@ -59,6 +62,7 @@ class EncodingPass(TypeScores):
         calibration: Turns similarities into probabilities.
         names: What names are known to be, blended into the vectors of their mentions.
         prototypes: Draw the vectors of mentions towards those of their kinds, at last.
+        pair_model: Judges mentions in their passages again.
 
     Raises:
         ValueError: If taps, pooling or template cannot be.
@@ -76,6 +80,7 @@ class EncodingPass(TypeScores):
         calibration: Calibration | None,
         names: KnownNames | None,
         prototypes: Prototypes | None,
+        pair_model: PairModel | None,
     ) -> None:
         super().__init__(calibration)
         if pooling not in POOLINGS:
@@ -90,15 +95,24 @@ class EncodingPass(TypeScores):
         self.type_template = type_template
         self.names = names
         self.prototypes = prototypes
+        self.pair_model = pair_model
         self._type_vectors = TypeVectors()
         self._backbone: Backbone | None = None
         self._lock = threading.Lock()
 
     @property
     def all_taps(self) -> list[str]:
-        """Where the backbone is read, for the vectors and for the detector."""
+        """Where the backbone is read: for vectors, detector and pair model."""
         of_detector = self.detector.taps if isinstance(self.detector, SpanHead) else ()
-        return list(dict.fromkeys([*self.taps, *of_detector]))
+        of_pairs = self.pair_model.taps if self.pair_model else ()
+        return list(dict.fromkeys([*self.taps, *of_detector, *of_pairs]))
+
+    @cached_property
+    def judge(self) -> PairJudge | None:
+        """What judges mentions in their passages again; None without a pair model."""
+        if self.pair_model is None:
+            return None
+        return PairJudge(self.pair_model, lambda texts: self.backbone.read(texts))
 
     @property
     def backbone(self) -> Backbone:

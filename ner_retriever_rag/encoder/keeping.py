@@ -46,7 +46,14 @@ class KeptEncoder(EncodingPass):
             "type_template": self.type_template,
         }
         detector = self.detector if isinstance(self.detector, SpanHead) else None
-        parts = (self.head, self.calibration, detector, self.names, self.prototypes)
+        parts = (
+            self.head,
+            self.calibration,
+            detector,
+            self.names,
+            self.prototypes,
+            self.pair_model,
+        )
         writers: list[Writer] = [part.save for part in parts if part is not None]
         if inside:
             writers.append(lambda aside: self.source.pack(self.all_taps, aside / BACKBONE))

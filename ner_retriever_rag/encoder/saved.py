@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from ner_retriever_rag.encoder import calibration, head, span_head
 from ner_retriever_rag.encoder.backbone import packed
 from ner_retriever_rag.encoder.names import KnownNames
+from ner_retriever_rag.encoder.pair_model import PairModel
 from ner_retriever_rag.encoder.prototypes import Prototypes
 
 FORMAT = 2
@@ -105,6 +106,7 @@ def read_saved(folder: Path) -> dict[str, Any]:
         ),
         "names": KnownNames.load(folder) if KnownNames.WEIGHTS in parts else None,
         "prototypes": Prototypes.load(folder) if Prototypes.WEIGHTS in parts else None,
+        "pair_model": PairModel.load(folder) if PairModel.WEIGHTS in parts else None,
     }
 
 

@@ -43,7 +43,7 @@ class Mined:
         every = load_entities(folder)
         hierarchy = Hierarchy.load(folder)
         heads = sorted({head for entity in every for head in entity.heads})
-        names = Backbone(find_checkpoint(backbone), f"hidden@{_depth(backbone)}", dtype="bfloat16")
+        names = Backbone(find_checkpoint(backbone), f"hidden@{_depth(backbone)}", dtype="auto")
 
         def text_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
             read = names.read(texts)

@@ -39,12 +39,15 @@ class MarkedSentence:
         unknown: Character spans; a span that overlaps one and is no mention is left out of the
             loss.
         seams: Characters that no mention reaches across, whatever else is unknown.
+        partial: Whether not everything is marked: what touches no mention is then weak evidence,
+            and none where it has a capital or a digit.
     """
 
     text: str
     mentions: tuple[Span, ...]
     unknown: tuple[Span, ...] = ()
     seams: tuple[int, ...] = ()
+    partial: bool = False
 
 
 def read_marked(path: str | Path) -> list[MarkedSentence]:
@@ -97,7 +100,7 @@ def _silver(row: TypedText) -> MarkedSentence:
         opens = words.shapes[i, 7] > 0
         if word[0].isupper() and word.lower() not in _FUNCTION and not opens or word[0].isdigit():
             unknown.append((start, end))
-    return MarkedSentence(text, mentions, tuple(unknown), _seams(words, text, mentions))
+    return MarkedSentence(text, mentions, tuple(unknown), _seams(words, text, mentions), True)
 
 
 def _seams(words: Words, text: str, mentions: Sequence[Span]) -> tuple[int, ...]:
@@ -139,6 +142,7 @@ def joined(
                 first.mentions + moved[0],
                 first.unknown + moved[1],
                 (*first.seams, shift, *(shift + seam for seam in second.seams)),
+                first.partial or second.partial,
             )
         )
     return together + order[2 * pairs :]

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ner_retriever_rag.encoder.judging import Passage
 from ner_retriever_rag.encoder.span_head import WORD
 from ner_retriever_rag.queries.english import head_noun
 from ner_retriever_rag.reading.text_files import open_text
@@ -25,17 +26,8 @@ class MentionContext:
 
     def cropped(self, width: int) -> MentionContext:
         """The same mention in at most about ``width`` characters, cut between words."""
-        if len(self.text) <= width:
-            return self
-        margin = max(0, width - (self.end - self.start)) // 2
-        left = max(0, min(self.start - margin, len(self.text) - width))
-        if left:
-            left = self.text.find(" ", left, self.start) + 1 or self.start
-        right = min(len(self.text), left + max(width, self.end - left))
-        if right < len(self.text):
-            space = self.text.rfind(" ", self.end, right)
-            right = space if space > 0 else max(right, self.end)
-        return MentionContext(self.text[left:right], self.start - left, self.end - left, self.kind)
+        passage = Passage.around(self.text, self.start, self.end, width)
+        return MentionContext(passage.text, passage.start, passage.end, self.kind)
 
     def loosened(self, rng: random.Random) -> MentionContext:
         """The same mention a word too wide or too narrow, as a detector may find it."""

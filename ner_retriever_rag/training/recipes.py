@@ -25,6 +25,7 @@ from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.development import DevelopmentTask
 from ner_retriever_rag.training.drawing import flattened, weighted_sample
 from ner_retriever_rag.training.features import mention_features, project, type_features
+from ner_retriever_rag.training.guidelines import MarkedSet, laid_out, marked_passages
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
@@ -124,7 +125,7 @@ def adapt_recipe(
     frozen = Backbone(
         find_checkpoint(backbone),
         taps,
-        dtype="bfloat16",
+        dtype="auto",
         load_options={"attn_implementation": "eager"},
     )
     width = len(frozen.taps) * frozen.hidden_size
@@ -171,6 +172,8 @@ def detector_recipe(
     boundaries: Sequence[Path],
     silver: Path | None,
     *,
+    sets: Sequence[MarkedSet] = (),
+    set_characters: int = 100_000,
     silver_sentences: int,
     epochs: float,
     options: DetectorOptions,
@@ -184,6 +187,8 @@ def detector_recipe(
         backbone: Its taps are what the head will read.
         boundaries: Files of marked sentences.
         silver: ``silver.jsonl.xz`` of a mined folder.
+        sets: Marked texts of many domains.
+        set_characters: How much of each.
         silver_sentences: How many of these to use.
         epochs: Passes over the sentences.
         options: The head.
@@ -196,7 +201,9 @@ def detector_recipe(
     if silver is not None:
         found = [s for s in read_marked(silver) if len(s.text) < 220]
         marked += rng.sample(found, min(silver_sentences, len(found)))
-    sentences = read_sentences(backbone, joined(marked, rng), options.max_words)
+    marked = laid_out(joined(marked, rng), rng)
+    marked += [p for each in sets for p in marked_passages(each, set_characters, rng)]
+    sentences = read_sentences(backbone, marked, options.max_words)
     steps = max(1, round(epochs * len(sentences) / options.batch))
     loop = replace(loop, steps=steps, evaluate_every=max(1, steps // 4))
     taps = [str(tap) for tap in backbone.taps]

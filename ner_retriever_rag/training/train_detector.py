@@ -19,6 +19,7 @@ from ner_retriever_rag.training.marked import MarkedSentence
 from ner_retriever_rag.training.train_head import batch_at
 
 _ACROSS = 2  # the target of a span that reaches across a seam
+_UNMARKED = 3  # of one that touches no mention of a sentence in which not everything is marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class DetectorOptions:
         lower_cased: How often a sentence is shown without its capitals.
         positive_weight: Of a mention's loss against any other span's.
         seam_weight: Of that of a span that reaches across a seam.
+        unmarked_weight: Of that of a span that touches no mention where not everything is marked.
+        upper_cased: How often a sentence is shown in capitals.
     """
 
     hidden: int = 192
@@ -42,6 +45,8 @@ class DetectorOptions:
     lower_cased: float = 0.3
     positive_weight: float = 2.0
     seam_weight: float = 3.0
+    unmarked_weight: float = 0.15
+    upper_cased: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,8 @@ class ReadSentence:
     Attributes:
         vectors: float16 ``(words, width)``.
         shapes: float32 ``(words, SHAPES)``.
-        targets: int8 ``(words, max_words)``: 1 a mention, 0 none, 2 none and across a seam, -1
-            unknown or not there.
+        targets: int8 ``(words, max_words)``: 1 a mention, 0 none, 2 none and across a seam, 3 not
+            marked where not everything is, -1 unknown or not there.
     """
 
     vectors: NDArray[np.float16]
@@ -81,6 +86,17 @@ def targets(sentence: MarkedSentence, words: Words, max_words: int) -> NDArray[n
     n = len(words)
     target = np.zeros((n, max_words), dtype=np.int8)
     i, k = np.indices(target.shape)
+    if sentence.partial:
+        free = np.ones(n, dtype=bool)
+        for start, end in sentence.mentions:
+            first, last = _place(words, start, end)
+            free[first : last + 1] = False
+        capital, digit = words.shapes[:, :3].any(1), words.shapes[:, 4:6].any(1)
+        telling = capital & (words.shapes[:, 7] == 0) | digit
+        taken, seen = (np.concatenate([[0], np.cumsum(each)]) for each in (~free, telling))
+        after = np.minimum(i + k + 1, n)
+        untouched = taken[after] == taken[i]
+        target[untouched] = np.where(seen[after] > seen[i], -1, _UNMARKED)[untouched]
     for start, end in sentence.unknown:
         first, last = _place(words, start, end)
         target[(i <= last) & (i + k >= first)] = -1
@@ -121,6 +137,14 @@ def without_capitals(shapes: Tensor) -> Tensor:
     lower[..., 3] = shapes[..., :4].amax(-1)
     lower[..., :3] = 0
     return lower
+
+
+def all_capitals(shapes: Tensor) -> Tensor:
+    """What the looks of words would be in a text in capitals."""
+    upper = shapes.clone()
+    upper[..., 1] = shapes[..., :4].amax(-1)
+    upper[..., 0] = upper[..., 2] = upper[..., 3] = 0
+    return upper
 
 
 def train_detector(
@@ -164,10 +188,13 @@ def train_detector(
         vectors, shapes, target = collate([sentences[i] for i in group])
         lower = (torch.rand(len(group), 1, 1) < options.lower_cased).float()
         shapes = lower * without_capitals(shapes) + (1 - lower) * shapes
+        if torch.rand(()) < options.upper_cased:
+            shapes = all_capitals(shapes)
         logits = head(vectors, shapes)
         known = target >= 0
         mention = (target[known] == 1).float()
         weight = 1 + (options.seam_weight - 1) * (target[known] == _ACROSS).float()
+        weight[target[known] == _UNMARKED] = options.unmarked_weight
         each = functional.binary_cross_entropy_with_logits(
             logits[known], mention, weight=weight, reduction="none",
             pos_weight=torch.tensor(options.positive_weight),

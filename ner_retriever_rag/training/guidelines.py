@@ -1,0 +1,212 @@
+"""Marked texts of many domains, as the detector trains on them.
+
+Each set follows a guideline of its own and few mark everything, so what a *sparse* set leaves
+unmarked is weak evidence at most (partial annotation). Texts are cut to passages and laid out as
+the readable view lays out what people have in their folders: titles, lists, cells and paragraphs
+apart by `` | ``.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ner_retriever_rag.reading.sentences import passages
+from ner_retriever_rag.evaluation.formats import TypedText, read_lines
+from ner_retriever_rag.training.marked import MarkedSentence
+
+BOUNDARY = " | "
+_PASSAGE = 420  # characters
+_TITLED, _LISTED, _FOLLOWED = 0.12, 0.08, 0.08  # share of the passages laid out in each way
+_CELLS = (3, 9)
+_LINE_END = re.compile(r"[ \t]*\n\s*")
+_SHORT = 45  # characters of a line that is no wrapped one
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedSet:
+    """A set of marked texts.
+
+    Attributes:
+        name: What it is called.
+        texts: With their mentions' labels.
+        sparse: Whether only one family of things is marked.
+        names: Label to how a person would ask for it; labels that may not teach a kind are absent.
+    """
+
+    name: str
+    texts: list[TypedText]
+    sparse: bool
+    names: dict[str, str]
+
+
+def read_sets(folder: str | Path, sparse: Sequence[str] = ()) -> list[MarkedSet]:
+    """Read a folder of ``SET.jsonl.gz`` files with their ``names.json``.
+
+    Args:
+        folder: The folder. Labels that its ``excluded.json`` names, if there is one, keep their
+            boundaries and lose their name.
+        sparse: Names of the sets that mark one family of things only.
+
+    Raises:
+        FileNotFoundError: If there is no ``names.json``.
+    """
+    folder = Path(folder)
+    names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
+    path = folder / "excluded.json"
+    excluded = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return [
+        MarkedSet(
+            each,
+            read_lines(folder / f"{each}.jsonl.gz"),
+            each in sparse,
+            {k: v for k, v in labels.items() if k not in excluded.get(each, ())},
+        )
+        for each, labels in names.items()
+    ]
+
+
+def read_folders(folders: Sequence[Path], sparse: str = "") -> list[MarkedSet]:
+    """Read the sets of several folders; ``NAME,NAME@FOLDER`` reads some of one.
+
+    Args:
+        folders: The folders.
+        sparse: Names, by commas, of the sets that mark one family of things only.
+
+    Raises:
+        FileNotFoundError: If a folder has no ``names.json``.
+    """
+    found = []
+    for folder in folders:
+        only, at, path = str(folder).rpartition("@")
+        sets = read_sets(path, sparse.split(","))
+        found += [each for each in sets if not at or each.name in only.split(",")]
+    return found
+
+
+def marked_passages(of: MarkedSet, characters: int, rng: random.Random) -> list[MarkedSentence]:
+    """Passages of a set, about so many characters of them, drawn at random and laid out.
+
+    Args:
+        of: The set.
+        characters: Of all passages together, at most.
+        rng: Draws them.
+    """
+    order = list(of.texts)
+    rng.shuffle(order)
+    found: list[MarkedSentence] = []
+    room = characters
+    for text in order:
+        pieces = list(cut(joined_lines(text), _PASSAGE))
+        for piece in rng.sample(pieces, min(4, len(pieces))):
+            if room <= 0:
+                return laid_out(found, rng)
+            room -= len(piece.text)
+            spans = tuple(sorted({(start, end) for start, end, _ in piece.mentions}))
+            found.append(MarkedSentence(piece.text, spans, partial=of.sparse))
+    return laid_out(found, rng)
+
+
+def joined_lines(row: TypedText) -> TypedText:
+    """A text as the readable view has it: wrapped lines joined, other line ends a boundary."""
+    if "\n" not in row.text:
+        return row
+    lines = [len(line) for line in row.text.split("\n") if line.strip()]
+    wrapped = len(lines) >= 4 and sorted(lines)[len(lines) // 2] > _SHORT
+    pieces: list[str] = []
+    shifts: list[tuple[int, int]] = []  # from this character on, so much is added to offsets
+    last = length = 0
+    for found in _LINE_END.finditer(row.text):
+        start, end = found.span()
+        crossed = any(a < start and b > end for a, b, _ in row.mentions)
+        before = row.text.rfind("\n", 0, start) + 1
+        joins = wrapped and found[0].count("\n") == 1 and start - before > _SHORT
+        glue = " " if crossed or joins or not last and not start else BOUNDARY
+        pieces += [row.text[last:start], glue]
+        length += start - last + len(glue)
+        shifts.append((end, length - end))
+        last = end
+    pieces.append(row.text[last:])
+
+    def moved(place: int) -> int:
+        shift = 0
+        for start, by in shifts:
+            if place < start:
+                break
+            shift = by
+        return place + shift
+
+    text = "".join(pieces)
+    mentions = []
+    for start, end, label in row.mentions:
+        first, after = moved(start), moved(end - 1) + 1
+        if 0 <= first < after <= len(text) and BOUNDARY not in text[first:after]:
+            mentions.append((first, after, label))
+    return TypedText(text, tuple(mentions))
+
+
+def cut(row: TypedText, longest: int) -> Iterator[TypedText]:
+    """The passages of a text, with the mentions that lie within each."""
+    for start, end in passages(row.text, longest):
+        inside = tuple(
+            (a - start, b - start, label) for a, b, label in row.mentions if start <= a and b <= end
+        )
+        crossing = any(a < end < b or a < start < b for a, b, _ in row.mentions)
+        if end - start > 1 and not crossing:
+            yield TypedText(row.text[start:end], inside)
+
+
+def laid_out(sentences: Sequence[MarkedSentence], rng: random.Random) -> list[MarkedSentence]:
+    """The passages, some under a title, some after another, and lists of the names in them."""
+    result = []
+    names = [
+        sentence.text[start:end]
+        for sentence in sentences
+        for start, end in sentence.mentions
+        if end - start <= 40
+    ]
+    for sentence in sentences:
+        draw = rng.random()
+        short = [span for span in sentence.mentions if span[1] - span[0] <= 60]
+        if draw < _TITLED and short:
+            start, end = rng.choice(short)
+            title = sentence.text[start:end]
+            head = MarkedSentence(title, ((0, len(title)),))
+            result.append(_after(head, sentence))
+        elif draw < _TITLED + _LISTED and len(names) > _CELLS[1]:
+            result.append(_cells(rng.sample(names, rng.randint(*_CELLS))))
+            result.append(sentence)
+        elif draw < _TITLED + _LISTED + _FOLLOWED and result:
+            result.append(_after(result.pop(), sentence))
+        else:
+            result.append(sentence)
+    return result
+
+
+def _cells(names: Sequence[str]) -> MarkedSentence:
+    text, spans = "", []
+    for name in names:
+        text += BOUNDARY * bool(text)
+        spans.append((len(text), len(text) + len(name)))
+        text += name
+    return MarkedSentence(text, tuple(spans))
+
+
+def _after(first: MarkedSentence, second: MarkedSentence) -> MarkedSentence:
+    by = len(first.text) + len(BOUNDARY)
+
+    def moved(spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+        return tuple((start + by, end + by) for start, end in spans)
+
+    return replace(
+        first,
+        text=first.text + BOUNDARY + second.text,
+        mentions=first.mentions + moved(second.mentions),
+        unknown=first.unknown + moved(second.unknown),
+        seams=(*first.seams, len(first.text) + 1, *(seam + by for seam in second.seams)),
+        partial=first.partial or second.partial,
+    )
