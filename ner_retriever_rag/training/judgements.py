@@ -94,7 +94,7 @@ class LabelSource:
         near = rng.sample(others, min(4, len(others)))
         wrong += [n for n in self._unlike(right, near, _ALIKE) if n not in wrong]
         wrong = wrong[: self._groups - 3]
-        far = self._unlike(right, rng.sample(self._names, 24), _FAR)
+        far = self._unlike(right, rng.sample(self._names, min(24, len(self._names))), _FAR)
         wrong += [n for n in far if n not in wrong][: self._groups - 1 - len(wrong)]
         context = MentionContext(piece.text, start, end).cropped(WIDTH)
         described = [varied(each, rng) for each in (right, *wrong)]
