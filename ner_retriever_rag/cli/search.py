@@ -73,6 +73,14 @@ def search(
     sharpen: Annotated[
         bool, typer.Option("--sharpen/--no-sharpen", help="Judge answers by one another, too.")
     ] = True,
+    rerank: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Mentions that the pair model judges again; 0 for none.",
+            show_default="30; 150 with --all",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write a page with highlights.", show_default=False)
@@ -96,6 +104,7 @@ def search(
             about=about,
             topic_weight=topic_weight,
             exact=exact,
+            rerank=rerank,
             sharpen=sharpen,
             offset=offset,
             max_matches=max_matches,

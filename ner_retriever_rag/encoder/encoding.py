@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,6 +97,7 @@ class EncodingPass(TypeScores):
         self.pair_model = pair_model
         self._type_vectors = TypeVectors()
         self._backbone: Backbone | None = None
+        self._judge: PairJudge | None = None
         self._lock = threading.Lock()
 
     @property
@@ -107,12 +107,13 @@ class EncodingPass(TypeScores):
         of_pairs = self.pair_model.taps if self.pair_model else ()
         return list(dict.fromkeys([*self.taps, *of_detector, *of_pairs]))
 
-    @cached_property
+    @property
     def judge(self) -> PairJudge | None:
         """What judges mentions in their passages again; None without a pair model."""
-        if self.pair_model is None:
-            return None
-        return PairJudge(self.pair_model, lambda texts: self.backbone.read(texts))
+        with self._lock:
+            if self._judge is None and self.pair_model is not None:
+                self._judge = PairJudge(self.pair_model, lambda texts: self.backbone.read(texts))
+            return self._judge
 
     @property
     def backbone(self) -> Backbone:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.detection.given import Spans
 from ner_retriever_rag.encoder.calibration import Calibration
+from ner_retriever_rag.encoder.judging import PairJudge
 from ner_retriever_rag.encoder.kinds import Kinds, kind_names
 from ner_retriever_rag.schema import EncodedText
 
@@ -49,6 +50,11 @@ class TypeScores(ABC):
         its stages were chosen for our cosines.
         """
         return "cosine"
+
+    @property
+    def judge(self) -> PairJudge | None:
+        """What judges mentions in their passages again; None where there is nothing."""
+        return None
 
     @property
     def kinds(self) -> Kinds:

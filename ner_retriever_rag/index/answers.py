@@ -17,7 +17,7 @@ from ner_retriever_rag.index.extraction import (
 )
 from ner_retriever_rag.index.facets import Facet, count_facets
 from ner_retriever_rag.index.search import Search
-from ner_retriever_rag.queries.bounds import Bounds, share, whole_number
+from ner_retriever_rag.queries.bounds import RERANKED_OF_ALL, Bounds, share, whole_number
 from ner_retriever_rag.queries.query import AnyOf, Like, Query
 from ner_retriever_rag.queries.taxonomy import Taxonomy
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch, kind_of
@@ -57,6 +57,7 @@ class Answers:
         offset: int = 0,
         max_matches: int | None = None,
         exact: bool = False,
+        rerank: int | None = None,
     ) -> list[DocumentMatch]:
         """Find the documents that mention entities of a type.
 
@@ -80,6 +81,8 @@ class Answers:
             max_matches: List at most so many matches of a document, the best; None for all.
             exact: Look at every text for a topic, and in a large index at every mention, beyond
                 those nearest.
+            rerank: How many of a type's best mentions the pair model judges again, in their
+                passages; 0 for none. None for 30, or 150 where ``k`` is None.
 
         Returns:
             Best document first. A document's matches are its mentions above the threshold
@@ -100,6 +103,7 @@ class Answers:
             offset=offset,
             max_matches=max_matches,
             exact=exact,
+            rerank=rerank,
         )
         return self._search.documents([query], bounds, about, topic_weight)[0]
 
@@ -139,6 +143,7 @@ class Answers:
         sharpen: bool = True,
         offset: int = 0,
         exact: bool = False,
+        rerank: int | None = None,
     ) -> list[MentionMatch]:
         """Find the mentions of entities of a type.
 
@@ -150,6 +155,7 @@ class Answers:
             sharpen: As in ``search``.
             offset: How many of the best mentions to pass over.
             exact: As in ``search``.
+            rerank: As in ``search``.
 
         Returns:
             Best mention first; of mentions that overlap, the best.
@@ -165,6 +171,7 @@ class Answers:
             sharpen=sharpen,
             offset=offset,
             exact=exact,
+            rerank=rerank,
         )
         return self._search.mentions(query, bounds)
 
@@ -179,6 +186,7 @@ class Answers:
         about: str | None = None,
         sharpen: bool = True,
         join: bool = True,
+        rerank: int | None = None,
     ) -> list[Entity]:
         """List the distinct entities of a type.
 
@@ -198,6 +206,7 @@ class Answers:
             about: Look only in the 100 documents that a search with this topic finds first.
             sharpen: As in ``search``.
             join: False makes every spelling an entity of its own, whatever was decided.
+            rerank: As in ``search``; None for 150.
 
         Returns:
             Best entity first.
@@ -206,7 +215,13 @@ class Answers:
             TypeError: As ``search``.
             ValueError: As ``search``.
         """
-        bounds = Bounds.check(k=k, where=where, score_threshold=score_threshold, sharpen=sharpen)
+        bounds = Bounds.check(
+            k=k,
+            where=where,
+            score_threshold=score_threshold,
+            sharpen=sharpen,
+            rerank=RERANKED_OF_ALL if rerank is None else rerank,
+        )
         decisions = Decisions.read(self._store.texts) if join else None
         return group_entities(self._search, query, bounds, about, decisions)
 
@@ -307,6 +322,7 @@ class Answers:
         all_types: bool = False,
         overlapping: bool = False,
         sharpen: bool = True,
+        rerank: int | None = None,
     ) -> Iterator[MentionMatch]:
         """Take out every mention of some types, document by document, in order of place.
 
@@ -317,6 +333,7 @@ class Answers:
             all_types: Give a mention under every type that passes, not only the one it fits best.
             overlapping: Of mentions of a type that overlap, give all and not only the best.
             sharpen: As in ``search``.
+            rerank: As in ``search``; None for 150.
 
         Returns:
             An iterator of matches, each with its ``type``; documents in order of their ids.
@@ -327,7 +344,9 @@ class Answers:
                 refuses ``where``.
         """
         wanted = check_types(types)
-        bounds = Bounds.check(where=where, score_threshold=score_threshold, sharpen=sharpen)
+        bounds = Bounds.check(
+            where=where, score_threshold=score_threshold, sharpen=sharpen, rerank=rerank
+        )
         table = self._tables.current()
         allowed = self._search.allowed(table, bounds.where)
 

@@ -25,7 +25,7 @@ from ner_retriever_rag.schema import MentionMatch
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-# Takes a type description, a table and numbers of its mentions, ``(m,)``; gives log odds to add.
+# Takes a type description, a table and numbers of its mentions, ``(m,)``; gives logits of each.
 Rerank = Callable[[str, MentionTable, NDArray[np.intp]], NDArray[np.floating]]
 # Takes a type description; gives what counts in what was judged of it, None if nothing was.
 JudgedOf = Callable[[str], Judged | None]
@@ -59,6 +59,7 @@ def compare(
     sharpen: bool = True,
     wanted: Wanted | None = None,
     rerank: Rerank | None = None,
+    rerank_top: int = 0,
     judged: JudgedOf | None = None,
     stages: Sequence[Stage] | None = None,
 ) -> Compared:
@@ -69,7 +70,8 @@ def compare(
         query: The types.
         sharpen: Whether mentions found say something of one another.
         wanted: Which mentions have to be right; None for all.
-        rerank: A second model, asked for the best of each type that has a description.
+        rerank: The pair model, asked for the best of each type that has a description.
+        rerank_top: For how many of these at most.
         judged: Knows what was judged of a type by its description; None for nothing.
         stages: As in :func:`~ner_retriever_rag.ranking.stages.rank`.
     """
@@ -88,7 +90,10 @@ def compare(
         if rerank is not None and description:
             second = partial(rerank, description, table)
         known = judged(description) if judged is not None and description else None
-        asked = TypeQuery(vector, cosines[row], scale, words, wanted, second, known)
+        asked = TypeQuery(
+            vector, cosines[row], scale, words, wanted, rerank=second, rerank_top=rerank_top,
+            judged=known,
+        )  # fmt: skip
         log_odds[row] = rank(asked, table, sharpen=sharpen, stages=stages)
     return Compared(cosines, log_odds)
 

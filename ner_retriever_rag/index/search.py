@@ -19,15 +19,10 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.nearest import nearest
-from ner_retriever_rag.index.mention_scores import (
-    Compared,
-    MentionScores,
-    Rerank,
-    compare,
-    scored_over,
-)
+from ner_retriever_rag.index.mention_scores import Compared, MentionScores, compare, scored_over
+from ner_retriever_rag.index.reranking import reranker
 from ner_retriever_rag.index.topics import with_topic
-from ner_retriever_rag.queries.bounds import Bounds
+from ner_retriever_rag.queries.bounds import RERANKED_OF_ALL, Bounds
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic
@@ -62,13 +57,12 @@ class Search:
         encoder: What they were encoded with.
 
     Attributes:
-        rerank: A second model that looks at the best mentions of each type; None for none.
         judged: Knows what was judged at a revision of the index, by description.
     """
 
     def __init__(self, store: DocumentStore, tables: Tables, encoder: TypeAwareEncoder) -> None:
         self._store, self._tables, self._encoder = store, tables, encoder
-        self.rerank: Rerank | None = None
+        self._rerank = reranker(encoder, self._texts)
         self.judged: Callable[[str | None, str], Judged | None] = lambda _revision, _kind: None
 
     def scored(self, query: Query, table: MentionTable) -> ScoredQuery:
@@ -251,13 +245,22 @@ class Search:
             query,
             sharpen=bounds.sharpen,
             wanted=wanted,
-            rerank=self.rerank,
+            rerank=self._rerank,
+            rerank_top=bounds.rerank,
             judged=self.judgements_of,
         )
 
+    def _texts(self, doc_ids: Sequence[str]) -> dict[str, str]:
+        """The texts of documents, by id; those that are gone are left out."""
+        records = self._store.fetch(doc_ids)
+        return {doc_id: record.document.text for doc_id, record in records.items()}
+
     def unjudged(self, description: str, table: MentionTable) -> NDArray[np.float32]:
         """The log odds of all mentions without what was judged, float32 ``(mentions,)``."""
-        return compare(table, self.scored(description, table), rerank=self.rerank).log_odds[0]
+        query = self.scored(description, table)
+        return compare(
+            table, query, rerank=self._rerank, rerank_top=RERANKED_OF_ALL
+        ).log_odds[0]
 
     def judgements_of(self, description: str) -> Judged | None:
         """What counts in what was judged of a type; None where nothing was."""
@@ -280,9 +283,12 @@ class Search:
         return replace(bounds, floor=least, threshold=least)
 
     def scores_of_kind(self, kind: int, kinds: Kinds, table: MentionTable) -> NDArray[np.float32]:
-        """The scores of all mentions for a kind of a vocabulary, float32 ``(mentions,)``."""
+        """The scores of all mentions for a kind of a vocabulary, float32 ``(mentions,)``.
+
+        The pair model is not asked: there are too many kinds.
+        """
         query = ScoredQuery(kinds.names[kind], self._encoder, lambda _: kinds.vectors[kind])
-        compared = compare(table, query, rerank=self.rerank, judged=self.judgements_of)
+        compared = compare(table, query, judged=self.judgements_of)
         return query.scores(compared.log_odds)[0]
 
     def allowed(self, table: MentionTable, where: Mapping[str, Any] | None) -> NDArray[np.bool_]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ner_retriever_rag.candidates.mention_table import table_of
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
 from ner_retriever_rag.index.mention_scores import JudgedOf, compare, scored_over
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
+from ner_retriever_rag.index.reranking import reranker
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, RERANKED
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.schema import Document, DocumentMatch, EncodedText
 
@@ -24,6 +25,7 @@ def judge(
     encoder: TypeAwareEncoder | None = None,
     threshold: float | None = None,
     top_n: int | None = None,
+    rerank: int = RERANKED,
 ) -> list[tuple[int, DocumentMatch]]:
     """Which of some documents mention a type: what filters and postprocessors share.
 
@@ -36,6 +38,7 @@ def judge(
         threshold: Least score of a document, and of a mention that is listed; None for no bound,
             and mentions from 0.5 on.
         top_n: How many at most, best first; None for all, in the order given.
+        rerank: How many of the best mentions the pair model judges again.
 
     Returns:
         The documents kept, each with its number among those given.
@@ -47,6 +50,7 @@ def judge(
         DEFAULT_THRESHOLD if threshold is None else threshold,
         index.encoded(documents) if index else None,
         judged=index._search.judgements_of if index else None,
+        rerank=rerank,
     )
     kept = [each for each in enumerate(matches) if each[1].score >= (threshold or 0.0)]
     if top_n is None:
@@ -85,6 +89,7 @@ def match_documents(
     *,
     sharpen: bool = True,
     judged: JudgedOf | None = None,
+    rerank: int = RERANKED,
 ) -> list[DocumentMatch]:
     """What a search would say of documents that are in no index, had it just these.
 
@@ -96,6 +101,7 @@ def match_documents(
         encoded: Their mentions and vectors, where these are known; None encodes them.
         sharpen: As in ``EntityIndex.search``.
         judged: Knows what was judged of a type by its description; None for nothing.
+        rerank: Likewise.
 
     Returns:
         One match a document, in their order, however low its score.
@@ -104,7 +110,11 @@ def match_documents(
         encoded = encoder.encode([document.text for document in documents])
     table, rows = table_of(documents, encoded, encoder.dim)
     scored = scored_over(table, query, encoder)
-    compared = compare(table, scored, sharpen=sharpen, judged=judged)
+    texts = {document.id: document.text for document in documents}
+    second = reranker(encoder, lambda _: texts)
+    compared = compare(
+        table, scored, sharpen=sharpen, rerank=second, rerank_top=rerank, judged=judged
+    )
     matches = []
     for document, row in zip(documents, rows, strict=True):
         places = table.mentions_of(row)

@@ -14,6 +14,7 @@ from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.index.foreign import from_langchain
 from ner_retriever_rag.index.texts import check_entity_type, check_one_encoder, judge
 from ner_retriever_rag.langchain.conversion import match_to_langchain
+from ner_retriever_rag.queries.bounds import RERANKED
 from ner_retriever_rag.queries.query import is_combined
 from ner_retriever_rag.questions.questions import asked_for
 
@@ -42,6 +43,8 @@ class EntityTypeFilter(BaseDocumentCompressor):
     """How many documents at most, the best ones; None for all."""
     threshold: float | None = Field(default=0.5, ge=0, le=1)
     """Least score of a document that is kept; None for no bound."""
+    rerank: int = Field(default=RERANKED, ge=0)
+    """How many of the best mentions the pair model judges again, in their passages."""
     index: EntityIndex | None = None
     """Where some of the documents are: by their ids, with the text they have, their mentions are
     read and not found and encoded anew."""
@@ -86,6 +89,7 @@ class EntityTypeFilter(BaseDocumentCompressor):
             encoder=self.encoder,
             threshold=self.threshold,
             top_n=self.top_n,
+            rerank=self.rerank,
         )
         with_type = is_combined(wanted)
         return [

@@ -13,6 +13,7 @@ from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.index.texts import check_entity_type, check_one_encoder, judge
 from ner_retriever_rag.llama_index.nodes import matched_node, text_of
 from ner_retriever_rag.llama_index.queries import query_of
+from ner_retriever_rag.queries.bounds import RERANKED
 from ner_retriever_rag.queries.query import is_combined
 from ner_retriever_rag.schema import Document
 
@@ -39,6 +40,9 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
     top_n: int | None = Field(default=None, gt=0, description="How many nodes at most.")
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="Least score of a node that is kept."
+    )
+    rerank: int = Field(
+        default=RERANKED, ge=0, description="How many mentions the pair model judges again."
     )
     index: EntityIndex | None = Field(
         default=None,
@@ -86,6 +90,7 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
             encoder=self.encoder,
             threshold=self.threshold,
             top_n=self.top_n or len(nodes),
+            rerank=self.rerank,
         )
         with_type = is_combined(wanted)
         return [matched_node(with_text[n], match, with_type=with_type) for n, match in kept]

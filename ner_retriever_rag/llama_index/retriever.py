@@ -54,6 +54,8 @@ class NERTypeRetriever(BaseRetriever):
         fallback: Another retriever, for questions that ask for no type of entity (of
             ``AnswerType``); None finds nothing for these. Either way a ``NoTypeEvent`` stands in
             the trace.
+        rerank: How many of the best mentions the pair model judges again; None for the index's
+            default, 0 for none.
         **kwargs: As for ``BaseRetriever``: ``callback_manager``, ``objects``, ``verbose``, ...
 
     Raises:
@@ -81,6 +83,7 @@ class NERTypeRetriever(BaseRetriever):
         sharpen: bool = True,
         exact: bool = False,
         fallback: BaseRetriever | None = None,
+        rerank: int | None = None,
         **kwargs: Any,
     ) -> None:
         accepted = [*keywords_of(NERTypeRetriever.__init__), *keywords_of(BaseRetriever.__init__)]
@@ -95,6 +98,7 @@ class NERTypeRetriever(BaseRetriever):
         self.score_threshold = score_threshold
         self.about, self.topic_weight = about, topic_weight
         self.max_matches, self.sharpen, self.exact = max_matches, sharpen, exact
+        self.rerank = rerank
         self._where = to_where(filters)
         super().__init__(**kwargs)
 
@@ -207,6 +211,7 @@ class NERTypeRetriever(BaseRetriever):
             max_matches=self.max_matches,
             sharpen=self.sharpen,
             exact=self.exact,
+            rerank=self.rerank,
         )
         with_type = is_combined(query)
         return [matched_node(to_node(each.document), each, with_type=with_type) for each in matches]

@@ -12,6 +12,7 @@ from llama_index.core.schema import BaseNode, TransformComponent
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
 from ner_retriever_rag.index.texts import match_documents
 from ner_retriever_rag.llama_index.nodes import text_of
+from ner_retriever_rag.queries.bounds import RERANKED
 from ner_retriever_rag.queries.query import AnyOf
 from ner_retriever_rag.schema import Document
 
@@ -32,6 +33,9 @@ class EntityTypeTagger(TransformComponent):
 
     entity_types: list[str] = Field(min_length=1, description="Type descriptions; metadata keys.")
     threshold: float = Field(default=0.5, ge=0, le=1, description="Least score of a mention.")
+    rerank: int = Field(
+        default=RERANKED, ge=0, description="How many mentions the pair model judges again."
+    )
     encoder: TypeAwareEncoder | None = Field(
         default=None, exclude=True, description="Finds and encodes mentions; None for the shipped."
     )
@@ -66,7 +70,10 @@ class EntityTypeTagger(TransformComponent):
         ]
         query = AnyOf(*self.entity_types)
         found: dict[str, dict[str, list[str]]] = {}
-        for match in match_documents(self._encoder, documents, query, self.threshold):
+        matches = match_documents(
+            self._encoder, documents, query, self.threshold, rerank=self.rerank
+        )
+        for match in matches:
             names = found.setdefault(match.doc_id, {})
             for each in match.matches:
                 if each.score >= self.threshold and each.text not in names.get(each.type, []):

@@ -11,6 +11,7 @@ from ner_retriever_rag._markup import shortened
 
 DEFAULT_THRESHOLD = 0.5
 MOST = 2**31 - 1  # of anything that is counted: Chroma counts in 32 bits
+RERANKED, RERANKED_OF_ALL = 30, 150  # mentions: for some results, and for all above a threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Bounds:
         sharpen: Whether the query is made sharper by what the index holds.
         max_matches: How many mentions of a document are listed, None for all.
         exact: Whether nothing may be approximate.
+        rerank: How many of a type's best mentions the pair model judges.
         given: Whether the caller gave the threshold.
     """
 
@@ -37,6 +39,7 @@ class Bounds:
     sharpen: bool
     max_matches: int | None
     exact: bool
+    rerank: int
     given: bool = True
 
     @classmethod
@@ -50,6 +53,7 @@ class Bounds:
         offset: int = 0,
         max_matches: int | None = None,
         exact: bool = False,
+        rerank: int | None = None,
     ) -> Bounds:
         """Check a search's arguments and fill in the defaults.
 
@@ -68,8 +72,13 @@ class Bounds:
             threshold = share("score_threshold", score_threshold)
         unbounded = k is not None and score_threshold is None
         floor = 0.0 if unbounded else threshold
-        given = score_threshold is not None
-        return cls(k, offset, where or None, floor, threshold, sharpen, max_matches, exact, given)
+        if rerank is None:
+            rerank = RERANKED_OF_ALL if k is None else RERANKED + offset
+        return cls(
+            k, offset, where or None, floor, threshold, sharpen, max_matches, exact,
+            whole_number("rerank", rerank, 0, " or None"),
+            given=score_threshold is not None,
+        )  # fmt: skip
 
     @property
     def last(self) -> int | None:

@@ -13,7 +13,7 @@ from ner_retriever_rag.encoder.log_odds import LogOddsScale
 from ner_retriever_rag.schema import Candidates, WordFeatures
 
 LogOdds = NDArray[np.floating]  # float32 or float64 (candidates,)
-# Takes numbers of candidates, int64 (m,), and gives log odds to add, float (m,).
+# Takes numbers of candidates, int64 (m,), and gives the pair model's logits, float (m,).
 Reranker = Callable[[NDArray[np.intp]], NDArray[np.floating]]
 # Takes vectors, float32 (m, dim), and log odds, float (m,); gives log odds, float (m,).
 Judged = Callable[[NDArray[np.float32], LogOdds], LogOdds]
@@ -41,7 +41,8 @@ class TypeQuery:
         scale: Makes log odds of similarities, and scores of log odds.
         words: What candidates' words say; None where the type is given by examples alone.
         wanted: Which candidates have to be right; None for all.
-        rerank: A second model's log odds of some candidates; None for none.
+        rerank: The pair model's logits of some candidates; None without such a model.
+        rerank_top: How many candidates it judges at most.
         judged: Counts in what a user has judged of the type; None where there are no judgements.
         before: What each stage that ran was given, by its class; filled in by ``rank``.
     """
@@ -52,6 +53,7 @@ class TypeQuery:
     words: WordFeatures | None = None
     wanted: Wanted | None = None
     rerank: Reranker | None = None
+    rerank_top: int = 0
     judged: Judged | None = None
     before: dict[type, LogOdds] = field(default_factory=dict)
 

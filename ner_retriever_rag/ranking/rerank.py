@@ -1,4 +1,10 @@
-"""Reranking: a second, slower model looks at the best candidates."""
+"""Reranking: the pair model judges the best candidates again, in their passages.
+
+A cross-encoder sees what a vector cannot hold: modifiers of the description, what the passage says
+of the mention (Nogueira and Cho 2019). Its logit and the candidate's log odds are stacked by a
+logistic regression; candidates that it was not asked about go by a line of their log odds alone,
+the regression without it, so that all of a type's scores are on one scale.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +20,38 @@ from ner_retriever_rag.schema import Candidates
 
 @dataclass(frozen=True, slots=True)
 class Rerank:
-    """Adds the log odds that the query's reranker gives the best candidates that are wanted.
+    """Stacks log odds and the pair model's logits.
 
     Attributes:
-        top: How many candidates it looks at.
+        floor: Log odds under which a candidate has no chance and is not judged.
+        own: Weight of a judged candidate's log odds.
+        judged: Weight of the pair model's logit.
+        offset: Log odds added to these.
+        unjudged: Weight of the log odds of one that is not judged.
+        unjudged_offset: Log odds added to these.
     """
 
-    top: int
+    floor: float
+    own: float
+    judged: float
+    offset: float
+    unjudged: float
+    unjudged_offset: float
 
     sharpens: ClassVar[bool] = False
     needs_calibration: ClassVar[bool] = True
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
-        """The log odds with the reranker's added; as they were without a reranker."""
-        if query.rerank is None:
+        """The log odds stacked with the pair model's; as they were where it is not to be asked."""
+        if query.rerank is None or not query.rerank_top:
             return log_odds
-        may = np.arange(len(log_odds))
+        may = log_odds >= self.floor
         if query.wanted is not None:
-            may = np.flatnonzero(query.wanted.mask)
-        best = may[largest(log_odds[may], self.top)]
-        reranked = log_odds.copy()
-        reranked[best] += query.rerank(best)
+            may &= query.wanted.mask
+        numbers = np.flatnonzero(may)
+        best = numbers[largest(log_odds[numbers], query.rerank_top)]
+        reranked = self.unjudged * log_odds + self.unjudged_offset
+        if len(best):
+            logits = query.rerank(best)
+            reranked[best] = self.own * log_odds[best] + self.judged * logits + self.offset
         return reranked

@@ -43,9 +43,6 @@ FEW = 5_000  # candidates
 CALIBRATION_SAMPLE, SAMPLE_WEIGHT = 500, 0.5  # mentions, and of a neighbour's 1
 FLOOR = -5.0  # log odds
 
-# Reranking looks at so many candidates.
-RERANK_TOP = 50
-
 # Prevalence. Chosen as the smoothing.
 PREVALENCE_TOP = 10  # candidates
 SHIFT = 4.0  # log odds
@@ -53,6 +50,11 @@ SHIFT_PER_TOP_LOGIT = -0.8
 SHIFT_PER_LOG_SIZE, SIZE = 0.1, 1_000  # log odds per e-fold of candidates, candidates
 LOGITS_PER_BREADTH = 30.0  # log odds per unit of cosine
 ABSENT, PRESENT = 5.6, 7.5  # log odds
+
+# Reranking. Fitted by logistic regression (benchmarks/fit_reranking.py).
+RERANK_FLOOR = -6.0  # log odds
+OWN, JUDGED, JUDGED_OFFSET = 0.5, 1.0, 0.0  # weights, log odds
+UNJUDGED, UNJUDGED_OFFSET = 1.0, 0.0  # weight, log odds
 
 STAGES: tuple[Stage, ...] = (
     WordEvidence(REPETITION, LOWER_CASE_HEAD, NEARBY_NAMES),
@@ -71,7 +73,6 @@ STAGES: tuple[Stage, ...] = (
         sample_weight=SAMPLE_WEIGHT,
         floor=FLOOR,
     ),
-    Rerank(RERANK_TOP),
     PrevalenceShift(
         top=PREVALENCE_TOP,
         shift=SHIFT,
@@ -81,6 +82,14 @@ STAGES: tuple[Stage, ...] = (
         per_breadth=LOGITS_PER_BREADTH,
         absent=ABSENT,
         present=PRESENT,
+    ),
+    Rerank(
+        floor=RERANK_FLOOR,
+        own=OWN,
+        judged=JUDGED,
+        offset=JUDGED_OFFSET,
+        unjudged=UNJUDGED,
+        unjudged_offset=UNJUDGED_OFFSET,
     ),
     JudgedEvidence(),
 )

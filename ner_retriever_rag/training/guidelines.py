@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ner_retriever_rag.reading.sentences import passages
 from ner_retriever_rag.evaluation.formats import TypedText, read_lines
+from ner_retriever_rag.reading.sentences import passages
 from ner_retriever_rag.training.marked import MarkedSentence
 
 BOUNDARY = " | "

@@ -1,0 +1,56 @@
+"""The pair model over the documents of an index, or over texts in none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.encoder.judging import Passage
+from ner_retriever_rag.encoder.labels import spelled_out
+from ner_retriever_rag.index.mention_scores import Rerank
+from ner_retriever_rag.reading.view import readable
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.candidates.mention_table import MentionTable
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+
+_AROUND = 600  # characters of a document on each side of a mention that are made readable
+
+
+def reranker(
+    encoder: TypeAwareEncoder, texts_of: Callable[[Sequence[str]], Mapping[str, str]]
+) -> Rerank | None:
+    """Judges mentions of a table in their documents' texts; None without a pair model.
+
+    Args:
+        encoder: Whose pair model.
+        texts_of: Texts of documents by id; those that are gone are left out.
+    """
+    judge = encoder.judge
+    if judge is None:
+        return None
+
+    def logits(
+        description: str, table: MentionTable, mentions: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        doc_ids = [table.doc_ids[row] for row in table.owner[mentions]]
+        texts = texts_of(list(dict.fromkeys(doc_ids)))
+        spans = [table.span(n) for n in mentions.tolist()]
+        there = [n for n, doc_id in enumerate(doc_ids) if spans[n][1] <= len(texts.get(doc_id, ""))]
+        found = np.zeros(len(mentions))  # what is gone is not returned, whatever its score
+        passages = [passage_of(texts[doc_ids[n]], *spans[n]) for n in there]
+        found[there] = judge.logits(spelled_out(description), passages)
+        return found
+
+    return logits
+
+
+def passage_of(text: str, start: int, end: int) -> Passage:
+    """A mention of a document in its passage, as a model reads it."""
+    first = max(0, start - _AROUND)
+    view = readable(text[first : end + _AROUND])
+    span = view.to_view(start - first, end - first)
+    return Passage.around(view.text, *span)
