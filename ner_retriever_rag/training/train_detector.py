@@ -45,7 +45,7 @@ class DetectorOptions:
     lower_cased: float = 0.3
     positive_weight: float = 2.0
     seam_weight: float = 3.0
-    unmarked_weight: float = 0.2
+    unmarked_weight: float = 0.15
     upper_cased: float = 0.05
 
 
