@@ -146,6 +146,20 @@ class MentionTable:
         return np.where(there, np.arange(len(self)) + moved, -1)
 
     @cached_property
+    def named(self) -> NDArray[np.bool_]:
+        """Which mentions have a capital or a digit, or no text with any; bool ``(mentions,)``."""
+        letters = self.words
+        telling = (letters >= ord("A")) & (letters <= ord("Z"))
+        telling |= (letters >= ord("0")) & (letters <= ord("9"))
+        before = np.concatenate([[0], np.cumsum(telling, dtype=np.int64)])
+        beyond = np.concatenate([[0], np.cumsum(letters >= 0x80, dtype=np.int64)])
+        named = before[self.cuts[:, 1]] > before[self.cuts[:, 0]]
+        named |= ~self.cased[self.owner]
+        for n in np.flatnonzero(~named & (beyond[self.cuts[:, 1]] > beyond[self.cuts[:, 0]])):
+            named[n] = any(char.isupper() or char.isdigit() for char in self.text(int(n)))
+        return named
+
+    @cached_property
     def overlaps(self) -> NDArray[np.bool_]:
         """Which mentions overlap another, bool ``(mentions,)``."""
         document = self.owner << 32

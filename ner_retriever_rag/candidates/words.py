@@ -27,5 +27,5 @@ def word_features(table: MentionTable, query: ScoredQuery) -> list[WordFeatures 
         for n in np.flatnonzero(np.isin(table.last_words, numbers)).tolist():
             how = repetition.of(table.text(n), cased=bool(table.cased[table.owner[n]]))
             every[n], heads[n] = how is Repeats.ALL, how is Repeats.LOWER_CASE_HEAD
-        features.append(WordFeatures(every, heads, named.share_nearby(table.nearby)))
+        features.append(WordFeatures(every, heads, named.share_nearby(table.nearby), table.named))
     return features

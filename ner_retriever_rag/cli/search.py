@@ -81,6 +81,14 @@ def search(
             show_default="30; 150 with --all",
         ),
     ] = None,
+    named: Annotated[
+        bool | None,
+        typer.Option(
+            "--named/--common-nouns",
+            help="Names first, or as they come.",
+            show_default="by what is found",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write a page with highlights.", show_default=False)
@@ -105,6 +113,7 @@ def search(
             topic_weight=topic_weight,
             exact=exact,
             rerank=rerank,
+            named=named,
             sharpen=sharpen,
             offset=offset,
             max_matches=max_matches,

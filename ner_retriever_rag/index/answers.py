@@ -58,6 +58,7 @@ class Answers:
         max_matches: int | None = None,
         exact: bool = False,
         rerank: int | None = None,
+        named: bool | None = None,
     ) -> list[DocumentMatch]:
         """Find the documents that mention entities of a type.
 
@@ -83,6 +84,8 @@ class Answers:
                 those nearest.
             rerank: How many of a type's best mentions the pair model judges again, in their
                 passages; 0 for none. None for 30, or 150 where ``k`` is None.
+            named: Whether names are wanted ("person": Ada Lovelace), True, or common nouns as much
+                ("the director"), False; None to tell by what is found first.
 
         Returns:
             Best document first. A document's matches are its mentions above the threshold
@@ -104,6 +107,7 @@ class Answers:
             max_matches=max_matches,
             exact=exact,
             rerank=rerank,
+            named=named,
         )
         return self._search.documents([query], bounds, about, topic_weight)[0]
 
@@ -144,6 +148,7 @@ class Answers:
         offset: int = 0,
         exact: bool = False,
         rerank: int | None = None,
+        named: bool | None = None,
     ) -> list[MentionMatch]:
         """Find the mentions of entities of a type.
 
@@ -156,6 +161,7 @@ class Answers:
             offset: How many of the best mentions to pass over.
             exact: As in ``search``.
             rerank: As in ``search``.
+            named: As in ``search``.
 
         Returns:
             Best mention first; of mentions that overlap, the best.
@@ -172,6 +178,7 @@ class Answers:
             offset=offset,
             exact=exact,
             rerank=rerank,
+            named=named,
         )
         return self._search.mentions(query, bounds)
 
@@ -187,6 +194,7 @@ class Answers:
         sharpen: bool = True,
         join: bool = True,
         rerank: int | None = None,
+        named: bool | None = None,
     ) -> list[Entity]:
         """List the distinct entities of a type.
 
@@ -207,6 +215,7 @@ class Answers:
             sharpen: As in ``search``.
             join: False makes every spelling an entity of its own, whatever was decided.
             rerank: As in ``search``; None for 150.
+            named: As in ``search``.
 
         Returns:
             Best entity first.
@@ -221,6 +230,7 @@ class Answers:
             score_threshold=score_threshold,
             sharpen=sharpen,
             rerank=RERANKED_OF_ALL if rerank is None else rerank,
+            named=named,
         )
         decisions = Decisions.read(self._store.texts) if join else None
         return group_entities(self._search, query, bounds, about, decisions)
@@ -323,6 +333,7 @@ class Answers:
         overlapping: bool = False,
         sharpen: bool = True,
         rerank: int | None = None,
+        named: bool | None = None,
     ) -> Iterator[MentionMatch]:
         """Take out every mention of some types, document by document, in order of place.
 
@@ -334,6 +345,7 @@ class Answers:
             overlapping: Of mentions of a type that overlap, give all and not only the best.
             sharpen: As in ``search``.
             rerank: As in ``search``; None for 150.
+            named: As in ``search``.
 
         Returns:
             An iterator of matches, each with its ``type``; documents in order of their ids.
@@ -345,7 +357,11 @@ class Answers:
         """
         wanted = check_types(types)
         bounds = Bounds.check(
-            where=where, score_threshold=score_threshold, sharpen=sharpen, rerank=rerank
+            where=where,
+            score_threshold=score_threshold,
+            sharpen=sharpen,
+            rerank=rerank,
+            named=named,
         )
         table = self._tables.current()
         allowed = self._search.allowed(table, bounds.where)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ner_retriever_rag.candidates.mention_table import table_of
 from ner_retriever_rag.index.judging import mentions_judged
 from ner_retriever_rag.index.mention_scores import compare, scored_over
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
+from ner_retriever_rag.index.reranking import reranker
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, RERANKED_OF_ALL
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.ranking.judged import JudgedType, Judgements, threshold_of
 from ner_retriever_rag.ranking.ordering import best_first
@@ -57,24 +58,40 @@ class HeldTexts:
         documents = [Document(text, str(number)) for number, text in enumerate(texts)]
         self._encoder = encoder
         self._table, _ = table_of(documents, encoded, encoder.dim)
+        by_id = {document.id: document.text for document in documents}
+        self._rerank = reranker(encoder, lambda _: by_id)
         self._numbers = np.array([int(each) for each in self._table.doc_ids], dtype=np.int64)
         self._judged: dict[str, JudgedType] = {}
 
     def rank(
-        self, query: Query, *, sharpen: bool = True, stages: Sequence[Stage] | None = None
+        self,
+        query: Query,
+        *,
+        sharpen: bool = True,
+        rerank: int = RERANKED_OF_ALL,
+        stages: Sequence[Stage] | None = None,
     ) -> Ranked:
         """Rank all texts for a query, as ``EntityIndex.search`` does.
 
         Args:
             query: As in ``EntityIndex.search``.
             sharpen: As in ``EntityIndex.search``.
+            rerank: As in ``EntityIndex.search``.
             stages: As in :func:`~ner_retriever_rag.ranking.stages.rank`.
         """
         table = self._table
         scored = scored_over(table, query, self._encoder)
         known = self._judged.get(query) if isinstance(query, str) else None
         judged = None if known is None else lambda _: known.log_odds
-        compared = compare(table, scored, sharpen=sharpen, judged=judged, stages=stages)
+        compared = compare(
+            table,
+            scored,
+            sharpen=sharpen,
+            rerank=self._rerank,
+            rerank_top=rerank,
+            judged=judged,
+            stages=stages,
+        )
         best = table.best_of_each(compared.log_odds)
         scores = scored.combine(scored.scores(best))
         order = best_first(scores, best.max(axis=0), np.diff(table.first) > 0, 0.0)

@@ -61,6 +61,7 @@ def compare(
     rerank: Rerank | None = None,
     rerank_top: int = 0,
     judged: JudgedOf | None = None,
+    named: bool | None = None,
     stages: Sequence[Stage] | None = None,
 ) -> Compared:
     """Compare a query's types with all mentions of a table: every door asks here.
@@ -73,6 +74,7 @@ def compare(
         rerank: The pair model, asked for the best of each type that has a description.
         rerank_top: For how many of these at most.
         judged: Knows what was judged of a type by its description; None for nothing.
+        named: Whether names are wanted, not common nouns; None to tell by the best.
         stages: As in :func:`~ner_retriever_rag.ranking.stages.rank`.
     """
     cosines = query.vectors @ table.vectors.T
@@ -91,9 +93,8 @@ def compare(
             second = partial(rerank, description, table)
         known = judged(description) if judged is not None and description else None
         asked = TypeQuery(
-            vector, cosines[row], scale, words, wanted, rerank=second, rerank_top=rerank_top,
-            judged=known,
-        )  # fmt: skip
+            vector, cosines[row], scale, words, wanted, named, second, rerank_top, known
+        )
         log_odds[row] = rank(asked, table, sharpen=sharpen, stages=stages)
     return Compared(cosines, log_odds)
 

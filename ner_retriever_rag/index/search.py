@@ -248,6 +248,7 @@ class Search:
             rerank=self._rerank,
             rerank_top=bounds.rerank,
             judged=self.judgements_of,
+            named=bounds.named,
         )
 
     def _texts(self, doc_ids: Sequence[str]) -> dict[str, str]:

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 # The fields that are keywords of a search, too.
 _OPTIONS = (
     "k", "where", "score_threshold", "about", "topic_weight", "offset", "max_matches", "sharpen",
-    "exact", "rerank",
+    "exact", "rerank", "named",
 )  # fmt: skip
 
 
@@ -59,6 +59,8 @@ class TypeSearching(BaseRetriever):
     """Compare with every mention, in a large index too, and look at every text for a topic."""
     rerank: int | None = Field(default=None, ge=0)
     """How many of the best mentions the pair model judges again; None for the index's default."""
+    named: bool | None = None
+    """Whether names are wanted, not common nouns; None to tell by what is found first."""
     metadata_prefix: str = ""
     """What the metadata keys ``doc_id``, ``score`` and ``matches`` of results begin with."""
 

@@ -56,6 +56,7 @@ class NERTypeRetriever(BaseRetriever):
             the trace.
         rerank: How many of the best mentions the pair model judges again; None for the index's
             default, 0 for none.
+        named: Whether names are wanted, not common nouns; None to tell by what is found first.
         **kwargs: As for ``BaseRetriever``: ``callback_manager``, ``objects``, ``verbose``, ...
 
     Raises:
@@ -84,6 +85,7 @@ class NERTypeRetriever(BaseRetriever):
         exact: bool = False,
         fallback: BaseRetriever | None = None,
         rerank: int | None = None,
+        named: bool | None = None,
         **kwargs: Any,
     ) -> None:
         accepted = [*keywords_of(NERTypeRetriever.__init__), *keywords_of(BaseRetriever.__init__)]
@@ -98,7 +100,7 @@ class NERTypeRetriever(BaseRetriever):
         self.score_threshold = score_threshold
         self.about, self.topic_weight = about, topic_weight
         self.max_matches, self.sharpen, self.exact = max_matches, sharpen, exact
-        self.rerank = rerank
+        self.rerank, self.named = rerank, named
         self._where = to_where(filters)
         super().__init__(**kwargs)
 
@@ -212,6 +214,7 @@ class NERTypeRetriever(BaseRetriever):
             sharpen=self.sharpen,
             exact=self.exact,
             rerank=self.rerank,
+            named=self.named,
         )
         with_type = is_combined(query)
         return [matched_node(to_node(each.document), each, with_type=with_type) for each in matches]

@@ -29,6 +29,7 @@ class Bounds:
         exact: Whether nothing may be approximate.
         rerank: How many of a type's best mentions the pair model judges.
         given: Whether the caller gave the threshold.
+        named: Whether names are wanted, not common nouns; None to tell by the best.
     """
 
     k: int | None
@@ -40,6 +41,7 @@ class Bounds:
     max_matches: int | None
     exact: bool
     rerank: int
+    named: bool | None
     given: bool = True
 
     @classmethod
@@ -54,6 +56,7 @@ class Bounds:
         max_matches: int | None = None,
         exact: bool = False,
         rerank: int | None = None,
+        named: bool | None = None,
     ) -> Bounds:
         """Check a search's arguments and fill in the defaults.
 
@@ -72,12 +75,15 @@ class Bounds:
             threshold = share("score_threshold", score_threshold)
         unbounded = k is not None and score_threshold is None
         floor = 0.0 if unbounded else threshold
+        if named not in (None, True, False):
+            raise TypeError(f"named must be True, False or None, not {named!r}")
         if rerank is None:
             rerank = RERANKED_OF_ALL if k is None else RERANKED + offset
         return cls(
             k, offset, where or None, floor, threshold, sharpen, max_matches, exact,
             whole_number("rerank", rerank, 0, " or None"),
             given=score_threshold is not None,
+            named,
         )  # fmt: skip
 
     @property

@@ -41,6 +41,7 @@ class TypeQuery:
         scale: Makes log odds of similarities, and scores of log odds.
         words: What candidates' words say; None where the type is given by examples alone.
         wanted: Which candidates have to be right; None for all.
+        named: Whether names are wanted, not common nouns; None to tell by the best candidates.
         rerank: The pair model's logits of some candidates; None without such a model.
         rerank_top: How many candidates it judges at most.
         judged: Counts in what a user has judged of the type; None where there are no judgements.
@@ -52,6 +53,7 @@ class TypeQuery:
     scale: LogOddsScale
     words: WordFeatures | None = None
     wanted: Wanted | None = None
+    named: bool | None = None
     rerank: Reranker | None = None
     rerank_top: int = 0
     judged: Judged | None = None

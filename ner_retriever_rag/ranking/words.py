@@ -1,10 +1,14 @@
-"""What words say: repetitions of the description come lower, mentions near its names higher."""
+"""What words say: repetitions of the description come lower, mentions near its names higher.
+
+And where names are wanted, names come before common nouns.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery
 from ner_retriever_rag.schema import Candidates
 
@@ -35,3 +39,32 @@ class WordEvidence:
         added[words.repetitions] += self.repetition
         added[words.lower_case_heads] += self.lower_case_head
         return log_odds + added
+
+
+@dataclass(frozen=True, slots=True)
+class NamesFirst:
+    """Puts common nouns after names where names are wanted: "directors" for "person".
+
+    Whether they are is told by the best candidates, or by who asks (``query.named``).
+
+    Attributes:
+        top: How many are the best.
+        share: Of these, how many have to be names.
+        common_noun: Log odds of a candidate that is no name.
+    """
+
+    top: int
+    share: float
+    common_noun: float
+
+    sharpens: ClassVar[bool] = False
+    needs_calibration: ClassVar[bool] = False
+
+    def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
+        """The log odds, common nouns' lower where names are wanted."""
+        if (words := query.words) is None or query.named is False:
+            return log_odds
+        best = words.named[largest(log_odds, self.top)]
+        if query.named is None and best.mean() <= self.share:
+            return log_odds
+        return log_odds + self.common_noun * ~words.named

@@ -88,6 +88,7 @@ def test_words_add_log_odds(calibration, query):
         np.array([True, False, False, False]),
         np.array([False, True, False, False]),
         np.array([0, 0, 0.5, 0], dtype=np.float32),
+        np.ones(4, dtype=bool),
     )
     added = WORDS(replace(given, words=words), candidates, odds) - odds
     expected = [WORDS.repetition, WORDS.lower_case_head, 0.5 * WORDS.nearby_names, 0]

@@ -1,0 +1,91 @@
+"""The stages that judge again: names before common nouns, and the pair model."""
+
+import numpy as np
+import pytest
+from numbers_of import DIM, Numbers, around, asked, shipped, some_calibration
+from unit_vectors import unit
+
+from ner_retriever_rag.ranking.query import Wanted
+from ner_retriever_rag.ranking.rerank import Rerank
+from ner_retriever_rag.ranking.words import NamesFirst
+from ner_retriever_rag.schema import WordFeatures
+
+NAMES = shipped(NamesFirst)
+STACK = Rerank(floor=-4.0, own=0.5, judged=1.0, offset=0.25, unjudged=0.75, unjudged_offset=-1.0)
+N = 100
+
+
+@pytest.fixture
+def vector():
+    return unit(np.random.default_rng(3).standard_normal(DIM))
+
+
+@pytest.fixture
+def candidates(vector):
+    return Numbers(around(vector, N, 0.4, seed=1))
+
+
+def query(vector, candidates, **options):
+    return asked(some_calibration(), vector, candidates, **options)
+
+
+def words(named):
+    nothing = np.zeros(N, dtype=bool)
+    return WordFeatures(nothing, nothing, np.zeros(N, np.float32), named)
+
+
+ODDS = np.linspace(3, -6, N)
+
+
+def test_common_nouns_come_after_names_where_most_of_the_best_are_names(vector, candidates):
+    named = np.arange(N) % 4 != 0
+    moved = NAMES(query(vector, candidates, words=words(named)), candidates, ODDS) - ODDS
+    assert moved == pytest.approx(np.where(named, 0, NAMES.common_noun))
+
+
+def test_nothing_moves_where_most_of_the_best_are_common_nouns(vector, candidates):
+    named = np.arange(N) >= 40  # the best are none, most of all are
+    given = query(vector, candidates, words=words(named))
+    assert NAMES(given, candidates, ODDS) is ODDS
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_who_asks_decides(vector, candidates, wanted):
+    named = np.arange(N) % 2 == 0
+    given = query(vector, candidates, words=words(named), named=wanted)
+    moved = NAMES(given, candidates, ODDS) - ODDS
+    assert (moved != 0).any() == wanted
+
+
+def test_judged_candidates_are_stacked_and_the_others_go_by_their_line(vector, candidates):
+    seen = []
+
+    def pair_model(numbers):
+        seen.append(numbers)
+        return np.where(numbers == 2, 5.0, -1.0)
+
+    given = query(vector, candidates, rerank=pair_model, rerank_top=10)
+    stacked = STACK(given, candidates, ODDS)
+    assert sorted(seen[0].tolist()) == list(range(10))
+    assert stacked[2] == pytest.approx(0.5 * ODDS[2] + 5.0 + 0.25)
+    assert stacked[3] == pytest.approx(0.5 * ODDS[3] - 1.0 + 0.25)
+    assert stacked[10:] == pytest.approx(0.75 * ODDS[10:] - 1.0)
+
+
+def test_what_has_no_chance_or_is_not_wanted_is_not_judged(vector, candidates):
+    seen = []
+
+    def pair_model(numbers):
+        seen.extend(numbers.tolist())
+        return np.zeros(len(numbers))
+
+    mask = np.arange(N) % 2 == 0
+    given = query(vector, candidates, rerank=pair_model, rerank_top=N, wanted=Wanted(mask, N))
+    STACK(given, candidates, ODDS)
+    assert sorted(seen) == [n for n in range(N) if mask[n] and ODDS[n] >= STACK.floor]
+
+
+def test_without_a_pair_model_or_with_none_to_judge_nothing_changes(vector, candidates):
+    assert STACK(query(vector, candidates), candidates, ODDS) is ODDS
+    given = query(vector, candidates, rerank=lambda numbers: np.zeros(len(numbers)), rerank_top=0)
+    assert STACK(given, candidates, ODDS) is ODDS
