@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,37 +15,13 @@ from torch.nn.utils.rnn import pad_sequence
 from ner_retriever_rag.encoder.backbone.states import TokenStates
 from ner_retriever_rag.encoder.pair_model import PairModel
 from ner_retriever_rag.encoder.pooling import token_ranges
+from ner_retriever_rag.reading.passage import Passage
 
-WIDTH = 200  # characters of a passage, the mention's among them
 _PASSAGES = 512  # whose states are remembered: about 40 MB
 _JUDGEMENTS = 100_000
 _TOGETHER = 32  # pairs judged at once
 
 Read = Callable[[Sequence[str]], Iterator[TokenStates]]
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A mention, ``text[start:end]``, in what stands around it."""
-
-    text: str
-    start: int
-    end: int
-
-    @classmethod
-    def around(cls, text: str, start: int, end: int, width: int = WIDTH) -> Passage:
-        """The mention in at most about ``width`` characters of a text, cut between words."""
-        if len(text) <= width:
-            return cls(text, start, end)
-        margin = max(0, width - (end - start)) // 2
-        left = max(0, min(start - margin, len(text) - width))
-        if left:
-            left = text.find(" ", left, start) + 1 or start
-        right = min(len(text), left + max(width, end - left))
-        if right < len(text):
-            space = text.rfind(" ", end, right)
-            right = space if space > 0 else max(right, end)
-        return cls(text[left:right], start - left, end - left)
 
 
 class PairJudge:

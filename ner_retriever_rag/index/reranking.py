@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.encoder.judging import Passage
 from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.index.mention_scores import Rerank
+from ner_retriever_rag.reading.passage import Passage
 from ner_retriever_rag.reading.view import readable
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.encoder.judging import WIDTH
 from ner_retriever_rag.queries.english import head_noun, plural, singular
+from ner_retriever_rag.reading.passage import WIDTH
 from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.guidelines import MarkedSet, cut, joined_lines
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity

@@ -7,9 +7,9 @@ import random
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ner_retriever_rag.encoder.judging import Passage
 from ner_retriever_rag.encoder.span_head import WORD
 from ner_retriever_rag.queries.english import head_noun
+from ner_retriever_rag.reading.passage import Passage
 from ner_retriever_rag.reading.text_files import open_text
 
 CROP = 180  # characters of context around a mention

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-from ner_retriever_rag.encoder.judging import PairJudge, Passage
+from ner_retriever_rag.encoder.judging import PairJudge
 from ner_retriever_rag.encoder.pair_model import PairModel
+from ner_retriever_rag.reading.passage import Passage
 
 TAPS = ["hidden@4", "hidden@5"]
 

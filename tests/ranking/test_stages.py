@@ -13,11 +13,11 @@ from ner_retriever_rag.ranking.feedback import PseudoRelevanceFeedback
 from ner_retriever_rag.ranking.kernel import KernelSmoother
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
-from ner_retriever_rag.ranking.query import TypeQuery, Wanted
+from ner_retriever_rag.ranking.query import TypeQuery
 from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
 from ner_retriever_rag.ranking.stages import STAGES, rank
-from ner_retriever_rag.ranking.words import WordEvidence
+from ner_retriever_rag.ranking.words import NamesFirst, WordEvidence
 from ner_retriever_rag.schema import BackgroundSample, WordFeatures
 
 FEEDBACK, SHIFT, WORDS = map(shipped, (PseudoRelevanceFeedback, PrevalenceShift, WordEvidence))
@@ -148,24 +148,6 @@ def test_the_best_are_judged_before_neighbours_are_counted_in(calibration, query
 # --- reranking
 
 
-def test_a_reranker_sees_the_best_that_are_wanted(calibration, query):
-    given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
-    seen = []
-
-    def rerank(numbers):
-        seen.extend(numbers.tolist())
-        return np.arange(len(numbers), dtype=np.float32)
-
-    may = np.arange(40) % 2 == 0
-    with_both = replace(given, rerank=rerank, wanted=Wanted(may, 10))
-    added = Rerank(5)(with_both, candidates, odds) - odds
-    best = np.flatnonzero(may)[np.argsort(-odds[may])[:5]]
-    assert seen == best.tolist()
-    assert added[best] == pytest.approx([0, 1, 2, 3, 4], abs=1e-5)
-    assert not np.delete(added, best).any()
-    assert Rerank(5)(given, candidates, odds) is odds
-
-
 # --- the shared kernel smoother
 
 
@@ -195,7 +177,7 @@ def test_a_stage_left_out_is_left_out(calibration, query, monkeypatch):
     candidates = Numbers(around(query, 60, 0.3, seed=2), names)
     whole = rank(asked(calibration, query, candidates), candidates)
     for stage in STAGES:
-        if isinstance(stage, WordEvidence | Rerank):  # nothing is asked of these here
+        if isinstance(stage, WordEvidence | NamesFirst | Rerank):  # nothing is asked of these here
             continue
         without = tuple(each for each in STAGES if each is not stage)
         monkeypatch.setattr(stages_module, "STAGES", without)
