@@ -1,0 +1,162 @@
+"""How the pair model's logit and a candidate's log odds are put together.
+
+python benchmarks/fit_reranking.py ../shared/data --cache FOLDER [--texts 300] [--encoder FOLDER]
+
+Two logistic regressions over the documents that a search returns: one of log odds and logit, for
+candidates that were judged, one of log odds alone, for those that were not. Fitted on the sets that
+may fit a scale and choose (fewnerd-dev, the boundary sets' development files, seven domain sets),
+with types that no text mentions among the cases; each set's figures come from a fit without it.
+Prints the constants of ``ranking/stages.py``.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ablation import corpora
+from sklearn.linear_model import LogisticRegression
+
+from ner_retriever_rag import TypeAwareEncoder
+from ner_retriever_rag.encoder import default_encoder
+from ner_retriever_rag.evaluation.metrics import r_precision
+from ner_retriever_rag.evaluation.suite_measure import ABSENT
+from ner_retriever_rag.ranking.ordering import largest
+from ner_retriever_rag.ranking.rerank import Rerank
+from ner_retriever_rag.ranking.stages import STAGES
+
+TOP = 60  # candidates judged of each type
+ABSENT_TYPES = 12  # of each set
+FIRST = (0.5, 1.0, 0.0)  # weights and offset by which a document's best candidate is told at first
+
+
+class Recorder:
+    """A stage that keeps what the pair model says, and changes nothing."""
+
+    sharpens = False
+    needs_calibration = True
+
+    def __call__(self, query, candidates, log_odds):
+        self.best = largest(log_odds, TOP)
+        self.log_odds = np.asarray(log_odds, dtype=np.float64)
+        self.logits = query.rerank(self.best)
+        return log_odds
+
+
+@dataclass
+class Asked:
+    """What was found for one type: log odds of all mentions, logits of the best of them."""
+
+    log_odds: np.ndarray
+    best: np.ndarray
+    logits: np.ndarray
+    owner: np.ndarray
+    gold: np.ndarray
+
+    def documents(self, weights):
+        """Log odds and logit of each judged document's best mention, and whether it is right."""
+        own, judged, offset = weights
+        score = own * self.log_odds[self.best] + judged * self.logits + offset
+        order = np.argsort(-score, kind="stable")
+        _, first = np.unique(self.owner[self.best][order], return_index=True)
+        chosen = order[first]
+        at = self.best[chosen]
+        return self.log_odds[at], self.logits[chosen], self.gold[self.owner[at]]
+
+    def scores(self, weights, line):
+        """Log odds of every document, float64; -inf without a mention."""
+        own, judged, offset = weights
+        stacked = line[0] * self.log_odds + line[1]
+        stacked[self.best] = own * self.log_odds[self.best] + judged * self.logits + offset
+        documents = np.full(len(self.gold), -np.inf)
+        np.maximum.at(documents, self.owner, stacked)
+        return documents
+
+
+def asked_of(corpus, absent):
+    recorder = Recorder()
+    stages = (*(stage for stage in STAGES if not isinstance(stage, Rerank)), recorder)
+    found = []
+    nothing = np.zeros(corpus.gold.shape[1], dtype=bool)
+    cases = [*zip(corpus._queries, corpus.gold, strict=True), *((q, nothing) for q in absent)]
+    for query, gold in cases:
+        corpus._held.rank(query, stages=stages)
+        table = corpus._held._table
+        by_row = gold[corpus._held._numbers]
+        found.append(Asked(recorder.log_odds, recorder.best, recorder.logits, table.owner, by_row))
+    return found
+
+
+def fit(sets):
+    """Both regressions: weights and offset with the logit, and without it."""
+    weights = FIRST
+    for _ in range(3):
+        rows = []
+        for asked in sets:
+            for each in asked:
+                odds, logits, right = each.documents(weights)
+                rows.append(np.stack([odds, logits, right, np.full(len(odds), 1 / len(asked))]))
+        odds, logits, right, weight = np.concatenate(rows, axis=1)
+        model = LogisticRegression(C=100.0).fit(
+            np.stack([odds, logits], 1), right, sample_weight=weight
+        )
+        weights = (*model.coef_[0].tolist(), float(model.intercept_[0]))
+    alone = LogisticRegression(C=100.0).fit(odds[:, None], right, sample_weight=weight)
+    return weights, (float(alone.coef_[0, 0]), float(alone.intercept_[0]))
+
+
+def figures(asked, weights, line):
+    """R-Precision before and after, reliability in two bins, absent types below 0.5."""
+    before, after, said, so, low, f1 = [], [], [], [], [], []
+    for each in asked:
+        scores = each.scores(weights, line)
+        sure = 1 / (1 + np.exp(-scores))
+        if not each.gold.any():
+            low.append(sure.max() < 0.5)
+            continue
+        plain = np.full(len(each.gold), -np.inf)
+        np.maximum.at(plain, each.owner, each.log_odds)
+        before.append(r_precision(plain, each.gold))
+        after.append(r_precision(scores, each.gold))
+        chosen = sure >= 0.5
+        f1.append(2 * (chosen & each.gold).sum() / max(1, chosen.sum() + each.gold.sum()))
+        top = np.argsort(-scores)[:60]
+        said.append(sure[top])
+        so.append(each.gold[top])
+    said, so = np.concatenate(said), np.concatenate(so)
+    bins = [(said >= a) & (said < b) for a, b in ((0.5, 0.7), (0.7, 0.9), (0.9, 1.01))]
+    shares = [so[b].mean() if b.any() else np.nan for b in bins]
+    return [np.mean(before), np.mean(after), np.mean(f1), *shares, np.mean(low or [np.nan])]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--texts", type=int, default=300, help="of a set at most")
+    parser.add_argument("--encoder", help="a saved encoder instead of the shipped one")
+    args = parser.parse_args()
+    encoder = TypeAwareEncoder.from_pretrained(args.encoder) if args.encoder else default_encoder()
+    absent = json.loads(ABSENT.read_text(encoding="utf-8"))
+    every = {}
+    for corpus in corpora(args.data, args.cache, args.texts, encoder):
+        kinds = absent.get(corpus.name, {})
+        asked = [q for names in kinds.values() for q in names[: ABSENT_TYPES // 2]]
+        every[corpus.name] = asked_of(corpus, asked)
+        print(corpus.name, len(every[corpus.name]), flush=True)
+    print("| set | R-Precision before | after | F1 | right at 0.5 | 0.7 | 0.9 | absent below 0.5 |")
+    print("|---" * 8 + "|")
+    rows = []
+    for name, asked in every.items():
+        others = [each for other, each in every.items() if other != name]
+        rows.append(figures(asked, *fit(others)))
+        print(f"| {name} | {' | '.join(f'{value:.3f}' for value in rows[-1])} |", flush=True)
+    print(f"| mean | {' | '.join(f'{value:.3f}' for value in np.nanmean(rows, axis=0))} |")
+    weights, line = fit(list(every.values()))
+    print("own, judged, offset:", *(f"{value:.3f}" for value in weights))
+    print("unjudged, offset:", *(f"{value:.3f}" for value in line))
+
+
+if __name__ == "__main__":
+    main()
