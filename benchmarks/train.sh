@@ -30,9 +30,21 @@ adapt --steps 4300 $wordnet
 ner-retriever train adapt "$work/mined" --start "$work/adapted" --out "$work/whole" \
     --work "$work/whole-run" $dev $names $wordnet --rank 0 --first-block 0 --learning-rate 1.5e-4 \
     --steps 3600 --types 320 --text-weight 6 --text-share 0.125 --share 0.5
-ner-retriever train detector "$data"/boundaries/*.jsonl --mined "$work/mined" \
+# The detector learns where mentions are from many guidelines, and from the names that mining found.
+sparse=booking,multiwoz,banking,reviews,musicrec,tweebank,crisis,ewt,pud,wikirel,pii,receipts
+sparse=$sparse,contracts,kpi,products,cyber,neurotrial,ncbidisease,genia,anatomy,biodiv,fairagro
+sparse=$sparse,geology,quantities,civilwar,oldtrade,stackoverflow,mulms,btc,assistant,annoctr
+three=wnut17,bc5cdr,bionlp13cg
+seven=stackoverflow,tasteset,wlp,mulms,btc,assistant,annoctr
+ner-retriever train detector --mined "$work/mined" --sets "$data/training" \
+    --sets "$seven@$data/domains" --sets "$three@$data/boundaries" --sparse "$sparse,$three" \
     --adaptation "$work/whole/adaptation.safetensors" --out "$work/whole" $dev \
-    --silver-sentences 20000 --per-text 3.3 --epochs 3
+    --silver-sentences 9000 --per-text 5.5 --epochs 3.5
 ner-retriever train prototypes "$work/whole" "$work/mined"
 ner-retriever train calibrate "$work/whole" "$work/mined" $wordnet
 ner-retriever train names "$work/mined" --encoder "$work/whole"
+
+# The pair model judges candidates again; labels of domains, definitions and senses teach it.
+ner-retriever train pair-model "$work/whole" "$work/mined" --sets "$data/training" $wordnet \
+    --development "skillspan,court,maintie,earnings,psytar,litbank,re3d@$data/domains" \
+    --steps 2000 --work "$work/pair-run"

@@ -163,8 +163,10 @@ def adapt(
 @train_app.command(epilog="Example: ner-retriever train detector marked.jsonl --out my-encoder")
 @grouped
 def detector(
-    boundaries: Annotated[list[Path], typer.Argument(help="Files of marked sentences.")],
     out_folder: Out,
+    boundaries: Annotated[
+        list[Path] | None, typer.Argument(help="Files of marked sentences.")
+    ] = None,
     mined: Annotated[
         Path | None, typer.Option(help="Mined folder, for the names found in it.")
     ] = None,
@@ -197,7 +199,7 @@ def detector(
     with errors_in_one_line():
         trained, _, figures = recipes.detector_recipe(
             Backbone(find_checkpoint(backbone), taps, dtype="auto", adaptation=adaptation),
-            boundaries,
+            boundaries or [],
             mined / "silver.jsonl.xz" if mined else None,
             sets=read_folders(sets or [], sparse),
             set_characters=set_characters,

@@ -259,9 +259,7 @@ class Search:
     def unjudged(self, description: str, table: MentionTable) -> NDArray[np.float32]:
         """The log odds of all mentions without what was judged, float32 ``(mentions,)``."""
         query = self.scored(description, table)
-        return compare(
-            table, query, rerank=self._rerank, rerank_top=RERANKED_OF_ALL
-        ).log_odds[0]
+        return compare(table, query, rerank=self._rerank, rerank_top=RERANKED_OF_ALL).log_odds[0]
 
     def judgements_of(self, description: str) -> Judged | None:
         """What counts in what was judged of a type; None where nothing was."""

@@ -82,8 +82,8 @@ class Bounds:
         return cls(
             k, offset, where or None, floor, threshold, sharpen, max_matches, exact,
             whole_number("rerank", rerank, 0, " or None"),
-            given=score_threshold is not None,
             named,
+            given=score_threshold is not None,
         )  # fmt: skip
 
     @property

@@ -62,12 +62,18 @@ def read_sets(folder: str | Path, sparse: Sequence[str] = ()) -> list[MarkedSet]
     return [
         MarkedSet(
             each,
-            read_lines(folder / f"{each}.jsonl.gz"),
+            read_lines(_file_of(folder, each)),
             each in sparse,
             {k: v for k, v in labels.items() if k not in excluded.get(each, ())},
         )
         for each, labels in names.items()
     ]
+
+
+def _file_of(folder: Path, name: str) -> Path:
+    """The file of a set; its training part where it is in parts."""
+    part = folder / f"{name}-train.jsonl"
+    return part if part.exists() else folder / f"{name}.jsonl.gz"
 
 
 def read_folders(folders: Sequence[Path], sparse: str = "") -> list[MarkedSet]:
