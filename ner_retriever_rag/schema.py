@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ner_retriever_rag import _markup
 
@@ -258,7 +258,8 @@ class WordFeatures:
     named: NDArray[np.bool_]
 
 
-class BackgroundSample(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class BackgroundSample:
     """All candidates there are, by a few of them.
 
     Attributes:

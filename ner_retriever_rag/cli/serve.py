@@ -83,9 +83,14 @@ async def _keep_open(
         The exit code: 1 for the latter.
     """
     loop, told, ended = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    def tell() -> None:
+        told.set()
+        ended.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # on Windows
-            loop.add_signal_handler(number, lambda: (told.set(), ended.set()))
+            loop.add_signal_handler(number, tell)
     server = await gate.listen(host, port)
     end = partial(loop.call_soon_threadsafe, ended.set)
     # In this process, so that the lock goes when it does; it lets go of the interpreter.

@@ -224,7 +224,7 @@ class EncodingPass(TypeScores):
             for number, (view, of_view) in enumerate(zip(views, known, strict=True))
             for piece in pieces_of(view, number, of_view)
         ]
-        gathered = [Gathered(view, given and given[n]) for n, view in enumerate(views)]
+        gathered = [Gathered(view, given[n] if given else None) for n, view in enumerate(views)]
         read = zip(pieces, self.backbone.read([each.text for each in pieces]), strict=True)
         for some in _chunked(read, _TOKENS_TOGETHER):
             found = self._with_mentions(some)

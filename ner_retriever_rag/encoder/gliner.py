@@ -174,7 +174,11 @@ def find_gliner(
     if not folder.is_dir():
         from huggingface_hub import snapshot_download
 
-        options = {"revision": revision, "token": token, "ignore_patterns": _OTHER_FORMATS}
+        options: dict[str, Any] = {
+            "revision": revision,
+            "token": token,
+            "ignore_patterns": _OTHER_FORMATS,
+        }
         try:
             folder = Path(snapshot_download(str(source), **options))
         except Exception as error:  # the hub client raises a dozen kinds for "not there"

@@ -72,14 +72,15 @@ class HubEncoder(
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The card of this very encoder: how it is loaded, and what it is made of."""
-        known = self._hub_mixin_info.model_card_data.to_dict()
-        return ModelCard.from_template(
-            ModelCardData(**known, **self._data),
+        known: dict[str, Any] = self._hub_mixin_info.model_card_data.to_dict()  # type: ignore[no-untyped-call]
+        card: ModelCard = ModelCard.from_template(
+            ModelCardData(**known | self._data),
             template_str=_TEMPLATE,
             repo_id=self._repo_id,
             facts=self._facts,
             **kwargs,
         )
+        return card
 
 
 def push(

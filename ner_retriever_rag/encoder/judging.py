@@ -45,9 +45,11 @@ class PairJudge:
             description: The kind.
             passages: The mentions; those judged or read before cost little.
         """
+        asked_of = list(dict.fromkeys(passages))
         with self._lock:
-            known = {each: self._judged.get((description, each)) for each in passages}
-        new = sorted((p for p, logit in known.items() if logit is None), key=lambda p: len(p.text))
+            judged = {each: self._judged.get((description, each)) for each in asked_of}
+        known = {each: logit for each, logit in judged.items() if logit is not None}
+        new = sorted((each for each in asked_of if each not in known), key=lambda p: len(p.text))
         if new:
             (asked,) = self._read([description])
             for start in range(0, len(new), _TOGETHER):
@@ -83,8 +85,9 @@ class PairJudge:
     def _states(self, passages: Sequence[Passage]) -> list[tuple[list[Tensor], Tensor]]:
         """What the backbone says of passages, float16 by tap, and which tokens are a mention's."""
         with self._lock:
-            known = {each: self._passages.get(each) for each in passages}
-        new = [each for each, states in known.items() if states is None]
+            kept = {each: self._passages.get(each) for each in passages}
+        known = {each: states for each, states in kept.items() if states is not None}
+        new = [each for each in passages if each not in known]
         for passage, states in zip(new, self._read([p.text for p in new]), strict=True):
             inside = torch.zeros(len(states), dtype=torch.bool)
             if len(states):
@@ -93,4 +96,4 @@ class PairJudge:
             known[passage] = [states.taps[tap].half() for tap in self.model.taps], inside
         with self._lock:
             self._passages.update({each: known[each] for each in new})
-        return [known[each] for each in passages]  # type: ignore[misc]
+        return [known[each] for each in passages]

@@ -19,6 +19,10 @@ class Scores(Protocol):
 
     calibration: Calibration | None
 
+    @property
+    def similarity(self) -> str:
+        """How mentions are compared with types: ``"cosine"``, or ``"inner product"``."""
+
     def score(
         self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]
     ) -> NDArray[np.float32]:

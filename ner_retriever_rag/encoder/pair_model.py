@@ -146,6 +146,7 @@ class PairModel(nn.Module):
         allowed = torch.cat([description_mask, passage_mask[passage_of]], 1)
         x = descriptions
         for block, passage in zip(self.blocks, passages, strict=True):
+            assert isinstance(block, PairBlock)
             keys, values = block.memory(passage, inside)
             x = block(x, keys[passage_of], values[passage_of], allowed, self.dropout)
         real = description_mask.unsqueeze(-1).float()

@@ -25,7 +25,7 @@ from ner_retriever_rag.schema import DocumentMatch, MentionMatch, kind_of
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.tables import Tables
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.storage.store import Store
+    from ner_retriever_rag.storage.protocol import DocumentStore
 
 # Scores from which a mention counts as of a kind.
 _LEAST, _LEAST_UNDER_LABELS = 0.1, 0.5
@@ -40,7 +40,7 @@ class Answers:
 
     encoder: TypeAwareEncoder
     _search: Search
-    _store: Store
+    _store: DocumentStore
     _tables: Tables
 
     @answers_wrong_keywords

@@ -9,15 +9,15 @@ from ner_retriever_rag.index.decisions import Decisions, check_names
 
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.place import Place
+    from ner_retriever_rag.storage.protocol import DocumentStore
     from ner_retriever_rag.storage.shards import Places
-    from ner_retriever_rag.storage.store import Store
 
 
 class Deciding:
     """What ``EntityIndex`` can be told about names; ``entities`` goes by it."""
 
     _place: Place | Places
-    _store: Store
+    _store: DocumentStore
 
     def decisions(self) -> Decisions:
         """What ``merge`` and ``split`` decided about names."""

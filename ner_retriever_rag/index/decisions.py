@@ -13,7 +13,7 @@ from ner_retriever_rag.queries.same_name import spelling
 from ner_retriever_rag.schema import require_text
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.storage.collection import Rows
+    from ner_retriever_rag.storage.protocol import RowReader
 
 KEY = "ner:names"  # in the metadata of an index's documents
 
@@ -85,7 +85,7 @@ class Decisions:
         )
 
     @classmethod
-    def read(cls, rows: Rows) -> Decisions:
+    def read(cls, rows: RowReader) -> Decisions:
         """Those that an index remembers.
 
         Args:
@@ -97,7 +97,7 @@ class Decisions:
         found = json.loads(stored)
         return cls(tuple(map(tuple, found["merged"])), tuple(map(tuple, found["split"])))
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: RowReader) -> None:
         """Let an index remember these instead of what it had.
 
         Args:

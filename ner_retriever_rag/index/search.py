@@ -207,7 +207,9 @@ class Search:
         """The probability that each of some mentions is a person, float32 ``(n,)``."""
         person = self.scored("person", table)
         vectors = np.asarray(table.vectors)[mentions]
-        return person.scores(person.scales[0].log_odds(person.vectors[0] @ vectors.T)[None])[0]
+        log_odds = person.scales[0].log_odds(person.vectors[0] @ vectors.T)
+        found: NDArray[np.float32] = person.scores(log_odds[None])[0]
+        return found
 
     def _of_mentions(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query that is asked of single mentions, and encode its types."""
@@ -288,7 +290,8 @@ class Search:
         """
         query = ScoredQuery(kinds.names[kind], self._encoder, lambda _: kinds.vectors[kind])
         compared = compare(table, query, judged=self.judgements_of)
-        return query.scores(compared.log_odds)[0]
+        found: NDArray[np.float32] = query.scores(compared.log_odds)[0]
+        return found
 
     def allowed(self, table: MentionTable, where: Mapping[str, Any] | None) -> NDArray[np.bool_]:
         """Which documents pass a filter, bool ``(documents,)``."""

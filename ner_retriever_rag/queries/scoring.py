@@ -123,7 +123,7 @@ class ScoredQuery:
         apart = NonOverlapping()
         found = [
             self.mention_match(
-                document.id, *names_of(document.text, [spans[n]]), spans[n], row,
+                document.id, names_of(document.text, [spans[n]])[0], spans[n], row,
                 float(probabilities[row, n]), float(cosines[row, n]),
             )
             for row, n in shown or places[:1]

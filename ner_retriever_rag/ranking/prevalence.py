@@ -58,4 +58,6 @@ class PrevalenceShift:
         evidence = best + self.per_breadth * query.scale.breadth
         share = np.clip((evidence - self.absent) / (self.present - self.absent), 0, 1)
         larger = max(0.0, float(np.log(candidates.background.count / self.size)))
-        return log_odds + share * (self.shift + self.per_top * best + self.per_log_size * larger)
+        by = float(share) * (self.shift + self.per_top * best + self.per_log_size * larger)
+        shifted: LogOdds = log_odds + by
+        return shifted

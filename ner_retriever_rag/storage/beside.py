@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document, EncodedText
 from ner_retriever_rag.storage import chroma
-from ner_retriever_rag.storage.collection import Rows, Where, batches
+from ner_retriever_rag.storage.collection import Rows, batches
+from ner_retriever_rag.storage.protocol import Where
 from ner_retriever_rag.storage.records import (
     Record,
     StoredDocument,

@@ -76,7 +76,7 @@ def stuck(folder: Path) -> list[StuckRecord]:
             rows = connection.execute(_WAITING, (_SHORT,)).fetchall()
     except sqlite3.Error:  # no database, or one of another layout: Chroma says so itself
         return []
-    records = (StuckRecord(*row[:3], _read(row[3])) for row in rows)
+    records = (StuckRecord(row[0], row[1], row[2], _read(row[3])) for row in rows)
     return [each for each in records if _too_much(each.metadata)]
 
 

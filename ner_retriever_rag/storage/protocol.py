@@ -22,6 +22,12 @@ class RowReader(Protocol):
     batch: int
     most: int | None
 
+    def metadata(self) -> dict[str, Any]:
+        """The collection's own; of several, the first one's, which has what is said of all."""
+
+    def set_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Replace those."""
+
     def count(self) -> int:
         """How many records there are."""
 

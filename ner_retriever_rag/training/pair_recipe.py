@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +59,8 @@ def pair_model_recipe(
     rng = random.Random(loop.seed)
     depth = encoder.source.load(encoder.all_taps).block_count
     taps = [f"hidden@{block}" for block in range(depth - blocks, depth)]
-    layers = list(encoder.source.load([taps[0], f"hidden@{depth}"]).model.encoder.layer)[-blocks:]
+    whole: Any = encoder.source.load([taps[0], f"hidden@{depth}"]).model
+    layers = list(whole.encoder.layer)[-blocks:]
     names = sorted({n for each in (*sets, *development) for n in each.names.values()})
     vector_of = dict(zip(names, encoder.encode_types(names), strict=True))
     phrases = common_phrases(mined.train, _PHRASES)

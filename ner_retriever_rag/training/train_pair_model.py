@@ -70,9 +70,9 @@ def pair_logits(
     for pairs in (brief.nonzero()[:, 0], (~brief).nonzero()[:, 0]):
         if len(pairs):  # long descriptions by themselves, so that little is padding
             said = [words[int(row)].taps[model.taps[0]] for row in rows[pairs]]
-            states = pad_sequence(said, batch_first=True)
+            padded = pad_sequence(said, batch_first=True)
             mask = _mask([len(each) for each in said])
-            logits = logits.index_copy(0, pairs, model(read, marked, real, states, mask, of[pairs]))
+            logits = logits.index_copy(0, pairs, model(read, marked, real, padded, mask, of[pairs]))
     return logits, of
 
 
