@@ -39,12 +39,13 @@ seven=stackoverflow,tasteset,wlp,mulms,btc,assistant,annoctr
 ner-retriever train detector --mined "$work/mined" --sets "$data/training" \
     --sets "$seven@$data/domains" --sets "$three@$data/boundaries" --sparse "$sparse,$three" \
     --adaptation "$work/whole/adaptation.safetensors" --out "$work/whole" $dev \
-    --silver-sentences 9000 --per-text 5.5 --epochs 3.5
+    --silver-sentences 9000 --per-text 5.2 --epochs 3.5
 ner-retriever train prototypes "$work/whole" "$work/mined"
 ner-retriever train calibrate "$work/whole" "$work/mined" $wordnet
 ner-retriever train names "$work/mined" --encoder "$work/whole"
 
-# The pair model judges candidates again; labels of domains, definitions and senses teach it.
-ner-retriever train pair-model "$work/whole" "$work/mined" --sets "$data/training" $wordnet \
+# A pair model judges candidates again; labels of domains, definitions and senses teach it. Not shipped.
+cp -r "$work/whole" "$work/with-pair-model"
+ner-retriever train pair-model "$work/with-pair-model" "$work/mined" --sets "$data/training" $wordnet \
     --development "skillspan,court,maintie,earnings,psytar,litbank,re3d@$data/domains" \
     --steps 2000 --work "$work/pair-run"

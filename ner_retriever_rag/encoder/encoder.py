@@ -118,6 +118,7 @@ class TypeAwareEncoder(KeptEncoder):
         *,
         backbone: str | Path | None = None,
         detector: MentionDetector | SpanHead | None = None,
+        detection: float | None = None,
         names: bool = True,
         device: str | None = None,
         dtype: str = "auto",
@@ -134,6 +135,8 @@ class TypeAwareEncoder(KeptEncoder):
             backbone: Folder with the backbone's weights, where they are not to be looked for
                 under the name the encoder was saved with.
             detector: Instead of the encoder's own.
+            detection: The probability from which the encoder's own detector takes a span for a
+                mention, in (0, 1); lower finds more. None for the one it was saved with.
             names: Blend what names are known to be into vectors, where the encoder was saved with
                 any; False goes by context alone.
             device: As in the constructor.
@@ -158,6 +161,12 @@ class TypeAwareEncoder(KeptEncoder):
             parts |= {"backbone": backbone, "backbone_name": str(backbone)}
         if detector is not None:
             parts["detector"] = detector
+        if detection is not None:
+            if not isinstance(parts["detector"], SpanHead) or not 0 < detection < 1:
+                raise ValueError(
+                    f"detection must be between 0 and 1, for an encoder's own detector, not {detection!r}"
+                )
+            parts["detector"].threshold = detection
         if not names:
             parts["names"] = None
         return cls(

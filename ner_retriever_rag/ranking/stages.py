@@ -57,8 +57,8 @@ COMMON_NOUN = -2.0  # log odds
 
 # Reranking. Fitted by logistic regression (benchmarks/fit_reranking.py).
 RERANK_FLOOR = -6.0  # log odds
-OWN, JUDGED, JUDGED_OFFSET = 0.5, 1.0, 0.0  # weights, log odds
-UNJUDGED, UNJUDGED_OFFSET = 1.0, 0.0  # weight, log odds
+OWN, JUDGED, JUDGED_OFFSET = 0.34, 0.58, -1.24  # weights, log odds
+UNJUDGED, UNJUDGED_OFFSET = 0.64, -1.34  # weight, log odds
 
 STAGES: tuple[Stage, ...] = (
     WordEvidence(REPETITION, LOWER_CASE_HEAD, NEARBY_NAMES),

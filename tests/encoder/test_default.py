@@ -177,3 +177,14 @@ def test_types_on_few_nerd(default, shared):
         precisions.append(relevant[top].mean())
     assert len(precisions) >= 8
     assert np.mean(precisions) >= 0.60
+
+
+def test_detection_says_how_much_is_found():
+    text = ["The patient was given 20 mg of fluoxetine for depression at Basel's hospital."]
+    few, some, many = (
+        len(TypeAwareEncoder.from_pretrained(detection=at).encode(text)[0].mentions)
+        for at in (0.9, None, 0.05)
+    )
+    assert few < some < many
+    with pytest.raises(ValueError, match="detection must be between 0 and 1"):
+        TypeAwareEncoder.from_pretrained(detection=1.5)
