@@ -164,7 +164,8 @@ class TypeAwareEncoder(KeptEncoder):
         if detection is not None:
             if not isinstance(parts["detector"], SpanHead) or not 0 < detection < 1:
                 raise ValueError(
-                    f"detection must be between 0 and 1, for an encoder's own detector, not {detection!r}"
+                    f"detection must be between 0 and 1, and the detector the encoder's own, not "
+                    f"{detection!r}"
                 )
             parts["detector"].threshold = detection
         if not names:
