@@ -230,7 +230,7 @@ class SyncReport(AddReport):
 
 @dataclass(frozen=True, slots=True)
 class JudgeReport:
-    """How many mentions have been judged for a type description.
+    """How many answers have been judged for a type description.
 
     Attributes:
         right: Those that are of the type.

@@ -114,16 +114,19 @@ class HeldTexts:
         log_odds = compare(table, scored_over(table, description, self._encoder)).log_odds[0]
         mentions: list[int] = []
         verdicts: list[bool] = []
+        telling: list[bool] = []
         for number, verdict in judged:
             found = mentions_judged(table, log_odds, table.row_of[str(number)], verdict)
             mentions += found
             verdicts += [verdict] * len(found)
+            telling += [place == 0 for place in range(len(found))]
         self._judged = {
             description: JudgedType.fit(
                 Judgements(
                     np.asarray(table.vectors)[mentions],
                     log_odds[mentions],
                     np.array(verdicts, dtype=np.bool_),
+                    np.array(telling, dtype=np.bool_),
                 )
             )
         }

@@ -69,7 +69,7 @@ class Judging:
             wrong: Likewise, that are not. Of a document all mentions are meant, the best eight.
 
         Returns:
-            How many mentions have been judged for the description by now.
+            How many answers have been judged for the description by now.
 
         Raises:
             TypeError: If ``description`` is not a string, or something judged is no document or
@@ -88,8 +88,11 @@ class Judging:
         table = self._tables.current()
         log_odds = self._search.unjudged(description, table)
         verdicts: dict[int, bool] = {}
+        telling: set[int] = set()
         for item, verdict in items:
-            for mention in _mentions(item, table, log_odds, verdict):
+            mentions = _mentions(item, table, log_odds, verdict)
+            telling.add(mentions[0])
+            for mention in mentions:
                 if verdicts.setdefault(mention, verdict) != verdict:
                     raise ValueError(f"{table.text(mention)!r} is judged both right and wrong")
         rows = [
@@ -98,6 +101,7 @@ class Judging:
                 table.doc_ids[table.owner[mention]],
                 table.span(mention),
                 verdict,
+                mention in telling,
                 float(log_odds[mention]),
                 np.asarray(table.vectors[mention], dtype=np.float32),
             )
@@ -109,10 +113,11 @@ class Judging:
         return self.judged()[kind]
 
     def judged(self) -> dict[str, JudgeReport]:
-        """The descriptions that answers have been judged for, and how many mentions of each."""
+        """The descriptions that answers have been judged for, and how many of each."""
         found: defaultdict[str, list[bool]] = defaultdict(list)
         for each in self._store.judgements():
-            found[each.type].append(each.right)
+            if each.telling:
+                found[each.type].append(each.right)
         return {
             kind: JudgeReport(sum(verdicts), len(verdicts) - sum(verdicts))
             for kind, verdicts in sorted(found.items())
@@ -125,7 +130,7 @@ class Judging:
             description: As in ``judge``.
 
         Returns:
-            How many mentions had been judged.
+            How many answers had been judged.
 
         Raises:
             TypeError: As ``judge``.
@@ -138,7 +143,7 @@ class Judging:
             dropped = [each for each in self._store.judgements() if each.type == kind]
             if dropped:
                 self._store.judge([], dropped)
-        return len(dropped)
+        return sum(each.telling for each in dropped)
 
 
 class JudgedTypes:
@@ -180,6 +185,7 @@ def fitted(judgements: Iterable[StoredJudgement]) -> dict[str, JudgedType]:
                 np.stack([each.vector for each in some]),
                 np.array([each.log_odds for each in some], dtype=np.float32),
                 np.array([each.right for each in some], dtype=np.bool_),
+                np.array([each.telling for each in some], dtype=np.bool_),
             )
         )
         for kind, some in of_type.items()
@@ -195,6 +201,8 @@ def mentions_judged(
     table: MentionTable, log_odds: NDArray[np.floating], document: int, right: bool
 ) -> list[int]:
     """The mentions that the judgement of a document is of: the best, or of a wrong one all.
+
+    The first is the best, the one that says something of others.
 
     Args:
         table: The mentions.

@@ -38,11 +38,23 @@ class Judgements:
         vectors: float32 ``(n, dim)``, L2-normalised.
         log_odds: float32 ``(n,)``, what the other stages of ranking made of them.
         right: bool ``(n,)``, whether they are of the type.
+        telling: bool ``(n,)``, whether they say something of others; not so the lesser mentions
+            of a document that is wrong as a whole, which nobody looked at.
     """
 
     vectors: NDArray[np.float32]
     log_odds: NDArray[np.float32]
     right: NDArray[np.bool_]
+    telling: NDArray[np.bool_]
+
+    def told(self) -> Judgements:
+        """Those that say something of others."""
+        return Judgements(
+            self.vectors[self.telling],
+            self.log_odds[self.telling],
+            self.right[self.telling],
+            self.telling[self.telling],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,8 +76,9 @@ class JudgedType:
         Args:
             judgements: One or more.
         """
-        features = _features(judgements.vectors, judgements.log_odds, judgements, itself=False)
-        signs = np.where(judgements.right, 1.0, -1.0)
+        told = judgements.told()
+        features = _features(told.vectors, told.log_odds, told, itself=False)
+        signs = np.where(told.right, 1.0, -1.0)
         precision = 1 / PRIOR_DEVIATION**2
 
         def loss(weights: NDArray[np.float64]) -> float:
@@ -75,7 +88,7 @@ class JudgedType:
         weights = PRIOR.copy()
         for _ in range(_STEPS):
             said = _probability(features @ weights)
-            slope = features.T @ (judgements.right - said) - precision * (weights - PRIOR)
+            slope = features.T @ (told.right - said) - precision * (weights - PRIOR)
             curve = (features.T * (said * (1 - said))) @ features + np.diag(precision)
             step = np.linalg.solve(curve, slope)
             while loss(weights + step) > loss(weights) and np.abs(step).max() > _SMALL:
@@ -94,7 +107,7 @@ class JudgedType:
             vectors: float32 ``(m, dim)``, L2-normalised.
             log_odds: float ``(m,)``, without judgements.
         """
-        found = _features(vectors, log_odds, self.judgements) @ self.weights
+        found = _features(vectors, log_odds, self.judgements.told()) @ self.weights
         cosines = vectors @ self.judgements.vectors.T
         nearest = cosines.argmax(axis=1)
         known = cosines[np.arange(len(vectors)), nearest] >= SAME

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.place import Place
 
 _TYPE, _DOCUMENT, _START, _END = "type", "document", "start", "end"
-_RIGHT, _LOG_ODDS = "right", "log_odds"
+_RIGHT, _TELLING, _LOG_ODDS = "right", "telling", "log_odds"
 
 
 class JudgementRows:
@@ -46,6 +46,7 @@ class JudgementRows:
                 str(metadata[_DOCUMENT]),
                 (int(metadata[_START]), int(metadata[_END])),
                 bool(metadata[_RIGHT]),
+                bool(metadata[_TELLING]),
                 float(metadata[_LOG_ODDS]),
                 np.asarray(vector, dtype=np.float32),
             )
@@ -113,5 +114,6 @@ def _metadata(judgement: StoredJudgement) -> dict[str, Any]:
         _START: judgement.span[0],
         _END: judgement.span[1],
         _RIGHT: judgement.right,
+        _TELLING: judgement.telling,
         _LOG_ODDS: judgement.log_odds,
     }

@@ -87,6 +87,7 @@ class StoredJudgement:
         doc_id: The mention's document.
         span: Its characters there.
         right: Whether it is of the type.
+        telling: Whether it says something of others; see ``Judgements``.
         log_odds: What ranking made of it when it was judged.
         vector: float32 ``(dim,)``, the mention's.
     """
@@ -95,6 +96,7 @@ class StoredJudgement:
     doc_id: str
     span: Span
     right: bool
+    telling: bool
     log_odds: float
     vector: NDArray[np.float32]
 

@@ -23,7 +23,7 @@ def judged() -> JudgedType:
     """Ten right ones in one place, ten wrong ones in another; ranking held all for likely."""
     vectors = np.concatenate([around(RIGHT, 10, 0.05, 1), around(WRONG, 10, 0.05, 2)])
     odds = np.full(20, 1.5, dtype=np.float32)
-    return JudgedType.fit(Judgements(vectors, odds, np.arange(20) < 10))
+    return JudgedType.fit(Judgements(vectors, odds, np.arange(20) < 10, np.ones(20, bool)))
 
 
 def test_what_is_like_the_right_ones_gains_and_what_is_like_the_wrong_ones_loses(judged) -> None:
@@ -51,7 +51,7 @@ def test_what_was_judged_is_as_judged_whatever_ranking_says(judged) -> None:
 def test_scores_that_are_too_high_come_down() -> None:
     vectors = unit(np.random.default_rng(0).standard_normal((20, DIM)))
     odds = np.linspace(3, 6, 20, dtype=np.float32)
-    few_right = JudgedType.fit(Judgements(vectors, odds, np.arange(20) >= 16))
+    few_right = JudgedType.fit(Judgements(vectors, odds, np.arange(20) >= 16, np.ones(20, bool)))
     slope, offset, _ = few_right.weights
     assert slope * 3 + offset < -1
     assert slope * 6 + offset > -1
@@ -59,8 +59,20 @@ def test_scores_that_are_too_high_come_down() -> None:
 
 
 def test_one_judgement_changes_little_elsewhere() -> None:
-    one = JudgedType.fit(Judgements(RIGHT[None], np.array([2.0], np.float32), np.array([True])))
+    odds, yes = np.array([2.0], np.float32), np.array([True])
+    one = JudgedType.fit(Judgements(RIGHT[None], odds, yes, yes))
     np.testing.assert_allclose(one.log_odds(FAR[None], np.array([2.0])), 2.0, atol=1.0)
+
+
+def test_lesser_mentions_of_a_wrong_document_are_wrong_and_say_no_more() -> None:
+    vectors, odds = np.stack([RIGHT, WRONG, FAR]), np.array([1.0, 1.0, -1.0], np.float32)
+    right, telling = np.array([True, False, False]), np.array([True, True, False])
+    found = JudgedType.fit(Judgements(vectors, odds, right, telling))
+    without = JudgedType.fit(Judgements(vectors[:2], odds[:2], right[:2], telling[:2]))
+    np.testing.assert_allclose(found.weights, without.weights)
+    near = unit(FAR + 0.3 * RIGHT)[None]
+    np.testing.assert_allclose(found.log_odds(near, odds[:1]), without.log_odds(near, odds[:1]))
+    assert found.log_odds(FAR[None], np.array([9.0]))[0] <= -CERTAIN
 
 
 def test_the_stage_leaves_types_that_were_not_judged_alone(judged) -> None:
