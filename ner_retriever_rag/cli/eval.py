@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from ner_retriever_rag.cli.console import Dtype, err, errors_in_one_line, load_encoder, out
+from ner_retriever_rag.cli.eval_boundaries import evaluate_boundaries
 from ner_retriever_rag.cli.eval_suite import evaluate_suite
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 
@@ -46,6 +47,14 @@ def evaluate(
         str | None,
         typer.Option(help="Measure many sets: domains or boundaries, instead of tasks."),
     ] = None,
+    boundaries: Annotated[
+        bool,
+        typer.Option(
+            "--boundaries",
+            help="Measure what the detector finds, on pages of many shapes and, with --data, on "
+            "sets of gold mentions.",
+        ),
+    ] = False,
     sets: Annotated[
         str | None, typer.Option(help="Sets of the suite, with commas between.", show_default="all")
     ] = None,
@@ -83,6 +92,12 @@ def evaluate(
     from ner_retriever_rag.evaluation.tasks import load_task
 
     with errors_in_one_line():
+        if boundaries:
+            if suite is not None or tasks:
+                raise ValueError("give --boundaries alone, without tasks and suite")
+            asked = [each.strip() for each in sets.split(",")] if sets else []
+            evaluate_boundaries(data, asked, texts, load_encoder(encoder, dtype))
+            return
         if (suite is None) == (not tasks):
             raise ValueError("give tasks, or a suite with --suite, and not both")
         if suite is not None:

@@ -116,6 +116,8 @@ class Joints:
             # A quoted paragraph may leave out the marks of its later lines.
             lazy = after.depth < line.depth and small and line.width >= _QUOTED
             return after.blank or not lazy or bool(_SENTENCE_END.search(line.text))
+        if line.text.isupper() and len(line.text) > 3 and not after.text.isupper():
+            return True  # a title in capitals
         goes_on = _goes_on(line, after)
         width = self._widths[number]
         first = after.text.split()[0]

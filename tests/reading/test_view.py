@@ -99,6 +99,7 @@ def test_a_clean_paragraph_is_its_own_view(text):
         ("History of Norway\nNorway is a country in the north of Europe, known for fjords.", "History of Norway | Norway is a country in the north of Europe, known for fjords."),  # noqa: E501
         ("Jane Smith\n12 High Street,\nOxford\nUnited Kingdom", "Jane Smith | 12 High Street, | Oxford | United Kingdom"),  # noqa: E501
         ("University of\nOslo", "University of Oslo"),
+        ("BREAD OF OSLO\nby Jane Doe", "BREAD OF OSLO | by Jane Doe"),
         # lists, headings, quotes, bold
         ("# Cities\n\n* Oslo\n* Bergen\n\n1. Bath\n2. York", "Cities | Oslo | Bergen | Bath | York"),  # noqa: E501
         ("> We met Jane\n> and John\n\nFine", "We met Jane and John | Fine"),

@@ -1,0 +1,58 @@
+"""Boundaries measured: on gold mentions, and on pages against the prose of the same names."""
+
+import json
+import re
+
+import pytest
+
+from ner_retriever_rag.evaluation.boundaries import (
+    Boundaries,
+    boundary_sets,
+    measure_boundaries,
+    measure_pages,
+    measure_sets,
+)
+from ner_retriever_rag.evaluation.formats import TypedText
+from ner_retriever_rag.schema import Mention
+
+
+def capitals(texts):
+    """Runs of capitalised words, also over a line end."""
+    return [
+        [Mention(f[0], *f.span()) for f in re.finditer(r"[A-Z]\w*(?:\s[A-Z]\w*)*", text)]
+        for text in texts
+    ]
+
+
+def test_shares_of_gold_and_mentions_a_sentence():
+    typed = [
+        TypedText(
+            "Roald Amundsen saw Oslo. Then the fjord.",
+            ((0, 14, "a"), (6, 14, "b"), (6, 14, "c"), (34, 39, "d")),
+        )
+    ]
+    assert measure_boundaries("x", typed, capitals) == Boundaries("x", 1, 3, 1 / 3, 2 / 3, 1.5)
+
+
+def test_sets_of_a_folder_by_name(tmp_path):
+    (tmp_path / "boundaries").mkdir()
+    row = {"text": "Oslo", "mentions": [{"start": 0, "end": 4, "type": "city"}]}
+    for name in ("a", "a-wrapped"):
+        (tmp_path / "boundaries" / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+    assert list(boundary_sets(tmp_path)) == ["boundaries/a", "boundaries/a-wrapped"]
+    (one,) = measure_sets(tmp_path, ["a"], 10, capitals)
+    assert (one.name, one.exact) == ("boundaries/a", 1)
+    assert len(list(measure_sets(tmp_path, [], 10, capitals))) == 2
+    with pytest.raises(ValueError, match="no set 'b'"):
+        list(measure_sets(tmp_path, ["a", "b"], 10, capitals))
+    with pytest.raises(FileNotFoundError, match="holds no sets"):
+        boundary_sets(tmp_path / "boundaries")
+
+
+def test_pages_are_compared_with_their_twins():
+    """Capitals run on over line ends, so that names one a line become one."""
+    shapes = {each.name: each for each in measure_pages(capitals)}
+    assert sum(each.pages for each in shapes.values()) == 60 and len(shapes) == 12
+    for each in shapes.values():
+        assert each.pages == 5 and 0 <= each.found <= each.names and each.names >= 15
+    assert shapes["address"].found < shapes["address"].names / 2
