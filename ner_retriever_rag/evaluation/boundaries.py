@@ -72,14 +72,18 @@ def boundary_sets(data: str | Path) -> dict[str, Path]:
         FileNotFoundError: If there is none.
     """
     found = {
-        f"{folder}/{file.name.partition('.')[0]}": file
+        f"{folder}/{_stem(file)}": file
         for folder in _FOLDERS
-        for file in sorted((Path(data) / folder).glob("*.jsonl*"))
+        for file in sorted((Path(data) / folder).glob("*.jsonl*"), key=_stem)
     }
     found = {name: file for name, file in found.items() if name not in _NO_SETS}
     if not found:
         raise FileNotFoundError(f"{data} holds no sets: looked for {', '.join(_FOLDERS)}")
     return found
+
+
+def _stem(file: Path) -> str:
+    return file.name.partition(".")[0]
 
 
 def measure_sets(
