@@ -281,7 +281,7 @@ class TypeAwareEncoder(KeptEncoder):
 class _GLiNEREncoder(GLiNERVectors, TypeAwareEncoder):
     """A GLiNER bi-encoder in the place of backbone, taps and head."""
 
-    head = names = prototypes = None
+    head = names = prototypes = pair_model = None
 
 
 def _gliner_detector(

@@ -104,6 +104,11 @@ class GLiNERVectors(TypeScores):
         return 1
 
     @property
+    def judge(self) -> None:
+        """None: a pair model reads a backbone of ours."""
+        return None
+
+    @property
     def fingerprint(self) -> str:
         """Changes whenever vectors would: the digest of the model."""
         return self._digest
