@@ -56,7 +56,8 @@ def test_judged_documents_are_found_or_not_as_they_were_judged(index) -> None:
     for match in first:
         assert after[match.doc_id] < best[match.doc_id].score
     assert index.search_mentions("error code", k=1)[0].doc_id in ids(last)
-    assert ids(index.search(" Error  CODE ", k=None)) == all_found  # case and spaces aside
+    again = index.search(" Error  CODE ", k=3)  # case and spaces aside
+    assert set(ids(again)) == set(ids(last))
 
 
 def test_other_types_stay_as_they_are(index) -> None:
