@@ -111,7 +111,12 @@ class HeldTexts:
         if not judged:
             return
         table = self._table
-        log_odds = compare(table, scored_over(table, description, self._encoder)).log_odds[0]
+        log_odds = compare(
+            table,
+            scored_over(table, description, self._encoder),
+            rerank=self._rerank,
+            rerank_top=RERANKED_OF_ALL,
+        ).log_odds[0]
         mentions: list[int] = []
         verdicts: list[bool] = []
         telling: list[bool] = []

@@ -79,7 +79,7 @@ class Judging:
             RuntimeError: If another process has the folder open.
         """
         kind = as_judged(description)
-        if self.encoder.calibration is None:
+        if self.encoder.calibration is None or self.encoder.similarity != "cosine":
             raise ValueError("judging needs an encoder with a calibration; this one has none")
         items = [(each, True) for each in _listed("right", right)]
         items += [(each, False) for each in _listed("wrong", wrong)]

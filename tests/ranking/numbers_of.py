@@ -36,6 +36,8 @@ class Numbers:
 class Calibrated:
     """As much of an encoder as ranking asks for."""
 
+    similarity = "cosine"
+
     def __init__(self, calibration):
         self.calibration = calibration
 
