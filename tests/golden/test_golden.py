@@ -147,9 +147,18 @@ def _span(match):
     return [f"{match.type} {match.start}-{match.end}", round(match.score, 5)]
 
 
+def _by_name(rows):
+    """Rows by their names, the second of a name (entities may share one) with a number."""
+    found = {}
+    for row in rows:
+        same = sum(name.startswith(f"{row[0]}#") or name == row[0] for name in found)
+        found[f"{row[0]}#{same + 1}" if same else row[0]] = row
+    return found
+
+
 def differences(rows, expected):
     """What is not as expected, a line each."""
-    now, then = ({row[0]: row for row in each} for each in (rows, expected))
+    now, then = (_by_name(each) for each in (rows, expected))
     for name in sorted(now.keys() ^ then.keys()):
         yield f"{name!r} is {'new' if name in now else 'gone'}: {(now | then)[name][1:]}"
     for name in now.keys() & then.keys():
