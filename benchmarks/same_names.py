@@ -139,6 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--half", choices=["dev", "test"], default="test")
+    parser.add_argument("--most", type=int, help="documents at most; all when left out")
     parser.add_argument("--work", type=Path, default=Path("same-names"))
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -146,9 +147,9 @@ def main() -> None:
     if not (file := args.work / "set.jsonl").is_file():
         file.write_text("".join(json.dumps(row) + "\n" for row in make_set(args.data)))
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    rows = [row for row in rows if row["half"] == args.half]
+    rows = [row for row in rows if row["half"] == args.half][: args.most]
     encoder = TypeAwareEncoder.from_pretrained()
-    kept = args.work / f"{args.half}-{encoder.fingerprint[:12]}.npy"
+    kept = args.work / f"{args.half}-{len(rows)}-{encoder.fingerprint[:12]}.npy"
     vectors, people = encoded(rows, encoder, kept)
     mentions = [(row["text"][slice(*span)], n, row) for n, row in enumerate(rows)
                 for span in row["spans"]]  # fmt: skip
