@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -69,7 +69,9 @@ def count_facets(
         least_score: Mentions with a lower score are not counted.
         taxonomy: Whose labels the vocabulary is, if it is one's.
     """
-    kind, fit = _best_kinds(table, kinds)
+    # A taxonomy's labels are its owner's; of ours, some are no kinds to a reader.
+    odd = odd_kinds() if taxonomy is None else frozenset()
+    kind, fit = _best_kinds(table, kinds, odd)
     order = np.argsort(-fit, kind="stable")
     order = order[allowed[table.owner[order]]]
     mentions: defaultdict[int, list[int]] = defaultdict(list)
@@ -109,11 +111,13 @@ def _rolled_up(
     return {number: np.concatenate(parts) for number, parts in rolled.items()}
 
 
-def _best_kinds(table: MentionTable, kinds: Kinds) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The kind that fits each mention best, and how well (log-odds)."""
+def _best_kinds(
+    table: MentionTable, kinds: Kinds, without: Set[str]
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """The kind that fits each mention best, some left out, and how well (log-odds)."""
     kind = np.zeros(len(table), dtype=np.intp)
     fit = np.zeros(len(table), dtype=np.float32)
-    odd = [number for number, name in enumerate(kinds.names) if name in odd_kinds()]
+    odd = [number for number, name in enumerate(kinds.names) if name in without]
     for start in range(0, len(table), _BLOCK):
         some = slice(start, start + _BLOCK)
         fits = kinds.fit_to_name(table.vectors[some])
