@@ -195,7 +195,7 @@ class Tools:
         """Say which kinds of entity the documents mention, the most frequent first."""
         return [
             KindFound(
-                type=facet.type,
+                type=reply.short(facet.type),
                 mentions=facet.mentions,
                 documents=facet.documents,
                 examples=[reply.short(each) for each in facet.examples],

@@ -26,7 +26,7 @@ class Stub:
         self.asked = (query, k, options)
         return self.documents
 
-    def facets(self, n, where):
+    def facets(self, n, where, **options):
         return [Facet("@type", 1, 1, [self.name])]
 
     def extract(self, types, **options):
