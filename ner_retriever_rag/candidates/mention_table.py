@@ -26,7 +26,7 @@ from ner_retriever_rag.schema import PRIORITY_BITS, BackgroundSample, Document, 
 from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.records import StoredDocument, distinct_spans
 
-_BACKGROUND = 256  # mentions in the background sample
+BACKGROUND = 256  # mentions in the background sample
 _PAGE = 1_000  # documents read at once
 _LOOKS = 5  # at a document that is replaced while it is read
 
@@ -52,7 +52,7 @@ class MentionTable:
         cuts: int64 ``(mentions, 2)``; the words of mention i are ``words[cuts[i, 0]:cuts[i, 1]]``.
         vectors: float32 ``(mentions, dim)``, L2-normalised.
         cells: The same, for a rough look; None where there is no need or no use of it.
-        whole: The table that this is a part of; None if it is none.
+        sample: All mentions there are, where this is a part of them; None where it is all.
     """
 
     doc_ids: list[str]
@@ -69,7 +69,7 @@ class MentionTable:
     cuts: NDArray[np.int64]
     vectors: NDArray[np.float32]
     cells: Cells | None = None
-    whole: MentionTable | None = None
+    sample: BackgroundSample | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -87,12 +87,9 @@ class MentionTable:
     @cached_property
     def background(self) -> BackgroundSample:
         """All mentions, those of the whole where this is a part."""
-        if self.whole is not None:
-            return self.whole.background
-        drawn = np.arange(len(self))
-        if len(self) > _BACKGROUND:
-            drawn = np.sort(np.argpartition(self.priorities, _BACKGROUND)[:_BACKGROUND])
-        return BackgroundSample(len(self), self.priorities[drawn], np.asarray(self.vectors)[drawn])
+        if self.sample is not None:
+            return self.sample
+        return background_of(len(self), self.priorities, self.vectors)
 
     def text(self, mention: int) -> str:
         """The words of a mention."""
@@ -131,7 +128,7 @@ class MentionTable:
             cuts=self.cuts[mentions],
             vectors=np.asarray(self.vectors).take(mentions, axis=0),  # quicker than [mentions]
             cells=None,
-            whole=self,
+            sample=self.background,
         )
 
     def origins(self, before: MentionTable) -> NDArray[np.int64]:
@@ -195,6 +192,22 @@ class MentionTable:
         return np.asarray(found, dtype=np.int64)
 
 
+def background_of(
+    count: int, priorities: NDArray[np.float32], vectors: NDArray[np.float32]
+) -> BackgroundSample:
+    """The background sample of so many mentions, among them those with the lowest priorities.
+
+    Args:
+        count: How many there are.
+        priorities: float32 ``(n,)``.
+        vectors: float32 ``(n, dim)``.
+    """
+    sampled = np.arange(len(priorities))
+    if len(priorities) > BACKGROUND:
+        sampled = np.sort(np.argpartition(priorities, BACKGROUND)[:BACKGROUND])
+    return BackgroundSample(count, priorities[sampled], np.asarray(vectors)[sampled])
+
+
 def read_table(
     store: DocumentStore,
     dim: int,
@@ -211,7 +224,7 @@ def read_table(
     """
     places: dict[str, tuple[MentionTable, int]] = {}
     if before is None:
-        before = _put_together([], dim)
+        before = put_together([], dim)
     if touched is not None:
         places = {each: (before, row) for each, row in before.row_of.items() if each not in touched}
     pages = store.pages(size=_PAGE) if touched is None else [list(store.fetch(touched).values())]
@@ -225,7 +238,7 @@ def read_table(
                 changed.append(record)
         for fresh in _read_whole(changed, store, dim):
             places.update((doc_id, (fresh, row)) for row, doc_id in enumerate(fresh.doc_ids))
-    return _put_together([places[doc_id] for doc_id in sorted(places)], dim)
+    return put_together([places[doc_id] for doc_id in sorted(places)], dim)
 
 
 def _read_whole(
@@ -237,7 +250,7 @@ def _read_whole(
     new version is there whole by then.
     """
     for _ in range(_LOOKS):
-        yield (table := _read(records, store, dim))
+        yield (table := table_of_records(records, store, dim))
         before = {each.doc_id: each for each in records if each.doc_id not in table.row_of}
         now = store.fetch(before) if before else {}
         records = [each for each in now.values() if each.version != before[each.doc_id].version]
@@ -245,7 +258,9 @@ def _read_whole(
             return
 
 
-def _read(records: Sequence[StoredDocument], store: DocumentStore, dim: int) -> MentionTable:
+def table_of_records(
+    records: Sequence[StoredDocument], store: DocumentStore, dim: int
+) -> MentionTable:
     """The table of some documents; one whose vectors are not all there is left out."""
     vectors = store.vectors(records, dim)
     whole = [record for record in records if record.document.id in vectors]
@@ -332,7 +347,7 @@ def random_priorities(mentions: Sequence[tuple[str, Span]]) -> NDArray[np.float3
     return priorities / np.float32(2**PRIORITY_BITS)
 
 
-def _put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> MentionTable:
+def put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> MentionTable:
     """The table of some documents of other tables, in the order given."""
     slices = [(table, table.mentions_of(row)) for table, row in places]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,3 +42,35 @@ class CandidateSource(Protocol):
 
     def pages(self, size: int) -> Iterator[MentionTable]:
         """All candidates, ``size`` at a time."""
+
+
+class IndexedSource(CandidateSource, Protocol):
+    """The candidates of an index, of which no more may be at hand than a search asked for."""
+
+    @property
+    def most(self) -> int | None:
+        """How many candidates ``nearest_to`` gives for a vector at most; None for no bound."""
+
+    def nearest_to(
+        self, vectors: NDArray[np.float32], n: int, *, exact: bool = False
+    ) -> MentionTable:
+        """The candidates nearest to several vectors: about n for each, or all if no dearer.
+
+        Args:
+            vectors: float32 ``(m, dim)``.
+            n: How many.
+            exact: Compare with all there are, however long it takes.
+        """
+
+    def of_names(self, names: Iterable[str]) -> MentionTable:
+        """The candidates of some names, however these are spelled."""
+
+    def page_by_page(self, where: Mapping[str, Any] | None = None) -> Iterator[MentionTable]:
+        """All candidates of the documents that pass a filter, these in order of their ids.
+
+        Raises:
+            ValueError: If Chroma refuses ``where``.
+        """
+
+    def sampled_documents(self, n: int) -> list[str]:
+        """The ids of documents chosen by their ids' hashes, n or up to twice as many."""

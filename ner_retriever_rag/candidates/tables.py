@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ner_retriever_rag.candidates.cells import LARGE, Cells
 from ner_retriever_rag.candidates.mention_table import MentionTable, read_table
@@ -16,6 +16,35 @@ if TYPE_CHECKING:
 
 TABLE = "table-"  # before an index's name, the name of the folder where its table is kept
 _WORTH_KEEPING = 5_000  # mentions; fewer are read from Chroma as quickly
+
+
+class CurrentTable(Protocol):
+    """Gives the table that a search looks at."""
+
+    @property
+    def revision(self) -> str | None:
+        """The store's when the table was last asked for; None where it is not known."""
+
+    def current(self) -> MentionTable:
+        """The table of what there is now."""
+
+
+class FixedTable:
+    """A table that stays as it is.
+
+    Args:
+        table: The table; None where there is none, and nobody asks.
+        revision: The store's.
+    """
+
+    def __init__(self, table: MentionTable | None, revision: str | None = None) -> None:
+        self._table, self.revision = table, revision
+
+    def current(self) -> MentionTable:
+        """The table."""
+        if self._table is None:
+            raise AssertionError("an index on a server has no table of all mentions")
+        return self._table
 
 
 class Tables:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ner_retriever_rag._markup import one_line
 from ner_retriever_rag.cli.console import IndexFolder, err, errors_in_one_line
 
 if TYPE_CHECKING:
@@ -42,14 +44,23 @@ def serve(
     The folder belongs to the server while it runs; other processes open the index with its address
     instead of the folder. Pages in a browser cannot read it. Whoever else reaches the port can,
     and change it, unless there is a token: best in the variable NER_RETRIEVER_TOKEN, where clients
-    look for it, too.
+    look for it, too. The folder's indexes become ones that the server searches, which takes a while
+    once, and cannot be undone.
     """
     with errors_in_one_line():
+        from ner_retriever_rag.candidates.stored_rows import describe
+        from ner_retriever_rag.candidates.tables import TABLE
         from ner_retriever_rag.cli.gate import Gate, hidden_address
         from ner_retriever_rag.storage.chroma import made
+        from ner_retriever_rag.storage.converting import convert
         from ner_retriever_rag.storage.lock import FolderLock
 
         made(folder)
+        for index, documents in convert(folder, describe).items():
+            shutil.rmtree(folder / f"{TABLE}{index}", ignore_errors=True)
+            err.print(
+                one_line(f"index {index!r}, {documents:,} documents: now searched by the server")
+            )
         lock = FolderLock(folder)
         with lock.gate():
             lock.share()

@@ -9,21 +9,15 @@ from ner_retriever_rag._keywords import answers_wrong_keywords, keywords_of, wro
 from ner_retriever_rag.index.decisions import Decisions
 from ner_retriever_rag.index.entities import Entity, group_entities
 from ner_retriever_rag.index.estimation import Estimate, estimate
-from ner_retriever_rag.index.extraction import (
-    check_types,
-    extract,
-    extract_in_parts,
-    types_together,
-)
-from ner_retriever_rag.index.facets import Facet, count_facets
+from ner_retriever_rag.index.extraction import check_types
+from ner_retriever_rag.index.facets import Facet
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.queries.bounds import RERANKED_OF_ALL, Bounds, share, whole_number
-from ner_retriever_rag.queries.query import AnyOf, Like, Query
+from ner_retriever_rag.queries.query import Like, Query
 from ner_retriever_rag.queries.taxonomy import Taxonomy
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch, kind_of
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.candidates.tables import Tables
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.storage.protocol import DocumentStore
 
@@ -41,7 +35,6 @@ class Answers:
     encoder: TypeAwareEncoder
     _search: Search
     _store: DocumentStore
-    _tables: Tables
 
     @answers_wrong_keywords
     def search(
@@ -310,12 +303,9 @@ class Answers:
         if not 0 < share("least_score", least_score) < 1:
             raise ValueError(f"least_score must be between 0 and 1, not {least_score!r}")
         kinds = self.encoder.kinds if taxonomy is None else self.encoder.kinds_of(taxonomy.labels)
-        table = self._tables.current()
-        return count_facets(
-            table,
+        return self._search.facets(
+            where,
             kinds,
-            self._search.allowed(table, where),
-            lambda kind: self._search.scores_of_kind(kind, kinds, table),
             n=n,
             examples=examples,
             least_score=least_score,
@@ -363,26 +353,4 @@ class Answers:
             rerank=rerank,
             named=named,
         )
-        table = self._tables.current()
-        allowed = self._search.allowed(table, bounds.where)
-
-        def rows_of(some: AnyOf, overlapping: bool) -> Iterator[MentionMatch]:
-            query = self._search.scored(some, table)
-            return extract(
-                table,
-                query,
-                self._search.compare(table, query, bounds),
-                allowed,
-                score_threshold=bounds.threshold,
-                all_types=all_types,
-                overlapping=overlapping,
-            )
-
-        rows = extract_in_parts(
-            wanted,
-            rows_of,
-            together=types_together(len(table)),
-            all_types=all_types,
-            overlapping=overlapping,
-        )
-        return self._search.drop_stale(table, rows, lambda row: table.row_of[row.doc_id])
+        return self._search.extract(wanted, bounds, all_types=all_types, overlapping=overlapping)

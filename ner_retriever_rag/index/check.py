@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ner_retriever_rag.candidates import table_files
+from ner_retriever_rag.candidates.stored_rows import describe
 from ner_retriever_rag.candidates.tables import TABLE
 from ner_retriever_rag.storage import graph_files
 from ner_retriever_rag.storage.chroma_log import StuckLogError
 from ner_retriever_rag.storage.collection import Rows, batches
+from ner_retriever_rag.storage.engine_store import open_store
 from ner_retriever_rag.storage.place import Place
 from ner_retriever_rag.storage.records import DamagedRecordError, RowKey, version_of
 from ner_retriever_rag.storage.roles import DOCUMENTS, MENTIONS_SUFFIX, roles_in
@@ -90,7 +92,7 @@ def check(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Fin
     """
     place = Place(folder, thorough=_collections(collection))
     try:
-        store = Store.open(place, collection, encoder)
+        store = open_store(place, collection, encoder, describe)
         findings = _look_over(store)
     except graph_files.DamagedFilesError as error:
         findings = Findings(graphs=error.graphs)
@@ -119,7 +121,7 @@ def repair(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Fi
         ValueError: If the folder holds something else.
     """
     place = Place(folder, thorough=_collections(collection), mending=True)
-    store = Store.open(place, collection, encoder)
+    store = open_store(place, collection, encoder, describe)
     try:
         with place.writing():
             unfinished = store.unfinished()

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_retriever_rag.candidates.tables import Tables
 from ner_retriever_rag.index.recall import recall
 from ner_retriever_rag.queries.bounds import whole_number
 from ner_retriever_rag.schema import Document, EncodedText, encodable, kind_of, require_text
@@ -15,6 +14,7 @@ from ner_retriever_rag.storage.size import Storage, measure_storage
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.index.search import Search
 
 
 class Contents:
@@ -27,7 +27,7 @@ class Contents:
     encoder: TypeAwareEncoder
     _store: DocumentStore
     _folder: Path | None
-    _tables: Tables
+    _search: Search
 
     def documents(
         self, where: Mapping[str, Any] | None = None, *, batch: int = 1_000
@@ -61,8 +61,8 @@ class Contents:
         return self._store.document_count()
 
     def mention_count(self) -> int:
-        """How many mentions the index holds, by the table that searches look at."""
-        return len(self._tables.current())
+        """How many mentions the index holds; on a server, those a crash left over among them."""
+        return self._search.mention_count()
 
     def storage(self) -> Storage:
         """Measure what the index takes, beside a sentence index of the same documents."""

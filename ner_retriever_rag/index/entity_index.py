@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from ner_retriever_rag._keywords import answers_wrong_keywords
+from ner_retriever_rag.candidates.engine import EngineSource
+from ner_retriever_rag.candidates.stored_rows import describe
+from ner_retriever_rag.candidates.table_source import TableSource
 from ner_retriever_rag.candidates.tables import TABLE, Tables
 from ner_retriever_rag.index.answers import Answers
 from ner_retriever_rag.index.contents import Contents, ids_of
 from ner_retriever_rag.index.deciding import Deciding
+from ner_retriever_rag.index.engine_search import EngineSearch
 from ner_retriever_rag.index.foreign import is_document
 from ner_retriever_rag.index.judging import JudgedTypes, Judging
 from ner_retriever_rag.index.reached_for import ReachedFor
@@ -25,15 +29,16 @@ from ner_retriever_rag.schema import AddReport, Document, Failure, SyncReport, k
 from ner_retriever_rag.storage import chroma
 from ner_retriever_rag.storage.beside import BesideStore
 from ner_retriever_rag.storage.collection import batches
+from ner_retriever_rag.storage.engine_store import EngineStore, open_store
 from ner_retriever_rag.storage.place import Place
 from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.shards import Places
-from ner_retriever_rag.storage.store import Store
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
 
+    from ner_retriever_rag.candidates.protocol import IndexedSource
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
 DEFAULT_COLLECTION = "ner-retriever"
@@ -64,6 +69,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
     """
 
     _place: Place | Places
+    _source: IndexedSource
 
     @answers_wrong_keywords
     def __init__(
@@ -84,14 +90,19 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
         self._address, self._collection, self._max_batch = path, collection, max_batch
         place = self._place = Place(path, client, max_batch=max_batch)
-        self._hold(Store.open(place, name, encoder), encoder)
+        self._hold(open_store(place, name, encoder, describe), encoder)
 
     def _hold(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
         self.encoder, self._store, self._folder = encoder, store, self._place.folder
+        self._writer = Writer(store, encoder)
+        if isinstance(store, EngineStore):
+            self._source = EngineSource(store, encoder.dim)
+            self._search = EngineSearch(store, self._source, encoder)
+            return
         kept = self._folder / f"{TABLE}{store.texts.name}" if self._folder else None
         cells = encoder.similarity == "cosine"
         self._tables = Tables(store, encoder.dim, kept, cells=cells)
-        self._writer = Writer(store, encoder)
+        self._source = TableSource(self._tables, store)
         self._search = Search(store, self._tables, encoder)
         self._search.judged = JudgedTypes(store).of
 
@@ -242,11 +253,15 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._place.writing(), bar:
             self._store.recover()  # also where nothing is left to write
-            for done in self._writer.add(in_batches(good, lambda each: each[0].text), refuse):
+            for done in self._writer.add(self._in_batches(good), refuse):
                 report += done
                 bar.update(done.added + done.replaced + done.unchanged)
             bar.update(len(failed))
         return report + AddReport(failed=tuple(failed))
+
+    def _in_batches(self, documents: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+        """Documents that are encoded and written together."""
+        return in_batches(documents, lambda each: each[0].text)
 
     @answers_wrong_keywords
     def delete(

@@ -31,6 +31,8 @@ class Facet:
         documents: How many documents they are in.
         examples: Some of their names, those that fit best first.
         path: In a taxonomy, the labels from the top down to this one.
+        error: Standard error of ``mentions``, where they are estimated from a sample of documents;
+            0 where all were counted.
     """
 
     type: str
@@ -38,6 +40,7 @@ class Facet:
     documents: int
     examples: list[str]
     path: tuple[str, ...] = ()
+    error: float = 0.0
 
 
 def count_facets(
@@ -50,6 +53,7 @@ def count_facets(
     examples: int,
     least_score: float,
     taxonomy: Taxonomy | None = None,
+    share: float = 1.0,
 ) -> list[Facet]:
     """Count the kinds of entity; ``EntityIndex.facets`` explains.
 
@@ -68,6 +72,7 @@ def count_facets(
         examples: How many names of each.
         least_score: Mentions with a lower score are not counted.
         taxonomy: Whose labels the vocabulary is, if it is one's.
+        share: Which part of all documents the table has; counts are for all.
     """
     # A taxonomy's labels are its owner's; of ours, some are no kinds to a reader.
     odd = odd_kinds() if taxonomy is None else frozenset()
@@ -90,11 +95,14 @@ def count_facets(
     for number, scored in counted.items():
         best = scored[np.lexsort((scored, -fit[scored]))]
         if len(best):
-            documents = len(np.unique(table.owner[best]))
+            of_each = np.unique(table.owner[best], return_counts=True)[1]
             names = list(islice(_names(table, best.tolist()), examples))
             kind_name = kinds.names[number]
             path = () if taxonomy is None else taxonomy.path(kind_name)
-            facets.append(Facet(kind_name, len(best), documents, names, path))
+            # Documents are sampled each by itself, so that their counts' variances add up.
+            error = float(np.sqrt((1 - share) * np.square(of_each, dtype=np.float64).sum())) / share
+            mentioned, documents = (round(count / share) for count in (len(best), len(of_each)))
+            facets.append(Facet(kind_name, mentioned, documents, names, path, error))
     return sorted(facets, key=lambda facet: -facet.mentions)[:n]
 
 

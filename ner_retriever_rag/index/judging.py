@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.mention_table import MentionTable
-from ner_retriever_rag.candidates.tables import Tables
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.ranking.judged import JudgedType, Judgements
 from ner_retriever_rag.ranking.query import Judged
@@ -45,7 +44,6 @@ class Judging:
     encoder: TypeAwareEncoder
     _store: DocumentStore
     _place: Place | Places
-    _tables: Tables
     _search: Search
 
     def judge(
@@ -85,7 +83,8 @@ class Judging:
         items += [(each, False) for each in _listed("wrong", wrong)]
         if not items:
             raise ValueError("judge needs answers: give right, wrong, or both")
-        table = self._tables.current()
+        doc_ids = [doc_id for each, _ in items for doc_id in _document_of(each)]
+        table = self._search.table_with(description, doc_ids)
         log_odds = self._search.unjudged(description, table)
         verdicts: dict[int, bool] = {}
         telling: set[int] = set()
@@ -219,6 +218,13 @@ def _listed(name: str, given: Sequence[Judgeable]) -> list[Judgeable]:
     if isinstance(given, str | Document | DocumentMatch | MentionMatch):
         raise TypeError(f"{name} must be a list of documents or mentions, not {kind_of(given)}")
     return list(given)
+
+
+def _document_of(item: object) -> list[str]:
+    """The id of what is judged; none of what cannot be."""
+    if isinstance(item, MentionMatch | DocumentMatch):
+        return [item.doc_id]
+    return [item.id] if isinstance(item, Document) else [item] if isinstance(item, str) else []
 
 
 def _mentions(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.nearest import nearest
+from ner_retriever_rag.index.doors import Doors
 from ner_retriever_rag.index.mention_scores import Compared, MentionScores, compare, scored_over
 from ner_retriever_rag.index.reranking import reranker
 from ner_retriever_rag.index.topics import with_topic
@@ -34,11 +35,11 @@ from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.filters import keys_of, warn_of_unknown_keys
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.candidates.tables import Tables
+    from ner_retriever_rag.candidates.tables import CurrentTable
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.encoder.kinds import Kinds
     from ner_retriever_rag.storage.protocol import DocumentStore
-from ner_retriever_rag.storage.records import StoredDocument
+    from ner_retriever_rag.storage.records import StoredDocument
 
 _FIRST_LOOK = 256  # mentions put in order at first, at least
 _LOOKED_UP = 64  # mentions whose documents are looked at together
@@ -48,7 +49,7 @@ _ON_TOPIC = 100  # documents that entities with a topic are taken from
 T = TypeVar("T")
 
 
-class Search:
+class Search(Doors):
     """Searches an index; ``EntityIndex`` documents the arguments.
 
     Args:
@@ -60,7 +61,9 @@ class Search:
         judged: Knows what was judged at a revision of the index, by description.
     """
 
-    def __init__(self, store: DocumentStore, tables: Tables, encoder: TypeAwareEncoder) -> None:
+    def __init__(
+        self, store: DocumentStore, tables: CurrentTable, encoder: TypeAwareEncoder
+    ) -> None:
         self._store, self._tables, self._encoder = store, tables, encoder
         self._rerank = reranker(encoder, self._texts)
         self.judged: Callable[[str | None, str], Judged | None] = lambda _revision, _kind: None
@@ -213,7 +216,14 @@ class Search:
 
     def _of_mentions(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query that is asked of single mentions, and encode its types."""
-        scored = self.scored(query, table)
+        return self._of_single_mentions(self.scored(query, table))
+
+    def _of_single_mentions(self, scored: ScoredQuery) -> ScoredQuery:
+        """A query that is asked of single mentions, checked.
+
+        Raises:
+            ValueError: If it is a ``Not`` alone.
+        """
         if scored.without > 0:
             raise ValueError("query: a mention cannot be found by Not alone; add a type it is of")
         return scored

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ner_retriever_rag.candidates.several import SeveralSources
+from ner_retriever_rag.index.engine_search import EngineSearch
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
+from ner_retriever_rag.index.writing import Prepared, Writer, in_batches_by_shard
+from ner_retriever_rag.storage.answering import Answering
 from ner_retriever_rag.storage.beside import BesideStore
-from ner_retriever_rag.storage.shards import Places, ShardedStore, mark_shards
+from ner_retriever_rag.storage.engine_store import EngineStore
+from ner_retriever_rag.storage.shards import Places, ShardedStore, mark_shards, shard_of
 from ner_retriever_rag.storage.size import Storage, measure_storage
 from ner_retriever_rag.storage.store import Store
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.storage.protocol import DocumentStore
 
 
 class ShardedIndex(EntityIndex):
     """Several indexes, on one machine or many, that are written and searched as one.
 
     A document is in the shard that the hash of its id names. Answers are those of a single index
-    of the same documents. The shards are asked at the same time for what they store; the table of
-    all mentions, which types are compared with, is in the process that searches.
+    of the same documents. Shards are asked at the same time. Those on servers search by themselves,
+    and what they find is merged; of folders the table of all mentions is in this process.
 
     Their number and order stay: an index remembers which shard it is, and of how many.
 
@@ -31,8 +37,11 @@ class ShardedIndex(EntityIndex):
         collection: Name of each index within its folder or server, for those given by place.
         encoder: As for ``EntityIndex``, for those given by place.
         max_batch: As for ``EntityIndex``, for those given by place.
-        folder: Where to keep the table of all mentions, so that the next process need not read it
-            from the shards; None for nowhere.
+        folder: Where to keep the table of all mentions of folders, so that the next process need
+            not read it from them; None for nowhere. Of no effect where a shard is on a server.
+        partial: Whether an answer will do that is without the documents of shards on servers that
+            are away; a warning names them. They are asked again after a minute. To open the index
+            and to write, all shards are needed.
 
     Raises:
         TypeError: If ``shards`` is a single one.
@@ -53,6 +62,7 @@ class ShardedIndex(EntityIndex):
         encoder: TypeAwareEncoder | None = None,
         max_batch: int | None = None,
         folder: str | Path | None = None,
+        partial: bool = False,
     ) -> None:
         if isinstance(shards, str | Path | EntityIndex):
             raise TypeError("shards must be a list of indexes, folders or addresses, not one")
@@ -70,6 +80,7 @@ class ShardedIndex(EntityIndex):
                 )
             kept = None if folder is None else Path(folder).absolute()
             self._place = Places([shard._place for shard in self.shards], kept)
+            self._partial, self._answering = partial, Answering(partial=partial)
             self._hold(self._joined(), self.shards[0].encoder)
         except BaseException:
             for opened, given in zip(self.shards, shards, strict=False):
@@ -92,7 +103,20 @@ class ShardedIndex(EntityIndex):
         if len({id(store) for store in stores}) < len(stores):
             raise ValueError("shards holds an index twice")
         mark_shards(stores, self._place.writing)
-        return ShardedStore(stores)
+        return ShardedStore(stores, self._answering)
+
+    def _hold(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
+        if not any(isinstance(shard._store, EngineStore) for shard in self.shards):
+            super()._hold(store, encoder)
+            return
+        self.encoder, self._store, self._folder = encoder, store, self._place.folder
+        self._writer = Writer(store, encoder)
+        sources = [shard._source for shard in self.shards]
+        self._source = SeveralSources(sources, store, encoder.dim, self._answering)
+        self._search = EngineSearch(store, self._source, encoder)
+
+    def _in_batches(self, documents: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+        return in_batches_by_shard(documents, lambda each: shard_of(each, len(self.shards)))
 
     @classmethod
     def open(  # type: ignore[override]  # several places
@@ -103,6 +127,7 @@ class ShardedIndex(EntityIndex):
         encoder: TypeAwareEncoder | None = None,
         max_batch: int | None = None,
         folder: str | Path | None = None,
+        partial: bool = False,
     ) -> ShardedIndex:
         """Open shards that are there; the constructor would make them.
 
@@ -112,6 +137,7 @@ class ShardedIndex(EntityIndex):
             encoder: As in the constructor.
             max_batch: As in the constructor.
             folder: As in the constructor.
+            partial: As in the constructor.
 
         Raises:
             FileNotFoundError: If one is missing.
@@ -121,7 +147,7 @@ class ShardedIndex(EntityIndex):
         try:
             for each in shards:
                 opened.append(EntityIndex.open(each, **options))
-            return cls(opened, folder=folder)
+            return cls(opened, folder=folder, partial=partial)
         except BaseException:
             for index in opened:
                 index.close()
@@ -144,8 +170,8 @@ class ShardedIndex(EntityIndex):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle says what to open again, as each shard's does."""
-        return _reopened, (self.shards, self._folder)
+        return _reopened, (self.shards, self._folder, self._partial)
 
 
-def _reopened(shards: list[EntityIndex], folder: Path | None) -> ShardedIndex:
-    return ShardedIndex(shards, folder=folder)
+def _reopened(shards: list[EntityIndex], folder: Path | None, partial: bool) -> ShardedIndex:
+    return ShardedIndex(shards, folder=folder, partial=partial)

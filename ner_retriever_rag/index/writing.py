@@ -240,6 +240,28 @@ def in_batches(items: Iterable[T], text_of: Callable[[T], str]) -> Iterator[list
     return batches(items, BATCH, lambda item: len(text_of(item)), _LONG)
 
 
+def in_batches_by_shard(
+    documents: Iterable[Prepared], shard_of: Callable[[str], int]
+) -> Iterator[list[Prepared]]:
+    """The same, each batch of one shard: so no shard is called for a few documents at a time.
+
+    Args:
+        documents: Documents, with the spans given for each.
+        shard_of: The number of the shard of a document, by its id.
+    """
+    waiting: dict[int, list[Prepared]] = {}
+    characters: dict[int, int] = {}
+    for each in documents:
+        shard = shard_of(each[0].id)
+        batch = waiting.setdefault(shard, [])
+        batch.append(each)
+        characters[shard] = characters.get(shard, 0) + len(each[0].text)
+        if len(batch) == BATCH or characters[shard] >= _LONG:
+            yield waiting.pop(shard)
+            characters[shard] = 0
+    yield from waiting.values()
+
+
 def checked(
     documents: Iterable[object], spans: Given | None, refuse: Refuse | None
 ) -> Iterator[Prepared]:

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
 
 # 1 held the text among the metadata, and one journal for all writers; 2 held one mention a row. An
-# index of 1 goes over to 2 with its next write; it cannot go over to 3, whose rows are wider.
-FORMAT, ONE_A_ROW = 3, 2
+# index of 1 goes over to 2 with its next write; it cannot go over to 3, whose rows are wider. 4 is
+# what Chroma itself searches, one mention a row again, with a graph that is asked.
+FORMAT, ONE_A_ROW, SEARCHED = 3, 2, 4
 FINGERPRINT_KEY = "ner:fingerprint"
 TOKEN = "NER_RETRIEVER_TOKEN"  # the variable of the environment that has a server's token
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
@@ -45,10 +46,13 @@ BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if i
 # again. With l2 vectors come back as they were written; with cosine each row is made a unit vector.
 _DOCUMENTS: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
 _MENTIONS: Any = {"space": "l2", "ef_construction": 16}
+# Of the n nearest a search with ef_search 100 finds all but a few; for more it looks at n.
+_SEARCHED: Any = {"space": "cosine", "ef_construction": 100, "ef_search": 100, "max_neighbors": 16}
 # Chroma's work is by the row more than by the number: four vectors of 128 in one row are written in
 # less than half the time of four rows, and a text with one mention wastes 1.5 kB. Of wider vectors
 # fewer go into a row.
 _TOGETHER, _WIDTH = 4, 512
+_DESCRIBED = 60  # characters: Chroma's hosted service allows 256 bytes of metadata a collection
 
 
 class VectorSource(Protocol):
@@ -177,7 +181,7 @@ def folder_of(client: ClientAPI) -> Path | None:
     if iscoroutinefunction(client.get_or_create_collection):
         raise TypeError("client must not be asynchronous: give chromadb.HttpClient(...)")
     settings = client.get_settings()
-    embedded = settings.is_persistent and "FastAPI" not in settings.chroma_api_impl
+    embedded = settings.is_persistent and not is_server(client)
     return Path(settings.persist_directory) if embedded else None
 
 
@@ -188,6 +192,11 @@ def collection_of(store: Any) -> Any:
     store = getattr(store, "vector_store", store)  # of a LlamaIndex VectorStoreIndex
     inside = None if isinstance(store, Collection) else getattr(store, "_collection", None)
     return inside if isinstance(inside, Collection) else store
+
+
+def is_server(client: ClientAPI) -> bool:
+    """Whether a client asks a server, wherever that is."""
+    return "FastAPI" in client.get_settings().chroma_api_impl
 
 
 def client_of(collection: Collection) -> ClientAPI:
@@ -225,6 +234,35 @@ def manifest_of(encoder: VectorSource) -> dict[str, Any]:
     }
 
 
+def searched_manifest_of(encoder: VectorSource) -> dict[str, Any]:
+    """The same, of an index that Chroma searches."""
+    manifest = {**manifest_of(encoder), FORMAT_KEY: SEARCHED, TOGETHER_KEY: 1}
+    return {**manifest, ENCODER_KEY: encoder.description[:_DESCRIBED]}
+
+
+def format_of(client: ClientAPI, name: str | None) -> int | None:
+    """The format of an index; None where there is none of the name, or none of ours."""
+    found = {each.name: each.metadata or {} for each in client.list_collections()}
+    format_ = found.get(f"{name}-mentions", {}).get(FORMAT_KEY)
+    return None if format_ is None else int(format_)
+
+
+def require_searched(client: ClientAPI, name: str | None) -> None:
+    """See that an index on a server, if it is there, is one that Chroma can search.
+
+    Raises:
+        ValueError: If it is of an older version of this package.
+    """
+    found = format_of(client, name)
+    if found is not None and found < SEARCHED:
+        raise ValueError(
+            f"the index {name!r} on the server has format {found}, of which Chroma cannot search "
+            f"the mentions: make it anew under another name, EntityIndex(..., "
+            f"collection='{name}-{SEARCHED}').add(documents); where ner-retriever serve has its "
+            "folder, stop that and start it again: it brings indexes over, and encodes nothing"
+        )
+
+
 def open_collections(
     client: ClientAPI,
     name: str | None,
@@ -252,6 +290,7 @@ def open_collections(
             _check_manifest(each, existing[each], manifest, understands)
     if name not in existing:
         check_name(name)
+    graphs = _DOCUMENTS, _SEARCHED if manifest[FORMAT_KEY] == SEARCHED else _MENTIONS
     try:
         documents, mentions = (
             client.get_or_create_collection(
@@ -261,11 +300,22 @@ def open_collections(
                 embedding_function=None,
                 configuration=None if each in existing else {"hnsw": graph},
             )
-            for (each, role), graph in zip(roles.items(), (_DOCUMENTS, _MENTIONS), strict=True)
+            for (each, role), graph in zip(roles.items(), graphs, strict=True)
         )
     except Exception as error:  # the client's errors differ between folder and server
         raise ValueError(f"collection {name!r} cannot be opened: {error}") from error
     return documents, mentions
+
+
+def searched_collection(client: ClientAPI, name: str, manifest: dict[str, Any]) -> Collection:
+    """A new collection of mentions that Chroma searches."""
+    hnsw: Any = {"hnsw": _SEARCHED}
+    return client.create_collection(
+        name,
+        metadata={**manifest, ROLE_KEY: MENTIONS},
+        embedding_function=None,
+        configuration=hnsw,
+    )
 
 
 def require_index(path: str | Path, name: str) -> None:
@@ -278,8 +328,8 @@ def require_index(path: str | Path, name: str) -> None:
     Raises:
         FileNotFoundError: If it is not.
     """
-    if isinstance(path, str) and path.startswith(("http://", "https://")):
-        names = {each.name for each in connect(path).list_collections()}
+    if is_address(path):
+        names = {each.name for each in connect(str(path)).list_collections()}
         if name not in names:
             raise FileNotFoundError(f"path: no index {name!r} on the server at {path}")
     elif not (Path(path) / DATABASE).is_file():
@@ -299,10 +349,10 @@ def _check_manifest(
         theirs = found.get(BESIDE_KEY)
         way = f"EntityIndex.beside(the collection {theirs!r})" if theirs else "EntityIndex(...)"
         raise ValueError(f"collection {name!r} holds another kind of index: open it with {way}")
-    if found[FORMAT_KEY] not in range(1, FORMAT + 1):
+    if found[FORMAT_KEY] not in range(1, SEARCHED + 1):
         raise ValueError(
             f"the index {name!r} has format {found[FORMAT_KEY]}, this version of "
-            f"ner_retriever_rag reads formats 1 to {FORMAT}: index the documents again"
+            f"ner_retriever_rag reads formats 1 to {SEARCHED}: index the documents again"
         )
     if not understands(found[FINGERPRINT_KEY]) or found[DIM_KEY] != wanted[DIM_KEY]:
         raise ValueError(

@@ -79,8 +79,8 @@ class Rows:
         wanted: Any = list(include)
         return self._read(lambda: self._collection.get(limit=1, include=wanted))
 
-    def ids(self, where: Where = None) -> list[str]:
-        """The ids of all records that pass a filter.
+    def ids(self, where: Where = None, most: int | None = None) -> list[str]:
+        """The ids of all records that pass a filter, or of ``most`` of them.
 
         In one call, for pages shift while others delete; where the number of results has a limit,
         in pages.
@@ -92,10 +92,13 @@ class Rows:
         found: dict[str, None] = {}
         for offset in count(0, self.batch):
             limits: Any = {} if self.most is None else {"limit": self.batch, "offset": offset}
+            if most is not None:
+                left = most - offset
+                limits |= {"limit": left if self.most is None else min(self.batch, left)}
             read = partial(self._collection.get, where=filters, include=[], **limits)
             page = self._read(read, where)["ids"]
             found.update(dict.fromkeys(page))
-            if self.most is None or len(page) < self.batch:
+            if self.most is None or len(page) < self.batch or len(found) == most:
                 break
         return list(found)
 

@@ -37,8 +37,8 @@ class RowReader(Protocol):
     def find(self, where: Mapping[str, Any], include: Sequence[str], most: int) -> Any:
         """Records that pass a filter, so many at most, and no more than ``batch``."""
 
-    def ids(self, where: Where = None) -> list[str]:
-        """The ids of all records that pass a filter."""
+    def ids(self, where: Where = None, most: int | None = None) -> list[str]:
+        """The ids of all records that pass a filter, or of ``most`` of them."""
 
     def vectors(self, ids: Sequence[str], *, retry: bool = True) -> dict[str, NDArray[np.float32]]:
         """The vectors of records, by id; unknown ids are left out."""

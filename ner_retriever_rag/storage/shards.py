@@ -18,8 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document, EncodedText
+from ner_retriever_rag.storage.answering import Answering
 from ner_retriever_rag.storage.protocol import RowReader, Where
-from ner_retriever_rag.storage.records import Record, RowKey, StoredJudgement, check_vectors
+from ner_retriever_rag.storage.records import (
+    Record,
+    RowKey,
+    StoredDocument,
+    StoredJudgement,
+    check_vectors,
+)
 from ner_retriever_rag.storage.store import Store
 from ner_retriever_rag.storage.stored import StoreReader
 
@@ -94,12 +101,17 @@ class ShardedRows:
     Args:
         parts: Those of each shard.
         doc_id_of: The id of the document that a record is of.
+        answering: Asks them; None for one that wants an answer of all.
     """
 
     def __init__(
-        self, parts: Sequence[RowReader], doc_id_of: Callable[[str], str] = lambda row_id: row_id
+        self,
+        parts: Sequence[RowReader],
+        doc_id_of: Callable[[str], str] = lambda row_id: row_id,
+        answering: Answering | None = None,
     ) -> None:
         self._parts, self._doc_id_of = parts, doc_id_of
+        self._answering = answering or Answering()
         self.name, self.batch = parts[0].name, min(part.batch for part in parts)
         self.most = min((part.most for part in parts if part.most is not None), default=None)
 
@@ -113,12 +125,12 @@ class ShardedRows:
 
     def count(self) -> int:
         """How many records there are."""
-        return sum(in_parallel(lambda part: part.count(), self._parts))
+        return sum(self._ask(lambda part: part.count()))
 
     def get(self, ids: Sequence[str], include: Sequence[str], *, retry: bool = True) -> Any:
         """As of one collection."""
         wanted = by_shard(ids, self._doc_id_of, len(self._parts))
-        found = in_parallel(
+        found = self._ask_some(
             lambda number: self._parts[number].get(wanted[number], include, retry=retry),
             list(wanted),
         )
@@ -126,17 +138,17 @@ class ShardedRows:
 
     def find(self, where: Mapping[str, Any], include: Sequence[str], most: int) -> Any:
         """Records that pass a filter, so many at most from each shard."""
-        found = in_parallel(lambda part: part.find(where, include, most), self._parts)
-        return _joined(found, include)
+        return _joined(self._ask(lambda part: part.find(where, include, most)), include)
 
-    def ids(self, where: Where = None) -> list[str]:
-        """The ids of all records that pass a filter."""
-        return [each for ids in in_parallel(lambda p: p.ids(where), self._parts) for each in ids]
+    def ids(self, where: Where = None, most: int | None = None) -> list[str]:
+        """The ids of all records that pass a filter, or of ``most`` of them."""
+        found = self._ask(lambda part: part.ids(where, most))
+        return [each for ids in found for each in ids][:most]
 
     def vectors(self, ids: Sequence[str], *, retry: bool = True) -> dict[str, NDArray[np.float32]]:
         """The vectors of records, by id; unknown ids are left out."""
         wanted = by_shard(ids, self._doc_id_of, len(self._parts))
-        found = in_parallel(
+        found = self._ask_some(
             lambda number: self._parts[number].vectors(wanted[number], retry=retry), list(wanted)
         )
         return {row_id: each for some in found for row_id, each in some.items()}
@@ -145,9 +157,15 @@ class ShardedRows:
         self, vector: NDArray[np.float32], n: int, where: Where = None
     ) -> list[tuple[str, float]]:
         """The ids of the n records nearest to a vector, best first, with their cosines."""
-        found = in_parallel(lambda part: part.nearest(vector, n, where), self._parts)
+        found = self._ask(lambda part: part.nearest(vector, n, where))
         most = n if self.most is None else min(n, self.most)  # no more are sure to be the nearest
         return sorted((each for some in found for each in some), key=lambda each: -each[1])[:most]
+
+    def _ask(self, call: Callable[[RowReader], T]) -> list[T]:
+        return self._answering.ask(call, self._parts, range(len(self._parts)))
+
+    def _ask_some(self, call: Callable[[int], T], numbers: Sequence[int]) -> list[T]:
+        return self._answering.ask(call, numbers, numbers)
 
 
 def _joined(found: Sequence[Any], include: Sequence[str]) -> dict[str, list[Any]]:
@@ -191,12 +209,17 @@ class ShardedStore(StoreReader):
 
     Args:
         stores: The shards'.
+        answering: Asks them when they are read; None for one that wants an answer of all.
     """
 
-    def __init__(self, stores: Sequence[Store]) -> None:
+    def __init__(self, stores: Sequence[Store], answering: Answering | None = None) -> None:
         super().__init__(
-            ShardedRows([store.texts for store in stores]),
-            ShardedRows([store.mentions for store in stores], lambda row: RowKey.parse(row).doc_id),
+            ShardedRows([store.texts for store in stores], answering=answering),
+            ShardedRows(
+                [store.mentions for store in stores],
+                lambda row: RowKey.parse(row).doc_id,
+                answering,
+            ),
             stores[0].together,
         )
         self._stores = stores
@@ -238,6 +261,15 @@ class ShardedStore(StoreReader):
         wanted = by_shard(records, lambda record: record.doc_id, len(self._stores))
         found = in_parallel(lambda n: self._stores[n].vectors(wanted[n], dim), list(wanted))
         return {doc_id: each for some in found for doc_id, each in some.items()}
+
+    def twins(self, documents: Mapping[str, Document]) -> dict[str, StoredDocument]:
+        """Stored documents of the content of others, by version, as far as they are in one shard.
+
+        All shards would have to be asked for the others, for every batch that is written.
+        """
+        wanted = by_shard(documents.items(), lambda item: item[1].id, len(self._stores))
+        found = in_parallel(lambda n: self._stores[n].twins(dict(wanted[n])), list(wanted))
+        return {version: twin for some in found for version, twin in some.items()}
 
     def unfinished(self) -> int:
         """How many writes began and did not end."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,13 +131,22 @@ class Store(StoreReader):
             RuntimeError: If another process writes there, or the files are damaged.
         """
         with place.opening():
-            manifest = chroma.manifest_of(encoder)
-            store = cls(
-                place,
-                *chroma.open_collections(place.client, name, manifest, encoder.understands),
-            )
-            store._settle()
+            return cls.within(place, name, encoder)
+
+    @classmethod
+    def within(cls, place: Place, name: str | None, encoder: VectorSource) -> Self:
+        """The same, of a place that is being opened."""
+        manifest = cls.manifest_of(encoder)
+        store = cls(
+            place, *chroma.open_collections(place.client, name, manifest, encoder.understands)
+        )
+        store._settle()
         return store
+
+    @staticmethod
+    def manifest_of(encoder: VectorSource) -> dict[str, Any]:
+        """What a new index records of the encoder, and an old one has to agree with."""
+        return chroma.manifest_of(encoder)
 
     def require_own(self) -> None:
         """See that documents may be written here."""
@@ -324,9 +333,12 @@ class Store(StoreReader):
             embeddings=[text_vector(one) for _, one in rows],
             documents=[record.document.text for record, _ in rows],
             metadatas=[
-                row_metadata(record, replaced.get(record.document.id)) for record, _ in rows
+                self._metadata_of(record, replaced.get(record.document.id)) for record, _ in rows
             ],
         )
+
+    def _metadata_of(self, record: StoredDocument, old: Record | None) -> dict[str, Any]:
+        return row_metadata(record, old)
 
     def _delete_mentions(self, row_ids: Iterable[str]) -> None:
         self._mentions.delete(row_ids)

@@ -9,7 +9,9 @@ import pytest
 from hashed import DIM, HashedEncoder
 
 from ner_retriever_rag import Document
+from ner_retriever_rag.candidates.stored_rows import describe
 from ner_retriever_rag.storage.beside import BesideStore
+from ner_retriever_rag.storage.engine_store import EngineStore
 from ner_retriever_rag.storage.place import Place
 from ner_retriever_rag.storage.protocol import DocumentStore, RowReader
 from ner_retriever_rag.storage.records import version_of
@@ -86,13 +88,23 @@ def beside(folder):
     return Beside(place, BesideStore.over(place, theirs, ENCODER), theirs)
 
 
-@pytest.fixture(params=["memory", "folder", "sharded", "beside"])
+def engine():
+    """What is on a server, in memory."""
+    place = Place(None, chromadb.EphemeralClient())
+    with place.opening():
+        store = EngineStore.within(place, None, ENCODER)
+    store.describe = describe
+    return Own(place, store)
+
+
+@pytest.fixture(params=["memory", "folder", "sharded", "beside", "engine"])
 def kept(request, tmp_path):
     makers = {
         "memory": in_memory,
         "folder": lambda: in_a_folder(tmp_path),
         "sharded": sharded,
         "beside": lambda: beside(tmp_path),
+        "engine": engine,
     }
     kept = makers[request.param]()
     yield kept
@@ -150,15 +162,17 @@ def test_what_was_written_is_read(kept):
 
 def test_what_is_replaced_goes_and_twins_are_found(kept):
     kept.put(DOCUMENTS)
-    before = kept.store.revisions.current()
-    kept.put([CHANGED])
     store = kept.store
+    before = store.revisions.current()
+    kept.put([CHANGED])
     assert store.fetch(["a"])["a"].document == CHANGED
     assert store.document_count() == len(DOCUMENTS)
     assert all("Oslo" not in each.document.text for page in store.pages() for each in page)
     rows = {row for each in store.records("abcd").values() for row in each.row_ids(store.together)}
     assert set(store.row_ids()) == rows
-    assert store.revisions.current() != before and store.revisions.touched_since(before) == {"a"}
+    if not isinstance(store, EngineStore):  # of whose mentions readers hold nothing
+        assert store.revisions.current() != before
+        assert store.revisions.touched_since(before) == {"a"}
     version = version_of(CHANGED, None)
     again = Document(CHANGED.text, "other")
     twins = store.twins({version: again, "0" * 16: Document("not there", "z")})
@@ -186,6 +200,8 @@ def test_rows_of_nothing_can_be_dropped(kept):
 
 
 def test_renewed_nothing_is_known_of_what_was_touched(kept):
+    if isinstance(kept.store, EngineStore):
+        pytest.skip("readers hold nothing of its mentions")
     kept.put(DOCUMENTS)
     before = kept.store.revisions.current()
     with kept.place.writing():

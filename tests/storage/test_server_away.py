@@ -65,10 +65,9 @@ def killed_at(server, method, ending, *, answered, monkeypatch):
 @pytest.mark.parametrize(
     ("method", "ending", "answered"),
     [
-        ("post", "/collections", True),  # a write's journal is made
+        ("post", "/get", False),
         ("post", "/upsert", False),
         ("post", "/upsert", True),
-        ("delete", "", True),  # a write's journal is struck out
     ],
 )
 def test_adding_goes_on_when_the_server_comes_back(own, method, ending, answered, monkeypatch):

@@ -1,0 +1,91 @@
+"""What sources have in common that hold no mentions themselves."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.candidates.joining import joined, without_mentionless
+from ner_retriever_rag.candidates.mention_table import MentionTable, table_of_records
+from ner_retriever_rag.schema import BackgroundSample
+from ner_retriever_rag.storage.collection import batches
+from ner_retriever_rag.storage.protocol import DocumentStore
+
+_PAGE = 1_000  # documents read at once
+
+
+class Elsewhere(ABC):
+    """Candidates that are asked for.
+
+    Args:
+        store: Their documents.
+        dim: Width of the vectors.
+    """
+
+    def __init__(self, store: DocumentStore, dim: int) -> None:
+        self._documents, self._dim = store, dim
+
+    @property
+    @abstractmethod
+    def background(self) -> BackgroundSample:
+        """A sample that represents all of them."""
+
+    @abstractmethod
+    def nearest_to(
+        self, vectors: NDArray[np.float32], n: int, *, exact: bool = False
+    ) -> MentionTable:
+        """The candidates nearest to several vectors."""
+
+    @abstractmethod
+    def of_names(self, names: Iterable[str]) -> MentionTable:
+        """The candidates of some names, however these are spelled."""
+
+    @abstractmethod
+    def of_documents(self, ids: Iterable[str]) -> MentionTable:
+        """All candidates of some documents; unknown ids are left out."""
+
+    def nearest(
+        self, vector: NDArray[np.float32], n: int, documents: Iterable[str] | None = None
+    ) -> MentionTable:
+        """About n candidates nearest to a vector; all of some documents, too, if given."""
+        near = self.nearest_to(vector[None], n)
+        return near if documents is None else joined([near, self.of_documents(documents)])
+
+    def of_name(self, name: str) -> MentionTable:
+        """The candidates that are spelled so, case aside."""
+        found = self.of_names([name])
+        rows = [n for n in range(len(found)) if found.text(n).casefold() == name.casefold()]
+        return without_mentionless(found.only(np.asarray(rows, dtype=np.int64)))
+
+    def page_by_page(self, where: Mapping[str, Any] | None = None) -> Iterator[MentionTable]:
+        """All candidates of the documents that pass a filter, these in order of their ids."""
+        for some in batches(sorted(self._documents.document_ids(where)), _PAGE):
+            found = self._documents.fetch(some)
+            records = [found[each] for each in some if each in found]
+            yield table_of_records(records, self._documents, self._dim)
+
+    def pages(self, size: int) -> Iterator[MentionTable]:
+        """All candidates, ``size`` at a time."""
+        waiting: MentionTable | None = None
+        for page in self.page_by_page():
+            waiting = page if waiting is None else joined([waiting, page])
+            while len(waiting) >= size:
+                yield without_mentionless(waiting.only(np.arange(size)))
+                waiting = waiting.only(np.arange(size, len(waiting)))
+        if waiting is not None and len(waiting):
+            yield without_mentionless(waiting)
+
+    def _compared_with_all(self, vectors: NDArray[np.float32], n: int) -> MentionTable:
+        """The n candidates nearest to each of some vectors, all compared, page by page."""
+        best = self.of_documents([])
+        for page in self.page_by_page():
+            best = joined([best, page])
+            if len(best) > n:
+                values = vectors @ best.vectors.T
+                near = np.argpartition(-values, n - 1, axis=1)[:, :n]
+                best = without_mentionless(best.only(np.unique(near)))
+        return joined([best], self.background)

@@ -1,0 +1,108 @@
+"""Candidates from several sources, asked at the same time, as those of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.candidates.elsewhere import Elsewhere
+from ner_retriever_rag.candidates.joining import joined
+from ner_retriever_rag.candidates.mention_table import MentionTable, background_of
+from ner_retriever_rag.candidates.protocol import IndexedSource
+from ner_retriever_rag.schema import BackgroundSample
+from ner_retriever_rag.storage.answering import Answering
+from ner_retriever_rag.storage.protocol import DocumentStore
+from ner_retriever_rag.storage.shards import by_shard
+
+T = TypeVar("T")
+
+
+class SeveralSources(Elsewhere):
+    """The mentions of several shards.
+
+    Args:
+        sources: Those of each shard; a document is in the one that the hash of its id names.
+        store: The documents of all.
+        dim: Width of the vectors.
+        answering: Asks them.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[IndexedSource],
+        store: DocumentStore,
+        dim: int,
+        answering: Answering,
+    ) -> None:
+        super().__init__(store, dim)
+        self._sources, self._answering = sources, answering
+        self._latest: BackgroundSample | None = None
+
+    @property
+    def most(self) -> int | None:
+        """How many mentions ``nearest_to`` gives for a vector at most; None for no bound."""
+        bounds = [each.most for each in self._sources if each.most is not None]
+        return min(bounds, default=None)
+
+    @property
+    def count(self) -> int:
+        """How many mentions there are."""
+        return sum(self._ask(lambda source: source.count))
+
+    @property
+    def background(self) -> BackgroundSample:
+        """All mentions there are, by those with the lowest priorities of all."""
+        self._latest = _merged(self._ask(lambda source: source.background))
+        return self._latest
+
+    def nearest_to(
+        self, vectors: NDArray[np.float32], n: int, *, exact: bool = False
+    ) -> MentionTable:
+        """The mentions nearest to some vectors, about n for each from every shard."""
+        if exact:
+            return self._compared_with_all(vectors, n)
+        return self._joined(lambda source: source.nearest_to(vectors, n))
+
+    def of_names(self, names: Iterable[str]) -> MentionTable:
+        """The mentions of some names, however these are spelled."""
+        wanted = list(names)
+        return self._joined(lambda source: source.of_names(wanted))
+
+    def of_documents(self, ids: Iterable[str]) -> MentionTable:
+        """All mentions of documents by id; unknown ids are left out."""
+        wanted = by_shard(dict.fromkeys(ids), lambda each: each, len(self._sources))
+        numbers = list(wanted) or [0]
+        return joined(
+            self._answering.ask(
+                lambda number: self._sources[number].of_documents(wanted.get(number, [])),
+                numbers,
+                numbers,
+            ),
+            self._latest or self.background,
+        )
+
+    def sampled_documents(self, n: int) -> list[str]:
+        """The ids of documents chosen by their ids' hashes, n or up to twice as many."""
+        each = max(1, n // len(self._sources))
+        found = self._ask(lambda source: source.sampled_documents(each))
+        return [doc_id for some in found for doc_id in some]
+
+    def _joined(self, ask: Callable[[IndexedSource], MentionTable]) -> MentionTable:
+        tables = self._ask(ask)
+        self._latest = _merged([table.background for table in tables])
+        return joined(tables, self._latest)
+
+    def _ask(self, ask: Callable[[IndexedSource], T]) -> list[T]:
+        return self._answering.ask(ask, self._sources, range(len(self._sources)))
+
+
+def _merged(parts: Sequence[BackgroundSample]) -> BackgroundSample:
+    """The background sample of what several are samples of."""
+    return background_of(
+        sum(part.count for part in parts),
+        np.concatenate([part.priorities for part in parts]),
+        np.concatenate([part.vectors for part in parts]),
+    )

@@ -1,0 +1,122 @@
+"""A folder's index made one that Chroma searches, for the server that will have the folder.
+
+Documents stay where they are. Their mentions go, a row each, into a new collection, which takes the
+old one's name once it is complete; nothing is encoded. An interrupted conversion begins again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner_retriever_rag.storage import chroma
+from ner_retriever_rag.storage.encodings import stored_encodings
+from ner_retriever_rag.storage.engine_store import Describe, EngineStore
+from ner_retriever_rag.storage.place import Place
+from ner_retriever_rag.storage.roles import DOCUMENTS, FORMAT_KEY, MENTIONS_SUFFIX, role_of
+from ner_retriever_rag.storage.store import Store
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+
+_NEW, _OLD = "-searched", "-mentions-before"
+_PAGE = 500  # documents
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """The encoder of an index, as far as the index records it."""
+
+    metadata: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self.metadata[chroma.FINGERPRINT_KEY])
+
+    @property
+    def description(self) -> str:
+        return str(self.metadata[chroma.ENCODER_KEY])
+
+    @property
+    def dim(self) -> int:
+        return int(self.metadata[chroma.DIM_KEY])
+
+    @property
+    def dtype(self) -> str:
+        return str(self.metadata[chroma.DTYPE_KEY])
+
+    def understands(self, fingerprint: str) -> bool:
+        return fingerprint == self.fingerprint
+
+
+def convert(folder: Path, describe: Describe) -> dict[str, int]:
+    """Make the indexes in a folder ones that Chroma searches, but for those beside a collection.
+
+    Args:
+        folder: The folder.
+        describe: What is stored of mentions for ranking.
+
+    Returns:
+        How many documents each has, by the names of those that were converted.
+
+    Raises:
+        RuntimeError: If another process has the folder open, or its files are damaged.
+    """
+    place, done = Place(folder), dict[str, int]()
+    with place.opening():
+        pass
+    try:
+        for name in _names(place.client):
+            with place.writing():
+                if (documents := _converted(place, name, describe)) is not None:
+                    done[name] = documents
+    finally:
+        place.close()
+    return done
+
+
+def _names(client: ClientAPI) -> list[str]:
+    """The names of the indexes there, of one whose conversion was interrupted, too."""
+    there = {each.name: dict(each.metadata or {}) for each in client.list_collections()}
+    return sorted(
+        name
+        for name in there
+        if role_of(name, there) == DOCUMENTS
+        and any(f"{name}{end}" in there for end in (MENTIONS_SUFFIX, _OLD))
+    )
+
+
+def _converted(place: Place, name: str, describe: Describe) -> int | None:
+    """Convert one; None where there is nothing to do."""
+    client = place.client
+    there = {each.name: each for each in client.list_collections()}
+    old, new, mentions = (f"{name}{end}" for end in (_OLD, _NEW, MENTIONS_SUFFIX))
+    if old not in there:
+        recorded = there[mentions].metadata or {}
+        if recorded.get(FORMAT_KEY) == chroma.SEARCHED or chroma.BESIDE_KEY in recorded:
+            return None
+        if new in there:  # of an earlier attempt, incomplete
+            client.delete_collection(new)
+        _copy(place, name, new, _Recorded(recorded), describe)
+        client.get_collection(mentions, embedding_function=None).modify(name=old)
+    documents = client.get_collection(name, embedding_function=None)
+    if new in {each.name for each in client.list_collections()}:
+        client.get_collection(new, embedding_function=None).modify(name=mentions)
+    documents.modify(metadata={**(documents.metadata or {}), FORMAT_KEY: chroma.SEARCHED})
+    client.delete_collection(old)
+    return documents.count()
+
+
+def _copy(place: Place, name: str, new: str, encoder: _Recorded, describe: Describe) -> None:
+    """Write the mentions of an index anew, a row each, and mark its documents for samples."""
+    store = Store.within(place, name, encoder)
+    store.recover()
+    rows = chroma.searched_collection(place.client, new, EngineStore.manifest_of(encoder))
+    searched = EngineStore(place, place.client.get_collection(name, embedding_function=None), rows)
+    searched.describe = describe
+    for page in store.pages(size=_PAGE):
+        records = {record.doc_id: record for record in page}
+        encoded = stored_encodings(store, records, encoder.dim)
+        searched.rewrite([(records[doc_id], one) for doc_id, one in encoded.items()], records)

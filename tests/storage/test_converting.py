@@ -1,0 +1,68 @@
+"""A folder's index becomes one that Chroma searches."""
+
+import chromadb
+import pytest
+from hashed import HashedEncoder, assert_is
+
+from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.candidates.stored_rows import describe
+from ner_retriever_rag.storage.converting import convert
+from ner_retriever_rag.storage.engine_store import EngineStore
+
+DOCUMENTS = [
+    Document(f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}.", f"d{n}", {"n": n % 10})
+    for n in range(40)
+]
+
+
+class NoEncoder(HashedEncoder):
+    def encode(self, texts, spans=None):
+        raise AssertionError("nothing has to be encoded")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with EntityIndex(tmp_path / "index", encoder=HashedEncoder()) as index:
+        index.add(DOCUMENTS)
+    return tmp_path / "index"
+
+
+def found_in(folder, encoder):
+    with EntityIndex(folder, encoder=encoder) as index:
+        return [(match.doc_id, match.score) for match in index.search("city", 20)]
+
+
+def test_documents_and_answers_stay(folder):
+    before = found_in(folder, NoEncoder())
+    assert convert(folder, describe) == {"ner-retriever": 40}
+    assert convert(folder, describe) == {}
+    after = found_in(folder, NoEncoder())
+    assert [each for each, _ in after] == [each for each, _ in before]
+    assert [score for _, score in after] == pytest.approx([score for _, score in before])
+    with EntityIndex(folder, encoder=HashedEncoder()) as index:
+        assert isinstance(index._store, EngineStore)
+        assert_is(index, DOCUMENTS)
+        index.add([Document("Oslo lies in Norway.", "d1")])
+        assert index.delete(["d2"]) == 1
+        changed = [each for each in DOCUMENTS if each.id not in ("d1", "d2")]
+        assert_is(index, [*changed, Document("Oslo lies in Norway.", "d1")])
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_interrupted_conversion_begins_again(folder, monkeypatch, at):
+    modify, calls = chromadb.Collection.modify, []
+
+    def stopped(self, name=None, **rest):
+        if name is not None:
+            calls.append(name)
+            if len(calls) == at:
+                raise KeyboardInterrupt
+        return modify(self, name=name, **rest)
+
+    monkeypatch.setattr(chromadb.Collection, "modify", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        convert(folder, describe)
+    monkeypatch.undo()
+    assert convert(folder, describe) == {"ner-retriever": 40}
+    with EntityIndex(folder, encoder=HashedEncoder()) as index:
+        assert_is(index, DOCUMENTS)
