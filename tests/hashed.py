@@ -14,7 +14,7 @@ class HashedEncoder:
     """Capitalised words are mentions; a vector is the same wherever it is made."""
 
     fingerprint, description, dim, dtype = "hashed", "hashes", DIM, "float32"
-    calibration, similarity = None, "cosine"
+    calibration, judge, similarity = None, None, "cosine"
     threads = 2
 
     def encode(self, texts, spans=None):
