@@ -67,7 +67,7 @@ class EngineSource(Elsewhere):
         count = self.count
         if self._sample is None or abs(count - self._read_at) > _MOVED * self._read_at:
             self._sample, self._read_at = self._lowest(count), count
-        self._sample = self._sample._replace(count=count)
+        self._sample = replace(self._sample, count=count)
         return self._sample
 
     def nearest_to(
