@@ -271,7 +271,9 @@ class Search(Doors):
     def unjudged(self, description: str, table: MentionTable) -> NDArray[np.float32]:
         """The log odds of all mentions without what was judged, float32 ``(mentions,)``."""
         query = self.scored(description, table)
-        return compare(table, query, rerank=self._rerank, rerank_top=RERANKED_OF_ALL).log_odds[0]
+        compared = compare(table, query, rerank=self._rerank, rerank_top=RERANKED_OF_ALL)
+        log_odds: NDArray[np.float32] = compared.log_odds[0]
+        return log_odds
 
     def judgements_of(self, description: str) -> Judged | None:
         """What counts in what was judged of a type; None where nothing was."""

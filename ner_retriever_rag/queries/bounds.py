@@ -78,7 +78,7 @@ class Bounds:
         if named not in (None, True, False):
             raise TypeError(f"named must be True, False or None, not {named!r}")
         if rerank is None:
-            rerank = RERANKED_OF_ALL if k is None else RERANKED + offset
+            rerank = RERANKED_OF_ALL if k is None else min(MOST, RERANKED + offset)
         return cls(
             k, offset, where or None, floor, threshold, sharpen, max_matches, exact,
             whole_number("rerank", rerank, 0, " or None"),

@@ -61,7 +61,7 @@ class SearchedRows(Rows):
         if not np.isfinite(vectors).all():
             raise ValueError("the encoder's vector for the query holds NaN or infinity")
         wanted: Any = list(_INCLUDE)
-        found = self._read(
+        found: Any = self._read(
             lambda: self._collection.query(
                 query_embeddings=vectors,
                 n_results=max(1, n if self.most is None else min(n, self.most)),

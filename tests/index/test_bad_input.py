@@ -48,11 +48,15 @@ def test_search(index, method, arguments, error, message):
     [
         ("Oslo", TypeError, "documents must be a list"),
         (Document("Oslo"), TypeError, "documents must be a list"),
-        (b"Oslo", TypeError, r"documents\[0\] must be a Document or a string, not int"),
+        (b"Oslo", TypeError, r"documents\[0\] must be a Document \(ours.*\) or a string, not int"),
         ({"id": "Oslo"}, TypeError, "documents must be a list.*not a single dict"),
         (None, TypeError, "documents must be a list"),
         (3, TypeError, "documents must be a list"),
-        (["Oslo", 3], TypeError, r"documents\[1\] must be a Document or a string, not int"),
+        (
+            ["Oslo", 3],
+            TypeError,
+            r"documents\[1\] must be a Document \(ours.*\) or a string, not int",
+        ),
         (["Oslo", None], TypeError, r"documents\[1\]"),
         (["Oslo", "Rome", "Oslo"], ValueError, r"documents\[2\] has the id .* of documents\[0\]"),
         ([Document("a", id="x"), Document("b", id="x")], ValueError, "id 'x'"),
