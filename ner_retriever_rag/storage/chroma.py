@@ -242,17 +242,24 @@ def searched_manifest_of(encoder: VectorSource) -> dict[str, Any]:
 
 def format_of(client: ClientAPI, name: str | None) -> int | None:
     """The format of an index; None where there is none of the name, or none of ours."""
-    found = {each.name: each.metadata or {} for each in client.list_collections()}
-    format_ = found.get(f"{name}-mentions", {}).get(FORMAT_KEY)
+    format_ = _manifest_found(client, name).get(FORMAT_KEY)
     return None if format_ is None else int(format_)
+
+
+def _manifest_found(client: ClientAPI, name: str | None) -> Mapping[str, Any]:
+    """What the mentions' collection of an index says; empty where there is none."""
+    found = {each.name: each.metadata or {} for each in client.list_collections()}
+    return found.get(f"{name}-mentions", {})
 
 
 def require_searched(client: ClientAPI, name: str | None) -> None:
     """See that an index on a server, if it is there, is one that Chroma can search.
 
     Raises:
-        ValueError: If it is of an older version of this package.
+        ValueError: If it is of an older version of this package, or beside a collection.
     """
+    if theirs := _manifest_found(client, name).get(BESIDE_KEY):
+        raise ValueError(_of_another_kind(name, theirs))
     found = format_of(client, name)
     if found is not None and found < SEARCHED:
         raise ValueError(
@@ -340,15 +347,19 @@ def require_index(path: str | Path, name: str) -> None:
         raise FileNotFoundError(f"there is no index {name!r} in {path}, only {', '.join(found)}")
 
 
+def _of_another_kind(name: str | None, theirs: object) -> str:
+    """What is said of an index that is beside a collection, or is not."""
+    way = f"EntityIndex.beside(the collection {theirs!r})" if theirs else "EntityIndex(...)"
+    return f"collection {name!r} holds another kind of index: open it with {way}"
+
+
 def _check_manifest(
     name: str, found: dict[str, Any], wanted: dict[str, Any], understands: Callable[[str], bool]
 ) -> None:
     if FORMAT_KEY not in found:
         raise ValueError(f"collection {name!r} exists and was made by something else")
     if found.get(BESIDE_KEY) != wanted.get(BESIDE_KEY):
-        theirs = found.get(BESIDE_KEY)
-        way = f"EntityIndex.beside(the collection {theirs!r})" if theirs else "EntityIndex(...)"
-        raise ValueError(f"collection {name!r} holds another kind of index: open it with {way}")
+        raise ValueError(_of_another_kind(name, found.get(BESIDE_KEY)))
     if found[FORMAT_KEY] not in range(1, SEARCHED + 1):
         raise ValueError(
             f"the index {name!r} has format {found[FORMAT_KEY]}, this version of "
