@@ -2,7 +2,7 @@
 
 Each set follows a guideline of its own and few mark everything, so what a *sparse* set leaves
 unmarked is weak evidence at most (partial annotation). Texts are cut to passages and laid out as
-the readable view lays out what people have in their folders: titles, lists, cells and paragraphs
+the readable view lays out what people have in their folders: titles and paragraphs
 apart by `` | ``.
 """
 
@@ -21,8 +21,7 @@ from ner_retriever_rag.training.marked import MarkedSentence
 
 BOUNDARY = " | "
 _PASSAGE = 420  # characters
-_TITLED, _LISTED, _FOLLOWED = 0.12, 0.08, 0.08  # share of the passages laid out in each way
-_CELLS = (3, 9)
+_TITLED, _FOLLOWED = 0.12, 0.08  # share of the passages laid out in each way
 _LINE_END = re.compile(r"[ \t]*\n\s*")
 _SHORT = 45  # characters of a line that is no wrapped one
 
@@ -167,14 +166,12 @@ def cut(row: TypedText, longest: int) -> Iterator[TypedText]:
 
 
 def laid_out(sentences: Sequence[MarkedSentence], rng: random.Random) -> list[MarkedSentence]:
-    """The passages, some under a title, some after another, and lists of the names in them."""
-    result = []
-    names = [
-        sentence.text[start:end]
-        for sentence in sentences
-        for start, end in sentence.mentions
-        if end - start <= 40
-    ]
+    """The passages, some under a title, some after another.
+
+    Lists of nothing but names are not among them: they teach that a cell is a mention, whatever is
+    in it.
+    """
+    result: list[MarkedSentence] = []
     for sentence in sentences:
         draw = rng.random()
         short = [span for span in sentence.mentions if span[1] - span[0] <= 60]
@@ -183,23 +180,11 @@ def laid_out(sentences: Sequence[MarkedSentence], rng: random.Random) -> list[Ma
             title = sentence.text[start:end]
             head = MarkedSentence(title, ((0, len(title)),))
             result.append(_after(head, sentence))
-        elif draw < _TITLED + _LISTED and len(names) > _CELLS[1]:
-            result.append(_cells(rng.sample(names, rng.randint(*_CELLS))))
-            result.append(sentence)
-        elif draw < _TITLED + _LISTED + _FOLLOWED and result:
+        elif draw < _TITLED + _FOLLOWED and result:
             result.append(_after(result.pop(), sentence))
         else:
             result.append(sentence)
     return result
-
-
-def _cells(names: Sequence[str]) -> MarkedSentence:
-    text, spans = "", []
-    for name in names:
-        text += BOUNDARY * bool(text)
-        spans.append((len(text), len(text) + len(name)))
-        text += name
-    return MarkedSentence(text, tuple(spans))
 
 
 def _after(first: MarkedSentence, second: MarkedSentence) -> MarkedSentence:
