@@ -35,13 +35,13 @@ def test_every_option_reaches_the_index(stub):
     result = run(
         "search", "x", "river", "--all", "--offset", "20", "--max-matches", "3", "--no-sharpen",
         "--exact", "--threshold", "0.4", "--about", "in Asia", "--topic-weight", "0.2",
-        "--where", '{"lang": "en"}',
+        "--where", '{"lang": "en"}', "--rerank", "7", "--named",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     _, k, options = stub.asked
     assert (k, options) == (None, {
         "where": {"lang": "en"}, "score_threshold": 0.4, "about": "in Asia", "topic_weight": 0.2,
-        "exact": True, "sharpen": False, "offset": 20, "max_matches": 3,
+        "exact": True, "sharpen": False, "offset": 20, "max_matches": 3, "rerank": 7, "named": True,
     })  # fmt: skip
 
 
