@@ -19,7 +19,7 @@ from ner_retriever_rag.index.contents import Contents, ids_of
 from ner_retriever_rag.index.deciding import Deciding
 from ner_retriever_rag.index.engine_search import EngineSearch
 from ner_retriever_rag.index.foreign import is_document
-from ner_retriever_rag.index.judging import JudgedTypes, Judging
+from ner_retriever_rag.index.judging import Judging
 from ner_retriever_rag.index.reached_for import ReachedFor
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.sync import sync
@@ -104,7 +104,6 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         self._tables = Tables(store, encoder.dim, kept, cells=cells)
         self._source = TableSource(self._tables, store)
         self._search = Search(store, self._tables, encoder)
-        self._search.judged = JudgedTypes(store).of
 
     def close(self) -> None:
         """Let go of the folder, so that other processes may write. Closing twice does nothing."""

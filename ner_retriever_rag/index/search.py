@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.nearest import nearest
 from ner_retriever_rag.index.doors import Doors
+from ner_retriever_rag.index.judged_types import JudgedTypes
 from ner_retriever_rag.index.mention_scores import Compared, MentionScores, compare, scored_over
 from ner_retriever_rag.index.reranking import reranker
 from ner_retriever_rag.index.topics import with_topic
@@ -66,7 +67,7 @@ class Search(Doors):
     ) -> None:
         self._store, self._tables, self._encoder = store, tables, encoder
         self._rerank = reranker(encoder, self._texts)
-        self.judged: Callable[[str | None, str], Judged | None] = lambda _revision, _kind: None
+        self.judged = JudgedTypes(store).of
 
     def scored(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query and encode its types."""

@@ -3,11 +3,13 @@
 import chromadb
 import numpy as np
 import pytest
+from engine import engine_index
 from hashed import DIM, HashedEncoder, vector
 from unit_vectors import unit
 
 from ner_retriever_rag import Document, EntityIndex, Like
 from ner_retriever_rag.encoder.calibration import Calibration
+from ner_retriever_rag.index import engine_search
 from ner_retriever_rag.index.sharded_index import ShardedIndex
 from ner_retriever_rag.index.texts import match_documents
 from ner_retriever_rag.schema import JudgeReport
@@ -33,9 +35,15 @@ class Calibrated(HashedEncoder):
         return self.calibration.probability(type_vector, similarities)
 
 
-@pytest.fixture
-def index():
-    index = EntityIndex(encoder=Calibrated())
+@pytest.fixture(params=["folder", "engine", "large engine"])
+def index(request, monkeypatch):
+    """With its mentions in a table, or searched by Chroma: all of them, or the nearest."""
+    if request.param == "folder":
+        index = EntityIndex(encoder=Calibrated())
+    else:
+        index = engine_index(Calibrated())
+    if request.param == "large engine":
+        monkeypatch.setattr(engine_search, "SMALL", 0)
     index.add(DOCUMENTS)
     return index
 
