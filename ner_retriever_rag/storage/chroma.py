@@ -36,6 +36,7 @@ FORMAT, ONE_A_ROW, SEARCHED = 3, 2, 4
 FINGERPRINT_KEY = "ner:fingerprint"
 TOKEN = "NER_RETRIEVER_TOKEN"  # the variable of the environment that has a server's token
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
+SIMILARITY_KEY = "ner:similarity"  # where it is not the cosine
 REVISION_KEY = "ner:revision"
 TOGETHER_KEY = "ner:together"  # how many mentions a row holds; an index of format 2 does not say
 BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if it has none itself
@@ -73,6 +74,10 @@ class VectorSource(Protocol):
     @property
     def dtype(self) -> str:
         """What it computes in."""
+
+    @property
+    def similarity(self) -> str:
+        """How mentions are compared with types: ``"cosine"``, or ``"inner product"``."""
 
     def understands(self, fingerprint: str) -> bool:
         """Whether vectors kept under a fingerprint are as its own."""
@@ -224,7 +229,9 @@ def client_of(collection: Collection) -> ClientAPI:
 
 def manifest_of(encoder: VectorSource) -> dict[str, Any]:
     """What an index made with an encoder records of it."""
+    other = encoder.similarity != "cosine"
     return {
+        **({SIMILARITY_KEY: encoder.similarity} if other else {}),
         FORMAT_KEY: FORMAT,
         TOGETHER_KEY: max(1, min(_TOGETHER, _WIDTH // encoder.dim)),
         FINGERPRINT_KEY: encoder.fingerprint,
@@ -297,7 +304,8 @@ def open_collections(
             _check_manifest(each, existing[each], manifest, understands)
     if name not in existing:
         check_name(name)
-    graphs = _DOCUMENTS, _SEARCHED if manifest[FORMAT_KEY] == SEARCHED else _MENTIONS
+    searched = manifest[FORMAT_KEY] == SEARCHED
+    graphs = _DOCUMENTS, _searched_by(manifest) if searched else _MENTIONS
     try:
         documents, mentions = (
             client.get_or_create_collection(
@@ -316,13 +324,20 @@ def open_collections(
 
 def searched_collection(client: ClientAPI, name: str, manifest: dict[str, Any]) -> Collection:
     """A new collection of mentions that Chroma searches."""
-    hnsw: Any = {"hnsw": _SEARCHED}
+    hnsw: Any = {"hnsw": _searched_by(manifest)}
     return client.create_collection(
         name,
         metadata={**manifest, ROLE_KEY: MENTIONS},
         embedding_function=None,
         configuration=hnsw,
     )
+
+
+def _searched_by(manifest: Mapping[str, Any]) -> Any:
+    """The graph of mentions that Chroma searches as the encoder compares them."""
+    if SIMILARITY_KEY in manifest:  # by cosine each vector would be made a unit vector
+        return {**_SEARCHED, "space": "ip"}
+    return _SEARCHED
 
 
 def require_index(path: str | Path, name: str) -> None:

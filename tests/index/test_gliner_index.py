@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chroma_server import ChromaServer
+from engine import engine_index
 from tiny import TEXTS, CapitalisedWords
 from tiny_gliner import save_gliner
 from typer.testing import CliRunner
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, TypeAwareEncoder
 from ner_retriever_rag.cli import app
+from ner_retriever_rag.index import engine_search
 from ner_retriever_rag.langchain import EntityTypeFilter
 
 gliner = pytest.importorskip("gliner", reason="needs the extra [gliner-bi]")
@@ -131,6 +133,19 @@ def test_filters_of_other_retrievers_results_give_it_too(few, encoder):
     alone.add([Document(texts[0].page_content, id="oslo")])
     (found,) = alone.search(labels[0], k=1)
     assert kept.metadata["score"] == pytest.approx(found.score, abs=TOLERANCE)
+
+
+def test_where_chroma_searches_candidates_have_the_models_own_scores(folder, encoder, monkeypatch):
+    monkeypatch.setattr(engine_search, "SMALL", 10)  # as of an index that is not read whole
+    documents, spans, labels = made(40, 3)
+    theirs = their_scores(folder, documents, spans, labels)
+    index = engine_index(encoder)
+    index.add(documents, spans=spans)
+    assert_same(our_scores(index, labels), theirs)
+    for label in labels:
+        best = sorted(score for (*_, asked), score in theirs.items() if asked == label)[-5:]
+        found = index.search_mentions(label, k=5, score_threshold=0.0)
+        assert [each.score for each in reversed(found)] == pytest.approx(best, abs=TOLERANCE)
 
 
 def test_what_such_vectors_cannot_say_is_refused(few):
