@@ -61,6 +61,14 @@ class Doors(ABC):
         """A table to rank a type in, with all mentions of some documents: here all there are."""
         return self._tables.current()
 
+    def people(self, table: MentionTable, mentions: NDArray[np.integer]) -> NDArray[np.float32]:
+        """The probability that each of some mentions is a person, float32 ``(n,)``."""
+        person = self.scored("person", table)
+        vectors = np.asarray(table.vectors)[mentions]
+        log_odds = person.scales[0].log_odds(person.vectors[0] @ vectors.T)
+        found: NDArray[np.float32] = person.scores(log_odds[None])[0]
+        return found
+
     def mention_count(self) -> int:
         """How many mentions there are."""
         return len(self._tables.current())

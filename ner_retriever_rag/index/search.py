@@ -207,14 +207,6 @@ class Search(Doors):
                 break
         return found
 
-    def people(self, table: MentionTable, mentions: NDArray[np.integer]) -> NDArray[np.float32]:
-        """The probability that each of some mentions is a person, float32 ``(n,)``."""
-        person = self.scored("person", table)
-        vectors = np.asarray(table.vectors)[mentions]
-        log_odds = person.scales[0].log_odds(person.vectors[0] @ vectors.T)
-        found: NDArray[np.float32] = person.scores(log_odds[None])[0]
-        return found
-
     def _of_mentions(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query that is asked of single mentions, and encode its types."""
         return self._of_single_mentions(self.scored(query, table))
