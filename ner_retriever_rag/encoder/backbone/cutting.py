@@ -57,6 +57,9 @@ def load_cut_model(
     _require_extras(options)
     config = AutoConfig.from_pretrained(source, trust_remote_code=options["trust_remote_code"])
     config.use_cache = False
+    if getattr(config.get_text_config(), "attn_logit_softcapping", None):
+        # Before transformers 5.17 its fused attention leaves soft-capping out (Gemma 2).
+        options = {"attn_implementation": "eager", **options}
     base = _model_class(config)
     with torch.device("meta"):
         outline = base(deepcopy(config))  # the model's shape, without weights
