@@ -39,7 +39,7 @@ seven=stackoverflow,tasteset,wlp,mulms,btc,assistant,annoctr
 ner-retriever train detector --mined "$work/mined" --sets "$data/training" \
     --sets "$seven@$data/domains" --sets "$three@$data/boundaries" --sparse "$sparse,$three" \
     --adaptation "$work/whole/adaptation.safetensors" --out "$work/whole" $dev \
-    --silver-sentences 9000 --per-text 5.2 --epochs 3.2
+    --silver-sentences 9000 --per-text 4.8 --epochs 3.2
 ner-retriever train prototypes "$work/whole" "$work/mined"
 ner-retriever train calibrate "$work/whole" "$work/mined" $wordnet
 ner-retriever train names "$work/mined" --encoder "$work/whole"
