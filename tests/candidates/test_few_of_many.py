@@ -59,6 +59,8 @@ def search(request, table, types):
     calibration = Calibration(unit(rng.standard_normal((200, DIM))), (8.0, 0.3), (0, 0, 0, 0, -1.0))
     encoder = SimpleNamespace(
         calibration=calibration,
+        judge=None,
+        similarity="cosine",
         score=calibration.probability,
         encode_types=lambda names: np.stack([types[int(name)] for name in names]),
     )
