@@ -36,6 +36,7 @@ class SearchPage:
 
     def __init__(self, nicegui: Any, index: EntityIndex, name: str) -> None:
         self._ui, self._in_thread, self._index = nicegui.ui, nicegui.run.io_bound, index
+        self._ui.add_css(".to-judge .ner-types { display: none }")  # the type is the one asked for
         self._searches = 0
         self._entities: list[Entity] = []
         with self._ui.row().classes("w-full no-wrap items-start"):
@@ -123,7 +124,7 @@ class SearchPage:
             self._ui.notify(str(error), type="warning")
             return
         if number == self._searches:  # and nothing else was asked meanwhile
-            self._show(found, entities)
+            self._show(query, found, entities)
 
     def _look(
         self, query: Query, threshold: float, about: str | None
@@ -132,15 +133,18 @@ class SearchPage:
         entities = self._index.entities(query, _ENTITIES, score_threshold=threshold, about=about)
         return documents, entities
 
-    def _show(self, found: list[DocumentMatch], entities: list[Entity]) -> None:
+    def _show(self, query: Query, found: list[DocumentMatch], entities: list[Entity]) -> None:
         self._entities = entities
         self._to_try.clear()
         self._count.text = told(len(found))
         self._found.clear()
         shown = [sure_of(match) for match in found[:_DOCUMENTS]]
         with self._found:
-            # cards() escapes
-            self._ui.html(cards(shown), sanitize=False).classes("w-full")
+            if isinstance(query, str) and self._index.encoder.calibration is not None:
+                for match in shown:
+                    self._show_to_judge(query, match)
+            else:
+                self._ui.html(cards(shown), sanitize=False).classes("w-full")  # cards() escapes
         self._table.rows = [
             {
                 "score": f"{each.score:.2f}",
@@ -150,6 +154,25 @@ class SearchPage:
             }
             for each in entities
         ]
+
+    def _show_to_judge(self, kind: str, match: DocumentMatch) -> None:
+        """A document with buttons that say whether it is an answer to a type."""
+        with self._ui.row().classes("w-full no-wrap items-start to-judge"):
+            self._ui.html(cards([match]), sanitize=False).classes("grow")
+            with self._ui.column().classes("shrink-0 gap-0"):
+                for verdict in ("right", "wrong"):
+                    said = partial(self._judge, kind, match.doc_id, verdict)
+                    button = self._ui.button(verdict, on_click=said)
+                    button.props("flat dense no-caps").classes(verdict)
+
+    async def _judge(self, kind: str, doc_id: str, verdict: str) -> None:
+        judge = partial(self._index.judge, kind, **{verdict: [doc_id]})
+        try:
+            report = await self._in_thread(judge)
+        except (ValueError, TypeError, OSError, RuntimeError) as error:
+            self._ui.notify(str(error), type="warning")
+            return
+        self._ui.notify(f"{kind}: {report.right} right, {report.wrong} wrong; search again")
 
     def _download(self) -> None:
         rows = [{name: getattr(each, name) for name in COLUMNS} for each in self._entities]

@@ -115,6 +115,8 @@ def test_ask_click_a_kind_and_read_the_highlights(browser, tmp_path):
     assert "<script>" in browser.find_element(By.CSS_SELECTOR, ".found").text
     assert "match" in browser.find_element(By.CSS_SELECTOR, ".count").text
     assert not browser.find_elements(By.CSS_SELECTOR, ".to-try .q-chip")
+    wait(browser, ".to-judge .right")[0].click()
+    assert "1 right, 0 wrong" in wait(browser, ".q-notification")[0].text
     assert browser.title == "ner-retriever"
 
     browser.find_element(By.CSS_SELECTOR, ".kinds button").click()
