@@ -14,7 +14,9 @@ from mcp import Client, StdioServerParameters  # noqa: E402
 
 TEXTS = {
     "stegosaurus": "Stegosaurus lived in the late Jurassic and ate plants.",
-    "nile": "The Nile flows north through Sudan. " + "On and on it goes. " * 80 + "Ships go up the Nile.",
+    "nile": "The Nile flows north through Sudan. "
+    + "On and on it goes. " * 80
+    + "Ships go up the Nile.",
     "etna": "Mount Etna erupted again last night.",
 }
 
