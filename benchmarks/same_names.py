@@ -6,8 +6,8 @@ The set is made of Wikipedia, raw: every paragraph of some articles is a documen
 article calls its subject is a mention of it: its title without what is in brackets, the full name
 that its first sentence begins with, names after "also known as" and the like, a person's surname, a
 company without its legal form. Articles are taken of which there are several with one name
-(namesakes), with such other names, or in both Wikipedias. Names fall into a dev half, on which the
-thresholds of `ner_retriever_rag/index/joining.py` were chosen, and a test half. Compared are one
+(namesakes), with such other names, or in both Wikipedias. Names fall into a dev half, to choose the
+thresholds of `ner_retriever_rag/index/joining.py` on, and a test half. Compared are one
 entity a name (`name_key`, as versions before 0.2 had it) and `join`. Writes
 benchmarks/results/same_names.md with --out.
 """

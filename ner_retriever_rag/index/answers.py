@@ -239,8 +239,8 @@ class Answers:
     ) -> Estimate:
         """Estimate how many documents and how many distinct entities are of a type.
 
-        Each number is the sum of the probabilities behind it, with a 90% interval that was measured
-        on other types and corpora (:mod:`~ner_retriever_rag.index.estimation`).
+        Each number is the sum of the probabilities behind it, with a 90% interval
+        (:mod:`~ner_retriever_rag.index.estimation` says how wide, and how that was found).
 
         Args:
             query: As in ``search``; of entities, a combination is applied to each mention.

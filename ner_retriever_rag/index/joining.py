@@ -5,8 +5,8 @@ one name without saying so. Within a document a short form goes to the one fulle
 ("Doe" to "John T. Doe"; to none where there are two). Between documents names of one spelling, or
 one but for a legal form or middle names, go together where their vectors agree, so that two people
 of one name in two contexts stay apart; a name of several words needs less agreement than one of a
-single word, which more things are called by. The thresholds were chosen on the dev half of
-``benchmarks/same_names.py``.
+single word, which more things are called by. ``benchmarks/same_names.py`` measures it, with a dev
+half for the thresholds and a test half.
 """
 
 from __future__ import annotations
