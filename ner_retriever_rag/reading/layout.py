@@ -25,6 +25,7 @@ _FUNCTION = frozenset(
 )
 _TITLES = re.compile(r"(?:^|\s)(?:Dr|Mr|Mrs|Ms|Prof|St|Sir|Fr|Rev|Gen|Col|Capt|Lt|Sgt|No|vs)\.?$")
 _OPENING = "\"'“‘«([{*_"
+_UNBROKEN = re.compile(r"\S{30}")  # an address in a line makes it wider, or narrower, than others
 _HYPHEN = re.compile(r"(\w+(?:[-‐]\w+)*)[-‐¬]$")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*$")
@@ -134,6 +135,9 @@ class Joints:
             return not (small and full)
         if goes_on:
             return False
+        hanging = line.kind and not after.kind and after.indent > line.indent + 1
+        if hanging and (small or full or _UNBROKEN.match(first)):
+            return False  # an item that goes on below its first words
         if small:
             if first.lower() in _FUNCTION or full:
                 return line.width > _WIDEST
@@ -153,7 +157,7 @@ class Joints:
             if width is None and known:
                 near = min(known, key=lambda n: (abs(n - number), n))
                 there = own[near]
-                widest = max(line.width for line in block)
+                widest = max((line.width for line in block if _plain(line)), default=0)
                 width = there if there is not None and widest <= there * 1.15 else None
             if width is None:
                 width = _width_of_prose(block)
@@ -179,6 +183,8 @@ def _width(block: Sequence[Line]) -> float | None:
         (line.width, len(after.text.split()[0]))
         for line, after in zip(block, block[1:], strict=False)
         if _NARROWEST <= line.width <= _WIDEST
+        and _plain(line)
+        and len(after.text.split()[0]) < 30
         and after.text.lstrip(_OPENING)[:1].islower()
         and not (line.cells or after.cells or after.kind)
         and not _SENTENCE_END.search(line.text)
@@ -187,9 +193,14 @@ def _width(block: Sequence[Line]) -> float | None:
         return None
     widest = max(width for width, _ in sure)
     sure = [each for each in sure if each[0] >= 0.6 * widest]
-    if 3 * len(sure) < sum(_NARROWEST <= line.width <= _WIDEST for line in block[:-1]):
-        return None
-    width = max(line.width for line in block if line.width <= 1.15 * widest)
+    width = max(line.width for line in block if line.width <= 1.15 * widest and _plain(line))
+    ends = [
+        line.width + 1 + len(after.text.split()[0]) > _RAGGED * width
+        for line, after in zip(block, block[1:], strict=False)
+        if _plain(line)
+    ]
+    if 3 * len(sure) < len(ends) and 5 * sum(ends) < 3 * len(ends):
+        return None  # a list with a small letter in it
     exact = all(length + 1 + first > width for length, first in sure)
     return width if exact else _RAGGED * median([length for length, _ in sure])
 
@@ -207,6 +218,10 @@ def _width_of_prose(block: Sequence[Line]) -> float | None:
     fluent = all(any(word in _FUNCTION for word in each) for each in words)
     ended = any(_SENTENCE_END.search(line.text) for line in block[:-1])
     return widest if fluent and not ended else None
+
+
+def _plain(line: Line) -> bool:
+    return not _UNBROKEN.search(line.text)
 
 
 def _goes_on(line: Line, after: Line) -> bool:

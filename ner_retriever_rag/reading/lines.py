@@ -19,7 +19,9 @@ _RULE = re.compile(
     r"[ \t]*(?:\|?(?:[ \t]*[-=_*~+:.·•–—#\u2500-\u257f][ \t|]*){2,}|`{3}.*|~{3}.*|\|[ \t|]*)$"
 )
 _KEY = re.compile(r"[A-Z][\w./()&' -]{0,30}:(?:[ \t]|$)")
-_TIME = re.compile(r"[\[(<]?\d{1,4}[-/.:]\d\d?(?:[-/.:T ]\d\d?)?")
+_TIME = re.compile(
+    r"[\[(<]?(?:\d{1,2}:\d\d|\d{4}[-/.]\d\d?[-/.]\d\d?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})\b"
+)
 _TABBED = re.compile(r" *\t[ \t]*")
 _GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
 _BAR = re.compile(r"(?<!\|)[ \t]*\|(?!\|)[ \t]*")
@@ -61,12 +63,12 @@ def lines_of(text: str) -> list[Line]:
     """The lines of a text, blank ones and rules left out."""
     raw = text.split("\n")
     quoted = sum(line.lstrip().startswith(">") for line in raw)
-    marks = Counter(_mark(line.lstrip(" \t>")) for line in raw)
+    marks, numbers = Counter(_mark(line.lstrip(" \t>")) for line in raw), {0}
     found: list[Line] = []
     at, blank = 0, False
     for line in raw:
         rule = not line.strip() or (len(raw) > 1 and _RULE.match(line))
-        made = None if rule else _line(line, at, quoted, marks)
+        made = None if rule else _line(line, at, quoted, marks, numbers)
         if made is None or not made.text.strip(" \t|"):
             blank = blank or bool(found)
         else:
@@ -78,8 +80,16 @@ def lines_of(text: str) -> list[Line]:
     return found
 
 
-def _line(raw: str, at: int, quoted: int, marks: Counter[str]) -> Line:
-    """One line, without the marks before it; ``quoted`` lines of the text begin with ``>``."""
+def _line(raw: str, at: int, quoted: int, marks: Counter[str], numbers: set[int]) -> Line:
+    """One line, without the marks before it.
+
+    Args:
+        raw: The line.
+        at: Where it begins in the text.
+        quoted: How many lines of the text begin with ``>``.
+        marks: How many begin with which mark.
+        numbers: Those that items had so far; filled.
+    """
     place = depth = 0
     if (quote := _QUOTE.match(raw)) and (
         quoted > 1 or raw[quote.end() : quote.end() + 1].isalpha()
@@ -91,6 +101,8 @@ def _line(raw: str, at: int, quoted: int, marks: Counter[str]) -> Line:
     place += indent
     kind = ""
     mark = _mark(raw[place:])
+    if mark == "1" and not _follows(raw[place:], numbers):
+        mark = ""  # a sentence that ends in a number, wrapped before it
     if mark and (
         marks[mark] > 1 or (mark not in "1a" and raw[place:].lstrip(mark).strip()[:1].isalpha())
     ):
@@ -111,6 +123,17 @@ def _line(raw: str, at: int, quoted: int, marks: Counter[str]) -> Line:
         kind = "key" if _KEY.match(text) else "time" if _TIME.match(text) else ""
     start = at + place + len(body) - len(body.lstrip())
     return Line(text, start, width, indent, depth, kind)
+
+
+def _follows(line: str, numbers: set[int]) -> bool:
+    """Whether an item's number comes after one that was there, which is remembered."""
+    digits = re.search(r"\d+", line)
+    assert digits is not None
+    number = int(digits[0])
+    if number and number - 1 not in numbers:
+        return False
+    numbers.add(number)
+    return True
 
 
 def _mark(line: str) -> str:

@@ -100,6 +100,10 @@ def test_a_clean_paragraph_is_its_own_view(text):
         ("Jane Smith\n12 High Street,\nOxford\nUnited Kingdom", "Jane Smith | 12 High Street, | Oxford | United Kingdom"),  # noqa: E501
         ("University of\nOslo", "University of Oslo"),
         ("BREAD OF OSLO\nby Jane Doe", "BREAD OF OSLO | by Jane Doe"),
+        # a line that an address makes longer, or leaves short, says nothing of the width
+        ("* Domain Accounts\n  [T1078](https://attack.example.org/techniques/T1078)\n* Phishing", "Domain Accounts [T1078](https://attack.example.org/techniques/T1078) | Phishing"),  # noqa: E501
+        # a number that ends a sentence is no item's
+        ("They had written about it in the spring of\n1911. We know them, from Oslo to Bergen, as\nthe Fram expedition, and from there on to\n47. It ends.", "They had written about it in the spring of 1911. We know them, from Oslo to Bergen, as the Fram expedition, and from there on to 47. It ends."),  # noqa: E501
         # lists, headings, quotes, bold
         ("# Cities\n\n* Oslo\n* Bergen\n\n1. Bath\n2. York", "Cities | Oslo | Bergen | Bath | York"),  # noqa: E501
         ("> We met Jane\n> and John\n\nFine", "We met Jane and John | Fine"),
