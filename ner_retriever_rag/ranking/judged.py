@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery
 from ner_retriever_rag.schema import Candidates
 
-# Chosen on eight domain sets by the F1 of k=None after 20 judgements.
+# Chosen on the domain sets court, psytar and skillspan, with an earlier encoder: F1 of k=None after
+# 20 judgements of documents among the first 100, 0.341 before, 0.434 after.
 BANDWIDTH = 0.12  # cosine
 UNKNOWN = 0.1  # of a judged mention's own weight of 1: what is right and wrong far from all
 PRIOR = np.array([1.0, 0.0, 2.5])  # slope, offset in log odds, weight of the neighbours
