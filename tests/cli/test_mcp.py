@@ -55,9 +55,8 @@ async def test_a_client_finds_what_is_there(folder, default):
         assert any("Nile" in name for name in river["names"]) and len(river["passage"]) < 450
         filtered = await ask("search", type="river", where={"kind": "etna"}, score_threshold=0)
         assert [each["doc_id"] for each in filtered["result"]] == ["etna"]
-        none = await ask("search", type="river", where={"kind": "etna"})
-        assert none["result"] == []
-        assert "(best: " in none["note"] and "Etna, 0.0" in none["note"]
+        none = await ask("search", type="chess opening")
+        assert none["result"] == [] and "(best: " in none["note"]
         one_each = [
             await ask("search", type="river", k=1, offset=n, score_threshold=0) for n in range(4)
         ]
