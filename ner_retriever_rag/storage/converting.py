@@ -47,6 +47,10 @@ class _Recorded:
     def dtype(self) -> str:
         return str(self.metadata[chroma.DTYPE_KEY])
 
+    @property
+    def similarity(self) -> str:
+        return str(self.metadata.get(chroma.SIMILARITY_KEY, "cosine"))
+
     def understands(self, fingerprint: str) -> bool:
         return fingerprint == self.fingerprint
 

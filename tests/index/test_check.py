@@ -150,7 +150,7 @@ def test_orphans_gaps_and_records_that_cannot_be_read(folder, encoder):
             store.mentions.delete([gone])
             store.mentions.upsert(ids=["d9#0:0-4"], embeddings=[np.ones(64, dtype=np.float32)])
             store.texts._collection.update(ids=["d7"], metadatas=[{"ner:spans": "[[0,"}])
-            store._mentions.set_metadata({**store._metadata, "ner:journal": "[[broken"})
+            store._mentions.set_metadata({**store._mentions.metadata(), "ner:journal": "[[broken"})
     findings = check(folder, DEFAULT_COLLECTION, encoder)
     assert findings.unfinished == 1
     assert "d9#0:0-4" in findings.orphans  # beside the mentions of d7, whose record is unreadable

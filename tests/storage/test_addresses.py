@@ -23,7 +23,7 @@ from ner_retriever_rag.storage.roles import is_interrupted
 def test_host_port_and_encryption(monkeypatch, address, host, port, ssl):
     asked = []
     monkeypatch.setattr(
-        chromadb, "HttpClient", lambda host, port, ssl: asked.append((host, port, ssl))
+        chromadb, "HttpClient", lambda host, port, ssl, **_: asked.append((host, port, ssl))
     )
     assert chroma.is_address(address)
     chroma.connect(address)
