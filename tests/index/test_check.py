@@ -346,7 +346,9 @@ def test_files_that_end_a_process_are_a_finding(folder, encoder, monkeypatch):
         assert check(folder, DEFAULT_COLLECTION, encoder).graphs == {graph.name: "is ended"}
         findings = repair(folder, DEFAULT_COLLECTION, encoder)
     assert ended == [True, True, False]
-    assert findings.graphs == {graph.name: "is ended"} and len(findings.mended) == len(DOCUMENTS)
+    # What Chroma still had in its log, and not in its graph, was not lost with that.
+    assert findings.graphs == {graph.name: "is ended"}
+    assert findings.mended and findings.mended == findings.incomplete
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
     with EntityIndex(folder, encoder=encoder) as index:
         assert_is(index, DOCUMENTS)
