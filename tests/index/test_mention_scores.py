@@ -11,7 +11,7 @@ from ner_retriever_rag.index.mention_scores import Compared, MentionScores, best
 class Query:
     """Of one type, whose scores are half the similarities."""
 
-    def probabilities(self, similarities):
+    def scores(self, similarities):
         return similarities / 2
 
     def combine(self, probabilities):
