@@ -1,5 +1,6 @@
 """A few results from a large index, found by a rough look and few votes, are those of all."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -65,11 +66,12 @@ def search(request, table, types):
         encode_types=lambda names: np.stack([types[int(name)] for name in names]),
     )
     store = SimpleNamespace(
+        still=nullcontext,
         changed=lambda versions: set(),
         fetch=lambda ids: {i: StoredDocument(i, "v", [], Document("x" * 80, i)) for i in ids},
         document_ids=lambda where: table.doc_ids[where["from"] :: where["every"]],
     )
-    return Search(store, SimpleNamespace(current=lambda: table), encoder)
+    return Search(store, SimpleNamespace(current=lambda: table, revision=None), encoder)
 
 
 EVERY_TENTH = {"from": 0, "every": 10}

@@ -65,13 +65,13 @@ def test_sharpened_they_are_nearly_right(index):
 
 
 def test_the_background_sample_is_of_all_mentions(index, monkeypatch):
-    monkeypatch.setattr(mention_table, "_BACKGROUND", 20)
+    monkeypatch.setattr(mention_table, "BACKGROUND", 20)
     table = index._search._tables.current()
-    mentions, priorities, vectors = table.only(np.arange(5)).background
+    found = table.only(np.arange(5)).background
     lowest = np.sort(np.argsort(table.priorities)[:20])
-    assert mentions == len(table)
-    assert np.array_equal(priorities, table.priorities[lowest])
-    assert np.array_equal(vectors, table.vectors[lowest])
+    assert found.count == len(table)
+    assert np.array_equal(found.priorities, table.priorities[lowest])
+    assert np.array_equal(found.vectors, table.vectors[lowest])
 
 
 def test_where_few_are_near_all_are_looked_at(index, looked_at):
