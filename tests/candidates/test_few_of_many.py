@@ -10,7 +10,7 @@ from unit_vectors import types_in_few_dimensions, unit
 
 from ner_retriever_rag import Document
 from ner_retriever_rag.candidates.cells import LARGE, Cells
-from ner_retriever_rag.candidates.mention_table import MentionTable
+from ner_retriever_rag.candidates.mention_table import MentionTable, cuts_of
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.queries.bounds import Bounds
@@ -46,7 +46,7 @@ def table(types):
         np.zeros((n, 2), dtype=np.uint64),
         rng.random(n, dtype=np.float32),
         np.frombuffer(NAME * n, np.uint8),
-        np.arange(n + 1) * len(NAME),
+        cuts_of([len(NAME)] * n),
         vectors,
         Cells.make(vectors),
     )
@@ -67,6 +67,7 @@ def search(request, table, types):
     )
     store = SimpleNamespace(
         still=nullcontext,
+        judgements=list,
         changed=lambda versions: set(),
         fetch=lambda ids: {i: StoredDocument(i, "v", [], Document("x" * 80, i)) for i in ids},
         document_ids=lambda where: table.doc_ids[where["from"] :: where["every"]],

@@ -113,7 +113,7 @@ def test_command(folder):
     plain = CliRunner().invoke(app, ["facets", str(folder), "-n", "2"])
     assert plain.exit_code == 0 and "river" in plain.output
     rows = CliRunner().invoke(app, ["facets", str(folder), "--json"]).stdout.splitlines()
-    assert json.loads(rows[0]).keys() == {"type", "mentions", "documents", "examples"}
+    assert json.loads(rows[0]).keys() == {"type", "mentions", "documents", "examples", "error"}
 
 
 TREE = {"river": ["water"], "dinosaur": ["reptile", "fossil"], "reptile": ["animal"]}

@@ -10,6 +10,7 @@ from unit_vectors import unit
 
 from ner_retriever_rag.ranking import stages as stages_module
 from ner_retriever_rag.ranking.feedback import PseudoRelevanceFeedback
+from ner_retriever_rag.ranking.judged import JudgedEvidence
 from ner_retriever_rag.ranking.kernel import KernelSmoother
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
@@ -177,7 +178,9 @@ def test_a_stage_left_out_is_left_out(calibration, query, monkeypatch):
     candidates = Numbers(around(query, 60, 0.3, seed=2), names)
     whole = rank(asked(calibration, query, candidates), candidates)
     for stage in STAGES:
-        if isinstance(stage, WordEvidence | NamesFirst | Rerank):  # nothing is asked of these here
+        if isinstance(
+            stage, WordEvidence | NamesFirst | Rerank | JudgedEvidence
+        ):  # nothing is asked of these here
             continue
         without = tuple(each for each in STAGES if each is not stage)
         monkeypatch.setattr(stages_module, "STAGES", without)
