@@ -151,7 +151,7 @@ def test_a_taxonomy_on_the_command_line(folder, tmp_path):
     found = CliRunner().invoke(app, asked)
     paths = {row["text"]: row["path"] for row in map(json.loads, found.output.splitlines())}
     assert paths["Stegosaurus"] in (["animal", "reptile"], ["animal", "reptile", "dinosaur"])
-    assert paths["Nile"] == ["water", "river"]
+    assert paths["Nile"] in (["water"], ["water", "river"])
     for wrong in (["extract", str(folder)], [*asked, "--type", "river"]):
         refused = CliRunner().invoke(app, wrong)
         assert refused.exit_code == 2 and "--taxonomy" in refused.output
