@@ -158,14 +158,9 @@ def _flush(path: Path) -> None:
 
 
 def _cells(folder: Path, table: MentionTable) -> Cells | None:
-    """The cells in a folder; None where there are none of this table that can be read."""
-    try:
-        cells = Cells(
-            **{
-                each.name: np.load(folder / f"cells.{each.name}.npy", mmap_mode="r")
-                for each in fields(Cells)
-            }
-        )
-    except (OSError, ValueError, EOFError):
-        return None
+    """The cells in a folder; None where there are none of this table."""
+    files = {each.name: folder / f"cells.{each.name}.npy" for each in fields(Cells)}
+    if not all(file.is_file() for file in files.values()):
+        return None  # a small table has none
+    cells = Cells(**{name: np.load(file, mmap_mode="r") for name, file in files.items()})
     return cells if cells.fit(table.vectors) else None
