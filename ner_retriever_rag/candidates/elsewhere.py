@@ -35,9 +35,7 @@ class Elsewhere(ABC):
         """A sample that represents all of them."""
 
     @abstractmethod
-    def nearest_to(
-        self, vectors: NDArray[np.float32], n: int, *, exact: bool = False
-    ) -> MentionTable:
+    def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
         """The candidates nearest to several vectors."""
 
     @abstractmethod
@@ -48,41 +46,17 @@ class Elsewhere(ABC):
     def of_documents(self, ids: Iterable[str]) -> MentionTable:
         """All candidates of some documents; unknown ids are left out."""
 
-    def nearest(
-        self, vector: NDArray[np.float32], n: int, documents: Iterable[str] | None = None
-    ) -> MentionTable:
-        """About n candidates nearest to a vector; all of some documents, too, if given."""
-        near = self.nearest_to(vector[None], n)
-        return near if documents is None else joined([near, self.of_documents(documents)])
-
-    def of_name(self, name: str) -> MentionTable:
-        """The candidates that are spelled so, case aside."""
-        found = self.of_names([name])
-        rows = [n for n in range(len(found)) if found.text(n).casefold() == name.casefold()]
-        return without_mentionless(found.only(np.asarray(rows, dtype=np.int64)))
-
-    def page_by_page(self, where: Mapping[str, Any] | None = None) -> Iterator[MentionTable]:
+    def pages(self, where: Mapping[str, Any] | None = None) -> Iterator[MentionTable]:
         """All candidates of the documents that pass a filter, these in order of their ids."""
         for some in batches(sorted(self._documents.document_ids(where)), _PAGE):
             found = self._documents.fetch(some)
             records = [found[each] for each in some if each in found]
             yield table_of_records(records, self._documents, self._dim)
 
-    def pages(self, size: int) -> Iterator[MentionTable]:
-        """All candidates, ``size`` at a time."""
-        waiting: MentionTable | None = None
-        for page in self.page_by_page():
-            waiting = page if waiting is None else joined([waiting, page])
-            while len(waiting) >= size:
-                yield without_mentionless(waiting.only(np.arange(size)))
-                waiting = waiting.only(np.arange(size, len(waiting)))
-        if waiting is not None and len(waiting):
-            yield without_mentionless(waiting)
-
     def _compared_with_all(self, vectors: NDArray[np.float32], n: int) -> MentionTable:
         """The n candidates nearest to each of some vectors, all compared, page by page."""
         best = self.of_documents([])
-        for page in self.page_by_page():
+        for page in self.pages():
             best = joined([best, page])
             if len(best) > n:
                 values = vectors @ best.vectors.T

@@ -47,7 +47,7 @@ class EngineSource(Elsewhere):
 
     @property
     def most(self) -> int | None:
-        """How many mentions ``nearest_to`` gives for a vector at most; None for no bound."""
+        """How many mentions ``nearest`` gives for a vector at most; None for no bound."""
         return self._store.mentions.most
 
     @property
@@ -71,9 +71,7 @@ class EngineSource(Elsewhere):
         self._sample = replace(self._sample, count=count)
         return self._sample
 
-    def nearest_to(
-        self, vectors: NDArray[np.float32], n: int, *, exact: bool = False
-    ) -> MentionTable:
+    def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
         """The mentions nearest to some vectors, about n for each."""
         self._look_again()  # here, where a search begins, and not with every table
         if exact:

@@ -30,10 +30,12 @@ class IndexedExamples:
         """The mean vector of an example's mentions, or that of its bare name if it has none."""
         if isinstance(example, MentionMatch):
             return self._vector_of(example)
-        found = self._source.of_name(example.strip())
-        if not len(found):
+        name = example.strip()
+        found = self._source.of_names([name])
+        spelled = [n for n in range(len(found)) if found.text(n).casefold() == name.casefold()]
+        if not spelled:
             return bare_name(encoder, example)
-        return mean_vector(list(found.vectors))
+        return mean_vector(list(found.vectors[spelled]))
 
     def _vector_of(self, match: MentionMatch) -> NDArray[np.float32]:
         """The vector of the mention that a match found earlier is."""

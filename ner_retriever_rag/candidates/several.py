@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ner_retriever_rag.candidates.elsewhere import Elsewhere
 from ner_retriever_rag.candidates.joining import joined
 from ner_retriever_rag.candidates.mention_table import MentionTable, background_of
-from ner_retriever_rag.candidates.protocol import IndexedSource
+from ner_retriever_rag.candidates.protocol import CandidateSource
 from ner_retriever_rag.schema import BackgroundSample
 from ner_retriever_rag.storage.answering import Answering
 from ner_retriever_rag.storage.protocol import DocumentStore
@@ -32,7 +32,7 @@ class SeveralSources(Elsewhere):
 
     def __init__(
         self,
-        sources: Sequence[IndexedSource],
+        sources: Sequence[CandidateSource],
         store: DocumentStore,
         dim: int,
         answering: Answering,
@@ -43,7 +43,7 @@ class SeveralSources(Elsewhere):
 
     @property
     def most(self) -> int | None:
-        """How many mentions ``nearest_to`` gives for a vector at most; None for no bound."""
+        """How many mentions ``nearest`` gives for a vector at most; None for no bound."""
         bounds = [each.most for each in self._sources if each.most is not None]
         return min(bounds, default=None)
 
@@ -58,13 +58,11 @@ class SeveralSources(Elsewhere):
         self._latest = _merged(self._ask(lambda source: source.background))
         return self._latest
 
-    def nearest_to(
-        self, vectors: NDArray[np.float32], n: int, *, exact: bool = False
-    ) -> MentionTable:
+    def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
         """The mentions nearest to some vectors, about n for each from every shard."""
         if exact:
             return self._compared_with_all(vectors, n)
-        return self._joined(lambda source: source.nearest_to(vectors, n))
+        return self._joined(lambda source: source.nearest(vectors, n))
 
     def of_names(self, names: Iterable[str]) -> MentionTable:
         """The mentions of some names, however these are spelled."""
@@ -90,12 +88,12 @@ class SeveralSources(Elsewhere):
         found = self._ask(lambda source: source.sampled_documents(each))
         return [doc_id for some in found for doc_id in some]
 
-    def _joined(self, ask: Callable[[IndexedSource], MentionTable]) -> MentionTable:
+    def _joined(self, ask: Callable[[CandidateSource], MentionTable]) -> MentionTable:
         tables = self._ask(ask)
         self._latest = _merged([table.background for table in tables])
         return joined(tables, self._latest)
 
-    def _ask(self, ask: Callable[[IndexedSource], T]) -> list[T]:
+    def _ask(self, ask: Callable[[CandidateSource], T]) -> list[T]:
         return self._answering.ask(ask, self._sources, range(len(self._sources)))
 
 

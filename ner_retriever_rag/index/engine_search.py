@@ -1,6 +1,6 @@
 """The search of an index whose mentions are elsewhere: on a server, on several, in shards.
 
-Candidates come from a :class:`~ner_retriever_rag.candidates.protocol.IndexedSource`; what is made
+Candidates come from a :class:`~ner_retriever_rag.candidates.protocol.CandidateSource`; what is made
 of them is what a folder's search makes of its table (:mod:`~ner_retriever_rag.index.search`). They
 are the mentions nearest to the query's types, then all mentions of the documents that look best, so
 that a document is judged by the whole of it. Where too few results are found, or all are wanted,
@@ -35,7 +35,7 @@ from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 from ner_retriever_rag.storage.passing import matching, passing
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.candidates.protocol import IndexedSource
+    from ner_retriever_rag.candidates.protocol import CandidateSource
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.encoder.kinds import Kinds
     from ner_retriever_rag.ranking.query import Judged
@@ -63,7 +63,7 @@ class EngineSearch(Search):
     """
 
     def __init__(
-        self, store: DocumentStore, source: IndexedSource, encoder: TypeAwareEncoder
+        self, store: DocumentStore, source: CandidateSource, encoder: TypeAwareEncoder
     ) -> None:
         super().__init__(store, FixedTable(None), encoder)
         self._source = source
@@ -124,7 +124,7 @@ class EngineSearch(Search):
             on_topic = replace(bounds, k=_ON_TOPIC, offset=0, floor=0.0)
             topic = Topic.encode(about, query, self._encoder, None)
             near = [match.doc_id for match in self._found(scored, on_topic, topic, set())]
-            candidates = self._source.nearest_to(scored.vectors, CANDIDATES)
+            candidates = self._source.nearest(scored.vectors, CANDIDATES)
             table = joined([candidates, self._source.of_documents(near)])
             allowed = _among(table, near)
             compared = self.compare(table, scored, bounds)
@@ -164,10 +164,10 @@ class EngineSearch(Search):
         self._see_that_chroma_takes(bounds.where)
         scored = self._with_examples(AnyOf(*types))
         each = max(A_RESULT, CANDIDATES // len(types))
-        candidates = self._source.nearest_to(scored.vectors, each)
+        candidates = self._source.nearest(scored.vectors, each)
         return (
             row
-            for page in self._source.page_by_page(bounds.where)
+            for page in self._source.pages(bounds.where)
             for table in [joined([candidates, page])]
             for allowed in [_among(table, page.doc_ids)]
             for row in self._rows_of(table, types, bounds, allowed, **options)
@@ -196,7 +196,7 @@ class EngineSearch(Search):
         if (small := self._small()) is not None:
             return small.table_with(description, doc_ids)
         scored = self._with_examples(description)
-        near = self._source.nearest_to(scored.vectors, CANDIDATES)
+        near = self._source.nearest(scored.vectors, CANDIDATES)
         return joined([near, self._source.of_documents(doc_ids)])
 
     def _see_that_chroma_takes(self, where: Mapping[str, Any] | None) -> None:
@@ -218,7 +218,7 @@ class EngineSearch(Search):
         wanted, most = self._first(bounds), min(MOST, self._source.most or MOST)
         while True:
             n = min(wanted, most)
-            tables = [self._source.nearest_to(scored.vectors, n, exact=bounds.exact)]
+            tables = [self._source.nearest(scored.vectors, n, exact=bounds.exact)]
             if few is not None:
                 tables.append(self._source.of_documents(few))
             if topic is not None:

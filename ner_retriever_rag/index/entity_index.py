@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
 
-    from ner_retriever_rag.candidates.protocol import IndexedSource
+    from ner_retriever_rag.candidates.protocol import CandidateSource
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
 DEFAULT_COLLECTION = "ner-retriever"
@@ -69,7 +69,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
     """
 
     _place: Place | Places
-    _source: IndexedSource
+    _source: CandidateSource
 
     @answers_wrong_keywords
     def __init__(
@@ -102,7 +102,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         kept = self._folder / f"{TABLE}{store.texts.name}" if self._folder else None
         cells = encoder.similarity == "cosine"
         self._tables = Tables(store, encoder.dim, kept, cells=cells)
-        self._source = TableSource(self._tables, store)
+        self._source = TableSource(self._tables.current, store.document_ids)
         self._search = Search(store, self._tables, encoder)
 
     def close(self) -> None:

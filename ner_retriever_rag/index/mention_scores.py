@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.examples import IndexedExamples
-from ner_retriever_rag.candidates.folder import FolderCandidates
 from ner_retriever_rag.candidates.mention_table import MentionTable
+from ner_retriever_rag.candidates.table_source import TableSource
 from ner_retriever_rag.candidates.words import word_features
 from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query
@@ -46,7 +46,7 @@ class Compared:
 
 def scored_over(table: MentionTable, query: Query, encoder: TypeAwareEncoder) -> ScoredQuery:
     """Check a query and encode its types; examples are looked for among the mentions of a table."""
-    examples = IndexedExamples(FolderCandidates(table))
+    examples = IndexedExamples(TableSource(lambda: table))
     return ScoredQuery(
         check_query(query), encoder, lambda leaf: type_vector(leaf, encoder, examples)
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag import AllOf, Not
-from ner_retriever_rag.candidates import folder, mention_table
+from ner_retriever_rag.candidates import mention_table
 from ner_retriever_rag.candidates import nearest as nearest_module
 from ner_retriever_rag.candidates.nearest import NEAREST, nearest
 from ner_retriever_rag.queries.bounds import Bounds
@@ -18,7 +18,7 @@ def large(monkeypatch):
     monkeypatch.setattr(nearest_module, "LARGE", 50)
     monkeypatch.setattr(nearest_module, "NEAREST", 90)
     monkeypatch.setattr(nearest_module, "A_RESULT", 0)
-    monkeypatch.setattr(folder, "_SAMPLED", 1)
+    monkeypatch.setattr(nearest_module, "_SAMPLED", 1)
     # As in earnest, more are looked at than are heard.
     assert stages.RANK_CUTOFF < NEAREST
     few = [replace(s, cutoff=60) if hasattr(s, "cutoff") else s for s in stages.STAGES]
