@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -39,7 +38,6 @@ _log = logging.getLogger(__name__)
 
 BATCH = 128  # documents encoded and written together, at most; progress moves as often
 _LONG = 100_000  # characters in them, or a little more: a second or two; a write costs 55 ms
-_REMEMBERED = 50_000  # versions whose documents are remembered
 
 Given = Sequence[Sequence[Span]]
 Refuse = Callable[[Failure], None]
@@ -57,7 +55,6 @@ class Writer:
 
     def __init__(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
         self._store, self._encoder = store, encoder
-        self._homes: OrderedDict[str, str] = OrderedDict()  # versions to documents that have them
 
     def add(
         self, batches: Iterable[Sequence[Prepared]], refuse: Refuse | None = None
@@ -131,7 +128,7 @@ class Writer:
     ) -> dict[str, EncodedText]:
         """Mentions and vectors, by id, of those documents whose texts the store has already."""
         new = {versions[each.id]: each for each, _ in todo if each.id not in stored}
-        elsewhere = self._elsewhere(new)
+        elsewhere = self._store.twins(new)
         known = {}
         for document, given in todo:
             twin = stored.get(document.id) or elsewhere.get(versions[document.id])
@@ -142,27 +139,6 @@ class Writer:
             ):
                 known[document.id] = twin
         return stored_encodings(self._store, known, self._encoder.dim)
-
-    def _elsewhere(self, new: Mapping[str, Document]) -> dict[str, StoredDocument]:
-        """Stored documents by their versions, where one has it, whatever their ids.
-
-        Of many copies of a text one is looked up, not all of them each time.
-        """
-        homes = {each: self._homes[each] for each in new if each in self._homes}
-        at = self._store.fetch(homes.values())
-        found = {
-            version: at[doc_id]
-            for version, doc_id in homes.items()
-            if doc_id in at and at[doc_id].version == version
-        }
-        twins = self._store.twins({each: new[each] for each in new if each not in found})
-        self._remember({version: twin.document.id for version, twin in twins.items()})
-        return found | twins
-
-    def _remember(self, homes: Mapping[str, str]) -> None:
-        self._homes.update(homes)
-        while len(self._homes) > _REMEMBERED:
-            self._homes.popitem(last=False)
 
     def _encode(self, plan: _Plan) -> tuple[dict[str, EncodedText], dict[str, Exception]]:
         """Mentions and vectors, by id, of the documents whose texts are new; what failed, by id."""
