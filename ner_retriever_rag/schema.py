@@ -90,7 +90,8 @@ class MentionMatch:
 
     Attributes:
         doc_id: Id of the document that holds the mention.
-        text: The words of the mention.
+        text: The words of the mention as they read: one space for a line end, accents composed.
+            The source's own characters are ``document.text[start:end]``.
         start: First character in the document's text.
         end: One past the last character.
         score: Calibrated probability in [0, 1] that the mention is of the type.

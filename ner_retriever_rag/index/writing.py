@@ -111,7 +111,6 @@ class Writer:
             [encoded[document.id] for document in documents],
             stored,
         )
-        self._remember({plan.versions[document.id]: document.id for document in documents})
         replaced = sum(document.id in stored for document in documents)
         return AddReport(
             added=len(documents) - replaced,

@@ -33,9 +33,10 @@ def replace_at_every_look(index, monkeypatch, most):
     def fetch(ids):
         if len(writers) < most:
             document = Document(next(others), "d0")
-            writers.append(Thread(target=index.add, args=([document],)))
-            writers[-1].start()
-            writers[-1].join(0.5)
+            writer = Thread(target=index.add, args=([document],))
+            writer.start()
+            writers.append(writer)  # started: the writer looks documents up, too, and gets here
+            writer.join(0.5)
         return real(ids)
 
     monkeypatch.setattr(index._store, "fetch", fetch)
