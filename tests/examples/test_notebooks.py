@@ -17,6 +17,7 @@ def test_all_are_there():
         "explore_corpus",
         "langchain_rag",
         "llama_index_engine",
+        "support_tickets",
         "train_a_head",
     ]
 
