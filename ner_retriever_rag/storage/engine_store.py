@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from ner_retriever_rag.schema import Document, EncodedText, Span
 from ner_retriever_rag.storage import chroma
+from ner_retriever_rag.storage.collection import Rows
+from ner_retriever_rag.storage.long_rows import LongRows
 from ner_retriever_rag.storage.mention_rows import (
     DOC_ID,
     END,
@@ -72,10 +74,15 @@ class EngineStore(Store):
     """
 
     describe: Describe
+    _documents: LongRows
 
     def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
         super().__init__(place, documents, mentions)
         self._rows = self._mentions = SearchedRows(place, mentions)
+
+    @staticmethod
+    def _own_rows(place: Place, documents: Collection) -> Rows:
+        return LongRows(place, documents)
 
     @staticmethod
     def manifest_of(encoder: VectorSource) -> dict[str, Any]:
@@ -86,6 +93,17 @@ class EngineStore(Store):
     def mentions(self) -> SearchedRows:
         """The rows of mentions."""
         return self._rows
+
+    def write(
+        self,
+        documents: Sequence[Document],
+        versions: Sequence[str],
+        encoded: Sequence[EncodedText],
+        replaced: Mapping[str, Record],
+    ) -> None:
+        """Write documents and their mentions; as :meth:`Store.write`."""
+        self._documents.check_ids(document.id for document in documents)
+        super().write(documents, versions, encoded, replaced)
 
     def rewrite(
         self,

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_retriever_rag.storage.chroma import FORMAT
-from ner_retriever_rag.storage.collection import Rows, batches
+from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.records import StoredJudgement
-from ner_retriever_rag.storage.retry import call_with_retry
-from ner_retriever_rag.storage.roles import FORMAT_KEY, JUDGEMENTS, JUDGEMENTS_SUFFIX, ROLE_KEY
+from ner_retriever_rag.storage.roles import JUDGEMENTS, JUDGEMENTS_SUFFIX
+from ner_retriever_rag.storage.side_rows import SideRows
 
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.place import Place
@@ -33,12 +32,11 @@ class JudgementRows:
     """
 
     def __init__(self, place: Place, name: str) -> None:
-        self._place, self._name = place, f"{name}{JUDGEMENTS_SUFFIX}"
-        self._rows: Rows | None = None
+        self._rows = SideRows(place, f"{name}{JUDGEMENTS_SUFFIX}", JUDGEMENTS)
 
     def all(self) -> list[StoredJudgement]:
         """All judgements there are."""
-        if (rows := self._there()) is None:
+        if (rows := self._rows.there()) is None:
             return []
         return [
             StoredJudgement(
@@ -61,8 +59,7 @@ class JudgementRows:
         Raises:
             ValueError: If something else has the collection's name.
         """
-        rows = self._there() or self._made()
-        rows.upsert(
+        self._rows.made().upsert(
             ids=[each.id for each in judgements],
             embeddings=[each.vector for each in judgements],
             metadatas=[_metadata(each) for each in judgements],
@@ -70,41 +67,8 @@ class JudgementRows:
 
     def drop(self, judgements: Iterable[StoredJudgement]) -> None:
         """Delete judgements."""
-        if (rows := self._there()) is not None:
+        if (rows := self._rows.there()) is not None:
             rows.delete(each.id for each in judgements)
-
-    def _there(self) -> Rows | None:
-        """The collection, if there is one."""
-        from chromadb.errors import NotFoundError
-
-        client = self._place.client
-        if self._rows is None:
-            self._place.check()
-            try:
-                found = call_with_retry(
-                    lambda: client.get_collection(self._name, embedding_function=None), client
-                )
-            except NotFoundError:
-                return None
-            if (found.metadata or {}).get(ROLE_KEY) == JUDGEMENTS:
-                self._rows = Rows(self._place, found)
-        return self._rows
-
-    def _made(self) -> Rows:
-        client = self._place.client
-        made = call_with_retry(
-            lambda: client.get_or_create_collection(
-                self._name,
-                metadata={FORMAT_KEY: FORMAT, ROLE_KEY: JUDGEMENTS},
-                embedding_function=None,
-                configuration={"hnsw": {"space": "l2"}},
-            ),
-            client,
-        )
-        if (made.metadata or {}).get(ROLE_KEY) != JUDGEMENTS:
-            raise ValueError(f"judgements would be kept in {self._name!r}, which is something else")
-        self._rows = Rows(self._place, made)
-        return self._rows
 
 
 def _metadata(judgement: StoredJudgement) -> dict[str, Any]:

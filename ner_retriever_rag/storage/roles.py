@@ -1,4 +1,4 @@
-"""What a collection is for: documents, mentions, judgements, a write's journal, or not ours."""
+"""What a collection is for: documents, mentions, judgements, long records' parts, or not ours."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 DATABASE = "chroma.sqlite3"  # in every folder that Chroma has made its own
 # A write's journal: the middle of its collection's name, and its key in that one's metadata.
 JOURNAL, TOUCHED = "-journal-", "ner:journal"
-MENTIONS_SUFFIX, JUDGEMENTS_SUFFIX = "-mentions", "-judged"
+MENTIONS_SUFFIX, JUDGEMENTS_SUFFIX, PARTS_SUFFIX = "-mentions", "-judged", "-parts"
 # What a collection is for; earlier versions left it to be told from its name (see ``role_of``).
 ROLE_KEY = "ner:role"
-DOCUMENTS, MENTIONS, WRITE, JUDGEMENTS = "documents", "mentions", "journal", "judgements"
+DOCUMENTS, MENTIONS, WRITE = "documents", "mentions", "journal"
+JUDGEMENTS, PARTS = "judgements", "parts"
 FORMAT_KEY = "ner:format"
+_SUFFIXES = {MENTIONS: MENTIONS_SUFFIX, JUDGEMENTS: JUDGEMENTS_SUFFIX, PARTS: PARTS_SUFFIX}
 
 _COLLECTIONS = (
     "SELECT name, key FROM collections LEFT JOIN collection_metadata ON collection_id = id"
@@ -86,10 +88,10 @@ def check_name(name: str) -> None:
     Raises:
         ValueError: If one would.
     """
-    own = MENTIONS_SUFFIX, JUDGEMENTS_SUFFIX
+    own = MENTIONS_SUFFIX, JUDGEMENTS_SUFFIX, PARTS_SUFFIX
     if name.endswith(own) or re.search(f"{JOURNAL}[0-9a-f]{{32}}$", name):
         raise ValueError(
-            f"collection {name!r}: names that end in {' or '.join(map(repr, own))} or as a "
+            f"collection {name!r}: names that end in {', '.join(map(repr, own))} or as a "
             "journal's are those of collections that an index makes itself; give another"
         )
 
@@ -113,7 +115,7 @@ def check_role(name: str, role: str, existing: Mapping[str, Mapping[str, Any]]) 
             f"collection {name.removesuffix(MENTIONS_SUFFIX)!r} cannot be opened: its mentions "
             f"would be in {name!r}, which is an index itself; give another name"
         )
-    suffix = {MENTIONS: MENTIONS_SUFFIX, JUDGEMENTS: JUDGEMENTS_SUFFIX}.get(str(found), "")
+    suffix = _SUFFIXES.get(str(found))
     index = name.removesuffix(suffix) if suffix else name.split(JOURNAL)[0]
     raise ValueError(
         f"collection {name!r} is no index, but what the index {index!r} keeps its {found} in: "
