@@ -257,6 +257,46 @@ def pair_model(
         out.print(f"pair model written to {encoder_folder}")
 
 
+@train_app.command(
+    epilog="Example: ner-retriever train labels mined --sets marked --out my-encoder"
+)
+@grouped
+def labels(
+    mined: Mined,
+    out_folder: Out,
+    sets: MarkedSets = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="The encoder to tune; the shipped one if not given.")
+    ] = None,
+    wordnet: WordNetFolder = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Mined pairs to train along.")] = 16_000,
+    steps: Annotated[int, typer.Option(min=1)] = 200,
+    seeds: Annotated[int, typer.Option(min=1, help="Heads to average.")] = 3,
+    cache: Cache = None,
+    *,
+    run: Run,
+) -> None:
+    """Tune a head to labels of many domains; calibrate the encoder afterwards."""
+    from ner_retriever_rag.training import corpus
+    from ner_retriever_rag.training.guidelines import read_folders
+    from ner_retriever_rag.training.label_recipe import label_recipe
+    from ner_retriever_rag.training.train_labels import LabelOptions
+
+    with errors_in_one_line():
+        tuned = label_recipe(
+            encoder,
+            corpus.Mined.load(mined, MINILM, wordnet),
+            read_folders(sets or []),
+            pairs=pairs,
+            seeds=seeds,
+            options=LabelOptions(),
+            loop=run.loop(steps),
+            cache=cache,
+        )
+        tuned.save_pretrained(out_folder)
+        out.print(f"encoder written to {out_folder}")
+
+
 @train_app.command(epilog="Example: ner-retriever train calibrate my-encoder mined")
 def calibrate(
     encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder to calibrate.")],

@@ -164,10 +164,11 @@ def train_detector(
         evaluate: Figures of a head, noted on the way.
 
     Raises:
-        ValueError: If there are fewer sentences than a batch.
+        ValueError: If there are no sentences.
     """
-    if len(sentences) < options.batch:
-        raise ValueError(f"{len(sentences)} sentences are fewer than one batch of {options.batch}")
+    if not sentences:
+        raise ValueError("there is no sentence to train on")
+    size = min(options.batch, len(sentences))
     torch.manual_seed(loop.seed)
     width = sentences[0].vectors.shape[1]
     head = SpanHead(taps, width, hidden=options.hidden, max_words=options.max_words)
@@ -177,10 +178,7 @@ def train_detector(
     )
     # Batches are cut from sentences of like length, so that little is padding.
     by_length = np.argsort([len(s.vectors) for s in sentences], kind="stable")
-    groups = [
-        by_length[i : i + options.batch]
-        for i in range(0, len(by_length) - options.batch + 1, options.batch)
-    ]
+    groups = [by_length[i : i + size] for i in range(0, len(by_length) - size + 1, size)]
 
     def loss_at(step: int) -> Tensor:
         head.train()

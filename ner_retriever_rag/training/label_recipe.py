@@ -1,0 +1,130 @@
+"""The recipe behind ``train labels``: an encoder whose head knows labels of many domains."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+from ner_retriever_rag.encoder.kinds import kind_names
+from ner_retriever_rag.training.corpus import Mined
+from ner_retriever_rag.training.drawing import flattened, weighted_sample
+from ner_retriever_rag.training.features import mention_features, type_features
+from ner_retriever_rag.training.guidelines import MarkedSet
+from ner_retriever_rag.training.judgements import varied
+from ner_retriever_rag.training.loop import LoopOptions
+from ner_retriever_rag.training.mined import CROP
+from ner_retriever_rag.training.negatives import NegativeMask
+from ner_retriever_rag.training.own_types import with_head
+from ner_retriever_rag.training.pairs import PairSampler
+from ner_retriever_rag.training.train_head import CachedPairs
+from ner_retriever_rag.training.train_labels import (
+    LabelledMentions,
+    LabelOptions,
+    averaged,
+    labelled_contexts,
+    tune_to_labels,
+)
+from ner_retriever_rag.training.tune import Moved, Rows
+
+_LOOSE = 0.15  # how often a mined mention is taken a word too wide or too narrow
+_MAPPED = 8_000  # mined mentions, and types, on which the map of what is kept is fitted
+
+
+def label_recipe(
+    source: str | Path | None,
+    mined: Mined,
+    sets: Sequence[MarkedSet],
+    *,
+    pairs: int,
+    seeds: int,
+    options: LabelOptions,
+    loop: LoopOptions,
+    cache: Path | None = None,
+) -> TypeAwareEncoder:
+    """Tune a saved encoder's head to the labels of marked texts; the rest follows its head.
+
+    Prototypes, known names and the calibration's background, of which only vectors are kept, go
+    where the nearest linear map takes them; the calibration wants to be fitted anew afterwards.
+
+    Args:
+        source: The encoder, as ``TypeAwareEncoder.from_pretrained`` takes it.
+        mined: Where pairs come from.
+        sets: Where labels come from.
+        pairs: How many mined pairs are trained along.
+        seeds: How many heads are averaged.
+        options: How to train.
+        loop: Steps, first seed.
+        cache: Folder for features.
+
+    Raises:
+        ValueError: If the encoder has no head, or no label may teach.
+    """
+    encoder = TypeAwareEncoder.from_pretrained(source)
+    if encoder.head is None:
+        raise ValueError(f"{source} holds an encoder without a head: there is nothing to tune")
+    rng = random.Random(loop.seed)
+    labelled = _labelled(encoder, sets, options, rng, cache)
+    cached = _mined(encoder, mined, pairs, rng, cache)
+    backbone = encoder.source.load(encoder.taps)
+    kinds = type_features(backbone, kind_names(), cache, encoder.pooling)
+    mask = NegativeMask(mined.hierarchy)
+    heads = []
+    for seed in range(loop.seed, loop.seed + seeds):
+        folder = loop.folder and loop.folder / f"seed-{seed}"
+        of_seed = replace(loop, seed=seed, folder=folder)
+        heads.append(tune_to_labels(encoder.head, labelled, cached, mask, kinds, options, of_seed))
+    head = averaged(encoder.head, heads, options.share)
+    parts = [kinds, cached.mentions[:_MAPPED], cached.types[:_MAPPED]]
+    move = Moved(Rows.seen(np.concatenate(parts), encoder.head), head)
+    return with_head(source, head, move)
+
+
+def _labelled(
+    encoder: TypeAwareEncoder,
+    sets: Sequence[MarkedSet],
+    options: LabelOptions,
+    rng: random.Random,
+    cache: Path | None,
+) -> LabelledMentions:
+    found = labelled_contexts(sets, options.characters, rng)
+    if not found:
+        raise ValueError("no mention has a label that may teach")
+    labels = sorted({words for each in sets for words in each.names.values()})
+    number = {words: n for n, words in enumerate(labels)}
+    wordings = [
+        list(dict.fromkeys([words, *(varied(words, rng) for _ in range(options.variants))]))
+        for words in labels
+    ]
+    backbone = encoder.source.load(encoder.taps)
+    flat = [each for some in wordings for each in some]
+    return LabelledMentions(
+        mention_features(backbone, [c for _, _, c in found], cache, encoder.pooling),
+        np.array([n for n, _, _ in found]),
+        np.array([number[words] for _, words, _ in found]),
+        np.array([[words in each.names.values() for words in labels] for each in sets]),
+        type_features(backbone, flat, cache, encoder.pooling),
+        np.cumsum([0, *map(len, wordings)]),
+    )
+
+
+def _mined(
+    encoder: TypeAwareEncoder, mined: Mined, pairs: int, rng: random.Random, cache: Path | None
+) -> CachedPairs:
+    backbone = encoder.source.load(encoder.taps)
+    sampler = PairSampler(mined.hierarchy, rng, loose=_LOOSE)
+    chosen = weighted_sample(mined.train, flattened(mined.train), pairs, rng)
+    contexts = [sampler.context(each).cropped(CROP) for each in chosen]
+    queries = [[sampler.query(each) for _ in range(4)] for each in chosen]
+    texts = sorted({query.text for some in queries for query in some})
+    return CachedPairs(
+        chosen,
+        mention_features(backbone, contexts, cache, encoder.pooling),
+        queries,
+        {text: row for row, text in enumerate(texts)},
+        type_features(backbone, texts, cache, encoder.pooling),
+    )

@@ -1,0 +1,220 @@
+"""Tuning a head to the labels of marked texts of many domains, with mined pairs beside them.
+
+Labels of other domains teach kinds that definitions in an encyclopedia do not ("skill", "adverse
+effect"). There are few of them, so a head learns them by heart and forgets what it knew.
+Hence mined pairs are trained along, the head is held near to where it began, heads of several
+seeds are averaged (model soups: Wortsman et al. 2022, arXiv 2203.05482), and their mean with the
+head before is what is kept (WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.training.features import project
+from ner_retriever_rag.training.guidelines import MarkedSet, cut, joined_lines
+from ner_retriever_rag.training.loop import LoopOptions, run
+from ner_retriever_rag.training.losses import info_nce
+from ner_retriever_rag.training.mined import MentionContext
+from ner_retriever_rag.training.negatives import NegativeMask
+from ner_retriever_rag.training.train_head import CachedPairs, batch_at
+
+_PASSAGE = 420  # characters
+_OUT = -1e4  # a logit that weighs nothing
+
+
+@dataclass(frozen=True, slots=True)
+class LabelOptions:
+    """How a head is tuned to labels.
+
+    Attributes:
+        characters: Text read of each set.
+        variants: How many wordings of a label are drawn.
+        batch: Labelled mentions a step.
+        pairs: Mined pairs a step.
+        learning_rate: Peak of a one-cycle schedule.
+        temperature: Divides the cosines.
+        keep: Weight of leaving kinds and mined mentions where they are.
+        alike: Cosine from which two labels of one guideline may mean the same.
+        near: Cosine from which labels of two guidelines may.
+        share: Of the tuned head in what is kept.
+    """
+
+    characters: int = 30_000
+    variants: int = 12
+    batch: int = 384
+    pairs: int = 512
+    learning_rate: float = 5e-4
+    temperature: float = 0.05
+    keep: float = 5.0
+    alike: float = 0.75
+    near: float = 0.35
+    share: float = 0.7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledMentions:
+    """Labelled mentions of many guidelines, and the wordings of their labels.
+
+    Attributes:
+        features: float16 ``(n, width)``, pooled taps of the mentions.
+        sets: int64 ``(n,)``, the guideline of each.
+        labels: int64 ``(n,)``, the label of each.
+        in_set: bool ``(guidelines, labels)``, which labels a guideline has.
+        wordings: float16 ``(m, width)``, pooled taps of all wordings, label by label.
+        first: int64 ``(labels + 1,)``, where each label's wordings begin; the first is its own.
+    """
+
+    features: NDArray[np.float16]
+    sets: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    in_set: NDArray[np.bool_]
+    wordings: NDArray[np.float16]
+    first: NDArray[np.int64]
+
+
+def labelled_contexts(
+    sets: Sequence[MarkedSet], characters: int, rng: random.Random
+) -> list[tuple[int, str, MentionContext]]:
+    """Mentions whose labels may teach: the number of their set, the label's words, the context.
+
+    Args:
+        sets: Marked texts.
+        characters: Text of each set, one passage of a document.
+        rng: Draws documents and passages.
+    """
+    found = []
+    for number, each in enumerate(sets):
+        room, order = characters, list(each.texts)
+        rng.shuffle(order)
+        for text in order:
+            pieces = list(cut(joined_lines(text), _PASSAGE))
+            piece = rng.choice(pieces) if pieces else text
+            taught = [(a, b, label) for a, b, label in piece.mentions if label in each.names]
+            for start, end, label in taught:
+                context = MentionContext(piece.text, start, end)
+                found.append((number, each.names[label], context))
+            room -= len(piece.text) if taught else 0
+            if room <= 0:
+                break
+    return found
+
+
+def tune_to_labels(
+    head: ProjectionHead,
+    labelled: LabelledMentions,
+    mined: CachedPairs,
+    mask: NegativeMask,
+    kinds: NDArray[np.float16],
+    options: LabelOptions,
+    loop: LoopOptions,
+) -> ProjectionHead:
+    """Train a copy of a head; the same seed gives the same one.
+
+    Args:
+        head: The head.
+        labelled: What is to be learned.
+        mined: Pairs trained along.
+        mask: Says which of these are no negatives of one another.
+        kinds: float16 ``(k, width)``, pooled taps of descriptions that are to stay.
+        options: How to train.
+        loop: Steps, seed.
+    """
+    tuned = deepcopy(head).train().requires_grad_(True)
+    optimizer = torch.optim.AdamW(tuned.parameters(), options.learning_rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, options.learning_rate, total_steps=loop.steps + 1, pct_start=0.1
+    )
+    batches = _Batches(head, labelled, options)
+    kinds_before = torch.from_numpy(project(head, kinds))
+    mentions_before = torch.from_numpy(project(head, mined.mentions))
+
+    def loss_at(step: int) -> Tensor:
+        rng = random.Random(f"{loop.seed} {step}")
+        chosen = batch_at(step, len(mined.entities), options.pairs, loop.seed)
+        queries = [rng.choice(mined.queries[i]) for i in chosen]
+        mentions = tuned(_tensor(mined.mentions[chosen]))
+        types = tuned(_tensor(mined.types[[mined.rows[query.text] for query in queries]]))
+        out = mask([mined.entities[i] for i in chosen], queries)
+        pairs = info_nce(mentions, types, out, temperature=options.temperature)
+        some = np.asarray(rng.sample(range(len(kinds)), min(len(kinds), options.batch)))
+        moved = _moved(tuned(_tensor(kinds[some])), kinds_before[some])
+        moved = moved + _moved(mentions, mentions_before[chosen])
+        return pairs + batches.loss(tuned, rng) + options.keep * moved
+
+    run(tuned, optimizer, schedule, loss_at, replace(loop, evaluate_every=loop.steps))
+    return tuned.eval().requires_grad_(False)
+
+
+def averaged(
+    before: ProjectionHead, heads: Sequence[ProjectionHead], share: float
+) -> ProjectionHead:
+    """The mean of heads, and so much of it as ``share`` says in a mean with the head before."""
+    mean = deepcopy(before)
+    weights = [dict(each.named_parameters()) for each in heads]
+    with torch.no_grad():
+        for name, value in mean.named_parameters():
+            tuned = torch.stack([each[name] for each in weights]).mean(dim=0)
+            value.copy_((1 - share) * value + share * tuned)
+    return mean.eval().requires_grad_(False)
+
+
+class _Batches:
+    """Draws labelled mentions: of each guideline, whatever its size, in the root of its labels."""
+
+    def __init__(
+        self, head: ProjectionHead, labelled: LabelledMentions, options: LabelOptions
+    ) -> None:
+        self.labelled, self.options = labelled, options
+        own = project(head, labelled.wordings[labelled.first[:-1]])
+        self.cosines = own @ own.T
+        places: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for row, key in enumerate(
+            zip(labelled.sets.tolist(), labelled.labels.tolist(), strict=True)
+        ):
+            places[key].append(row)
+        self.places = list(places.values())
+        sets = np.array([key[0] for key in places])
+        self.weights = (1 / np.sqrt(np.bincount(sets)[sets])).tolist()
+
+    def loss(self, head: ProjectionHead, rng: random.Random) -> Tensor:
+        """Each mention picks its label, and each label drawn its mention among those of others."""
+        drawn = rng.choices(self.places, self.weights, k=self.options.batch)
+        rows = np.array([rng.choice(of_it) for of_it in drawn])
+        labels, sets = self.labelled.labels[rows], self.labelled.sets[rows]
+        first = self.labelled.first.tolist()
+        worded = [rng.randrange(a, b) for a, b in zip(first, first[1:], strict=False)]
+        mentions = head(_tensor(self.labelled.features[rows]))
+        asked = head(_tensor(self.labelled.wordings[worded]))
+        logits = mentions @ asked.T / self.options.temperature
+        in_set, near = self.labelled.in_set[sets], self.cosines[labels]
+        unknown = near >= np.where(in_set, self.options.alike, self.options.near)
+        unknown[np.arange(len(rows)), labels] = False
+        target = torch.from_numpy(labels)
+        picked = functional.cross_entropy(
+            logits.masked_fill(torch.from_numpy(unknown), _OUT), target
+        )
+        same = torch.from_numpy(near[:, labels] >= self.options.near)
+        same |= target[:, None] == target
+        same &= ~torch.eye(len(rows), dtype=torch.bool)
+        of_labels = logits[:, target].T.masked_fill(same, _OUT)
+        return (picked + functional.cross_entropy(of_labels, torch.arange(len(rows)))) / 2
+
+
+def _moved(now: Tensor, before: Tensor) -> Tensor:
+    return (1 - (now * before).sum(dim=1)).mean()
+
+
+def _tensor(rows: NDArray[np.float16]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(rows)).float()
