@@ -137,12 +137,13 @@ def tune_to_labels(
         optimizer, options.learning_rate, total_steps=loop.steps + 1, pct_start=0.1
     )
     batches = _Batches(head, labelled, options)
+    pairs_a_step = min(options.pairs, len(mined.entities))
     kinds_before = torch.from_numpy(project(head, kinds))
     mentions_before = torch.from_numpy(project(head, mined.mentions))
 
     def loss_at(step: int) -> Tensor:
         rng = random.Random(f"{loop.seed} {step}")
-        chosen = batch_at(step, len(mined.entities), options.pairs, loop.seed)
+        chosen = batch_at(step, len(mined.entities), pairs_a_step, loop.seed)
         queries = [rng.choice(mined.queries[i]) for i in chosen]
         mentions = tuned(_tensor(mined.mentions[chosen]))
         types = tuned(_tensor(mined.types[[mined.rows[query.text] for query in queries]]))
