@@ -56,7 +56,7 @@ def label_recipe(
         mined: Where pairs come from.
         sets: Where labels come from.
         pairs: How many mined pairs are trained along.
-        seeds: How many heads are averaged.
+        seeds: How many heads are averaged, each of its own draw of labelled mentions.
         options: How to train.
         loop: Steps, first seed.
         cache: Folder for features.
@@ -67,9 +67,7 @@ def label_recipe(
     encoder = TypeAwareEncoder.from_pretrained(source)
     if encoder.head is None:
         raise ValueError(f"{source} holds an encoder without a head: there is nothing to tune")
-    rng = random.Random(loop.seed)
-    labelled = _labelled(encoder, sets, options, rng, cache)
-    cached = _mined(encoder, mined, pairs, rng, cache)
+    cached = _mined(encoder, mined, pairs, random.Random(loop.seed), cache)
     backbone = encoder.source.load(encoder.taps)
     kinds = type_features(backbone, kind_names(), cache, encoder.pooling)
     mask = NegativeMask(mined.hierarchy)
@@ -77,6 +75,7 @@ def label_recipe(
     for seed in range(loop.seed, loop.seed + seeds):
         folder = loop.folder and loop.folder / f"seed-{seed}"
         of_seed = replace(loop, seed=seed, folder=folder)
+        labelled = _labelled(encoder, sets, options, random.Random(seed), cache)
         heads.append(tune_to_labels(encoder.head, labelled, cached, mask, kinds, options, of_seed))
     head = averaged(encoder.head, heads, options.share)
     parts = [kinds, cached.mentions[:_MAPPED], cached.types[:_MAPPED]]

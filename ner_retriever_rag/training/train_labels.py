@@ -3,7 +3,7 @@
 Labels of other domains teach kinds that definitions in an encyclopedia do not ("skill", "adverse
 effect"). There are few of them, so a head learns them by heart and forgets what it knew.
 Hence mined pairs are trained along, the head is held near to where it began, heads of several
-seeds are averaged (model soups: Wortsman et al. 2022, arXiv 2203.05482), and their mean with the
+draws are averaged (model soups: Wortsman et al. 2022, arXiv 2203.05482), and their mean with the
 head before is what is kept (WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903).
 """
 
@@ -51,7 +51,7 @@ class LabelOptions:
         share: Of the tuned head in what is kept.
     """
 
-    characters: int = 30_000
+    characters: int = 22_000
     variants: int = 12
     batch: int = 384
     pairs: int = 512
