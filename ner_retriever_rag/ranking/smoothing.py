@@ -1,4 +1,4 @@
-"""Kernel smoothing: what a candidate's neighbours say of it counts for it, too."""
+"""Kernel smoothing (Nadaraya 1964, Watson 1964): what neighbours say of a candidate counts."""
 
 from __future__ import annotations
 
@@ -8,63 +8,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.ranking.kernel import KernelSmoother
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery, Wanted
-from ner_retriever_rag.schema import PRIORITY_BITS, Candidates
+from ner_retriever_rag.schema import Candidates
 
-_PRIORITY_BITS = np.uint64(PRIORITY_BITS)
 _CERTAIN = 30.0  # log odds stay within
 _SAMPLED = 128  # of the last tenth that are smoothed for others
 _BLOCK = 1_024  # candidates smoothed at once
-
-
-@dataclass(frozen=True, slots=True)
-class SameNameSmoothing:
-    """Moves a candidate towards the mean of candidates of the same name.
-
-    A sentence may say little of "Lukanov", another that names him more: most names mean one thing
-    in a corpus (one sense a collection: Gale, Church and Yarowsky 1992, Yarowsky 1995). Only those
-    count whose vectors agree, or the river Amazon would be smoothed with the company. A name may
-    have thousands of mentions: each is compared with some, next to it in the order of their
-    priorities, which are random.
-
-    Attributes:
-        neighbors_per_side: Candidates before it and after it in that order.
-        min_cosine: Cosine of two that mean the same.
-        mix: Share of the way to the mean.
-        cutoff: Rank after which nothing is smoothed, or counts.
-    """
-
-    neighbors_per_side: int
-    min_cosine: float
-    mix: float
-    cutoff: int
-
-    sharpens: ClassVar[bool] = True
-    needs_calibration: ClassVar[bool] = False
-
-    def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
-        """The log odds, those of candidates with namesakes smoothed."""
-        names, priorities = candidates.names, candidates.priorities
-        ranked = largest(log_odds, self.cutoff)
-        # By name and priority: in one number, which is sorted in a tenth of the time.
-        priority = (priorities[ranked] * np.float32(2**PRIORITY_BITS) - 1).astype(np.uint64)
-        order = ranked[np.argsort(names[ranked] >> _PRIORITY_BITS << _PRIORITY_BITS | priority)]
-        same = names[order[1:]] == names[order[:-1]]
-        order = order[np.append(same, False) | np.append(False, same)]  # those with namesakes
-        own, name = log_odds[order].astype(np.float64)[:, None], names[order]
-        vectors = candidates.vectors[order]
-        smoother = KernelSmoother(own, 1.0)
-        for apart in range(1, self.neighbors_per_side + 1):
-            agree = np.einsum("nd,nd->n", vectors[apart:], vectors[:-apart]) >= self.min_cosine
-            first = np.flatnonzero(agree & (name[apart:] == name[:-apart]))
-            second, weights = first + apart, np.ones(len(first))
-            smoother.add_pairs(first, weights, own[second])
-            smoother.add_pairs(second, weights, own[first])
-        smoothed = log_odds.copy()
-        smoothed[order] = (own + self.mix * (smoother.means() - own))[:, 0]
-        return smoothed
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +23,7 @@ class NeighborSmoothing:
 
     A mention among likely rivers is likelier a river than one among lakes, however near both are to
     "river". So every candidate has a kernel-weighted mean of its neighbours' probabilities, whose
-    log odds are added to a part of its own. Far down a ranking one candidate counts for several, so
+    log odds are added to its own. Far down a ranking one candidate counts for several, so
     that it costs the same in an index of any size; which one goes by its priority, a random number
     of its own, so that it does not depend on which others are there. Those after the last rank are
     represented by the background sample, or a type would seem the more frequent the larger the
@@ -83,10 +33,8 @@ class NeighborSmoothing:
     Attributes:
         bandwidth: Cosine by which a neighbour's weight falls to 1/e.
         own_weight: Weight of a candidate's own probability; a neighbour in its place has 1.
-        own_part: Share of its own log odds that is added to the neighbours'.
         cutoff: Rank after which candidates are represented by the background sample.
         neighbors: Candidates that count, at most.
-        head: So many of the best count for themselves alone.
         background_weight: Weight of each candidate after ``cutoff``.
         few: Candidates; among fewer, the calibration's sample counts.
         sample: How many of it.
@@ -97,10 +45,8 @@ class NeighborSmoothing:
 
     bandwidth: float
     own_weight: float
-    own_part: float
     cutoff: int
     neighbors: int
-    head: int
     background_weight: float
     few: int
     sample: int
@@ -129,8 +75,8 @@ class NeighborSmoothing:
             neighbors = neighbors.joined_by(far, scale.log_odds(far @ query.vector), each)
         rows = ranking[smoothed]
         usual = self._log_odds_among(neighbors, smoothed, candidates.vectors[rows], odds[rows])
-        result = self.own_part * odds + np.minimum(odds, np.median(usual[smoothed >= last]))
-        result[rows] = self.own_part * odds[rows] + usual
+        result = odds + np.minimum(odds, np.median(usual[smoothed >= last]))
+        result[rows] = odds[rows] + usual
         return result
 
     def _smoothed_ranks(
@@ -150,8 +96,8 @@ class NeighborSmoothing:
     def _neighbors(
         self, ranking: NDArray[np.intp], candidates: Candidates, odds: NDArray[np.float64]
     ) -> Neighbors:
-        """Those that count: the first of the ranking, and others by their priorities."""
-        ranks, counts = sampled_ranks(candidates.priorities[ranking], self.neighbors, self.head)
+        """Those that count: a sample of the ranking."""
+        ranks, counts = sampled_ranks(candidates.priorities[ranking], self.neighbors)
         rows = ranking[ranks]
         return Neighbors(
             ranks,
@@ -175,7 +121,7 @@ class NeighborSmoothing:
             vectors: float32 ``(m, dim)``, theirs.
             odds: float64 ``(m,)``, theirs.
         """
-        smoother = KernelSmoother(_chances(odds), self.own_weight)
+        sums = self.own_weight * _chances(odds)
         nearness = neighbors.vectors.T / np.float32(self.bandwidth)
         for start in range(0, len(vectors), _BLOCK):
             some = slice(start, start + _BLOCK)
@@ -186,9 +132,8 @@ class NeighborSmoothing:
             _, selves, there = np.intersect1d(ranks[some], neighbors.ranks, True, True)
             weights[selves, there] = 0
             weights *= neighbors.counts
-            smoother.add_block(some, weights, neighbors.chances)
-        means = smoother.means()
-        among: NDArray[np.float64] = np.log(means[:, 0]) - np.log(means[:, 1])
+            sums[some] += weights @ neighbors.chances
+        among: NDArray[np.float64] = np.log(sums[:, 0]) - np.log(sums[:, 1])
         return among
 
 
@@ -228,26 +173,25 @@ class Neighbors:
 
 
 def sampled_ranks(
-    priorities: NDArray[np.float32], most: int, head: int
+    priorities: NDArray[np.float32], most: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """A sample of ranks, rising, and how many each counts for: ever fewer, the later the rank.
+
+    Priority sampling (Duffield, Lund and Thorup 2007): one counts for the inverse of the chance by
+    which it was sampled, so that the sum is right in the mean.
 
     Args:
         priorities: float32 ``(n,)``, those of candidates, best first. One is sampled where its
             priority is low for its rank.
         most: How many are sampled.
-        head: So many of the first always are.
     """
     n = len(priorities)
     if n <= most:
         return np.arange(n), np.ones(n)
     costs = priorities * np.arange(1, n + 1)
-    costs[:head] = 0
     limit = np.partition(costs, most)[most]
     ranks = np.flatnonzero(costs < limit)
     counts = np.maximum(1, (ranks + 1) / limit)
-    counts[:head] = 1
-    counts[head:] *= (n - head) / counts[head:].sum()
     return ranks, counts
 
 

@@ -14,7 +14,7 @@ from ner_retriever_rag.ranking.judged import JudgedEvidence
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
 from ner_retriever_rag.ranking.query import LogOdds, Stage, TypeQuery
 from ner_retriever_rag.ranking.rerank import Rerank
-from ner_retriever_rag.ranking.smoothing import NeighborSmoothing, SameNameSmoothing
+from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
 from ner_retriever_rag.ranking.words import NamesFirst, WordEvidence
 from ner_retriever_rag.schema import Candidates
 
@@ -31,13 +31,9 @@ FEEDBACK_LEVEL = 10  # candidates
 # Smoothing. Chosen on fewnerd-dev, four sets of other fields, mined mentions, and by
 # benchmarks/top_answers.py. Counts of candidates bound the cost.
 RANK_CUTOFF = 10_000  # rank
-NEIGHBORS_PER_SIDE = 4  # candidates of the same name
-MIN_COSINE = 0.5  # cosine
-MIX = 0.5  # share
 BANDWIDTH = 0.15  # cosine
 OWN_WEIGHT = 0.1  # of a neighbour's 1
-OWN_PART = 0.5  # share of log odds
-MAX_NEIGHBORS, HEAD = 1_024, 256  # candidates
+MAX_NEIGHBORS = 1_024  # candidates
 BACKGROUND_WEIGHT = 0.3  # of a neighbour's 1
 FEW = 5_000  # candidates
 CALIBRATION_SAMPLE, SAMPLE_WEIGHT = 500, 0.5  # mentions, and of a neighbour's 1
@@ -63,14 +59,11 @@ UNJUDGED, UNJUDGED_OFFSET = 0.64, -1.34  # weight, log odds
 STAGES: tuple[Stage, ...] = (
     WordEvidence(REPETITION, LOWER_CASE_HEAD, NEARBY_NAMES),
     PseudoRelevanceFeedback(FEEDBACK_TOP, FEEDBACK_PRIOR, FEEDBACK_LEVEL),
-    SameNameSmoothing(NEIGHBORS_PER_SIDE, MIN_COSINE, MIX, RANK_CUTOFF),
     NeighborSmoothing(
         bandwidth=BANDWIDTH,
         own_weight=OWN_WEIGHT,
-        own_part=OWN_PART,
         cutoff=RANK_CUTOFF,
         neighbors=MAX_NEIGHBORS,
-        head=HEAD,
         background_weight=BACKGROUND_WEIGHT,
         few=FEW,
         sample=CALIBRATION_SAMPLE,

@@ -11,7 +11,6 @@ from unit_vectors import unit
 from ner_retriever_rag.ranking import stages as stages_module
 from ner_retriever_rag.ranking.feedback import PseudoRelevanceFeedback
 from ner_retriever_rag.ranking.judged import JudgedEvidence
-from ner_retriever_rag.ranking.kernel import KernelSmoother
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
 from ner_retriever_rag.ranking.query import TypeQuery
@@ -147,17 +146,6 @@ def test_the_best_are_judged_before_neighbours_are_counted_in(calibration, query
 
 
 # --- reranking
-
-
-# --- the shared kernel smoother
-
-
-def test_the_smoother_means_what_it_was_given():
-    smoother = KernelSmoother(np.array([[1.0], [2.0], [3.0]]), 0.5)
-    smoother.add_pairs(np.array([0, 2]), np.array([1.0, 0.5]), np.array([[4.0], [5.0]]))
-    smoother.add_block(slice(0, 2), np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([[7.0], [8.0]]))
-    expected = [(0.5 + 4 + 8) / 2.5, (1 + 14) / 2.5, (1.5 + 2.5) / 1]
-    assert smoother.means()[:, 0] == pytest.approx(expected)
 
 
 # --- all of them
