@@ -194,6 +194,8 @@ def detector(
     from ner_retriever_rag.training import recipes
     from ner_retriever_rag.training.guidelines import read_folders
     from ner_retriever_rag.training.marked import read_marked
+    from ner_retriever_rag.training.mined import load_entities
+    from ner_retriever_rag.training.people import people_of
     from ner_retriever_rag.training.train_detector import DetectorOptions
 
     with errors_in_one_line():
@@ -204,6 +206,7 @@ def detector(
             sets=read_folders(sets or [], sparse),
             set_characters=set_characters,
             silver_sentences=silver_sentences,
+            people=people_of(load_entities(mined)) if mined else (),
             epochs=epochs,
             options=DetectorOptions(),
             loop=run.loop(),

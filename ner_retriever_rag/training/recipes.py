@@ -32,12 +32,15 @@ from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marke
 from ner_retriever_rag.training.mined import CROP
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.pairs import PairSampler
+from ner_retriever_rag.training.people import people_lists
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
     read_sentences,
     train_detector,
 )
 from ner_retriever_rag.training.train_head import CachedPairs, HeadOptions, train_head
+
+_LISTS = 1_500  # of people
 
 
 def head_recipe(
@@ -175,6 +178,7 @@ def detector_recipe(
     sets: Sequence[MarkedSet] = (),
     set_characters: int = 100_000,
     silver_sentences: int,
+    people: Sequence[str] = (),
     epochs: float,
     options: DetectorOptions,
     loop: LoopOptions,
@@ -190,6 +194,7 @@ def detector_recipe(
         sets: Marked texts of many domains.
         set_characters: How much of each.
         silver_sentences: How many of these to use.
+        people: Names to make lists of.
         epochs: Passes over the sentences.
         options: The head.
         loop: Its ``steps`` are replaced by what ``epochs`` comes to.
@@ -203,6 +208,7 @@ def detector_recipe(
         marked += rng.sample(found, min(silver_sentences, len(found)))
     marked = laid_out(joined(marked, rng), rng)
     marked += [p for each in sets for p in marked_passages(each, set_characters, rng)]
+    marked += people_lists(people, _LISTS, rng)
     sentences = read_sentences(backbone, marked, options.max_words)
     steps = max(1, round(epochs * len(sentences) / options.batch))
     loop = replace(loop, steps=steps, evaluate_every=max(1, steps // 4))

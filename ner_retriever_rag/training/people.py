@@ -1,0 +1,92 @@
+"""Lists of people as papers, credits and minutes have them: "J. Smith, A. B. Miller and P. Rossi".
+
+Marked texts have few of them, and a detector that saw none takes a list of authors for noise.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from ner_retriever_rag.training.marked import MarkedSentence
+from ner_retriever_rag.training.mined import MinedEntity
+
+_PEOPLE = set(
+    """
+    politician actor actress writer director singer footballer musician poet journalist composer
+    scientist physicist chemist biologist mathematician painter lawyer professor historian economist
+    engineer novelist philosopher architect astronomer physician botanist
+    """.split()
+)
+_FEW, _MANY = 2, 28  # people in a list
+_BEFORE = ("", "", "", "Authors: ", "By ", "Present: ", "Attendees: ", "Cast: ", "and ")
+_AFTER = ("", "", ".", ".", " et al.", " (2019)", ", eds.", ";")
+_BETWEEN = (", ", ", ", ", ", "; ", " and ", " & ", " / ")
+_LAST = (", ", " and ", ", and ", " & ")
+
+
+def people_of(entities: Sequence[MinedEntity]) -> list[str]:
+    """The names of people among mined entities, first names before the last."""
+    return [
+        each.title
+        for each in entities
+        if each.heads & _PEOPLE
+        and 2 <= len(words := each.title.split()) <= 4
+        and all(word[:1].isupper() and word.replace("-", "").isalpha() for word in words[:1])
+        and words[-1].isalpha()
+    ]
+
+
+def people_lists(names: Sequence[str], count: int, rng: random.Random) -> list[MarkedSentence]:
+    """Lists of people, every name marked, in the forms that names have in lists.
+
+    Args:
+        names: Of people, as :func:`people_of` gives them.
+        count: How many lists.
+        rng: Draws names and forms.
+    """
+    return [_list_of(names, rng) for _ in range(count)] if names else []
+
+
+def _list_of(names: Sequence[str], rng: random.Random) -> MarkedSentence:
+    form, between = rng.choice(_FORMS), rng.choice(_BETWEEN)
+    last = rng.choice(_LAST) if between == ", " else between
+    if form is _last_first:
+        between = last = "; "  # a comma stands within the name
+    some = [form(rng.choice(names).split()) for _ in range(rng.randint(_FEW, _MANY))]
+    text, spans = rng.choice(_BEFORE), []
+    for place, name in enumerate(some):
+        if place:
+            text += last if place == len(some) - 1 else between
+        spans.append((len(text), len(text) + len(name)))
+        text += name
+    return MarkedSentence(text + rng.choice(_AFTER), tuple(spans))
+
+
+def _initials(words: Sequence[str], stop: str) -> str:
+    return stop.join(word[0] for word in words if word[:1].isupper()) + stop.strip()
+
+
+def _whole(words: Sequence[str]) -> str:
+    return " ".join(words)
+
+
+def _initials_first(words: Sequence[str]) -> str:
+    return f"{_initials(words[:-1], '. ')} {words[-1]}"
+
+
+def _initials_close(words: Sequence[str]) -> str:
+    return f"{_initials(words[:-1], '.')} {words[-1]}"
+
+
+def _last_then_initials(words: Sequence[str]) -> str:
+    return f"{words[-1]} {_initials(words[:-1], '')}"
+
+
+def _last_first(words: Sequence[str]) -> str:
+    return f"{words[-1]}, {_initials(words[:-1], '. ')}"
+
+
+_FORMS: tuple[Callable[[Sequence[str]], str], ...] = (
+    _whole, _initials_first, _initials_first, _initials_close, _last_then_initials, _last_first,
+)  # fmt: skip
