@@ -25,7 +25,8 @@ import numpy as np
 
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
 from ner_retriever_rag.encoder.names import name_key
-from ner_retriever_rag.queries.repetition import Repeats, Repetition
+from ner_retriever_rag.queries.english import singular
+from ner_retriever_rag.queries.repetition import Repetition
 from ner_retriever_rag.training.hierarchy import head_noun
 
 # Description: the head nouns of a right answer's definitions.
@@ -133,8 +134,9 @@ def main() -> None:
         accepted, repetition = set(nouns.split()), Repetition(description)
         found = index.search_mentions(description, k=10, sharpen=not args.no_sharpen)
         for match, document in zip(found, index.get([m.doc_id for m in found]), strict=True):
-            cased = document.text != document.text.lower()
-            repeats += (again := repetition.of(match.text, cased=cased) is not Repeats.NOTHING)
+            lower = match.text == match.text.lower() and document.text != document.text.lower()
+            ends = singular(match.text.lower().split()[-1]) == singular(description.split()[-1])
+            repeats += (again := repetition.covers(match.text) or (lower and ends))
             verdict = False if again else judge(match, document.text, accepted, heads)
             right, wrong = right + (verdict is True), wrong + (verdict is False)
             answers.append((description, match, verdict))

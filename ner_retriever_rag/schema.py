@@ -248,13 +248,11 @@ class WordFeatures:
 
     Attributes:
         repetitions: bool ``(n,)``, those without a word but the description's.
-        lower_case_heads: bool ``(n,)``, others in lower case that end in its head noun.
         nearby_names: float32 ``(n,)``, the share of its names that stand near by.
         named: bool ``(n,)``, those with a capital or a digit, and all of texts without capitals.
     """
 
     repetitions: NDArray[np.bool_]
-    lower_case_heads: NDArray[np.bool_]
     nearby_names: NDArray[np.float32]
     named: NDArray[np.bool_]
 

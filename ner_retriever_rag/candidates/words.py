@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ner_retriever_rag.candidates.mention_table import MentionTable
-from ner_retriever_rag.queries.repetition import Repeats
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.schema import WordFeatures
 
@@ -22,10 +21,9 @@ def word_features(table: MentionTable, query: ScoredQuery) -> list[WordFeatures 
         if repetition is None or named is None:
             features.append(None)
             continue
-        every, heads = (np.zeros(len(table), dtype=np.bool_) for _ in range(2))
+        repeated = np.zeros(len(table), dtype=np.bool_)
         numbers = np.fromiter(repetition.last_words, dtype=np.uint32)
         for n in np.flatnonzero(np.isin(table.last_words, numbers)).tolist():
-            how = repetition.of(table.text(n), cased=bool(table.cased[table.owner[n]]))
-            every[n], heads[n] = how is Repeats.ALL, how is Repeats.LOWER_CASE_HEAD
-        features.append(WordFeatures(every, heads, named.share_nearby(table.nearby), table.named))
+            repeated[n] = repetition.covers(table.text(n))
+        features.append(WordFeatures(repeated, named.share_nearby(table.nearby), table.named))
     return features

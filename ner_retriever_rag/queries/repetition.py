@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
-from enum import Enum
 
 from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.queries.english import CLAUSE_WORDS, PREPOSITIONS, singular
@@ -18,14 +17,6 @@ from ner_retriever_rag.queries.english import CLAUSE_WORDS, PREPOSITIONS, singul
 _ARTICLES = frozenset(("a", "an", "the"))
 _WORD = re.compile(r"\w+")
 _POSSESSIVE = re.compile(r"['’]s?$")
-
-
-class Repeats(Enum):
-    """How a mention repeats a description."""
-
-    NOTHING = 0
-    ALL = 1  # "[Saturn]" for "moon of Saturn", "[the volcanoes]" for "volcano"
-    LOWER_CASE_HEAD = 2  # "[third lighthouse]" for "lighthouse"
 
 
 class Repetition:
@@ -41,24 +32,12 @@ class Repetition:
 
     def __init__(self, description: str) -> None:
         words = _content(spelled_out(description))
-        self._head = singular(noun_asked_for(words)) if words else ""
         self._words = frozenset(map(singular, words))
         self.last_words = frozenset(map(_number, self._words))
 
-    def of(self, mention: str, *, cased: bool) -> Repeats:
-        """How a mention repeats the description.
-
-        Args:
-            mention: Its words.
-            cased: Whether its document uses capitals at all; where none does, lower case says
-                nothing.
-        """
-        words = _content(mention)
-        if self._words.issuperset(map(singular, words)):
-            return Repeats.ALL
-        if cased and mention == mention.lower() and singular(words[-1]) == self._head:
-            return Repeats.LOWER_CASE_HEAD
-        return Repeats.NOTHING
+    def covers(self, mention: str) -> bool:
+        """Whether a mention has no word but the description's."""
+        return self._words.issuperset(map(singular, _content(mention)))
 
 
 def last_word(mention: str) -> int:

@@ -30,9 +30,6 @@ class PrevalenceShift:
         top: How many are the best; a hundredth of the candidates where that is less.
         shift: Log odds, where the best have log odds of 0.
         per_top: Log odds for each of the best's mean log odds.
-        per_log_size: Log odds for each e-fold of candidates beyond ``size``: the best of many are
-            surer than the best of few.
-        size: Candidates.
         per_breadth: Log odds, added to the best's, for each unit of the type's breadth.
         absent: Log odds of the best at which nothing is shifted.
         present: Log odds of the best from which on everything is.
@@ -41,8 +38,6 @@ class PrevalenceShift:
     top: int
     shift: float
     per_top: float
-    per_log_size: float
-    size: int
     per_breadth: float
     absent: float
     present: float
@@ -57,7 +52,6 @@ class PrevalenceShift:
         best = float(np.mean(own[largest(own, top)], dtype=np.float64))
         evidence = best + self.per_breadth * query.scale.breadth
         share = np.clip((evidence - self.absent) / (self.present - self.absent), 0, 1)
-        larger = max(0.0, float(np.log(candidates.background.count / self.size)))
-        by = float(share) * (self.shift + self.per_top * best + self.per_log_size * larger)
+        by = float(share) * (self.shift + self.per_top * best)
         shifted: LogOdds = log_odds + by
         return shifted

@@ -9,28 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ner_retriever_rag.ranking.feedback import PseudoRelevanceFeedback
 from ner_retriever_rag.ranking.judged import JudgedEvidence
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
 from ner_retriever_rag.ranking.query import LogOdds, Stage, TypeQuery
 from ner_retriever_rag.ranking.rerank import Rerank
-from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
+from ner_retriever_rag.ranking.smoothing import NeighborSmoothing, SameNameSmoothing
 from ner_retriever_rag.ranking.words import NamesFirst, WordEvidence
 from ner_retriever_rag.schema import Candidates
 
 # Words. Chosen by benchmarks/top_answers.py and fewnerd-dev.
 REPETITION = -4.97  # log odds; "[Saturn]" for "moon of Saturn", "[the volcanoes]" for "volcano"
-LOWER_CASE_HEAD = -3.31  # log odds; "[third lighthouse]" for "lighthouse"
 NEARBY_NAMES = 1.66  # log odds; of a country beside the band (benchmarks/results/training.md)
-
-# Pseudo-relevance feedback. Chosen on fewnerd-dev and by benchmarks/top_answers.py.
-FEEDBACK_TOP = 50  # candidates
-FEEDBACK_PRIOR = 3.0  # sure candidates
-FEEDBACK_LEVEL = 10  # candidates
 
 # Smoothing. Chosen on fewnerd-dev, four sets of other fields, mined mentions, and by
 # benchmarks/top_answers.py. Counts of candidates bound the cost.
 RANK_CUTOFF = 10_000  # rank
+NEIGHBORS_PER_SIDE = 4  # candidates of the same name
+MIN_COSINE = 0.5  # cosine
 BANDWIDTH = 0.15  # cosine
 OWN_WEIGHT = 0.1  # of a neighbour's 1
 MAX_NEIGHBORS = 1_024  # candidates
@@ -43,13 +38,12 @@ FLOOR = -5.0  # log odds
 PREVALENCE_TOP = 10  # candidates
 SHIFT = 4.0  # log odds
 SHIFT_PER_TOP_LOGIT = -0.8
-SHIFT_PER_LOG_SIZE, SIZE = 0.1, 1_000  # log odds per e-fold of candidates, candidates
 LOGITS_PER_BREADTH = 30.0  # log odds per unit of cosine
 ABSENT, PRESENT = 5.6, 7.5  # log odds
 
 # Names before common nouns. Chosen on fewnerd-dev and the seven choosing sets, left out in turn.
 NAMES_TOP, NAMES_SHARE = 60, 0.5  # candidates, share of them
-COMMON_NOUN = -2.0  # log odds
+COMMON_NOUN = -3.0  # log odds
 
 # Reranking. Fitted by logistic regression (benchmarks/fit_reranking.py).
 RERANK_FLOOR = -6.0  # log odds
@@ -57,8 +51,8 @@ OWN, JUDGED, JUDGED_OFFSET = 0.34, 0.58, -1.24  # weights, log odds
 UNJUDGED, UNJUDGED_OFFSET = 0.64, -1.34  # weight, log odds
 
 STAGES: tuple[Stage, ...] = (
-    WordEvidence(REPETITION, LOWER_CASE_HEAD, NEARBY_NAMES),
-    PseudoRelevanceFeedback(FEEDBACK_TOP, FEEDBACK_PRIOR, FEEDBACK_LEVEL),
+    WordEvidence(REPETITION, NEARBY_NAMES),
+    SameNameSmoothing(NEIGHBORS_PER_SIDE, MIN_COSINE, RANK_CUTOFF),
     NeighborSmoothing(
         bandwidth=BANDWIDTH,
         own_weight=OWN_WEIGHT,
@@ -74,8 +68,6 @@ STAGES: tuple[Stage, ...] = (
         top=PREVALENCE_TOP,
         shift=SHIFT,
         per_top=SHIFT_PER_TOP_LOGIT,
-        per_log_size=SHIFT_PER_LOG_SIZE,
-        size=SIZE,
         per_breadth=LOGITS_PER_BREADTH,
         absent=ABSENT,
         present=PRESENT,

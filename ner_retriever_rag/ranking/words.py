@@ -19,13 +19,11 @@ class WordEvidence:
 
     Attributes:
         repetition: Log odds of a candidate without a word but the description's.
-        lower_case_head: Log odds of one in lower case that ends in the description's head noun.
         nearby_names: Log odds of one with all names of the description near by; a share of the
             names gives that share.
     """
 
     repetition: float
-    lower_case_head: float
     nearby_names: float
 
     sharpens: ClassVar[bool] = False
@@ -37,7 +35,6 @@ class WordEvidence:
             return log_odds
         added = self.nearby_names * words.nearby_names
         added[words.repetitions] += self.repetition
-        added[words.lower_case_heads] += self.lower_case_head
         return log_odds + added
 
 

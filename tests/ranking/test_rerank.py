@@ -31,7 +31,7 @@ def query(vector, candidates, **options):
 
 def words(named):
     nothing = np.zeros(N, dtype=bool)
-    return WordFeatures(nothing, nothing, np.zeros(N, np.float32), named)
+    return WordFeatures(nothing, np.zeros(N, np.float32), named)
 
 
 ODDS = np.linspace(3, -6, N)

@@ -1,26 +1,23 @@
 """The stages of ranking, each by itself on numbers, and all of them in their order."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from numbers_of import DIM, Numbers, around, asked, scale_of, shipped, some_calibration
+from numbers_of import DIM, Numbers, around, asked, shipped, some_calibration
 from unit_vectors import unit
 
 from ner_retriever_rag.ranking import stages as stages_module
-from ner_retriever_rag.ranking.feedback import PseudoRelevanceFeedback
 from ner_retriever_rag.ranking.judged import JudgedEvidence
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
-from ner_retriever_rag.ranking.query import TypeQuery
 from ner_retriever_rag.ranking.rerank import Rerank
-from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
+from ner_retriever_rag.ranking.smoothing import NeighborSmoothing, SameNameSmoothing
 from ner_retriever_rag.ranking.stages import STAGES, rank
 from ner_retriever_rag.ranking.words import NamesFirst, WordEvidence
 from ner_retriever_rag.schema import BackgroundSample, WordFeatures
 
-FEEDBACK, SHIFT, WORDS = map(shipped, (PseudoRelevanceFeedback, PrevalenceShift, WordEvidence))
+SHIFT, WORDS = map(shipped, (PrevalenceShift, WordEvidence))
 
 
 @pytest.fixture
@@ -44,33 +41,7 @@ def first_round(calibration, query, vectors):
     return given, candidates, given.scale.log_odds(given.similarities)
 
 
-# --- pseudo-relevance feedback
-
-
-def test_feedback_moves_the_query_by_the_stated_rule(calibration, cloud):
-    query = cloud[0]
-    given, candidates, odds = first_round(calibration, query, cloud)
-    best = np.argsort(-odds)[: FEEDBACK.top]
-    p = 1 / (1 + np.exp(-odds[best]))
-    expected = unit(query + p.sum() / (p.sum() + FEEDBACK.prior) * unit(p @ cloud[best]))
-    assert FEEDBACK.expanded(given, candidates, odds) == pytest.approx(expected, abs=1e-6)
-
-
-def test_without_likely_candidates_the_query_stays(cloud):
-    query = TypeQuery(cloud[0], -np.ones(400, np.float32), scale_of(None, cloud[0]))
-    nothing = FEEDBACK.expanded(query, Numbers(cloud), query.scale.log_odds(query.similarities))
-    assert nothing == pytest.approx(cloud[0])
-
-
-def test_both_rounds_count_alike_at_one_level(calibration, cloud):
-    given, candidates, odds = first_round(calibration, cloud[0], cloud)
-    odds[7] -= 2.0  # by its words: in the second round, too
-    second = given.scale.log_odds(cloud @ FEEDBACK.expanded(given, candidates, odds))
-    second[7] -= 2.0
-    shifted = second + np.sort(odds)[-FEEDBACK.level :].mean()
-    shifted -= np.sort(second)[-FEEDBACK.level :].mean()
-    found = FEEDBACK(given, candidates, odds)
-    assert found == pytest.approx((odds + shifted) / 2, abs=1e-4)
+# --- the largest of some
 
 
 @pytest.mark.parametrize("n", [1, 7, 400, 999])
@@ -86,14 +57,13 @@ def test_words_add_log_odds(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(query, 4, 0.4, seed=1))
     words = WordFeatures(
         np.array([True, False, False, False]),
-        np.array([False, True, False, False]),
         np.array([0, 0, 0.5, 0], dtype=np.float32),
         np.ones(4, dtype=bool),
     )
     added = WORDS(replace(given, words=words), candidates, odds) - odds
-    expected = [WORDS.repetition, WORDS.lower_case_head, 0.5 * WORDS.nearby_names, 0]
+    expected = [WORDS.repetition, 0, 0.5 * WORDS.nearby_names, 0]
     assert added == pytest.approx(expected, abs=1e-5)
-    assert WORDS.repetition < WORDS.lower_case_head < 0 < WORDS.nearby_names
+    assert WORDS.repetition < 0 < WORDS.nearby_names
     assert WORDS(given, candidates, odds) is odds  # by examples
 
 
@@ -121,8 +91,7 @@ def test_how_sure_the_best_are_is_said_by_ten_of_them_at_most(calibration, query
     given, candidates, odds = first_round(calibration, query, around(query, 1_100, 0.5, seed=6))
     stage = replace(SHIFT, absent=-100.0, present=-99.0)
     best = np.sort(odds)[-10:].mean()
-    larger = SHIFT.per_log_size * math.log(1_100 / SHIFT.size)
-    expected = SHIFT.shift + SHIFT.per_top * best + larger
+    expected = SHIFT.shift + SHIFT.per_top * best
     assert shifted(given, candidates, odds, stage) == pytest.approx(expected, abs=1e-4)
 
 
@@ -187,7 +156,7 @@ def test_without_a_calibration_what_adds_probabilities_is_left_out(query):
     candidates = Numbers(around(query, 60, 0.4, seed=2))
     given = asked(None, query, candidates)
     found = rank(given, candidates)
-    assert NeighborSmoothing not in given.before and PseudoRelevanceFeedback in given.before
+    assert NeighborSmoothing not in given.before and SameNameSmoothing in given.before
     assert given.scale.score(found) == pytest.approx(np.clip(found / given.scale.slope, 0, 1))
 
 
