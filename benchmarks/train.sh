@@ -43,9 +43,13 @@ ner-retriever train detector --mined "$work/mined" --sets "$data/training" \
 ner-retriever train prototypes "$work/whole" "$work/mined"
 ner-retriever train calibrate "$work/whole" "$work/mined" $wordnet
 ner-retriever train names "$work/mined" --encoder "$work/whole"
+# The head learns labels of other domains, too; what lies in its space moves along.
+ner-retriever train labels "$work/mined" --sets "$data/training" --encoder "$work/whole" \
+    --out "$work/labels" --cache "$work/features"
+ner-retriever train calibrate "$work/labels" "$work/mined" $wordnet
 
 # A pair model judges candidates again; labels of domains, definitions and senses teach it. Not shipped.
-cp -r "$work/whole" "$work/with-pair-model"
+cp -r "$work/labels" "$work/with-pair-model"
 ner-retriever train pair-model "$work/with-pair-model" "$work/mined" --sets "$data/training" $wordnet \
     --development "skillspan,court,maintie,earnings,psytar,litbank,re3d@$data/domains" \
     --steps 2000 --work "$work/pair-run"

@@ -68,8 +68,8 @@ class Answers:
                 (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
                 and the document (0 where it is negative).
             topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
-            sharpen: Let mentions found say something of one another: pseudo-relevance feedback,
-                smoothing and prevalence shift, see :mod:`~ner_retriever_rag.ranking.stages`. With
+            sharpen: Let mentions found say something of one another: smoothing and
+                prevalence shift, see :mod:`~ner_retriever_rag.ranking.stages`. With
                 an encoder that has a score of its own (``from_gliner``) no stage runs either way.
             offset: How many of the best documents to pass over, for the next page of a result.
             max_matches: List at most so many matches of a document, the best; None for all.

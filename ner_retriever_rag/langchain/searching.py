@@ -54,7 +54,7 @@ class TypeSearching(BaseRetriever):
     max_matches: int | None = Field(default=None, gt=0)
     """How many of a document's mentions are listed at most, the best; None for all."""
     sharpen: bool = True
-    """Let mentions found say something of one another: feedback, smoothing, prevalence shift."""
+    """Let mentions found say something of one another: smoothing and prevalence shift."""
     exact: bool = False
     """Compare with every mention, in a large index too, and look at every text for a topic."""
     rerank: int | None = Field(default=None, ge=0)
