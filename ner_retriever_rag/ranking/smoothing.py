@@ -72,7 +72,7 @@ class NeighborSmoothing:
 
     A mention among likely rivers is likelier a river than one among lakes, however near both are to
     "river". So every candidate has a kernel-weighted mean of its neighbours' probabilities, whose
-    log odds are added to its own. Far down a ranking one candidate counts for several, so
+    log odds are added to a part of its own. Far down a ranking one candidate counts for several, so
     that it costs the same in an index of any size; which one goes by its priority, a random number
     of its own, so that it does not depend on which others are there. Those after the last rank are
     represented by the background sample, or a type would seem the more frequent the larger the
@@ -82,6 +82,7 @@ class NeighborSmoothing:
     Attributes:
         bandwidth: Cosine by which a neighbour's weight falls to 1/e.
         own_weight: Weight of a candidate's own probability; a neighbour in its place has 1.
+        own_part: Share of its own log odds that is added to the neighbours'.
         cutoff: Rank after which candidates are represented by the background sample.
         neighbors: Candidates that count, at most.
         background_weight: Weight of each candidate after ``cutoff``.
@@ -94,6 +95,7 @@ class NeighborSmoothing:
 
     bandwidth: float
     own_weight: float
+    own_part: float
     cutoff: int
     neighbors: int
     background_weight: float
@@ -124,8 +126,8 @@ class NeighborSmoothing:
             neighbors = neighbors.joined_by(far, scale.log_odds(far @ query.vector), each)
         rows = ranking[smoothed]
         usual = self._log_odds_among(neighbors, smoothed, candidates.vectors[rows], odds[rows])
-        result = odds + np.minimum(odds, np.median(usual[smoothed >= last]))
-        result[rows] = odds[rows] + usual
+        result = self.own_part * odds + np.minimum(odds, np.median(usual[smoothed >= last]))
+        result[rows] = self.own_part * odds[rows] + usual
         return result
 
     def _smoothed_ranks(

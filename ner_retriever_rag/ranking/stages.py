@@ -28,6 +28,7 @@ NEIGHBORS_PER_SIDE = 4  # candidates of the same name
 MIN_COSINE = 0.5  # cosine
 BANDWIDTH = 0.15  # cosine
 OWN_WEIGHT = 0.1  # of a neighbour's 1
+OWN_PART = 0.5  # share of log odds; with all of them absent types score high
 MAX_NEIGHBORS = 1_024  # candidates
 BACKGROUND_WEIGHT = 0.3  # of a neighbour's 1
 FEW = 5_000  # candidates
@@ -56,6 +57,7 @@ STAGES: tuple[Stage, ...] = (
     NeighborSmoothing(
         bandwidth=BANDWIDTH,
         own_weight=OWN_WEIGHT,
+        own_part=OWN_PART,
         cutoff=RANK_CUTOFF,
         neighbors=MAX_NEIGHBORS,
         background_weight=BACKGROUND_WEIGHT,

@@ -51,7 +51,7 @@ def by_hand(calibration, query, vectors, odds, stage=SMOOTHING):
             weight *= stage.sample_weight * max(0, 1 - len(odds) / stage.few)
             p = float(calibration.probability(query, elsewhere @ query))
             yes, no = yes + weight * p, no + weight * (1 - p)
-        found.append(own + math.log(yes) - math.log(no))
+        found.append(stage.own_part * own + math.log(yes) - math.log(no))
     return np.array(found)
 
 
@@ -85,7 +85,7 @@ def test_the_company_of_a_candidate_decides(calibration, query):
 def test_a_candidate_alone_speaks_for_itself(calibration, query):
     odds = scale_of(calibration, query).log_odds(np.array([0.1]))
     found = smoothed(calibration, query, query[None], odds, replace(SMOOTHING, few=0))
-    assert found == pytest.approx(2 * odds, rel=1e-4)
+    assert found == pytest.approx(1.5 * odds, rel=1e-4)
 
 
 def test_in_a_few_texts_mentions_of_all_kinds_count_too(calibration, query, monkeypatch):
@@ -125,10 +125,10 @@ def test_the_last_are_a_tenth_of_those_smoothed(calibration, query):
     stage = replace(SMOOTHING, floor=float(odds[100]), few=1)  # no sample
     # The first keep apart; those after are one crowd, most of which nothing is said of.
     vectors = np.concatenate([around(query, 89, 0.1, seed=4), around(-query, 111, 0.1, seed=8)])
-    every = by_hand(calibration, query, vectors, odds, stage) - odds
+    every = by_hand(calibration, query, vectors, odds, stage) - stage.own_part * odds
     said = np.median(every[89:100])
     assert odds[199] < said < odds[100]
-    expected = odds + np.minimum(odds, said)
+    expected = stage.own_part * odds + np.minimum(odds, said)
     found = smoothed(calibration, query, vectors, odds, stage)
     assert found[100:] == pytest.approx(expected[100:], abs=1e-4)
 
