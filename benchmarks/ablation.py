@@ -23,6 +23,7 @@ from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.evaluation.suites import load_suite
 from ner_retriever_rag.evaluation.tasks import Task, load_task
 from ner_retriever_rag.index.held_texts import HeldTexts
+from ner_retriever_rag.ranking.judged import JudgedEvidence
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
 from ner_retriever_rag.ranking.query import Stage
 from ner_retriever_rag.ranking.rerank import Rerank
@@ -123,7 +124,7 @@ def main() -> None:
     args = parser.parse_args()
     encoder = TypeAwareEncoder.from_pretrained(args.encoder) if args.encoder else default_encoder()
     sets = corpora(args.data, args.cache, args.texts, encoder)
-    stages = [stage for stage in STAGES if not isinstance(stage, Rerank)]
+    stages = [each for each in STAGES if not isinstance(each, Rerank | JudgedEvidence)]
     first = measured(sets, stages).mean(axis=0)
     parts = [
         "# Ablation of the stages of ranking\n\n"
