@@ -1,4 +1,4 @@
-"""Which stage of ranking earns its place. Writes benchmarks/results/ablation.md.
+"""Which stage of ranking earns its place. Prints tables; results/ablation.md says what was decided.
 
 python benchmarks/ablation.py ../shared/data --cache FOLDER [--texts 300] [--encoder FOLDER]
 
@@ -29,7 +29,6 @@ from ner_retriever_rag.ranking.query import Stage
 from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.stages import STAGES
 
-WRITTEN = Path(__file__).parent / "results" / "ablation.md"
 DOMAINS = ("skillspan", "court", "maintie", "earnings", "psytar", "litbank", "re3d")
 BINS = 15
 LEAST, IN_ALL = 0.003, 0.002
@@ -126,11 +125,8 @@ def main() -> None:
     sets = corpora(args.data, args.cache, args.texts, encoder)
     stages = [each for each in STAGES if not isinstance(each, Rerank | JudgedEvidence)]
     first = measured(sets, stages).mean(axis=0)
-    parts = [
-        "# Ablation of the stages of ranking\n\n"
-        f"`python benchmarks/ablation.py`, {args.texts} texts of each set at most, detected "
-        f"mentions, encoder {encoder.description}. Each cell: {', '.join(FIGURES)}.\n"
-    ]
+    print(f"{args.texts} texts of each set at most, detected mentions, {encoder.description}")
+    print(f"each cell: {', '.join(FIGURES)}\n")
     while len(stages) > 1:
         whole = measured(sets, stages)
         rows, gains = {"all": whole}, []
@@ -138,17 +134,15 @@ def main() -> None:
             without = measured(sets, [each for each in stages if each is not stage])
             rows[f"without {type(stage).__name__}"] = without
             gains.append(worth(whole, without, stage))
-        parts.append(table_of_figures(sets, rows))
-        print(parts[-1])
+        print(table_of_figures(sets, rows))
         least = int(np.argmin(gains))
         fewer = [each for each in stages if each is not stages[least]]
         lost = first - measured(sets, fewer).mean(axis=0)
         if gains[least] >= LEAST or max(lost[:2]) > IN_ALL:
             break
-        parts.append(f"{type(stages[least]).__name__} gains {gains[least]:.4f} and goes.\n")
+        print(f"{type(stages[least]).__name__} gains {gains[least]:.4f} and goes.\n")
         stages = fewer
-    parts.append(f"What stays: {', '.join(type(each).__name__ for each in stages)}.\n")
-    WRITTEN.write_text("\n".join(parts), encoding="utf-8")
+    print(f"What stays: {', '.join(type(each).__name__ for each in stages)}.")
 
 
 if __name__ == "__main__":
