@@ -53,12 +53,14 @@ class Kinds:
             the inner product.
         half: float32 ``(len(names),)``, the similarity at which each reaches the score 0.5.
         finer: The numbers of those that end in another, as "capital city" does in "city".
+        slopes: float32 ``(len(names),)``, log odds of each per unit of cosine.
     """
 
     names: tuple[str, ...]
     vectors: NDArray[np.float32]
     half: NDArray[np.float32]
     finer: list[int]
+    slopes: NDArray[np.float32]
 
     @classmethod
     def calibrated(
@@ -66,18 +68,23 @@ class Kinds:
         names: Sequence[str],
         vectors: NDArray[np.float32],
         similarity_at: Callable[[NDArray[np.float32], float], float],
+        slopes: NDArray[np.float32] | None = None,
     ) -> Kinds:
-        """See where each kind's score is one half; it rises by one slope for all.
+        """See where each kind's score is one half.
 
         Args:
             names: The phrases.
             vectors: float32 ``(len(names), dim)``, L2-normalised.
             similarity_at: The cosine at which a score is reached for a type vector.
+            slopes: float32 ``(len(names),)``, each one's log odds per unit of cosine; None for
+                the usual one.
         """
+        if slopes is None:
+            slopes = np.full(len(names), SLOPE, dtype=np.float32)
         half = np.array([similarity_at(vector, 0.5) for vector in vectors], dtype=np.float32)
         known = set(names)
         finer = [n for n, name in enumerate(names) if known.intersection(_endings(name))]
-        return cls(tuple(names), vectors, half, finer)
+        return cls(tuple(names), vectors, half, finer, slopes)
 
     def fit(self, mentions: NDArray[np.float32]) -> NDArray[np.float32]:
         """How well each kind fits mentions.
@@ -90,7 +97,7 @@ class Kinds:
         """
         fit: NDArray[np.float32] = mentions @ self.vectors.T
         fit -= self.half
-        fit *= np.float32(SLOPE)
+        fit *= self.slopes
         return fit
 
     def fit_to_name(self, mentions: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.calibration import Calibration
 
-SLOPE = 16.57  # log odds per unit of cosine in the shipped calibration, and where there is none
+SLOPE = 16.57  # log odds per unit of cosine where there is no calibration
 _CERTAIN = 60.0  # log odds beyond which exp would overflow
 
 

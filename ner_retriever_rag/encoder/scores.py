@@ -66,7 +66,10 @@ class TypeScores(ABC):
 
     def kinds_of(self, names: Sequence[str]) -> Kinds:
         """A vocabulary of other kinds, encoded."""
-        return Kinds.calibrated(names, self.encode_types(names), self.similarity_at)
+        vectors, slopes = self.encode_types(names), None
+        if (calibration := self.calibration) is not None:
+            slopes = np.array([calibration.line(each).slope for each in vectors], dtype=np.float32)
+        return Kinds.calibrated(names, vectors, self.similarity_at, slopes)
 
     def score(
         self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]

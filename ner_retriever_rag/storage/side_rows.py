@@ -62,6 +62,8 @@ class SideRows:
             client,
         )
         if (made.metadata or {}).get(ROLE_KEY) != self._role:
-            raise ValueError(f"{self._role} would be kept in {self._name!r}, which is something else")
+            raise ValueError(
+                f"{self._role} would be kept in {self._name!r}, which is something else"
+            )
         self._rows = Rows(self._place, made)
         return self._rows
