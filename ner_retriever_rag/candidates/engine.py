@@ -104,12 +104,8 @@ class EngineSource(Elsewhere):
     def _lowest(self, count: int) -> BackgroundSample:
         """The background sample of so many mentions."""
         level = _level(count, _ENOUGH)
-        if level:
-            rows = self._store.mentions.matching(
-                {LEVEL: {"$gte": level}}, 4 * BACKGROUND, self._dim
-            )
-        else:
-            rows = self._store.mentions.everything(4 * BACKGROUND, self._dim)
+        where = {LEVEL: {"$gte": level}} if level else None
+        rows = self._store.mentions.matching(where, 4 * BACKGROUND, self._dim)
         keys = [RowKey.parse(each) for each in rows.ids]
         priorities = random_priorities([(key.doc_id, key.spans[0]) for key in keys])
         return background_of(count, priorities, rows.vectors)

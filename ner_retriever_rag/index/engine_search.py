@@ -18,19 +18,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.candidates.examples import IndexedExamples
 from ner_retriever_rag.candidates.joining import joined
 from ner_retriever_rag.candidates.mention_table import MentionTable, read_table
 from ner_retriever_rag.candidates.tables import FixedTable
 from ner_retriever_rag.encoder.names import name_hashes
 from ner_retriever_rag.index.facets import Facet
-from ner_retriever_rag.index.mention_scores import Compared, MentionScores
+from ner_retriever_rag.index.mention_scores import Compared, MentionScores, scored_by
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.queries.bounds import Bounds
-from ner_retriever_rag.queries.likeness import type_vector
-from ner_retriever_rag.queries.query import AnyOf, Leaf, Query, check_query, wanted_leaves
+from ner_retriever_rag.queries.query import AnyOf, Leaf, Query, wanted_leaves
 from ner_retriever_rag.queries.scoring import ScoredQuery
-from ner_retriever_rag.queries.topic import Topic
+from ner_retriever_rag.queries.topic import Topic, topic_asked
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 from ner_retriever_rag.storage.passing import matching, passing
 
@@ -80,9 +78,7 @@ class EngineSearch(Search):
         topic_weight: float | None = None,
     ) -> list[list[DocumentMatch]]:
         """For each query the best documents, best first."""
-        about = None if about == "" else about
-        if about is None and topic_weight is not None:
-            raise ValueError("topic_weight needs a topic: give about")
+        about = topic_asked(about, topic_weight)
         if (small := self._small()) is not None:
             return small.documents(queries, bounds, about, topic_weight)
         found = []
@@ -285,12 +281,7 @@ class EngineSearch(Search):
 
     def _with_examples(self, query: Query) -> ScoredQuery:
         """Check a query and encode its types; examples by their mentions in the index."""
-        examples = IndexedExamples(self._source)
-        return ScoredQuery(
-            check_query(query),
-            self._encoder,
-            lambda leaf: type_vector(leaf, self._encoder, examples),
-        )
+        return scored_by(self._source, query, self._encoder)
 
 
 class _Look:

@@ -23,6 +23,7 @@ from ner_retriever_rag.ranking.stages import rank
 from ner_retriever_rag.schema import MentionMatch
 
 if TYPE_CHECKING:
+    from ner_retriever_rag.candidates.protocol import CandidateSource
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
 # Takes a type description, a table and numbers of its mentions, ``(m,)``; gives logits of each.
@@ -46,7 +47,12 @@ class Compared:
 
 def scored_over(table: MentionTable, query: Query, encoder: TypeAwareEncoder) -> ScoredQuery:
     """Check a query and encode its types; examples are looked for among the mentions of a table."""
-    examples = IndexedExamples(TableSource(lambda: table))
+    return scored_by(TableSource(lambda: table), query, encoder)
+
+
+def scored_by(source: CandidateSource, query: Query, encoder: TypeAwareEncoder) -> ScoredQuery:
+    """The same; examples are looked for in a source of candidates."""
+    examples = IndexedExamples(source)
     return ScoredQuery(
         check_query(query), encoder, lambda leaf: type_vector(leaf, encoder, examples)
     )

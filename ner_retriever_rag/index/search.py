@@ -27,7 +27,7 @@ from ner_retriever_rag.index.topics import with_topic
 from ner_retriever_rag.queries.bounds import RERANKED_OF_ALL, Bounds
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.queries.scoring import ScoredQuery
-from ner_retriever_rag.queries.topic import Topic
+from ner_retriever_rag.queries.topic import Topic, topic_asked
 from ner_retriever_rag.ranking.judged import threshold_of
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Judged, Wanted
@@ -81,9 +81,7 @@ class Search(Doors):
         topic_weight: float | None = None,
     ) -> list[list[DocumentMatch]]:
         """For each query the best documents, best first."""
-        about = None if about == "" else about
-        if about is None and topic_weight is not None:
-            raise ValueError("topic_weight needs a topic: give about")
+        about = topic_asked(about, topic_weight)
         return self._steadily(
             lambda replaced: self._best_documents(queries, bounds, about, topic_weight, replaced)
         )
@@ -169,7 +167,7 @@ class Search(Doors):
             bounds: Where, and whether sharpened.
             about: Look only in the documents found first with this topic.
         """
-        about = None if about == "" else about
+        about = topic_asked(about, None)
         return self._steadily(lambda replaced: self._mention_scores(query, bounds, about, replaced))
 
     def _mention_scores(

@@ -19,6 +19,18 @@ TOPIC_WEIGHT = 0.7
 Score = TypeVar("Score", float, NDArray[np.float32])
 
 
+def topic_asked(about: str | None, weight: float | None) -> str | None:
+    """The topic that is asked for; None where there is none, an empty one among them.
+
+    Raises:
+        ValueError: If a weight is given and no topic.
+    """
+    about = None if about == "" else about
+    if about is None and weight is not None:
+        raise ValueError("topic_weight needs a topic: give about")
+    return about
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """What documents should be about, and how much that counts beside the type.

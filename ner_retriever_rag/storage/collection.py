@@ -154,6 +154,13 @@ class Rows:
             (each, 1.0 - distance) for each, distance in zip(rows["ids"][0], distances, strict=True)
         ]
 
+    def check_ids(self, ids: Iterable[str]) -> None:
+        """See that records may be written under some ids; here any may.
+
+        Raises:
+            ValueError: If one may not.
+        """
+
     def upsert(self, **columns: Any) -> None:
         """Write records, ``batch`` at a time."""
         for start in range(0, len(columns["ids"]), self.batch):

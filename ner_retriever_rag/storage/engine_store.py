@@ -74,7 +74,6 @@ class EngineStore(Store):
     """
 
     describe: Describe
-    _documents: LongRows
 
     def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
         super().__init__(place, documents, mentions)
@@ -93,17 +92,6 @@ class EngineStore(Store):
     def mentions(self) -> SearchedRows:
         """The rows of mentions."""
         return self._rows
-
-    def write(
-        self,
-        documents: Sequence[Document],
-        versions: Sequence[str],
-        encoded: Sequence[EncodedText],
-        replaced: Mapping[str, Record],
-    ) -> None:
-        """Write documents and their mentions; as :meth:`Store.write`."""
-        self._documents.check_ids(document.id for document in documents)
-        super().write(documents, versions, encoded, replaced)
 
     def rewrite(
         self,

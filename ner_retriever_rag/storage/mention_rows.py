@@ -81,10 +81,6 @@ class SearchedRows(Rows):
         ]
         return together(found, dim)
 
-    def everything(self, most: int, dim: int) -> MentionRows:
-        """All mentions, ``most`` of them at most."""
-        return self.matching(None, most, dim)
-
     def matching(self, where: Where, most: int, dim: int) -> MentionRows:
         """Mentions that pass a filter, ``most`` of them at most."""
         wanted: Any = list(_INCLUDE)

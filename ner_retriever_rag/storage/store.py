@@ -167,8 +167,10 @@ class Store(StoreReader):
             replaced: The records that the documents replace, by id.
 
         Raises:
-            ValueError: If a vector holds NaN or infinity; nothing is written then.
+            ValueError: If a vector holds NaN or infinity, or an id is longer than the server takes;
+                nothing is written then.
         """
+        self._documents.check_ids(document.id for document in documents)
         for document, one in zip(documents, encoded, strict=True):
             check_vectors(document, one)
         new = [

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
@@ -45,6 +46,11 @@ def type_features(
     """float16 ``(n, width)``, taps of type descriptions, each read alone and pooled whole."""
     spans = [(0, len(text)) for text in descriptions]
     return _cached(backbone, descriptions, spans, descriptions, cache, pooling)
+
+
+def as_tensor(rows: NDArray[np.float16]) -> Tensor:
+    """Cached features as a head reads them, float32."""
+    return torch.from_numpy(np.ascontiguousarray(rows)).float()
 
 
 def project(head: ProjectionHead, features: NDArray[np.float16]) -> NDArray[np.float32]:

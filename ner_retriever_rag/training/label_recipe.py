@@ -17,11 +17,10 @@ from ner_retriever_rag.training.features import mention_features, type_features
 from ner_retriever_rag.training.guidelines import MarkedSet
 from ner_retriever_rag.training.judgements import varied
 from ner_retriever_rag.training.loop import LoopOptions
-from ner_retriever_rag.training.mined import CROP
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.own_types import with_head
 from ner_retriever_rag.training.pairs import PairSampler
-from ner_retriever_rag.training.train_head import CachedPairs
+from ner_retriever_rag.training.train_head import CachedPairs, read_pairs
 from ner_retriever_rag.training.train_labels import (
     LabelledMentions,
     LabelOptions,
@@ -114,16 +113,7 @@ def _labelled(
 def _mined(
     encoder: TypeAwareEncoder, mined: Mined, pairs: int, rng: random.Random, cache: Path | None
 ) -> CachedPairs:
-    backbone = encoder.source.load(encoder.taps)
     sampler = PairSampler(mined.hierarchy, rng, loose=_LOOSE)
     chosen = weighted_sample(mined.train, flattened(mined.train), pairs, rng)
-    contexts = [sampler.context(each).cropped(CROP) for each in chosen]
-    queries = [[sampler.query(each) for _ in range(4)] for each in chosen]
-    texts = sorted({query.text for some in queries for query in some})
-    return CachedPairs(
-        chosen,
-        mention_features(backbone, contexts, cache, encoder.pooling),
-        queries,
-        {text: row for row, text in enumerate(texts)},
-        type_features(backbone, texts, cache, encoder.pooling),
-    )
+    backbone = encoder.source.load(encoder.taps)
+    return read_pairs(backbone, chosen, sampler, cache, encoder.pooling)

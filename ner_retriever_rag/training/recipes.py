@@ -29,7 +29,6 @@ from ner_retriever_rag.training.guidelines import MarkedSet, laid_out, marked_pa
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
-from ner_retriever_rag.training.mined import CROP
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.pairs import PairSampler
 from ner_retriever_rag.training.people import people_lists
@@ -38,7 +37,7 @@ from ner_retriever_rag.training.train_detector import (
     read_sentences,
     train_detector,
 )
-from ner_retriever_rag.training.train_head import CachedPairs, HeadOptions, train_head
+from ner_retriever_rag.training.train_head import HeadOptions, read_pairs, train_head
 
 _LISTS = 1_500  # of people
 
@@ -71,16 +70,7 @@ def head_recipe(
     if not options.grains:
         sampler = PairSampler(mined.hierarchy, rng, shorter=0.0, broader=0.0, plurals=0.0)
     chosen = weighted_sample(mined.train, flattened(mined.train), pairs, rng)
-    contexts = [sampler.context(e).cropped(CROP) for e in chosen]
-    queries = [[sampler.query(e) for _ in range(4)] for e in chosen]
-    texts = sorted({q.text for each in queries for q in each})
-    cached = CachedPairs(
-        chosen,
-        mention_features(backbone, contexts, cache, options.pooling),
-        queries,
-        {text: row for row, text in enumerate(texts)},
-        type_features(backbone, texts, cache, options.pooling),
-    )
+    cached = read_pairs(backbone, chosen, sampler, cache, options.pooling)
     steps = max(1, round(epochs * len(chosen) / options.batch))
     score = None
     if development is not None:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pooling import POOLINGS
+from ner_retriever_rag.training.features import as_tensor, mention_features, type_features
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce, triplet
-from ner_retriever_rag.training.mined import MinedEntity
+from ner_retriever_rag.training.mined import CROP, MinedEntity
 from ner_retriever_rag.training.negatives import NegativeMask
-from ner_retriever_rag.training.pairs import TypeQuery
+from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,34 @@ class CachedPairs:
     types: NDArray[np.float16]
 
 
+def read_pairs(
+    backbone: Backbone,
+    entities: Sequence[MinedEntity],
+    sampler: PairSampler,
+    cache: Path | None,
+    pooling: str,
+) -> CachedPairs:
+    """Draw a context and four type descriptions of each entity, and read their features.
+
+    Args:
+        backbone: Its taps are what the head will read.
+        entities: One for each pair.
+        sampler: Draws contexts, then descriptions.
+        cache: Folder for features.
+        pooling: How a mention's tokens become one vector.
+    """
+    contexts = [sampler.context(each).cropped(CROP) for each in entities]
+    queries = [[sampler.query(each) for _ in range(4)] for each in entities]
+    texts = sorted({query.text for some in queries for query in some})
+    return CachedPairs(
+        entities,
+        mention_features(backbone, contexts, cache, pooling),
+        queries,
+        {text: row for row, text in enumerate(texts)},
+        type_features(backbone, texts, cache, pooling),
+    )
+
+
 def train_head(
     pairs: CachedPairs,
     mask: NegativeMask,
@@ -148,8 +179,8 @@ def train_head(
         chosen = batch_at(step, len(pairs.entities), options.batch, loop.seed)
         rng = random.Random(f"{loop.seed} {step}")
         queries = [rng.choice(pairs.queries[i]) for i in chosen]
-        mentions = _tensor(pairs.mentions[np.sort(chosen)])[_ranks(chosen)]
-        types = _tensor(pairs.types[[pairs.rows[q.text] for q in queries]])
+        mentions = as_tensor(pairs.mentions[np.sort(chosen)])[_ranks(chosen)]
+        types = as_tensor(pairs.types[[pairs.rows[q.text] for q in queries]])
         out = mask([pairs.entities[i] for i in chosen], queries)
         return losses[options.loss](head(mentions), head(types), out)
 
@@ -173,7 +204,3 @@ def batch_at(step: int, n: int, size: int, seed: int) -> NDArray[np.int64]:
 
 def _ranks(chosen: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(np.argsort(np.argsort(chosen)))
-
-
-def _tensor(rows: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(rows)).float()

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ner_retriever_rag.encoder.head import ProjectionHead
-from ner_retriever_rag.training.features import project
+from ner_retriever_rag.training.features import as_tensor, project
 from ner_retriever_rag.training.guidelines import MarkedSet, cut, joined_lines
 from ner_retriever_rag.training.loop import LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce
@@ -145,12 +145,12 @@ def tune_to_labels(
         rng = random.Random(f"{loop.seed} {step}")
         chosen = batch_at(step, len(mined.entities), pairs_a_step, loop.seed)
         queries = [rng.choice(mined.queries[i]) for i in chosen]
-        mentions = tuned(_tensor(mined.mentions[chosen]))
-        types = tuned(_tensor(mined.types[[mined.rows[query.text] for query in queries]]))
+        mentions = tuned(as_tensor(mined.mentions[chosen]))
+        types = tuned(as_tensor(mined.types[[mined.rows[query.text] for query in queries]]))
         out = mask([mined.entities[i] for i in chosen], queries)
         pairs = info_nce(mentions, types, out, temperature=options.temperature)
         some = np.asarray(rng.sample(range(len(kinds)), min(len(kinds), options.batch)))
-        moved = _moved(tuned(_tensor(kinds[some])), kinds_before[some])
+        moved = _moved(tuned(as_tensor(kinds[some])), kinds_before[some])
         moved = moved + _moved(mentions, mentions_before[chosen])
         return pairs + batches.loss(tuned, rng) + options.keep * moved
 
@@ -196,8 +196,8 @@ class _Batches:
         labels, sets = self.labelled.labels[rows], self.labelled.sets[rows]
         first = self.labelled.first.tolist()
         worded = [rng.randrange(a, b) for a, b in zip(first, first[1:], strict=False)]
-        mentions = head(_tensor(self.labelled.features[rows]))
-        asked = head(_tensor(self.labelled.wordings[worded]))
+        mentions = head(as_tensor(self.labelled.features[rows]))
+        asked = head(as_tensor(self.labelled.wordings[worded]))
         logits = mentions @ asked.T / self.options.temperature
         in_set, near = self.labelled.in_set[sets], self.cosines[labels]
         unknown = near >= np.where(in_set, self.options.alike, self.options.near)
@@ -215,7 +215,3 @@ class _Batches:
 
 def _moved(now: Tensor, before: Tensor) -> Tensor:
     return (1 - (now * before).sum(dim=1)).mean()
-
-
-def _tensor(rows: NDArray[np.float16]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(rows)).float()

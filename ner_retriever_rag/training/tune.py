@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ner_retriever_rag.encoder.head import ProjectionHead
-from ner_retriever_rag.training.features import project
+from ner_retriever_rag.training.features import as_tensor, project
 from ner_retriever_rag.training.loop import LoopOptions, run
 
 Score = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
@@ -240,7 +240,7 @@ class _Batches:
 
 def _features(rows: Rows, chosen: Tensor | None = None) -> Tensor:
     features = rows.features if chosen is None else rows.features[chosen.numpy()]
-    return torch.from_numpy(np.ascontiguousarray(features)).float()
+    return as_tensor(features)
 
 
 def _fits(
