@@ -23,10 +23,12 @@ from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.evaluation.suites import load_suite
 from ner_retriever_rag.evaluation.tasks import Task, load_task
 from ner_retriever_rag.index.held_texts import HeldTexts
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.ranking.judged import JudgedEvidence
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
 from ner_retriever_rag.ranking.query import Stage
 from ner_retriever_rag.ranking.rerank import Rerank
+from ner_retriever_rag.ranking.scaling import PlattScaling
 from ner_retriever_rag.ranking.stages import STAGES
 
 DOMAINS = ("skillspan", "court", "maintie", "earnings", "psytar", "litbank", "re3d")
@@ -55,7 +57,7 @@ class Corpus:
             places[found.order] = -np.arange(len(found.order))
             scores = np.zeros(len(gold))
             scores[found.order] = found.scores
-            chosen = scores >= 0.5
+            chosen = scores >= DEFAULT_THRESHOLD
             hits = int((chosen & gold).sum())
             f1 = 2 * hits / max(1, int(chosen.sum() + gold.sum()))
             of_types.append((r_precision(places, gold), f1))
@@ -100,7 +102,7 @@ def measured(sets: Sequence[Corpus], stages: Sequence[Stage]) -> np.ndarray:
 def worth(whole: np.ndarray, without: np.ndarray, stage: Stage) -> float:
     """What a stage gains in the mean of its own figures."""
     gain = (whole - without).mean(axis=0) * [1, 1, -1]
-    return float(max(gain[1:]) if isinstance(stage, PrevalenceShift) else gain[0])
+    return float(max(gain[1:]) if isinstance(stage, PrevalenceShift | PlattScaling) else gain[0])
 
 
 def table_of_figures(sets: Sequence[Corpus], rows: dict[str, np.ndarray]) -> str:

@@ -2,9 +2,8 @@
 
 python benchmarks/fit_reranking.py ../shared/data --cache FOLDER [--texts 300] [--encoder FOLDER]
 
-Two logistic regressions over the documents that a search returns: one of log odds and logit, for
-candidates that were judged, one of log odds alone, for those that were not. Fitted on the sets that
-may fit a scale and choose (fewnerd-dev, the boundary sets' development files, seven domain sets),
+A logistic regression of log odds and logit over the documents that a search returns; candidates
+that were not judged keep their log odds. Fitted on the sets that may fit a scale and choose (fewnerd-dev, the boundary sets' development files, seven domain sets),
 with types that no text mentions among the cases; each set's figures come from a fit without it.
 Prints the constants of ``ranking/stages.py``.
 """
@@ -22,6 +21,7 @@ from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder import default_encoder
 from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.evaluation.suite_measure import ABSENT
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.stages import STAGES
@@ -64,10 +64,10 @@ class Asked:
         at = self.best[chosen]
         return self.log_odds[at], self.logits[chosen], self.gold[self.owner[at]]
 
-    def scores(self, weights, line):
+    def scores(self, weights):
         """Log odds of every document, float64; -inf without a mention."""
         own, judged, offset = weights
-        stacked = line[0] * self.log_odds + line[1]
+        stacked = self.log_odds.copy()
         stacked[self.best] = own * self.log_odds[self.best] + judged * self.logits + offset
         documents = np.full(len(self.gold), -np.inf)
         np.maximum.at(documents, self.owner, stacked)
@@ -89,7 +89,7 @@ def asked_of(corpus, absent):
 
 
 def fit(sets):
-    """Both regressions: weights and offset with the logit, and without it."""
+    """The regression: weights and offset."""
     weights = FIRST
     for _ in range(3):
         rows = []
@@ -102,15 +102,14 @@ def fit(sets):
             np.stack([odds, logits], 1), right, sample_weight=weight
         )
         weights = (*model.coef_[0].tolist(), float(model.intercept_[0]))
-    alone = LogisticRegression(C=100.0).fit(odds[:, None], right, sample_weight=weight)
-    return weights, (float(alone.coef_[0, 0]), float(alone.intercept_[0]))
+    return weights
 
 
-def figures(asked, weights, line):
+def figures(asked, weights):
     """R-Precision before and after, reliability in two bins, absent types below 0.5."""
     before, after, said, so, low, f1 = [], [], [], [], [], []
     for each in asked:
-        scores = each.scores(weights, line)
+        scores = each.scores(weights)
         sure = 1 / (1 + np.exp(-scores))
         if not each.gold.any():
             low.append(sure.max() < 0.5)
@@ -119,7 +118,7 @@ def figures(asked, weights, line):
         np.maximum.at(plain, each.owner, each.log_odds)
         before.append(r_precision(plain, each.gold))
         after.append(r_precision(scores, each.gold))
-        chosen = sure >= 0.5
+        chosen = sure >= DEFAULT_THRESHOLD
         f1.append(2 * (chosen & each.gold).sum() / max(1, chosen.sum() + each.gold.sum()))
         top = np.argsort(-scores)[:60]
         said.append(sure[top])
@@ -150,12 +149,11 @@ def main() -> None:
     rows = []
     for name, asked in every.items():
         others = [each for other, each in every.items() if other != name]
-        rows.append(figures(asked, *fit(others)))
+        rows.append(figures(asked, fit(others)))
         print(f"| {name} | {' | '.join(f'{value:.3f}' for value in rows[-1])} |", flush=True)
     print(f"| mean | {' | '.join(f'{value:.3f}' for value in np.nanmean(rows, axis=0))} |")
-    weights, line = fit(list(every.values()))
+    weights = fit(list(every.values()))
     print("own, judged, offset:", *(f"{value:.3f}" for value in weights))
-    print("unjudged, offset:", *(f"{value:.3f}" for value in line))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from ner_retriever_rag.cli.console import (
     read_taxonomy,
 )
 from ner_retriever_rag.cli.rows import Raw, Row, TableFile, check_format, write_rows
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.taxonomy import Taxonomy
 from ner_retriever_rag.schema import MentionMatch
 
@@ -37,7 +38,7 @@ def extract(
     raw: Raw = False,
     threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Least score of a mention.")
-    ] = 0.5,
+    ] = DEFAULT_THRESHOLD,
     where: Where = None,
     all_types: Annotated[
         bool, typer.Option(help="A mention under every type that passes, not only the best.")

@@ -13,6 +13,7 @@ from ner_retriever_rag._imports import require
 from ner_retriever_rag._markup import cut
 from ner_retriever_rag.cli import mcp_replies as reply
 from ner_retriever_rag.index.entity_index import EntityIndex
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.questions.language_models import TOOL_THRESHOLD, above, nothing_found
 from ner_retriever_rag.schema import DocumentMatch
 
@@ -164,7 +165,7 @@ class Tools:
         about: About = None,
         k: Annotated[int, Field(ge=1, le=500, description="How many entities.")] = 50,
         where: Where = None,
-        score_threshold: Least = 0.5,
+        score_threshold: Least = DEFAULT_THRESHOLD,
     ) -> FoundEntities:
         """List the distinct entities of a kind, best first: which rivers are mentioned at all."""
         found = self._index.entities(type, k, about=about, where=where)
@@ -207,7 +208,7 @@ class Tools:
         self,
         types: Annotated[list[str], Field(max_length=100, description="Kinds of entity.")],
         where: Where = None,
-        score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5,
+        score_threshold: Annotated[float, Field(ge=0, le=1)] = DEFAULT_THRESHOLD,
         limit: Annotated[int, Field(ge=1, le=1000, description="How many mentions.")] = 100,
         offset: Annotated[int, Field(ge=0, description="Pass over so many: the next page.")] = 0,
     ) -> Extracted:

@@ -12,6 +12,7 @@ from ner_retriever_rag._markup import cards
 from ner_retriever_rag.cli.asked import query_of
 from ner_retriever_rag.cli.entities import COLUMNS
 from ner_retriever_rag.cli.rows import write_rows
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.entities import Entity
@@ -63,7 +64,8 @@ class SearchPage:
             self._none_of = ui.input_chips("and not").classes("grow")
         with ui.row().classes("w-full items-center no-wrap"):
             label = ui.label().classes("shrink-0")
-            self._threshold = ui.slider(min=0, max=1, step=0.05, value=0.5).classes("grow")
+            slider = ui.slider(min=0, max=1, step=0.05, value=DEFAULT_THRESHOLD)
+            self._threshold = slider.classes("grow")
             label.bind_text_from(self._threshold, "value", "least score {:.2f}".format)
         for field in (self._type, self._about):
             field.on("keydown.enter", self._search)

@@ -56,7 +56,7 @@ def search(
     threshold: Annotated[
         float | None,
         typer.Option(
-            min=0.0, max=1.0, help="Least score of a document.", show_default="none; 0.5 with --all"
+            min=0.0, max=1.0, help="Least score of a document.", show_default="none; 0.2 with --all"
         ),
     ] = None,
     max_matches: Annotated[

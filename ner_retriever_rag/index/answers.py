@@ -12,7 +12,13 @@ from ner_retriever_rag.index.estimation import Estimate, estimate
 from ner_retriever_rag.index.extraction import check_types
 from ner_retriever_rag.index.facets import Facet
 from ner_retriever_rag.index.search import Search
-from ner_retriever_rag.queries.bounds import RERANKED_OF_ALL, Bounds, share, whole_number
+from ner_retriever_rag.queries.bounds import (
+    DEFAULT_THRESHOLD,
+    RERANKED_OF_ALL,
+    Bounds,
+    share,
+    whole_number,
+)
 from ner_retriever_rag.queries.query import Like, Query
 from ner_retriever_rag.queries.taxonomy import Taxonomy
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch, kind_of
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
 
 # Scores from which a mention counts as of a kind.
-_LEAST, _LEAST_UNDER_LABELS = 0.1, 0.5
+_LEAST = 0.1
 
 
 class Answers:
@@ -61,7 +67,7 @@ class Answers:
             k: How many documents at most; None for all above the threshold.
             where: Chroma filter on the documents' metadata.
             score_threshold: Least score of a document, which is its best mention's probability
-                where the query is one type; None for no bound, or 0.5 where ``k`` is None.
+                where the query is one type; None for no bound, or 0.2 where ``k`` is None.
             about: What the documents should be about (None or "" for anything), free text that goes
                 on after the type, as in
                 "dinosaur" and "found in Argentina". A document's score is then ``type_score **
@@ -82,7 +88,7 @@ class Answers:
 
         Returns:
             Best document first. A document's matches are its mentions above the threshold
-            (0.5 where there is none), and those its score comes from in any case; of mentions that
+            (0.2 where there is none), and those its score comes from in any case; of mentions that
             overlap, the best.
 
         Raises:
@@ -202,7 +208,7 @@ class Answers:
             query: As in ``search``; a combination is applied to each mention by itself.
             k: How many entities at most; None for all above the threshold.
             where: As in ``search``.
-            score_threshold: Least score of an entity; None for no bound, or 0.5 where ``k`` is
+            score_threshold: Least score of an entity; None for no bound, or 0.2 where ``k`` is
                 None.
             about: Look only in the 100 documents that a search with this topic finds first.
             sharpen: As in ``search``.
@@ -284,7 +290,7 @@ class Answers:
             where: As in ``search``.
             examples: How many names of each kind.
             least_score: Mentions that a search for their kind gives a lower score are not counted;
-                None for 0.1, or for 0.5 with a taxonomy, which need not have a label for all.
+                None for 0.1, or for 0.2 with a taxonomy, which need not have a label for all.
             taxonomy: Count under its labels, instead of the shipped vocabulary's.
 
         Returns:
@@ -299,7 +305,7 @@ class Answers:
         if not isinstance(taxonomy, Taxonomy | None):
             raise TypeError(f"taxonomy must be a Taxonomy, not a {kind_of(taxonomy)}")
         if least_score is None:
-            least_score = _LEAST if taxonomy is None else _LEAST_UNDER_LABELS
+            least_score = _LEAST if taxonomy is None else DEFAULT_THRESHOLD
         if not 0 < share("least_score", least_score) < 1:
             raise ValueError(f"least_score must be between 0 and 1, not {least_score!r}")
         kinds = self.encoder.kinds if taxonomy is None else self.encoder.kinds_of(taxonomy.labels)
@@ -317,7 +323,7 @@ class Answers:
         self,
         types: Taxonomy | Iterable[str | Like],
         *,
-        score_threshold: float = 0.5,
+        score_threshold: float = DEFAULT_THRESHOLD,
         where: Mapping[str, Any] | None = None,
         all_types: bool = False,
         overlapping: bool = False,

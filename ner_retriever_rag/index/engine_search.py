@@ -25,7 +25,7 @@ from ner_retriever_rag.encoder.names import name_hashes
 from ner_retriever_rag.index.facets import Facet
 from ner_retriever_rag.index.mention_scores import Compared, MentionScores, scored_by
 from ner_retriever_rag.index.search import Search
-from ner_retriever_rag.queries.bounds import Bounds
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, Bounds
 from ner_retriever_rag.queries.query import AnyOf, Leaf, Query, wanted_leaves
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic, topic_asked
@@ -130,7 +130,9 @@ class EngineSearch(Search):
         look = next(looks) if bounds.last is not None else list(looks)[-1]
         scores = MentionScores(look.table, scored, look.compared, look.of_mentions)
         most = None if bounds.last is None else A_RESULT * bounds.last
-        best = scores.best_first(min(bounds.floor, 0.5) if most is None else 0.0, most)
+        best = scores.best_first(
+            min(bounds.floor, DEFAULT_THRESHOLD) if most is None else 0.0, most
+        )
         names = dict.fromkeys(look.table.text(n) for n in best.tolist())
         looked_up = list(names) if most is None else list(names)[: _NAMES * (bounds.last or 0)]
         table = joined([look.table, self._source.of_names(looked_up)])

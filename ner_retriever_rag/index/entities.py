@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ner_retriever_rag.encoder.names import name_hashes, name_key
 from ner_retriever_rag.index.decisions import Decisions
 from ner_retriever_rag.index.joining import join
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.same_name import (
@@ -104,7 +105,7 @@ def _clusters(
     most = None if bounds.last is None else _LOOK * bounds.last
     ordered = found.best_first(0.0, most)[:most]
     if bounds.last is None:
-        ordered = ordered[scores[ordered] >= min(bounds.floor, 0.5)]
+        ordered = ordered[scores[ordered] >= min(bounds.floor, DEFAULT_THRESHOLD)]
     good = list(table.non_overlapping(ordered.tolist()))
     if decisions is None:
         return _by_key(table, found.allowed, good)

@@ -36,7 +36,7 @@ def judge(
             read and not found and encoded anew.
         encoder: Finds and encodes mentions; None for the index's, or the shipped one.
         threshold: Least score of a document, and of a mention that is listed; None for no bound,
-            and mentions from 0.5 on.
+            and mentions from 0.2 on.
         top_n: How many at most, best first; None for all, in the order given.
         rerank: How many of the best mentions the pair model judges again.
 
@@ -84,7 +84,7 @@ def match_documents(
     encoder: TypeAwareEncoder,
     documents: Sequence[Document],
     query: Query,
-    threshold: float = 0.5,
+    threshold: float = DEFAULT_THRESHOLD,
     encoded: Sequence[EncodedText] | None = None,
     *,
     sharpen: bool = True,

@@ -14,7 +14,7 @@ from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.index.foreign import from_langchain
 from ner_retriever_rag.index.texts import check_entity_type, check_one_encoder, judge
 from ner_retriever_rag.langchain.conversion import match_to_langchain
-from ner_retriever_rag.queries.bounds import RERANKED
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, RERANKED
 from ner_retriever_rag.queries.query import is_combined
 from ner_retriever_rag.questions.questions import asked_for
 
@@ -41,7 +41,7 @@ class EntityTypeFilter(BaseDocumentCompressor):
     """The type description, or a combination of several; None takes the query for it."""
     top_n: int | None = Field(default=None, gt=0)
     """How many documents at most, the best ones; None for all."""
-    threshold: float | None = Field(default=0.5, ge=0, le=1)
+    threshold: float | None = Field(default=DEFAULT_THRESHOLD, ge=0, le=1)
     """Least score of a document that is kept; None for no bound."""
     rerank: int = Field(default=RERANKED, ge=0)
     """How many of the best mentions the pair model judges again, in their passages."""

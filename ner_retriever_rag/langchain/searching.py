@@ -44,7 +44,7 @@ class TypeSearching(BaseRetriever):
     where: dict[str, Any] | None = None
     """Chroma filter on the documents' metadata."""
     score_threshold: float | None = Field(default=None, ge=0, le=1)
-    """Least score of a document; None for no bound, or 0.5 where ``k`` is None."""
+    """Least score of a document; None for no bound, or 0.2 where ``k`` is None."""
     about: str | None = None
     """What the documents should be about, beside the type."""
     topic_weight: float | None = Field(default=None, ge=0, le=1)

@@ -12,7 +12,7 @@ from llama_index.core.schema import BaseNode, TransformComponent
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
 from ner_retriever_rag.index.texts import match_documents
 from ner_retriever_rag.llama_index.nodes import text_of
-from ner_retriever_rag.queries.bounds import RERANKED
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, RERANKED
 from ner_retriever_rag.queries.query import AnyOf
 from ner_retriever_rag.schema import Document
 
@@ -32,7 +32,9 @@ class EntityTypeTagger(TransformComponent):
     """
 
     entity_types: list[str] = Field(min_length=1, description="Type descriptions; metadata keys.")
-    threshold: float = Field(default=0.5, ge=0, le=1, description="Least score of a mention.")
+    threshold: float = Field(
+        default=DEFAULT_THRESHOLD, ge=0, le=1, description="Least score of a mention."
+    )
     rerank: int = Field(
         default=RERANKED, ge=0, description="How many mentions the pair model judges again."
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from ner_retriever_rag._markup import shortened
 
-DEFAULT_THRESHOLD = 0.5
+DEFAULT_THRESHOLD = 0.2
 MOST = 2**31 - 1  # of anything that is counted: Chroma counts in 32 bits
 RERANKED, RERANKED_OF_ALL = 30, 150  # mentions: for some results, and for all above a threshold
 

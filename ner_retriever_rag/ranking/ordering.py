@@ -6,12 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def largest(values: NDArray[np.float32], n: int) -> NDArray[np.intp]:
+def largest(values: NDArray[np.floating], n: int) -> NDArray[np.intp]:
     """The places of the n largest values, largest first."""
     n = min(n, len(values))
     some = np.argpartition(-values, n - 1)[:n] if n < len(values) else np.arange(n)
     ordered: NDArray[np.intp] = some[np.argsort(-values[some])]
     return ordered
+
+
+def mean_of_best(log_odds: NDArray[np.floating], most: int) -> float:
+    """The mean of the best log odds: a hundredth of them, ``most`` at most."""
+    top = max(1, min(most, len(log_odds) // 100))
+    return float(np.mean(log_odds[largest(log_odds, top)], dtype=np.float64))
 
 
 def best_first(

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ner_retriever_rag.ranking.ordering import largest
+from ner_retriever_rag.ranking.ordering import mean_of_best
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery
 from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
 from ner_retriever_rag.schema import Candidates
@@ -47,9 +47,7 @@ class PrevalenceShift:
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
         """The log odds, shifted."""
-        own = query.before.get(NeighborSmoothing, log_odds)
-        top = max(1, min(self.top, len(own) // 100))
-        best = float(np.mean(own[largest(own, top)], dtype=np.float64))
+        best = mean_of_best(query.before.get(NeighborSmoothing, log_odds), self.top)
         evidence = best + self.per_breadth * query.scale.breadth
         share = np.clip((evidence - self.absent) / (self.present - self.absent), 0, 1)
         by = float(share) * (self.shift + self.per_top * best)

@@ -2,8 +2,8 @@
 
 A cross-encoder sees what a vector cannot hold: modifiers of the description, what the passage says
 of the mention (Nogueira and Cho 2019). Its logit and the candidate's log odds are stacked by a
-logistic regression; candidates that it was not asked about go by a line of their log odds alone,
-the regression without it, so that all of a type's scores are on one scale.
+logistic regression; candidates that it was not asked about keep their own log odds, so that all of
+a type's scores are on one scale.
 """
 
 from __future__ import annotations
@@ -27,16 +27,12 @@ class Rerank:
         own: Weight of a judged candidate's log odds.
         judged: Weight of the pair model's logit.
         offset: Log odds added to these.
-        unjudged: Weight of the log odds of one that is not judged.
-        unjudged_offset: Log odds added to these.
     """
 
     floor: float
     own: float
     judged: float
     offset: float
-    unjudged: float
-    unjudged_offset: float
 
     sharpens: ClassVar[bool] = False
     needs_calibration: ClassVar[bool] = True
@@ -50,7 +46,7 @@ class Rerank:
             may &= query.wanted.mask
         numbers = np.flatnonzero(may)
         best = numbers[largest(log_odds[numbers], query.rerank_top)]
-        reranked = self.unjudged * log_odds + self.unjudged_offset
+        reranked = log_odds.copy()
         if len(best):
             logits = query.rerank(best)
             reranked[best] = self.own * log_odds[best] + self.judged * logits + self.offset

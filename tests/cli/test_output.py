@@ -109,8 +109,8 @@ def test_a_table_of_entities_holds_none_that_are_unlikely(tmp_path, monkeypatch)
     file = tmp_path / "table.csv"
     result = run("entities", "x", "river", "--out", file)
     assert result.exit_code == 0, result.output
-    assert asked[0][1]["score_threshold"] == 0.5 and asked[1][0] == 1
-    assert "nothing of that type here at 0.50 or above (best: Nile, 0.90)" in result.output
+    assert asked[0][1]["score_threshold"] == 0.2 and asked[1][0] == 1
+    assert "nothing of that type here at 0.20 or above (best: Nile, 0.90)" in result.output
     assert len(file.read_text(encoding="utf-8").splitlines()) == 1
     assert run("entities", "x", "river", "--out", file, "--threshold", "0").exit_code == 0
     assert len(file.read_text(encoding="utf-8").splitlines()) == 2

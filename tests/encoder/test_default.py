@@ -15,6 +15,7 @@ from ner_retriever_rag.cli.sources import FileSource
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint, weights_digest
 from ner_retriever_rag.encoder.backbone.packed import is_packed
 from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.ranking.stages import MAX_NEIGHBORS
 
 SAMPLE = files("ner_retriever_rag") / "cli" / "simple-wikipedia-sample.jsonl"
@@ -56,7 +57,7 @@ def test_scores_are_probabilities(sample):
         scores = [match.score for match in sample.search(query, k=483)]
         assert 0 <= min(scores) < 0.1 < 0.5 < max(scores) <= 1
         above = sample.search(query, k=None)
-        assert len(above) == sum(score >= 0.5 for score in scores)
+        assert len(above) == sum(score >= DEFAULT_THRESHOLD for score in scores)
 
 
 def test_approximate_search_finds_what_brute_force_finds(sample):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, TypeAwareEncoder
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.topic import TOPIC_WEIGHT
 
 QUERIES = [
@@ -129,7 +130,7 @@ def test_what_a_score_comes_from_is_listed_however_low(index):
         assert match.score <= least + 1e-6
     for match, _ in types(AnyOf("river", "city", "reptile")):
         assert match.score == pytest.approx(match.matches[0].score)
-        assert all(each.score >= 0.5 for each in match.matches[1:])
+        assert all(each.score >= DEFAULT_THRESHOLD for each in match.matches[1:])
     # Not any-of-not is all-of.
     for _, listed in types(Not(AnyOf(Not("river"), Not("city")))):
         assert listed == {"river", "city"}

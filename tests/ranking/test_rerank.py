@@ -11,7 +11,7 @@ from ner_retriever_rag.ranking.words import NamesFirst
 from ner_retriever_rag.schema import WordFeatures
 
 NAMES = shipped(NamesFirst)
-STACK = Rerank(floor=-4.0, own=0.5, judged=1.0, offset=0.25, unjudged=0.75, unjudged_offset=-1.0)
+STACK = Rerank(floor=-4.0, own=0.5, judged=1.0, offset=0.25)
 N = 100
 
 
@@ -57,7 +57,7 @@ def test_who_asks_decides(vector, candidates, wanted):
     assert (moved != 0).any() == wanted
 
 
-def test_judged_candidates_are_stacked_and_the_others_go_by_their_line(vector, candidates):
+def test_judged_candidates_are_stacked_and_the_others_stay(vector, candidates):
     seen = []
 
     def pair_model(numbers):
@@ -69,7 +69,7 @@ def test_judged_candidates_are_stacked_and_the_others_go_by_their_line(vector, c
     assert sorted(seen[0].tolist()) == list(range(10))
     assert stacked[2] == pytest.approx(0.5 * ODDS[2] + 5.0 + 0.25)
     assert stacked[3] == pytest.approx(0.5 * ODDS[3] - 1.0 + 0.25)
-    assert stacked[10:] == pytest.approx(0.75 * ODDS[10:] - 1.0)
+    assert stacked[10:] == pytest.approx(ODDS[10:])
 
 
 def test_what_has_no_chance_or_is_not_wanted_is_not_judged(vector, candidates):

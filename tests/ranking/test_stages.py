@@ -12,12 +12,13 @@ from ner_retriever_rag.ranking.judged import JudgedEvidence
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
 from ner_retriever_rag.ranking.rerank import Rerank
+from ner_retriever_rag.ranking.scaling import PlattScaling
 from ner_retriever_rag.ranking.smoothing import NeighborSmoothing, SameNameSmoothing
 from ner_retriever_rag.ranking.stages import STAGES, rank
 from ner_retriever_rag.ranking.words import NamesFirst, WordEvidence
 from ner_retriever_rag.schema import BackgroundSample, WordFeatures
 
-SHIFT, WORDS = map(shipped, (PrevalenceShift, WordEvidence))
+SHIFT, WORDS, SCALING = map(shipped, (PrevalenceShift, WordEvidence, PlattScaling))
 
 
 @pytest.fixture
@@ -114,7 +115,44 @@ def test_the_best_are_judged_before_neighbours_are_counted_in(calibration, query
     assert shifted(given, candidates, odds, stage) == pytest.approx(expected, abs=1e-4)
 
 
-# --- reranking
+# --- Platt scaling
+
+
+def test_log_odds_are_scaled_by_a_line(calibration, query):
+    given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
+    gain = SCALING.gain(given, candidates, odds)
+    expected = SCALING.slope * odds + SCALING.per_gain * gain + SCALING.offset
+    assert SCALING(given, candidates, odds) == pytest.approx(expected, abs=1e-5)
+    assert SCALING.slope > 0 < SCALING.per_gain  # none past another; the more it stands out
+
+
+def test_gain_is_how_far_the_best_stand_out_from_all(calibration, query):
+    given, candidates, odds = first_round(calibration, query, around(query, 1_100, 0.5, seed=6))
+    alone = replace(SCALING, sample_weight=0.0)
+    expected = (np.sort(odds)[-10:].mean() - odds.mean()) / odds.std()
+    assert alone.gain(given, candidates, odds) == pytest.approx(expected, abs=1e-3)
+    others = given.scale.log_odds(calibration.background @ query)
+    pooled = np.concatenate([odds, np.resize(others, 22 * len(others))])  # 1,100 of each
+    both = replace(SCALING, sample_weight=1_100.0)
+    expected = (np.sort(odds)[-10:].mean() - pooled.mean()) / pooled.std()
+    assert both.gain(given, candidates, odds) == pytest.approx(expected, abs=1e-3)
+
+
+def test_gain_does_not_go_by_which_candidates_were_fetched(calibration, query):
+    given, candidates, odds = first_round(calibration, query, around(query, 2_000, 0.5, seed=6))
+    nearest = largest(odds, 1_000)
+    background = candidates.background
+    few = Numbers(candidates.vectors[nearest], background=background)
+    asked_of_few = asked(calibration, query, few)
+    assert SCALING.gain(asked_of_few, few, odds[nearest]) == pytest.approx(
+        SCALING.gain(given, candidates, odds)
+    )
+
+
+def test_gain_of_candidates_that_are_all_one(calibration, query):
+    given, candidates, odds = first_round(calibration, query, np.stack([query] * 3))
+    alone = replace(SCALING, sample_weight=0.0)
+    assert abs(alone.gain(given, candidates, odds)) < 1e-2
 
 
 # --- all of them
@@ -149,7 +187,8 @@ def test_not_sharpened_candidates_say_nothing_of_one_another(calibration, query)
     vectors = around(query, 60, 0.4, seed=2)
     given = asked(calibration, query, candidates := Numbers(vectors))
     alone = rank(given, candidates, sharpen=False)
-    assert alone == pytest.approx(given.scale.log_odds(given.similarities))
+    odds = given.scale.log_odds(given.similarities)
+    assert alone == pytest.approx(SCALING(given, candidates, odds), abs=1e-5)
 
 
 def test_without_a_calibration_what_adds_probabilities_is_left_out(query):

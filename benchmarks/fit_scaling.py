@@ -1,0 +1,195 @@
+"""The line that makes probabilities of log odds, fitted on what a search returns.
+
+python benchmarks/fit_scaling.py ../shared/data --cache FOLDER [--texts 300] [--encoder FOLDER]
+
+A logistic regression of log odds and information gain over the best 60 documents of each type:
+fewnerd-dev, the boundary sets' development files and the domain sets, whole and in draws of 40
+texts, with types that no text mentions among the cases. Each set's figures come from a fit without
+it. Prints a table, then the constants of ``ranking/stages.py``, fitted on all sets.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ablation import DOMAINS
+from sklearn.linear_model import LogisticRegression
+
+from ner_retriever_rag import TypeAwareEncoder
+from ner_retriever_rag.encoder import default_encoder
+from ner_retriever_rag.evaluation.encodings import encode_task
+from ner_retriever_rag.evaluation.suite_measure import read_absent
+from ner_retriever_rag.evaluation.suites import load_suite
+from ner_retriever_rag.evaluation.tasks import Task, load_task
+from ner_retriever_rag.index.held_texts import HeldTexts
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
+from ner_retriever_rag.ranking.scaling import PlattScaling
+from ner_retriever_rag.ranking.stages import STAGES
+
+SHOWN = 60  # documents of each type
+DRAWS = {"fewnerd-dev": (4_000, 1_000, 200, 200, 40, 40)}
+SMALL_DRAWS = (40, 40, 40)  # texts, of every other set
+DEV_COUNTS_FOR = 4.0  # other sets: it is the only large one
+ABSENT_COUNT_FOR = 0.5  # of a set's types, each of the two kinds of absence
+BINS = ((0.0, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.01))
+
+
+class Recorder:
+    """A stage in the place of the scaling, which keeps what that would be fitted on."""
+
+    sharpens, needs_calibration = True, True
+
+    def __init__(self, scaling: PlattScaling) -> None:
+        self._scaling = scaling
+
+    def __call__(self, query, candidates, log_odds):
+        self.gain = self._scaling.gain(query, candidates, log_odds)
+        return log_odds
+
+
+@dataclass
+class Asked:
+    """What was found for one type: one number a document.
+
+    Attributes:
+        log_odds: ``(found,)``, before scaling.
+        gain: The query's.
+        right: bool ``(found,)``.
+        relevant: How many documents are, found or not.
+        absence: What kind of absence; empty for a type that some text mentions.
+    """
+
+    log_odds: np.ndarray
+    gain: float
+    right: np.ndarray
+    relevant: int
+    absence: str = ""
+
+    def features(self) -> np.ndarray:
+        return np.stack([self.log_odds, np.full(len(self.log_odds), self.gain)], axis=1)
+
+
+@dataclass
+class Corpus:
+    """A set or a draw of it."""
+
+    name: str
+    whole: bool
+    asked: list[Asked]
+
+
+def corpora(data: Path, cache: Path, texts: int, encoder: TypeAwareEncoder) -> Iterator[Corpus]:
+    """All sets and their draws, every type asked."""
+    tasks = [load_task("fewnerd-dev", data)]
+    for suite in ("boundaries", "domains"):
+        tasks += [each.task for each in load_suite(suite, data, texts=texts)]
+    for task in tasks:
+        encoded = encode_task(encoder, task, cache, progress=True).detected
+        sizes = DRAWS.get(task.name, SMALL_DRAWS)
+        for number, size in enumerate((len(task.texts), *sizes)):
+            rng = np.random.default_rng(number)
+            chosen = np.sort(rng.choice(len(task.texts), min(size, len(task.texts)), replace=False))
+            held = HeldTexts(encoder, [task.texts[n] for n in chosen], [encoded[n] for n in chosen])
+            yield Corpus(task.name, number == 0, list(asked_of(task, chosen, held)))
+
+
+def asked_of(task: Task, chosen: np.ndarray, held: HeldTexts) -> Iterator[Asked]:
+    """Every type of a set that some of the chosen texts mention, and those that none does."""
+    place = next(n for n, stage in enumerate(STAGES) if isinstance(stage, PlattScaling))
+    recorder = Recorder(STAGES[place])
+    stages = (*STAGES[:place], recorder)
+    cases = [(query, task.relevant[label], "") for label, query in task.queries.items()]
+    for absence, descriptions in read_absent().get(task.name, {}).items():
+        cases += [(each, frozenset(), absence) for each in descriptions]
+    for query, relevant, absence in cases:
+        gold = np.isin(chosen, list(relevant))
+        if absence or gold.any():
+            ranked = held.rank(query, stages=stages)
+            scores = np.clip(ranked.scores.astype(np.float64), 1e-9, 1 - 1e-9)
+            log_odds = np.log(scores / (1 - scores))
+            yield Asked(log_odds, recorder.gain, gold[ranked.order], int(gold.sum()), absence)
+
+
+def fit(sets: Sequence[Corpus]) -> LogisticRegression:
+    """The regression: every set counts the same, half of it whole and half in draws."""
+    features, right, weights = [], [], []
+    for corpus in sets:
+        draws = sum(each.name == corpus.name for each in sets) - 1
+        of_set = 0.5 if corpus.whole else 0.5 / draws
+        if corpus.name == "fewnerd-dev":
+            of_set *= DEV_COUNTS_FOR
+        kinds = [each.absence for each in corpus.asked]
+        for each in corpus.asked:
+            shown = min(SHOWN, len(each.right))
+            share = of_set * (ABSENT_COUNT_FOR if each.absence else 1.0)
+            features.append(each.features()[:shown])
+            right.append(each.right[:shown])
+            weights.append(np.full(shown, share / kinds.count(each.absence) / max(1, shown)))
+    return LogisticRegression(C=1e4).fit(
+        np.concatenate(features), np.concatenate(right), sample_weight=np.concatenate(weights)
+    )
+
+
+def figures(sets: Sequence[Corpus], models: dict[str, LogisticRegression]) -> list[str]:
+    """F1 from the threshold on, the share of right ones in each bin, absent types below 0.5."""
+    f1, said, right, low = [], [], [], {"another world": [], "kindred": []}
+    for corpus in sets:
+        of_types = []
+        for each in corpus.asked:
+            scores = np.zeros(0)
+            if len(each.right):
+                scores = models[corpus.name].predict_proba(each.features())[:, 1]
+            if each.absence:
+                low[each.absence].append(max(scores, default=0.0) < 0.5)
+                continue
+            kept = scores >= DEFAULT_THRESHOLD
+            hits = (kept & each.right).sum()
+            of_types.append(2 * hits / max(1, kept.sum() + each.relevant))
+            said.append(scores[:SHOWN])
+            right.append(each.right[:SHOWN])
+        f1.append(np.mean(of_types))
+    scores, so = np.concatenate(said), np.concatenate(right)
+    within = [(scores >= least) & (scores < below) for least, below in BINS]
+    bins = [f"{so[each].mean():.2f} of {each.sum()}" if each.any() else "-" for each in within]
+    shares = [f"{np.mean(each):.3f}" if each else "-" for each in low.values()]
+    return [f"{np.mean(f1):.3f}", *bins, *shares]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--texts", type=int, default=300, help="of a set at most")
+    parser.add_argument("--encoder", help="a saved encoder instead of the shipped one")
+    args = parser.parse_args()
+    encoder = TypeAwareEncoder.from_pretrained(args.encoder) if args.encoder else default_encoder()
+    sets = list(corpora(args.data, args.cache, args.texts, encoder))
+    names = dict.fromkeys(each.name for each in sets)
+    models = {name: fit([each for each in sets if each.name != name]) for name in names}
+    boundaries = ("wnut17", "wikigold", "bionlp13cg", "bc5cdr")
+    groups = {
+        "fewnerd-dev": [each for each in sets if each.name == "fewnerd-dev" and each.whole],
+        "draws of it": [each for each in sets if each.name == "fewnerd-dev" and not each.whole],
+        "boundary sets": [each for each in sets if each.name in boundaries and each.whole],
+        "seven that choose": [each for each in sets if each.name in DOMAINS and each.whole],
+        "the other seven": [
+            each
+            for each in sets
+            if each.whole and each.name not in (*boundaries, *DOMAINS, "fewnerd-dev")
+        ],
+        "draws of 40": [each for each in sets if each.name != "fewnerd-dev" and not each.whole],
+    }
+    columns = [f"right at {a} to {min(b, 1)}" for a, b in BINS]
+    print(f"| sets | F1 | {' | '.join(columns)} | another world below 0.5 | kindred |")
+    print("|---" * (len(columns) + 4) + "|")
+    for name, some in groups.items():
+        print(f"| {name} | {' | '.join(figures(some, models))} |")
+    every = fit(sets)
+    slope, per_gain = every.coef_[0]
+    print(f"slope {slope:.3f}, per gain {per_gain:.3f}, offset {every.intercept_[0]:.3f}")
+
+
+if __name__ == "__main__":
+    main()
