@@ -3,7 +3,8 @@
 python benchmarks/fit_reranking.py ../shared/data --cache FOLDER [--texts 300] [--encoder FOLDER]
 
 A logistic regression of log odds and logit over the documents that a search returns; candidates
-that were not judged keep their log odds. Fitted on the sets that may fit a scale and choose (fewnerd-dev, the boundary sets' development files, seven domain sets),
+that were not judged keep their log odds. Fitted on the sets that may fit a scale and choose
+(fewnerd-dev, the boundary sets' development files, seven domain sets),
 with types that no text mentions among the cases; each set's figures come from a fit without it.
 Prints the constants of ``ranking/stages.py``.
 """

@@ -1,5 +1,9 @@
-"""The readable view: what it makes of layouts, and that every offset goes back exactly."""
+"""The readable view: what it makes of layouts, and that every offset goes back exactly.
 
+NER_EXAMPLES=20000 for more of the drawn texts.
+"""
+
+import os
 import unicodedata
 
 import pytest
@@ -9,6 +13,7 @@ from hypothesis import strategies as st
 from ner_retriever_rag.reading import name_in, readable
 from ner_retriever_rag.reading.sentences import sentences
 
+EXAMPLES = int(os.environ.get("NER_EXAMPLES", "100"))
 MESSY = st.lists(
     st.one_of(
         st.sampled_from(
@@ -27,7 +32,7 @@ def seen(text):
     return readable(text).text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(MESSY)
 @example("")
 @example("|")
@@ -51,7 +56,7 @@ def test_every_offset_goes_back(text):
         assert 0 <= first <= after <= len(view.text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(MESSY)
 def test_boundaries_stand_alone_between_words(text):
     view = seen(text)
@@ -63,6 +68,7 @@ def test_boundaries_stand_alone_between_words(text):
 WORD = st.from_regex(r"[A-Za-zé]{1,9}(?:'s|,|\.|;)?", fullmatch=True)
 
 
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(WORD, min_size=1, max_size=30).map(" ".join))
 @example("He ate 5 - 6 snake_case eggs, *.py files (not a_b); cost: $1,250.00 at x@y.org.")
 @example("“Dvořák” isn’t C++ or C#: 25 °C, 10€ … fine – done.")
