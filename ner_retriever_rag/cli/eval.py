@@ -169,7 +169,7 @@ def _systems(
 
 def _table(results: list[Result]) -> Table:
     table = Table("task", "system", box=None, header_style="bold")
-    for column in ("R-Prec", "AP", "P@0.5", "R@0.5", "F1@0.5", "exact spans", "a text"):
+    for column in ("R-Prec", "AP", "P", "R", "F1", "exact spans", "a text"):
         table.add_column(column, justify="right")
     for result in results:
         names = ("r_precision", "average_precision", "precision", "recall", "f1")

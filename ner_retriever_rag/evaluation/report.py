@@ -65,9 +65,9 @@ def scored(name: str, task: Task, ranking: Ranking) -> Result:
 _COLUMNS = {
     "R-Precision": "r_precision",
     "AP": "average_precision",
-    "P at 0.5": "precision",
-    "R at 0.5": "recall",
-    "F1 at 0.5": "f1",
+    "precision": "precision",
+    "recall": "recall",
+    "F1": "f1",
 }
 
 

@@ -260,7 +260,10 @@ class EngineSearch(Search):
                 look.table, scored, look.compared, look.allowed, judged, topic, set()
             )
             whole = self._source.of_documents(match.doc_id for match in first)
-            table = joined([look.table, whole])
+            # A name's mentions say something of one another, the further ones too.
+            names = dict.fromkeys(match.matches[0].text for match in first if match.matches)
+            named = self._source.of_names(names if more else ())
+            table = joined([look.table, whole, named])
             may = zip(look.table.doc_ids, look.allowed.tolist(), strict=True)
             allowed = _among(table, [doc_id for doc_id, passes in may if passes])
             compared = self.compare(table, scored, bounds)

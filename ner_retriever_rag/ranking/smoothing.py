@@ -114,15 +114,18 @@ class NeighborSmoothing:
         ranking = largest(log_odds, self.cutoff)
         smoothed, last = self._smoothed_ranks(ranking, odds, query.wanted)
         neighbors = self._neighbors(ranking, candidates, odds)
-        if len(odds) < self.few:
+        if background.count < self.few:
             sample = scale.sample[: self.sample]
-            weight = self.sample_weight * (1 - len(odds) / self.few)
+            weight = self.sample_weight * (1 - background.count / self.few)
             neighbors = neighbors.joined_by(sample, scale.log_odds(sample @ query.vector), weight)
-        if background.count > self.cutoff:
+        if background.count > len(ranking):
             far = background.vectors[
                 ~np.isin(background.priorities, candidates.priorities[ranking])
             ]
-            each = self.background_weight * (background.count - self.cutoff) / max(1, len(far))
+            # Where only the nearest were fetched, some of the others are not after the cutoff.
+            after = max(0, background.count - self.cutoff)
+            unseen = background.count - len(ranking) - after
+            each = (unseen + self.background_weight * after) / max(1, len(far))
             neighbors = neighbors.joined_by(far, scale.log_odds(far @ query.vector), each)
         rows = ranking[smoothed]
         usual = self._log_odds_among(neighbors, smoothed, candidates.vectors[rows], odds[rows])

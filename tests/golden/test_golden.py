@@ -112,9 +112,13 @@ def expected():
 
 def sample_index(encoder):
     index = EntityIndex(encoder=encoder)
-    rows = map(json.loads, SAMPLE.read_text(encoding="utf-8").splitlines()[::PART])
-    index.add([Document(row["text"], row["id"]) for row in rows])
+    index.add(sample_documents())
     return index
+
+
+def sample_documents():
+    rows = map(json.loads, SAMPLE.read_text(encoding="utf-8").splitlines()[::PART])
+    return [Document(row["text"], row["id"]) for row in rows]
 
 
 def seeded_index(encoder):

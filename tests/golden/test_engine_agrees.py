@@ -1,0 +1,50 @@
+"""The golden queries, asked of an index that Chroma searches: nearly the answers of a folder.
+
+Candidates are the nearest thousand of each type, not all mentions, so a few places may differ.
+"""
+
+import numpy as np
+import pytest
+from engine import engine_index
+from seeded import SeededEncoder, documents
+from test_golden import SAMPLE_QUERIES, SEEDED_QUERIES, found, sample_documents, seeded_index
+
+from ner_retriever_rag import EntityIndex
+
+TEN = 10
+AGREEMENT = 0.95  # in the mean over all queries
+GOOD_AS = 0.02  # of the score
+SAMPLED = {"facets", "facets, half"}  # counted in a sample of documents there
+REFUSED = {"not alone"}
+
+pytestmark = pytest.mark.slow
+
+
+def agreement(engine, folder, queries):
+    """Of each query: the share of the best ten that are the same, and of those as good."""
+    found_both = {}
+    for name, *query in queries:
+        if name not in SAMPLED | REFUSED:
+            ours, theirs = found(folder, *query)[:TEN], found(engine, *query)[:TEN]
+            assert bool(ours) == bool(theirs), name
+            if ours:
+                same = {row[0] for row in ours} & {row[0] for row in theirs}
+                pairs = zip(ours, theirs, strict=False)
+                good = sum(mine[1] - other[1] <= GOOD_AS for mine, other in pairs)
+                found_both[name] = len(same) / len(ours), good / len(ours)
+    return found_both
+
+
+def test_the_golden_queries(default):
+    both = []
+    with engine_index(default) as engine, EntityIndex(encoder=default) as folder:
+        for index in (engine, folder):
+            index.add(sample_documents())
+        both += agreement(engine, folder, SAMPLE_QUERIES).values()
+    with engine_index(SeededEncoder(default)) as engine:
+        engine.add(documents())
+        both += agreement(engine, seeded_index(default), SEEDED_QUERIES).values()
+    assert len(both) > 50
+    same, good = np.mean(both, axis=0)
+    assert same >= AGREEMENT
+    assert good >= 0.99
