@@ -20,7 +20,7 @@ PART = 3 / 8  # of the vectors' numbers are in the rough copy
 KEPT = 0.6  # of the variance, at least, or a rough look would miss too much
 _SAMPLE = 50_000  # mentions that axes and centres are made of
 _ROUNDS = 4  # of k-means
-_OUTGROWN = 2  # cells are made anew where there are so many times as many mentions
+_OUTGROWN = 2  # cells are rebuilt where there are so many times as many mentions
 _TOGETHER = 8_192  # mentions put into cells at once
 
 

@@ -1,7 +1,7 @@
 """All mentions of an index as columns, so that one matrix product compares a query with them all.
 
 The table is a snapshot of what the store holds: documents in the order of their ids, each one's
-mentions side by side. Chroma stays the only truth. A table is made from it, and made anew (only the
+mentions side by side. Chroma stays the only truth. A table is made from it, and rebuilt (only the
 documents that changed are read) when the store's revision is another.
 """
 

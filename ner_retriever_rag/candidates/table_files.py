@@ -83,7 +83,7 @@ def load_table(folder: Path) -> tuple[str, MentionTable] | None:
             columns, ends = {name: stored[name] for name in _COLUMNS}, stored[_ENDS]
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
     except Exception as error:  # there is no end to what NumPy raises for damaged files
-        _log.warning("the table of mentions in %s is made anew: %s", folder, error)
+        _log.warning("the table of mentions in %s is rebuilt: %s", folder, error)
         return None
     columns["cuts"] = cuts_of(np.diff(ends))
     table = MentionTable(head["doc_ids"], head["versions"], vectors=vectors, **columns)

@@ -134,7 +134,7 @@ class Tools:
             float | None,
             Field(ge=0, le=1, description="Least probability that the best name is of the kind."),
         ] = TOOL_THRESHOLD,
-        offset: Annotated[int, Field(ge=0, description="Pass over so many: the next page.")] = 0,
+        offset: Annotated[int, Field(ge=0, description="Skip so many: the next page.")] = 0,
     ) -> FoundDocuments:
         """Find documents that mention entities of a kind, best first, with the names found."""
         matches = self._index.search(type, k, about=about, where=where, offset=offset)
@@ -210,7 +210,7 @@ class Tools:
         where: Where = None,
         score_threshold: Annotated[float, Field(ge=0, le=1)] = DEFAULT_THRESHOLD,
         limit: Annotated[int, Field(ge=1, le=1000, description="How many mentions.")] = 100,
-        offset: Annotated[int, Field(ge=0, description="Pass over so many: the next page.")] = 0,
+        offset: Annotated[int, Field(ge=0, description="Skip so many: the next page.")] = 0,
     ) -> Extracted:
         """Take out every mention of some kinds, document by document, with its place."""
         matches = self._index.extract(types, where=where, score_threshold=score_threshold)

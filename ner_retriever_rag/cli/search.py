@@ -52,7 +52,7 @@ def search(
     everything: Annotated[
         bool, typer.Option("--all", help="All documents above the threshold.")
     ] = False,
-    offset: Annotated[int, typer.Option(min=0, help="How many of the best to pass over.")] = 0,
+    offset: Annotated[int, typer.Option(min=0, help="How many of the best to skip.")] = 0,
     threshold: Annotated[
         float | None,
         typer.Option(

@@ -19,7 +19,7 @@ from ner_retriever_rag.storage.metadata import key_problem, storable
 
 PLAIN = (".txt", ".md")
 ROWS = (".jsonl", ".csv")
-_ENDINGS_NAMED = 8  # of files passed over
+_ENDINGS_NAMED = 8  # of files skipped
 _ID_FIELDS = ("id", "_id", "doc_id")
 _LONGEST_LIST = 200  # characters of a row's fields in a message
 _LONGEST_FIELD = 2**27  # of a .csv file; what is longer is a quote that was never closed
@@ -101,7 +101,7 @@ class FileSource:
                 if not found:
                     self._report(path, f"holds no {_endings()} files")
                 if other:
-                    self._report(path, f"passed over: {_counted(other)}")
+                    self._report(path, f"skipped: {_counted(other)}")
                 yield from found
             elif not path.exists():
                 self._report(path, "does not exist")

@@ -18,7 +18,7 @@ def files_in(
         folder: Where to look; may itself be a link.
         wanted: Says which files, by name.
         follow_links: Follow links that lead out of the folder. Those that stay in it are read if
-            they lead to a file, and passed over if to a folder, which is read where it stands.
+            they lead to a file, and skipped if to a folder, which is read where it stands.
         report: Called with each path that is left out and why.
     """
     root = folder.resolve()

@@ -276,7 +276,7 @@ def _mentions(
     Args:
         text: The original string.
         words: Its words.
-        probability: ``(at least len(words), max_words)``; what leaves the text is passed over.
+        probability: ``(at least len(words), max_words)``; what leaves the text is skipped.
         threshold: Least probability.
     """
     first, more = np.nonzero((probability >= threshold) & (probability > 0))

@@ -148,7 +148,7 @@ class EntityDocumentStore:
         return len(documents) if policy == DuplicatePolicy.OVERWRITE else len(wanted)
 
     def delete_documents(self, document_ids: list[str]) -> None:
-        """Delete documents by id; unknown ids are passed over."""
+        """Delete documents by id; unknown ids are skipped."""
         self.index.delete(document_ids)
 
     async def count_documents_async(self) -> int:

@@ -77,7 +77,7 @@ class Answers:
             sharpen: Let mentions found say something of one another: smoothing and
                 prevalence shift, see :mod:`~ner_retriever_rag.ranking.stages`. With
                 an encoder that has a score of its own (``from_gliner``) no stage runs either way.
-            offset: How many of the best documents to pass over, for the next page of a result.
+            offset: How many of the best documents to skip, for the next page of a result.
             max_matches: List at most so many matches of a document, the best; None for all.
             exact: Look at every text for a topic, and in a large index at every mention, beyond
                 those nearest.
@@ -157,7 +157,7 @@ class Answers:
             where: As in ``search``.
             score_threshold: As in ``search``.
             sharpen: As in ``search``.
-            offset: How many of the best mentions to pass over.
+            offset: How many of the best mentions to skip.
             exact: As in ``search``.
             rerank: As in ``search``.
             named: As in ``search``.

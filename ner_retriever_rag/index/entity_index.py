@@ -266,7 +266,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
     def delete(
         self, ids: str | Iterable[str] | None = None, *, where: Mapping[str, Any] | None = None
     ) -> int:
-        """Delete documents, by id or by their metadata; unknown ids are passed over.
+        """Delete documents, by id or by their metadata; unknown ids are skipped.
 
         Args:
             ids: Their ids.

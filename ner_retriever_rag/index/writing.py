@@ -245,7 +245,7 @@ def checked(
     Args:
         documents: What the caller gave: documents, ours or a framework's, and strings.
         spans: For each the spans of its mentions, or None.
-        refuse: Told of those that cannot be; None raises instead, and passes over what is blank
+        refuse: Told of those that cannot be; None raises instead, and skips what is blank
             (empty pages are in most files), with a line in the log.
 
     Raises:
@@ -256,7 +256,7 @@ def checked(
     seen: dict[str, int] = {}
     for place, each in enumerate(documents):
         if refuse is None and is_blank(each):
-            _log.warning("documents[%d] has no text and is passed over", place)
+            _log.warning("documents[%d] has no text and is skipped", place)
             continue
         try:
             document = _document(each, place)

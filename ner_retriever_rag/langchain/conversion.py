@@ -45,7 +45,7 @@ def to_langchain(document: IndexedDocument) -> Document:
 
 
 def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDocument]:
-    """LangChain documents as documents to index; blank ones are passed over and logged.
+    """LangChain documents as documents to index; blank ones are skipped and logged.
 
     Args:
         documents: The documents.
@@ -65,9 +65,7 @@ def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDo
                 f"not a {kind_of(document)}"
             )
         if not document.page_content.strip():
-            _log.warning(
-                "documents[%d] has no text and is passed over: %s", number, document.metadata
-            )
+            _log.warning("documents[%d] has no text and is skipped: %s", number, document.metadata)
             continue
         indexed.append(from_langchain(document))
         check_keys(document.metadata, indexed[-1].id, prefix)

@@ -47,7 +47,7 @@ class EntityDocumentIndex(TypeSearching, DocumentIndex):
         """Delete documents by id.
 
         Args:
-            ids: The ids; unknown ones are passed over.
+            ids: The ids; unknown ones are skipped.
             **kwargs: None are known.
 
         Returns:

@@ -50,7 +50,7 @@ class TypeSearching(BaseRetriever):
     topic_weight: float | None = Field(default=None, ge=0, le=1)
     """How much the topic counts; None for the index's default. Only used with ``about``."""
     offset: int = Field(default=0, ge=0)
-    """How many of the best documents to pass over: the next page of a result."""
+    """How many of the best documents to skip: the next page of a result."""
     max_matches: int | None = Field(default=None, gt=0)
     """How many of a document's mentions are listed at most, the best; None for all."""
     sharpen: bool = True

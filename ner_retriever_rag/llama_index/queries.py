@@ -37,7 +37,7 @@ class TypeQuery(QueryBundle):
             asks for none, which the retriever's ``fallback`` answers, or nothing.
         about: What the nodes should be about; None leaves it to the retriever.
         similarity_top_k: How many nodes at most; None leaves it to the retriever.
-        offset: How many of the best nodes to pass over: the next page of a result.
+        offset: How many of the best nodes to skip: the next page of a result.
 
     Example:
         .. code-block:: python

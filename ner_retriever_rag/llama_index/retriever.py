@@ -152,7 +152,7 @@ class NERTypeRetriever(BaseRetriever):
     def add_nodes(self, nodes: Sequence[BaseNode], *, show_progress: bool = False) -> list[str]:
         """Index nodes; one whose id is there already is replaced, or skipped if unchanged.
 
-        Blank ones are passed over, with a line in the log.
+        Blank ones are skipped, with a line in the log.
 
         Returns:
             The ids of the others, in order.
@@ -165,7 +165,7 @@ class NERTypeRetriever(BaseRetriever):
         documents = []
         for node in nodes:
             if is_blank(node):
-                _log.warning("node %r has no text and is passed over", node.node_id)
+                _log.warning("node %r has no text and is skipped", node.node_id)
             else:
                 documents.append(to_document(node))
         self.index.add(documents, progress=show_progress)

@@ -20,7 +20,7 @@ class Bounds:
 
     Attributes:
         k: How many results, None for all.
-        offset: How many of the best to pass over.
+        offset: How many of the best to skip.
         where: Metadata filter.
         floor: Least score of a result.
         threshold: Least score of a mention that is listed.

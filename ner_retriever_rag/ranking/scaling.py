@@ -52,7 +52,7 @@ class PlattScaling:
     def gain(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> float:
         """How far the best candidates stand out from all, in standard deviations of all.
 
-        That is weighted information gain (Zhou and Croft 2007), which foretells how well a query
+        That is weighted information gain (Zhou and Croft 2007), which predicts how well a query
         is answered. The best are those before neighbours were counted in, all are represented by
         the background sample.
         """

@@ -73,7 +73,7 @@ def _pdf(content: bytes, name: str) -> Page:
     pages = [page.extract_text() for page in reader.pages]
     for number, text in enumerate(pages, 1):
         if not text.strip():
-            _log.info("page %d of %s has no text and is passed over", number, name)
+            _log.info("page %d of %s has no text and is skipped", number, name)
     title = reader.metadata.title if reader.metadata else ""
     return Page("\f".join(text for text in pages if text.strip()), str(title or "").strip())
 

@@ -271,7 +271,7 @@ def require_searched(client: ClientAPI, name: str | None) -> None:
     if found is not None and found < SEARCHED:
         raise ValueError(
             f"the index {name!r} on the server has format {found}, of which Chroma cannot search "
-            f"the mentions: make it anew under another name, EntityIndex(..., "
+            f"the mentions: rebuild it under another name, EntityIndex(..., "
             f"collection='{name}-{SEARCHED}').add(documents); where ner-retriever serve has its "
             "folder, stop that and start it again: it brings indexes over, and encodes nothing"
         )

@@ -8,7 +8,7 @@ id>#<version>:<start>-<end>,<start>-<end>``; hence rows of one id hold the same.
 
 A document's record is what makes its mentions count. Rows of a new version are written before
 the record, those of the old one deleted after it, and a journal names both, so that what a crash
-leaves over is passed over by those who read and taken out by the next write.
+leaves over is skipped by those who read and taken out by the next write.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ class AdaptedLinear(nn.Module):
         return (self.down, self.up) if self.rank else (self.full,)
 
     def _weight(self) -> Tensor:
-        """The merged weight, made anew whenever an optimiser has changed the delta."""
+        """The merged weight, rebuilt whenever an optimiser has changed the delta."""
         now = [each._version for each in self._learned]
         if self._merged is None or self._merged[0] != now:
             with torch.no_grad():

@@ -51,7 +51,7 @@ class LabelSource:
     """Judgements from the labels of marked texts.
 
     Args:
-        sets: The sets; those with fewer than two named labels are passed over.
+        sets: The sets; those with fewer than two named labels are skipped.
         vector_of: Each description's unit vector, by which near ones are told from far ones.
         groups: How many descriptions a mention gets.
     """

@@ -19,7 +19,7 @@ def read_labelled(path: str | Path) -> list[TypedText]:
     """Read ``{"text", "mentions": [{"start", "end", "type"}]}``, one a line, plain or compressed.
 
     Args:
-        path: The file. Other fields are passed over; a text may have no mentions.
+        path: The file. Other fields are skipped; a text may have no mentions.
 
     Raises:
         FileNotFoundError: If there is no such file.

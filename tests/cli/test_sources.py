@@ -28,7 +28,7 @@ def test_folders_of_plain_files(tmp_path):
         ("# Rome", str(tmp_path / "sub" / "b.MD")),
     ]
     assert [each.id for each in documents] == [str(tmp_path / "a.txt"), str(tmp_path / "sub/b.MD")]
-    assert [each.why for each in problems] == ["passed over: 1 .png"]
+    assert [each.why for each in problems] == ["skipped: 1 .png"]
 
 
 def test_pages_and_mails(tmp_path):

@@ -124,7 +124,7 @@ def test_a_listed_name_may_follow_another_at_once_and_end_the_text():
 
 
 def test_a_word_that_is_everywhere_is_placed_by_its_neighbours():
-    """From 200 words on Python's diff would pass over frequent ones."""
+    """From 200 words on Python's diff would skip frequent ones."""
     words = [f"w{n}" for n in range(300)]
     words[10::50] = ["Oslo"] * 6
     copy = words.copy()

@@ -19,7 +19,7 @@ def merge_adaptation(model: nn.Module, path: str | Path) -> None:
     """Add ``B @ A``, or the delta, to the weight of every linear layer in the file, in place.
 
     Args:
-        model: The backbone, possibly cut: deltas of modules it no longer has are passed over.
+        model: The backbone, possibly cut: deltas of modules it no longer has are skipped.
         path: safetensors file with ``<module>.lora_A`` ``(rank, in)`` and ``<module>.lora_B``
             ``(out, rank)`` for each layer, the scale folded in, or ``<module>.delta``
             ``(out, in)``.
