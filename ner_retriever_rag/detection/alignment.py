@@ -71,7 +71,8 @@ def align(answer: str, text: str, mark: str = MARKS[0]) -> list[Span]:
         return []
     if copy.strip() == text.strip():
         shift = len(text) - len(text.lstrip()) - (len(copy) - len(copy.lstrip()))
-        spans = [(start + shift, end + shift) for start, end in marked]
+        # White space at the edges may be marked, and more of it than the text has.
+        spans = [(max(0, start + shift), min(len(text), end + shift)) for start, end in marked]
     else:
         spans = _place(_Words.of(copy), _Words.of(text), marked)
     trimmed = {_trim(text, span) for span in spans}

@@ -50,6 +50,7 @@ def test_passages_are_no_longer_than_asked_for(text, longest):
 @DRAWN
 @given(ANSWERS, TEXTS)
 @example("##İ## ##ﬀ##", "i̇ ff")
+@example(" ##\u2028##", "")
 def test_whatever_a_model_answers_spans_are_of_the_text(answer, text):
     spans = align(answer, text, MARKS[0])
     assert spans == sorted(set(spans))
