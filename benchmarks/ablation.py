@@ -23,7 +23,6 @@ from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.evaluation.suites import load_suite
 from ner_retriever_rag.evaluation.tasks import Task, load_task
 from ner_retriever_rag.index.held_texts import HeldTexts
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.ranking.judged import JudgedEvidence
 from ner_retriever_rag.ranking.prevalence import PrevalenceShift
 from ner_retriever_rag.ranking.query import Stage
@@ -57,7 +56,7 @@ class Corpus:
             places[found.order] = -np.arange(len(found.order))
             scores = np.zeros(len(gold))
             scores[found.order] = found.scores
-            chosen = scores >= DEFAULT_THRESHOLD
+            chosen = scores >= found.threshold
             hits = int((chosen & gold).sum())
             f1 = 2 * hits / max(1, int(chosen.sum() + gold.sum()))
             of_types.append((r_precision(places, gold), f1))

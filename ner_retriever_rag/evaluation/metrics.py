@@ -21,7 +21,7 @@ class TypeFigures:
         relevant: Number of texts that mention the type, R.
         r_precision: Share of the top R that do; recall at R is the same number.
         average_precision: Over the whole ranking.
-        precision: Of the texts over the threshold; None where a system has none.
+        precision: Of the texts that a search for all returns; None where a system has none.
         recall: Likewise.
         f1: Likewise.
         precision_at_10: Share of the top ten that mention the type.
@@ -46,7 +46,7 @@ def type_figures(
     Args:
         scores: float32 ``(n_texts,)``, higher is better; -inf for texts that were not found.
         relevant: Numbers of the texts that should be; at least one.
-        selected: bool ``(n_texts,)``, the texts over the threshold.
+        selected: bool ``(n_texts,)``, the texts that a search for all returns.
 
     Raises:
         ImportError: If ir-measures is not installed.

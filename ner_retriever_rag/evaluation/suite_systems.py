@@ -13,7 +13,6 @@ from ner_retriever_rag.evaluation.encodings import Encodings, encode_task
 from ner_retriever_rag.evaluation.systems import Ranking
 from ner_retriever_rag.evaluation.tasks import Task
 from ner_retriever_rag.index.held_texts import HeldTexts
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 
 _FUSED_FROM = 60  # of reciprocal rank fusion, as in Cormack, Clarke and Buettcher 2009
 
@@ -93,11 +92,13 @@ def ranked(
     shape = len(task.queries), len(task.texts)
     scores = np.full(shape, -np.inf, dtype=np.float32)
     probabilities = np.zeros(shape, dtype=np.float32)
+    selected = np.zeros(shape, dtype=np.bool_)
     for row, query in enumerate(task.queries.values()):
         found = held.rank(query, sharpen=sharpen)
         scores[row, found.order] = -np.arange(len(found.order))  # says more than rounded scores
         probabilities[row, found.order] = found.scores
-    return Ranking(scores, probabilities >= DEFAULT_THRESHOLD, spans, probabilities)
+        selected[row, found.order] = found.scores >= found.threshold
+    return Ranking(scores, selected, spans, probabilities)
 
 
 def fused(rankings: Sequence[Ranking]) -> Ranking:

@@ -15,7 +15,6 @@ from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.evaluation.encodings import kept
 from ner_retriever_rag.evaluation.tasks import Task
 from ner_retriever_rag.index.entity_index import EntityIndex
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.schema import Document, Span
 
 
@@ -25,7 +24,7 @@ class Ranking:
 
     Attributes:
         scores: float32 ``(n_types, n_texts)``, in the order of ``task.queries``; -inf: not found.
-        selected: bool, same shape: over the default threshold; None without one.
+        selected: bool, same shape: what a search for all returns; None without one.
         spans: The mentions it found in each text; None if it looks for none.
         probabilities: float32, same shape: what it says of each text; 0 where it found nothing,
             None where its scores mean no such thing.
@@ -87,7 +86,8 @@ class ByType:
             )
             for place, match in enumerate(every):
                 scores[row, int(match.doc_id)] = -place  # the order says more than a rounded score
-                selected[row, int(match.doc_id)] = match.score >= DEFAULT_THRESHOLD
+            for match in index.search(query, k=None, sharpen=self.sharpen, max_matches=1):
+                selected[row, int(match.doc_id)] = True
         return Ranking(scores, selected, self._spans(index, task) if self.detected else None)
 
     def _spans(self, index: EntityIndex, task: Task) -> list[list[Span]]:

@@ -19,9 +19,10 @@ from ner_retriever_rag.index.mention_scores import compare, scored_over
 from ner_retriever_rag.index.reranking import reranker
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, RERANKED_OF_ALL
 from ner_retriever_rag.queries.query import Query
-from ner_retriever_rag.ranking.judged import JudgedType, Judgements, threshold_of
+from ner_retriever_rag.ranking.judged import JudgedType, Judgements
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Stage
+from ner_retriever_rag.ranking.threshold import LEAST_JUDGED, threshold_of
 from ner_retriever_rag.schema import Document, EncodedText
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Ranked:
 
     order: NDArray[np.int64]
     scores: NDArray[np.float32]
-    threshold: float = DEFAULT_THRESHOLD
+    threshold: float
 
 
 class HeldTexts:
@@ -95,7 +96,8 @@ class HeldTexts:
         best = table.best_of_each(compared.log_odds)
         scores = scored.combine(scored.scores(best))
         order = best_first(scores, best.max(axis=0), np.diff(table.first) > 0, 0.0)
-        threshold = DEFAULT_THRESHOLD if known is None else threshold_of(scores[order])
+        least = DEFAULT_THRESHOLD if known is None else LEAST_JUDGED
+        threshold = threshold_of(scores[order], least)
         return Ranked(self._numbers[order], scores[order], threshold)
 
     def judge(self, description: str, right: Iterable[int], wrong: Iterable[int]) -> None:

@@ -28,9 +28,9 @@ from ner_retriever_rag.queries.bounds import RERANKED_OF_ALL, Bounds
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic, topic_asked
-from ner_retriever_rag.ranking.judged import threshold_of
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Judged, Wanted
+from ner_retriever_rag.ranking.threshold import LEAST_JUDGED, threshold_of
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.filters import keys_of, warn_of_unknown_keys
@@ -271,19 +271,19 @@ class Search(Doors):
         return self.judged(self._tables.revision, description)
 
     def _ending(self, query: ScoredQuery, bounds: Bounds, scores: NDArray[np.float32]) -> Bounds:
-        """Where a search for all ends: at the threshold, or that of what was judged.
+        """Where a search for all ends: at the threshold given, or at that of the greatest F1.
 
         Args:
             query: What is looked for.
             bounds: How far, as asked.
             scores: float32 ``(n,)``, of all that may be found.
         """
+        calibrated = all(scale.calibrated for scale in query.scales)
+        if bounds.k is not None or bounds.given or query.without > 0 or not calibrated:
+            return bounds
         description = query.descriptions[0] if len(query.leaves) == 1 else None
-        if bounds.k is not None or bounds.given or description is None or query.without > 0:
-            return bounds
-        if self.judgements_of(description) is None:
-            return bounds
-        least = threshold_of(scores)
+        judged = description is not None and self.judgements_of(description) is not None
+        least = threshold_of(scores, LEAST_JUDGED if judged else bounds.floor)
         return replace(bounds, floor=least, threshold=least)
 
     def scores_of_kind(self, kind: int, kinds: Kinds, table: MentionTable) -> NDArray[np.float32]:

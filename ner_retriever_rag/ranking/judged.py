@@ -23,8 +23,6 @@ BANDWIDTH = 0.12  # cosine
 UNKNOWN = 0.1  # of a judged mention's own weight of 1: what is right and wrong far from all
 PRIOR = np.array([1.0, 0.0, 2.5])  # slope, offset in log odds, weight of the neighbours
 PRIOR_DEVIATION = np.array([0.5, 2.0, 1.0])
-IMPOSSIBLE = 0.05  # score below which answers do not count for the threshold: too many to be sure
-LEAST, GREATEST = 0.1, 0.9  # thresholds
 SAME = 0.9995  # cosine from which a mention is the one judged: vectors are kept in float32
 CERTAIN = 6.0  # log odds of the mentions judged themselves
 _BOUND = 12.0  # log odds beyond which one judgement would move the fit alone
@@ -131,23 +129,6 @@ class JudgedEvidence:
         if query.judged is None:
             return log_odds
         return query.judged(np.asarray(candidates.vectors), log_odds)
-
-
-def threshold_of(scores: NDArray[np.float32]) -> float:
-    """The score from which on answers have the greatest expected F1.
-
-    Scores are taken for what they say, probabilities: of the first n, their sum is right; of all,
-    the sum of all (Lipton, Elkan and Naryanaswamy 2014).
-
-    Args:
-        scores: float32 ``(n,)``, probabilities of all answers there are.
-    """
-    ordered = np.sort(np.asarray(scores, dtype=np.float64))[::-1]
-    ordered = ordered[ordered >= IMPOSSIBLE]
-    if not len(ordered):
-        return GREATEST
-    expected = np.cumsum(ordered) / (np.arange(1, len(ordered) + 1) + ordered.sum())
-    return float(np.clip(ordered[int(expected.argmax())], LEAST, GREATEST))
 
 
 def _features(

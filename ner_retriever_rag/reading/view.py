@@ -93,7 +93,7 @@ def readable(text: str) -> View:
     Args:
         text: Any string.
     """
-    if not _UNREADABLE.search(text) and unicodedata.is_normalized("NFC", text):
+    if _is_plain(text):
         return View(text, text)
     draft = Draft(text)
     plain(draft)
@@ -108,7 +108,7 @@ def name_in(words: str) -> str:
     Args:
         words: The mention's own characters.
     """
-    if not _UNREADABLE.search(words) and unicodedata.is_normalized("NFC", words):
+    if _is_plain(words):
         return words
     draft = Draft(words)
     plain(draft)
@@ -116,6 +116,13 @@ def name_in(words: str) -> str:
     draft.substitute(_LINE_END, " ")
     _finish(draft)
     return draft.text or words
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is its own view; not where an accent stands beside its letter."""
+    if _UNREADABLE.search(text) or not unicodedata.is_normalized("NFC", text):
+        return False
+    return text.isascii() or not any(unicodedata.category(char)[0] == "M" for char in set(text))
 
 
 def _finish(draft: Draft) -> None:
@@ -136,6 +143,6 @@ def _unmark(draft: Draft) -> None:
 
 
 def _view(draft: Draft, text: str) -> View:
-    if draft.text == text:
+    if draft.text == text and np.array_equal(draft.starts, np.arange(len(text))):
         return View(text, text)
     return View(draft.text, text, draft.starts, draft.ends)

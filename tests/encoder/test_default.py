@@ -17,6 +17,7 @@ from ner_retriever_rag.encoder.backbone.packed import is_packed
 from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.ranking.stages import MAX_NEIGHBORS
+from ner_retriever_rag.ranking.threshold import IMPOSSIBLE
 
 SAMPLE = files("ner_retriever_rag") / "cli" / "simple-wikipedia-sample.jsonl"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -56,8 +57,13 @@ def test_scores_are_probabilities(sample):
     for query in ("dinosaur", "river", "football club", "programming language"):
         scores = [match.score for match in sample.search(query, k=483)]
         assert 0 <= min(scores) < 0.1 < 0.5 < max(scores) <= 1
-        above = sample.search(query, k=None)
-        assert len(above) == sum(score >= DEFAULT_THRESHOLD for score in scores)
+        above = len(sample.search(query, k=None))
+        assert scores[above - 1] >= DEFAULT_THRESHOLD
+        # So many have the greatest expected F1 of those that may be returned.
+        likely = np.array([score for score in scores if score >= IMPOSSIBLE])
+        expected = np.cumsum(likely) / (np.arange(1, len(likely) + 1) + likely.sum())
+        may = likely >= DEFAULT_THRESHOLD
+        assert above == 1 + int(np.argmax(np.where(may, expected, 0)))
 
 
 def test_approximate_search_finds_what_brute_force_finds(sample):

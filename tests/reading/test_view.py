@@ -37,6 +37,7 @@ def seen(text):
 @example("")
 @example("|")
 @example("\u0301\n\u200b")
+@example("0\u0301")
 def test_every_offset_goes_back(text):
     view = readable(text)
     assert view.source == text
