@@ -13,7 +13,8 @@ from ner_retriever_rag._imports import require
 from ner_retriever_rag.evaluation.suite_draws import DRAWN, Draws
 from ner_retriever_rag.evaluation.suite_judged import JUDGED_OF, AfterJudgements
 from ner_retriever_rag.evaluation.suite_measure import BINS, SHOWN, Reliability, SetResult
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
+
+LIKELY = 0.5  # score from which on an answer looks like one
 
 _FIGURES = {
     "R-Precision": "r_precision",
@@ -131,14 +132,14 @@ def _absent(results: Sequence[SetResult]) -> list[str]:
             cells = []
             for kind in kinds:
                 best = [score for each in some for score in each.absent.get(kind, {}).values()]
-                low = sum(score < DEFAULT_THRESHOLD for score in best)
+                low = sum(score < LIKELY for score in best)
                 cells.append(f"{low / len(best):.3f} of {len(best)}" if best else "")
             if any(cells):
                 rows.append([name, system, *cells])
     if not rows:
         return []
     return [
-        f"Share of absent types whose best score is below {DEFAULT_THRESHOLD}:",
+        f"Share of absent types whose best score is below {LIKELY}:",
         _table(["sets", "system", *kinds], rows),
     ]
 
