@@ -27,6 +27,7 @@ from ner_retriever_rag.index.held_texts import HeldTexts
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.ranking.scaling import PlattScaling
 from ner_retriever_rag.ranking.stages import STAGES
+from ner_retriever_rag.ranking.threshold import threshold_of
 
 SHOWN = 60  # documents of each type
 DRAWS = {"fewnerd-dev": (4_000, 1_000, 200, 200, 40, 40)}
@@ -133,7 +134,7 @@ def fit(sets: Sequence[Corpus]) -> LogisticRegression:
 
 
 def figures(sets: Sequence[Corpus], models: dict[str, LogisticRegression]) -> list[str]:
-    """F1 from the threshold on, the share of right ones in each bin, absent types below 0.5."""
+    """F1 of a search for all, the share of right ones in each bin, absent types below 0.5."""
     f1, said, right, low = [], [], [], {"another world": [], "kindred": []}
     for corpus in sets:
         of_types = []
@@ -144,7 +145,7 @@ def figures(sets: Sequence[Corpus], models: dict[str, LogisticRegression]) -> li
             if each.absence:
                 low[each.absence].append(max(scores, default=0.0) < 0.5)
                 continue
-            kept = scores >= DEFAULT_THRESHOLD
+            kept = scores >= threshold_of(scores, DEFAULT_THRESHOLD)
             hits = (kept & each.right).sum()
             of_types.append(2 * hits / max(1, kept.sum() + each.relevant))
             said.append(scores[:SHOWN])

@@ -10,10 +10,10 @@ more candidates are asked for, twice as many in each round. Of a small index all
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,21 @@ _ON_TOPIC = 100  # documents that entities with a topic are taken from
 _SAMPLE = 4_096  # mentions that kinds of entity are counted in, about
 
 
+Door = TypeVar("Door", bound=Callable[..., Any])
+
+
+def _of_few_by_table(door: Door) -> Door:
+    """A door; of an index with few mentions a folder's search opens it, which looks at all."""
+
+    @wraps(door)
+    def asked(self: EngineSearch, *arguments: Any, **options: Any) -> Any:
+        if (small := self._small()) is not None:
+            return getattr(small, door.__name__)(*arguments, **options)
+        return door(self, *arguments, **options)
+
+    return cast("Door", asked)
+
+
 class EngineSearch(Search):
     """Searches an index through a source of candidates; ``EntityIndex`` documents the arguments.
 
@@ -70,6 +85,7 @@ class EngineSearch(Search):
         """How many mentions there are."""
         return self._source.count
 
+    @_of_few_by_table
     def documents(
         self,
         queries: Sequence[Query],
@@ -79,8 +95,6 @@ class EngineSearch(Search):
     ) -> list[list[DocumentMatch]]:
         """For each query the best documents, best first."""
         about = topic_asked(about, topic_weight)
-        if (small := self._small()) is not None:
-            return small.documents(queries, bounds, about, topic_weight)
         found = []
         for query in queries:
             scored = self._with_examples(query)
@@ -91,10 +105,9 @@ class EngineSearch(Search):
             found.append(self._steadily(look))
         return found
 
+    @_of_few_by_table
     def mentions(self, query: Query, bounds: Bounds) -> list[MentionMatch]:
         """The best mentions, best first; the rule is applied to each mention by itself."""
-        if (small := self._small()) is not None:
-            return small.mentions(query, bounds)
         scored, best = self._for_mentions(query), list[int]()
         for look in self._looks(scored, bounds, None):
             scores = MentionScores(look.table, scored, look.compared, look.of_mentions)
@@ -103,6 +116,7 @@ class EngineSearch(Search):
                 break
         return [scores.match(n) for n in best[bounds.offset :]]
 
+    @_of_few_by_table
     def mention_scores(
         self, query: Query, bounds: Bounds, about: str | None = None
     ) -> MentionScores:
@@ -113,8 +127,6 @@ class EngineSearch(Search):
             bounds: How many names are wanted, where, and whether sharpened.
             about: Look only in the documents found first with this topic.
         """
-        if (small := self._small()) is not None:
-            return small.mention_scores(query, bounds, about)
         scored = self._for_mentions(query)
         if about:
             on_topic = replace(bounds, k=_ON_TOPIC, offset=0, floor=0.0)
@@ -142,10 +154,9 @@ class EngineSearch(Search):
         allowed &= np.isin(table.names, name_hashes(looked_up))
         return MentionScores(table, scored, compared, allowed)
 
+    @_of_few_by_table
     def facets(self, where: Mapping[str, Any] | None, kinds: Kinds, **options: Any) -> list[Facet]:
         """The kinds of entity, counted in a sample of documents."""
-        if (small := self._small()) is not None:
-            return small.facets(where, kinds, **options)
         self._see_that_chroma_takes(where)
         mentions, documents = self._source.count, self._store.document_count()
         sampled = self._source.sampled_documents(max(1, _SAMPLE * documents // mentions))
@@ -153,12 +164,11 @@ class EngineSearch(Search):
         allowed, share = self._allowed_of(table, where), len(sampled) / documents
         return self._facets_of(table, allowed, kinds, share=share, **options)
 
+    @_of_few_by_table
     def extract(
         self, types: Sequence[Leaf], bounds: Bounds, **options: bool
     ) -> Iterator[MentionMatch]:
         """Every mention of some types, page by page, each among the candidates of a search."""
-        if (small := self._small()) is not None:
-            return small.extract(types, bounds, **options)
         self._see_that_chroma_takes(bounds.where)
         scored = self._with_examples(AnyOf(*types))
         each = max(A_RESULT, CANDIDATES // len(types))
@@ -189,10 +199,9 @@ class EngineSearch(Search):
         """What counts in what was judged of a type; None where nothing was."""
         return self.judged(self._store.revisions.current(), description)
 
+    @_of_few_by_table
     def table_with(self, description: str, doc_ids: Sequence[str]) -> MentionTable:
         """The candidates for a type, all mentions of some documents among them."""
-        if (small := self._small()) is not None:
-            return small.table_with(description, doc_ids)
         scored = self._with_examples(description)
         near = self._source.nearest(scored.vectors, CANDIDATES)
         return joined([near, self._source.of_documents(doc_ids)])

@@ -1,5 +1,9 @@
-"""Eight threads search while one adds, replaces and deletes; NER_SECONDS=60 for longer."""
+"""Eight threads search while one adds, replaces and deletes.
 
+NER_SECONDS=120 and NER_THREADS=16 for longer, and more of them.
+"""
+
+import itertools
 import os
 import random
 import threading
@@ -10,6 +14,7 @@ import pytest
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex
 
 SECONDS = float(os.environ.get("NER_SECONDS", "10"))
+THREADS = int(os.environ.get("NER_THREADS", "8"))
 VERSIONS = ["Town{n} lies in Peru.", "In the far Norway of the north lies Oslo{n}.", "Nil{n}"]
 POSSIBLE = {text.format(n=n) for n in range(60) for text in VERSIONS}
 
@@ -72,7 +77,8 @@ def test_searching_while_one_writes(encoder, tmp_path, where):
             except BaseException as error:
                 errors.append((kind, error))
 
-    threads = [threading.Thread(target=search, args=[kind]) for kind in kinds]
+    asked = itertools.islice(itertools.cycle(kinds), max(THREADS, len(kinds)))
+    threads = [threading.Thread(target=search, args=[kind]) for kind in asked]
     for thread in threads:
         thread.start()
     chance, writes = random.Random(0), 0
