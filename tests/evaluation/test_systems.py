@@ -79,7 +79,7 @@ def test_what_ours_may_go_without(
 
     monkeypatch.setattr(EntityIndex, "search", watched)
     ranking = ByType(encoder, detected=False, sharpen=sharpen).rank(task)
-    assert asked == [sharpen] * len(task.queries)
+    assert asked == [sharpen] * 2 * len(task.queries)  # for the order, and for what is returned
     assert ranking.selected is not None
     for row in ranking.scores:  # places in the order of an index's answer
         assert len(set(row[np.isfinite(row)])) == np.isfinite(row).sum()
