@@ -58,7 +58,7 @@ class Revisions:
         """
         touched: set[str] = set()
         now = self.current()
-        for before, after, doc_ids in reversed(self._writes):
+        for before, after, doc_ids in reversed(self._writes.copy()):  # others may write meanwhile
             if now == revision:
                 return touched
             if after != now:
