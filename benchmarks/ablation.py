@@ -115,14 +115,20 @@ def table_of_figures(sets: Sequence[Corpus], rows: dict[str, np.ndarray]) -> str
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def command_line(description: str) -> tuple[argparse.Namespace, TypeAwareEncoder]:
+    """The command line's arguments, those of the fitting scripts, too, and the encoder."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--texts", type=int, default=300, help="of a set at most")
     parser.add_argument("--encoder", help="a saved encoder instead of the shipped one")
     args = parser.parse_args()
     encoder = TypeAwareEncoder.from_pretrained(args.encoder) if args.encoder else default_encoder()
+    return args, encoder
+
+
+def main() -> None:
+    args, encoder = command_line(__doc__)
     sets = corpora(args.data, args.cache, args.texts, encoder)
     stages = [each for each in STAGES if not isinstance(each, Rerank | JudgedEvidence)]
     first = measured(sets, stages).mean(axis=0)

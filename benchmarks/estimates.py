@@ -1,6 +1,7 @@
 """Do the intervals of `index.estimate` hold the truth? And the constants that make them so.
 
 python benchmarks/estimates.py ../shared/data [--names FOLDER] [--cache FOLDER] [--draws 8]
+    [--out FILE]
 
 Draws of 200 texts of sets that mark all they look for (Few-NERD dev, and five of
 ../shared/data/domains), each an index of its own. For each type with a text in the draw: how many

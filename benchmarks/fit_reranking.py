@@ -9,23 +9,20 @@ with types that no text mentions among the cases; each set's figures come from a
 Prints the constants of ``ranking/stages.py``.
 """
 
-import argparse
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from ablation import corpora
+from ablation import command_line, corpora
 from sklearn.linear_model import LogisticRegression
 
-from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.encoder import default_encoder
 from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.evaluation.suite_measure import ABSENT
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.stages import STAGES
+from ner_retriever_rag.ranking.threshold import threshold_of
 
 TOP = 60  # candidates judged of each type
 ABSENT_TYPES = 12  # of each set
@@ -119,7 +116,7 @@ def figures(asked, weights):
         np.maximum.at(plain, each.owner, each.log_odds)
         before.append(r_precision(plain, each.gold))
         after.append(r_precision(scores, each.gold))
-        chosen = sure >= DEFAULT_THRESHOLD
+        chosen = sure >= threshold_of(sure, DEFAULT_THRESHOLD)
         f1.append(2 * (chosen & each.gold).sum() / max(1, chosen.sum() + each.gold.sum()))
         top = np.argsort(-scores)[:60]
         said.append(sure[top])
@@ -131,13 +128,7 @@ def figures(asked, weights):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--texts", type=int, default=300, help="of a set at most")
-    parser.add_argument("--encoder", help="a saved encoder instead of the shipped one")
-    args = parser.parse_args()
-    encoder = TypeAwareEncoder.from_pretrained(args.encoder) if args.encoder else default_encoder()
+    args, encoder = command_line(__doc__)
     absent = json.loads(ABSENT.read_text(encoding="utf-8"))
     every = {}
     for corpus in corpora(args.data, args.cache, args.texts, encoder):

@@ -8,20 +8,19 @@ texts, with types that no text mentions among the cases. Each set's figures come
 it. Prints a table, then the constants of ``ranking/stages.py``, fitted on all sets.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from ablation import DOMAINS
+from ablation import DOMAINS, command_line
 from sklearn.linear_model import LogisticRegression
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.encoder import default_encoder
 from ner_retriever_rag.evaluation.encodings import encode_task
-from ner_retriever_rag.evaluation.suite_measure import read_absent
-from ner_retriever_rag.evaluation.suites import load_suite
+from ner_retriever_rag.evaluation.suite_measure import BINS, SHOWN, read_absent
+from ner_retriever_rag.evaluation.suites import SUITES, load_suite
 from ner_retriever_rag.evaluation.tasks import Task, load_task
 from ner_retriever_rag.index.held_texts import HeldTexts
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
@@ -29,12 +28,10 @@ from ner_retriever_rag.ranking.scaling import PlattScaling
 from ner_retriever_rag.ranking.stages import STAGES
 from ner_retriever_rag.ranking.threshold import threshold_of
 
-SHOWN = 60  # documents of each type
 DRAWS = {"fewnerd-dev": (4_000, 1_000, 200, 200, 40, 40)}
 SMALL_DRAWS = (40, 40, 40)  # texts, of every other set
 DEV_COUNTS_FOR = 4.0  # other sets: it is the only large one
 ABSENT_COUNT_FOR = 0.5  # of a set's types, each of the two kinds of absence
-BINS = ((0.0, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.01))
 
 
 class Recorder:
@@ -152,37 +149,33 @@ def figures(sets: Sequence[Corpus], models: dict[str, LogisticRegression]) -> li
             right.append(each.right[:SHOWN])
         f1.append(np.mean(of_types))
     scores, so = np.concatenate(said), np.concatenate(right)
-    within = [(scores >= least) & (scores < below) for least, below in BINS]
-    bins = [f"{so[each].mean():.2f} of {each.sum()}" if each.any() else "-" for each in within]
+    place = np.digitize(scores, BINS[1:-1])
+    within = [so[place == each] for each in range(len(BINS) - 1)]
+    bins = [f"{each.mean():.2f} of {len(each)}" if len(each) else "-" for each in within]
     shares = [f"{np.mean(each):.3f}" if each else "-" for each in low.values()]
     return [f"{np.mean(f1):.3f}", *bins, *shares]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--texts", type=int, default=300, help="of a set at most")
-    parser.add_argument("--encoder", help="a saved encoder instead of the shipped one")
-    args = parser.parse_args()
-    encoder = TypeAwareEncoder.from_pretrained(args.encoder) if args.encoder else default_encoder()
+    args, encoder = command_line(__doc__)
     sets = list(corpora(args.data, args.cache, args.texts, encoder))
     names = dict.fromkeys(each.name for each in sets)
     models = {name: fit([each for each in sets if each.name != name]) for name in names}
-    boundaries = ("wnut17", "wikigold", "bionlp13cg", "bc5cdr")
+    boundaries = [each for some in SUITES["boundaries"].groups.values() for each in some]
+    others = SUITES["domains"].groups["boundaries train the detector"]
+
+    def of(some: Sequence[str], *, whole: bool = True) -> list[Corpus]:
+        return [each for each in sets if each.name in some and each.whole == whole]
+
     groups = {
-        "fewnerd-dev": [each for each in sets if each.name == "fewnerd-dev" and each.whole],
-        "draws of it": [each for each in sets if each.name == "fewnerd-dev" and not each.whole],
-        "boundary sets": [each for each in sets if each.name in boundaries and each.whole],
-        "seven that choose": [each for each in sets if each.name in DOMAINS and each.whole],
-        "the other seven": [
-            each
-            for each in sets
-            if each.whole and each.name not in (*boundaries, *DOMAINS, "fewnerd-dev")
-        ],
-        "draws of 40": [each for each in sets if each.name != "fewnerd-dev" and not each.whole],
+        "fewnerd-dev": of(["fewnerd-dev"]),
+        "draws of it": of(["fewnerd-dev"], whole=False),
+        "boundary sets": of(boundaries),
+        "seven that choose": of(DOMAINS),
+        "the other seven": of(others),
+        "draws of 40": of([*boundaries, *DOMAINS, *others], whole=False),
     }
-    columns = [f"right at {a} to {min(b, 1)}" for a, b in BINS]
+    columns = [f"right at {a} to {b:g}" for a, b in pairwise(BINS)]
     print(f"| sets | F1 | {' | '.join(columns)} | another world below 0.5 | kindred |")
     print("|---" * (len(columns) + 4) + "|")
     for name, some in groups.items():

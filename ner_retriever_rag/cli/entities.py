@@ -63,7 +63,7 @@ def entities(
             min=0.0,
             max=1.0,
             help="Least score of an entity.",
-            show_default="none; 0.2 with --all or --out",
+            show_default=f"none; {DEFAULT_THRESHOLD} with --all or --out",
         ),
     ] = None,
     where: Where = None,

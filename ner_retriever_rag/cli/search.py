@@ -33,6 +33,7 @@ from ner_retriever_rag.cli.console import (
     print_json,
 )
 from ner_retriever_rag.cli.rows import check_folder, whole
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.schema import DocumentMatch
 
 _K = 10
@@ -56,7 +57,10 @@ def search(
     threshold: Annotated[
         float | None,
         typer.Option(
-            min=0.0, max=1.0, help="Least score of a document.", show_default="none; 0.2 with --all"
+            min=0.0,
+            max=1.0,
+            help="Least score of a document.",
+            show_default=f"none; {DEFAULT_THRESHOLD} with --all",
         ),
     ] = None,
     max_matches: Annotated[

@@ -31,11 +31,13 @@ class Line(NamedTuple):
         breadth: How many things the type is near to: its mean cosine to the background. Of a broad
             type ("person", 0.25) even the best mentions have low cosines; where those of a narrow
             one ("roller derby team", 0.07) are as low, there is none.
+        spread: The standard deviation of the type's cosines to the background.
     """
 
     slope: float
     offset: float
     breadth: float
+    spread: float
 
 
 class Calibration:
@@ -90,7 +92,7 @@ class Calibration:
         self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]
     ) -> NDArray[np.float64]:
         """The log odds of :meth:`probability`, float64 ``(n,)``; a line of the similarity."""
-        slope, offset, _ = self.line(type_vector)
+        slope, offset, *_ = self.line(type_vector)
         odds: NDArray[np.float64] = slope * np.asarray(similarities, dtype=np.float64) + offset
         return odds
 
@@ -102,7 +104,7 @@ class Calibration:
         """
         if not 0 < probability < 1:
             return float("-inf") if probability <= 0 else float("inf")
-        slope, offset, _ = self.line(type_vector)
+        slope, offset, *_ = self.line(type_vector)
         return (float(np.log(probability / (1 - probability))) - offset) / slope
 
     def moved(self, move: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Calibration:
@@ -122,7 +124,7 @@ class Calibration:
         statistics = background_statistics(self.background @ type_vector)
         slope = self.slopes[0] + self.slopes[1] / float(statistics[1])
         offset = float(np.dot(self.weights, [*statistics, 1.0])) - slope * float(statistics[3])
-        return Line(slope, offset, float(statistics[0]))
+        return Line(slope, offset, float(statistics[0]), float(statistics[1]))
 
     def save(self, folder: str | Path) -> None:
         """Write ``background.safetensors`` (float16) and ``calibration.json``; make the folder."""

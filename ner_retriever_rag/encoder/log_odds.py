@@ -43,6 +43,7 @@ class LogOddsScale:
         breadth: The type's mean similarity to the calibration's sample of mentions of all kinds:
             0.25 for a broad type ("person"), 0.07 for a narrow one ("roller derby team"). 0 where
             there is no calibration.
+        spread: The standard deviation of these similarities.
         complete: Whether the similarity says all: the encoder has a score function of its own, and
             no stage of ranking, all of which were chosen for our cosines, adds anything.
     """
@@ -53,6 +54,7 @@ class LogOddsScale:
     offset: float = 0.0
     calibrated: bool = False
     breadth: float = 0.0
+    spread: float = 0.0
     complete: bool = False
 
     @classmethod
@@ -63,7 +65,7 @@ class LogOddsScale:
         if encoder.calibration is None:
             return cls(encoder, type_vector)
         line = encoder.calibration.line(type_vector)
-        return cls(encoder, type_vector, line.slope, line.offset, True, line.breadth)
+        return cls(encoder, type_vector, line.slope, line.offset, True, line.breadth, line.spread)
 
     @property
     def sample(self) -> NDArray[np.float32]:

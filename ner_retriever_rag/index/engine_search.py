@@ -268,15 +268,16 @@ class EngineSearch(Search):
             first = self._documents(
                 look.table, scored, look.compared, look.allowed, judged, topic, set()
             )
-            judged_whole = [match.doc_id for match in first]
-            whole = self._source.of_documents(judged_whole)
-            # A name's mentions say something of one another, the further ones too.
-            names = dict.fromkeys(match.matches[0].text for match in first if match.matches)
-            named = self._source.of_names(names if more else ())
-            table = joined([look.table, whole, named])
-            may = zip(look.table.doc_ids, look.allowed.tolist(), strict=True)
-            passing_ids = judged_whole if more else [doc_id for doc_id, passes in may if passes]
-            allowed = _among(table, passing_ids)
+            whole = may = [match.doc_id for match in first]
+            tables = [look.table, self._source.of_documents(whole)]
+            if more:  # a name's mentions say something of one another, the further ones too
+                names = dict.fromkeys(match.matches[0].text for match in first if match.matches)
+                tables.append(self._source.of_names(names))
+            else:
+                passes = zip(look.table.doc_ids, look.allowed.tolist(), strict=True)
+                may = [doc_id for doc_id, passed in passes if passed]
+            table = joined(tables)
+            allowed = _among(table, may)
             compared = self.compare(table, scored, bounds)
             found = self._documents(table, scored, compared, allowed, bounds, topic, replaced)
             if len(found) == bounds.k:

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.mention_table import table_of
 from ner_retriever_rag.index.judging import mentions_judged
-from ner_retriever_rag.index.mention_scores import compare, scored_over
+from ner_retriever_rag.index.mention_scores import compare, least_of_all, scored_over
 from ner_retriever_rag.index.reranking import reranker
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, RERANKED_OF_ALL
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.ranking.judged import JudgedType, Judgements
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Stage
-from ner_retriever_rag.ranking.threshold import LEAST_JUDGED, threshold_of
 from ner_retriever_rag.schema import Document, EncodedText
 
 if TYPE_CHECKING:
@@ -96,8 +95,7 @@ class HeldTexts:
         best = table.best_of_each(compared.log_odds)
         scores = scored.combine(scored.scores(best))
         order = best_first(scores, best.max(axis=0), np.diff(table.first) > 0, 0.0)
-        least = DEFAULT_THRESHOLD if known is None else LEAST_JUDGED
-        threshold = threshold_of(scores[order], least)
+        threshold = least_of_all(scored, scores[order], DEFAULT_THRESHOLD, judged=known is not None)
         return Ranked(self._numbers[order], scores[order], threshold)
 
     def judge(self, description: str, right: Iterable[int], wrong: Iterable[int]) -> None:

@@ -21,7 +21,13 @@ from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.nearest import nearest
 from ner_retriever_rag.index.doors import Doors
 from ner_retriever_rag.index.judged_types import JudgedTypes
-from ner_retriever_rag.index.mention_scores import Compared, MentionScores, compare, scored_over
+from ner_retriever_rag.index.mention_scores import (
+    Compared,
+    MentionScores,
+    compare,
+    least_of_all,
+    scored_over,
+)
 from ner_retriever_rag.index.reranking import reranker
 from ner_retriever_rag.index.topics import with_topic
 from ner_retriever_rag.queries.bounds import RERANKED_OF_ALL, Bounds
@@ -30,7 +36,6 @@ from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic, topic_asked
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Judged, Wanted
-from ner_retriever_rag.ranking.threshold import LEAST_JUDGED, threshold_of
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.filters import keys_of, warn_of_unknown_keys
@@ -278,12 +283,11 @@ class Search(Doors):
             bounds: How far, as asked.
             scores: float32 ``(n,)``, of all that may be found.
         """
-        calibrated = all(scale.calibrated for scale in query.scales)
-        if bounds.k is not None or bounds.given or query.without > 0 or not calibrated:
+        if bounds.k is not None or bounds.given:
             return bounds
         description = query.descriptions[0] if len(query.leaves) == 1 else None
         judged = description is not None and self.judgements_of(description) is not None
-        least = threshold_of(scores, LEAST_JUDGED if judged else bounds.floor)
+        least = least_of_all(query, scores, bounds.floor, judged=judged)
         return replace(bounds, floor=least, threshold=least)
 
     def scores_of_kind(self, kind: int, kinds: Kinds, table: MentionTable) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ def largest(values: NDArray[np.floating], n: int) -> NDArray[np.intp]:
 def mean_of_best(log_odds: NDArray[np.floating], most: int) -> float:
     """The mean of the best log odds: a hundredth of them, ``most`` at most."""
     top = max(1, min(most, len(log_odds) // 100))
-    return float(np.mean(log_odds[largest(log_odds, top)], dtype=np.float64))
+    return float(np.mean(np.partition(log_odds, -top)[-top:], dtype=np.float64))
 
 
 def best_first(

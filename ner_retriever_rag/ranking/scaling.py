@@ -57,12 +57,11 @@ class PlattScaling:
         the background sample.
         """
         best = mean_of_best(query.before.get(NeighborSmoothing, log_odds), self.top)
-        background = candidates.background
-        parts = [
-            (background.count, query.scale.log_odds(background.vectors @ query.vector)),
-            (self.sample_weight, query.scale.log_odds(query.scale.sample @ query.vector)),
-        ]
-        weights = [weight for weight, _ in parts]
-        mean = np.average([np.mean(part) for _, part in parts], weights=weights)
-        spread = np.average([np.mean((part - mean) ** 2) for _, part in parts], weights=weights)
-        return float((best - mean) / max(np.sqrt(spread), _LEAST_SPREAD))
+        scale, background = query.scale, candidates.background
+        odds = scale.log_odds(background.vectors @ query.vector)
+        of_sample = scale.slope * scale.breadth + scale.offset
+        weights = [background.count, self.sample_weight]
+        mean = np.average([odds.mean(), of_sample], weights=weights)
+        around = (scale.slope * scale.spread) ** 2 + (of_sample - mean) ** 2
+        variance = np.average([np.mean((odds - mean) ** 2), around], weights=weights)
+        return float((best - mean) / max(np.sqrt(variance), _LEAST_SPREAD))

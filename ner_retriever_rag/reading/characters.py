@@ -52,6 +52,11 @@ def apart(draft: Draft) -> None:
         draft.substitute(re.compile(rf"(?<={one})(?=\w)|(?<=\w)(?={one})"), " ")
 
 
+def marks_in(text: str) -> list[str]:
+    """The accents and vowel signs that stand beside their letters, each once."""
+    return [char for char in set(text) if unicodedata.category(char).startswith("M")]
+
+
 def _plain(char: str) -> str:
     """How a single character is written plainly."""
     if char in "\t\n" or " " <= char <= "~":
@@ -71,8 +76,7 @@ def _plain(char: str) -> str:
 
 def _compose(draft: Draft) -> None:
     """Compose letters with their accents, which share a place in any case: no span parts them."""
-    marks = [char for char in set(draft.text) if unicodedata.category(char).startswith("M")]
-    if marks:
+    if marks := marks_in(draft.text):
         one = _any_of(marks).pattern
         clusters = re.compile(rf"[^\n\t ]?{one}+")
         _whole(draft, clusters)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.reading.characters import apart, plain
+from ner_retriever_rag.reading.characters import apart, marks_in, plain
 from ner_retriever_rag.reading.draft import Draft
 from ner_retriever_rag.reading.layout import BOUNDARY, lay_out
 from ner_retriever_rag.schema import Span
@@ -122,7 +122,7 @@ def _is_plain(text: str) -> bool:
     """Whether a text is its own view; not where an accent stands beside its letter."""
     if _UNREADABLE.search(text) or not unicodedata.is_normalized("NFC", text):
         return False
-    return text.isascii() or not any(unicodedata.category(char)[0] == "M" for char in set(text))
+    return text.isascii() or not marks_in(text)
 
 
 def _finish(draft: Draft) -> None:

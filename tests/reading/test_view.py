@@ -69,7 +69,7 @@ def test_boundaries_stand_alone_between_words(text):
 WORD = st.from_regex(r"[A-Za-zé]{1,9}(?:'s|,|\.|;)?", fullmatch=True)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.lists(WORD, min_size=1, max_size=30).map(" ".join))
 @example("He ate 5 - 6 snake_case eggs, *.py files (not a_b); cost: $1,250.00 at x@y.org.")
 @example("“Dvořák” isn’t C++ or C#: 25 °C, 10€ … fine – done.")
