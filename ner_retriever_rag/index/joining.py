@@ -1,12 +1,13 @@
 """Mentions put together that are of one entity: by name, and where what they stand for agrees.
 
-Three steps. Mentions of one spelling in one document are one: a writer does not call two things by
+Four steps. Mentions of one spelling in one document are one: a writer does not call two things by
 one name without saying so. Within a document a short form goes to the one fuller name it fits
 ("Doe" to "John T. Doe"; to none where there are two). Between documents names of one spelling, or
 one but for a legal form or middle names, go together where their vectors agree, so that two people
 of one name in two contexts stay apart; a name of several words needs less agreement than one of a
-single word, which more things are called by. ``benchmarks/same_names.py`` measures it, with a dev
-half for the thresholds and a test half.
+single word, which more things are called by. At last a surname whose document has no fuller name
+goes to the one person among all documents who has it, if there is only one and the vectors agree.
+``benchmarks/same_names.py`` measures it, with a dev half for the thresholds and a test half.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ def join(
     groups = []
     for local in _by_spelling(names, documents, vectors, people):
         groups += _with_short_forms(local, decisions)
-    return [each.mentions for each in _merged(_between_documents(groups, decisions), decisions)]
+    groups = _with_surnames(_between_documents(groups, decisions), decisions)
+    return [each.mentions for each in _merged(groups, decisions)]
 
 
 def _by_spelling(
@@ -190,6 +192,25 @@ def _compatible(group: _Group, other: _Group, decisions: Decisions) -> bool:
     if without_legal_form(group.name) == without_legal_form(other.name):
         return True
     return is_short_form(group.name, other.name) or is_short_form(other.name, group.name)
+
+
+def _with_surnames(groups: Sequence[_Group], decisions: Decisions) -> list[_Group]:
+    """The groups of all documents, each bare surname put to the one person who has it."""
+    called: dict[str, list[_Group]] = defaultdict(list)
+    for group in groups:
+        words = Words.of(group.name)
+        if len(words.words) > 1 and group.person >= A_PERSON:
+            called[words.words[-1]].append(group)
+    kept = []
+    for group in groups:
+        words = Words.of(group.name)
+        people = called.get(words.words[0], []) if len(words.words) == 1 else []
+        fits = len(people) == 1 and _shortens(group, people[0], decisions)
+        if fits and group.agreement(people[0]) >= AGREE_ONE_WORD:
+            people[0].take(group)
+        else:
+            kept.append(group)
+    return kept
 
 
 def _merged(groups: Sequence[_Group], decisions: Decisions) -> list[_Group]:

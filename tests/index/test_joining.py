@@ -47,11 +47,22 @@ def test_short_forms_go_to_the_one_fuller_name_of_their_document():
     assert joined(full, ("J. Doe", 0, HERE), ("Doe", 0, HERE), people=True) == one(
         ("John T. Doe", 0), ("J. Doe", 0), ("Doe", 0)
     )
-    # In another document, for no person, with another vector, or with two that fit, they stay.
-    assert len(joined(full, ("Doe", 1, HERE), people=True)) == 2
+    # For no person, with another vector, or with two that fit, they stay.
     assert len(joined(full, ("Doe", 0, HERE), people=False)) == 2
     assert len(joined(full, ("Doe", 0, THERE), people=True)) == 2
     assert len(joined(full, ("Jane Doe", 0, HERE), ("Doe", 0, HERE), people=True)) == 3
+
+
+def test_a_surname_alone_goes_to_the_one_person_of_all_documents_who_has_it():
+    full, alone = ("John T. Doe", 0, HERE), ("Doe", 1, HERE)
+    assert joined(full, alone, people=True) == one(("John T. Doe", 0), ("Doe", 1))
+    # A first name, for no person, in another context, or with two people of that name, it stays.
+    assert len(joined(full, ("John", 1, HERE), people=True)) == 2
+    assert len(joined(full, alone, people=False)) == 2
+    assert len(joined(full, ("Doe", 1, THERE), people=True)) == 2
+    assert len(joined(full, ("Jane Doe", 2, HERE), alone, people=True)) == 3
+    split = Decisions().with_split(["Doe", "John T. Doe"])
+    assert len(joined(full, alone, people=True, decisions=split)) == 2
 
 
 def test_middle_names_that_differ_keep_people_apart():
