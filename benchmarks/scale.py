@@ -17,6 +17,7 @@ nothing stands out, and no few dimensions hold what there is.
 import argparse
 import tempfile
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from ner_retriever_rag import Document, TypeAwareEncoder
 from ner_retriever_rag.candidates.cells import LARGE, Cells
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.table_files import load_table, save_table
+from ner_retriever_rag.candidates.tables import FixedTable
 from ner_retriever_rag.index.facets import count_facets
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.queries.bounds import Bounds
@@ -91,14 +93,22 @@ def milliseconds(call, arguments) -> tuple[float, float]:
     return float(np.median(taken)), float(np.percentile(taken, 99))
 
 
-def measured(table: MentionTable, encoder: TypeAwareEncoder, types: list[str]) -> dict:
-    """Times of searches and of facets, and recall."""
+def searching(table: MentionTable, encoder: TypeAwareEncoder) -> Search:
+    """A search of a table, of documents that are nowhere and in which nothing changes."""
+    versions = dict(zip(table.doc_ids, table.versions, strict=True))
     store = SimpleNamespace(
         changed=lambda versions: set(),
-        fetch=lambda ids: {i: StoredDocument(i, "v", [], Document("x", i)) for i in ids},
+        fetch=lambda ids: {i: StoredDocument(i, versions[i], [], Document("x", i)) for i in ids},
         document_ids=lambda where: table.doc_ids[:: where["every"]],
+        still=nullcontext,
+        judgements=lambda: [],
     )
-    search = Search(store, SimpleNamespace(current=lambda: table), encoder)
+    return Search(store, FixedTable(table, "r"), encoder)
+
+
+def measured(table: MentionTable, encoder: TypeAwareEncoder, types: list[str]) -> dict:
+    """Times of searches and of facets, and recall."""
+    search = searching(table, encoder)
     bounds = {
         "10 documents": Bounds.check(k=10),
         "not sharpened": Bounds.check(k=10, sharpen=False),

@@ -1,0 +1,230 @@
+"""Searching on Chroma servers: what comes to the client, how long it takes, what exact ones find.
+
+python benchmarks/engine.py --vectors vectors.npy [--mentions 100000 1000000] [--shards 1 4]
+    [--calls 1 32]
+
+Starts servers of Chroma on this machine, each an index of made-up documents with sixteen mentions,
+whose vectors are those of a file (float32 (n, dim); where there are too few, moved towards one
+another, as ``benchmarks/scale.py`` does). For each size and number of shards: seconds and bytes a
+mention to fill them; in a process of its own, bytes received from the servers and memory taken by
+opening and a first search; then the time of searches for ten documents, 10 ms apart, and how many
+of the ten are those of an exact search over the same vectors, or as good within 0.02 of the score.
+With ``--calls``, how many calls a document costs to write with so many shards, on 127 documents for
+each.
+"""
+
+import argparse
+import json
+import multiprocessing
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import chromadb
+import httpx
+import numpy as np
+from scale import QUERIES, mention_vectors, milliseconds, searching
+
+from ner_retriever_rag import Document, EntityIndex, ShardedIndex, TypeAwareEncoder
+from ner_retriever_rag.candidates.mention_table import table_of
+from ner_retriever_rag.queries.bounds import Bounds
+from ner_retriever_rag.schema import EncodedText, Mention
+
+A_DOCUMENT, TIED = 16, 0.02
+ASKED = 40  # of the types, for recall
+
+
+class Received:
+    """Counts what an HTTP client of this process is answered."""
+
+    def __init__(self) -> None:
+        self.bytes = self.calls = 0
+        send = httpx.Client.send
+
+        def counted(client, *arguments, **options):
+            response = send(client, *arguments, **options)
+            self.bytes += len(response.read())
+            self.calls += 1
+            return response
+
+        httpx.Client.send = counted
+
+
+class Given:
+    """The shipped encoder, but for documents, whose vectors are given."""
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        self._encoder, self._vectors = TypeAwareEncoder.from_pretrained(), vectors
+
+    def __getattr__(self, name):
+        return getattr(self._encoder, name)
+
+    def encode(self, texts, spans=None, **options):
+        return [self._one(text) for text in texts]
+
+    def _one(self, text: str) -> EncodedText:
+        number = int(text.partition(" ")[0])
+        mentions, place = [], text.index(" ") + 1
+        for name in text[place:].split(". ")[:A_DOCUMENT]:
+            mentions.append(Mention(name, place, place + len(name), 0.9))
+            place += len(name) + 2
+        rows = self._vectors[number * A_DOCUMENT : (number + 1) * A_DOCUMENT]
+        whole = np.zeros(384, dtype=np.float32)
+        whole[number % 384] = 1
+        return EncodedText(mentions, rows, whole)
+
+
+def documents(count: int, names: int) -> list[Document]:
+    """Documents of sixteen names, a number before them."""
+    return [
+        Document(
+            f"{n} " + "".join(f"Name {(n * A_DOCUMENT + m) % names}. " for m in range(A_DOCUMENT)),
+            f"d{n:08d}",
+        )
+        for n in range(count)
+    ]
+
+
+@contextmanager
+def servers(count: int):
+    """Addresses of servers of Chroma, each with a folder of its own, and the folders."""
+    with ExitStack() as stack:
+        folders = [stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(count)]
+        ports = []
+        for folder in folders:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                ports.append(probe.getsockname()[1])
+            command = [Path(sys.executable).with_name("chroma"), "run", "--path", folder]
+            server = subprocess.Popen(
+                [*command, "--host", "127.0.0.1", "--port", str(ports[-1])],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(server.wait)
+            stack.callback(server.kill)
+        for port in ports:
+            while True:
+                try:
+                    chromadb.HttpClient("127.0.0.1", port)
+                    break
+                except Exception:
+                    time.sleep(0.2)
+        yield [f"http://127.0.0.1:{port}" for port in ports], folders
+
+
+def opened(addresses: list[str], encoder):
+    """The index on one server, or on several."""
+    if len(addresses) == 1:
+        return EntityIndex(addresses[0], encoder=encoder)
+    return ShardedIndex(addresses, encoder=encoder)
+
+
+def first_search(addresses: list[str], asked: str, answer) -> None:
+    """In a process of its own: bytes received and memory taken by opening and a first search."""
+    encoder = TypeAwareEncoder.from_pretrained()
+    encoder.encode_types([asked])
+    received, before = Received(), resident()
+    begun = time.perf_counter()
+    opened(addresses, encoder).search(asked, k=10, rerank=0)
+    answer.put((received.bytes, resident() - before, time.perf_counter() - begun))
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+def exact(table, encoder, types: list[str]) -> list[dict[str, float]]:
+    """The scores of all documents that an exact search finds first, for each type."""
+    search = searching(table, encoder)
+    bounds = Bounds.check(k=200, exact=True, rerank=0)
+    return [{m.doc_id: m.score for m in search.documents([each], bounds)[0]} for each in types]
+
+
+def measured(vectors: np.ndarray, shards: int, types: list[str]) -> dict[str, str]:
+    """One size, on so many servers."""
+    encoder = Given(vectors)
+    rows = documents(len(vectors) // A_DOCUMENT, len(vectors) // 5)
+    mentions = len(rows) * A_DOCUMENT
+    table, _ = table_of(rows, encoder.encode([row.text for row in rows]), encoder.dim)
+    right = exact(table, encoder, types[:ASKED])
+    del table
+    with servers(shards) as (addresses, folders):
+        index = opened(addresses, encoder)
+        begun = time.perf_counter()
+        index.add(rows)
+        filled = time.perf_counter() - begun
+        disk = sum(f.stat().st_size for d in folders for f in Path(d).rglob("*") if f.is_file())
+        context = multiprocessing.get_context("spawn")
+        answer = context.Queue()
+        process = context.Process(target=first_search, args=(addresses, types[0], answer))
+        process.start()
+        received, memory, first = answer.get()
+        process.join()
+        index.search(types[0], k=10, rerank=0)
+        median, slow = milliseconds(lambda each: index.search(each, k=10, rerank=0), types)
+        same = good = 0
+        for each, scores in zip(types, right, strict=False):
+            best = list(scores.items())[:10]
+            found = index.search(each, k=10, rerank=0)
+            same += len({m.doc_id for m in found} & {doc_id for doc_id, _ in best})
+            good += sum(scores.get(m.doc_id, 0) >= best[-1][1] - TIED for m in found)
+        index.close()
+    return {
+        "filling, ms a mention": f"{1000 * filled / mentions:.2f}",
+        "on disk at the servers, bytes a mention": f"{disk / mentions:,.0f}",
+        "opening and a first search: received": f"{received / 1e6:.2f} MB",
+        "memory taken": f"{memory / 1e6:.0f} MB",
+        "time": f"{first:.2f} s",
+        "ten documents, median (99th percentile)": f"{median:.0f} ({slow:.0f}) ms",
+        "of the exact ten": f"{same / 10 / ASKED:.3f}",
+        "or as good within 0.02": f"{good / 10 / ASKED:.3f}",
+    }
+
+
+def calls(shards: int, vectors: np.ndarray, received: Received) -> float:
+    """Calls a document, in one ``add``."""
+    with servers(shards) as (addresses, _):
+        index = opened(addresses, Given(vectors))
+        rows = documents(127 * shards, 1_000)
+        before = received.calls
+        index.add(rows)
+        index.close()
+        return (received.calls - before) / len(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--vectors", type=Path, required=True)
+    parser.add_argument("--mentions", type=int, nargs="*", default=[100_000, 1_000_000])
+    parser.add_argument("--shards", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--calls", type=int, nargs="*", default=[1, 32])
+    options = parser.parse_args()
+    real = np.load(options.vectors)
+    encoder = TypeAwareEncoder.from_pretrained()
+    kinds = list(encoder.kinds.names[:: len(encoder.kinds.names) // QUERIES][:QUERIES])
+    columns = {}
+    for size in options.mentions:
+        vectors = encoder.prototypes.draw(mention_vectors(size, encoder.dim, real))
+        for shards in options.shards:
+            columns[f"{size:,}, {shards}"] = measured(vectors, shards, kinds)
+            print(json.dumps({size: {shards: columns[f"{size:,}, {shards}"]}}), flush=True)
+    if columns:
+        print("| mentions, servers |", " | ".join(columns), "|")
+        print("|---|", "---|" * len(columns), sep="")
+        for name in next(iter(columns.values())):
+            print(f"| {name} |", " | ".join(each[name] for each in columns.values()), "|")
+    received = Received()
+    vectors = mention_vectors(127 * max([1, *options.calls]) * A_DOCUMENT, encoder.dim, real)
+    for shards in options.calls:
+        print(f"calls a document with {shards} shards: {calls(shards, vectors, received):.3f}")
+
+
+if __name__ == "__main__":
+    main()
