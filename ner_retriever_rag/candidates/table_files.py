@@ -1,4 +1,4 @@
-"""A table on disk: its vectors in a file that is memory-mapped, its other columns beside it.
+"""A table on disk: a memory-mapped file for each column, which all processes share.
 
 The files only save time. They are written aside, flushed and renamed, carry the revision of the
 store they were made from, and are made again wherever they are missing, damaged or of another
@@ -26,9 +26,10 @@ from ner_retriever_rag.candidates.mention_table import MentionTable, cuts_of
 
 _COLUMNS = (
     "cased", "first", "starts", "ends", "last_words", "names", "nearby", "priorities", "words",
+    "vectors",
 )  # fmt: skip
 _ENDS = "cuts"  # of the words of each mention, after a 0
-_LAYOUT = 6
+_LAYOUT = 7
 _DIGESTS = "digests.json"
 _ASIDE = "~"  # after a table's name, and in no collection's
 _LEFT_OVER = 3_600  # seconds after which nobody is still writing what lies aside
@@ -45,10 +46,10 @@ def save_table(table: MentionTable, revision: str, folder: Path) -> None:
     try:
         _clear_up(folder)
         aside.mkdir(parents=True)
-        np.save(aside / "vectors.npy", table.vectors)
         columns = {name: getattr(table, name) for name in _COLUMNS}
         columns[_ENDS] = np.append(0, table.cuts[:, 1])
-        np.savez(aside / "columns.npz", **columns)
+        for name, column in columns.items():
+            np.save(aside / f"{name}.npy", column)
         if table.cells is not None:
             for each in fields(Cells):
                 np.save(aside / f"cells.{each.name}.npy", getattr(table.cells, each.name))
@@ -79,15 +80,16 @@ def load_table(folder: Path) -> tuple[str, MentionTable] | None:
         if not _is_of_this_layout(folder):
             return None
         head = json.loads((folder / "table.json").read_text(encoding="utf-8"))
-        with np.load(folder / "columns.npz") as stored:
-            columns, ends = {name: stored[name] for name in _COLUMNS}, stored[_ENDS]
-        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        columns = {
+            name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in (*_COLUMNS, _ENDS)
+        }
     except Exception as error:  # there is no end to what NumPy raises for damaged files
         _log.warning("the table of mentions in %s is rebuilt: %s", folder, error)
         return None
+    ends = columns.pop(_ENDS)
     columns["cuts"] = cuts_of(np.diff(ends))
-    table = MentionTable(head["doc_ids"], head["versions"], vectors=vectors, **columns)
-    fits = len(ends) == len(table) + 1 == len(vectors) + 1 == table.first[-1] + 1
+    table = MentionTable(head["doc_ids"], head["versions"], **columns)
+    fits = len(ends) == len(table) + 1 == len(table.vectors) + 1 == table.first[-1] + 1
     return (str(head["revision"]), replace(table, cells=_cells(folder, table))) if fits else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from ner_retriever_rag.candidates.cells import LARGE, Cells
 from ner_retriever_rag.candidates.mention_table import MentionTable, read_table
 from ner_retriever_rag.candidates.table_files import load_table, save_table
+from ner_retriever_rag.storage.lock import one_at_a_time
 
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
@@ -80,29 +82,48 @@ class Tables:
             return self._table
 
     def _made(self, revision: str) -> MentionTable:
-        before, touched = self._table, None
-        if before is not None and self._revision is not None:
+        if self._table is not None and self._revision is not None:
+            # Not kept after each small write: it is little to read for the next process.
             touched = self._store.revisions.touched_since(self._revision)
-        elif self._folder is not None and (found := load_table(self._folder)) is not None:
-            before = found[1]
-            # A write that was killed may have changed documents since, under this revision.
-            if found[0] == revision and not self._store.unfinished():
-                table = self._with_cells(before, None)
-                if table is not before:  # an older version kept it
-                    save_table(table, revision, self._folder)
-                return table
-        table = self._with_cells(read_table(self._store, self._dim, before, touched), before)
-        # Not after each small write: what this process wrote is little to read for the next.
-        if self._folder is not None and touched is None and len(table) >= _WORTH_KEEPING:
-            save_table(table, revision, self._folder)
+            return self._read(self._table, touched)
+        if self._folder is None:
+            return self._read(None)
+        if (kept := self._kept(revision)) is not None:
+            return kept
+        with one_at_a_time(self._folder.with_name(f".{self._folder.name}.lock")):
+            # Another process may have made it meanwhile.
+            return self._kept(revision) or self._read_and_kept(self._folder, revision)
+
+    def _kept(self, revision: str) -> MentionTable | None:
+        """The table in the folder; None where it is not of what there is now."""
+        assert self._folder is not None
+        found = load_table(self._folder)
+        # A write that was killed may have changed documents since, under this revision.
+        if found is None or found[0] != revision or self._store.unfinished():
+            return None
+        return None if self._lacks_cells(found[1]) else found[1]
+
+    def _read_and_kept(self, folder: Path, revision: str) -> MentionTable:
+        """The table read from Chroma, kept, and mapped from the folder as others have it."""
+        found = load_table(folder)
+        table = self._read(found[1] if found else None)
+        if len(table) >= _WORTH_KEEPING:
+            save_table(table, revision, folder)
+            table = self._kept(revision) or table
         return table
+
+    def _read(self, before: MentionTable | None, touched: Set[str] | None = None) -> MentionTable:
+        return self._with_cells(read_table(self._store, self._dim, before, touched), before)
 
     def _with_cells(self, table: MentionTable, before: MentionTable | None) -> MentionTable:
         """A table with cells, if it is large and there is use of them: those before go on."""
-        if not self._cells or len(table) <= LARGE or table.cells is not None:
+        if not self._lacks_cells(table):
             return table
         if before is not None and before.cells is not None:
             cells = before.cells.follow(table.vectors, table.origins(before))
         else:
             cells = Cells.make(table.vectors)
         return table if cells is None else replace(table, cells=cells)
+
+    def _lacks_cells(self, table: MentionTable) -> bool:
+        return self._cells and len(table) > LARGE and table.cells is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -198,6 +199,26 @@ class Rows:
             except Exception as error:
                 raise where_error(where, error) from error
         raise AssertionError  # the last attempt returns or raises
+
+
+class SettledRows(Rows):
+    """Records that Chroma brings up to date with its log when they are first read.
+
+    It does so with the first look at a collection, and reads the collection's whole graph into
+    memory on the way: for one process at a time, and not before it must be.
+    """
+
+    def __init__(self, place: Place, collection: Collection) -> None:
+        super().__init__(place, collection)
+        self._first, self._settled = threading.Lock(), False
+
+    def _read(self, call: Callable[[], T], where: Where = None, *, retry: bool = True) -> T:
+        with self._first:
+            if not self._settled:
+                with self._place.gate():
+                    super()._read(self._collection.count)
+                self._settled = True
+        return super()._read(call, where, retry=retry)
 
 
 def batches(

@@ -136,6 +136,7 @@ class EngineStore(Store):
         """Of a folder as any store; a server keeps its own tables."""
         if self._place.alone:
             super()._settle()
+            self._mentions.count()
 
     @contextmanager
     def _written(self, records: Sequence[Record]) -> Iterator[None]:

@@ -150,6 +150,28 @@ def _opened(path: Path) -> int:
     return file
 
 
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Have every other process wait that does the same, however long it takes.
+
+    Where there can be no lock (a read-only disk) nobody waits.
+
+    Args:
+        path: The lock's file; nothing that must last is in it.
+    """
+    lock = FileLock(path)
+    try:
+        _require_own(path)
+        lock.acquire()
+    except (OSError, ValueError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _require_own(path: Path) -> None:
     """See that a file is a plain one in the folder, or not there yet: it will be cut short."""
     try:

@@ -12,10 +12,10 @@ import shutil
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ner_retriever_rag.storage import chroma, graph_files, trial
 from ner_retriever_rag.storage.chroma_log import StuckLogError, StuckRecord, stuck, unstick
@@ -148,7 +148,7 @@ class Place:
             if _orphaned and self.alone:
                 raise RuntimeError(_AFTER_FORK)
             _used = _used or self.alone
-            with _registry, self._gate():
+            with _registry, self.gate():
                 lock = self._held.lock
                 first = self.folder is not None and lock is None
                 if self.folder is not None and lock is None:
@@ -195,6 +195,14 @@ class Place:
             self._held.turns += 1
             with self._write_errors():
                 yield
+
+    def gate(self) -> AbstractContextManager[None]:
+        """Keep other processes from opening the folder meanwhile, and from what else needs this.
+
+        Raises:
+            RuntimeError: If another process does not let go of it for a minute.
+        """
+        return FolderLock(self.folder).gate() if self.folder else nullcontext()
 
     @contextmanager
     def still(self) -> Iterator[None]:
@@ -316,9 +324,6 @@ class Place:
         assert self.folder is not None
         graph_files.set_aside(self.folder, list(damaged))
         self.damaged |= damaged
-
-    def _gate(self) -> Any:
-        return FolderLock(self.folder).gate() if self.folder else nullcontext()
 
 
 _opened: weakref.WeakSet[Place] = weakref.WeakSet()

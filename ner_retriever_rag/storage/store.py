@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document, EncodedText
 from ner_retriever_rag.storage import chroma
-from ner_retriever_rag.storage.collection import Rows, batches
+from ner_retriever_rag.storage.collection import Rows, SettledRows, batches
 from ner_retriever_rag.storage.journal import SINCE, Entry, Journal
 from ner_retriever_rag.storage.judgements import JudgementRows
 from ner_retriever_rag.storage.records import (
@@ -62,7 +62,7 @@ class Store(StoreReader):
 
     def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
         together = int((mentions.metadata or {}).get(chroma.TOGETHER_KEY, 1))
-        super().__init__(self._own_rows(place, documents), Rows(place, mentions), together)
+        super().__init__(self._own_rows(place, documents), SettledRows(place, mentions), together)
         self._place, self._journal = place, Journal(place, documents.name)
         self.revisions = Revisions(self._mentions)
         self._judgements = JudgementRows(place, documents.name)
@@ -191,9 +191,11 @@ class Store(StoreReader):
             self._delete_mentions(self._rows_of(records))
 
     def _settle(self) -> None:
-        """Let Chroma bring its tables up to date with its log; for one process at a time."""
+        """Let Chroma bring its tables up to date with its log; for one process at a time.
+
+        Those of the mentions when they are read: where there is a table of them nobody does.
+        """
         self._documents.count()
-        self._mentions.count()
 
     def recover(self, *, unread: bool = False) -> None:
         """Take out the mentions that interrupted writes and deletes left over.

@@ -92,7 +92,7 @@ def test_a_table_of_cells_comes_back(kept):
     assert load_table(kept)[1].cells is not None
 
 
-@pytest.mark.parametrize("name", ["columns.npz", "vectors.npy", "table.json"])
+@pytest.mark.parametrize("name", ["words.npy", "vectors.npy", "table.json"])
 def test_a_search_is_answered_though_a_file_is_damaged(kept, tmp_path, name, monkeypatch):
     """And the table is made again, so that the next process reads it."""
     monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)

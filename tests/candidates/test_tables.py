@@ -2,10 +2,13 @@
 
 import json
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from chromadb.api.models.Collection import Collection
 from hashed import HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex
@@ -134,6 +137,47 @@ def test_a_kept_table_is_read_and_not_made_again(kept, tiny_encoder, monkeypatch
         assert index.search("river") == answer
 
 
+def test_a_table_is_made_by_one_of_many_and_mapped_by_all(tmp_path, tiny_encoder, monkeypatch):
+    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
+    made, read_table = [], tables.read_table
+
+    def slowly(*arguments):
+        made.append(arguments)
+        time.sleep(0.3)
+        return read_table(*arguments)
+
+    monkeypatch.setattr(tables, "read_table", slowly)
+    with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
+        index.add(TEXTS)
+        # As in four processes: each has a table of its own, of the same store.
+        each = [
+            tables.Tables(index._store, index.encoder.dim, tmp_path / "table-x") for _ in "1234"
+        ]
+        with ThreadPoolExecutor(4) as pool:
+            current = list(pool.map(lambda one: one.current(), each))
+    assert len(made) == 1
+    assert all(
+        isinstance(one.vectors, np.memmap) and len(one) == len(current[0]) for one in current
+    )
+
+
+def test_of_an_index_with_a_table_the_mentions_rows_are_not_read(kept, tiny_encoder, monkeypatch):
+    folder, answer = kept
+    read, asked = [], Collection.count
+
+    def counted(collection):
+        read.append(collection.name)
+        return asked(collection)
+
+    monkeypatch.setattr(Collection, "count", counted)
+    with EntityIndex(folder, encoder=tiny_encoder) as index:
+        assert index.search("river") == answer
+        assert not any(name.endswith("-mentions") for name in read)  # their graph stays on the disk
+        index.add(["The Volga flows through Russia."])
+        index.search("river")
+    assert read[-1].endswith("-mentions") and read.count(read[-1]) == 1
+
+
 def test_a_kept_table_is_not_written_again_after_every_small_write(kept, tiny_encoder, monkeypatch):
     folder, _ = kept
     with EntityIndex(folder, encoder=tiny_encoder) as index:
@@ -151,7 +195,7 @@ def test_where_a_table_cannot_be_kept_it_is_done_without(tmp_path, tiny_encoder,
         raise OSError("no space left on device")
 
     monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
-    monkeypatch.setattr(table_files.np, "savez", full)  # after the vectors
+    monkeypatch.setattr(table_files, "_seal", full)  # after the columns
     with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
         index.add(TEXTS)
         assert len(index.search("river")) == len(TEXTS)
@@ -167,7 +211,7 @@ def test_a_kept_table_that_cannot_be_used_is_made_again(kept, tiny_encoder, harm
     elif harm == "cut short":
         (table / "vectors.npy").write_bytes((table / "vectors.npy").read_bytes()[:200])
     elif harm == "garbage":
-        (table / "columns.npz").write_bytes(b"no")
+        (table / "words.npy").write_bytes(b"no")
     elif harm == "layout":
         head = json.loads((table / "table.json").read_text())
         (table / "table.json").write_text(json.dumps({"layout": 99, "revision": head["revision"]}))

@@ -1,0 +1,83 @@
+"""Several processes on one folder: what each has in memory of its own, and its first search.
+
+python benchmarks/workers.py --vectors vectors.npy [--mentions 95000] [--workers 4]
+
+The folder's index is made up as in ``benchmarks/engine.py``. Each worker has the encoder before it
+opens the index, so that the figures are of the index alone: seconds to open it and to answer, and
+the growth of the memory that no other process shares (USS). All do so at the same time, once before
+there is a table in the folder and once after. Needs a /proc.
+"""
+
+import argparse
+import multiprocessing
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from engine import A_DOCUMENT, Given, documents
+from scale import mention_vectors
+
+from ner_retriever_rag import EntityIndex, TypeAwareEncoder
+
+ASKED = "river"
+
+
+def private() -> int:
+    """Bytes of this process that no other shares."""
+    text = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8")
+    sizes = dict(line.split()[:2] for line in text.splitlines()[1:])
+    return 1024 * (int(sizes["Private_Clean:"]) + int(sizes["Private_Dirty:"]))
+
+
+def worker(folder: str, barrier, answers) -> None:
+    encoder = TypeAwareEncoder.from_pretrained()
+    with EntityIndex(encoder=encoder) as other:  # all that is imported once
+        other.add(["Basel lies on the Rhine."])
+        other.search(ASKED)
+    barrier.wait()
+    before, begun = private(), time.perf_counter()
+    index = EntityIndex(folder, encoder=encoder)
+    index.search(ASKED)
+    first, grown = time.perf_counter() - begun, private() - before
+    barrier.wait()
+    answers.put((first, grown, private() - before))
+    index.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--vectors", type=Path, required=True)
+    parser.add_argument("--mentions", type=int, default=95_000)
+    parser.add_argument("--workers", type=int, default=4)
+    options = parser.parse_args()
+    encoder = TypeAwareEncoder.from_pretrained()
+    vectors = mention_vectors(options.mentions, encoder.dim, np.load(options.vectors))
+    given = Given(encoder.prototypes.draw(vectors))
+    context = multiprocessing.get_context("spawn")
+    print(
+        "| | first search, s | memory of its own, MB | when all have searched |\n|---|---|---|---|"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        with EntityIndex(folder, encoder=given) as index:
+            index.add(documents(options.mentions // A_DOCUMENT, options.mentions // 5))
+        for what in ("no table yet", "a table is there"):
+            barrier, answers = context.Barrier(options.workers), context.Queue()
+            workers = [
+                context.Process(target=worker, args=(folder, barrier, answers))
+                for _ in range(options.workers)
+            ]
+            for each in workers:
+                each.start()
+            rows = np.array([answers.get() for _ in workers]) / [1, 1e6, 1e6]
+            for each in workers:
+                each.join()
+            cells = [
+                f"{low:.1f} to {high:.1f}"
+                for low, high in zip(rows.min(0), rows.max(0), strict=True)
+            ]
+            print("|", " | ".join([what, *cells]), "|")
+
+
+if __name__ == "__main__":
+    main()
