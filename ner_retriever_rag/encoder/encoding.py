@@ -102,17 +102,18 @@ class EncodingPass(TypeScores):
 
     @property
     def all_taps(self) -> list[str]:
-        """Where the backbone is read: for vectors, detector and pair model."""
+        """Where the backbone is read: for vectors and detector."""
         of_detector = self.detector.taps if isinstance(self.detector, SpanHead) else ()
-        of_pairs = self.pair_model.taps if self.pair_model else ()
-        return list(dict.fromkeys([*self.taps, *of_detector, *of_pairs]))
+        return list(dict.fromkeys([*self.taps, *of_detector]))
 
     @property
     def judge(self) -> PairJudge | None:
         """What judges mentions in their passages again; None without a pair model."""
         with self._lock:
             if self._judge is None and self.pair_model is not None:
-                self._judge = PairJudge(self.pair_model, lambda texts: self.backbone.read(texts))
+                self._judge = PairJudge(
+                    self.pair_model, lambda: self.source.load([self.backbone.top])
+                )
             return self._judge
 
     @property

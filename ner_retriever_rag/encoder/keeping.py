@@ -56,7 +56,8 @@ class KeptEncoder(EncodingPass):
         )
         writers: list[Writer] = [part.save for part in parts if part is not None]
         if inside:
-            writers.append(lambda aside: self.source.pack(self.all_taps, aside / BACKBONE))
+            top = [self.backbone.top] if self.pair_model else []  # where that one reads
+            writers.append(lambda aside: self.source.pack([*self.all_taps, *top], aside / BACKBONE))
         elif deltas:
             writers.append(lambda aside: copyfile(deltas, aside / ADAPTATION))
         write_saved(Path(folder), config, writers)

@@ -128,3 +128,30 @@ class AdaptedLinear(nn.Module):
                 weight = self.frozen.weight.float() + delta
                 self._merged = (now, weight.to(self.frozen.weight.dtype))
         return self._merged[1]
+
+
+def adapted_layers(model: nn.Module, rank: int, first_block: int = 0) -> dict[str, AdaptedLinear]:
+    """Freeze a backbone and give its linear layers deltas, in place.
+
+    Args:
+        model: The backbone.
+        rank: Of the deltas; 0 for full ones.
+        first_block: Blocks before this one stay as they are; no gradient goes through them.
+
+    Returns:
+        The layers by their names.
+    """
+    model.requires_grad_(False)
+    model.train(False)
+    layers = {}
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.Linear) and _block(name) >= first_block:
+            layers[name] = AdaptedLinear(module, rank)
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, layers[name])
+    return layers
+
+
+def _block(name: str) -> int:
+    """Number of the block a module is in; -1 outside of blocks."""
+    return next((int(part) for part in name.split(".") if part.isdigit()), -1)

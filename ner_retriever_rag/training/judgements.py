@@ -1,9 +1,10 @@
-"""What the pair model learns from: a marked mention with descriptions that fit and that do not.
+"""What the pair model learns from: marked mentions and descriptions that fit and that do not.
 
-Three sources, drawn in turn. *Labels* of marked texts, against other labels of the same guideline.
-*Definitions* of mined entities, their types and what the defining sentence goes on to say, against
-near types and the definitions of others of their kind. *Senses* of common nouns that have only one
-in WordNet, against other senses.
+Sources are drawn in turn, and each in two ways: a mention with several descriptions, or, as a
+search has it, a description with several mentions. *Definitions* of mined entities, their types and
+what the defining sentence goes on to say, against near types and the definitions of others of their
+kind. *Senses* of common nouns that have only one in WordNet, against other senses. *Labels* of
+marked texts have a file of their own.
 """
 
 from __future__ import annotations
@@ -20,13 +21,10 @@ from numpy.typing import NDArray
 from ner_retriever_rag.queries.english import head_noun, plural, singular
 from ner_retriever_rag.reading.passage import WIDTH
 from ner_retriever_rag.training.corpus import Mined
-from ner_retriever_rag.training.guidelines import MarkedSet, cut, joined_lines
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity
-from ner_retriever_rag.training.pairs import PairSampler
+from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
 from ner_retriever_rag.training.wordnet import WordNet
 
-_PASSAGE = 420
-_ALIKE, _FAR = 0.75, 0.3  # cosines of descriptions: may mean the same; cannot
 _PREDICATE = re.compile(r"\b(?:is|was|are|were) (?:an?|the|one of the) ([^.;()]{12,160})")
 _CLAUSE = re.compile(r",? (?:that|which|who|and|or|in|on|from|of|by|for|with|located|used|born) ")
 _WORD = re.compile(r"[a-z]{4,}")
@@ -34,75 +32,31 @@ _WORD = re.compile(r"[a-z]{4,}")
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
-    """A mention and descriptions of it.
+    """Pairs of which some fit and some do not.
 
     Attributes:
-        context: The mention in its passage.
-        descriptions: What is said of it.
-        fits: Whether it is so, one for each.
+        pairs: Descriptions and mentions in their passages.
+        fits: Whether the one is of the other, one for each.
     """
 
-    context: MentionContext
-    descriptions: tuple[str, ...]
+    pairs: tuple[tuple[str, MentionContext], ...]
     fits: tuple[bool, ...]
 
+    @classmethod
+    def of_mention(
+        cls, context: MentionContext, right: Sequence[str], wrong: Sequence[str]
+    ) -> Judgements:
+        """A mention, descriptions of it, and others."""
+        pairs = tuple((each, context) for each in (*right, *wrong))
+        return cls(pairs, (True,) * len(right) + (False,) * len(wrong))
 
-class LabelSource:
-    """Judgements from the labels of marked texts.
-
-    Args:
-        sets: The sets; those with fewer than two named labels are skipped.
-        vector_of: Each description's unit vector, by which near ones are told from far ones.
-        groups: How many descriptions a mention gets.
-    """
-
-    def __init__(
-        self, sets: Sequence[MarkedSet], vector_of: dict[str, NDArray[np.float32]], groups: int
-    ) -> None:
-        self._groups, self._vector_of = groups, vector_of
-        self._names = sorted({name for each in sets for name in each.names.values()})
-        self._passages = []
-        for each in sets:
-            if len(each.names) < 2:
-                continue
-            pieces = [p for text in each.texts for p in cut(joined_lines(text), _PASSAGE)]
-            usable: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-            for number, piece in enumerate(pieces):
-                for place, (_, _, label) in enumerate(piece.mentions):
-                    if label in each.names:
-                        usable[label].append((number, place))
-            if usable:
-                self._passages.append((each, pieces, dict(usable)))
-
-    def draw(self, rng: random.Random) -> Judgements:
-        """One mention, of a set, a label and a text drawn in this order."""
-        weights = [len(usable) ** 0.5 for _, _, usable in self._passages]
-        of, pieces, usable = rng.choices(self._passages, weights)[0]
-        label = rng.choice(list(usable))
-        number, place = rng.choice(usable[label])
-        piece = pieces[number]
-        start, end, _ = piece.mentions[place]
-        touching = {
-            of.names[other]
-            for a, b, other in piece.mentions
-            if a < end and b > start and other in of.names
-        }
-        right = of.names[label]
-        beside = {of.names[o] for _, _, o in piece.mentions if o in of.names} - touching
-        others = [n for n in of.names.values() if n not in touching]
-        wrong = self._unlike(right, rng.sample(sorted(beside), min(3, len(beside))), _ALIKE)
-        near = rng.sample(others, min(4, len(others)))
-        wrong += [n for n in self._unlike(right, near, _ALIKE) if n not in wrong]
-        wrong = wrong[: self._groups - 3]
-        far = self._unlike(right, rng.sample(self._names, min(24, len(self._names))), _FAR)
-        wrong += [n for n in far if n not in wrong][: self._groups - 1 - len(wrong)]
-        context = MentionContext(piece.text, start, end).cropped(WIDTH)
-        described = [varied(each, rng) for each in (right, *wrong)]
-        return Judgements(context, tuple(described), (True, *(False for _ in wrong)))
-
-    def _unlike(self, right: str, names: Sequence[str], least: float) -> list[str]:
-        vector = self._vector_of[right]
-        return [n for n in names if float(self._vector_of[n] @ vector) < least]
+    @classmethod
+    def of_description(
+        cls, said: str, right: Sequence[MentionContext], wrong: Sequence[MentionContext]
+    ) -> Judgements:
+        """A description, mentions of it, and others."""
+        pairs = tuple((said, each.cropped(WIDTH)) for each in (*right, *wrong))
+        return cls(pairs, (True,) * len(right) + (False,) * len(wrong))
 
 
 class DefinitionSource:
@@ -114,7 +68,7 @@ class DefinitionSource:
         weights: How often, in relation.
         phrases: Type descriptions to take wrong ones from.
         vectors: float32 ``(len(phrases), dim)``, theirs.
-        groups: How many descriptions a mention gets.
+        size: How many pairs are drawn together.
     """
 
     def __init__(
@@ -124,9 +78,9 @@ class DefinitionSource:
         weights: Sequence[float],
         phrases: Sequence[str],
         vectors: NDArray[np.float32],
-        groups: int,
+        size: int,
     ) -> None:
-        self._hierarchy, self._groups = mined.hierarchy, groups
+        self._hierarchy, self._size = mined.hierarchy, size
         self._entities = entities
         self._cumulative = np.cumsum(weights).tolist()
         self._phrases, self._vectors = list(phrases), vectors
@@ -140,16 +94,18 @@ class DefinitionSource:
                 if context.kind == "definition" and (found := predicate(context)):
                     self._predicates[head_noun(entity.types[0])].append((entity.title, found))
         self._own = dict(pair for pairs in self._predicates.values() for pair in pairs)
+        self._of_type: defaultdict[str, list[MinedEntity]] = defaultdict(list)
+        for entity in entities:
+            for each in entity.types[:2]:
+                self._of_type[each.lower()].append(entity)
 
     def draw(self, rng: random.Random) -> Judgements:
-        """One mention of an entity; where it can be, away from its definition."""
+        """Pairs of an entity; where it can be, its mention is away from its definition."""
         sampler = PairSampler(self._hierarchy, rng, loose=0.1)
         entity = rng.choices(self._entities, cum_weights=self._cumulative)[0]
-        away = entity.elsewhere or list(entity.contexts)
-        context = rng.choice(away)
-        if rng.random() < 0.1:
-            context = context.loosened(rng)
-        context = context.cropped(WIDTH)
+        if rng.random() < 0.5:
+            return self._of_phrase(sampler.query(entity), entity, rng)
+        context = self._mention(entity, rng).cropped(WIDTH)
         right = [sampler.query(entity).text]
         wrong = list(self._siblings(entity, rng))[:2]
         if (own := self._own.get(entity.title)) and rng.random() < 0.5:
@@ -161,22 +117,56 @@ class DefinitionSource:
                 new = set(re.findall(r"[A-Z]\w+|\d{4}", brief))
                 if title != entity.title and new and not {n.lower() for n in new} & said:
                     wrong.append(brief)
-        wrong += self._near(entity, rng, self._groups - len(right) - len(wrong))
-        described = [*right, *wrong][: self._groups]
-        fits = [True] * len(right) + [False] * (len(described) - len(right))
-        return Judgements(context, tuple(varied(d, rng) for d in described), tuple(fits))
+        wrong += self._near(entity, rng, self._size - len(right) - len(wrong))
+        wrong = wrong[: self._size - len(right)]
+        return Judgements.of_mention(
+            context, [varied(d, rng) for d in right], [varied(d, rng) for d in wrong]
+        )
+
+    def _of_phrase(self, asked: TypeQuery, entity: MinedEntity, rng: random.Random) -> Judgements:
+        """Mentions of a type: of this entity, of others of near types, of any others."""
+        phrase = asked.phrases[0]
+        head, above = head_noun(phrase), self._hierarchy.heads_above(phrase)
+        names = {w for w in phrase.split() if w[:1].isupper()}
+        near = [self._phrases[i] for i in self._nearest(entity.types[0])]
+        rng.shuffle(near)
+        near_ones = [
+            rng.choice(self._of_type[p.lower()]) for p in near if p.lower() in self._of_type
+        ]
+        wrong: list[MentionContext] = []
+        for other in near_ones[:12] + rng.choices(self._entities, k=12):
+            if len(wrong) >= (self._size + 1) // 2 and other in near_ones:
+                continue
+            if len(wrong) >= self._size - 1:
+                break
+            theirs = {w for t in other.types for w in t.split() if w[:1].isupper()}
+            apart = head not in self._hierarchy.not_negative(other) and not other.heads & above
+            another = bool(names and theirs and not names & theirs and head in other.heads)
+            if apart or another:
+                wrong.append(self._mention(other, rng))
+        return Judgements.of_description(
+            varied(asked.text, rng), [self._mention(entity, rng)], wrong
+        )
+
+    def _mention(self, entity: MinedEntity, rng: random.Random) -> MentionContext:
+        context = rng.choice(entity.elsewhere or list(entity.contexts))
+        return context.loosened(rng) if rng.random() < 0.1 else context
+
+    def _nearest(self, phrase: str) -> list[int]:
+        """Rows of the phrases nearest to a type; none if it is not one of them."""
+        row = self._row.get(phrase.lower())
+        if row is None:
+            return []
+        nearest: list[int] = np.argsort(-(self._vectors @ self._vectors[row]))[:400].tolist()
+        return nearest
 
     def _near(self, entity: MinedEntity, rng: random.Random, count: int) -> list[str]:
         """Types that are none of its own, half of them near ones."""
         closed = self._hierarchy.not_negative(entity)
-        row = self._row.get(entity.types[0].lower())
-        near: list[str] = []
-        if row is not None:
-            order = np.argsort(-(self._vectors @ self._vectors[row]))[:400]
-            near = [self._phrases[i] for i in order]
-            rng.shuffle(near)
+        near = [self._phrases[i] for i in self._nearest(entity.types[0])]
+        rng.shuffle(near)
         found: list[str] = []
-        for phrase in near + rng.sample(self._phrases, 40):
+        for phrase in near + rng.sample(self._phrases, min(40, len(self._phrases))):
             if len(found) >= (count // 2 if phrase in near else count):
                 if len(found) >= count:
                     break
@@ -204,11 +194,11 @@ class SenseSource:
     Args:
         wordnet: The nouns.
         sentences: Running text to find them in.
-        groups: How many descriptions a mention gets.
+        size: How many pairs are drawn together.
     """
 
-    def __init__(self, wordnet: WordNet, sentences: Sequence[str], groups: int) -> None:
-        self._wordnet, self._groups = wordnet, groups
+    def __init__(self, wordnet: WordNet, sentences: Sequence[str], size: int) -> None:
+        self._wordnet, self._size = wordnet, size
         self._places: defaultdict[int, list[MentionContext]] = defaultdict(list)
         for sentence in sentences:
             words = list(_WORD.finditer(sentence))
@@ -228,8 +218,10 @@ class SenseSource:
         self._senses = list(self._places)
 
     def draw(self, rng: random.Random) -> Judgements:
-        """One place of one noun."""
+        """Pairs of one noun."""
         sense = rng.choice(self._senses)
+        if rng.random() < 0.5:
+            return self._of_broader(sense, rng)
         context = rng.choice(self._places[sense])
         names = set(self._wordnet.synsets[sense].names)
         broader = self._wordnet.broader(sense)
@@ -241,14 +233,29 @@ class SenseSource:
         wrong: list[str] = []
         if rng.random() < 0.25:
             wrong.append(rng.choice(sorted(names)))  # a word is no answer to itself
-        while len(wrong) < self._groups - len(right):
+        while len(wrong) < self._size - len(right):
             other = rng.choice(self._senses)
             more = [n for n in self._wordnet.broader(other) if n not in broader]
             if other != sense and more:
                 gloss = self._wordnet.synsets[other].gloss
                 wrong.append(rng.choice(more[:4]) if rng.random() < 0.7 else shortened(gloss, rng))
-        described = tuple(varied(d, rng) for d in (*right, *wrong))
-        return Judgements(context, described, (True,) * len(right) + (False,) * len(wrong))
+        return Judgements.of_mention(
+            context, [varied(d, rng) for d in right], [varied(d, rng) for d in wrong]
+        )
+
+    def _of_broader(self, sense: int, rng: random.Random) -> Judgements:
+        """Places of a noun and of others, for what the noun is a kind of."""
+        names = set(self._wordnet.synsets[sense].names)
+        above = [name for name in self._wordnet.broader(sense) if name not in names]
+        gloss = self._wordnet.synsets[sense].gloss
+        said = rng.choice(above[:4]) if above and rng.random() < 0.8 else shortened(gloss, rng)
+        wrong: list[MentionContext] = []
+        for other in rng.choices(self._senses, k=2 * self._size):
+            own = {*self._wordnet.broader(other), *self._wordnet.synsets[other].names}
+            if other != sense and said not in own and len(wrong) < self._size - 1:
+                wrong.append(rng.choice(self._places[other]))
+        right = [rng.choice(self._places[sense])]
+        return Judgements.of_description(varied(said, rng), right, wrong)
 
 
 def predicate(definition: MentionContext) -> str | None:

@@ -16,7 +16,7 @@ from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.backbone.windows import Tokens, special_tokens, tokenize
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pooling import token_ranges
-from ner_retriever_rag.training.deltas import AdaptedLinear
+from ner_retriever_rag.training.deltas import adapted_layers
 from ner_retriever_rag.training.mined import MentionContext
 
 _LONGEST = 256  # tokens of a text, special ones counted
@@ -42,16 +42,8 @@ class Adaptation(nn.Module):
         self.backbone = backbone
         self.model: nn.Module = backbone.model
         self.head = head
-        self.model.requires_grad_(False)
-        self.model.train(False)
         self._prefix, self._suffix = special_tokens(backbone.tokenizer)
-        self.layers: dict[str, AdaptedLinear] = {}
-        for name, module in list(self.model.named_modules()):
-            if isinstance(module, nn.Linear) and _block(name) >= first_block:
-                wrapped = AdaptedLinear(module, rank)
-                parent, _, last = name.rpartition(".")
-                setattr(self.model.get_submodule(parent), last, wrapped)
-                self.layers[name] = wrapped
+        self.layers = adapted_layers(self.model, rank, first_block)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """The tokens of each text, as many as are read."""
@@ -210,8 +202,3 @@ class Adaptation(nn.Module):
         top = taps[self.backbone.top]
         share = (mask / mask.sum(1, keepdim=True)).to(top)
         return (share.unsqueeze(1) @ top).squeeze(1).float()
-
-
-def _block(name: str) -> int:
-    """Number of the block a module is in; -1 outside of blocks."""
-    return next((int(part) for part in name.split(".") if part.isdigit()), -1)

@@ -6,7 +6,6 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,15 +18,15 @@ from ner_retriever_rag.training.guidelines import MarkedSet
 from ner_retriever_rag.training.judgements import (
     DefinitionSource,
     Judgements,
-    LabelSource,
     SenseSource,
 )
+from ner_retriever_rag.training.label_judgements import LabelSource
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.mined import MinedEntity
-from ner_retriever_rag.training.train_pair_model import PairOptions, pair_logits, train_pair_model
+from ner_retriever_rag.training.train_pair_model import PairOptions, PairTrainee, train_pair_model
 from ner_retriever_rag.training.wordnet import WordNet
 
-DESCRIPTIONS = 8  # a mention is judged against so many
+GROUP = 8  # pairs drawn together
 _PHRASES = 12_000  # mined types to take wrong ones from
 _SENTENCES, _OF_A_SET = 30_000, 150  # running text for common nouns
 _SHARES = (0.45, 0.38, 0.17)  # of labels, definitions, senses
@@ -41,26 +40,21 @@ def pair_model_recipe(
     wordnet: str | Path,
     options: PairOptions,
     loop: LoopOptions,
-    blocks: int = 2,
     development: Sequence[MarkedSet] = (),
 ) -> tuple[PairModel, History]:
-    """Train a pair model on the last blocks of an encoder's backbone.
+    """Train a pair model that begins as an encoder's backbone.
 
     Args:
-        encoder: Its backbone is shared, its vectors say which descriptions are near.
+        encoder: Its backbone is shared, its vectors say which descriptions are near, its
+            detector finds what labels do not mark.
         mined: Where definitions come from.
         sets: Where labels come from.
         wordnet: Folder of WordNet's noun files.
         options: Rates.
         loop: Steps, seed, checkpoints.
-        blocks: How many blocks the pair model has.
         development: Sets on whose labels figures are taken on the way.
     """
     rng = random.Random(loop.seed)
-    depth = encoder.source.load(encoder.all_taps).block_count
-    taps = [f"hidden@{block}" for block in range(depth - blocks, depth)]
-    whole: Any = encoder.source.load([taps[0], f"hidden@{depth}"]).model
-    layers = list(whole.encoder.layer)[-blocks:]
     names = sorted({n for each in (*sets, *development) for n in each.names.values()})
     vector_of = dict(zip(names, encoder.encode_types(names), strict=True))
     phrases = common_phrases(mined.train, _PHRASES)
@@ -73,12 +67,14 @@ def pair_model_recipe(
     for each in sets:
         texts = rng.sample(each.texts, min(_OF_A_SET, len(each.texts)))
         sentences += [text.text[:400] for text in texts]
+
+    def found(texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        return [[(m.start, m.end) for m in mentions] for mentions in encoder.detect(texts)]
+
     sources = (
-        LabelSource(sets, vector_of, DESCRIPTIONS),
-        DefinitionSource(
-            mined, mined.train, flattened(mined.train), phrases, vectors, DESCRIPTIONS
-        ),
-        SenseSource(WordNet(wordnet), sentences, DESCRIPTIONS),
+        LabelSource(sets, vector_of, GROUP, found),
+        DefinitionSource(mined, mined.train, flattened(mined.train), phrases, vectors, GROUP),
+        SenseSource(WordNet(wordnet), sentences, GROUP),
     )
 
     def draw(rng: random.Random) -> Judgements:
@@ -88,30 +84,30 @@ def pair_model_recipe(
     unseen = (
         {
             "held-out types": DefinitionSource(
-                mined, held, [1.0] * len(held), phrases, vectors, DESCRIPTIONS
+                mined, held, [1.0] * len(held), phrases, vectors, GROUP
             )
         }
         if held
         else {}
     )
     judged: Mapping[str, DefinitionSource | LabelSource] = unseen | (
-        {"other domains": LabelSource(development, vector_of, DESCRIPTIONS)} if development else {}
+        {"other domains": LabelSource(development, vector_of, GROUP)} if development else {}
     )
     asked = {
         name: [source.draw(random.Random(n)) for n in range(150)] for name, source in judged.items()
     }
-    backbone = encoder.source.load(taps)
+    backbone = encoder.source.load([encoder.backbone.top])
 
-    def evaluate(model: PairModel) -> dict[str, float]:
+    def evaluate(model: PairTrainee) -> dict[str, float]:
         figures = {}
-        with torch.inference_mode():
+        with torch.no_grad():
             for name, groups in asked.items():
-                logits, of = pair_logits(model, backbone, groups)
+                logits, of = model(groups)
                 right = [groups[n].fits[int(logits[of == n].argmax())] for n in range(len(groups))]
                 figures[f"right, {name}"] = float(np.mean(right))
         return figures
 
-    return train_pair_model(backbone, draw, layers, options, loop, evaluate)
+    return train_pair_model(backbone, draw, options, loop, evaluate)
 
 
 def common_phrases(entities: Sequence[MinedEntity], count: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Training the pair model on the frozen, shared backbone."""
+"""Training the pair model: low-rank deltas to the backbone that it shares."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
-from ner_retriever_rag.encoder.pair_model import PairModel
-from ner_retriever_rag.encoder.pooling import token_ranges
+from ner_retriever_rag.encoder.pair_model import PairModel, PairTokens
+from ner_retriever_rag.reading.passage import Passage
+from ner_retriever_rag.training.deltas import adapted_layers
 from ner_retriever_rag.training.judgements import Judgements
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 
-_BRIEF = 7  # tokens of a description
+_TOGETHER = 32  # pairs of like length that are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,90 +25,87 @@ class PairOptions:
     """How the pair model is trained.
 
     Attributes:
-        batch: Mentions a step.
-        learning_rate: Of the blocks; rises over ``warmup`` steps, then falls to zero in a line.
-        head_learning_rate: Of the last layer and the marks.
+        batch: Groups of pairs a step.
+        rank: Of the deltas to the backbone's linear layers.
+        learning_rate: Of the deltas; rises over ``warmup`` steps, then falls to zero in a line.
+        head_learning_rate: Of the last layer.
         warmup: Steps.
-        softmax_weight: Of choosing the fitting one among the descriptions of a mention, beside
-            judging each.
+        softmax_weight: Of choosing what fits within a group, beside judging each pair.
     """
 
-    batch: int = 12
-    learning_rate: float = 2e-4
+    batch: int = 8
+    rank: int = 32
+    learning_rate: float = 7e-4
     head_learning_rate: float = 1e-3
-    warmup: int = 60
+    warmup: int = 100
     softmax_weight: float = 0.5
 
 
-def pair_logits(
-    model: PairModel, backbone: Backbone, groups: Sequence[Judgements]
-) -> tuple[Tensor, Tensor]:
-    """The model's logits of all descriptions of some mentions, and which mention each is of.
+class PairTrainee(nn.Module):
+    """A pair model that is learning.
 
     Args:
-        model: The pair model.
-        backbone: With its taps.
-        groups: The mentions.
+        backbone: Read up to its topmost residual stream; frozen, and given deltas in place.
+        rank: Of the deltas.
     """
-    described = [d for group in groups for d in group.descriptions]
-    unique = {d: row for row, d in enumerate(dict.fromkeys(described))}
-    passages = list(backbone.read([group.context.text for group in groups]))
-    words = list(backbone.read(list(unique)))
-    inside = []
-    for group, states in zip(groups, passages, strict=True):
-        first, after = token_ranges(states.offsets, [(group.context.start, group.context.end)])
-        here = torch.arange(len(states))
-        inside.append((here >= int(first[0])) & (here < int(after[0])))
-    rows = torch.tensor([unique[d] for d in described])
-    of = torch.tensor([n for n, group in enumerate(groups) for _ in group.descriptions])
-    read = [pad_sequence([p.taps[tap] for p in passages], batch_first=True) for tap in model.taps]
-    marked = pad_sequence(inside, batch_first=True)
-    real = _mask([len(p) for p in passages])
-    lengths = torch.tensor([len(w) for w in words])
-    logits = torch.zeros(len(described))
-    brief = lengths[rows] <= _BRIEF
-    for pairs in (brief.nonzero()[:, 0], (~brief).nonzero()[:, 0]):
-        if len(pairs):  # long descriptions by themselves, so that little is padding
-            said = [words[int(row)].taps[model.taps[0]] for row in rows[pairs]]
-            padded = pad_sequence(said, batch_first=True)
-            mask = _mask([len(each) for each in said])
-            logits = logits.index_copy(0, pairs, model(read, marked, real, padded, mask, of[pairs]))
-    return logits, of
 
+    def __init__(self, backbone: Backbone, rank: int) -> None:
+        super().__init__()
+        self._backbone, self._tokens = backbone, PairTokens(backbone.tokenizer)
+        backbone.model.set_attn_implementation("eager")  # half the time, in training on a CPU
+        self.model: nn.Module = backbone.model
+        self.layers = adapted_layers(self.model, rank)
+        self.judge = nn.Linear(backbone.hidden_size, 1)
 
-def _mask(lengths: Sequence[int]) -> Tensor:
-    return torch.arange(max(lengths))[None, :] < torch.tensor(lengths)[:, None]
+    def forward(self, groups: Sequence[Judgements]) -> tuple[Tensor, Tensor]:
+        """Logits of all pairs of some groups, and which group each is of."""
+        pairs = [
+            (said, Passage(context.text, context.start, context.end))
+            for group in groups
+            for said, context in group.pairs
+        ]
+        of = torch.tensor([n for n, group in enumerate(groups) for _ in group.pairs])
+        lengths = [len(said) + len(passage.text) for said, passage in pairs]
+        order = torch.tensor(lengths).argsort()
+        logits = []
+        for start in range(0, len(pairs), _TOGETHER):
+            some = order[start : start + _TOGETHER].tolist()
+            ids, mask, at = self._tokens([pairs[n] for n in some])
+            top = self._backbone.forward(ids, mask)[self._backbone.top]
+            logits.append(self.judge(top[torch.arange(len(top)), at].float())[:, 0])
+        return torch.cat(logits)[order.argsort()], of
+
+    def learned(self) -> PairModel:
+        """What it has learnt so far."""
+        deltas = {k: v for n, layer in self.layers.items() for k, v in layer.saved(n).items()}
+        return PairModel(deltas, self.judge.weight.detach(), self.judge.bias.detach())
 
 
 def train_pair_model(
     backbone: Backbone,
     draw: Callable[[random.Random], Judgements],
-    layers: Sequence[nn.Module],
     options: PairOptions,
     loop: LoopOptions,
-    evaluate: Callable[[PairModel], dict[str, float]] | None = None,
+    evaluate: Callable[[PairTrainee], dict[str, float]] | None = None,
 ) -> tuple[PairModel, History]:
-    """Train a pair model; its blocks begin as the backbone's own.
+    """Train a pair model; it begins as the backbone.
 
     Args:
-        backbone: Frozen; its taps are the residual streams that the model's blocks read.
+        backbone: Read up to its topmost residual stream.
         draw: Draws what is judged.
-        layers: The backbone's blocks that read these, to begin with.
         options: Rates.
         loop: Steps, seed, checkpoints.
         evaluate: Figures of a model, noted on the way.
     """
     torch.manual_seed(loop.seed)
-    taps = [str(tap) for tap in backbone.taps]
-    model = PairModel(taps, backbone.hidden_size)
-    model.start_from(layers)
-    slow = [p for n, p in model.named_parameters() if "marks" not in n and "judge" not in n]
-    quick = [p for n, p in model.named_parameters() if "marks" in n or "judge" in n]
+    model = PairTrainee(backbone, options.rank)
+    deltas = [each for layer in model.layers.values() for each in layer.parameters()]
     optimizer = torch.optim.AdamW(
         [
-            {"params": slow, "lr": options.learning_rate, "weight_decay": 0.01},
-            {"params": quick, "lr": options.head_learning_rate, "weight_decay": 0.0},
-        ]
+            {"params": [p for p in deltas if p.requires_grad], "lr": options.learning_rate},
+            {"params": model.judge.parameters(), "lr": options.head_learning_rate},
+        ],
+        weight_decay=0.01,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
@@ -116,10 +113,9 @@ def train_pair_model(
     )
 
     def loss_at(step: int) -> Tensor:
-        model.train()
         rng = random.Random(f"{loop.seed} {step}")
         groups = [draw(rng) for _ in range(options.batch)]
-        logits, of = pair_logits(model, backbone, groups)
+        logits, of = model.forward(groups)
         fits = torch.tensor([f for group in groups for f in group.fits])
         loss = functional.binary_cross_entropy_with_logits(logits, fits.float())
         chosen = logits.new_zeros(())
@@ -130,7 +126,7 @@ def train_pair_model(
         return loss + options.softmax_weight * chosen / len(groups)
 
     def figures() -> dict[str, float]:
-        return evaluate(model.eval()) if evaluate else {}
+        return evaluate(model) if evaluate else {}
 
     history = run(model, optimizer, schedule, loss_at, loop, figures)
-    return model.eval().requires_grad_(False), history
+    return model.learned(), history

@@ -6,10 +6,10 @@ import torch
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.judging import PairJudge
-from ner_retriever_rag.encoder.pair_model import PairModel
+from ner_retriever_rag.encoder.pair_model import PairModel, PairTokens
 from ner_retriever_rag.reading.passage import Passage
 
-TAPS = ["hidden@4", "hidden@5"]
+LAYERS = ("encoder.layer.0.attention.self.query", "encoder.layer.5.output.dense")
 
 
 @pytest.fixture(scope="module")
@@ -19,17 +19,23 @@ def encoder() -> TypeAwareEncoder:
 
 @pytest.fixture(scope="module")
 def model(encoder: TypeAwareEncoder) -> PairModel:
-    torch.manual_seed(0)
-    made = PairModel(TAPS, 384)
-    made.start_from(list(encoder.source.load(["hidden@4", "hidden@6"]).model.encoder.layer)[4:6])
-    for block in made.blocks:
-        torch.nn.init.normal_(block.marks.weight, std=0.5)
-    return made.eval().requires_grad_(False)
+    draw = torch.Generator().manual_seed(0)
+    modules = dict(encoder.source.load([encoder.backbone.top]).model.named_modules())
+    deltas = {}
+    for name in LAYERS:
+        out, width = modules[name].weight.shape
+        deltas[f"{name}.lora_A"] = 0.1 * torch.randn(4, width, generator=draw)
+        deltas[f"{name}.lora_B"] = 0.1 * torch.randn(out, 4, generator=draw)
+    return PairModel(deltas, torch.randn(1, 384, generator=draw), torch.zeros(1))
 
 
-@pytest.fixture
+def judge_of(encoder: TypeAwareEncoder, model: PairModel) -> PairJudge:
+    return PairJudge(model, lambda: encoder.source.load([encoder.backbone.top]))
+
+
+@pytest.fixture(scope="module")
 def judge(encoder: TypeAwareEncoder, model: PairModel) -> PairJudge:
-    return PairJudge(model, lambda texts: encoder.backbone.read(texts))
+    return judge_of(encoder, model)
 
 
 def passages() -> list[Passage]:
@@ -39,10 +45,31 @@ def passages() -> list[Passage]:
     ]
 
 
+def test_a_pair_is_read_as_description_and_passage_with_the_mention_in_brackets(encoder):
+    tokens = PairTokens(encoder.backbone.tokenizer)
+    ids, mask, at = tokens([("river", passages()[0]), ("city", Passage("[x] Oslo.", 4, 8))])
+    first, second = (
+        encoder.backbone.tokenizer.decode(row[real.bool()])
+        for row, real in zip(ids, mask, strict=True)
+    )
+    assert first.startswith("[CLS] river [SEP] the [ rhine ] flows through basel")
+    assert second == "[CLS] city [SEP] ( x ) [ oslo ]. [SEP]"
+    close = encoder.backbone.tokenizer.convert_tokens_to_ids("]")
+    assert ids[torch.arange(2), at].tolist() == [close, close]
+
+
+def test_a_long_passage_and_a_long_description_are_cut_and_the_mention_stays(encoder):
+    tokens = PairTokens(encoder.backbone.tokenizer)
+    text = "word " * 300 + "Oslo" + " word" * 300
+    ids, _, at = tokens([("thing " * 100, Passage(text, 1500, 1504))])
+    assert ids.shape[1] < 256
+    assert encoder.backbone.tokenizer.decode(ids[0, at[0] - 2 : at[0] + 1]) == "[ oslo ]"
+
+
 def test_a_judgement_is_the_same_alone_and_in_company(judge, encoder, model):
     together = judge.logits("river in Europe", passages())
+    alone = judge_of(encoder, model)
     for passage, logit in zip(passages(), together, strict=True):
-        alone = PairJudge(model, lambda texts: encoder.backbone.read(texts))
         assert alone.logits("river in Europe", [passage])[0] == pytest.approx(logit, abs=2e-3)
 
 
@@ -52,23 +79,27 @@ def test_it_depends_on_which_mention_is_marked_and_on_the_description(judge):
     assert abs(judge.logits("city", passages())[0] - rhine) > 1e-3
 
 
-def test_what_was_judged_is_not_read_again(judge, encoder):
-    read = []
-    judge._read = lambda texts: (read.extend(texts), encoder.backbone.read(texts))[1]
+def test_what_was_judged_is_not_read_again(encoder, model):
+    judge, read = judge_of(encoder, model), []
     first = judge.logits("river", passages())
-    again = judge.logits("river", passages())
-    judge.logits("city", passages())
-    assert np.array_equal(first, again)
-    assert read.count(passages()[0].text) == 1 + 1  # once for each of two mentions
-    assert read.count("river") == 1
+    backbone, tokens = judge._reader()
+    judge._read = backbone, lambda pairs: (read.extend(pairs), tokens(pairs))[1]
+    again = judge.logits("river", [*passages(), Passage("Rome.", 0, 4)])
+    assert np.array_equal(first, again[:3])
+    assert read == [("river", Passage("Rome.", 0, 4))]
+
+
+def test_vectors_stay_as_they_were(encoder, judge):
+    before = encoder.encode_types(["river"])
+    judge.logits("lake", passages())
+    fresh = TypeAwareEncoder.from_pretrained(dtype="float32")
+    assert np.array_equal(before, fresh.encode_types(["river"]))
 
 
 def test_saved_and_loaded_it_judges_the_same(judge, encoder, model, tmp_path):
     model.save(tmp_path)
-    loaded = PairJudge(PairModel.load(tmp_path), lambda texts: encoder.backbone.read(texts))
-    assert loaded.logits("river", passages()) == pytest.approx(
-        judge.logits("river", passages()), abs=0.02
-    )
+    loaded = judge_of(encoder, PairModel.load(tmp_path))
+    assert loaded.logits("river", passages()) == pytest.approx(judge.logits("river", passages()))
 
 
 def test_a_passage_is_cut_between_words_around_its_mention():

@@ -18,7 +18,8 @@ from ner_retriever_rag.training.guidelines import (
     read_folders,
     read_sets,
 )
-from ner_retriever_rag.training.judgements import LabelSource, predicate, shortened, varied
+from ner_retriever_rag.training.judgements import predicate, shortened, varied
+from ner_retriever_rag.training.label_judgements import LabelSource
 from ner_retriever_rag.training.marked import MarkedSentence
 from ner_retriever_rag.training.mined import MentionContext
 from ner_retriever_rag.training.train_detector import targets
@@ -124,13 +125,35 @@ def test_labels_are_judged_against_others_of_their_guideline(folder):
     vectors = dict(zip(names, np.eye(len(names), dtype=np.float32), strict=True))
     source = LabelSource(sets, vectors, 3)
     right = {"Oslo": "departure", "Rome": "destination", "SK": "flight number"}
-    for n in range(30):
+    ways = set()
+    for n in range(60):
         drawn = source.draw(random.Random(n))
-        mention = drawn.context.text[drawn.context.start : drawn.context.end]
-        assert drawn.fits[0] and not any(drawn.fits[1:])
-        wanted = next(words for start, words in right.items() if mention.startswith(start))
-        assert wanted.split()[0] in drawn.descriptions[0].lower()
-        assert all(wanted not in other.lower() for other in drawn.descriptions[1:])
+        assert any(drawn.fits) and not all(drawn.fits)
+        ways.add(len({said for said, _ in drawn.pairs}) > 1)
+        for (said, context), fits in zip(drawn.pairs, drawn.fits, strict=True):
+            mention = context.text[context.start : context.end]
+            wanted = next(words for start, words in right.items() if mention.startswith(start))
+            assert (wanted in said.lower() or f"{wanted}s" in said.lower()) == fits
+    assert ways == {True, False}  # a mention with descriptions, a description with mentions
+
+
+def test_what_no_label_marks_is_none_of_its_guideline(folder):
+    sets = read_sets(folder)[:1]
+    vectors = {"place of departure": np.eye(2)[0], "destination": np.eye(2)[1]}
+
+    def found(texts):
+        return [[(0, 3)] for _ in texts]
+
+    source = LabelSource(sets, vectors, 8, found)
+    starts = {pieces[0].text[:3] for _, pieces, _, _ in source._passages}
+    wrong = [
+        context.text[context.start : context.end]
+        for n in range(40)
+        for drawn in [source.draw(random.Random(n))]
+        for (_, context), fits in zip(drawn.pairs, drawn.fits, strict=True)
+        if not fits
+    ]
+    assert starts & set(wrong)
 
 
 def test_what_a_definition_says_is_a_description():

@@ -6,28 +6,39 @@ A mild adaptation is stored as two thin matrices a layer instead of a second cop
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 LORA_A, LORA_B, DELTA = ".lora_A", ".lora_B", ".delta"
 
 
 def merge_adaptation(model: nn.Module, path: str | Path) -> None:
-    """Add ``B @ A``, or the delta, to the weight of every linear layer in the file, in place.
-
-    Args:
-        model: The backbone, possibly cut: deltas of modules it no longer has are skipped.
-        path: safetensors file with ``<module>.lora_A`` ``(rank, in)`` and ``<module>.lora_B``
-            ``(out, rank)`` for each layer, the scale folded in, or ``<module>.delta``
-            ``(out, in)``.
+    """Add the deltas of a safetensors file to a backbone: see :func:`add_deltas`.
 
     Raises:
         ValueError: If the file holds no deltas, or one that fits no weight of the model.
     """
-    deltas = load_file(path)
+    try:
+        add_deltas(model, load_file(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def add_deltas(model: nn.Module, deltas: Mapping[str, Tensor]) -> None:
+    """Add ``B @ A``, or the delta, to the weight of every linear layer named, in place.
+
+    Args:
+        model: The backbone, possibly cut: deltas of modules it no longer has are skipped.
+        deltas: ``<module>.lora_A`` ``(rank, in)`` and ``<module>.lora_B`` ``(out, rank)`` for each
+            layer, the scale folded in, or ``<module>.delta`` ``(out, in)``.
+
+    Raises:
+        ValueError: If there is none, or one that fits no weight of the model.
+    """
     modules = dict(model.named_modules())
     merged = 0
     for layer in {name.rpartition(".")[0] for name in deltas} & modules.keys():
@@ -38,9 +49,9 @@ def merge_adaptation(model: nn.Module, path: str | Path) -> None:
         if delta is None:
             delta = deltas[layer + LORA_B].float() @ deltas[layer + LORA_A].float()
         if delta.shape != weight.shape:
-            raise ValueError(f"{path}: {layer} is {tuple(delta.shape)}, not {tuple(weight.shape)}")
+            raise ValueError(f"{layer} is {tuple(delta.shape)}, not {tuple(weight.shape)}")
         with torch.no_grad():
             weight += delta.to(weight)
         merged += 1
     if not merged:
-        raise ValueError(f"{path} holds no deltas for this backbone")
+        raise ValueError("holds no deltas for this backbone")

@@ -1,0 +1,145 @@
+"""What the pair model learns from the labels of marked texts.
+
+Against other labels of the same guideline, and against what the detector finds that no label marks.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag.evaluation.formats import TypedText
+from ner_retriever_rag.reading.passage import WIDTH
+from ner_retriever_rag.training.guidelines import MarkedSet, cut, joined_lines
+from ner_retriever_rag.training.judgements import Judgements, varied
+from ner_retriever_rag.training.mined import MentionContext
+
+_PASSAGE = 420  # characters
+_ALIKE, _FAR = 0.75, 0.3  # cosines of descriptions: may mean the same; cannot
+
+
+class LabelSource:
+    """Judgements from the labels of marked texts.
+
+    Args:
+        sets: The sets; those with fewer than two named labels are skipped.
+        vector_of: Each description's unit vector, by which near ones are told from far ones.
+        size: How many pairs are drawn together.
+        found: Finds mentions in texts, marked or not.
+        of_a_set: In how many passages of a set they are looked for.
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[MarkedSet],
+        vector_of: Mapping[str, NDArray[np.float32]],
+        size: int,
+        found: Callable[[Sequence[str]], Iterable[Sequence[tuple[int, int]]]] | None = None,
+        of_a_set: int = 150,
+    ) -> None:
+        self._size, self._vector_of = size, vector_of
+        self._names = sorted({name for each in sets for name in each.names.values()})
+        self._passages = []
+        for each in sets:
+            if len(each.names) < 2:
+                continue
+            pieces = [p for text in each.texts for p in cut(joined_lines(text), _PASSAGE)]
+            usable: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+            for number, piece in enumerate(pieces):
+                for place, (_, _, label) in enumerate(piece.mentions):
+                    if label in each.names:
+                        usable[label].append((number, place))
+            if not usable:
+                continue
+            unmarked: list[MentionContext] = []
+            if found is not None:
+                some = pieces[:: max(1, len(pieces) // of_a_set)]
+                for piece, spans in zip(some, found([p.text for p in some]), strict=True):
+                    for start, end in spans:
+                        if not any(a < end and b > start for a, b, _ in piece.mentions):
+                            unmarked.append(MentionContext(piece.text, start, end))
+            self._passages.append((each, pieces, dict(usable), unmarked))
+
+    def draw(self, rng: random.Random) -> Judgements:
+        """Pairs of a set, a label and a text drawn in this order."""
+        weights = [len(usable) ** 0.5 for _, _, usable, _ in self._passages]
+        of, pieces, usable, unmarked = rng.choices(self._passages, weights)[0]
+        label = rng.choice(list(usable))
+        if rng.random() < 0.5:
+            return self._of_label(of, label, pieces, usable, unmarked, rng)
+        number, place = rng.choice(usable[label])
+        piece = pieces[number]
+        start, end, _ = piece.mentions[place]
+        touching = self._touching(of, piece, start, end)
+        right = of.names[label]
+        beside = {of.names[o] for _, _, o in piece.mentions if o in of.names} - touching
+        others = [n for n in of.names.values() if n not in touching]
+        wrong = self._unlike(right, rng.sample(sorted(beside), min(3, len(beside))), _ALIKE)
+        near = rng.sample(others, min(4, len(others)))
+        wrong += [n for n in self._unlike(right, near, _ALIKE) if n not in wrong]
+        wrong = wrong[: self._size - 3]
+        far = self._unlike(right, rng.sample(self._names, min(24, len(self._names))), _FAR)
+        wrong += [n for n in far if n not in wrong][: self._size - 1 - len(wrong)]
+        context = MentionContext(piece.text, start, end).cropped(WIDTH)
+        return Judgements.of_mention(
+            context, [varied(right, rng)], [varied(each, rng) for each in wrong]
+        )
+
+    def _of_label(
+        self,
+        of: MarkedSet,
+        label: str,
+        pieces: Sequence[TypedText],
+        usable: Mapping[str, list[tuple[int, int]]],
+        unmarked: Sequence[MentionContext],
+        rng: random.Random,
+    ) -> Judgements:
+        """Mentions of a label; others of its set, of its passage, unmarked ones, of other sets."""
+        name = of.names[label]
+
+        def mention(number: int, place: int) -> MentionContext:
+            start, end, _ = pieces[number].mentions[place]
+            return MentionContext(pieces[number].text, start, end)
+
+        chosen = rng.sample(usable[label], min(1 + (rng.random() < 0.5), len(usable[label])))
+        number = chosen[0][0]
+        places = [(number, place) for place in range(len(pieces[number].mentions))]
+        places = rng.sample(places, min(3, len(places)))
+        others = [each for each in usable if each != label]
+        for other in rng.choices(others, k=3) if others else ():
+            places.append(rng.choice(usable[other]))
+        wrong = []
+        for n, place in dict.fromkeys(places):
+            start, end, _ = pieces[n].mentions[place]
+            kinds = self._touching(of, pieces[n], start, end)
+            if kinds and all(self._unlike(name, [kind], _ALIKE) for kind in kinds):
+                wrong.append(mention(n, place))
+        wrong += rng.sample(unmarked, min(2, len(unmarked)))
+        for elsewhere, theirs, places_of, _ in rng.choices(self._passages, k=2 * self._size):
+            if len(chosen) + len(wrong) >= self._size:
+                break
+            other = rng.choice(list(places_of))
+            n, place = rng.choice(places_of[other])
+            start, end, _ = theirs[n].mentions[place]
+            kinds = self._touching(elsewhere, theirs[n], start, end)
+            if all(self._unlike(name, [kind], _FAR) for kind in kinds):
+                wrong.append(MentionContext(theirs[n].text, start, end))
+        right = [mention(*each) for each in chosen]
+        return Judgements.of_description(varied(name, rng), right, wrong[: self._size - len(right)])
+
+    @staticmethod
+    def _touching(of: MarkedSet, piece: TypedText, start: int, end: int) -> set[str]:
+        """What the mentions that touch a span are called."""
+        return {
+            of.names[label]
+            for a, b, label in piece.mentions
+            if a < end and b > start and label in of.names
+        }
+
+    def _unlike(self, right: str, names: Sequence[str], least: float) -> list[str]:
+        vector = self._vector_of[right]
+        return [n for n in names if float(self._vector_of[n] @ vector) < least]
