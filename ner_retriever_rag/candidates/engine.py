@@ -27,7 +27,7 @@ from ner_retriever_rag.storage.records import RowKey
 
 OF_NAMES = 5_000  # mentions of names looked up for one question, at most
 _NAMES = 200  # asked for at once
-_ENOUGH = BACKGROUND * 5 // 4  # of the lowest priorities, lest by chance there be too few
+_ENOUGH = BACKGROUND * 5 // 4  # of the lowest priorities, with a margin for chance
 _MOVED = 1 / 8  # by such a share the count may change until the background sample is read again
 
 

@@ -32,7 +32,7 @@ _ENDS = "cuts"  # of the words of each mention, after a 0
 _LAYOUT = 7
 _DIGESTS = "digests.json"
 _ASIDE = "~"  # after a table's name, and in no collection's
-_LEFT_OVER = 3_600  # seconds after which nobody is still writing what lies aside
+_LEFT_OVER = 3_600  # seconds after which a temporary folder is abandoned
 _BLOCK = 1 << 22  # bytes of a file read at once
 _log = logging.getLogger(__name__)
 

@@ -35,7 +35,7 @@ class FixedTable:
     """A table that stays as it is.
 
     Args:
-        table: The table; None where there is none, and nobody asks.
+        table: The table; None where there is none and none is asked for.
         revision: The store's.
     """
 

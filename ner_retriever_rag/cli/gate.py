@@ -1,4 +1,4 @@
-"""What stands before Chroma's server: sees whom a connection is for and who asks, and passes it on.
+"""A proxy before Chroma's server: checks a connection's host and token, and passes it on.
 
 A page in a browser can read any server on its machine by making its own name an address of that
 server (DNS rebinding). Chroma's server asks for nothing that would tell. But such a page's requests
@@ -29,7 +29,7 @@ _WORDS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 502: "Bad G
 
 
 def hidden_address() -> tuple[str, int]:
-    """A free port of a loopback address that nobody can guess; 127.0.0.1 where there is no other.
+    """A free port of a loopback address that is hard to guess; 127.0.0.1 where there is no other.
 
     Linux and Windows have all of 127.0.0.0/8, macOS has one address of it.
     """
@@ -68,7 +68,7 @@ class Gate:
     Args:
         behind: Where that is: address and port.
         names: What it may be called, beside "localhost" and any address.
-        token: What those who ask have to know; None asks nobody.
+        token: What clients have to send; None for no authentication.
     """
 
     def __init__(self, behind: tuple[str, int], names: Collection[str], token: str | None) -> None:

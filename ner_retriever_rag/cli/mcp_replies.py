@@ -1,7 +1,7 @@
 """What of an index's values goes into a reply to a model: readable, and bounded in size.
 
 Texts, ids, names and metadata come from documents and may be of any length; a model's context and a
-client's patience are not. Characters that nobody sees are for no model either.
+client's patience are not. Invisible characters are left out.
 """
 
 from __future__ import annotations

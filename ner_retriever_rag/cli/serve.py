@@ -42,7 +42,7 @@ def serve(
     """Let any number of processes read and write an index, through Chroma's own server.
 
     The folder belongs to the server while it runs; other processes open the index with its address
-    instead of the folder. Pages in a browser cannot read it. Whoever else reaches the port can,
+    instead of the folder. Pages in a browser cannot read it. Anyone else who reaches the port can,
     and change it, unless there is a token: best in the variable NER_RETRIEVER_TOKEN, where clients
     look for it, too. The folder's indexes become ones that the server searches, which takes a while
     once, and cannot be undone.
@@ -70,7 +70,9 @@ def serve(
                 lock.release()
                 raise
         if token is None and not _is_loopback(host):
-            err.print("no token is set: whoever reaches this address can read and change the index")
+            err.print(
+                "no token is set: anyone who reaches this address can read and change the index"
+            )
         behind = hidden_address()
         names = [*(name or []), host]
 
@@ -88,7 +90,7 @@ def serve(
 async def _keep_open(
     gate: Gate, host: str, port: int, run: Callable[[Callable[[], object]], None]
 ) -> int:
-    """Serve until the process is told to end, or the server behind ends by itself.
+    """Serve until the process is told to stop, or the server behind it exits.
 
     Returns:
         The exit code: 1 for the latter.

@@ -50,7 +50,7 @@ class _Words:
 
 
 def mark_for(text: str) -> str:
-    """The first of ``MARKS`` that cannot be taken for part of the text."""
+    """The first of ``MARKS`` that does not occur in the text."""
     return next((mark for mark in MARKS if mark[0] not in text), MARKS[0])
 
 

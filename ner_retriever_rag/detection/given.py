@@ -1,4 +1,4 @@
-"""Mentions that are known beforehand."""
+"""Mentions that are given."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ CONFIG = "gliner_config.json"
 _WEIGHTS = ("model.safetensors", "model-*.safetensors", "pytorch_model.bin")
 _LABELS_TOGETHER = 64  # read by the label side at once
 _ENDLESS = 1_000_000  # a tokenizer without a limit says that it is greater than this
-# Formats of the same weights that nobody reads here.
+# Other formats of the same weights, not read here.
 _OTHER_FORMATS = ["*.onnx", "onnx/*", "openvino/*", "*.msgpack", "*.h5"]
 
 

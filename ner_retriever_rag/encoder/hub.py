@@ -109,7 +109,7 @@ def push(
         options: Other keywords of the mixin's ``push_to_hub``.
 
     Raises:
-        ValueError: If nobody else could load it: its backbone is a folder of this machine.
+        ValueError: If it could not be loaded elsewhere: its backbone is a folder of this machine.
     """
     if not with_backbone and Path(encoder.source.name).exists():
         raise ValueError(

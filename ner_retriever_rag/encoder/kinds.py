@@ -16,7 +16,7 @@ _SAME_KIND = 0.8  # phrases with at least this cosine name one kind
 # "theropod dinosaur" has to fit twice as well as "dinosaur" to be said instead of it.
 _FINER = np.float32(np.log(2))
 
-# What first sentences define things as, and nobody takes for a kind of entity.
+# What first sentences define things as, and what is no kind of entity.
 _NO_KIND = """
     ability; accessory; act; amount; approach; arm; armed force; attempt; better; body; change;
     class city; class municipality; class urbanized city; copy; decision; distance; draft; fear;
@@ -32,7 +32,7 @@ _NO_KIND = """
 
 @cache
 def odd_kinds() -> frozenset[str]:
-    """The phrases of the vocabulary that nobody takes for a kind; facets are not named so."""
+    """The phrases of the vocabulary that are no kinds of entity; no facet has such a name."""
     return frozenset(" ".join(each.split()) for each in _NO_KIND.split(";"))
 
 

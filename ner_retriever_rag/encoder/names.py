@@ -155,7 +155,7 @@ class KnownNames:
     Args:
         table: The names mined; None for a user's own alone.
         weight: How far a vector moves: to ``unit(vector + weight * phrase)``.
-        threshold: Least cosine of vector and phrase; below it the name is taken for a homonym.
+        threshold: Least cosine of vector and phrase; below it the name is treated as a homonym.
         learned_weight: The weight of a learned name, which is believed whatever the context says.
         learned: A user's own names and their types, see :meth:`learn`.
         own: Their table.

@@ -18,7 +18,7 @@ class Preset:
         backbone: Hub id.
         taps: Where vectors are read.
         pooling: How a mention's tokens become one vector.
-        head: Where the head it was made for can be had, told to whoever forgets to give one.
+        head: Where to get the head it was made for; part of the error where none is given.
     """
 
     about: str

@@ -210,7 +210,7 @@ def _saved_before(folder: Path) -> set[str]:
     try:
         return set(read_config(folder)["parts"])
     except ValueError:
-        pass  # none, or one that nobody can read any more
+        pass  # none, or an unreadable one
     if (folder / CONFIG).exists() and "format" not in (folder / CONFIG).read_text(encoding="utf-8"):
         raise ValueError(f"{folder} is not a saved encoder's: its {CONFIG} is something else's")
     return set()

@@ -1,4 +1,4 @@
-"""Tasks encoded once: kept on disk, and given to an index as if they were encoded anew.
+"""Tasks encoded once: cached on disk, and given to an index as if they had just been encoded.
 
 Encoding takes minutes where a search takes milliseconds. What was encoded is kept under the
 encoder's fingerprint, its detector, and the texts, so that after a change in ranking alone the same
@@ -137,7 +137,7 @@ class _ReadOnce:
 
 
 class RecalledEncoder:
-    """An encoder that knows some texts by heart; an index made with it encodes nothing anew.
+    """An encoder with cached encodings of some texts; an index made with it encodes nothing again.
 
     Args:
         encoder: What encoded them; encodes type descriptions, and everything else.
@@ -166,5 +166,5 @@ class RecalledEncoder:
 def recalled(
     encoder: TypeAwareEncoder, texts: Sequence[str], encoded: Sequence[EncodedText]
 ) -> TypeAwareEncoder:
-    """A :class:`RecalledEncoder` for whoever wants an encoder."""
+    """A :class:`RecalledEncoder` where an encoder is expected."""
     return cast("TypeAwareEncoder", RecalledEncoder(encoder, texts, encoded))

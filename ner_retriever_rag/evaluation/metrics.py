@@ -130,7 +130,7 @@ def b_cubed(
 
     Args:
         gold: The entity of each mention.
-        clusters: Mentions taken for one; each mention in exactly one.
+        clusters: Predicted clusters; each mention in exactly one.
     """
     sizes: dict[str, int] = defaultdict(int)
     for entity in gold.values():

@@ -201,7 +201,7 @@ class Answers:
         and so are a company with and without its legal form, and, within a document, a short form
         and the fuller name it fits; but two that are called the same in contexts that say different
         things of them are two (:mod:`~ner_retriever_rag.index.joining`). ``Entity.joined`` says
-        what was taken for one, and why; ``merge`` and ``split`` decide otherwise. An entity's score
+        what was joined, and why; ``merge`` and ``split`` decide otherwise. An entity's score
         is made of all its mentions (:mod:`~ner_retriever_rag.index.entities` has the rule).
 
         Args:

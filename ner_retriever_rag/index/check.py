@@ -153,7 +153,7 @@ def _look_around(folder: Path, findings: Findings) -> None:
 
 
 def _clear_away(folder: Path, findings: Findings) -> None:
-    """Delete tables that have no use; what was damaged stays for whoever wants to look at it."""
+    """Delete tables that are of no use; damaged graphs stay for inspection."""
     useless = [name for name, problem in findings.tables.items() if problem]
     useless += [name for name in findings.leftovers if name.startswith(TABLE)]
     for name in useless:
@@ -213,7 +213,7 @@ def _with_vectors(rows: Rows, ids: Sequence[str]) -> set[str]:
 
 
 def _encode_again(store: Store, encoder: TypeAwareEncoder, findings: Findings) -> None:
-    """Write documents anew from their stored texts."""
+    """Rewrite documents from their stored texts."""
     for ids in batches(findings.incomplete, _PAGE):
         records = list(store.fetch(ids).values())
         _rewrite(store, encoder, records, [record.spans for record in records])

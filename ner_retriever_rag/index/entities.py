@@ -56,7 +56,7 @@ class Entity:
         mentions: How many mentions it has, whatever their scores; of those that overlap ("the Nile"
             and "Nile"), one.
         documents: Ids of the documents that mention it, sorted.
-        joined: Why names that differ by more than case, accents and signs were taken for one:
+        joined: Why names that differ by more than case, accents and signs were joined:
             "legal form", "short form", "word for its kind", or "merged" where ``index.merge`` said
             so. ``index.split(name, other)`` takes it back.
     """

@@ -47,7 +47,7 @@ DEFAULT_COLLECTION = "ner-retriever"
 class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
     """An index of documents by the entities they mention, stored in Chroma.
 
-    Any number of processes may have a folder open that nobody writes. The first write takes it for
+    Any number of processes may have a folder open while none writes. The first write takes it for
     this process alone, until the index is closed: by ``close``, at the end of a ``with`` block, or
     with the process. Several processes that write go through ``ner-retriever serve``.
 
@@ -210,7 +210,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
 
         Documents are written some hundreds at a time. An interrupted ``add`` keeps what was
         written, and the same call again goes on from there. A change of metadata alone, or of the
-        id, encodes nothing anew.
+        id, encodes nothing again.
 
         Args:
             documents: Documents, or texts (which get an id made from the text). LangChain's

@@ -61,7 +61,7 @@ def count_facets(
     overlaps one that fits its own better. Rarer phrases that mean nearly the same as a more
     frequent one are then counted as that. Of the kinds that are most frequent so, those mentions
     count that a search for the kind scores high enough. Labels of a taxonomy are all looked at,
-    none is taken for another, and what counts for one counts for those above it.
+    none counts as another, and what counts for one counts for those above it.
 
     Args:
         table: The mentions.

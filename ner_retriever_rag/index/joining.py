@@ -35,7 +35,7 @@ A_PERSON = 0.2  # probability from which a name may have a person's short forms
 
 @dataclass(slots=True)
 class _Group:
-    """Mentions taken for one.
+    """Mentions of one entity, as far as is known.
 
     Attributes:
         name: Its fullest name so far.

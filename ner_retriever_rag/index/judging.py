@@ -55,7 +55,8 @@ class Judging:
         From ten to twenty judgements, best of answers from all over a ranking, the index learns for
         this description what is like the right ones, how sure to be, and where a search for all
         (``k=None``) stops. They are kept with the index, add up, and count in every later search
-        for the description, whoever opens the index. A mention judged again is judged anew.
+        for the description, in every process that opens the index. A later judgement of a mention
+        replaces an earlier one.
 
         Args:
             description: The type description, as it is searched for; case does not matter.

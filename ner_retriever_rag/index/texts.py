@@ -33,7 +33,7 @@ def judge(
         documents: What another retriever found.
         query: What is looked for.
         index: Where some of them are; by their ids, with the text they have, their mentions are
-            read and not found and encoded anew.
+            read instead of being detected and encoded again.
         encoder: Finds and encodes mentions; None for the index's, or the shipped one.
         threshold: Least score of a document, and of a mention that is listed; None for no bound,
             and mentions from 0.2 on.

@@ -47,7 +47,7 @@ class EntityTypeFilter(BaseDocumentCompressor):
     """How many of the best mentions the pair model judges again, in their passages."""
     index: EntityIndex | None = None
     """Where some of the documents are: by their ids, with the text they have, their mentions are
-    read and not found and encoded anew."""
+    read instead of being detected and encoded again."""
     encoder: TypeAwareEncoder | None = None
     """What finds and encodes their mentions; None for the index's, or the shipped one."""
     metadata_prefix: str = ""

@@ -48,7 +48,7 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
         default=None,
         exclude=True,
         description="Where some of the nodes are: by their ids, with the text they have, their "
-        "mentions are read and not found and encoded anew.",
+        "mentions are read instead of being detected and encoded again.",
     )
     encoder: TypeAwareEncoder | None = Field(
         default=None,

@@ -55,7 +55,7 @@ SUPERLATIVES = frozenset(
     northernmost southernmost most least only
     """.split()
 )
-# Nouns that name no kind of entity: who asks for them wants a quantity, a reason, a date.
+# Nouns that name no kind of entity: a question about them wants a quantity, a reason, a date.
 NO_KIND = frozenset(
     """
     age amount answer argument average aim benefit cause chance colour color consequence cost date

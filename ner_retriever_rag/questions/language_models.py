@@ -206,6 +206,6 @@ def _mentions(matches: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _name(text: str) -> str:
-    """A name on one line; in quotation marks where it could be taken for more than one."""
+    """A name on one line; in quotation marks where it could read as more than one."""
     name = cut(" ".join(without_hidden(text).split()), _NAME)
     return json.dumps(name, ensure_ascii=False) if re.search(r'[(),"]', name) else name

@@ -38,7 +38,7 @@ class Judgements:
         log_odds: float32 ``(n,)``, what the other stages of ranking made of them.
         right: bool ``(n,)``, whether they are of the type.
         telling: bool ``(n,)``, whether they say something of others; not so the lesser mentions
-            of a document that is wrong as a whole, which nobody looked at.
+            of a document judged wrong as a whole, whose mentions were not judged one by one.
     """
 
     vectors: NDArray[np.float32]

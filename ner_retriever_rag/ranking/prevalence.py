@@ -22,8 +22,8 @@ from ner_retriever_rag.schema import Candidates
 class PrevalenceShift:
     """Adds one number to the log odds of all candidates.
 
-    Whether anything is of the type is told by the mean log odds of the best candidates, before
-    neighbours were counted in. The best of a narrow type are surer than those of a broad one, so
+    Whether anything is of the type is inferred from the mean log odds of the best candidates,
+    before smoothing. The best of a narrow type are surer than those of a broad one, so
     the type's breadth is added.
 
     Attributes:

@@ -42,14 +42,14 @@ class SameNameSmoothing:
     needs_calibration: ClassVar[bool] = False
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
-        """The log odds, those of candidates with namesakes smoothed."""
+        """The log odds, smoothed over candidates that share a name."""
         names, priorities = candidates.names, candidates.priorities
         ranked = largest(log_odds, self.cutoff)
         # By name and priority: in one number, which is sorted in a tenth of the time.
         priority = (priorities[ranked] * np.float32(2**PRIORITY_BITS) - 1).astype(np.uint64)
         order = ranked[np.argsort(names[ranked] >> _PRIORITY_BITS << _PRIORITY_BITS | priority)]
         same = names[order[1:]] == names[order[:-1]]
-        order = order[np.append(same, False) | np.append(False, same)]  # those with namesakes
+        order = order[np.append(same, False) | np.append(False, same)]  # those that share a name
         own, name = log_odds[order].astype(np.float64), names[order]
         vectors = candidates.vectors[order]
         sums, counts = own.copy(), np.ones(len(own))

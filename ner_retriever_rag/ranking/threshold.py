@@ -13,7 +13,7 @@ LEAST_JUDGED = 0.1  # threshold of a type that was judged; DEFAULT_THRESHOLD for
 def threshold_of(scores: NDArray[np.float32], least: float) -> float:
     """The score from which on answers have the greatest expected F1.
 
-    Scores are taken for what they say, probabilities: of the first n, their sum is right; of all,
+    Scores are treated as probabilities: of the first n, their sum is right; of all,
     the sum of all (Lipton, Elkan and Naryanaswamy 2014).
 
     Args:

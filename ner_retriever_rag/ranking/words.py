@@ -42,7 +42,7 @@ class WordEvidence:
 class NamesFirst:
     """Puts common nouns after names where names are wanted: "directors" for "person".
 
-    Whether they are is told by the best candidates, or by who asks (``query.named``).
+    The best candidates decide whether they are, unless the caller does (``query.named``).
 
     Attributes:
         top: How many are the best.

@@ -114,7 +114,7 @@ def _converted(place: Place, name: str, describe: Describe) -> int | None:
 
 
 def _copy(place: Place, name: str, new: str, encoder: _Recorded, describe: Describe) -> None:
-    """Write the mentions of an index anew, a row each, and mark its documents for samples."""
+    """Rewrite the mentions of an index, a row each, and mark its documents for samples."""
     store = Store.within(place, name, encoder)
     store.recover()
     rows = chroma.searched_collection(place.client, new, EngineStore.manifest_of(encoder))

@@ -103,12 +103,12 @@ class EngineStore(Store):
         self._write_records(rows, replaced)
 
     def renew(self) -> None:
-        """Nobody to tell: readers hold nothing."""
+        """Nothing to do: readers hold nothing."""
 
     def judge(
         self, added: Sequence[StoredJudgement], dropped: Sequence[StoredJudgement] = ()
     ) -> None:
-        """Add judgements, and drop others; of these readers are told, they hold them."""
+        """Add judgements, and drop others; readers, which cache them, are notified."""
         super().judge(added, dropped)
         self.revisions.mark([])
 

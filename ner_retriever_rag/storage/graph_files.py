@@ -113,7 +113,7 @@ def set_aside(folder: Path, graphs: list[str]) -> None:
 
 
 def put_away(folder: Path) -> None:
-    """Keep the graphs set aside for whoever wants to look at them, now that others are there."""
+    """Keep the graphs set aside for inspection, now that there are new ones."""
     for graph in _aside(folder):
         graph.rename(_unused(folder / f"{_DONE_WITH}{graph.name.removeprefix(_ASIDE)}"))
 

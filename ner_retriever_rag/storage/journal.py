@@ -1,7 +1,7 @@
 """What writes have begun, so that what a crash leaves over can be told from what counts.
 
-Where nobody else can write (a folder, memory) what a write touches stands in the metadata of the
-mentions' collection, beside the revision: one call begins it, one ends it. On a server each write
+Where no other process can write (a folder, memory) what a write touches stands in the metadata of
+the mentions' collection, beside the revision: one call begins it, one ends it. On a server each write
 has a collection of its own, without records, that is made before the write and deleted after it:
 Chroma does either at once or not at all, and two writers cannot overwrite each other's.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.place import Place
 
 SINCE = "ner:since"
-_STALE = 3_600  # seconds after which another process's write, seen on a server, is taken for dead
+_STALE = 3_600  # seconds after which another process's write, seen on a server, counts as dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Journal:
         """Write down in a collection what is about to be touched."""
         name, client = f"{self._prefix}{uuid4().hex}", self._place.client
         metadata = {ROLE_KEY: WRITE, **self.note(records)}
-        call_with_retry(  # nobody else has the name: if it is there, an earlier attempt made it
+        call_with_retry(  # the name is unique: if it is there, an earlier attempt made it
             lambda: client.get_or_create_collection(
                 name, metadata=metadata, embedding_function=None
             ),

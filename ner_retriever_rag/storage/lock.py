@@ -87,7 +87,7 @@ class FolderLock:
         """Turn the hold into that of the only process. Call it behind the gate.
 
         Args:
-            purpose: What others are told this process does.
+            purpose: What this process does, for the error that others get.
 
         Raises:
             RuntimeError: If other processes have the folder open; the hold stays as it was.
@@ -152,9 +152,9 @@ def _opened(path: Path) -> int:
 
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Have every other process wait that does the same, however long it takes.
+    """Let one process at a time do something; the others wait.
 
-    Where there can be no lock (a read-only disk) nobody waits.
+    Without effect where there can be no lock (a read-only disk).
 
     Args:
         path: The lock's file; nothing that must last is in it.

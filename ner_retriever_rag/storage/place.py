@@ -88,7 +88,7 @@ class Place:
     Attributes:
         client: The Chroma client; set by ``opening``.
         folder: The folder; None in memory and on a server.
-        alone: Whether nobody else can write while this process does.
+        alone: Whether this process is the only one that can write.
         damaged: The files that were set aside, and what was wrong with them.
         unstuck: The records in Chroma's log that it could not write, and now can.
         max_batch: As given.
@@ -241,8 +241,8 @@ class Place:
     def is_settled(self, name: str, store: object) -> bool:
         """Whether a store knows what is in an index, and need not look for what others left over.
 
-        It does since it last said so, where nobody else can have written since; on a server, within
-        one turn at writing.
+        It does since it last said so, where no other process can have written since; on a
+        server, within one turn at writing.
 
         Args:
             name: The index.

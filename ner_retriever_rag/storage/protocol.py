@@ -53,7 +53,7 @@ class RevisionReader(Protocol):
     """What changes with every write; see ``Revisions``."""
 
     def current(self) -> str:
-        """The revision there is now, whoever wrote last; empty before the first write."""
+        """The current revision, whichever process wrote last; empty before the first write."""
 
     def touched_since(self, revision: str) -> set[str] | None:
         """Ids of the documents written or deleted since a revision; None where it is not known."""
@@ -70,7 +70,7 @@ class DocumentStore(Protocol):
 
     @property
     def alone(self) -> bool:
-        """Whether nobody else can write while this process does."""
+        """Whether this process is the only one that can write."""
 
     @property
     def texts(self) -> RowReader:

@@ -1,7 +1,7 @@
 """Calls to a Chroma server, which may be unavailable for a while.
 
 Every call made through ``call_with_retry`` can be made twice: a read, an upsert or a delete by id,
-metadata set as a whole, a collection with a name nobody else has. So a call whose answer got lost
+metadata set as a whole, a collection with a unique name. So a call whose answer got lost
 is made again, whether the server had carried it out or not.
 """
 
@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
-PATIENCE = 60.0  # seconds until a server that does not answer is taken for down
+PATIENCE = 60.0  # seconds until a server that does not answer counts as down
 _LONGEST_WAIT = 5.0  # seconds between two attempts
 _BUSY = (429, 502, 503, 504)  # said by a server that has too much to do, or before one
 

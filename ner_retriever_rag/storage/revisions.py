@@ -25,7 +25,7 @@ class Revisions:
         self._writes: deque[tuple[str, str, list[str]]] = deque(maxlen=_REMEMBERED)
 
     def current(self) -> str:
-        """What changes with every write, whoever writes; empty before the first."""
+        """What changes with every write, by any process; empty before the first."""
         return str(self._rows.metadata().get(REVISION_KEY, ""))
 
     def mark(

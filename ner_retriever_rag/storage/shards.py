@@ -227,7 +227,7 @@ class ShardedStore(StoreReader):
 
     @property
     def alone(self) -> bool:
-        """Whether nobody else can write while this process does."""
+        """Whether this process is the only one that can write."""
         return all(store.alone for store in self._stores)
 
     def require_own(self) -> None:

@@ -88,7 +88,7 @@ class Store(StoreReader):
 
     @property
     def alone(self) -> bool:
-        """Whether nobody else can write while this process does."""
+        """Whether this process is the only one that can write."""
         return self._place.alone
 
     def still(self) -> AbstractContextManager[None]:
@@ -193,7 +193,7 @@ class Store(StoreReader):
     def _settle(self) -> None:
         """Let Chroma bring its tables up to date with its log; for one process at a time.
 
-        Those of the mentions when they are read: where there is a table of them nobody does.
+        Those of the mentions when they are read, which a table of them makes unnecessary.
         """
         self._documents.count()
 
@@ -245,7 +245,7 @@ class Store(StoreReader):
     def judge(
         self, added: Sequence[StoredJudgement], dropped: Sequence[StoredJudgement] = ()
     ) -> None:
-        """Add judgements, and drop others; readers are told.
+        """Add judgements, and drop others; readers are notified.
 
         Raises:
             ValueError: If something else has the name of the judgements' collection.
@@ -276,7 +276,7 @@ class Store(StoreReader):
 
     @contextmanager
     def _written(self, records: Sequence[Record]) -> Iterator[None]:
-        """Write or delete documents; readers are told twice, before it and once it ends anyhow."""
+        """Write or delete documents; readers are notified before and after, however it ends."""
         with self.still():
             doc_ids = [record.doc_id for record in records]
             self.recover()

@@ -17,7 +17,7 @@ class _LowRank(torch.autograd.Function):
     """A linear layer by its merged weight; gradients go to the two thin matrices alone.
 
     One matrix product each way, instead of three: ``up @ down`` is in the weight already, and the
-    gradient of the weight, which nobody needs, is never formed.
+    gradient of the weight, which is not needed, is never formed.
     """
 
     @staticmethod

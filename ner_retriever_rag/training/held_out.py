@@ -18,7 +18,7 @@ def held_out_heads(
         entities: All that was mined.
         one_in: Every how manieth head noun.
         least: Rarer ones are left to training.
-        most: So are more frequent ones; an encoder that never saw "city" would serve nobody.
+        most: So are more frequent ones; an encoder that never saw "city" would be of no use.
     """
     count = Counter(head for entity in entities for head in entity.heads)
     return {

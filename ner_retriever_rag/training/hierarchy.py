@@ -130,6 +130,6 @@ class Hierarchy:
         return frozenset({head_noun(phrase)} | {head_noun(up) for up in self.above(phrase)})
 
     def not_negative(self, entity: MinedEntity) -> set[str]:
-        """Head nouns that must not be taken for wrong types of an entity."""
+        """Head nouns that must not serve as negatives for an entity."""
         close = set().union(*(self.heads_above(t) for t in entity.types))
         return close.union(*(self.kindred.get(h, ()) for h in entity.heads))

@@ -27,7 +27,7 @@ class LabelSource:
 
     Args:
         sets: The sets; those with fewer than two named labels are skipped.
-        vector_of: Each description's unit vector, by which near ones are told from far ones.
+        vector_of: Each description's unit vector, which separates near ones from far ones.
         size: How many pairs are drawn together.
         found: Finds mentions in texts, marked or not.
         of_a_set: In how many passages of a set they are looked for.

@@ -48,7 +48,7 @@ def label_recipe(
     """Tune a saved encoder's head to the labels of marked texts; the rest follows its head.
 
     Prototypes, known names and the calibration's background, of which only vectors are kept, go
-    where the nearest linear map takes them; the calibration wants to be fitted anew afterwards.
+    where the nearest linear map takes them; fit the calibration again afterwards.
 
     Args:
         source: The encoder, as ``TypeAwareEncoder.from_pretrained`` takes it.

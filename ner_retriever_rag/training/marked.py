@@ -31,7 +31,7 @@ _SEAMS_BETWEEN = _SEAMS | set("in on at to for from with by near as or".split())
 
 @dataclass(frozen=True, slots=True)
 class MarkedSentence:
-    """A sentence with its mentions, and with places where nobody knows.
+    """A sentence with its mentions, and with spans of unknown status.
 
     Attributes:
         text: The sentence.

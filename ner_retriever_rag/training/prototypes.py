@@ -68,7 +68,7 @@ def centres(vectors: NDArray[np.float32], count: int, seed: int) -> NDArray[np.f
     cluster = require("sklearn.cluster", extra="train")
     means = cluster.KMeans(count, init="random", n_init=1, max_iter=_ROUNDS, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it could have gone on
+        warnings.simplefilter("ignore")  # that it has not converged
         found: NDArray[np.float32] = means.fit(vectors).cluster_centers_
     found /= np.linalg.norm(found, axis=1, keepdims=True)
     return found

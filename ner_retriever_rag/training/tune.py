@@ -33,7 +33,7 @@ class TuneOptions:
         batch: Labelled mentions a step; as many kinds and other mentions.
         learning_rate: Peak of a one-cycle schedule.
         temperature: Divides the cosines.
-        close: Cosine from which a kind is taken for one of the types, and may move with it.
+        close: Cosine from which a kind counts as one of the types, and may move with it.
         doubt: Probability from which a kind may fit a mention, so that it is no negative.
     """
 

@@ -20,7 +20,7 @@ from ner_retriever_rag.queries.english import head_noun
 
 _TOO_BROAD = 3  # levels below the root: "entity", "abstraction", "object" say nothing
 _LEVELS = 4  # how far up
-_SUMMITS = {"person"}  # nobody who asks for a living thing means the people
+_SUMMITS = {"person"}  # a query for living things does not mean people
 _NOT_NAMED = {7, 12, 16, 23, 24, 25}  # attributes, feelings, motives, quantities, relations, shapes
 _NAMES = 2  # names taken of a synset, the commonest first
 _NOBODY_ASKS = {"whole", "unit", "part", "portion"}  # names of the levels just below

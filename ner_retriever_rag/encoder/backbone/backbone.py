@@ -96,7 +96,7 @@ class Backbone:
 
             merge_adaptation(self.model, adaptation)
         # A CPU computes for several threads at once; hooks that move weights about cannot, and of
-        # code that is not transformers' own nobody knows.
+        # custom code may not be thread-safe either.
         alone = self.device.type != "cpu" or "device_map" in options or trust_remote_code
         self._turn = threading.Lock() if alone else nullcontext()
         self._reader = TapReader(self.model, self.taps, anatomy)

@@ -53,7 +53,7 @@ def _packaged_minilm() -> Path | None:
 
 
 def _download(repository: str) -> Path:
-    """Fetch a checkpoint from the hub (or its cache), leaving out formats nobody reads here."""
+    """Fetch a checkpoint from the hub (or its cache), leaving out formats that are not read."""
     from huggingface_hub import snapshot_download
 
     texts = ["*.json", "*.txt", "*.model", "*.jinja"]

@@ -35,7 +35,7 @@ def batch_tokens(model: PreTrainedModel, device: torch.device, window: int) -> i
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes of a card that nobody uses, with those that torch holds in store."""
+    """Free bytes of a GPU, with those that torch's allocator has cached."""
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 

@@ -17,7 +17,7 @@ from ner_retriever_rag.encoder.backbone.packed import is_packed, write_packed
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
-# Options that say where things are, or who asks: none of them changes a vector.
+# Options of location and authentication: none of them changes a vector.
 _PLACES = {
     "cache_dir",
     "device_map",
