@@ -57,9 +57,14 @@ class Elsewhere(ABC):
         """The n candidates nearest to each of some vectors, all compared, page by page."""
         best = self.of_documents([])
         for page in self.pages():
-            best = joined([best, page])
-            if len(best) > n:
-                values = vectors @ best.vectors.T
-                near = np.argpartition(-values, n - 1, axis=1)[:, :n]
-                best = without_mentionless(best.only(np.unique(near)))
+            best = nearest_of(joined([best, page]), vectors, n)
         return joined([best], self.background)
+
+
+def nearest_of(table: MentionTable, vectors: NDArray[np.float32], n: int) -> MentionTable:
+    """The n mentions of a table nearest to each of some vectors, float32 ``(m, dim)``."""
+    if len(table) <= n:
+        return table
+    values = vectors @ table.vectors.T
+    near = np.argpartition(-values, n - 1, axis=1)[:, :n]
+    return without_mentionless(table.only(np.unique(near)))

@@ -52,8 +52,8 @@ class EngineSource(Elsewhere):
 
     @property
     def count(self) -> int:
-        """How many mentions there are; those that a crash left over among them."""
-        return self._store.mentions.count()
+        """How many mentions there are, or were a moment ago; a crash's leftovers among them."""
+        return self._store.mentions.recent_count()
 
     @property
     def background(self) -> BackgroundSample:

@@ -89,7 +89,9 @@ class SeveralSources(Elsewhere):
         return [doc_id for some in found for doc_id in some]
 
     def _joined(self, ask: Callable[[CandidateSource], MentionTable]) -> MentionTable:
-        tables = self._ask(ask)
+        return self._joined_tables(self._ask(ask))
+
+    def _joined_tables(self, tables: Sequence[MentionTable]) -> MentionTable:
         self._latest = _merged([table.background for table in tables])
         return joined(tables, self._latest)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,9 +12,11 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.backbone.adaptation import add_deltas
-from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.pair_model import PairModel, PairTokens
 from ner_retriever_rag.reading.passage import Passage
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
 _JUDGEMENTS = 100_000
 _TOGETHER = 32  # pairs judged at once

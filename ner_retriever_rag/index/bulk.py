@@ -91,15 +91,11 @@ def bulk_index(
         ValueError: If a shard is no address, or as ``ShardedIndex``.
         ConnectionError: If a server does not answer.
     """
-    if isinstance(shards, str) or not shards or not all(map(chroma.is_address, shards)):
-        raise ValueError(
-            "shards must be a list of addresses of Chroma servers (http://...), since several "
-            "processes write to them at once; ner-retriever serve DIR makes one of a folder"
-        )
+    check_addresses(shards)
     ray_data = require("ray.data", extra="ray")  # it starts workers that die again, by itself
     options = {"collection": collection, "max_batch": max_batch}
     # Made and marked here, before the workers open them all at once.
-    ShardedIndex(list(shards), encoder=_made(encoder), **options).close()  # type: ignore[arg-type]
+    ShardedIndex(list(shards), encoder=made(encoder), **options).close()  # type: ignore[arg-type]
     workers, gpus = _resources(workers, cpus, gpus)
     blocks = _read(ray_data, source).map_batches(
         _Worker,
@@ -123,7 +119,7 @@ class _Worker:
     def __init__(
         self, shards: list[str], encoder: Encoder, columns: Columns, options: dict[str, Any]
     ) -> None:
-        self._index = ShardedIndex(shards, encoder=_made(encoder), **options)
+        self._index = ShardedIndex(shards, encoder=made(encoder), **options)
         self._columns = columns
 
     def __call__(self, rows: Any) -> dict[str, list[Any]]:
@@ -145,7 +141,21 @@ class _Worker:
         return {key: [value] for key, value in done.items()}
 
 
-def _made(encoder: Encoder) -> TypeAwareEncoder | None:
+def check_addresses(shards: Sequence[str]) -> None:
+    """See that shards are servers, which several processes may use at once.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    if isinstance(shards, str) or not shards or not all(map(chroma.is_address, shards)):
+        raise ValueError(
+            "shards must be a list of addresses of Chroma servers (http://...), since several "
+            "processes use them at once; ner-retriever serve DIR makes one of a folder"
+        )
+
+
+def made(encoder: Encoder) -> TypeAwareEncoder | None:
+    """The encoder that a worker was told to use; None for the shipped one."""
     if encoder is None:
         return None
     if callable(encoder):

@@ -83,7 +83,7 @@ class EngineSearch(Search):
 
     def mention_count(self) -> int:
         """How many mentions there are."""
-        return self._source.count
+        return self._store.mentions.count()
 
     @_of_few_by_table
     def documents(

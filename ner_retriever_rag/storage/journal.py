@@ -1,9 +1,9 @@
 """What writes have begun, so that what a crash leaves over can be told from what counts.
 
 Where no other process can write (a folder, memory) what a write touches stands in the metadata of
-the mentions' collection, beside the revision: one call begins it, one ends it. On a server each write
-has a collection of its own, without records, that is made before the write and deleted after it:
-Chroma does either at once or not at all, and two writers cannot overwrite each other's.
+the mentions' collection, beside the revision: one call begins it, one ends it. On a server each
+write has a collection of its own, without records, that is made before the write and deleted after
+it: Chroma does either at once or not at all, and two writers cannot overwrite each other's.
 """
 
 from __future__ import annotations

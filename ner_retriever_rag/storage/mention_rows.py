@@ -52,14 +52,14 @@ class SearchedRows(Rows):
 
     _counted: tuple[float, int] | None = None  # when, and how many
 
-    def count(self) -> int:
+    def recent_count(self) -> int:
         """How many there are, or were five seconds ago; what was written here is seen at once.
 
         Chroma counts a million in 80 ms, as long as it searches them.
         """
         now = time.monotonic()
         if self._counted is None or now - self._counted[0] > _FRESH:
-            self._counted = now, super().count()
+            self._counted = now, self.count()
         return self._counted[1]
 
     def upsert(self, **columns: Any) -> None:

@@ -1,0 +1,245 @@
+"""Exact answers from more mentions than one machine holds: an actor on Ray for each shard.
+
+Servers search approximately, by their graphs. What has to look at every mention (``exact=True``,
+``facets``, ``extract``) goes to actors of a Ray cluster instead: each holds the table of one shard,
+memory-mapped on its machine, and answers with its best. An actor that dies is started again, and
+reads its table again.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from heapq import merge
+from itertools import chain
+from math import hypot
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_retriever_rag._imports import require
+from ner_retriever_rag.candidates.elsewhere import nearest_of
+from ner_retriever_rag.candidates.mention_table import MentionTable, read_table
+from ner_retriever_rag.candidates.several import SeveralSources
+from ner_retriever_rag.candidates.table_files import load_table, save_table
+from ner_retriever_rag.candidates.tables import FixedTable
+from ner_retriever_rag.index.bulk import Encoder, check_addresses, made
+from ner_retriever_rag.index.engine_search import EngineSearch
+from ner_retriever_rag.index.entity_index import EntityIndex
+from ner_retriever_rag.index.facets import Facet
+from ner_retriever_rag.index.search import Search
+from ner_retriever_rag.index.sharded_index import ShardedIndex
+from ner_retriever_rag.queries.bounds import Bounds
+from ner_retriever_rag.queries.query import Leaf
+from ner_retriever_rag.schema import MentionMatch
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.kinds import Kinds
+    from ner_retriever_rag.queries.taxonomy import Taxonomy
+    from ner_retriever_rag.storage.protocol import DocumentStore
+
+_MORE = 4  # kinds that each shard counts, for each that is wanted
+_PAGE = 1_000  # mentions that an actor hands over at once
+
+
+class RayIndex(ShardedIndex):
+    """Shards on Chroma servers, with actors on a Ray cluster for what must look at every mention.
+
+    Setup:
+        .. code-block:: text
+
+            pip install 'ner-retriever-rag[ray]'
+
+    Search:
+        .. code-block:: python
+
+            index = RayIndex(["http://one:8000", "http://two:8000"])
+            index.search("dinosaur", k=20, exact=True)
+
+    Answers are those of :class:`ShardedIndex`. ``facets`` counts all documents instead of a sample;
+    each shard counts the kinds that are frequent in it. The first exact answer waits until the
+    actors have read their shards; later ones read what has changed.
+
+    Args:
+        shards: Addresses of the servers, in their order.
+        collection: As for ``ShardedIndex``.
+        encoder: Folder or hub id of a saved encoder, or a function that makes one in each actor;
+            None for the shipped one.
+        max_batch: As for ``ShardedIndex``.
+        partial: As for ``ShardedIndex``; an exact answer needs all shards.
+        cpus: Cores of each actor.
+
+    Raises:
+        ImportError: If Ray is not installed.
+        ValueError: If a shard is no address, or as ``ShardedIndex``.
+        ConnectionError: If a server does not answer.
+    """
+
+    def __init__(
+        self,
+        shards: Sequence[str],
+        *,
+        collection: str | None = None,
+        encoder: Encoder = None,
+        max_batch: int | None = None,
+        partial: bool = False,
+        cpus: float = 1,
+    ) -> None:
+        check_addresses(shards)
+        self._ray = ray = require("ray", extra="ray")
+        options = {"collection": collection, "max_batch": max_batch}
+        super().__init__(list(shards), encoder=made(encoder), partial=partial, **options)  # type: ignore[arg-type]
+        if not ray.is_initialized():
+            ray.init()
+        holder = ray.remote(num_cpus=cpus, max_restarts=-1, max_task_retries=-1)(_Holder)
+        self._holders = [holder.remote(each, encoder, options) for each in shards]
+        source = _HeldSources(
+            [shard._source for shard in self.shards], self._store, self.encoder.dim, self._answering
+        )
+        source.holders = self._holders
+        self._source, self._search = source, _RaySearch(self._store, source, self.encoder)
+
+    def close(self) -> None:
+        """Let go of the servers, and end the actors. Closing what is closed does nothing."""
+        for each in self._holders:
+            self._ray.kill(each)
+        self._holders = []
+        super().close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Refused: its actors belong to this process.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("a RayIndex is not pickled: open it where it is needed")
+
+
+class _HeldSources(SeveralSources):
+    """The mentions of several shards, those of an exact search from their actors."""
+
+    holders: Sequence[Any]
+
+    def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
+        """The mentions nearest to some vectors."""
+        if not exact:
+            return super().nearest(vectors, n)
+        ray = require("ray", extra="ray")
+        tables = ray.get([each.nearest.remote(vectors, n) for each in self.holders])
+        return self._joined_tables(tables)
+
+
+class _RaySearch(EngineSearch):
+    """A search whose facets and extracted mentions come from the shards' actors."""
+
+    _source: _HeldSources
+
+    def facets(self, where: Mapping[str, Any] | None, kinds: Kinds, **options: Any) -> list[Facet]:
+        """The kinds of entity, counted by each actor in its shard."""
+        self._see_that_chroma_takes(where)
+        asked = {**options, "n": _MORE * options["n"]}
+        ray = require("ray", extra="ray")
+        counted = ray.get([each.facets.remote(where, asked) for each in self._source.holders])
+        return _summed(counted, options["n"], options["examples"])
+
+    def extract(
+        self, types: Sequence[Leaf], bounds: Bounds, **options: bool
+    ) -> Iterator[MentionMatch]:
+        """Every mention of some types, from each actor in its shard; documents in order of id."""
+        self._see_that_chroma_takes(bounds.where)
+        ray = require("ray", extra="ray")
+        streams = [
+            each.extract.options(num_returns="streaming").remote(types, bounds, options)
+            for each in self._source.holders
+        ]
+        rows = [chain.from_iterable(map(ray.get, stream)) for stream in streams]
+        return merge(*rows, key=lambda row: row.doc_id)
+
+
+class _Holder:
+    """The table of one shard, in a process of its own on a Ray cluster.
+
+    Args:
+        address: The shard's server.
+        encoder: As for :class:`RayIndex`.
+        options: For ``EntityIndex``.
+    """
+
+    def __init__(self, address: str, encoder: Encoder, options: Mapping[str, Any]) -> None:
+        self._index = EntityIndex(address, encoder=made(encoder), **options)
+        self._folder = tempfile.TemporaryDirectory()
+        self._table: MentionTable | None = None
+
+    def nearest(self, vectors: NDArray[np.float32], n: int) -> MentionTable:
+        """The n mentions nearest to each of some vectors, all compared."""
+        return nearest_of(self._current(), vectors, n)
+
+    def facets(self, where: Mapping[str, Any] | None, options: dict[str, Any]) -> list[Facet]:
+        """The kinds of entity in this shard."""
+        taxonomy: Taxonomy | None = options["taxonomy"]
+        encoder = self._index.encoder
+        kinds = encoder.kinds if taxonomy is None else encoder.kinds_of(taxonomy.labels)
+        return self._search().facets(where, kinds, **options)
+
+    def extract(
+        self, types: Sequence[Leaf], bounds: Bounds, options: Mapping[str, bool]
+    ) -> Iterator[list[MentionMatch]]:
+        """Every mention of some types in this shard, a page at a time."""
+        page: list[MentionMatch] = []
+        for row in self._search().extract(types, bounds, **options):
+            page.append(row)
+            # A document's mentions stay together, so that pages of several shards can be merged.
+            if len(page) >= _PAGE and row.doc_id != page[-2].doc_id:
+                yield page[:-1]
+                page = [row]
+        yield page
+
+    def _search(self) -> Search:
+        store = self._index._store
+        table = FixedTable(self._current(), store.revisions.current())
+        search = Search(store, table, self._index.encoder)
+        search.judged = self._index._search.judged
+        return search
+
+    def _current(self) -> MentionTable:
+        """The table of what the server holds now; what has not changed is not read again."""
+        store, before = self._index._store, self._table
+        touched = None if before is None else _differing(store, before)
+        if before is None or touched:
+            table = read_table(store, self._index.encoder.dim, before, touched)
+            folder = Path(self._folder.name) / "table"
+            save_table(table, "", folder)
+            kept = load_table(folder)
+            self._table = table if kept is None else kept[1]
+        assert self._table is not None
+        return self._table
+
+
+def _differing(store: DocumentStore, table: MentionTable) -> set[str]:
+    """The ids of documents that are not as a table has them, new and deleted ones among them."""
+    now = store.records(store.document_ids())
+    known = dict(zip(table.doc_ids, table.versions, strict=True))
+    changed = {each for each, record in now.items() if known.get(each) != record.version}
+    return changed | (known.keys() - now.keys())
+
+
+def _summed(counted: Sequence[Sequence[Facet]], n: int, examples: int) -> list[Facet]:
+    """The facets of several shards, those of one kind added up; the n most frequent."""
+    of_kind: defaultdict[str, list[Facet]] = defaultdict(list)
+    for each in chain.from_iterable(counted):
+        of_kind[each.type].append(each)
+    summed = [
+        replace(
+            some[0],
+            mentions=sum(each.mentions for each in some),
+            documents=sum(each.documents for each in some),
+            examples=list(dict.fromkeys(chain.from_iterable(e.examples for e in some)))[:examples],
+            error=hypot(*(each.error for each in some)),
+        )
+        for some in of_kind.values()
+    ]
+    return sorted(summed, key=lambda facet: -facet.mentions)[:n]

@@ -1,0 +1,116 @@
+"""Exact answers from actors on Ray: those of a single index, though one of them is killed."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from chroma_server import ChromaServer
+from hashed import HashedEncoder
+
+from ner_retriever_rag import Document, EntityIndex
+from ner_retriever_rag.index import engine_search
+from ner_retriever_rag.index.facets import Facet
+from ner_retriever_rag.index.ray_index import RayIndex, _summed
+
+pytestmark = pytest.mark.slow
+
+TESTS = Path(__file__).parents[1], Path(__file__).parents[2]  # for actors to import from
+DOCUMENTS = [
+    Document(f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}.", f"d{n:03d}", {"n": n % 10})
+    for n in range(300)
+]
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """A cluster on this machine."""
+    ray = pytest.importorskip("ray", reason="needs ray: pip install 'ner-retriever-rag[ray]'")
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=128 * 2**20,
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([*map(str, TESTS), *sys.path])}},
+    )
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory):
+    with (
+        ChromaServer(tmp_path_factory.mktemp("one")) as one,
+        ChromaServer(tmp_path_factory.mktemp("two")) as two,
+    ):
+        one.client(), two.client()
+        yield [one.address, two.address]
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """As if few mentions were many."""
+    monkeypatch.setattr(engine_search, "SMALL", 100)
+    monkeypatch.setattr(engine_search, "CANDIDATES", 2_000)
+
+
+def told(matches):
+    return [(each.doc_id, pytest.approx(each.score, abs=1e-6)) for each in matches]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_answers_are_those_of_a_single_index_though_an_actor_is_killed(ray, addresses, few):
+    single = EntityIndex(encoder=HashedEncoder())
+    single.add(DOCUMENTS)
+    with RayIndex(addresses, collection="exact", encoder=HashedEncoder, cpus=0.5) as index:
+        index.add(DOCUMENTS)
+        wanted = single.search("city", k=20, exact=True)
+        assert told(index.search("city", k=20, exact=True)) == told(wanted)
+        pid = ray.get(index._holders[0].__ray_call__.remote(lambda _: os.getpid()))
+        os.kill(pid, signal.SIGKILL)
+        assert told(index.search("city", k=20, exact=True)) == told(wanted)
+        new = Document("Newtown is in Chile.", "d999")
+        for each in (single, index):
+            each.add([new])
+            each.delete("d000")
+        wanted = single.search("river", k=400, exact=True)
+        assert "d999" in {each.doc_id for each in wanted}
+        assert sorted(told(index.search("river", k=400, exact=True))[:50]) == sorted(
+            told(wanted)[:50]
+        )
+
+
+def test_extracted_mentions_come_in_order_from_all_shards(ray, addresses, few):
+    single = EntityIndex(encoder=HashedEncoder())
+    single.add(DOCUMENTS)
+    with RayIndex(addresses, collection="extracted", encoder=HashedEncoder, cpus=0.5) as index:
+        index.add(DOCUMENTS)
+        options = {"score_threshold": 0.5, "where": {"n": 3}}
+        found = list(index.extract(["city", "river"], **options))
+        assert [each.doc_id for each in found] == sorted(each.doc_id for each in found)
+        places = {(each.doc_id, each.start, each.type) for each in found}
+        assert places == {
+            (each.doc_id, each.start, each.type)
+            for each in single.extract(["city", "river"], **options)
+        }
+        with pytest.raises(TypeError, match="not pickled"):
+            index.__reduce__()
+
+
+def test_facets_of_shards_are_added_up():
+    one = [Facet("river", 5, 3, ["Nile", "Rhine"]), Facet("city", 2, 2, ["Oslo"])]
+    other = [Facet("city", 4, 1, ["Rome", "Oslo"])]
+    assert _summed([one, other], 2, 2) == [
+        Facet("city", 6, 3, ["Oslo", "Rome"]),
+        Facet("river", 5, 3, ["Nile", "Rhine"]),
+    ]
+    assert [each.type for each in _summed([one, other], 1, 2)] == ["city"]
+
+
+def test_folders_are_refused_and_without_ray_the_pip_line_is_told(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="addresses of Chroma servers"):
+        RayIndex([str(tmp_path)])
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ImportError, match=r"pip install 'ner-retriever-rag\[ray\]'"):
+        RayIndex(["http://localhost:8000"])
