@@ -111,10 +111,14 @@ class EncodingPass(TypeScores):
         """What judges mentions in their passages again; None without a pair model."""
         with self._lock:
             if self._judge is None and self.pair_model is not None:
-                self._judge = PairJudge(
-                    self.pair_model, lambda: self.source.load([self.backbone.top])
-                )
+                self._judge = PairJudge(self.pair_model, self._load_for_pairs)
             return self._judge
+
+    def _load_for_pairs(self) -> Backbone:
+        """A second backbone, to take the pair model's deltas; it shares the word embeddings."""
+        loaded = self.source.load([self.backbone.top])
+        loaded.model.set_input_embeddings(self.backbone.model.get_input_embeddings())
+        return loaded
 
     @property
     def backbone(self) -> Backbone:
