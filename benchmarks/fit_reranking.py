@@ -24,7 +24,7 @@ from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.stages import STAGES
 from ner_retriever_rag.ranking.threshold import threshold_of
 
-TOP = 60  # candidates judged of each type
+TOP = 150  # candidates judged of each type
 ABSENT_TYPES = 12  # of each set
 FIRST = (0.5, 1.0, 0.0)  # weights and offset by which a document's best candidate is told at first
 

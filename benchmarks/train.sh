@@ -48,8 +48,7 @@ ner-retriever train labels "$work/mined" --sets "$data/training" --encoder "$wor
     --out "$work/labels" --cache "$work/features"
 ner-retriever train calibrate "$work/labels" "$work/mined" $wordnet
 
-# A pair model judges candidates again; labels of domains, definitions and senses teach it. Not shipped.
-cp -r "$work/labels" "$work/with-pair-model"
-ner-retriever train pair-model "$work/with-pair-model" "$work/mined" --sets "$data/training" $wordnet \
+# A pair model judges candidates again; labels of domains, definitions and senses teach it.
+ner-retriever train pair-model "$work/labels" "$work/mined" --sets "$data/training" $wordnet \
     --development "skillspan,court,maintie,earnings,psytar,litbank,re3d@$data/domains" \
     --steps 2000 --work "$work/pair-run"

@@ -78,13 +78,11 @@ def search(
         bool, typer.Option("--sharpen/--no-sharpen", help="Judge answers by one another, too.")
     ] = True,
     rerank: Annotated[
-        int | None,
+        int,
         typer.Option(
-            min=0,
-            help="Mentions that the pair model judges again; 0 for none.",
-            show_default="30; 150 with --all",
+            min=0, help="Mentions of a type that the pair model judges again, such as 150."
         ),
-    ] = None,
+    ] = 0,
     named: Annotated[
         bool | None,
         typer.Option(

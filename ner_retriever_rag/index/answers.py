@@ -14,7 +14,6 @@ from ner_retriever_rag.index.facets import Facet
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.queries.bounds import (
     DEFAULT_THRESHOLD,
-    RERANKED_OF_ALL,
     Bounds,
     share,
     whole_number,
@@ -56,7 +55,7 @@ class Answers:
         offset: int = 0,
         max_matches: int | None = None,
         exact: bool = False,
-        rerank: int | None = None,
+        rerank: int = 0,
         named: bool | None = None,
     ) -> list[DocumentMatch]:
         """Find the documents that mention entities of a type.
@@ -82,7 +81,7 @@ class Answers:
             exact: Look at every text for a topic, and in a large index at every mention, beyond
                 those nearest.
             rerank: How many of a type's best mentions the pair model judges again, in their
-                passages; 0 for none. None for 30, or 150 where ``k`` is None.
+                passages. 150 are worth the wait on text unlike Wikipedia; 30 are too few to help.
             named: Whether names are wanted ("person": Ada Lovelace), True, or common nouns as much
                 ("the director"), False; None to tell by what is found first.
 
@@ -146,7 +145,7 @@ class Answers:
         sharpen: bool = True,
         offset: int = 0,
         exact: bool = False,
-        rerank: int | None = None,
+        rerank: int = 0,
         named: bool | None = None,
     ) -> list[MentionMatch]:
         """Find the mentions of entities of a type.
@@ -192,7 +191,7 @@ class Answers:
         about: str | None = None,
         sharpen: bool = True,
         join: bool = True,
-        rerank: int | None = None,
+        rerank: int = 0,
         named: bool | None = None,
     ) -> list[Entity]:
         """List the distinct entities of a type.
@@ -213,7 +212,7 @@ class Answers:
             about: Look only in the 100 documents that a search with this topic finds first.
             sharpen: As in ``search``.
             join: False makes every spelling an entity of its own, whatever was decided.
-            rerank: As in ``search``; None for 150.
+            rerank: As in ``search``.
             named: As in ``search``.
 
         Returns:
@@ -228,7 +227,7 @@ class Answers:
             where=where,
             score_threshold=score_threshold,
             sharpen=sharpen,
-            rerank=RERANKED_OF_ALL if rerank is None else rerank,
+            rerank=rerank,
             named=named,
         )
         decisions = Decisions.read(self._store.texts) if join else None
@@ -328,7 +327,7 @@ class Answers:
         all_types: bool = False,
         overlapping: bool = False,
         sharpen: bool = True,
-        rerank: int | None = None,
+        rerank: int = 0,
         named: bool | None = None,
     ) -> Iterator[MentionMatch]:
         """Take out every mention of some types, document by document, in order of place.
@@ -340,7 +339,7 @@ class Answers:
             all_types: Give a mention under every type that passes, not only the one it fits best.
             overlapping: Of mentions of a type that overlap, give all and not only the best.
             sharpen: As in ``search``.
-            rerank: As in ``search``; None for 150.
+            rerank: As in ``search``.
             named: As in ``search``.
 
         Returns:

@@ -17,7 +17,7 @@ from ner_retriever_rag.candidates.mention_table import table_of
 from ner_retriever_rag.index.judging import mentions_judged
 from ner_retriever_rag.index.mention_scores import compare, least_of_all, scored_over
 from ner_retriever_rag.index.reranking import reranker
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, RERANKED_OF_ALL
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.ranking.judged import JudgedType, Judgements
 from ner_retriever_rag.ranking.ordering import best_first
@@ -68,7 +68,7 @@ class HeldTexts:
         query: Query,
         *,
         sharpen: bool = True,
-        rerank: int = RERANKED_OF_ALL,
+        rerank: int = 0,
         stages: Sequence[Stage] | None = None,
     ) -> Ranked:
         """Rank all texts for a query, as ``EntityIndex.search`` does.
@@ -111,12 +111,7 @@ class HeldTexts:
         if not judged:
             return
         table = self._table
-        log_odds = compare(
-            table,
-            scored_over(table, description, self._encoder),
-            rerank=self._rerank,
-            rerank_top=RERANKED_OF_ALL,
-        ).log_odds[0]
+        log_odds = compare(table, scored_over(table, description, self._encoder)).log_odds[0]
         mentions: list[int] = []
         verdicts: list[bool] = []
         telling: list[bool] = []

@@ -30,7 +30,7 @@ from ner_retriever_rag.index.mention_scores import (
 )
 from ner_retriever_rag.index.reranking import reranker
 from ner_retriever_rag.index.topics import with_topic
-from ner_retriever_rag.queries.bounds import RERANKED_OF_ALL, Bounds
+from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic, topic_asked
@@ -267,7 +267,7 @@ class Search(Doors):
     def unjudged(self, description: str, table: MentionTable) -> NDArray[np.float32]:
         """The log odds of all mentions without what was judged, float32 ``(mentions,)``."""
         query = self.scored(description, table)
-        compared = compare(table, query, rerank=self._rerank, rerank_top=RERANKED_OF_ALL)
+        compared = compare(table, query)
         log_odds: NDArray[np.float32] = compared.log_odds[0]
         return log_odds
 

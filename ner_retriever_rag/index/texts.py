@@ -9,7 +9,7 @@ from ner_retriever_rag.candidates.mention_table import table_of
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
 from ner_retriever_rag.index.mention_scores import JudgedOf, compare, scored_over
 from ner_retriever_rag.index.reranking import reranker
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, RERANKED
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.schema import Document, DocumentMatch, EncodedText
 
@@ -25,7 +25,7 @@ def judge(
     encoder: TypeAwareEncoder | None = None,
     threshold: float | None = None,
     top_n: int | None = None,
-    rerank: int = RERANKED,
+    rerank: int = 0,
 ) -> list[tuple[int, DocumentMatch]]:
     """Which of some documents mention a type: what filters and postprocessors share.
 
@@ -89,7 +89,7 @@ def match_documents(
     *,
     sharpen: bool = True,
     judged: JudgedOf | None = None,
-    rerank: int = RERANKED,
+    rerank: int = 0,
 ) -> list[DocumentMatch]:
     """What a search would say of documents that are in no index, had it just these.
 

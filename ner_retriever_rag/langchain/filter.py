@@ -14,7 +14,7 @@ from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.index.foreign import from_langchain
 from ner_retriever_rag.index.texts import check_entity_type, check_one_encoder, judge
 from ner_retriever_rag.langchain.conversion import match_to_langchain
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, RERANKED
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.query import is_combined
 from ner_retriever_rag.questions.questions import asked_for
 
@@ -43,7 +43,7 @@ class EntityTypeFilter(BaseDocumentCompressor):
     """How many documents at most, the best ones; None for all."""
     threshold: float | None = Field(default=DEFAULT_THRESHOLD, ge=0, le=1)
     """Least score of a document that is kept; None for no bound."""
-    rerank: int = Field(default=RERANKED, ge=0)
+    rerank: int = Field(default=0, ge=0)
     """How many of the best mentions the pair model judges again, in their passages."""
     index: EntityIndex | None = None
     """Where some of the documents are: by their ids, with the text they have, their mentions are

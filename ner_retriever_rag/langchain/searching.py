@@ -57,7 +57,7 @@ class TypeSearching(BaseRetriever):
     """Let mentions found say something of one another: smoothing and prevalence shift."""
     exact: bool = False
     """Compare with every mention, in a large index too, and look at every text for a topic."""
-    rerank: int | None = Field(default=None, ge=0)
+    rerank: int = Field(default=0, ge=0)
     """How many of the best mentions the pair model judges again; None for the index's default."""
     named: bool | None = None
     """Whether names are wanted, not common nouns; None to tell by what is found first."""

@@ -13,7 +13,6 @@ from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.index.texts import check_entity_type, check_one_encoder, judge
 from ner_retriever_rag.llama_index.nodes import matched_node, text_of
 from ner_retriever_rag.llama_index.queries import query_of
-from ner_retriever_rag.queries.bounds import RERANKED
 from ner_retriever_rag.queries.query import is_combined
 from ner_retriever_rag.schema import Document
 
@@ -42,7 +41,7 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
         default=None, ge=0, le=1, description="Least score of a node that is kept."
     )
     rerank: int = Field(
-        default=RERANKED, ge=0, description="How many mentions the pair model judges again."
+        default=0, ge=0, description="How many mentions the pair model judges again."
     )
     index: EntityIndex | None = Field(
         default=None,

@@ -54,8 +54,7 @@ class NERTypeRetriever(BaseRetriever):
         fallback: Another retriever, for questions that ask for no type of entity (of
             ``AnswerType``); None finds nothing for these. Either way a ``NoTypeEvent`` stands in
             the trace.
-        rerank: How many of the best mentions the pair model judges again; None for the index's
-            default, 0 for none.
+        rerank: How many of the best mentions the pair model judges again.
         named: Whether names are wanted, not common nouns; None to tell by what is found first.
         **kwargs: As for ``BaseRetriever``: ``callback_manager``, ``objects``, ``verbose``, ...
 
@@ -84,7 +83,7 @@ class NERTypeRetriever(BaseRetriever):
         sharpen: bool = True,
         exact: bool = False,
         fallback: BaseRetriever | None = None,
-        rerank: int | None = None,
+        rerank: int = 0,
         named: bool | None = None,
         **kwargs: Any,
     ) -> None:

@@ -12,7 +12,7 @@ from llama_index.core.schema import BaseNode, TransformComponent
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
 from ner_retriever_rag.index.texts import match_documents
 from ner_retriever_rag.llama_index.nodes import text_of
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, RERANKED
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.query import AnyOf
 from ner_retriever_rag.schema import Document
 
@@ -36,7 +36,7 @@ class EntityTypeTagger(TransformComponent):
         default=DEFAULT_THRESHOLD, ge=0, le=1, description="Least score of a mention."
     )
     rerank: int = Field(
-        default=RERANKED, ge=0, description="How many mentions the pair model judges again."
+        default=0, ge=0, description="How many mentions the pair model judges again."
     )
     encoder: TypeAwareEncoder | None = Field(
         default=None, exclude=True, description="Finds and encodes mentions; None for the shipped."

@@ -11,7 +11,6 @@ from ner_retriever_rag._markup import shortened
 
 DEFAULT_THRESHOLD = 0.2
 MOST = 2**31 - 1  # of anything that is counted: Chroma counts in 32 bits
-RERANKED, RERANKED_OF_ALL = 30, 150  # mentions: for some results, and for all above a threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Bounds:
         offset: int = 0,
         max_matches: int | None = None,
         exact: bool = False,
-        rerank: int | None = None,
+        rerank: int = 0,
         named: bool | None = None,
     ) -> Bounds:
         """Check a search's arguments and fill in the defaults.
@@ -77,11 +76,9 @@ class Bounds:
         floor = 0.0 if unbounded else threshold
         if named not in (None, True, False):
             raise TypeError(f"named must be True, False or None, not {named!r}")
-        if rerank is None:
-            rerank = RERANKED_OF_ALL if k is None else min(MOST, RERANKED + offset)
         return cls(
             k, offset, where or None, floor, threshold, sharpen, max_matches, exact,
-            whole_number("rerank", rerank, 0, " or None"),
+            whole_number("rerank", rerank, 0),
             named,
             given=score_threshold is not None,
         )  # fmt: skip

@@ -52,10 +52,9 @@ COMMON_NOUN = -3.0  # log odds
 SLOPE, PER_GAIN, OFFSET = 0.77, 0.68, -3.39  # log odds each, of the gain for a standard deviation
 SAMPLE_COUNTS_FOR = 500  # candidates
 
-# Reranking. Fitted by benchmarks/fit_reranking.py before there was Platt scaling, and turned to its
-# log odds by the line that candidates without a logit had then.
+# Reranking. Fitted by benchmarks/fit_reranking.py, 150 mentions judged.
 RERANK_FLOOR = -5.2  # log odds
-OWN, JUDGED, JUDGED_OFFSET = 0.53, 0.58, -0.53  # weights, log odds
+OWN, JUDGED, JUDGED_OFFSET = 0.53, 0.66, -0.23  # weights, log odds
 
 STAGES: tuple[Stage, ...] = (
     WordEvidence(REPETITION, NEARBY_NAMES),
