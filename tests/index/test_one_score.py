@@ -41,29 +41,42 @@ QUERIES = [
 ]
 
 
+@pytest.mark.parametrize("rerank", [0, 50])
 @pytest.mark.parametrize("query", QUERIES, ids=str)
-def test_every_door_gives_a_document_the_same_score(index, default, query):
-    scores = {m.doc_id: m.score for m in index.search(query, k=None, score_threshold=0.0)}
+def test_every_door_gives_a_document_the_same_score(index, default, query, rerank):
+    options = {"score_threshold": 0.0, "rerank": rerank}
+    scores = {m.doc_id: m.score for m in index.search(query, k=None, **options)}
     scores = {doc_id: score for doc_id, score in scores.items() if score > 0}
     assert 5 <= len(scores) <= 6
 
-    retriever = NERTypeRetriever(index=index, k=10, score_threshold=0.0)
+    retriever = NERTypeRetriever(index=index, k=10, **options)
     found = {each.metadata["doc_id"]: each.metadata["score"] for each in retriever.invoke(query)}
     assert {each: score for each, score in found.items() if score > 0} == approx(scores)
 
     given = [LangChainDocument(page_content=text, id=doc_id) for doc_id, text in TEXTS.items()]
     nodes = [NodeWithScore(node=TextNode(text=text, id_=each)) for each, text in TEXTS.items()]
     for where in ({"encoder": default}, {"index": index}):
-        kept = EntityTypeFilter(entity_type=query, threshold=0.0, **where)
+        kept = EntityTypeFilter(entity_type=query, threshold=0.0, rerank=rerank, **where)
         of_filter = {each.id: each.metadata["score"] for each in kept.compress_documents(given, "")}
-        ranked = EntityTypePostprocessor(entity_type=query, **where)
+        ranked = EntityTypePostprocessor(entity_type=query, rerank=rerank, **where)
         nodes_found = ranked.postprocess_nodes(nodes, QueryBundle("not asked"))
         of_nodes = {each.node.node_id: each.score for each in nodes_found}
         for found in (of_filter, of_nodes):
             assert {each: score for each, score in found.items() if score > 0} == approx(scores)
 
-    outside = {m.doc_id: m.score for m in match_documents(default, DOCUMENTS, query)}
+    outside = {m.doc_id: m.score for m in match_documents(default, DOCUMENTS, query, rerank=rerank)}
     assert {each: score for each, score in outside.items() if score > 0} == approx(scores)
+
+
+def test_the_pair_model_knows_a_river_from_its_mouth(index):
+    """And is asked only where ``rerank`` says so."""
+    plain, judged = (
+        {(m.doc_id, m.text): m.score for m in index.search_mentions("river", k=None, **options)}
+        for options in ({"score_threshold": 0.0}, {"score_threshold": 0.0, "rerank": 50})
+    )
+    assert plain.keys() == judged.keys() and plain != judged
+    nile, sea = ("c", "Nile"), ("c", "Mediterranean Sea")
+    assert judged[nile] > 0.5 > judged[sea]
 
 
 def test_every_door_gives_a_mention_the_same_score(index, default):
