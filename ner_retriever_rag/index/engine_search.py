@@ -31,6 +31,7 @@ from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic, topic_asked
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 from ner_retriever_rag.storage.passing import matching, passing
+from ner_retriever_rag.storage.shards import in_parallel
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.protocol import CandidateSource
@@ -269,14 +270,14 @@ class EngineSearch(Search):
                 look.table, scored, look.compared, look.allowed, judged, topic, set()
             )
             whole = may = [match.doc_id for match in first]
-            tables = [look.table, self._source.of_documents(whole)]
+            asked = [partial(self._source.of_documents, whole)]
             if more:  # a name's mentions say something of one another, the further ones too
                 names = dict.fromkeys(match.matches[0].text for match in first if match.matches)
-                tables.append(self._source.of_names(names))
+                asked.append(partial(self._source.of_names, names))
             else:
                 passes = zip(look.table.doc_ids, look.allowed.tolist(), strict=True)
                 may = [doc_id for doc_id, passed in passes if passed]
-            table = joined(tables)
+            table = joined([look.table, *in_parallel(lambda ask: ask(), asked)])
             allowed = _among(table, may)
             compared = self.compare(table, scored, bounds)
             found = self._documents(table, scored, compared, allowed, bounds, topic, replaced)
