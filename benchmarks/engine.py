@@ -130,7 +130,7 @@ def first_search(addresses: list[str], asked: str, answer) -> None:
     encoder.encode_types([asked])
     received, before = Received(), resident()
     begun = time.perf_counter()
-    opened(addresses, encoder).search(asked, k=10, rerank=0)
+    opened(addresses, encoder).search(asked, k=10)
     answer.put((received.bytes, resident() - before, time.perf_counter() - begun))
 
 
@@ -143,7 +143,7 @@ def resident() -> int:
 def exact(table, encoder, types: list[str]) -> list[dict[str, float]]:
     """The scores of all documents that an exact search finds first, for each type."""
     search = searching(table, encoder)
-    bounds = Bounds.check(k=200, exact=True, rerank=0)
+    bounds = Bounds.check(k=200, exact=True)
     return [{m.doc_id: m.score for m in search.documents([each], bounds)[0]} for each in types]
 
 
@@ -167,12 +167,12 @@ def measured(vectors: np.ndarray, shards: int, types: list[str]) -> dict[str, st
         process.start()
         received, memory, first = answer.get()
         process.join()
-        index.search(types[0], k=10, rerank=0)
-        median, slow = milliseconds(lambda each: index.search(each, k=10, rerank=0), types)
+        index.search(types[0], k=10)
+        median, slow = milliseconds(lambda each: index.search(each, k=10), types)
         same = good = 0
         for each, scores in zip(types, right, strict=False):
             best = list(scores.items())[:10]
-            found = index.search(each, k=10, rerank=0)
+            found = index.search(each, k=10)
             same += len({m.doc_id for m in found} & {doc_id for doc_id, _ in best})
             good += sum(scores.get(m.doc_id, 0) >= best[-1][1] - TIED for m in found)
         index.close()

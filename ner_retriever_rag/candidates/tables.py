@@ -88,29 +88,26 @@ class Tables:
             return self._read(self._table, touched)
         if self._folder is None:
             return self._read(None)
-        if (kept := self._kept(revision)) is not None:
+        found = load_table(self._folder)
+        if (kept := self._as_of(revision, found)) is not None:
             return kept
         with one_at_a_time(self._folder.with_name(f".{self._folder.name}.lock")):
-            # Another process may have made it meanwhile.
-            return self._kept(revision) or self._read_and_kept(self._folder, revision)
+            found = load_table(self._folder)  # another process may have made it meanwhile
+            if (kept := self._as_of(revision, found)) is not None:
+                return kept
+            table = self._read(found[1] if found else None)
+            if len(table) >= _WORTH_KEEPING:
+                save_table(table, revision, self._folder)
+                # Mapped from the folder, as other processes have it.
+                table = self._as_of(revision, load_table(self._folder)) or table
+            return table
 
-    def _kept(self, revision: str) -> MentionTable | None:
-        """The table in the folder; None where it is not of what there is now."""
-        assert self._folder is not None
-        found = load_table(self._folder)
+    def _as_of(self, revision: str, found: tuple[str, MentionTable] | None) -> MentionTable | None:
+        """The table that was found in the folder, if it is of what there is now."""
         # A write that was killed may have changed documents since, under this revision.
         if found is None or found[0] != revision or self._store.unfinished():
             return None
         return None if self._lacks_cells(found[1]) else found[1]
-
-    def _read_and_kept(self, folder: Path, revision: str) -> MentionTable:
-        """The table read from Chroma, kept, and mapped from the folder as others have it."""
-        found = load_table(folder)
-        table = self._read(found[1] if found else None)
-        if len(table) >= _WORTH_KEEPING:
-            save_table(table, revision, folder)
-            table = self._kept(revision) or table
-        return table
 
     def _read(self, before: MentionTable | None, touched: Set[str] | None = None) -> MentionTable:
         return self._with_cells(read_table(self._store, self._dim, before, touched), before)

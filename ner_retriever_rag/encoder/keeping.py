@@ -56,8 +56,10 @@ class KeptEncoder(EncodingPass):
         )
         writers: list[Writer] = [part.save for part in parts if part is not None]
         if inside:
-            top = [self.backbone.top] if self.pair_model else []  # where that one reads
-            writers.append(lambda aside: self.source.pack([*self.all_taps, *top], aside / BACKBONE))
+            taps = self.all_taps
+            if self.pair_model and not self.source.is_packed:  # which is copied as it is
+                taps.append(self.backbone.top)
+            writers.append(lambda aside: self.source.pack(dict.fromkeys(taps), aside / BACKBONE))
         elif deltas:
             writers.append(lambda aside: copyfile(deltas, aside / ADAPTATION))
         write_saved(Path(folder), config, writers)

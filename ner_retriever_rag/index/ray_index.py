@@ -97,9 +97,8 @@ class RayIndex(ShardedIndex):
             ray.init()
         holder = ray.remote(num_cpus=cpus, max_restarts=-1, max_task_retries=-1)(_Holder)
         self._holders = [holder.remote(each, encoder, options) for each in shards]
-        source = _HeldSources(
-            [shard._source for shard in self.shards], self._store, self.encoder.dim, self._answering
-        )
+        sources = [shard._source for shard in self.shards]
+        source = _HeldSources(sources, self._store, self.encoder.dim, self._answering)
         source.holders = self._holders
         self._source, self._search = source, _RaySearch(self._store, source, self.encoder)
 
@@ -120,17 +119,27 @@ class RayIndex(ShardedIndex):
 
 
 class _HeldSources(SeveralSources):
-    """The mentions of several shards, those of an exact search from their actors."""
+    """The mentions of several shards, those of an exact search from their actors.
+
+    Attributes:
+        holders: The actors.
+    """
 
     holders: Sequence[Any]
+
+    def ask_all(self, method: str, *arguments: Any) -> list[Any]:
+        """What a method of each actor answers; they work at the same time."""
+        ray = require("ray", extra="ray")
+        answers: list[Any] = ray.get(
+            [getattr(each, method).remote(*arguments) for each in self.holders]
+        )
+        return answers
 
     def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
         """The mentions nearest to some vectors."""
         if not exact:
             return super().nearest(vectors, n)
-        ray = require("ray", extra="ray")
-        tables = ray.get([each.nearest.remote(vectors, n) for each in self.holders])
-        return self._joined_tables(tables)
+        return self._joined_tables(self.ask_all("nearest", vectors, n))
 
 
 class _RaySearch(EngineSearch):
@@ -141,9 +150,7 @@ class _RaySearch(EngineSearch):
     def facets(self, where: Mapping[str, Any] | None, kinds: Kinds, **options: Any) -> list[Facet]:
         """The kinds of entity, counted by each actor in its shard."""
         self._see_that_chroma_takes(where)
-        asked = {**options, "n": _MORE * options["n"]}
-        ray = require("ray", extra="ray")
-        counted = ray.get([each.facets.remote(where, asked) for each in self._source.holders])
+        counted = self._source.ask_all("facets", where, {**options, "n": _MORE * options["n"]})
         return _summed(counted, options["n"], options["examples"])
 
     def extract(

@@ -64,15 +64,17 @@ class SearchedRows(Rows):
 
     def upsert(self, **columns: Any) -> None:
         """Write mentions, ``batch`` at a time."""
-        self._counted = None
-        super().upsert(**columns)
-        self._counted = None
+        try:
+            super().upsert(**columns)
+        finally:
+            self._counted = None
 
     def delete(self, ids: Iterable[str]) -> None:
         """Delete mentions by their rows' ids."""
-        self._counted = None
-        super().delete(ids)
-        self._counted = None
+        try:
+            super().delete(ids)
+        finally:
+            self._counted = None
 
     def nearest_to(self, vectors: NDArray[np.float32], n: int) -> MentionRows:
         """For each vector the n mentions nearest to it, or ``most`` of them; each mention once.

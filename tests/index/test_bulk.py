@@ -4,10 +4,8 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
-from chroma_server import ChromaServer
 from hashed import HashedEncoder, assert_is
 
 from ner_retriever_rag import Document, EntityIndex, ShardedIndex
@@ -15,38 +13,11 @@ from ner_retriever_rag.index.bulk import Columns, bulk_index
 
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).parents[1], Path(__file__).parents[2]  # for workers to import from
 
 DOCUMENTS = [
     Document(f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}.", f"d{n}", {"n": n % 10})
     for n in range(600)
 ]
-
-
-@pytest.fixture(scope="module")
-def ray():
-    """A cluster on this machine."""
-    ray = pytest.importorskip("ray", reason="needs ray: pip install 'ner-retriever-rag[ray]'")
-    pytest.importorskip("ray.data", reason="needs ray[data]")
-    ray.init(
-        num_cpus=3,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=128 * 2**20,
-        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([*map(str, TESTS), *sys.path])}},
-    )
-    yield ray
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def addresses(tmp_path_factory):
-    with (
-        ChromaServer(tmp_path_factory.mktemp("one")) as one,
-        ChromaServer(tmp_path_factory.mktemp("two")) as two,
-    ):
-        one.client(), two.client()
-        yield [one.address, two.address]
 
 
 def killing(folder):

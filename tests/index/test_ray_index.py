@@ -3,10 +3,8 @@
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
-from chroma_server import ChromaServer
 from hashed import HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex
@@ -16,36 +14,10 @@ from ner_retriever_rag.index.ray_index import RayIndex, _summed
 
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).parents[1], Path(__file__).parents[2]  # for actors to import from
 DOCUMENTS = [
     Document(f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}.", f"d{n:03d}", {"n": n % 10})
     for n in range(300)
 ]
-
-
-@pytest.fixture(scope="module")
-def ray():
-    """A cluster on this machine."""
-    ray = pytest.importorskip("ray", reason="needs ray: pip install 'ner-retriever-rag[ray]'")
-    ray.init(
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=128 * 2**20,
-        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([*map(str, TESTS), *sys.path])}},
-    )
-    yield ray
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def addresses(tmp_path_factory):
-    with (
-        ChromaServer(tmp_path_factory.mktemp("one")) as one,
-        ChromaServer(tmp_path_factory.mktemp("two")) as two,
-    ):
-        one.client(), two.client()
-        yield [one.address, two.address]
 
 
 @pytest.fixture

@@ -129,7 +129,9 @@ def test_labels_are_judged_against_others_of_their_guideline(folder):
     for n in range(60):
         drawn = source.draw(random.Random(n))
         assert any(drawn.fits) and not all(drawn.fits)
-        ways.add(len({said for said, _ in drawn.pairs}) > 1)
+        of_mention = len({said for said, _ in drawn.pairs}) > 1
+        assert not of_mention or (drawn.fits[0] and not any(drawn.fits[1:]))
+        ways.add(of_mention)
         for (said, context), fits in zip(drawn.pairs, drawn.fits, strict=True):
             mention = context.text[context.start : context.end]
             wanted = next(words for start, words in right.items() if mention.startswith(start))
