@@ -105,7 +105,7 @@ class EngineSource(Elsewhere):
         """The background sample of so many mentions."""
         level = _level(count, _ENOUGH)
         where = {LEVEL: {"$gte": level}} if level else None
-        rows = self._store.mentions.matching(where, 4 * BACKGROUND, self._dim)
+        rows = self._store.mentions.matching(where, 4 * BACKGROUND, self._dim, ["embeddings"])
         keys = [RowKey.parse(each) for each in rows.ids]
         priorities = random_priorities([(key.doc_id, key.spans[0]) for key in keys])
         return background_of(count, priorities, rows.vectors)

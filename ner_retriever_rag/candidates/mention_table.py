@@ -26,7 +26,7 @@ from ner_retriever_rag.schema import PRIORITY_BITS, BackgroundSample, Document, 
 from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.records import StoredDocument, distinct_spans
 
-BACKGROUND = 256  # mentions in the background sample
+BACKGROUND = 512  # mentions in the background sample
 _PAGE = 1_000  # documents read at once
 _LOOKS = 5  # at a document that is replaced while it is read
 

@@ -31,7 +31,6 @@ from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic, topic_asked
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 from ner_retriever_rag.storage.passing import matching, passing
-from ner_retriever_rag.storage.shards import in_parallel
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.protocol import CandidateSource
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
 
 SMALL = 2_500  # mentions; of an index that has no more all are candidates
-CANDIDATES, A_RESULT = 1_000, 20  # of each type at first: so many, and so many a result beyond
+CANDIDATES, A_RESULT = 700, 20  # of each type at first: so many, and so many a result beyond
 MOST = 16_000  # of each type at last
 _TAIL = 16  # the last of so many candidates say whether one further off could pass a threshold
 _FEW = 1_000  # documents; where a filter passes no more, their mentions are all candidates
@@ -269,15 +268,11 @@ class EngineSearch(Search):
             first = self._documents(
                 look.table, scored, look.compared, look.allowed, judged, topic, set()
             )
-            whole = may = [match.doc_id for match in first]
-            asked = [partial(self._source.of_documents, whole)]
-            if more:  # a name's mentions say something of one another, the further ones too
-                names = dict.fromkeys(match.matches[0].text for match in first if match.matches)
-                asked.append(partial(self._source.of_names, names))
-            else:
+            may = [match.doc_id for match in first]
+            table = joined([look.table, self._source.of_documents(may)])
+            if not more:
                 passes = zip(look.table.doc_ids, look.allowed.tolist(), strict=True)
                 may = [doc_id for doc_id, passed in passes if passed]
-            table = joined([look.table, *in_parallel(lambda ask: ask(), asked)])
             allowed = _among(table, may)
             compared = self.compare(table, scored, bounds)
             found = self._documents(table, scored, compared, allowed, bounds, topic, replaced)

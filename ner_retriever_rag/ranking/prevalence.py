@@ -47,7 +47,8 @@ class PrevalenceShift:
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
         """The log odds, shifted."""
-        best = mean_of_best(query.before.get(NeighborSmoothing, log_odds), self.top)
+        before, count = query.before.get(NeighborSmoothing, log_odds), candidates.background.count
+        best = mean_of_best(before, count, self.top)
         evidence = best + self.per_breadth * query.scale.breadth
         share = np.clip((evidence - self.absent) / (self.present - self.absent), 0, 1)
         by = float(share) * (self.shift + self.per_top * best)

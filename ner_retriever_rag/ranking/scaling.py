@@ -56,8 +56,9 @@ class PlattScaling:
         is answered. The best are those before neighbours were counted in, all are represented by
         the background sample.
         """
-        best = mean_of_best(query.before.get(NeighborSmoothing, log_odds), self.top)
         scale, background = query.scale, candidates.background
+        before = query.before.get(NeighborSmoothing, log_odds)
+        best = mean_of_best(before, background.count, self.top)
         odds = scale.log_odds(background.vectors @ query.vector)
         of_sample = scale.slope * scale.breadth + scale.offset
         weights = [background.count, self.sample_weight]

@@ -72,20 +72,19 @@ class NeighborSmoothing:
 
     A mention among likely rivers is likelier a river than one among lakes, however near both are to
     "river". So every candidate has a kernel-weighted mean of its neighbours' probabilities, whose
-    log odds are added to a part of its own. Far down a ranking one candidate counts for several, so
-    that it costs the same in an index of any size; which one goes by its priority, a random number
-    of its own, so that it does not depend on which others are there. Those after the last rank are
+    log odds are added to a part of its own. The best candidates are the neighbours; all others are
     represented by the background sample, or a type would seem the more frequent the larger the
-    index. Among few candidates the neighbours may all be of other types, so the calibration's
-    sample of mentions of all kinds counts with them.
+    index. So scores do not depend on how many candidates were fetched beyond these. Among few
+    candidates the neighbours may all be of other types, so the calibration's sample of mentions of
+    all kinds counts with them.
 
     Attributes:
         bandwidth: Cosine by which a neighbour's weight falls to 1/e.
         own_weight: Weight of a candidate's own probability; a neighbour in its place has 1.
         own_part: Share of its own log odds that is added to the neighbours'.
-        cutoff: Rank after which candidates are represented by the background sample.
-        neighbors: Candidates that count, at most.
-        background_weight: Weight of each candidate after ``cutoff``.
+        cutoff: Rank after which candidates are not smoothed.
+        neighbors: The best candidates, so many, are the neighbours.
+        background_weight: Weight of each other candidate.
         few: Candidates; among fewer, the calibration's sample counts.
         sample: How many of it.
         sample_weight: Weight of each among very few candidates; it falls to 0 at ``few``.
@@ -109,26 +108,12 @@ class NeighborSmoothing:
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
         """The log odds, smoothed."""
-        scale, background = query.scale, candidates.background
         odds = np.clip(log_odds.astype(np.float64), -_CERTAIN, _CERTAIN)
         ranking = largest(log_odds, self.cutoff)
         smoothed, last = self._smoothed_ranks(ranking, odds, query.wanted)
-        neighbors = self._neighbors(ranking, candidates, odds)
-        if background.count < self.few:
-            sample = scale.sample[: self.sample]
-            weight = self.sample_weight * (1 - background.count / self.few)
-            neighbors = neighbors.joined_by(sample, scale.log_odds(sample @ query.vector), weight)
-        if background.count > len(ranking):
-            far = background.vectors[
-                ~np.isin(background.priorities, candidates.priorities[ranking])
-            ]
-            # Where only the nearest were fetched, some of the others are not after the cutoff.
-            after = max(0, background.count - self.cutoff)
-            unseen = background.count - len(ranking) - after
-            each = (unseen + self.background_weight * after) / max(1, len(far))
-            neighbors = neighbors.joined_by(far, scale.log_odds(far @ query.vector), each)
+        neighbors = self._neighbors(query, candidates, odds, ranking[: self.neighbors])
         rows = ranking[smoothed]
-        usual = self._log_odds_among(neighbors, smoothed, candidates.vectors[rows], odds[rows])
+        usual = self._log_odds_among(neighbors, candidates, rows, odds[rows])
         result = self.own_part * odds + np.minimum(odds, np.median(usual[smoothed >= last]))
         result[rows] = self.own_part * odds[rows] + usual
         return result
@@ -148,34 +133,50 @@ class NeighborSmoothing:
         return np.union1d(best, np.arange(last, above, 1 + (above - last) // _SAMPLED)), last
 
     def _neighbors(
-        self, ranking: NDArray[np.intp], candidates: Candidates, odds: NDArray[np.float64]
+        self,
+        query: TypeQuery,
+        candidates: Candidates,
+        odds: NDArray[np.float64],
+        best: NDArray[np.intp],
     ) -> Neighbors:
-        """Those that count: a sample of the ranking."""
-        ranks, counts = sampled_ranks(candidates.priorities[ranking], self.neighbors)
-        rows = ranking[ranks]
-        return Neighbors(
-            ranks,
-            candidates.vectors[rows],
-            _chances(odds[rows]).astype(np.float32),
-            counts.astype(np.float32),
+        """Those that count: the best, and samples that stand for all others."""
+        scale, background = query.scale, candidates.background
+        neighbors = Neighbors(
+            candidates.priorities[best],
+            candidates.vectors[best],
+            _chances(odds[best]).astype(np.float32),
+            np.ones(len(best), dtype=np.float32),
         )
+        if background.count < self.few:
+            sample = scale.sample[: self.sample]
+            weight = self.sample_weight * (1 - background.count / self.few)
+            log_odds = scale.log_odds(sample @ query.vector)
+            neighbors = neighbors.joined_by(np.zeros(len(sample)), sample, log_odds, weight)
+        if background.count > len(best):
+            others = ~np.isin(background.priorities, candidates.priorities[best])
+            priorities, far = background.priorities[others], background.vectors[others]
+            each = self.background_weight * (background.count - len(best)) / max(1, len(far))
+            log_odds = scale.log_odds(far @ query.vector)
+            neighbors = neighbors.joined_by(priorities, far, log_odds, each)
+        return neighbors
 
     def _log_odds_among(
         self,
         neighbors: Neighbors,
-        ranks: NDArray[np.intp],
-        vectors: NDArray[np.float32],
+        candidates: Candidates,
+        rows: NDArray[np.intp],
         odds: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """The log odds of the mean probability around candidates, float64 ``(m,)``.
 
         Args:
             neighbors: Whose probabilities.
-            ranks: ``(m,)``, where the candidates stand in the ranking.
-            vectors: float32 ``(m, dim)``, theirs.
+            candidates: All of them.
+            rows: ``(m,)``, numbers of those that are smoothed.
             odds: float64 ``(m,)``, theirs.
         """
         sums = self.own_weight * _chances(odds)
+        vectors, priorities = candidates.vectors[rows], candidates.priorities[rows]
         nearness = neighbors.vectors.T / np.float32(self.bandwidth)
         for start in range(0, len(vectors), _BLOCK):
             some = slice(start, start + _BLOCK)
@@ -183,7 +184,9 @@ class NeighborSmoothing:
             weights -= np.float32(1 / self.bandwidth)
             np.exp(weights, out=weights)
             # A candidate's weight on itself is its own weight, no more.
-            _, selves, there = np.intersect1d(ranks[some], neighbors.ranks, True, True)
+            _, selves, there = np.intersect1d(
+                priorities[some], neighbors.priorities, return_indices=True
+            )
             weights[selves, there] = 0
             weights *= neighbors.counts
             sums[some] += weights @ neighbors.chances
@@ -196,57 +199,40 @@ class Neighbors:
     """Those whose probabilities are averaged.
 
     Attributes:
-        ranks: Where the first of them stand in the ranking, ``(r,)``; others are not in it.
-        vectors: float32 ``(v >= r, dim)``, L2-normalised.
+        priorities: float32 ``(v,)``, of candidates their priority, which tells one from another;
+            0 of others.
+        vectors: float32 ``(v, dim)``, L2-normalised.
         chances: float32 ``(v, 2)``, their probability and the rest.
         counts: float32 ``(v,)``, how many candidates each counts for.
     """
 
-    ranks: NDArray[np.intp]
+    priorities: NDArray[np.float32]
     vectors: NDArray[np.float32]
     chances: NDArray[np.float32]
     counts: NDArray[np.float32]
 
     def joined_by(
-        self, vectors: NDArray[np.float32], odds: NDArray[np.floating], count: float
+        self,
+        priorities: NDArray[np.floating],
+        vectors: NDArray[np.float32],
+        log_odds: NDArray[np.floating],
+        count: float,
     ) -> Neighbors:
-        """The same, and others that are in no ranking.
+        """The same, and others.
 
         Args:
+            priorities: ``(m,)``, theirs, or 0.
             vectors: float32 ``(m, dim)``, theirs, L2-normalised.
-            odds: float ``(m,)``, their log odds.
+            log_odds: float ``(m,)``, theirs.
             count: How many candidates each counts for.
         """
-        chances = _chances(np.clip(odds.astype(np.float64), -_CERTAIN, _CERTAIN))
+        chances = _chances(np.clip(log_odds.astype(np.float64), -_CERTAIN, _CERTAIN))
         return Neighbors(
-            self.ranks,
+            np.append(self.priorities, priorities.astype(np.float32)),
             np.concatenate([self.vectors, vectors]),
             np.concatenate([self.chances, chances.astype(np.float32)]),
             np.append(self.counts, np.full(len(vectors), count, dtype=np.float32)),
         )
-
-
-def sampled_ranks(
-    priorities: NDArray[np.float32], most: int
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """A sample of ranks, rising, and how many each counts for: ever fewer, the later the rank.
-
-    Priority sampling (Duffield, Lund and Thorup 2007): one counts for the inverse of the chance by
-    which it was sampled, so that the sum is right in the mean.
-
-    Args:
-        priorities: float32 ``(n,)``, those of candidates, best first. One is sampled where its
-            priority is low for its rank.
-        most: How many are sampled.
-    """
-    n = len(priorities)
-    if n <= most:
-        return np.arange(n), np.ones(n)
-    costs = priorities * np.arange(1, n + 1)
-    limit = np.partition(costs, most)[most]
-    ranks = np.flatnonzero(costs < limit)
-    counts = np.maximum(1, (ranks + 1) / limit)
-    return ranks, counts
 
 
 def _chances(odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ MIN_COSINE = 0.5  # cosine
 BANDWIDTH = 0.15  # cosine
 OWN_WEIGHT = 0.1  # of a neighbour's 1
 OWN_PART = 0.5  # share of log odds; with all of them absent types score high
-MAX_NEIGHBORS = 1_024  # candidates
+NEIGHBORS = 500  # candidates
 BACKGROUND_WEIGHT = 0.3  # of a neighbour's 1
 FEW = 5_000  # candidates
 CALIBRATION_SAMPLE, SAMPLE_WEIGHT = 500, 0.5  # mentions, and of a neighbour's 1
@@ -49,7 +49,7 @@ COMMON_NOUN = -3.0  # log odds
 
 # Platt scaling. Fitted on fewnerd-dev, four boundary sets and fourteen domain sets, whole and in
 # draws, with types that nothing is of (benchmarks/fit_scaling.py).
-SLOPE, PER_GAIN, OFFSET = 0.77, 0.68, -3.39  # log odds each, of the gain for a standard deviation
+SLOPE, PER_GAIN, OFFSET = 0.74, 0.66, -3.49  # log odds each, of the gain for a standard deviation
 SAMPLE_COUNTS_FOR = 500  # candidates
 
 # Reranking. Fitted by benchmarks/fit_reranking.py, 150 mentions judged.
@@ -64,7 +64,7 @@ STAGES: tuple[Stage, ...] = (
         own_weight=OWN_WEIGHT,
         own_part=OWN_PART,
         cutoff=RANK_CUTOFF,
-        neighbors=MAX_NEIGHBORS,
+        neighbors=NEIGHBORS,
         background_weight=BACKGROUND_WEIGHT,
         few=FEW,
         sample=CALIBRATION_SAMPLE,

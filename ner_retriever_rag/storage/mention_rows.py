@@ -109,9 +109,11 @@ class SearchedRows(Rows):
         ]
         return together(found, dim)
 
-    def matching(self, where: Where, most: int, dim: int) -> MentionRows:
-        """Mentions that pass a filter, ``most`` of them at most."""
-        wanted: Any = list(_INCLUDE)
+    def matching(
+        self, where: Where, most: int, dim: int, include: Sequence[str] = _INCLUDE
+    ) -> MentionRows:
+        """Mentions that pass a filter, ``most`` of them at most; without what is not included."""
+        wanted: Any = list(include)
         filters: Any = filter_of(where)
         found: list[MentionRows] = []
         for offset in count(0, self.batch):
@@ -162,4 +164,7 @@ def together(parts: Sequence[MentionRows], dim: int) -> MentionRows:
 
 def _mention_rows(page: Mapping[str, Any], dim: int) -> MentionRows:
     vectors = np.asarray(page["embeddings"], dtype=np.float32).reshape(-1, dim)
-    return MentionRows(list(page["ids"]), list(page["documents"]), list(page["metadatas"]), vectors)
+    ids = list(page["ids"])
+    words = page["documents"] or [""] * len(ids)
+    metadata = page["metadatas"] or [{}] * len(ids)
+    return MentionRows(ids, list(words), list(metadata), vectors)

@@ -16,7 +16,7 @@ from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoi
 from ner_retriever_rag.encoder.backbone.packed import is_packed
 from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
-from ner_retriever_rag.ranking.stages import MAX_NEIGHBORS
+from ner_retriever_rag.ranking.stages import NEIGHBORS
 from ner_retriever_rag.ranking.threshold import IMPOSSIBLE
 
 SAMPLE = files("ner_retriever_rag") / "cli" / "simple-wikipedia-sample.jsonl"
@@ -74,13 +74,13 @@ def test_approximate_search_finds_what_brute_force_finds(sample):
 
 
 def test_the_order_of_adding_and_the_company_change_no_answer(default):
-    """There are more mentions than vote; texts encoded together differ in the last bits."""
+    """There are more mentions than neighbours; texts encoded together differ in the last bits."""
     documents = list(FileSource([SAMPLE]))[:100]
     together, one_by_one = EntityIndex(encoder=default), EntityIndex(encoder=default)
     together.add(documents)
     for document in reversed(documents):
         one_by_one.add([document])
-    assert sum(map(len, default.detect([each.text for each in documents]))) > MAX_NEIGHBORS
+    assert sum(map(len, default.detect([each.text for each in documents]))) > NEIGHBORS
     for query in ("river", "city", "person", "film"):
         scores = [
             {match.doc_id: match.score for match in index.search(query, k=100)}

@@ -1,6 +1,6 @@
 """The golden queries, asked of an index that Chroma searches: nearly the answers of a folder.
 
-Candidates are the nearest thousand of each type, not all mentions, so a few places may differ.
+Candidates are the nearest hundreds of each type, not all mentions, so a few places may differ.
 """
 
 import numpy as np

@@ -10,7 +10,7 @@ from unit_vectors import unit
 
 from ner_retriever_rag.candidates.mention_table import random_priorities
 from ner_retriever_rag.ranking.query import Wanted
-from ner_retriever_rag.ranking.smoothing import NeighborSmoothing, sampled_ranks
+from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
 from ner_retriever_rag.schema import BackgroundSample
 
 SMOOTHING = shipped(NeighborSmoothing)
@@ -133,11 +133,11 @@ def test_the_last_are_a_tenth_of_those_smoothed(calibration, query):
     assert found[100:] == pytest.approx(expected[100:], abs=1e-4)
 
 
-def test_after_the_cutoff_the_background_counts_as_each_would(calibration, query):
+def test_after_the_neighbors_the_background_counts_as_each_would(calibration, query):
     vectors = around(query, 600, 0.5, seed=9)
     odds = odds_of(calibration, query, vectors)
     every = by_hand(calibration, query, vectors, odds)
-    stage = replace(SMOOTHING, cutoff=200, background_weight=1.0)
+    stage = replace(SMOOTHING, neighbors=200, background_weight=1.0)
     best = np.argsort(-odds)[:200]
     found = smoothed(calibration, query, vectors, odds, stage)
     assert found[best] == pytest.approx(every[best], abs=1e-4)
@@ -151,21 +151,6 @@ def test_after_the_cutoff_the_background_counts_as_each_would(calibration, query
     assert (alone[best] - found[best]).mean() > 0.5  # without the background all are likelier
 
 
-@pytest.mark.parametrize("n", [1, 256, 1_024, 1_025, 3_000, 10_000])
-def test_sampled_ranks_count_for_all(n):
-    most = SMOOTHING.neighbors
-    ranks, counts = sampled_ranks(priorities(n), most)
-    assert len(ranks) == len(counts) == min(n, most)
-    assert counts.sum() == pytest.approx(n, rel=0.1)  # right in the mean
-    assert (np.diff(ranks) > 0).all()
-    assert ranks[:100].tolist() == list(range(min(n, 100)))  # the best count each for itself
-    if n <= most:
-        assert (counts == 1).all()
-    assert ranks[-1] < n
-    assert (np.diff(counts) >= 0).all()
-    assert (counts >= 1).all()
-
-
 def test_priorities_are_even_and_a_mentions_own():
     some = np.sort(priorities(10_000))
     assert 0 < some[0] <= some[-1] <= 1
@@ -176,13 +161,16 @@ def test_priorities_are_even_and_a_mentions_own():
     np.testing.assert_array_equal(random_priorities(places[::-1]), drawn[::-1])
 
 
-def test_where_others_are_missing_the_same_are_sampled():
-    every = priorities(10_000)
-    there = np.random.default_rng(1).random(10_000) > 0.05
-    ranks, _ = sampled_ranks(every, SMOOTHING.neighbors)
-    fewer, _ = sampled_ranks(every[there], SMOOTHING.neighbors)
-    again = np.flatnonzero(there)[fewer]
-    assert len(np.intersect1d(again, ranks)) > 0.93 * SMOOTHING.neighbors
+def test_it_makes_no_difference_how_many_are_fetched_beyond_the_neighbors(calibration, query):
+    vectors = around(query, 8_000, 0.5, seed=5)
+    odds = odds_of(calibration, query, vectors)
+    every = Numbers(vectors)
+    found = SMOOTHING(asked(calibration, query, every), every, odds)
+    near = np.argsort(-odds)[: SMOOTHING.neighbors + 100]
+    part = Numbers(vectors[near], background=every.background)
+    part.priorities = every.priorities[near]
+    few = SMOOTHING(asked(calibration, query, part), part, odds[near])
+    assert few[: SMOOTHING.neighbors] == pytest.approx(found[near[: SMOOTHING.neighbors]], abs=1e-5)
 
 
 def test_those_that_are_wanted_are_smoothed_as_all_are(calibration, query):
