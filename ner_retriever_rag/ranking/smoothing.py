@@ -28,15 +28,20 @@ class SameNameSmoothing:
     have thousands of mentions: each is compared with some, next to it in the order of their
     priorities, which are random.
 
+    Only the best candidates are smoothed, among themselves, so that their log odds do not depend on
+    how many others were fetched. Of those after them a cosine says less than their neighbours do.
+
     Attributes:
         neighbors_per_side: Candidates before it and after it in that order.
         min_cosine: Cosine of two that mean the same.
-        cutoff: Rank after which nothing is smoothed, or counts.
+        best: How many are the best.
+        drop: Log odds; those after the best have so much less than the last of these, at most.
     """
 
     neighbors_per_side: int
     min_cosine: float
-    cutoff: int
+    best: int
+    drop: float
 
     sharpens: ClassVar[bool] = True
     needs_calibration: ClassVar[bool] = False
@@ -44,7 +49,7 @@ class SameNameSmoothing:
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
         """The log odds, smoothed over candidates that share a name."""
         names, priorities = candidates.names, candidates.priorities
-        ranked = largest(log_odds, self.cutoff)
+        ranked = largest(log_odds, self.best)
         # By name and priority: in one number, which is sorted in a tenth of the time.
         priority = (priorities[ranked] * np.float32(2**PRIORITY_BITS) - 1).astype(np.uint64)
         order = ranked[np.argsort(names[ranked] >> _PRIORITY_BITS << _PRIORITY_BITS | priority)]
@@ -61,7 +66,8 @@ class SameNameSmoothing:
             sums[second] += own[first]
             counts[first] += 1
             counts[second] += 1
-        smoothed = log_odds.copy()
+        last = log_odds[ranked[-1]]
+        smoothed = np.where(log_odds < last, np.minimum(log_odds, last - self.drop), log_odds)
         smoothed[order] = sums / counts
         return smoothed
 

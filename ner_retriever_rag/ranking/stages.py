@@ -30,7 +30,8 @@ MIN_COSINE = 0.5  # cosine
 BANDWIDTH = 0.15  # cosine
 OWN_WEIGHT = 0.1  # of a neighbour's 1
 OWN_PART = 0.5  # share of log odds; with all of them absent types score high
-NEIGHBORS = 500  # candidates
+NEIGHBORS = 500  # the best candidates
+DROP = 2.0  # log odds
 BACKGROUND_WEIGHT = 0.3  # of a neighbour's 1
 FEW = 5_000  # candidates
 CALIBRATION_SAMPLE, SAMPLE_WEIGHT = 500, 0.5  # mentions, and of a neighbour's 1
@@ -49,7 +50,7 @@ COMMON_NOUN = -3.0  # log odds
 
 # Platt scaling. Fitted on fewnerd-dev, four boundary sets and fourteen domain sets, whole and in
 # draws, with types that nothing is of (benchmarks/fit_scaling.py).
-SLOPE, PER_GAIN, OFFSET = 0.74, 0.66, -3.49  # log odds each, of the gain for a standard deviation
+SLOPE, PER_GAIN, OFFSET = 0.74, 0.67, -3.51  # log odds each, of the gain for a standard deviation
 SAMPLE_COUNTS_FOR = 500  # candidates
 
 # Reranking. Fitted by benchmarks/fit_reranking.py, 150 mentions judged.
@@ -58,7 +59,7 @@ OWN, JUDGED, JUDGED_OFFSET = 0.53, 0.66, -0.23  # weights, log odds
 
 STAGES: tuple[Stage, ...] = (
     WordEvidence(REPETITION, NEARBY_NAMES),
-    SameNameSmoothing(NEIGHBORS_PER_SIDE, MIN_COSINE, RANK_CUTOFF),
+    SameNameSmoothing(NEIGHBORS_PER_SIDE, MIN_COSINE, NEIGHBORS, DROP),
     NeighborSmoothing(
         bandwidth=BANDWIDTH,
         own_weight=OWN_WEIGHT,

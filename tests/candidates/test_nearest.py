@@ -19,9 +19,13 @@ def large(monkeypatch):
     monkeypatch.setattr(nearest_module, "NEAREST", 90)
     monkeypatch.setattr(nearest_module, "A_RESULT", 0)
     monkeypatch.setattr(nearest_module, "_SAMPLED", 1)
-    # As in earnest, more are looked at than are heard.
-    assert stages.RANK_CUTOFF < NEAREST
-    few = [replace(s, cutoff=60) if hasattr(s, "cutoff") else s for s in stages.STAGES]
+    # As in earnest, more are looked at than are smoothed, and than count as neighbours.
+    assert stages.NEIGHBORS < stages.RANK_CUTOFF < NEAREST
+    fewer = {"cutoff": 80, "neighbors": 60, "best": 60}
+    few = [
+        replace(stage, **{name: n for name, n in fewer.items() if hasattr(stage, name)})
+        for stage in stages.STAGES
+    ]
     monkeypatch.setattr(stages, "STAGES", few)
 
 
