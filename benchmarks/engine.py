@@ -1,11 +1,12 @@
 """Searching on Chroma servers: what comes to the client, how long it takes, what exact ones find.
 
-python benchmarks/engine.py --vectors vectors.npy [--mentions 100000 1000000] [--shards 1 4]
+python benchmarks/engine.py ARTICLES... --cache FOLDER [--mentions 100000 1000000] [--shards 1 4]
     [--calls 1 32]
 
-Starts servers of Chroma on this machine, each an index of made-up documents with sixteen mentions,
-whose vectors are those of a file (float32 (n, dim); where there are too few, moved towards one
-another, as ``benchmarks/scale.py`` does). For each size and number of shards: seconds and bytes a
+Starts servers of Chroma on this machine and indexes the beginnings (500 characters) of articles, in
+files of JSON lines with ``title`` and ``text``, until there are so many mentions. Articles are
+encoded once and kept in the cache, a thousand to a file, so that a run that was stopped goes on
+(a million mentions take half an hour). For each size and number of shards: seconds and bytes a
 mention to fill them; in a process of its own, bytes received from the servers and memory taken by
 opening and a first search; then the time of searches for ten documents, 10 ms apart, and how many
 of the ten are those of an exact search over the same vectors, or as good within 0.02 of the score.
@@ -22,20 +23,27 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 import chromadb
 import httpx
-import numpy as np
-from scale import QUERIES, mention_vectors, milliseconds, searching
+from scale import QUERIES, milliseconds, searching
+from tqdm import tqdm
 
 from ner_retriever_rag import Document, EntityIndex, ShardedIndex, TypeAwareEncoder
 from ner_retriever_rag.candidates.mention_table import table_of
+from ner_retriever_rag.evaluation.encodings import kept
 from ner_retriever_rag.queries.bounds import Bounds
-from ner_retriever_rag.schema import EncodedText, Mention
+from ner_retriever_rag.schema import EncodedText
+from ner_retriever_rag.training.articles import read_articles
 
-A_DOCUMENT, TIED = 16, 0.02
-ASKED = 40  # of the types, for recall
+CHARACTERS, TOGETHER = 500, 1_000  # of an article; articles in a file of the cache
+FULL_BATCH = 127  # documents
+ASKED, TIED = 40, 0.02  # of the types, for recall; of the score
+
+Corpus = dict[str, EncodedText]
 
 
 class Received:
@@ -55,38 +63,41 @@ class Received:
 
 
 class Given:
-    """The shipped encoder, but for documents, whose vectors are given."""
+    """The shipped encoder, but for documents that are encoded already."""
 
-    def __init__(self, vectors: np.ndarray) -> None:
-        self._encoder, self._vectors = TypeAwareEncoder.from_pretrained(), vectors
+    def __init__(self, corpus: Corpus) -> None:
+        self._encoder, self._corpus = TypeAwareEncoder.from_pretrained(), corpus
 
     def __getattr__(self, name):
         return getattr(self._encoder, name)
 
     def encode(self, texts, spans=None, **options):
-        return [self._one(text) for text in texts]
-
-    def _one(self, text: str) -> EncodedText:
-        number = int(text.partition(" ")[0])
-        mentions, place = [], text.index(" ") + 1
-        for name in text[place:].split(". ")[:A_DOCUMENT]:
-            mentions.append(Mention(name, place, place + len(name), 0.9))
-            place += len(name) + 2
-        rows = self._vectors[number * A_DOCUMENT : (number + 1) * A_DOCUMENT]
-        whole = np.zeros(384, dtype=np.float32)
-        whole[number % 384] = 1
-        return EncodedText(mentions, rows, whole)
+        return [self._corpus[text] for text in texts]
 
 
-def documents(count: int, names: int) -> list[Document]:
-    """Documents of sixteen names, a number before them."""
-    return [
-        Document(
-            f"{n} " + "".join(f"Name {(n * A_DOCUMENT + m) % names}. " for m in range(A_DOCUMENT)),
-            f"d{n:08d}",
-        )
-        for n in range(count)
-    ]
+def beginnings(sources: list[Path]):
+    """The beginnings of articles, each once."""
+    seen = set()
+    for article in chain.from_iterable(map(read_articles, sources)):
+        text = f"{article.title}\n\n{article.text}"[:CHARACTERS].strip()
+        if text not in seen:
+            seen.add(text)
+            yield text
+
+
+def encoded_articles(sources: list[Path], mentions: int, cache: Path) -> Corpus:
+    """Articles with so many mentions, and what each is encoded to."""
+    encoder, corpus, count = TypeAwareEncoder.from_pretrained(), {}, 0
+    rest = beginnings(sources)
+    with tqdm(total=mentions, unit="mention") as bar:
+        while count < mentions and (texts := list(islice(rest, TOGETHER))):
+            key = partial(list, (encoder.fingerprint, *texts))
+            found = kept(cache, "articles", key, partial(encoder.encode, texts))
+            corpus.update(zip(texts, found, strict=True))
+            new = sum(len(each.mentions) for each in found)
+            count += new
+            bar.update(new)
+    return corpus
 
 
 @contextmanager
@@ -115,6 +126,11 @@ def servers(count: int):
                 except Exception:
                     time.sleep(0.2)
         yield [f"http://127.0.0.1:{port}" for port in ports], folders
+
+
+def mentions_of(corpus: Corpus) -> int:
+    """How many mentions there are."""
+    return sum(len(each.mentions) for each in corpus.values())
 
 
 def opened(addresses: list[str], encoder):
@@ -147,12 +163,10 @@ def exact(table, encoder, types: list[str]) -> list[dict[str, float]]:
     return [{m.doc_id: m.score for m in search.documents([each], bounds)[0]} for each in types]
 
 
-def measured(vectors: np.ndarray, shards: int, types: list[str]) -> dict[str, str]:
+def measured(corpus: Corpus, shards: int, types: list[str]) -> dict[str, str]:
     """One size, on so many servers."""
-    encoder = Given(vectors)
-    rows = documents(len(vectors) // A_DOCUMENT, len(vectors) // 5)
-    mentions = len(rows) * A_DOCUMENT
-    table, _ = table_of(rows, encoder.encode([row.text for row in rows]), encoder.dim)
+    encoder, rows = Given(corpus), [Document(text) for text in corpus]
+    table, mentions = table_of(rows, list(corpus.values()), encoder.dim)[0], mentions_of(corpus)
     right = exact(table, encoder, types[:ASKED])
     del table
     with servers(shards) as (addresses, folders):
@@ -188,11 +202,11 @@ def measured(vectors: np.ndarray, shards: int, types: list[str]) -> dict[str, st
     }
 
 
-def calls(shards: int, vectors: np.ndarray, received: Received) -> float:
+def calls(shards: int, corpus: Corpus, received: Received) -> float:
     """Calls a document, in one ``add``."""
     with servers(shards) as (addresses, _):
-        index = opened(addresses, Given(vectors))
-        rows = documents(127 * shards, 1_000)
+        index = opened(addresses, Given(corpus))
+        rows = [Document(text) for text in islice(corpus, FULL_BATCH * shards)]
         before = received.calls
         index.add(rows)
         index.close()
@@ -201,19 +215,19 @@ def calls(shards: int, vectors: np.ndarray, received: Received) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--vectors", type=Path, required=True)
+    parser.add_argument("articles", type=Path, nargs="+")
+    parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--mentions", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--shards", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--calls", type=int, nargs="*", default=[1, 32])
     options = parser.parse_args()
-    real = np.load(options.vectors)
-    encoder = TypeAwareEncoder.from_pretrained()
-    kinds = list(encoder.kinds.names[:: len(encoder.kinds.names) // QUERIES][:QUERIES])
+    kinds = TypeAwareEncoder.from_pretrained().kinds.names
+    asked = list(kinds[:: len(kinds) // QUERIES][:QUERIES])
     columns = {}
     for size in options.mentions:
-        vectors = encoder.prototypes.draw(mention_vectors(size, encoder.dim, real))
+        corpus = encoded_articles(options.articles, size, options.cache)
         for shards in options.shards:
-            columns[f"{size:,}, {shards}"] = measured(vectors, shards, kinds)
+            columns[f"{size:,}, {shards}"] = measured(corpus, shards, asked)
             print(json.dumps({size: {shards: columns[f"{size:,}, {shards}"]}}), flush=True)
     if columns:
         print("| mentions, servers |", " | ".join(columns), "|")
@@ -221,9 +235,9 @@ def main() -> None:
         for name in next(iter(columns.values())):
             print(f"| {name} |", " | ".join(each[name] for each in columns.values()), "|")
     received = Received()
-    vectors = mention_vectors(127 * max([1, *options.calls]) * A_DOCUMENT, encoder.dim, real)
+    few = encoded_articles(options.articles, 20 * FULL_BATCH * max(options.calls), options.cache)
     for shards in options.calls:
-        print(f"calls a document with {shards} shards: {calls(shards, vectors, received):.3f}")
+        print(f"calls a document with {shards} shards: {calls(shards, few, received):.3f}")
 
 
 if __name__ == "__main__":

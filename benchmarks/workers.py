@@ -1,11 +1,11 @@
 """Several processes on one folder: what each has in memory of its own, and its first search.
 
-python benchmarks/workers.py --vectors vectors.npy [--mentions 95000] [--workers 4]
+python benchmarks/workers.py ARTICLES... --cache FOLDER [--mentions 95000] [--workers 4]
 
-The folder's index is made up as in ``benchmarks/engine.py``. Each worker has the encoder before it
-opens the index, so that the figures are of the index alone: seconds to open it and to answer, and
-the growth of the memory that no other process shares (USS). All do so at the same time, once before
-there is a table in the folder and once after. Needs a /proc.
+The folder's index is of articles, as in ``benchmarks/engine.py``. Each worker has the encoder
+before it opens the index, so that the figures are of the index alone: seconds to open it and to
+answer, and the growth of the memory that no other process shares (USS). All do so at the same time,
+once before there is a table in the folder and once after. Needs a /proc.
 """
 
 import argparse
@@ -15,10 +15,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from engine import A_DOCUMENT, Given, documents
-from scale import mention_vectors
+from engine import Given, encoded_articles
 
-from ner_retriever_rag import EntityIndex, TypeAwareEncoder
+from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
 
 ASKED = "river"
 
@@ -47,20 +46,19 @@ def worker(folder: str, barrier, answers) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--vectors", type=Path, required=True)
+    parser.add_argument("articles", type=Path, nargs="+")
+    parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--mentions", type=int, default=95_000)
     parser.add_argument("--workers", type=int, default=4)
     options = parser.parse_args()
-    encoder = TypeAwareEncoder.from_pretrained()
-    vectors = mention_vectors(options.mentions, encoder.dim, np.load(options.vectors))
-    given = Given(encoder.prototypes.draw(vectors))
+    corpus = encoded_articles(options.articles, options.mentions, options.cache)
     context = multiprocessing.get_context("spawn")
     print(
         "| | first search, s | memory of its own, MB | when all have searched |\n|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory() as folder:
-        with EntityIndex(folder, encoder=given) as index:
-            index.add(documents(options.mentions // A_DOCUMENT, options.mentions // 5))
+        with EntityIndex(folder, encoder=Given(corpus)) as index:
+            index.add([Document(text) for text in corpus])
         for what in ("no table yet", "a table is there"):
             barrier, answers = context.Barrier(options.workers), context.Queue()
             workers = [

@@ -118,15 +118,14 @@ class EngineSource(Elsewhere):
             versions.setdefault(key.doc_id, set()).add(key.version)
         if several := [doc_id for doc_id, some in versions.items() if len(some) > 1]:
             now = self._store.records(several)
-            rows = rows.only(
-                [
-                    n
-                    for n, key in enumerate(keys)
-                    if len(versions[key.doc_id]) == 1
-                    or (key.doc_id in now and now[key.doc_id].version == key.version)
-                ]
-            )
-        return table_of_rows(rows, self._latest(), self._dim)
+            places = [
+                n
+                for n, key in enumerate(keys)
+                if len(versions[key.doc_id]) == 1
+                or (key.doc_id in now and now[key.doc_id].version == key.version)
+            ]
+            rows, keys = rows.only(places), [keys[n] for n in places]
+        return table_of_rows(rows, self._latest(), self._dim, keys)
 
     def _latest(self) -> BackgroundSample:
         """The background sample as it was when a search began."""

@@ -44,15 +44,18 @@ def describe(document: Document, spans: Sequence[Span]) -> list[dict[str, Any]]:
     return described
 
 
-def table_of_rows(rows: MentionRows, sample: BackgroundSample, dim: int) -> MentionTable:
+def table_of_rows(
+    rows: MentionRows, sample: BackgroundSample, dim: int, keys: Sequence[RowKey] | None = None
+) -> MentionTable:
     """The table of mentions as they came from a server.
 
     Args:
         rows: The mentions, each once, of one version of each document.
         sample: All mentions there are.
         dim: Width of the vectors.
+        keys: The mentions' ids, read, where they are already.
     """
-    keys = [RowKey.parse(each) for each in rows.ids]
+    keys = keys or [RowKey.parse(each) for each in rows.ids]
     order = sorted(range(len(keys)), key=lambda n: (keys[n].doc_id, keys[n].spans))
     doc_ids = list(dict.fromkeys(keys[n].doc_id for n in order))
     of_document = {keys[n].doc_id: n for n in order}

@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
 
 SMALL = 2_500  # mentions; of an index that has no more all are candidates
-CANDIDATES, A_RESULT = 700, 20  # of each type at first: so many, and so many a result beyond
+CANDIDATES, A_RESULT = 600, 20  # of each type at first: so many, and so many a result beyond
 MOST = 16_000  # of each type at last
 _TAIL = 16  # the last of so many candidates say whether one further off could pass a threshold
 _FEW = 1_000  # documents; where a filter passes no more, their mentions are all candidates
 _NAMES = 4  # looked up for each entity that is wanted
-_SPARE = 2  # documents judged by the whole of them, for each that is wanted
+_SPARE = 5  # more documents than are wanted are judged by the whole of them
 _NEAR_TEXTS, _NEAR_TEXTS_A_RESULT = 64, 4  # documents near to a topic, as of a folder's search
 _ON_TOPIC = 100  # documents that entities with a topic are taken from
 _SAMPLE = 4_096  # mentions that kinds of entity are counted in, about
@@ -264,11 +264,12 @@ class EngineSearch(Search):
         found: list[DocumentMatch] = []
         for look in self._looks(scored, bounds, topic):
             more = bounds.last is not None
-            judged = replace(bounds, k=_SPARE * (bounds.last or 0), offset=0) if more else bounds
-            first = self._documents(
-                look.table, scored, look.compared, look.allowed, judged, topic, set()
+            judged = replace(bounds, k=_SPARE + (bounds.last or 0), offset=0) if more else bounds
+            _, orders, _ = self._ordered(
+                look.table, scored, look.compared, look.allowed, judged, topic
             )
-            may = [match.doc_id for match in first]
+            best = next(orders)[: judged.last]
+            may = [look.table.doc_ids[row] for row in best.tolist()]
             table = joined([look.table, self._source.of_documents(may)])
             if not more:
                 passes = zip(look.table.doc_ids, look.allowed.tolist(), strict=True)

@@ -310,6 +310,32 @@ class Search(Doors):
             warn_of_unknown_keys(self._store.unknown_keys(keys_of(where)))
         return passing
 
+    def _ordered(
+        self,
+        table: MentionTable,
+        query: ScoredQuery,
+        compared: Compared,
+        allowed: NDArray[np.bool_],
+        bounds: Bounds,
+        topic: Topic | None,
+    ) -> tuple[NDArray[np.float32], Iterator[NDArray[np.intp]], Bounds]:
+        """The scores of documents, their numbers in order (see ``_orders``), where a search ends.
+
+        Scores are float32 ``(documents,)``.
+        """
+        best = table.best_of_each(compared.log_odds)
+        scores = query.combine(query.scores(best))
+        allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
+        if topic is not None:
+            scores, allowed = with_topic(table, scores, allowed, topic, self._store.texts, bounds)
+        else:
+            bounds = self._ending(query, bounds, scores[allowed])
+        nearness = best.max(axis=0)
+        orders = _orders(
+            lambda most: best_first(scores, nearness, allowed, bounds.floor, most), bounds
+        )
+        return scores, orders, bounds
+
     def _documents(
         self,
         table: MentionTable,
@@ -320,17 +346,8 @@ class Search(Doors):
         topic: Topic | None,
         replaced: set[str],
     ) -> list[DocumentMatch]:
-        best = table.best_of_each(compared.log_odds)
-        scores = query.combine(query.scores(best))
-        allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
-        if topic is not None:
-            scores, allowed = with_topic(table, scores, allowed, topic, self._store.texts, bounds)
-        else:
-            bounds = self._ending(query, bounds, scores[allowed])
-        nearness = best.max(axis=0)
-        for order in _orders(
-            lambda most: best_first(scores, nearness, allowed, bounds.floor, most), bounds
-        ):
+        scores, orders, bounds = self._ordered(table, query, compared, allowed, bounds, topic)
+        for order in orders:
             page = self._page(table, order.tolist(), bounds, replaced)
             if len(page) == bounds.k:
                 break
