@@ -37,11 +37,12 @@ class EngineSource(Elsewhere):
     Args:
         store: The index.
         dim: Width of the vectors.
+        shards: Of how many shards it is one; the background sample is of all together.
     """
 
-    def __init__(self, store: EngineStore, dim: int) -> None:
+    def __init__(self, store: EngineStore, dim: int, shards: int = 1) -> None:
         super().__init__(store, dim)
-        self._store = store
+        self._store, self._shards = store, shards
         self._sample: BackgroundSample | None = None
         self._read_at = 0  # how many mentions there were when the sample was read
 
@@ -103,7 +104,7 @@ class EngineSource(Elsewhere):
 
     def _lowest(self, count: int) -> BackgroundSample:
         """The background sample of so many mentions."""
-        level = _level(count, _ENOUGH)
+        level = _level(count * self._shards, _ENOUGH)
         where = {LEVEL: {"$gte": level}} if level else None
         rows = self._store.mentions.matching(where, 4 * BACKGROUND, self._dim, ["embeddings"])
         keys = [RowKey.parse(each) for each in rows.ids]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import ceil, sqrt
 from typing import TypeVar
 
 import numpy as np
@@ -59,10 +60,11 @@ class SeveralSources(Elsewhere):
         return self._latest
 
     def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
-        """The mentions nearest to some vectors, about n for each from every shard."""
+        """The mentions nearest to some vectors, about n for each."""
         if exact:
             return self._compared_with_all(vectors, n)
-        return self._joined(lambda source: source.nearest(vectors, n))
+        each = _share(n, len(self._sources)) if self.most is None else n
+        return self._joined(lambda source: source.nearest(vectors, each))
 
     def of_names(self, names: Iterable[str]) -> MentionTable:
         """The mentions of some names, however these are spelled."""
@@ -97,6 +99,12 @@ class SeveralSources(Elsewhere):
 
     def _ask(self, ask: Callable[[CandidateSource], T]) -> list[T]:
         return self._answering.ask(ask, self._sources, range(len(self._sources)))
+
+
+def _share(n: int, shards: int) -> int:
+    """How many of the n nearest a shard may have: its share, and three standard deviations."""
+    share = n / shards
+    return min(n, ceil(share + 3 * sqrt(share)))
 
 
 def _merged(parts: Sequence[BackgroundSample]) -> BackgroundSample:

@@ -134,7 +134,7 @@ class EngineSearch(Search):
             near = [match.doc_id for match in self._found(scored, on_topic, topic, set())]
             candidates = self._source.nearest(scored.vectors, CANDIDATES)
             table = joined([candidates, self._source.of_documents(near)])
-            allowed = _among(table, near)
+            allowed = among(table, near)
             compared = self.compare(table, scored, bounds)
             return MentionScores(table, scored, compared, allowed[table.owner])
         looks = self._looks(scored, bounds, None)
@@ -177,7 +177,7 @@ class EngineSearch(Search):
             row
             for page in self._source.pages(bounds.where)
             for table in [joined([candidates, page])]
-            for allowed in [_among(table, page.doc_ids)]
+            for allowed in [among(table, page.doc_ids)]
             for row in self._rows_of(table, types, bounds, allowed, **options)
         )
 
@@ -236,7 +236,7 @@ class EngineSearch(Search):
             if few is None:
                 allowed = self._allowed_of(table, bounds.where)
             else:
-                allowed = _among(table, few)
+                allowed = among(table, few)
             look = _Look(table, allowed, self.compare(table, scored, bounds))
             yield look
             seen_all = len(tables[0]) >= table.background.count or few is not None
@@ -274,7 +274,7 @@ class EngineSearch(Search):
             if not more:
                 passes = zip(look.table.doc_ids, look.allowed.tolist(), strict=True)
                 may = [doc_id for doc_id, passed in passes if passed]
-            allowed = _among(table, may)
+            allowed = among(table, may)
             compared = self.compare(table, scored, bounds)
             found = self._documents(table, scored, compared, allowed, bounds, topic, replaced)
             if len(found) == bounds.k:
@@ -287,7 +287,7 @@ class EngineSearch(Search):
         """Which documents of a table pass a filter, bool ``(documents,)``."""
         if not where:
             return np.ones(len(table.doc_ids), dtype=np.bool_)
-        return _among(table, passing(self._store.texts, table.doc_ids, where))
+        return among(table, passing(self._store.texts, table.doc_ids, where))
 
     def _for_mentions(self, query: Query) -> ScoredQuery:
         """Check a query that is asked of single mentions, and encode its types."""
@@ -327,7 +327,7 @@ class _Look:
         return True
 
 
-def _among(table: MentionTable, doc_ids: Iterable[str]) -> NDArray[np.bool_]:
+def among(table: MentionTable, doc_ids: Iterable[str]) -> NDArray[np.bool_]:
     """Which documents of a table are among some, bool ``(documents,)``."""
     some = set(doc_ids)
     return np.array([each in some for each in table.doc_ids], dtype=np.bool_)

@@ -23,18 +23,20 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.candidates.elsewhere import nearest_of
+from ner_retriever_rag.candidates.joining import joined
 from ner_retriever_rag.candidates.mention_table import MentionTable, read_table
 from ner_retriever_rag.candidates.several import SeveralSources
 from ner_retriever_rag.candidates.table_files import load_table, save_table
+from ner_retriever_rag.candidates.table_source import TableSource
 from ner_retriever_rag.candidates.tables import FixedTable
 from ner_retriever_rag.index.bulk import Encoder, check_addresses, made
-from ner_retriever_rag.index.engine_search import EngineSearch
+from ner_retriever_rag.index.engine_search import CANDIDATES, EngineSearch, among
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.index.facets import Facet
 from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.sharded_index import ShardedIndex
 from ner_retriever_rag.queries.bounds import Bounds
-from ner_retriever_rag.queries.query import Leaf
+from ner_retriever_rag.queries.query import AnyOf, Leaf
 from ner_retriever_rag.schema import MentionMatch
 
 if TYPE_CHECKING:
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
 
 _MORE = 4  # kinds that each shard counts, for each that is wanted
-_PAGE = 1_000  # mentions that an actor hands over at once
 
 
 class RayIndex(ShardedIndex):
@@ -159,8 +160,10 @@ class _RaySearch(EngineSearch):
         """Every mention of some types, from each actor in its shard; documents in order of id."""
         self._see_that_chroma_takes(bounds.where)
         ray = require("ray", extra="ray")
+        vectors = self._with_examples(AnyOf(*types)).vectors
+        candidates = ray.put(self._source.nearest(vectors, CANDIDATES, exact=True))
         streams = [
-            each.extract.options(num_returns="streaming").remote(types, bounds, options)
+            each.extract.options(num_returns="streaming").remote(types, bounds, options, candidates)
             for each in self._source.holders
         ]
         rows = [chain.from_iterable(map(ray.get, stream)) for stream in streams]
@@ -193,17 +196,18 @@ class _Holder:
         return self._search().facets(where, kinds, **options)
 
     def extract(
-        self, types: Sequence[Leaf], bounds: Bounds, options: Mapping[str, bool]
+        self,
+        types: Sequence[Leaf],
+        bounds: Bounds,
+        options: Mapping[str, bool],
+        candidates: MentionTable,
     ) -> Iterator[list[MentionMatch]]:
-        """Every mention of some types in this shard, a page at a time."""
-        page: list[MentionMatch] = []
-        for row in self._search().extract(types, bounds, **options):
-            page.append(row)
-            # A document's mentions stay together, so that pages of several shards can be merged.
-            if len(page) >= _PAGE and row.doc_id != page[-2].doc_id:
-                yield page[:-1]
-                page = [row]
-        yield page
+        """Every mention of some types in this shard, page by page, each among the best of all."""
+        pages = TableSource(self._current, self._index._store.document_ids).pages(bounds.where)
+        for page in pages:
+            table = joined([candidates, page])
+            allowed = among(table, page.doc_ids)
+            yield list(self._index._search._rows_of(table, types, bounds, allowed, **options))
 
     def _search(self) -> Search:
         store = self._index._store

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ner_retriever_rag.candidates.engine import EngineSource
 from ner_retriever_rag.candidates.several import SeveralSources
 from ner_retriever_rag.index.engine_search import EngineSearch
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
@@ -111,7 +112,12 @@ class ShardedIndex(EntityIndex):
             return
         self.encoder, self._store, self._folder = encoder, store, self._place.folder
         self._writer = Writer(store, encoder)
-        sources = [shard._source for shard in self.shards]
+        sources = [
+            EngineSource(its, encoder.dim, len(self.shards))
+            if isinstance(its := shard._store, EngineStore)
+            else shard._source
+            for shard in self.shards
+        ]
         self._source = SeveralSources(sources, store, encoder.dim, self._answering)
         self._search = EngineSearch(store, self._source, encoder)
 

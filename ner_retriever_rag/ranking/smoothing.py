@@ -29,19 +29,17 @@ class SameNameSmoothing:
     priorities, which are random.
 
     Only the best candidates are smoothed, among themselves, so that their log odds do not depend on
-    how many others were fetched. Of those after them a cosine says less than their neighbours do.
+    how many others were fetched.
 
     Attributes:
         neighbors_per_side: Candidates before it and after it in that order.
         min_cosine: Cosine of two that mean the same.
         best: How many are the best.
-        drop: Log odds; those after the best have so much less than the last of these, at most.
     """
 
     neighbors_per_side: int
     min_cosine: float
     best: int
-    drop: float
 
     sharpens: ClassVar[bool] = True
     needs_calibration: ClassVar[bool] = False
@@ -66,8 +64,7 @@ class SameNameSmoothing:
             sums[second] += own[first]
             counts[first] += 1
             counts[second] += 1
-        last = log_odds[ranked[-1]]
-        smoothed = np.where(log_odds < last, np.minimum(log_odds, last - self.drop), log_odds)
+        smoothed = log_odds.copy()
         smoothed[order] = sums / counts
         return smoothed
 
@@ -80,7 +77,8 @@ class NeighborSmoothing:
     "river". So every candidate has a kernel-weighted mean of its neighbours' probabilities, whose
     log odds are added to a part of its own. The best candidates are the neighbours; all others are
     represented by the background sample, or a type would seem the more frequent the larger the
-    index. So scores do not depend on how many candidates were fetched beyond these. Among few
+    index. So scores do not depend on how many candidates were fetched beyond these, of which a
+    cosine says less than their neighbours do: their own log odds drop. Among few
     candidates the neighbours may all be of other types, so the calibration's sample of mentions of
     all kinds counts with them.
 
@@ -90,6 +88,7 @@ class NeighborSmoothing:
         own_part: Share of its own log odds that is added to the neighbours'.
         cutoff: Rank after which candidates are not smoothed.
         neighbors: The best candidates, so many, are the neighbours.
+        drop: Log odds by which those after the neighbours are below the last of these, at least.
         background_weight: Weight of each other candidate.
         few: Candidates; among fewer, the calibration's sample counts.
         sample: How many of it.
@@ -103,6 +102,7 @@ class NeighborSmoothing:
     own_part: float
     cutoff: int
     neighbors: int
+    drop: float
     background_weight: float
     few: int
     sample: int
@@ -116,6 +116,8 @@ class NeighborSmoothing:
         """The log odds, smoothed."""
         odds = np.clip(log_odds.astype(np.float64), -_CERTAIN, _CERTAIN)
         ranking = largest(log_odds, self.cutoff)
+        reached = odds[ranking[: self.neighbors][-1]]
+        odds = np.where(odds < reached, np.minimum(odds, reached - self.drop), odds)
         smoothed, last = self._smoothed_ranks(ranking, odds, query.wanted)
         neighbors = self._neighbors(query, candidates, odds, ranking[: self.neighbors])
         rows = ranking[smoothed]

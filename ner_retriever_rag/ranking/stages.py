@@ -31,7 +31,7 @@ BANDWIDTH = 0.15  # cosine
 OWN_WEIGHT = 0.1  # of a neighbour's 1
 OWN_PART = 0.5  # share of log odds; with all of them absent types score high
 NEIGHBORS = 500  # the best candidates
-DROP = 2.0  # log odds
+DROP = 2.0  # log odds, of what comes after these
 BACKGROUND_WEIGHT = 0.3  # of a neighbour's 1
 FEW = 5_000  # candidates
 CALIBRATION_SAMPLE, SAMPLE_WEIGHT = 500, 0.5  # mentions, and of a neighbour's 1
@@ -59,13 +59,14 @@ OWN, JUDGED, JUDGED_OFFSET = 0.53, 0.66, -0.23  # weights, log odds
 
 STAGES: tuple[Stage, ...] = (
     WordEvidence(REPETITION, NEARBY_NAMES),
-    SameNameSmoothing(NEIGHBORS_PER_SIDE, MIN_COSINE, NEIGHBORS, DROP),
+    SameNameSmoothing(NEIGHBORS_PER_SIDE, MIN_COSINE, NEIGHBORS),
     NeighborSmoothing(
         bandwidth=BANDWIDTH,
         own_weight=OWN_WEIGHT,
         own_part=OWN_PART,
         cutoff=RANK_CUTOFF,
         neighbors=NEIGHBORS,
+        drop=DROP,
         background_weight=BACKGROUND_WEIGHT,
         few=FEW,
         sample=CALIBRATION_SAMPLE,

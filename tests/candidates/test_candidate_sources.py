@@ -9,7 +9,7 @@ from engine import engine_index
 from hashed import HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex, ShardedIndex
-from ner_retriever_rag.candidates import cells, nearest, table_source
+from ner_retriever_rag.candidates import cells, nearest, several, table_source
 from ner_retriever_rag.candidates.joining import joined
 from ner_retriever_rag.candidates.protocol import CandidateSource
 from ner_retriever_rag.candidates.table_source import TableSource
@@ -131,3 +131,11 @@ def test_documents_are_sampled_by_their_ids(source):
     found = source.sampled_documents(30)
     assert found == source.sampled_documents(30) and 12 < len(found) < 90
     assert set(found) < {each.id for each in DOCUMENTS}
+
+
+@pytest.mark.parametrize("shards", [1, 4, 32])
+def test_a_shard_of_several_gives_as_many_as_may_be_its(shards):
+    drawn = np.random.default_rng(0).multinomial(600, [1 / shards] * shards, size=1_000)
+    share = several._share(600, shards)
+    assert 600 / shards <= share <= 600
+    assert (drawn <= share).mean() > 0.997

@@ -137,7 +137,7 @@ def test_after_the_neighbors_the_background_counts_as_each_would(calibration, qu
     vectors = around(query, 600, 0.5, seed=9)
     odds = odds_of(calibration, query, vectors)
     every = by_hand(calibration, query, vectors, odds)
-    stage = replace(SMOOTHING, neighbors=200, background_weight=1.0)
+    stage = replace(SMOOTHING, neighbors=200, drop=0.0, background_weight=1.0)
     best = np.argsort(-odds)[:200]
     found = smoothed(calibration, query, vectors, odds, stage)
     assert found[best] == pytest.approx(every[best], abs=1e-4)
@@ -159,6 +159,17 @@ def test_priorities_are_even_and_a_mentions_own():
     drawn = random_priorities(places)
     assert len(set(drawn.tolist())) == 4
     np.testing.assert_array_equal(random_priorities(places[::-1]), drawn[::-1])
+
+
+def test_log_odds_after_the_neighbors_drop(calibration, query):
+    vectors = around(query, 3, 0.1, seed=6)
+    odds = np.array([1.0, 0.5, 0.4])
+    stage = replace(SMOOTHING, neighbors=2, background_weight=0.0, few=0)
+    found = smoothed(calibration, query, vectors, odds, replace(stage, drop=1.0))
+    alike = smoothed(
+        calibration, query, vectors, np.array([1.0, 0.5, -0.5]), replace(stage, drop=0.0)
+    )
+    assert found == pytest.approx(alike)
 
 
 def test_it_makes_no_difference_how_many_are_fetched_beyond_the_neighbors(calibration, query):
