@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -200,9 +201,8 @@ class Search(Doors):
         Args:
             look: Finds it, and adds the ids of documents replaced meanwhile to the set it is given.
         """
-        holds: list[Callable[[], AbstractContextManager[Any]]]
-        holds = [nullcontext, nullcontext, self._store.still]
-        for hold in holds:
+        waits: Callable[[], AbstractContextManager[Any]] = self._store.still
+        for hold in (nullcontext, nullcontext, waits):
             replaced: set[str] = set()
             with hold():
                 found = look(replaced)
@@ -267,9 +267,7 @@ class Search(Doors):
     def unjudged(self, description: str, table: MentionTable) -> NDArray[np.float32]:
         """The log odds of all mentions without what was judged, float32 ``(mentions,)``."""
         query = self.scored(description, table)
-        compared = compare(table, query)
-        log_odds: NDArray[np.float32] = compared.log_odds[0]
-        return log_odds
+        return np.asarray(compare(table, query).log_odds[0])
 
     def judgements_of(self, description: str) -> Judged | None:
         """What counts in what was judged of a type; None where nothing was."""
@@ -296,9 +294,8 @@ class Search(Doors):
         The pair model is not asked: there are too many kinds.
         """
         query = ScoredQuery(kinds.names[kind], self._encoder, lambda _: kinds.vectors[kind])
-        compared = compare(table, query, judged=self.judgements_of)
-        found: NDArray[np.float32] = query.scores(compared.log_odds)[0]
-        return found
+        log_odds = compare(table, query, judged=self.judgements_of).log_odds
+        return np.asarray(query.scores(log_odds)[0])
 
     def allowed(self, table: MentionTable, where: Mapping[str, Any] | None) -> NDArray[np.bool_]:
         """Which documents pass a filter, bool ``(documents,)``."""
@@ -319,10 +316,7 @@ class Search(Doors):
         bounds: Bounds,
         topic: Topic | None,
     ) -> tuple[NDArray[np.float32], Iterator[NDArray[np.intp]], Bounds]:
-        """The scores of documents, their numbers in order (see ``_orders``), where a search ends.
-
-        Scores are float32 ``(documents,)``.
-        """
+        """Documents' scores, float32 ``(documents,)``; their numbers in order; how far it goes."""
         best = table.best_of_each(compared.log_odds)
         scores = query.combine(query.scores(best))
         allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
@@ -331,10 +325,8 @@ class Search(Doors):
         else:
             bounds = self._ending(query, bounds, scores[allowed])
         nearness = best.max(axis=0)
-        orders = _orders(
-            lambda most: best_first(scores, nearness, allowed, bounds.floor, most), bounds
-        )
-        return scores, orders, bounds
+        best_of = partial(best_first, scores, nearness, allowed, bounds.floor)
+        return scores, _orders(best_of, bounds), bounds
 
     def _documents(
         self,
@@ -380,18 +372,12 @@ class Search(Doors):
         there: list[tuple[int, StoredDocument]] = []
         for rows in batches(order, bounds.last or max(1, len(order))):
             records = self._store.fetch([table.doc_ids[row] for row in rows])
-            replaced.update(
-                table.doc_ids[row]
-                for row in rows
-                if (record := records.get(table.doc_ids[row])) is not None
-                and record.version != table.versions[row]
-            )
-            there += [
-                (row, record)
-                for row in rows
-                if (record := records.get(table.doc_ids[row])) is not None
-                and record.version == table.versions[row]
-            ]
+            known = [(row, record) for row in rows if (record := records.get(table.doc_ids[row]))]
+            for row, record in known:
+                if record.version == table.versions[row]:
+                    there.append((row, record))
+                else:
+                    replaced.add(table.doc_ids[row])
             if bounds.last is not None and len(there) >= bounds.last:
                 break
         return there[bounds.offset : bounds.last]
