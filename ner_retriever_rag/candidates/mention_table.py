@@ -145,14 +145,17 @@ class MentionTable:
     @cached_property
     def named(self) -> NDArray[np.bool_]:
         """Which mentions have a capital or a digit, or no text with any; bool ``(mentions,)``."""
-        letters = self.words
+        lengths = self.cuts[:, 1] - self.cuts[:, 0]
+        cuts = cuts_of(lengths)  # of the words of these mentions alone: there may be many others
+        moved = np.repeat(self.cuts[:, 0] - cuts[:, 0], lengths)
+        letters = self.words[np.arange(len(moved)) + moved]
         telling = (letters >= ord("A")) & (letters <= ord("Z"))
         telling |= (letters >= ord("0")) & (letters <= ord("9"))
         before = np.concatenate([[0], np.cumsum(telling, dtype=np.int64)])
         beyond = np.concatenate([[0], np.cumsum(letters >= 0x80, dtype=np.int64)])
-        named = before[self.cuts[:, 1]] > before[self.cuts[:, 0]]
+        named = before[cuts[:, 1]] > before[cuts[:, 0]]
         named |= ~self.cased[self.owner]
-        for n in np.flatnonzero(~named & (beyond[self.cuts[:, 1]] > beyond[self.cuts[:, 0]])):
+        for n in np.flatnonzero(~named & (beyond[cuts[:, 1]] > beyond[cuts[:, 0]])):
             named[n] = any(char.isupper() or char.isdigit() for char in self.text(int(n)))
         return named
 

@@ -115,4 +115,5 @@ def test_a_table_of_some_mentions(index):
         assert part.owner[new] == table.owner[old]
         assert part.last_words[new] == table.last_words[old]
     assert np.array_equal(part.vectors, table.vectors[rows])
+    assert np.array_equal(part.named, table.named[rows])
     assert len(table.only(np.arange(0))) == 0
