@@ -235,7 +235,8 @@ def main() -> None:
         for name in next(iter(columns.values())):
             print(f"| {name} |", " | ".join(each[name] for each in columns.values()), "|")
     received = Received()
-    few = encoded_articles(options.articles, 20 * FULL_BATCH * max(options.calls), options.cache)
+    most = 20 * FULL_BATCH * max(options.calls, default=0)
+    few = encoded_articles(options.articles, most, options.cache)
     for shards in options.calls:
         print(f"calls a document with {shards} shards: {calls(shards, few, received):.3f}")
 
