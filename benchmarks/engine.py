@@ -128,11 +128,6 @@ def servers(count: int):
         yield [f"http://127.0.0.1:{port}" for port in ports], folders
 
 
-def mentions_of(corpus: Corpus) -> int:
-    """How many mentions there are."""
-    return sum(len(each.mentions) for each in corpus.values())
-
-
 def opened(addresses: list[str], encoder):
     """The index on one server, or on several."""
     if len(addresses) == 1:
@@ -166,8 +161,8 @@ def exact(table, encoder, types: list[str]) -> list[dict[str, float]]:
 def measured(corpus: Corpus, shards: int, types: list[str]) -> dict[str, str]:
     """One size, on so many servers."""
     encoder, rows = Given(corpus), [Document(text) for text in corpus]
-    table, mentions = table_of(rows, list(corpus.values()), encoder.dim)[0], mentions_of(corpus)
-    right = exact(table, encoder, types[:ASKED])
+    table, _ = table_of(rows, list(corpus.values()), encoder.dim)
+    right, mentions = exact(table, encoder, types[:ASKED]), len(table)
     del table
     with servers(shards) as (addresses, folders):
         index = opened(addresses, encoder)

@@ -29,6 +29,9 @@ class SeveralSources(Elsewhere):
         store: The documents of all.
         dim: Width of the vectors.
         answering: Asks them.
+
+    Attributes:
+        sources: Those of each shard.
     """
 
     def __init__(
@@ -39,13 +42,13 @@ class SeveralSources(Elsewhere):
         answering: Answering,
     ) -> None:
         super().__init__(store, dim)
-        self._sources, self._answering = sources, answering
+        self.sources, self._answering = sources, answering
         self._latest: BackgroundSample | None = None
 
     @property
     def most(self) -> int | None:
         """How many mentions ``nearest`` gives for a vector at most; None for no bound."""
-        bounds = [each.most for each in self._sources if each.most is not None]
+        bounds = [each.most for each in self.sources if each.most is not None]
         return min(bounds, default=None)
 
     @property
@@ -63,7 +66,7 @@ class SeveralSources(Elsewhere):
         """The mentions nearest to some vectors, about n for each."""
         if exact:
             return self._compared_with_all(vectors, n)
-        each = _share(n, len(self._sources)) if self.most is None else n
+        each = _share(n, len(self.sources)) if self.most is None else n
         return self._joined(lambda source: source.nearest(vectors, each))
 
     def of_names(self, names: Iterable[str]) -> MentionTable:
@@ -73,11 +76,11 @@ class SeveralSources(Elsewhere):
 
     def of_documents(self, ids: Iterable[str]) -> MentionTable:
         """All mentions of documents by id; unknown ids are left out."""
-        wanted = by_shard(dict.fromkeys(ids), lambda each: each, len(self._sources))
+        wanted = by_shard(dict.fromkeys(ids), lambda each: each, len(self.sources))
         numbers = list(wanted) or [0]
         return joined(
             self._answering.ask(
-                lambda number: self._sources[number].of_documents(wanted.get(number, [])),
+                lambda number: self.sources[number].of_documents(wanted.get(number, [])),
                 numbers,
                 numbers,
             ),
@@ -86,7 +89,7 @@ class SeveralSources(Elsewhere):
 
     def sampled_documents(self, n: int) -> list[str]:
         """The ids of documents chosen by their ids' hashes, n or up to twice as many."""
-        each = max(1, n // len(self._sources))
+        each = max(1, n // len(self.sources))
         found = self._ask(lambda source: source.sampled_documents(each))
         return [doc_id for some in found for doc_id in some]
 
@@ -98,7 +101,7 @@ class SeveralSources(Elsewhere):
         return joined(tables, self._latest)
 
     def _ask(self, ask: Callable[[CandidateSource], T]) -> list[T]:
-        return self._answering.ask(ask, self._sources, range(len(self._sources)))
+        return self._answering.ask(ask, self.sources, range(len(self.sources)))
 
 
 def _share(n: int, shards: int) -> int:

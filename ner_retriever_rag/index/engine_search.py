@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
 
 SMALL = 2_500  # mentions; of an index that has no more all are candidates
-CANDIDATES, A_RESULT = 600, 20  # of each type at first: so many, and so many a result beyond
+# Of each type at first: more than ranking takes for neighbours, or so many for each result.
+CANDIDATES, A_RESULT = 600, 20
 MOST = 16_000  # of each type at last
 _TAIL = 16  # the last of so many candidates say whether one further off could pass a threshold
 _FEW = 1_000  # documents; where a filter passes no more, their mentions are all candidates
@@ -134,7 +135,7 @@ class EngineSearch(Search):
             near = [match.doc_id for match in self._found(scored, on_topic, topic, set())]
             candidates = self._source.nearest(scored.vectors, CANDIDATES)
             table = joined([candidates, self._source.of_documents(near)])
-            allowed = among(table, near)
+            allowed = _among(table, near)
             compared = self.compare(table, scored, bounds)
             return MentionScores(table, scored, compared, allowed[table.owner])
         looks = self._looks(scored, bounds, None)
@@ -172,14 +173,30 @@ class EngineSearch(Search):
         self._see_that_chroma_takes(bounds.where)
         scored = self._with_examples(AnyOf(*types))
         each = max(A_RESULT, CANDIDATES // len(types))
-        candidates = self._source.nearest(scored.vectors, each)
-        return (
-            row
-            for page in self._source.pages(bounds.where)
-            for table in [joined([candidates, page])]
-            for allowed in [among(table, page.doc_ids)]
-            for row in self._rows_of(table, types, bounds, allowed, **options)
-        )
+        candidates, pages = self._source.nearest(scored.vectors, each), self._source.pages
+        return self.rows_of_pages(pages(bounds.where), candidates, types, bounds, **options)
+
+    def rows_of_pages(
+        self,
+        pages: Iterable[MentionTable],
+        candidates: MentionTable,
+        types: Sequence[Leaf],
+        bounds: Bounds,
+        **options: bool,
+    ) -> Iterator[MentionMatch]:
+        """The mentions of some types in the documents of some pages, each ranked with candidates.
+
+        Args:
+            pages: Tables of documents.
+            candidates: The best mentions of all.
+            types: As in ``EntityIndex.extract``.
+            bounds: The threshold.
+            options: As in ``EntityIndex.extract``.
+        """
+        for page in pages:
+            table = joined([candidates, page])
+            allowed = _among(table, page.doc_ids)
+            yield from self._rows_of(table, types, bounds, allowed, **options)
 
     def scored(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query and encode its types; examples are looked up beyond the table."""
@@ -236,7 +253,7 @@ class EngineSearch(Search):
             if few is None:
                 allowed = self._allowed_of(table, bounds.where)
             else:
-                allowed = among(table, few)
+                allowed = _among(table, few)
             look = _Look(table, allowed, self.compare(table, scored, bounds))
             yield look
             seen_all = len(tables[0]) >= table.background.count or few is not None
@@ -274,7 +291,7 @@ class EngineSearch(Search):
             if not more:
                 passes = zip(look.table.doc_ids, look.allowed.tolist(), strict=True)
                 may = [doc_id for doc_id, passed in passes if passed]
-            allowed = among(table, may)
+            allowed = _among(table, may)
             compared = self.compare(table, scored, bounds)
             found = self._documents(table, scored, compared, allowed, bounds, topic, replaced)
             if len(found) == bounds.k:
@@ -287,7 +304,7 @@ class EngineSearch(Search):
         """Which documents of a table pass a filter, bool ``(documents,)``."""
         if not where:
             return np.ones(len(table.doc_ids), dtype=np.bool_)
-        return among(table, passing(self._store.texts, table.doc_ids, where))
+        return _among(table, passing(self._store.texts, table.doc_ids, where))
 
     def _for_mentions(self, query: Query) -> ScoredQuery:
         """Check a query that is asked of single mentions, and encode its types."""
@@ -327,7 +344,7 @@ class _Look:
         return True
 
 
-def among(table: MentionTable, doc_ids: Iterable[str]) -> NDArray[np.bool_]:
+def _among(table: MentionTable, doc_ids: Iterable[str]) -> NDArray[np.bool_]:
     """Which documents of a table are among some, bool ``(documents,)``."""
     some = set(doc_ids)
     return np.array([each in some for each in table.doc_ids], dtype=np.bool_)

@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.candidates.elsewhere import nearest_of
-from ner_retriever_rag.candidates.joining import joined
 from ner_retriever_rag.candidates.mention_table import MentionTable, read_table
 from ner_retriever_rag.candidates.several import SeveralSources
 from ner_retriever_rag.candidates.table_files import load_table, save_table
 from ner_retriever_rag.candidates.table_source import TableSource
 from ner_retriever_rag.candidates.tables import FixedTable
 from ner_retriever_rag.index.bulk import Encoder, check_addresses, made
-from ner_retriever_rag.index.engine_search import CANDIDATES, EngineSearch, among
+from ner_retriever_rag.index.engine_search import CANDIDATES, EngineSearch
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.index.facets import Facet
 from ner_retriever_rag.index.search import Search
@@ -98,8 +97,8 @@ class RayIndex(ShardedIndex):
             ray.init()
         holder = ray.remote(num_cpus=cpus, max_restarts=-1, max_task_retries=-1)(_Holder)
         self._holders = [holder.remote(each, encoder, options) for each in shards]
-        sources = [shard._source for shard in self.shards]
-        source = _HeldSources(sources, self._store, self.encoder.dim, self._answering)
+        assert isinstance(self._source, SeveralSources)  # addresses alone are taken
+        source = _HeldSources(self._source.sources, self._store, self.encoder.dim, self._answering)
         source.holders = self._holders
         self._source, self._search = source, _RaySearch(self._store, source, self.encoder)
 
@@ -203,11 +202,10 @@ class _Holder:
         candidates: MentionTable,
     ) -> Iterator[list[MentionMatch]]:
         """Every mention of some types in this shard, page by page, each among the best of all."""
-        pages = TableSource(self._current, self._index._store.document_ids).pages(bounds.where)
-        for page in pages:
-            table = joined([candidates, page])
-            allowed = among(table, page.doc_ids)
-            yield list(self._index._search._rows_of(table, types, bounds, allowed, **options))
+        search = self._index._search
+        assert isinstance(search, EngineSearch)
+        for page in TableSource(self._current, self._index._store.document_ids).pages(bounds.where):
+            yield list(search.rows_of_pages([page], candidates, types, bounds, **options))
 
     def _search(self) -> Search:
         store = self._index._store

@@ -78,9 +78,9 @@ class NeighborSmoothing:
     log odds are added to a part of its own. The best candidates are the neighbours; all others are
     represented by the background sample, or a type would seem the more frequent the larger the
     index. So scores do not depend on how many candidates were fetched beyond these, of which a
-    cosine says less than their neighbours do: their own log odds drop. Among few
-    candidates the neighbours may all be of other types, so the calibration's sample of mentions of
-    all kinds counts with them.
+    cosine says less than their neighbours do: their own log odds drop. Among few candidates the
+    neighbours may all be of other types, so the calibration's sample of mentions of all kinds
+    counts with them.
 
     Attributes:
         bandwidth: Cosine by which a neighbour's weight falls to 1/e.
