@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ner_retriever_rag.cli.console import errors_in_one_line, out
 from ner_retriever_rag.cli.option_groups import grouped
+from ner_retriever_rag.cli.train_fit import calibrate, names, prototypes
 from ner_retriever_rag.cli.train_options import (
     Adapted,
     AdaptSettings,
@@ -28,10 +29,6 @@ from ner_retriever_rag.cli.train_options import (
 )
 from ner_retriever_rag.cli.train_types import types
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
-
-if TYPE_CHECKING:
-    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.encoder.head import ProjectionHead
 
 train_app = typer.Typer(
     help="Teach an encoder types of your own, or mine text and train an encoder's parts on it.",
@@ -300,87 +297,47 @@ def labels(
         out.print(f"encoder written to {out_folder}")
 
 
-@train_app.command(epilog="Example: ner-retriever train calibrate my-encoder mined")
-def calibrate(
-    encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder to calibrate.")],
+@train_app.command(
+    epilog="Example: ner-retriever train joint mined --sets marked --out my-encoder --work run"
+)
+@grouped
+def joint(
     mined: Mined,
+    out_folder: Out,
+    sets: MarkedSets = None,
+    boundaries: Annotated[
+        list[Path] | None, typer.Option(help="Further --sets, whose labels teach nothing.")
+    ] = None,
+    sparse: Sparse = "",
+    encoder: Annotated[
+        str | None, typer.Option(help="The encoder to go on from; the shipped one if not given.")
+    ] = None,
     wordnet: WordNetFolder = None,
-    mentions: Annotated[int, typer.Option(min=100, help="Mentions to fit on.")] = 15_000,
-    seed: Seed = 0,
+    steps: Annotated[int, typer.Option(min=1)] = 900,
+    threshold: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Of the detector, in what is written.")
+    ] = 0.3,
+    *,
+    run: Run,
 ) -> None:
-    """Fit the calibration of an encoder and store it beside the head."""
-    from ner_retriever_rag.encoder.saved import add_part
+    """Train backbone, head and detector together; prototypes, names, calibration come after it."""
     from ner_retriever_rag.training import corpus, recipes
+    from ner_retriever_rag.training.guidelines import read_folders
 
     with errors_in_one_line():
-        encoder, head = _with_head(encoder_folder)
-        calibration, report = recipes.calibrate_recipe(
-            encoder.source.load(encoder.taps),
-            head,
+        recipes.joint_recipe(
+            encoder,
             corpus.Mined.load(mined, MINILM, wordnet),
-            mentions=mentions,
-            seed=seed,
-            pooling=encoder.pooling,
-            prototypes=encoder.prototypes,
+            mined / "silver.jsonl.xz",
+            read_folders(sets or [], sparse),
+            read_folders(boundaries or [], sparse),
+            out_folder,
+            loop=run.loop(steps),
+            threshold=threshold,
         )
-        add_part(encoder_folder, calibration)
-        for name, value in recipes.report_fields(report):
-            out.print(f"{name}: {value}")
+        out.print(f"encoder written to {out_folder}")
 
 
-@train_app.command(epilog="Example: ner-retriever train prototypes my-encoder mined")
-def prototypes(
-    encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder.")],
-    mined: Mined,
-    mentions: Annotated[int, typer.Option(min=2, help="Mentions to look among.")] = 100_000,
-    count: Annotated[int, typer.Option(min=1, help="How many prototypes.")] = 8_192,
-    seed: Seed = 0,
-) -> None:
-    """Find where mentions of one kind lie, and store it in an encoder; calibrate it afterwards."""
-    from ner_retriever_rag.encoder.saved import add_part
-    from ner_retriever_rag.training.mined import load_entities
-    from ner_retriever_rag.training.prototypes import prototypes_recipe
-
-    with errors_in_one_line():
-        encoder, head = _with_head(encoder_folder)
-        found = prototypes_recipe(
-            encoder.source.load(encoder.taps),
-            head,
-            load_entities(mined),
-            mentions=mentions,
-            count=count,
-            seed=seed,
-            pooling=encoder.pooling,
-        )
-        add_part(encoder_folder, found)
-        out.print(f"{len(found):,} prototypes written to {encoder_folder}")
-
-
-@train_app.command(epilog="Example: ner-retriever train names mined --encoder my-encoder")
-def names(
-    mined: Mined,
-    encoder_folder: Annotated[
-        Path, typer.Option("--encoder", help="Folder of the encoder that learns the names.")
-    ],
-) -> None:
-    """Make the table of names that the mined definitions explain, and store it in an encoder."""
-    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.encoder.saved import add_part
-    from ner_retriever_rag.training.names import NAMES, train_names
-
-    with errors_in_one_line():
-        encoder = TypeAwareEncoder.from_pretrained(encoder_folder, dtype="auto")
-        known = train_names(mined / NAMES, encoder.encode_types)
-        add_part(encoder_folder, known)
-        size = (encoder_folder / known.WEIGHTS).stat().st_size
-        out.print(f"{len(known):,} names ({size / 1e6:.1f} MB) written to {encoder_folder}")
-
-
-def _with_head(folder: Path) -> tuple[TypeAwareEncoder, ProjectionHead]:
-    """A saved encoder, to be read with in bfloat16, and its head."""
-    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-
-    encoder = TypeAwareEncoder.from_pretrained(folder, dtype="auto")
-    if encoder.head is None:
-        raise ValueError(f"{folder} holds an encoder without a head")
-    return encoder, encoder.head
+train_app.command(epilog="Example: ner-retriever train calibrate my-encoder mined")(calibrate)
+train_app.command(epilog="Example: ner-retriever train prototypes my-encoder mined")(prototypes)
+train_app.command(epilog="Example: ner-retriever train names mined --encoder my-encoder")(names)

@@ -11,6 +11,8 @@ from ner_retriever_rag.encoder.identity import earlier_fingerprints, fingerprint
 from ner_retriever_rag.encoder.saved import ADAPTATION, BACKBONE, Writer, write_saved
 from ner_retriever_rag.encoder.span_head import SpanHead
 
+_ADAPTED = " adapted"
+
 
 class KeptEncoder(EncodingPass):
     """An encoding pass that has a name and can be saved.
@@ -57,7 +59,7 @@ class KeptEncoder(EncodingPass):
         writers: list[Writer] = [part.save for part in parts if part is not None]
         if inside:
             taps = self.all_taps
-            if self.pair_model and not self.source.is_packed:  # which is copied as it is
+            if self.pair_model and not self.source.is_saved_whole:
                 taps.append(self.backbone.top)
             writers.append(lambda aside: self.source.pack(dict.fromkeys(taps), aside / BACKBONE))
         elif deltas:
@@ -136,4 +138,5 @@ class KeptEncoder(EncodingPass):
 
     @property
     def _label(self) -> str:
-        return self.backbone_name + " adapted" * bool(self.source.adaptation)
+        name = self.backbone_name
+        return name.removesuffix(_ADAPTED) + _ADAPTED if self.source.adaptation else name

@@ -28,6 +28,7 @@ from ner_retriever_rag.schema import Mention
 
 WORD = re.compile(r"\w+|[^\w\s]")
 _BAR = re.compile(r"(?<= )\|(?= )")
+_ENDS = frozenset(".,;:!?…)]}")  # signs that begin no name unless glued to it (".NET")
 WEIGHTS, CONFIG = "detector.safetensors", "detector.json"
 SHAPES = 9
 _BLOCK = 256  # words whose products are taken together
@@ -279,6 +280,7 @@ def _mentions(
         probability: ``(at least len(words), max_words)``; what leaves the text is skipped.
         threshold: Least probability.
     """
+    probability = _begun_at_words(text, words, probability)
     first, more = np.nonzero((probability >= threshold) & (probability > 0))
     inside = first + more < len(words)
     first, more = first[inside], more[inside]
@@ -294,6 +296,25 @@ def _mentions(
         for i, j, score in resolve(first, first + more + 1, probability[first, more])
     ]
     return [Mention(text[start:end], start, end, score) for start, end, score in spans]
+
+
+def _begun_at_words(
+    text: str, words: Words, probability: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The same, where no span begins with what ends something else: it begins a word later.
+
+    Of "vs. FC Bayern" a span may score best that has the full stop of "vs." in it.
+    """
+    apart = np.append(words.shapes[1:, 8] == 0, True)
+    loose = [i for i in np.flatnonzero(apart) if text[words.starts[i]] in _ENDS]
+    if not loose:
+        return probability
+    begun = probability.copy()
+    for i in loose:
+        if i + 1 < len(words):
+            np.maximum(begun[i + 1, :-1], begun[i, 1:], out=begun[i + 1, :-1])
+        begun[i] = 0
+    return begun
 
 
 def resolve(

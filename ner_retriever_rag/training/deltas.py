@@ -86,7 +86,7 @@ class AdaptedLinear(nn.Module):
             return out
         function = _LowRank if self.rank else _FullRank
         merged: Tensor = function.apply(  # type: ignore[no-untyped-call]
-            x, self._weight(), self.frozen.bias, *self._learned
+            x, self._weight(), self.frozen.bias, *self.learned
         )
         return merged
 
@@ -95,7 +95,7 @@ class AdaptedLinear(nn.Module):
         keys = (LORA_A, LORA_B) if self.rank else (DELTA,)
         return {
             name + key: value.detach().half().contiguous()
-            for key, value in zip(keys, self._learned, strict=True)
+            for key, value in zip(keys, self.learned, strict=True)
         }
 
     def load(self, name: str, deltas: Mapping[str, Tensor]) -> bool:
@@ -116,12 +116,13 @@ class AdaptedLinear(nn.Module):
             return True
 
     @property
-    def _learned(self) -> tuple[Tensor, ...]:
+    def learned(self) -> tuple[Tensor, ...]:
+        """The thin matrices ``(rank, in)`` and ``(out, rank)``, or the full delta."""
         return (self.down, self.up) if self.rank else (self.full,)
 
     def _weight(self) -> Tensor:
         """The merged weight, rebuilt whenever an optimiser has changed the delta."""
-        now = [each._version for each in self._learned]
+        now = [each._version for each in self.learned]
         if self._merged is None or self._merged[0] != now:
             with torch.no_grad():
                 delta = self.up @ self.down if self.rank else self.full

@@ -43,16 +43,19 @@ class MarkedSet:
     names: dict[str, str]
 
 
-def read_sets(folder: str | Path, sparse: Sequence[str] = ()) -> list[MarkedSet]:
+def read_sets(
+    folder: str | Path, sparse: Sequence[str] = (), only: Sequence[str] | None = None
+) -> list[MarkedSet]:
     """Read a folder of ``SET.jsonl.gz`` files with their ``names.json``.
 
     Args:
         folder: The folder. Labels that its ``excluded.json`` names, if there is one, keep their
             boundaries and lose their name.
         sparse: Names of the sets that mark one family of things only.
+        only: The sets to read; None for all.
 
     Raises:
-        FileNotFoundError: If there is no ``names.json``.
+        FileNotFoundError: If there is no ``names.json``, or no file of a set.
     """
     folder = Path(folder)
     names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
@@ -66,6 +69,7 @@ def read_sets(folder: str | Path, sparse: Sequence[str] = ()) -> list[MarkedSet]
             {k: v for k, v in labels.items() if k not in excluded.get(each, ())},
         )
         for each, labels in names.items()
+        if only is None or each in only
     ]
 
 
@@ -88,8 +92,7 @@ def read_folders(folders: Sequence[Path], sparse: str = "") -> list[MarkedSet]:
     found = []
     for folder in folders:
         only, at, path = str(folder).rpartition("@")
-        sets = read_sets(path, sparse.split(","))
-        found += [each for each in sets if not at or each.name in only.split(",")]
+        found += read_sets(path, sparse.split(","), only.split(",") if at else None)
     return found
 
 

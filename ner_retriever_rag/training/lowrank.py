@@ -33,21 +33,34 @@ class Adaptation(nn.Module):
         head: Projects the concatenated taps.
         rank: Of the deltas (LoRA, arXiv 2106.09685); 0 for full ones.
         first_block: Blocks before this one stay as they are; no gradient goes through them.
+        taps: What the head reads; None for all that the backbone does.
     """
 
     def __init__(
-        self, backbone: Backbone, head: ProjectionHead, *, rank: int = 32, first_block: int = 0
+        self,
+        backbone: Backbone,
+        head: ProjectionHead,
+        *,
+        rank: int = 32,
+        first_block: int = 0,
+        taps: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.taps = list(map(str, backbone.taps)) if taps is None else list(taps)
         self.model: nn.Module = backbone.model
         self.head = head
         self._prefix, self._suffix = special_tokens(backbone.tokenizer)
         self.layers = adapted_layers(self.model, rank, first_block)
 
+    @property
+    def before(self) -> int:
+        """How many special tokens stand before a text's own."""
+        return len(self._prefix)
+
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """The tokens of each text, as many as are read."""
-        most = _LONGEST - len(self._prefix) - len(self._suffix)
+        most = min(_LONGEST, self.backbone.window) - len(self._prefix) - len(self._suffix)
         found = tokenize(self.backbone.tokenizer, texts)
         return [Tokens(each.ids[:most], each.offsets[:most]) for each in found]
 
@@ -62,7 +75,7 @@ class Adaptation(nn.Module):
             ``(len(spans), dim)`` normalised mention vectors and ``(len(texts), hidden)``, the
             mean-pooled top layer.
         """
-        ids, mask = self._pad(texts)
+        ids, mask = self.padded(texts)
         taken = [0] * len(texts)  # how many of a text's mentions have a place
         places = []
         for text, _, _ in spans:
@@ -86,7 +99,7 @@ class Adaptation(nn.Module):
         pooled = []
         for start in range(0, len(order), _TOGETHER):
             some = [tokens[i] for i in order[start : start + _TOGETHER]]
-            ids, mask = self._pad(some)
+            ids, mask = self.padded(some)
             inside = torch.zeros(len(some), 1, ids.shape[1])
             for row, each in enumerate(some):
                 left = len(self._prefix)
@@ -102,7 +115,7 @@ class Adaptation(nn.Module):
             layer.active = False
         try:
             with torch.no_grad():
-                ids, mask = self._pad(texts)
+                ids, mask = self.padded(texts)
                 return self._means(self.backbone.forward(ids, mask), mask)
         finally:
             for layer in self.layers.values():
@@ -180,7 +193,7 @@ class Adaptation(nn.Module):
             {k: v for n, layer in self.layers.items() for k, v in layer.saved(n).items()}, path
         )
 
-    def _pad(self, texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    def padded(self, texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
         """Input ids and attention mask, special tokens around each text, padded on the right."""
         around = len(self._prefix) + len(self._suffix)
         longest = around + max(len(text.ids) for text in texts)
@@ -194,7 +207,7 @@ class Adaptation(nn.Module):
 
     def _pool(self, taps: dict[str, Tensor], weights: Tensor) -> Tensor:
         """Weighted sums over tokens, taps concatenated: float32 ``(texts, sums, taps * width)``."""
-        states = [taps[str(tap)] for tap in self.backbone.taps]
+        states = [taps[tap] for tap in self.taps]
         return torch.cat([(weights.to(each) @ each).float() for each in states], -1)
 
     def _means(self, taps: dict[str, Tensor], mask: Tensor) -> Tensor:

@@ -6,14 +6,17 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
 from ner_retriever_rag.encoder.calibration import Calibration
+from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.encoder.saved import ADAPTATION
@@ -26,12 +29,13 @@ from ner_retriever_rag.training.development import DevelopmentTask
 from ner_retriever_rag.training.drawing import flattened, weighted_sample
 from ner_retriever_rag.training.features import mention_features, project, type_features
 from ner_retriever_rag.training.guidelines import MarkedSet, laid_out, marked_passages
+from ner_retriever_rag.training.joint import JointOptions, train_joint
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.pairs import PairSampler
-from ner_retriever_rag.training.people import people_lists
+from ner_retriever_rag.training.people import people_lists, people_of
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
     read_sentences,
@@ -192,13 +196,9 @@ def detector_recipe(
         per_text: Mentions a sentence that the threshold is to come to on them.
     """
     rng = random.Random(loop.seed)
-    marked = [sentence for path in boundaries for sentence in read_marked(path)]
-    if silver is not None:
-        found = [s for s in read_marked(silver) if len(s.text) < 220]
-        marked += rng.sample(found, min(silver_sentences, len(found)))
-    marked = laid_out(joined(marked, rng), rng)
-    marked += [p for each in sets for p in marked_passages(each, set_characters, rng)]
-    marked += people_lists(people, _LISTS, rng)
+    marked = detector_sentences(
+        boundaries, silver, sets, people, rng, characters=set_characters, silver=silver_sentences
+    )
     sentences = read_sentences(backbone, marked, options.max_words)
     steps = max(1, round(epochs * len(sentences) / options.batch))
     loop = replace(loop, steps=steps, evaluate_every=max(1, steps // 4))
@@ -208,6 +208,36 @@ def detector_recipe(
         return head, history, None
     figures = choose_threshold(head, backbone, development, per_text)
     return head, history, figures
+
+
+def detector_sentences(
+    boundaries: Sequence[Path],
+    names: Path | None,
+    sets: Sequence[MarkedSet],
+    people: Sequence[str],
+    rng: random.Random,
+    *,
+    characters: int,
+    silver: int,
+) -> list[MarkedSentence]:
+    """What a detector trains on: marked sentences, names that mining found, passages of the sets.
+
+    Args:
+        boundaries: Files of marked sentences.
+        names: ``silver.jsonl.xz`` of a mined folder.
+        sets: Marked texts of many domains.
+        people: Names to make lists of.
+        rng: Draws them.
+        characters: How much of each set.
+        silver: How many of the sentences with mined names.
+    """
+    marked = [sentence for path in boundaries for sentence in read_marked(path)]
+    if names is not None:
+        found = [s for s in read_marked(names) if len(s.text) < 220]
+        marked += rng.sample(found, min(silver, len(found)))
+    marked = laid_out(joined(marked, rng), rng)
+    marked += [p for each in sets for p in marked_passages(each, characters, rng)]
+    return marked + people_lists(people, _LISTS, rng)
 
 
 def choose_threshold(
@@ -229,6 +259,54 @@ def choose_threshold(
             best, head.threshold = figures, round(float(threshold), 2)
     assert best is not None
     return best
+
+
+def joint_recipe(
+    source: str | Path | None,
+    mined: Mined,
+    names: Path,
+    labelled: Sequence[MarkedSet],
+    boundaries: Sequence[MarkedSet],
+    folder: Path,
+    *,
+    loop: LoopOptions,
+    threshold: float,
+) -> None:
+    """Train backbone, head and detector together, and save the encoder with its backbone.
+
+    Prototypes and known names lie in the space before and are left out; the calibration, its
+    background too, has to be fitted again.
+
+    Args:
+        source: Where it begins, as ``TypeAwareEncoder.from_pretrained`` takes it.
+        mined: Where pairs come from.
+        names: ``silver.jsonl.xz`` of a mined folder.
+        labelled: Sets whose labels teach.
+        boundaries: Sets whose boundaries alone do.
+        folder: Where to save it.
+        loop: Steps, seed, checkpoints.
+        threshold: Of the detector.
+    """
+    encoder = TypeAwareEncoder.from_pretrained(source)
+    sentences = detector_sentences(
+        (),
+        names,
+        [*labelled, *boundaries],
+        people_of(mined.train),
+        random.Random(loop.seed),
+        characters=200_000,
+        silver=9_000,
+    )
+    trained = train_joint(encoder, mined, labelled, sentences, JointOptions(), loop)
+    trained.detector.threshold = threshold
+    with TemporaryDirectory() as scratch:
+        deltas = Path(scratch) / ADAPTATION
+        save_file(trained.deltas, deltas)
+        encoder.source = replace(encoder.source, adaptation=deltas)
+        encoder.head, encoder.detector = trained.head, trained.detector
+        encoder.pair_model = trained.pair_model
+        encoder.names = encoder.prototypes = None
+        encoder.save_pretrained(folder, backbone=True)
 
 
 def calibrate_recipe(

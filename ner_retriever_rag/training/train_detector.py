@@ -147,6 +147,32 @@ def all_capitals(shapes: Tensor) -> Tensor:
     return upper
 
 
+def in_other_cases(shapes: Tensor, options: DetectorOptions) -> Tensor:
+    """The looks of a batch's words, some sentences lower-cased, now and then all in capitals."""
+    lower = (torch.rand(len(shapes), 1, 1) < options.lower_cased).float()
+    shapes = lower * without_capitals(shapes) + (1 - lower) * shapes
+    return all_capitals(shapes) if torch.rand(()) < options.upper_cased else shapes
+
+
+def span_loss(logits: Tensor, target: Tensor, options: DetectorOptions) -> Tensor:
+    """Weighted binary cross-entropy of all spans, a mention's share of it.
+
+    Args:
+        logits: ``(batch, words, max_words)``.
+        target: int8, the same shape; see :class:`ReadSentence`.
+        options: Weights.
+    """
+    known = target >= 0
+    mention = (target[known] == 1).float()
+    weight = 1 + (options.seam_weight - 1) * (target[known] == _ACROSS).float()
+    weight[target[known] == _UNMARKED] = options.unmarked_weight
+    each = functional.binary_cross_entropy_with_logits(
+        logits[known], mention, weight=weight, reduction="none",
+        pos_weight=torch.tensor(options.positive_weight),
+    )  # fmt: skip
+    return each.sum() / mention.sum().clamp(min=1)
+
+
 def train_detector(
     taps: Sequence[str],
     sentences: Sequence[ReadSentence],
@@ -184,20 +210,7 @@ def train_detector(
         head.train()
         group = groups[int(batch_at(step, len(groups), 1, loop.seed)[0])]
         vectors, shapes, target = collate([sentences[i] for i in group])
-        lower = (torch.rand(len(group), 1, 1) < options.lower_cased).float()
-        shapes = lower * without_capitals(shapes) + (1 - lower) * shapes
-        if torch.rand(()) < options.upper_cased:
-            shapes = all_capitals(shapes)
-        logits = head(vectors, shapes)
-        known = target >= 0
-        mention = (target[known] == 1).float()
-        weight = 1 + (options.seam_weight - 1) * (target[known] == _ACROSS).float()
-        weight[target[known] == _UNMARKED] = options.unmarked_weight
-        each = functional.binary_cross_entropy_with_logits(
-            logits[known], mention, weight=weight, reduction="none",
-            pos_weight=torch.tensor(options.positive_weight),
-        )  # fmt: skip
-        return each.sum() / mention.sum().clamp(min=1)
+        return span_loss(head(vectors, in_other_cases(shapes, options)), target, options)
 
     history = run(
         head, optimizer, schedule, loss_at, loop, lambda: evaluate(head.eval()) if evaluate else {}

@@ -52,7 +52,6 @@ class PairTrainee(nn.Module):
     def __init__(self, backbone: Backbone, rank: int) -> None:
         super().__init__()
         self._backbone, self._tokens = backbone, PairTokens(backbone.tokenizer)
-        backbone.model.set_attn_implementation("eager")  # half the time, in training on a CPU
         self.model: nn.Module = backbone.model
         self.layers = adapted_layers(self.model, rank)
         self.judge = nn.Linear(backbone.hidden_size, 1)

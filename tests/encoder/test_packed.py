@@ -122,6 +122,23 @@ def test_decoders_pack_too(tmp_path):
     close(again, encoder)
 
 
+def test_a_packed_backbone_with_deltas_is_packed_anew(folder, tmp_path):
+    torch.manual_seed(2)
+    deltas = tmp_path / "deltas.safetensors"
+    save_file({f"{LAYER}.delta": torch.randn(32, 64) / 4}, deltas)
+    inside = folder / "backbone"
+    adapted = TypeAwareEncoder(
+        inside, "hidden@2", adaptation=deltas, detector=SpanHead(["hidden@1"], 32, hidden=16)
+    )
+    plain = TypeAwareEncoder(inside, "hidden@2", detector=adapted.detector)
+    adapted.save_pretrained(tmp_path / "saved", backbone=True)
+    again = TypeAwareEncoder.from_pretrained(tmp_path / "saved")
+    assert not (tmp_path / "saved" / "adaptation.safetensors").exists()
+    close(again, adapted)
+    cosines = (again.encode_types(["river"]) * plain.encode_types(["river"])).sum(1)
+    assert (cosines < 0.999).all()
+
+
 def test_what_needs_more_than_weights_is_not_packed(tiny_checkpoint, tmp_path):
     encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@1", load_options={"device_map": "auto"})
     with pytest.raises(ValueError, match="backbone=True"):

@@ -51,6 +51,24 @@ def test_the_whole_sentence_is_left_to_choose_from(eager):
     assert "The C++ language" in names
 
 
+def test_no_mention_begins_with_the_end_of_something_else(eager):
+    names = found(eager, "Bayern vs. FC Kärnten , 2 : 1 .")
+    assert names
+    assert not [name for name in names if name[0] in ".,:"]
+    assert ".NET Core" in found(eager, ".NET Core")  # glued to the word, it is part of it
+
+
+def test_it_begins_a_word_later_with_the_score_it_had():
+    head = SpanHead(["hidden@1"], WIDTH, hidden=8, max_words=12, threshold=0.6)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.zero_()
+        head.lengths[2] = 2.0  # three words are a mention, two are none
+    (mention,) = head.eval().mentions(". Red Bull", states(". Red Bull"))
+    assert (mention.text, mention.start) == ("Red Bull", 2)
+    assert mention.score == pytest.approx(1 / (1 + np.exp(-2.0)))
+
+
 @pytest.mark.parametrize(
     "name",
     ["St. Clair", "F.C. Red Bull", "J. R. R. Tolkien", "Dr. No", "Kramer vs. Kramer", "Sen. Reed"],

@@ -25,11 +25,12 @@ def test_the_check_can_fail():
     assert "torch" in loaded("from ner_retriever_rag import TypeAwareEncoder")
 
 
-def test_an_index_opens_without_transformers(tmp_path):
-    # Nothing is encoded yet, and what encodes takes as long to import as all else together.
+def test_an_index_opens_and_searches_without_transformers(tmp_path):
+    # It takes longer to import than all else together.
     code = f"from ner_retriever_rag import EntityIndex\nindex = EntityIndex({str(tmp_path)!r})\n"
     assert set(loaded(code + "len(index), index.get(['a'])")) == {"torch", "chromadb"}
-    assert "transformers" in loaded(code + "index.search('river')")
+    assert set(loaded(code + "index.search('river')")) == {"torch", "chromadb"}
+    assert "transformers" in loaded("import ner_retriever_rag.encoder.backbone.cutting")
 
 
 def test_the_command_line_starts_without_them():

@@ -11,16 +11,19 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedModel
 
-from ner_retriever_rag.encoder.backbone.cutting import load_cut_model
 from ner_retriever_rag.encoder.backbone.devices import best_device, check_device, resolve_dtype
 from ner_retriever_rag.encoder.backbone.memory import batch_tokens, in_halves
+from ner_retriever_rag.encoder.backbone.packed_bert import (
+    PackedTokenizer,
+    load_packed_bert,
+    reads_as_bert,
+)
 from ner_retriever_rag.encoder.backbone.readers import TapReader
 from ner_retriever_rag.encoder.backbone.states import MergedText, TokenStates
 from ner_retriever_rag.encoder.backbone.taps import parse_taps
@@ -33,6 +36,9 @@ from ner_retriever_rag.encoder.backbone.windows import (
     split_windows,
     tokenize,
 )
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _DEFAULT_WINDOW = 512
 _TOKENS_HELD = 16_384  # how many tokens' vectors are held before texts are handed on
@@ -79,14 +85,21 @@ class Backbone:
         self.taps = parse_taps(taps)
         self.device = torch.device(device or best_device())
         self._lock = threading.Lock()
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(
-            self.source, trust_remote_code=trust_remote_code
-        )
-        if not self.tokenizer.is_fast:
-            raise ValueError(f"the tokenizer of {self.source} gives no character offsets")
         dtype = resolve_dtype(dtype, device, lambda: Path(self.source))
         options = {"trust_remote_code": trust_remote_code, **(load_options or {})}
-        self.model, anatomy = load_cut_model(self.source, self.taps, getattr(torch, dtype), options)
+        self.tokenizer: Any
+        self.model: Any
+        if not load_options and reads_as_bert(self.source, self.taps):
+            self.tokenizer = PackedTokenizer(self.source)
+            self.model, anatomy = load_packed_bert(self.source, self.taps, getattr(torch, dtype))
+        else:
+            # transformers takes seconds to import.
+            from ner_retriever_rag.encoder.backbone.cutting import load_cut_model, load_tokenizer
+
+            self.tokenizer = load_tokenizer(self.source, trust_remote_code)
+            self.model, anatomy = load_cut_model(
+                self.source, self.taps, getattr(torch, dtype), options
+            )
         if "device_map" in options or "quantization_config" in options:
             self.device = self.model.device  # where accelerate has put the embeddings
         else:
@@ -121,6 +134,11 @@ class Backbone:
     def hidden_size(self) -> int:
         """Width of the residual stream."""
         return int(self.model.config.get_text_config().hidden_size)
+
+    @property
+    def window(self) -> int:
+        """The longest run of tokens that goes through the model at once, special ones counted."""
+        return self._window
 
     def read(self, texts: Sequence[str]) -> Iterator[TokenStates]:
         """Run texts through the backbone and yield their token states, in order.

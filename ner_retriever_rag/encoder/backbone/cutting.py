@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, PreTrainedModel
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING
 from transformers.utils import logging as transformers_logging
 
@@ -23,6 +23,7 @@ from ner_retriever_rag.encoder.backbone.taps import (
     Tap,
     check_taps,
     find_anatomy,
+    last_block,
     module_path,
 )
 
@@ -30,6 +31,18 @@ from ner_retriever_rag.encoder.backbone.taps import (
 _AFTER_BLOCKS = ("norm", "ln_f", "final_layernorm", "final_layer_norm", "final_norm", "pooler")
 # What a checkpoint may hold beside the bare model, or beside the encoder.
 _BESIDE = ("lm_head", "embed_out", "decoder")
+
+
+def load_tokenizer(source: str, trust_remote_code: bool) -> Any:
+    """A checkpoint's tokenizer.
+
+    Raises:
+        ValueError: If it gives no character offsets.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+    if not tokenizer.is_fast:
+        raise ValueError(f"the tokenizer of {source} gives no character offsets")
+    return tokenizer
 
 
 def load_cut_model(
@@ -95,11 +108,6 @@ def load_cut_model(
         missing = ", ".join(sorted(info["missing_keys"])[:5])
         raise ValueError(f"{source} lacks weights that the taps need: {missing}")
     return model.eval().requires_grad_(False), anatomy
-
-
-def last_block(taps: tuple[Tap, ...]) -> int:
-    """The last block any of the taps needs (-1 if none needs a block)."""
-    return max(tap.block - (tap.kind == "hidden") for tap in taps)
 
 
 def _model_class(config: Any) -> Any:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
-from ner_retriever_rag.encoder.backbone.cutting import last_block
 from ner_retriever_rag.encoder.backbone.taps import (
     PROJECTIONS,
     Anatomy,
     Tap,
+    last_block,
     module_path,
     slice_fused,
 )
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class _AllRead(Exception):

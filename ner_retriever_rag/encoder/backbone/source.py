@@ -81,6 +81,11 @@ class BackboneSource:
         """Whether it lies packed in a folder, as saved encoders carry it."""
         return is_packed(self.name)
 
+    @property
+    def is_saved_whole(self) -> bool:
+        """Whether it lies packed as it is read, so that saving it again is to copy it."""
+        return self.is_packed and self.adaptation is None
+
     def adaptation_digest(self) -> str | None:
         """Sha256 of the deltas, if there are any."""
         return sha256(self.adaptation.read_bytes()).hexdigest() if self.adaptation else None
@@ -130,7 +135,7 @@ class BackboneSource:
         Raises:
             ValueError: If it needs code of its own, or options, to be loaded.
         """
-        if self.is_packed:
+        if self.is_saved_whole:
             copytree(self.name, folder)
             return
         if self.trust_remote_code or self.load_options:
@@ -138,5 +143,7 @@ class BackboneSource:
                 f"backbone {self.name} cannot be written: it is loaded with code or options of "
                 "its own; save the encoder without backbone=True"
             )
-        whole = replace(self, device="cpu", dtype="float32").load(taps)
+        # With an option that changes nothing, so that transformers reads it, and can write it.
+        options = {"attn_implementation": "eager"}
+        whole = replace(self, device="cpu", dtype="float32", load_options=options).load(taps)
         write_packed(whole.model, whole.tokenizer, folder)

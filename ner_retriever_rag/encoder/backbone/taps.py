@@ -208,6 +208,11 @@ def check_taps(model: nn.Module, anatomy: Anatomy | None, taps: Iterable[Tap]) -
             )
 
 
+def last_block(taps: tuple[Tap, ...]) -> int:
+    """The last block any of the taps needs (-1 if none needs a block)."""
+    return max(tap.block - (tap.kind == "hidden") for tap in taps)
+
+
 def module_path(model: nn.Module, path: str) -> str:
     """A module's path in the bare model.
 

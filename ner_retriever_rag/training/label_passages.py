@@ -1,0 +1,191 @@
+"""Passages with labelled mentions, as a backbone is trained on them."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from ner_retriever_rag.training.guidelines import MarkedSet, cut, joined_lines
+from ner_retriever_rag.training.judgements import varied
+from ner_retriever_rag.training.lowrank import Adaptation, Span
+from ner_retriever_rag.training.train_labels import LabelOptions
+
+_PASSAGE = 420  # characters
+_OF_A_TEXT = 3  # passages
+_BUCKET = 16  # batches drawn together and sorted by length
+_MORE = 5  # mentions of a passage, of other labels
+_OUT = -1e4  # a logit that weighs nothing
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPassage:
+    """A passage of one guideline.
+
+    Attributes:
+        guideline: Its number.
+        text: The passage.
+        mentions: By label's number, the spans.
+    """
+
+    guideline: int
+    text: str
+    mentions: dict[int, list[tuple[int, int]]]
+
+
+@dataclass
+class LabelPassages:
+    """Draws passages so that a rare label comes as often as a frequent one.
+
+    Attributes:
+        sets: Marked texts; labels without a name teach nothing.
+        characters: Text of each set.
+        batch: Passages a step.
+        seed: Of everything.
+    """
+
+    sets: Sequence[MarkedSet]
+    characters: int
+    batch: int
+    seed: int = 0
+    labels: list[str] = field(init=False)
+    passages: list[LabelledPassage] = field(init=False, default_factory=list)
+    _places: dict[tuple[int, int], list[int]] = field(init=False)
+    _drawn: dict[int, list[list[tuple[int, int]]]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Cut the texts.
+
+        Raises:
+            ValueError: If no mention has a label that may teach.
+        """
+        self.labels = sorted({words for each in self.sets for words in each.names.values()})
+        number = {words: n for n, words in enumerate(self.labels)}
+        places: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        rng = random.Random(self.seed)
+        for guideline, each in enumerate(self.sets):
+            room, texts = self.characters, list(each.texts)
+            rng.shuffle(texts)
+            for text in texts:
+                pieces = list(cut(joined_lines(text), _PASSAGE))
+                for piece in rng.sample(pieces, min(_OF_A_TEXT, len(pieces))):
+                    found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+                    for start, end, label in piece.mentions:
+                        if label in each.names:
+                            found[number[each.names[label]]].append((start, end))
+                    for label_number in found:
+                        places[guideline, label_number].append(len(self.passages))
+                    if found:
+                        self.passages.append(LabelledPassage(guideline, piece.text, found))
+                        room -= len(piece.text)
+                if room <= 0:
+                    break
+        if not places:
+            raise ValueError("no mention has a label that may teach")
+        self._places = dict(places)
+
+    @property
+    def in_set(self) -> NDArray[np.bool_]:
+        """Bool ``(guidelines, labels)``, which labels a guideline has."""
+        return np.array(
+            [[words in each.names.values() for words in self.labels] for each in self.sets]
+        )
+
+    def at(self, step: int) -> list[tuple[int, LabelledPassage]]:
+        """The passages of a step, each with the label that it was drawn for."""
+        chunk, place = divmod(step, _BUCKET)
+        if chunk not in self._drawn:
+            self._drawn.clear()
+            self._drawn[chunk] = self._draw(random.Random(f"{self.seed} labels {chunk}"))
+        return [(label, self.passages[n]) for label, n in self._drawn[chunk][place]]
+
+    def _draw(self, rng: random.Random) -> list[list[tuple[int, int]]]:
+        keys = list(self._places)
+        sizes = np.bincount([guideline for guideline, _ in keys])
+        weights = [float(sizes[guideline]) ** -0.5 for guideline, _ in keys]
+        drawn = [
+            (key[1], rng.choice(self._places[key]))
+            for key in rng.choices(keys, weights, k=self.batch * _BUCKET)
+        ]
+        drawn.sort(key=lambda each: len(self.passages[each[1]].text))
+        batches = [drawn[i : i + self.batch] for i in range(0, len(drawn), self.batch)]
+        rng.shuffle(batches)
+        return batches
+
+
+class LabelLoss:
+    """Each labelled mention picks its label, and each label its mention among those of others.
+
+    Args:
+        passages: Where they come from.
+        adaptation: What is trained; as it is now it says which labels may mean the same.
+        options: Temperature, and from which cosine two labels may.
+        others: Labels a step that none of its mentions has.
+    """
+
+    def __init__(
+        self, passages: LabelPassages, adaptation: Adaptation, options: LabelOptions, others: int
+    ) -> None:
+        self._passages, self._adaptation = passages, adaptation
+        self._options, self._others = options, others
+        own = adaptation.encode_types(passages.labels)
+        self._near = own @ own.T
+        self._in_set = passages.in_set
+
+    def __call__(self, step: int) -> Tensor:
+        """The loss of a step."""
+        rng = random.Random(f"{self._passages.seed} label {step}")
+        texts, spans, labels, sets = self._drawn(step, rng)
+        tokens = self._adaptation.tokenize(texts)
+        read = [n for n, (row, _, end) in enumerate(spans) if _reaches(tokens[row].offsets, end)]
+        spans, labels, sets = [spans[n] for n in read], labels[read], sets[read]
+        vectors, _ = self._adaptation.read(tokens, spans)
+        columns = list(dict.fromkeys(labels.tolist()))
+        others = sorted(set(range(len(self._passages.labels))) - set(columns))
+        columns += rng.sample(others, min(len(others), self._others))
+        place = {label: n for n, label in enumerate(columns)}
+        target = torch.tensor([place[label] for label in labels.tolist()])
+        asked = self._adaptation.read_types(
+            [varied(self._passages.labels[n], rng) for n in columns]
+        )
+        logits = vectors @ asked.T / self._options.temperature
+        alike, near = self._options.alike, self._options.near
+        unknown = self._near[labels][:, columns] >= np.where(
+            self._in_set[sets][:, columns], alike, near
+        )
+        unknown[np.arange(len(labels)), target.numpy()] = False
+        picked = functional.cross_entropy(
+            logits.masked_fill(torch.from_numpy(unknown), _OUT), target
+        )
+        same = torch.from_numpy(self._near[labels][:, labels] >= near)
+        same |= target[:, None] == target
+        same &= ~torch.eye(len(labels), dtype=torch.bool)
+        of_labels = logits[:, target].T.masked_fill(same, _OUT)
+        return (picked + functional.cross_entropy(of_labels, torch.arange(len(labels)))) / 2
+
+    def _drawn(
+        self, step: int, rng: random.Random
+    ) -> tuple[list[str], list[Span], NDArray[np.int64], NDArray[np.int64]]:
+        """The texts of a step, mentions in them, and of each its label and guideline."""
+        texts, spans, labels, sets = [], [], [], []
+        for row, (label, passage) in enumerate(self._passages.at(step)):
+            texts.append(passage.text)
+            others = [each for each in sorted(passage.mentions) if each != label]
+            for each in [label, *others[:_MORE]]:
+                start, end = rng.choice(passage.mentions[each])
+                spans.append((row, start, end))
+                labels.append(each)
+                sets.append(passage.guideline)
+        return texts, spans, np.array(labels), np.array(sets)
+
+
+def _reaches(offsets: NDArray[np.int64], end: int) -> bool:
+    """Whether what was read of a text goes as far as this character."""
+    return bool(len(offsets)) and int(offsets[-1, 1]) >= end
