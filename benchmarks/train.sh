@@ -52,3 +52,12 @@ ner-retriever train calibrate "$work/labels" "$work/mined" $wordnet
 ner-retriever train pair-model "$work/labels" "$work/mined" --sets "$data/training" $wordnet \
     --development "skillspan,court,maintie,earnings,psytar,litbank,re3d@$data/domains" \
     --steps 2000 --work "$work/pair-run"
+
+# One more leg for backbone, head and detector together; the pair model judges on as it did,
+# what lies in the space of vectors is made anew.
+ner-retriever train joint "$work/mined" --sets "$data/training" --boundaries "$seven@$data/domains" \
+    --boundaries "$three@$data/boundaries" --sparse "$sparse,$three" $wordnet \
+    --encoder "$work/labels" --out "$work/joint" --work "$work/joint-run"
+ner-retriever train prototypes "$work/joint" "$work/mined"
+ner-retriever train calibrate "$work/joint" "$work/mined" $wordnet
+ner-retriever train names "$work/mined" --encoder "$work/joint"

@@ -316,7 +316,7 @@ def joint(
     steps: Annotated[int, typer.Option(min=1)] = 900,
     threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Of the detector, in what is written.")
-    ] = 0.3,
+    ] = 0.4,
     *,
     run: Run,
 ) -> None:

@@ -87,7 +87,7 @@ class JointOptions:
     text_weight: float = 6.0
     context_width: int = 130
     loose: float = 0.15
-    share: float = 0.5
+    share: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.judging import PairJudge
 from ner_retriever_rag.encoder.pair_model import PairModel, PairTokens
+from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
 from ner_retriever_rag.reading.passage import Passage
 
 LAYERS = ("encoder.layer.0.attention.self.query", "encoder.layer.5.output.dense")
@@ -15,6 +17,12 @@ LAYERS = ("encoder.layer.0.attention.self.query", "encoder.layer.5.output.dense"
 @pytest.fixture(scope="module")
 def encoder() -> TypeAwareEncoder:
     return TypeAwareEncoder.from_pretrained(dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """The shipped tokenizer with all that transformers gives it: it reads tokens back."""
+    return AutoTokenizer.from_pretrained(PRETRAINED / BACKBONE)
 
 
 @pytest.fixture(scope="module")
@@ -45,25 +53,24 @@ def passages() -> list[Passage]:
     ]
 
 
-def test_a_pair_is_read_as_description_and_passage_with_the_mention_in_brackets(encoder):
+def test_a_pair_is_read_as_description_and_passage_with_the_mention_in_brackets(encoder, tokenizer):
     tokens = PairTokens(encoder.backbone.tokenizer)
     ids, mask, at = tokens([("river", passages()[0]), ("city", Passage("[x] Oslo.", 4, 8))])
     first, second = (
-        encoder.backbone.tokenizer.decode(row[real.bool()])
-        for row, real in zip(ids, mask, strict=True)
+        tokenizer.decode(row[real.bool()]) for row, real in zip(ids, mask, strict=True)
     )
     assert first.startswith("[CLS] river [SEP] the [ rhine ] flows through basel")
     assert second == "[CLS] city [SEP] ( x ) [ oslo ]. [SEP]"
-    close = encoder.backbone.tokenizer.convert_tokens_to_ids("]")
+    close = tokenizer.convert_tokens_to_ids("]")
     assert ids[torch.arange(2), at].tolist() == [close, close]
 
 
-def test_a_long_passage_and_a_long_description_are_cut_and_the_mention_stays(encoder):
+def test_a_long_passage_and_a_long_description_are_cut_and_the_mention_stays(encoder, tokenizer):
     tokens = PairTokens(encoder.backbone.tokenizer)
     text = "word " * 300 + "Oslo" + " word" * 300
     ids, _, at = tokens([("thing " * 100, Passage(text, 1500, 1504))])
     assert ids.shape[1] < 256
-    assert encoder.backbone.tokenizer.decode(ids[0, at[0] - 2 : at[0] + 1]) == "[ oslo ]"
+    assert tokenizer.decode(ids[0, at[0] - 2 : at[0] + 1]) == "[ oslo ]"
 
 
 def test_a_judgement_is_the_same_alone_and_in_company(judge, encoder, model):

@@ -10,6 +10,8 @@ from seeded import SeededEncoder, documents
 from test_golden import SAMPLE_QUERIES, SEEDED_QUERIES, found, sample_documents, seeded_index
 
 from ner_retriever_rag import EntityIndex
+from ner_retriever_rag.index.engine_search import CANDIDATES
+from ner_retriever_rag.ranking.stages import NEIGHBORS
 
 TEN = 10
 AGREEMENT = 0.95  # in the mean over all queries
@@ -48,3 +50,8 @@ def test_the_golden_queries(default):
     same, good = np.mean(both, axis=0)
     assert same >= AGREEMENT
     assert good >= 0.99
+
+
+def test_more_candidates_are_fetched_than_are_neighbours():
+    # Neighbours that were not fetched could not say anything, and scores would not be a folder's.
+    assert CANDIDATES > NEIGHBORS

@@ -9,7 +9,6 @@ from hashed import HashedEncoder
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, ShardedIndex
 from ner_retriever_rag.index import engine_search
-from ner_retriever_rag.ranking import stages
 from ner_retriever_rag.storage.records import RowKey
 
 PLACES = ("Peru", "Chile", "Oslo Norway", "Nile Egypt", "Lima")
@@ -177,8 +176,3 @@ def test_rows_are_there_for_any_client_to_read():
     place = {(m["doc"], m["start"], m["end"]) for m in rows["metadatas"]}
     assert sorted(rows["documents"]) == ["Norway", "Oslo"]
     assert place == {("a", 0, 4), ("a", 13, 19)}
-
-
-def test_more_candidates_are_fetched_than_are_neighbours():
-    # What is fetched beyond them is all that a name could still gain, and scores are a folder's.
-    assert engine_search.CANDIDATES > stages.NEIGHBORS
