@@ -61,6 +61,15 @@ class Words:
     def __len__(self) -> int:
         return len(self.starts)
 
+    def of_tokens(self, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of the word that each token is of, int64 ``(tokens,)``; -1 before the first.
+
+        Args:
+            offsets: ``(tokens, 2)``, characters of each token.
+        """
+        # By the token's last character, since some tokenizers count a leading space to the token.
+        return np.searchsorted(self.starts, offsets[:, 1] - 1, side="right") - 1
+
     def pool(self, offsets: NDArray[np.int64], vectors: Tensor) -> Tensor:
         """Mean token vector of each word, ``(n, width)``; zero for a word without tokens.
 
@@ -68,8 +77,7 @@ class Words:
             offsets: ``(tokens, 2)``, characters of each token.
             vectors: ``(tokens, width)``.
         """
-        # By the token's last character, since some tokenizers count a leading space to the token.
-        word = torch.from_numpy(np.searchsorted(self.starts, offsets[:, 1] - 1, side="right") - 1)
+        word = torch.from_numpy(self.of_tokens(offsets))
         keep = word >= 0
         word, vectors = word[keep], vectors[keep]
         total = vectors.new_zeros(len(self), vectors.shape[1]).index_add_(0, word, vectors)

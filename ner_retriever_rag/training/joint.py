@@ -12,7 +12,6 @@ import random
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -41,12 +40,10 @@ from ner_retriever_rag.training.train_detector import (
     span_loss,
     targets,
 )
-from ner_retriever_rag.training.train_labels import LabelOptions
+from ner_retriever_rag.training.train_labels import LabelOptions, averaged
 
 _LONGEST = 900  # characters of a sentence
 _WARMUP = 50  # steps
-
-M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +128,8 @@ def train_joint(
     if encoder.head is None or not isinstance(encoder.detector, SpanHead):
         raise ValueError("joint training needs an encoder with a head and a span head of its own")
     torch.manual_seed(loop.seed)
-    eager = {**(encoder.source.load_options or {}), "attn_implementation": "eager"}
     taps = [*encoder.all_taps, encoder.backbone.top]
-    backbone = replace(encoder.source, dtype="auto", load_options=eager).load(taps)
+    backbone = replace(encoder.source.eager(), dtype="auto").load(taps)
     head = deepcopy(encoder.head).train().requires_grad_(True)
     detector = deepcopy(encoder.detector).train().requires_grad_(True)
     adaptation = Adaptation(
@@ -172,8 +168,8 @@ def train_joint(
     }
     return Joint(
         gone,
-        _between(encoder.head, head, options.share),
-        _between(encoder.detector, detector, options.share),
+        averaged(encoder.head, [head], options.share),
+        averaged(encoder.detector, [detector], options.share),
         encoder.pair_model and rebased(encoder.pair_model, gone),
     )
 
@@ -245,7 +241,7 @@ class SpanLoss:
         shapes = torch.zeros(len(group), longest, SHAPES)
         target = torch.full((len(group), longest, self._detector.max_words), -1, dtype=torch.int8)
         for row, (sentence, of_it) in enumerate(zip(group, words, strict=True)):
-            word = np.searchsorted(of_it.starts, tokens[row].offsets[:, 1] - 1, side="right") - 1
+            word = of_it.of_tokens(tokens[row].offsets)
             real = np.flatnonzero(word >= 0)
             count = np.bincount(word[real], minlength=len(of_it))
             share = torch.from_numpy(1 / count[word[real]]).float()
@@ -277,13 +273,3 @@ def rebased(pair_model: PairModel, deltas: Mapping[str, Tensor]) -> PairModel:
             own[down], own[up] = deltas[down], -deltas[up]
     return PairModel({name: each.half().contiguous() for name, each in own.items()},
                      pair_model.weight, pair_model.bias)  # fmt: skip
-
-
-def _between(before: M, after: M, share: float) -> M:
-    """Weights a share of the way from one module to another."""
-    between = deepcopy(before)
-    there = after.state_dict()
-    with torch.no_grad():
-        for name, value in between.state_dict().items():
-            value.copy_(torch.lerp(value, there[name], share))
-    return between.eval().requires_grad_(False)

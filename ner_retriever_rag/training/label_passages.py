@@ -8,21 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from ner_retriever_rag.training.guidelines import MarkedSet, cut, joined_lines
 from ner_retriever_rag.training.judgements import varied
 from ner_retriever_rag.training.lowrank import Adaptation, Span
-from ner_retriever_rag.training.train_labels import LabelOptions
+from ner_retriever_rag.training.train_labels import LabelOptions, label_loss
 
 _PASSAGE = 420  # characters
 _OF_A_TEXT = 3  # passages
 _BUCKET = 16  # batches drawn together and sorted by length
 _MORE = 5  # mentions of a passage, of other labels
-_OUT = -1e4  # a logit that weighs nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,24 +148,13 @@ class LabelLoss:
         others = sorted(set(range(len(self._passages.labels))) - set(columns))
         columns += rng.sample(others, min(len(others), self._others))
         place = {label: n for n, label in enumerate(columns)}
-        target = torch.tensor([place[label] for label in labels.tolist()])
+        own = np.array([place[label] for label in labels.tolist()])
         asked = self._adaptation.read_types(
             [varied(self._passages.labels[n], rng) for n in columns]
         )
         logits = vectors @ asked.T / self._options.temperature
-        alike, near = self._options.alike, self._options.near
-        unknown = self._near[labels][:, columns] >= np.where(
-            self._in_set[sets][:, columns], alike, near
-        )
-        unknown[np.arange(len(labels)), target.numpy()] = False
-        picked = functional.cross_entropy(
-            logits.masked_fill(torch.from_numpy(unknown), _OUT), target
-        )
-        same = torch.from_numpy(self._near[labels][:, labels] >= near)
-        same |= target[:, None] == target
-        same &= ~torch.eye(len(labels), dtype=torch.bool)
-        of_labels = logits[:, target].T.masked_fill(same, _OUT)
-        return (picked + functional.cross_entropy(of_labels, torch.arange(len(labels)))) / 2
+        near, in_set = self._near[labels][:, columns], self._in_set[sets][:, columns]
+        return label_loss(logits, own, near, in_set, self._options)
 
     def _drawn(
         self, step: int, rng: random.Random

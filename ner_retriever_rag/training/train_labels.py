@@ -14,11 +14,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ner_retriever_rag.encoder.head import ProjectionHead
@@ -32,6 +33,8 @@ from ner_retriever_rag.training.train_head import CachedPairs, batch_at
 
 _PASSAGE = 420  # characters
 _OUT = -1e4  # a logit that weighs nothing
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +161,34 @@ def tune_to_labels(
     return tuned.eval().requires_grad_(False)
 
 
-def averaged(
-    before: ProjectionHead, heads: Sequence[ProjectionHead], share: float
-) -> ProjectionHead:
+def label_loss(
+    logits: Tensor,
+    labels: NDArray[np.int64],
+    near: NDArray[np.float32],
+    in_set: NDArray[np.bool_],
+    options: LabelOptions,
+) -> Tensor:
+    """Each mention picks its label, and each label drawn its mention among those of others.
+
+    Args:
+        logits: ``(n, m)``, of mentions and labels.
+        labels: ``(n,)``, the column of each mention's label.
+        near: ``(n, m)``, cosines of that label to all.
+        in_set: ``(n, m)``, whether a label is of the mention's guideline.
+        options: From which cosine labels may mean the same.
+    """
+    unknown = near >= np.where(in_set, options.alike, options.near)
+    unknown[np.arange(len(labels)), labels] = False
+    target = torch.from_numpy(labels)
+    picked = functional.cross_entropy(logits.masked_fill(torch.from_numpy(unknown), _OUT), target)
+    same = torch.from_numpy(near[:, labels] >= options.near)
+    same |= target[:, None] == target
+    same &= ~torch.eye(len(labels), dtype=torch.bool)
+    of_labels = logits[:, target].T.masked_fill(same, _OUT)
+    return (picked + functional.cross_entropy(of_labels, torch.arange(len(labels)))) / 2
+
+
+def averaged(before: M, heads: Sequence[M], share: float) -> M:
     """The mean of heads, and so much of it as ``share`` says in a mean with the head before."""
     mean = deepcopy(before)
     weights = [dict(each.named_parameters()) for each in heads]
@@ -200,17 +228,7 @@ class _Batches:
         asked = head(as_tensor(self.labelled.wordings[worded]))
         logits = mentions @ asked.T / self.options.temperature
         in_set, near = self.labelled.in_set[sets], self.cosines[labels]
-        unknown = near >= np.where(in_set, self.options.alike, self.options.near)
-        unknown[np.arange(len(rows)), labels] = False
-        target = torch.from_numpy(labels)
-        picked = functional.cross_entropy(
-            logits.masked_fill(torch.from_numpy(unknown), _OUT), target
-        )
-        same = torch.from_numpy(near[:, labels] >= self.options.near)
-        same |= target[:, None] == target
-        same &= ~torch.eye(len(rows), dtype=torch.bool)
-        of_labels = logits[:, target].T.masked_fill(same, _OUT)
-        return (picked + functional.cross_entropy(of_labels, torch.arange(len(rows)))) / 2
+        return label_loss(logits, labels, near, in_set, self.options)
 
 
 def _moved(now: Tensor, before: Tensor) -> Tensor:

@@ -68,7 +68,8 @@ def test_the_tokens_are_those_of_the_tokenizer_that_was_saved(folder, text):
     ours, theirs = PackedTokenizer(folder), word_piece_tokenizer()
     told = {"return_offsets_mapping": True, "return_special_tokens_mask": True}
     for special in (False, True):
-        mine = ours(text, add_special_tokens=special)
+        mine = ours(text, add_special_tokens=special, **told)
+        assert set(mine) == {"input_ids", "offset_mapping", "special_tokens_mask"}
         other = theirs(text, add_special_tokens=special, verbose=False, **told)
         assert mine == {name: other[name] for name in mine}
     assert ours.pad_token_id == theirs.pad_token_id

@@ -160,8 +160,6 @@ class PackedTokenizer:
         folder: Holds ``tokenizer.json`` and its configuration.
     """
 
-    is_fast = True
-
     def __init__(self, folder: str | Path) -> None:
         settings = _read(folder, "tokenizer_config.json")
         self._tokenizer = Tokenizer.from_file(str(Path(folder) / _TOKENIZER))
@@ -171,16 +169,22 @@ class PackedTokenizer:
         self.pad_token_id = self._tokenizer.token_to_id(settings.get("pad_token", "[PAD]"))
 
     def __call__(
-        self, texts: str | Sequence[str], *, add_special_tokens: bool = True, **_: Any
+        self,
+        texts: str | Sequence[str],
+        *,
+        add_special_tokens: bool = True,
+        return_special_tokens_mask: bool = False,
+        **_: Any,
     ) -> dict[str, Any]:
         """Tokenise one text or several.
 
         Args:
             texts: What to read.
             add_special_tokens: Whether those around a text are added.
+            return_special_tokens_mask: Whether it is told which these are.
 
         Returns:
-            ``input_ids``, ``offset_mapping`` (characters, end exclusive) and
+            ``input_ids``, ``offset_mapping`` (characters, end exclusive) and, if asked for,
             ``special_tokens_mask``, of one text or a list for each.
         """
         alone = isinstance(texts, str)
@@ -190,8 +194,9 @@ class PackedTokenizer:
         found: dict[str, list[Any]] = {
             "input_ids": [each.ids for each in read],
             "offset_mapping": [each.offsets for each in read],
-            "special_tokens_mask": [each.special_tokens_mask for each in read],
         }
+        if return_special_tokens_mask:
+            found["special_tokens_mask"] = [each.special_tokens_mask for each in read]
         return {name: rows[0] for name, rows in found.items()} if alone else found
 
 

@@ -86,6 +86,11 @@ class BackboneSource:
         """Whether it lies packed as it is read, so that saving it again is to copy it."""
         return self.is_packed and self.adaptation is None
 
+    def eager(self) -> BackboneSource:
+        """The same backbone, read by transformers with eager attention."""
+        options = {**(self.load_options or {}), "attn_implementation": "eager"}
+        return replace(self, load_options=options)
+
     def adaptation_digest(self) -> str | None:
         """Sha256 of the deltas, if there are any."""
         return sha256(self.adaptation.read_bytes()).hexdigest() if self.adaptation else None
@@ -143,7 +148,6 @@ class BackboneSource:
                 f"backbone {self.name} cannot be written: it is loaded with code or options of "
                 "its own; save the encoder without backbone=True"
             )
-        # With an option that changes nothing, so that transformers reads it, and can write it.
-        options = {"attn_implementation": "eager"}
-        whole = replace(self, device="cpu", dtype="float32", load_options=options).load(taps)
+        # By transformers, which can write it.
+        whole = replace(self.eager(), device="cpu", dtype="float32").load(taps)
         write_packed(whole.model, whole.tokenizer, folder)
