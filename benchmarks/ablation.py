@@ -24,7 +24,6 @@ from ner_retriever_rag.evaluation.suites import load_suite
 from ner_retriever_rag.evaluation.tasks import Task, load_task
 from ner_retriever_rag.index.held_texts import HeldTexts
 from ner_retriever_rag.ranking.judged import JudgedEvidence
-from ner_retriever_rag.ranking.prevalence import PrevalenceShift
 from ner_retriever_rag.ranking.query import Stage
 from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.scaling import PlattScaling
@@ -101,7 +100,7 @@ def measured(sets: Sequence[Corpus], stages: Sequence[Stage]) -> np.ndarray:
 def worth(whole: np.ndarray, without: np.ndarray, stage: Stage) -> float:
     """What a stage gains in the mean of its own figures."""
     gain = (whole - without).mean(axis=0) * [1, 1, -1]
-    return float(max(gain[1:]) if isinstance(stage, PrevalenceShift | PlattScaling) else gain[0])
+    return float(max(gain[1:]) if isinstance(stage, PlattScaling) else gain[0])
 
 
 def table_of_figures(sets: Sequence[Corpus], rows: dict[str, np.ndarray]) -> str:

@@ -18,7 +18,6 @@ from sklearn.linear_model import LogisticRegression
 
 from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.evaluation.suite_measure import ABSENT
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.stages import STAGES
@@ -116,7 +115,7 @@ def figures(asked, weights):
         np.maximum.at(plain, each.owner, each.log_odds)
         before.append(r_precision(plain, each.gold))
         after.append(r_precision(scores, each.gold))
-        chosen = sure >= threshold_of(sure, DEFAULT_THRESHOLD)
+        chosen = sure >= threshold_of(sure)
         f1.append(2 * (chosen & each.gold).sum() / max(1, chosen.sum() + each.gold.sum()))
         top = np.argsort(-scores)[:60]
         said.append(sure[top])

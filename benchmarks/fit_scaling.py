@@ -1,11 +1,13 @@
 """The line that makes probabilities of log odds, fitted on what a search returns.
 
-python benchmarks/fit_scaling.py ../shared/data --cache FOLDER [--texts 300] [--encoder FOLDER]
+python benchmarks/fit_scaling.py ../shared/data --cache FOLDER [--encoder FOLDER]
 
-A logistic regression of log odds and information gain over the best 60 documents of each type:
-fewnerd-dev, the boundary sets' development files and the domain sets, whole and in draws of 40
-texts, with types that no text mentions among the cases. Each set's figures come from a fit without
-it. Prints a table, then the constants of ``ranking/stages.py``, fitted on all sets.
+A logistic regression of log odds and the type's breadth, both times information gain, over the best
+60 documents of each type: fewnerd-dev, the boundary sets' development files and the domain sets, of
+300 and of 1,500 texts at most and in draws of 40 and of 10, with types that no text mentions among
+the cases.
+Each set's figures come from a fit without it. Prints a table, then the constants of
+``ranking/stages.py``, fitted on all sets.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,13 +25,13 @@ from ner_retriever_rag.evaluation.suite_measure import BINS, SHOWN, read_absent
 from ner_retriever_rag.evaluation.suites import SUITES, load_suite
 from ner_retriever_rag.evaluation.tasks import Task, load_task
 from ner_retriever_rag.index.held_texts import HeldTexts
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.ranking.scaling import PlattScaling
 from ner_retriever_rag.ranking.stages import STAGES
 from ner_retriever_rag.ranking.threshold import threshold_of
 
-DRAWS = {"fewnerd-dev": (4_000, 1_000, 200, 200, 40, 40)}
-SMALL_DRAWS = (40, 40, 40)  # texts, of every other set
+SIZES = (300, 1_500)  # texts of a set at most
+SMALL_DRAWS = 3 * (40,) + 6 * (10,)  # texts, of every set
+DRAWS = (4_000, 1_000, 200, 200, *SMALL_DRAWS)  # of fewnerd-dev
 DEV_COUNTS_FOR = 4.0  # other sets: it is the only large one
 ABSENT_COUNT_FOR = 0.5  # of a set's types, each of the two kinds of absence
 
@@ -44,6 +46,7 @@ class Recorder:
 
     def __call__(self, query, candidates, log_odds):
         self.gain = self._scaling.gain(query, candidates, log_odds)
+        self.breadth = query.scale.breadth
         return log_odds
 
 
@@ -54,6 +57,7 @@ class Asked:
     Attributes:
         log_odds: ``(found,)``, before scaling.
         gain: The query's.
+        breadth: The type's.
         right: bool ``(found,)``.
         relevant: How many documents are, found or not.
         absence: What kind of absence; empty for a type that some text mentions.
@@ -61,36 +65,54 @@ class Asked:
 
     log_odds: np.ndarray
     gain: float
+    breadth: float
     right: np.ndarray
     relevant: int
     absence: str = ""
 
     def features(self) -> np.ndarray:
-        return np.stack([self.log_odds, np.full(len(self.log_odds), self.gain)], axis=1)
+        breadth = np.full(len(self.log_odds), self.breadth)
+        return self.gain * np.stack([self.log_odds, breadth], axis=1)
 
 
-@dataclass
+@dataclass(eq=False)
 class Corpus:
-    """A set or a draw of it."""
+    """A set or a draw of it.
+
+    Attributes:
+        name: The set's.
+        size: Of how many texts, or of so many at most.
+        drawn: Whether it is a draw of it.
+        asked: Every type.
+    """
 
     name: str
-    whole: bool
+    size: int
+    drawn: bool
     asked: list[Asked]
 
 
-def corpora(data: Path, cache: Path, texts: int, encoder: TypeAwareEncoder) -> Iterator[Corpus]:
+def corpora(data: Path, cache: Path, encoder: TypeAwareEncoder) -> Iterator[Corpus]:
     """All sets and their draws, every type asked."""
-    tasks = [load_task("fewnerd-dev", data)]
+    dev = load_task("fewnerd-dev", data)
+    yield from parts_of(dev, len(dev.texts), DRAWS, cache, encoder)
     for suite in ("boundaries", "domains"):
-        tasks += [each.task for each in load_suite(suite, data, texts=texts)]
-    for task in tasks:
-        encoded = encode_task(encoder, task, cache, progress=True).detected
-        sizes = DRAWS.get(task.name, SMALL_DRAWS)
-        for number, size in enumerate((len(task.texts), *sizes)):
-            rng = np.random.default_rng(number)
-            chosen = np.sort(rng.choice(len(task.texts), min(size, len(task.texts)), replace=False))
-            held = HeldTexts(encoder, [task.texts[n] for n in chosen], [encoded[n] for n in chosen])
-            yield Corpus(task.name, number == 0, list(asked_of(task, chosen, held)))
+        for size in SIZES:
+            draws = SMALL_DRAWS if size == min(SIZES) else ()
+            for each in load_suite(suite, data, texts=size):
+                yield from parts_of(each.task, size, draws, cache, encoder)
+
+
+def parts_of(
+    task: Task, size: int, draws: Sequence[int], cache: Path, encoder: TypeAwareEncoder
+) -> Iterator[Corpus]:
+    """A set, and draws of so many texts of it."""
+    encoded = encode_task(encoder, task, cache, progress=True).detected
+    for number, count in enumerate((size, *draws)):
+        rng = np.random.default_rng(number)
+        chosen = np.sort(rng.choice(len(task.texts), min(count, len(task.texts)), replace=False))
+        held = HeldTexts(encoder, [task.texts[n] for n in chosen], [encoded[n] for n in chosen])
+        yield Corpus(task.name, count, number > 0, list(asked_of(task, chosen, held)))
 
 
 def asked_of(task: Task, chosen: np.ndarray, held: HeldTexts) -> Iterator[Asked]:
@@ -107,15 +129,16 @@ def asked_of(task: Task, chosen: np.ndarray, held: HeldTexts) -> Iterator[Asked]
             ranked = held.rank(query, stages=stages)
             scores = np.clip(ranked.scores.astype(np.float64), 1e-9, 1 - 1e-9)
             log_odds = np.log(scores / (1 - scores))
-            yield Asked(log_odds, recorder.gain, gold[ranked.order], int(gold.sum()), absence)
+            right, relevant = gold[ranked.order], int(gold.sum())
+            yield Asked(log_odds, recorder.gain, recorder.breadth, right, relevant, absence)
 
 
 def fit(sets: Sequence[Corpus]) -> LogisticRegression:
-    """The regression: every set counts the same, half of it whole and half in draws."""
+    """The regression: every set counts the same, and so does each of its sizes."""
     features, right, weights = [], [], []
     for corpus in sets:
-        draws = sum(each.name == corpus.name for each in sets) - 1
-        of_set = 0.5 if corpus.whole else 0.5 / draws
+        sizes = [each.size for each in sets if each.name == corpus.name]
+        of_set = 1 / len(set(sizes)) / sizes.count(corpus.size)
         if corpus.name == "fewnerd-dev":
             of_set *= DEV_COUNTS_FOR
         kinds = [each.absence for each in corpus.asked]
@@ -142,12 +165,12 @@ def figures(sets: Sequence[Corpus], models: dict[str, LogisticRegression]) -> li
             if each.absence:
                 low[each.absence].append(max(scores, default=0.0) < 0.5)
                 continue
-            kept = scores >= threshold_of(scores, DEFAULT_THRESHOLD)
+            kept = scores >= threshold_of(scores)
             hits = (kept & each.right).sum()
             of_types.append(2 * hits / max(1, kept.sum() + each.relevant))
             said.append(scores[:SHOWN])
             right.append(each.right[:SHOWN])
-        f1.append(np.mean(of_types))
+        f1 += [np.mean(of_types)] if of_types else []
     scores, so = np.concatenate(said), np.concatenate(right)
     place = np.digitize(scores, BINS[1:-1])
     within = [so[place == each] for each in range(len(BINS) - 1)]
@@ -158,31 +181,34 @@ def figures(sets: Sequence[Corpus], models: dict[str, LogisticRegression]) -> li
 
 def main() -> None:
     args, encoder = command_line(__doc__)
-    sets = list(corpora(args.data, args.cache, args.texts, encoder))
+    sets = list(corpora(args.data, args.cache, encoder))
     names = dict.fromkeys(each.name for each in sets)
     models = {name: fit([each for each in sets if each.name != name]) for name in names}
-    boundaries = [each for some in SUITES["boundaries"].groups.values() for each in some]
-    others = SUITES["domains"].groups["boundaries train the detector"]
-
-    def of(some: Sequence[str], *, whole: bool = True) -> list[Corpus]:
-        return [each for each in sets if each.name in some and each.whole == whole]
-
     groups = {
-        "fewnerd-dev": of(["fewnerd-dev"]),
-        "draws of it": of(["fewnerd-dev"], whole=False),
-        "boundary sets": of(boundaries),
-        "seven that choose": of(DOMAINS),
-        "the other seven": of(others),
-        "draws of 40": of([*boundaries, *DOMAINS, *others], whole=False),
+        "boundary sets": [each for some in SUITES["boundaries"].groups.values() for each in some],
+        "seven that choose": DOMAINS,
+        "the other seven": SUITES["domains"].groups["boundaries train the detector"],
     }
+    dev = [each for each in sets if each.name == "fewnerd-dev"]
+    rows = {
+        "fewnerd-dev": [each for each in dev if not each.drawn],
+        "4,000 to 10 of its texts": [each for each in dev if each.drawn],
+        "40 texts of any other": [each for each in sets if each.size == 40 and each not in dev],
+        "10 texts": [each for each in sets if each.size == 10 and each not in dev],
+    }
+    for name, some in groups.items():
+        for size in SIZES:
+            rows[f"{name}, {size:,} texts"] = [
+                each for each in sets if each.name in some and each.size == size
+            ]
     columns = [f"right at {a} to {b:g}" for a, b in pairwise(BINS)]
     print(f"| sets | F1 | {' | '.join(columns)} | another world below 0.5 | kindred |")
     print("|---" * (len(columns) + 4) + "|")
-    for name, some in groups.items():
+    for name, some in rows.items():
         print(f"| {name} | {' | '.join(figures(some, models))} |")
     every = fit(sets)
-    slope, per_gain = every.coef_[0]
-    print(f"slope {slope:.3f}, per gain {per_gain:.3f}, offset {every.intercept_[0]:.3f}")
+    slope, breadth = every.coef_[0]
+    print(f"slope {slope:.3f}, per breadth {breadth / slope:.1f}, offset {every.intercept_[0]:.2f}")
 
 
 if __name__ == "__main__":

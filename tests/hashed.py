@@ -4,7 +4,9 @@ import re
 from hashlib import sha256
 
 import numpy as np
+from unit_vectors import unit
 
+from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.schema import EncodedText, Mention
 
 DIM = 16
@@ -48,6 +50,19 @@ def vector(text, width):
     seed = int.from_bytes(sha256(text.encode()).digest()[:8], "big")
     found = np.random.default_rng(seed).normal(size=width).astype(np.float32)
     return found / np.linalg.norm(found)
+
+
+class CalibratedEncoder(HashedEncoder):
+    """With a calibration, without which scores are no probabilities."""
+
+    calibration = Calibration(
+        unit(np.stack([vector(f"sample {n}", DIM) for n in range(50)])),
+        (8.0, 0.5),
+        (0.0, 0.0, 0.0, 0.0, 1.0),
+    )
+
+    def score(self, type_vector, similarities):
+        return self.calibration.probability(type_vector, similarities)
 
 
 def assert_is(index, documents):

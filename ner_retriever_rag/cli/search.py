@@ -33,7 +33,6 @@ from ner_retriever_rag.cli.console import (
     print_json,
 )
 from ner_retriever_rag.cli.rows import check_folder, whole
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.schema import DocumentMatch
 
 _K = 10
@@ -60,7 +59,7 @@ def search(
             min=0.0,
             max=1.0,
             help="Least score of a document.",
-            show_default=f"none; {DEFAULT_THRESHOLD} with --all",
+            show_default="none; with --all the greatest expected F1's",
         ),
     ] = None,
     max_matches: Annotated[

@@ -67,12 +67,6 @@ class LogOddsScale:
         line = encoder.calibration.line(type_vector)
         return cls(encoder, type_vector, line.slope, line.offset, True, line.breadth, line.spread)
 
-    @property
-    def sample(self) -> NDArray[np.float32]:
-        """The calibration's sample of mentions of all kinds, float32 ``(m, dim)``."""
-        assert self.encoder.calibration is not None
-        return self.encoder.calibration.background
-
     def log_odds(self, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log odds of similarities, float32 of the same shape."""
         odds = np.asarray(similarities, dtype=np.float32) * np.float32(self.slope)

@@ -31,8 +31,8 @@ class NERTypeRetriever:
         document_store: Where to look.
         filters: Haystack's filter on the metadata, as far as Chroma knows it.
         top_k: How many documents at most; None for all above the threshold.
-        score_threshold: Least score of a document; None for no bound, or 0.2 where ``top_k`` is
-            None.
+        score_threshold: Least score of a document; None for no bound, or for the greatest expected
+            F1 where ``top_k`` is None.
         about: What the documents should be about, beside the type.
         filter_policy: Whether filters given to ``run`` replace these or are joined with them.
         meta_key: Where in the metadata the mentions found go.

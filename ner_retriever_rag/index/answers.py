@@ -66,16 +66,17 @@ class Answers:
             k: How many documents at most; None for all above the threshold.
             where: Chroma filter on the documents' metadata.
             score_threshold: Least score of a document, which is its best mention's probability
-                where the query is one type; None for no bound, or 0.2 where ``k`` is None.
+                where the query is one type; None for no bound, or for the greatest expected F1
+                where ``k`` is None.
             about: What the documents should be about (None or "" for anything), free text that goes
                 on after the type, as in
                 "dinosaur" and "found in Argentina". A document's score is then ``type_score **
                 (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
                 and the document (0 where it is negative).
             topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
-            sharpen: Let mentions found say something of one another: smoothing and
-                prevalence shift, see :mod:`~ner_retriever_rag.ranking.stages`. With
-                an encoder that has a score of its own (``from_gliner``) no stage runs either way.
+            sharpen: Let mentions found say something of one another: smoothing over neighbours, see
+                :mod:`~ner_retriever_rag.ranking.stages`. An encoder without a calibration, or with
+                a score of its own (``from_gliner``), does without either way.
             offset: How many of the best documents to skip, for the next page of a result.
             max_matches: List at most so many matches of a document, the best; None for all.
             exact: Look at every text for a topic, and in a large index at every mention, beyond

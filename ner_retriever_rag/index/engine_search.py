@@ -29,6 +29,7 @@ from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, Bounds
 from ner_retriever_rag.queries.query import AnyOf, Leaf, Query, wanted_leaves
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic, topic_asked
+from ner_retriever_rag.ranking.threshold import LEAST
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
 from ner_retriever_rag.storage.passing import matching, passing
 
@@ -240,6 +241,8 @@ class EngineSearch(Search):
         """Ever more candidates, compared with a query, until no other can be a result."""
         few = matching(self._store.texts, bounds.where, _FEW) if bounds.where else None
         wanted, most = self._first(bounds), min(MOST, self._source.most or MOST)
+        all_likely = bounds.k is None and not bounds.given
+        floor = LEAST if all_likely else bounds.floor
         while True:
             n = min(wanted, most)
             tables = [self._source.nearest(scored.vectors, n, exact=bounds.exact)]
@@ -257,7 +260,7 @@ class EngineSearch(Search):
             look = _Look(table, allowed, self.compare(table, scored, bounds))
             yield look
             seen_all = len(tables[0]) >= table.background.count or few is not None
-            if seen_all or look.is_past(scored, n, bounds.floor):
+            if seen_all or look.is_past(scored, n, floor):
                 return
             if n == most:
                 if bounds.last is None:

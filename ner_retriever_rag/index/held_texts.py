@@ -95,7 +95,7 @@ class HeldTexts:
         best = table.best_of_each(compared.log_odds)
         scores = scored.combine(scored.scores(best))
         order = best_first(scores, best.max(axis=0), np.diff(table.first) > 0, 0.0)
-        threshold = least_of_all(scored, scores[order], DEFAULT_THRESHOLD, judged=known is not None)
+        threshold = least_of_all(scored, scores[order], DEFAULT_THRESHOLD)
         return Ranked(self._numbers[order], scores[order], threshold)
 
     def judge(self, description: str, right: Iterable[int], wrong: Iterable[int]) -> None:

@@ -20,7 +20,7 @@ from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Judged, Reranker, Stage, TypeQuery, Wanted
 from ner_retriever_rag.ranking.stages import rank
-from ner_retriever_rag.ranking.threshold import LEAST_JUDGED, threshold_of
+from ner_retriever_rag.ranking.threshold import threshold_of
 from ner_retriever_rag.schema import MentionMatch
 
 if TYPE_CHECKING:
@@ -106,9 +106,7 @@ def compare(
     return Compared(cosines, log_odds)
 
 
-def least_of_all(
-    query: ScoredQuery, scores: NDArray[np.float32], floor: float, *, judged: bool
-) -> float:
+def least_of_all(query: ScoredQuery, scores: NDArray[np.float32], floor: float) -> float:
     """The score at which a search for all ends where no threshold was given.
 
     That of the greatest expected F1 where scores are probabilities.
@@ -116,12 +114,11 @@ def least_of_all(
     Args:
         query: What is looked for.
         scores: float32 ``(n,)``, of all that may be found.
-        floor: The least it is; the score itself where scores are no probabilities.
-        judged: Whether the type was judged, so that less may do.
+        floor: The score where scores are no probabilities.
     """
     if query.without > 0 or not all(scale.calibrated for scale in query.scales):
         return floor
-    return threshold_of(scores, LEAST_JUDGED if judged else floor)
+    return threshold_of(scores)
 
 
 class MentionScores:

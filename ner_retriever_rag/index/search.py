@@ -283,9 +283,7 @@ class Search(Doors):
         """
         if bounds.k is not None or bounds.given:
             return bounds
-        description = query.descriptions[0] if len(query.leaves) == 1 else None
-        judged = description is not None and self.judgements_of(description) is not None
-        least = least_of_all(query, scores, bounds.floor, judged=judged)
+        least = least_of_all(query, scores, bounds.floor)
         return replace(bounds, floor=least, threshold=least)
 
     def scores_of_kind(self, kind: int, kinds: Kinds, table: MentionTable) -> NDArray[np.float32]:

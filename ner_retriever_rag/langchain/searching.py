@@ -44,7 +44,7 @@ class TypeSearching(BaseRetriever):
     where: dict[str, Any] | None = None
     """Chroma filter on the documents' metadata."""
     score_threshold: float | None = Field(default=None, ge=0, le=1)
-    """Least score of a document; None for no bound, or 0.2 where ``k`` is None."""
+    """Least score of a document; None for no bound, or, with ``k`` None, for the best F1."""
     about: str | None = None
     """What the documents should be about, beside the type."""
     topic_weight: float | None = Field(default=None, ge=0, le=1)
@@ -54,7 +54,7 @@ class TypeSearching(BaseRetriever):
     max_matches: int | None = Field(default=None, gt=0)
     """How many of a document's mentions are listed at most, the best; None for all."""
     sharpen: bool = True
-    """Let mentions found say something of one another: smoothing and prevalence shift."""
+    """Let mentions found say something of one another: smoothing over neighbours."""
     exact: bool = False
     """Compare with every mention, in a large index too, and look at every text for a topic."""
     rerank: int = Field(default=0, ge=0)

@@ -44,8 +44,8 @@ class NERTypeRetriever(BaseRetriever):
         index: Where to look.
         similarity_top_k: How many nodes at most; None for all above the threshold.
         filters: Metadata filters.
-        score_threshold: Least score of a node, in [0, 1]; None for no bound, or 0.2 where
-            ``similarity_top_k`` is None.
+        score_threshold: Least score of a node, in [0, 1]; None for no bound, or for the
+            greatest expected F1 where ``similarity_top_k`` is None.
         about: What the nodes should be about, beside the type.
         topic_weight: How much the topic counts, in [0, 1]; None for the index's default.
         max_matches: How many of a node's mentions are listed at most, the best; None for all.

@@ -110,7 +110,9 @@ def is_short_form(short: str, full: str) -> bool:
     "J. Doe", "John Doe", "Doe" and "John" of "John T. Doe"; not "John Doe" of "John Doe Jr.".
     """
     one, other = Words.of(short), Words.of(full)
-    if not (one.words and one.capitals and other.capitals) or one.words == other.words:
+    if not (one.words and other.words and one.capitals and other.capitals):
+        return False
+    if one.words == other.words:
         return False
     if len(one.words) == 1:
         alone = len(other.words) == 1 or len(one.words[0]) < 2

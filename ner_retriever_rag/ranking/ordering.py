@@ -14,18 +14,6 @@ def largest(values: NDArray[np.floating], n: int) -> NDArray[np.intp]:
     return ordered
 
 
-def mean_of_best(log_odds: NDArray[np.floating], count: int, most: int) -> float:
-    """The mean of the best log odds: of a hundredth of all candidates, ``most`` at most.
-
-    Args:
-        log_odds: float ``(n,)``, of those that were fetched.
-        count: How many candidates there are, fetched or not.
-        most: Of so many at most.
-    """
-    top = min(max(1, min(most, count // 100)), len(log_odds))
-    return float(np.mean(np.partition(log_odds, -top)[-top:], dtype=np.float64))
-
-
 def best_first(
     scores: NDArray[np.float32],
     nearness: NDArray[np.float32],

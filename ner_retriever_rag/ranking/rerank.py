@@ -23,13 +23,11 @@ class Rerank:
     """Stacks log odds and the pair model's logits.
 
     Attributes:
-        floor: Log odds under which a candidate has no chance and is not judged.
         own: Weight of a judged candidate's log odds.
         judged: Weight of the pair model's logit.
         offset: Log odds added to these.
     """
 
-    floor: float
     own: float
     judged: float
     offset: float
@@ -41,11 +39,10 @@ class Rerank:
         """The log odds stacked with the pair model's; as they were where it is not to be asked."""
         if query.rerank is None or not query.rerank_top:
             return log_odds
-        may = log_odds >= self.floor
+        may = np.arange(len(log_odds))
         if query.wanted is not None:
-            may &= query.wanted.mask
-        numbers = np.flatnonzero(may)
-        best = numbers[largest(log_odds[numbers], query.rerank_top)]
+            may = np.flatnonzero(query.wanted.mask)
+        best = may[largest(log_odds[may], query.rerank_top)]
         reranked = log_odds.copy()
         if len(best):
             logits = query.rerank(best)

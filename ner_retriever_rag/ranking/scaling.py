@@ -3,7 +3,8 @@
 A mention's log odds say how well it fits the type, not how often what fits so well is right, which
 is another thing in tickets than in an encyclopedia. A logistic regression (Platt 1999) tells that
 from the log odds and from one sign of whether a query found what it asked for: how far its best
-candidates stand out from all others.
+candidate stands out from all others. Where nothing does, the log odds say little, whatever they
+are, as at a high temperature (Guo and others 2017).
 """
 
 from __future__ import annotations
@@ -13,31 +14,30 @@ from typing import ClassVar
 
 import numpy as np
 
-from ner_retriever_rag.ranking.ordering import mean_of_best
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery
 from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
 from ner_retriever_rag.schema import Candidates
 
 _LEAST_SPREAD = 1e-3  # log odds; where all candidates are one
+_LEAST_GAIN = 0.1  # where the best is below the mean; the order stays
 
 
 @dataclass(frozen=True, slots=True)
 class PlattScaling:
-    """A line of the log odds and of the query's information gain.
+    """A line of the log odds, the steeper the further the best candidate stands out.
 
     Attributes:
-        slope: Of the log odds.
-        per_gain: Log odds for each standard deviation of information gain.
+        slope: Of the log odds, for each standard deviation of information gain.
+        per_breadth: Log odds for each unit of the type's breadth: the mentions of a narrow type are
+            surer than those of a broad one.
         offset: Log odds.
-        top: As in :class:`~ner_retriever_rag.ranking.prevalence.PrevalenceShift`.
         sample_weight: For how many candidates the calibration's sample of mentions counts, or the
             spread among few candidates would say nothing.
     """
 
     slope: float
-    per_gain: float
+    per_breadth: float
     offset: float
-    top: int
     sample_weight: float
 
     sharpens: ClassVar[bool] = False
@@ -45,24 +45,25 @@ class PlattScaling:
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
         """The log odds, scaled."""
-        by = self.per_gain * self.gain(query, candidates, log_odds) + self.offset
-        scaled: LogOdds = self.slope * log_odds + by
+        steepness = self.slope * self.gain(query, candidates, log_odds)
+        scaled: LogOdds = (
+            steepness * (log_odds + self.per_breadth * query.scale.breadth) + self.offset
+        )
         return scaled
 
     def gain(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> float:
-        """How far the best candidates stand out from all, in standard deviations of all.
+        """How far the best candidate stands out from all, in standard deviations of all.
 
         That is weighted information gain (Zhou and Croft 2007), which predicts how well a query
-        is answered. The best are those before neighbours were counted in, all are represented by
+        is answered. The best is that before neighbours were counted in, all are represented by
         the background sample.
         """
         scale, background = query.scale, candidates.background
-        before = query.before.get(NeighborSmoothing, log_odds)
-        best = mean_of_best(before, background.count, self.top)
+        best = query.before.get(NeighborSmoothing, log_odds).max()
         odds = scale.log_odds(background.vectors @ query.vector)
         of_sample = scale.slope * scale.breadth + scale.offset
         weights = [background.count, self.sample_weight]
         mean = np.average([odds.mean(), of_sample], weights=weights)
         around = (scale.slope * scale.spread) ** 2 + (of_sample - mean) ** 2
         variance = np.average([np.mean((odds - mean) ** 2), around], weights=weights)
-        return float((best - mean) / max(np.sqrt(variance), _LEAST_SPREAD))
+        return max(_LEAST_GAIN, float((best - mean) / max(np.sqrt(variance), _LEAST_SPREAD)))

@@ -10,63 +10,11 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery, Wanted
-from ner_retriever_rag.schema import PRIORITY_BITS, Candidates
+from ner_retriever_rag.schema import Candidates
 
-_PRIORITY_BITS = np.uint64(PRIORITY_BITS)
 _CERTAIN = 30.0  # log odds stay within
 _SAMPLED = 128  # of the last tenth that are smoothed for others
 _BLOCK = 1_024  # candidates smoothed at once
-
-
-@dataclass(frozen=True, slots=True)
-class SameNameSmoothing:
-    """Gives a candidate the mean log odds of candidates of the same name, its own among them.
-
-    A sentence may say little of "Lukanov", another that names him more: most names mean one thing
-    in a corpus (one sense a collection: Gale, Church and Yarowsky 1992, Yarowsky 1995). Only those
-    count whose vectors agree, or the river Amazon would be smoothed with the company. A name may
-    have thousands of mentions: each is compared with some, next to it in the order of their
-    priorities, which are random.
-
-    Only the best candidates are smoothed, among themselves, so that their log odds do not depend on
-    how many others were fetched.
-
-    Attributes:
-        neighbors_per_side: Candidates before it and after it in that order.
-        min_cosine: Cosine of two that mean the same.
-        best: How many are the best.
-    """
-
-    neighbors_per_side: int
-    min_cosine: float
-    best: int
-
-    sharpens: ClassVar[bool] = True
-    needs_calibration: ClassVar[bool] = False
-
-    def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
-        """The log odds, smoothed over candidates that share a name."""
-        names, priorities = candidates.names, candidates.priorities
-        ranked = largest(log_odds, self.best)
-        # By name and priority: in one number, which is sorted in a tenth of the time.
-        priority = (priorities[ranked] * np.float32(2**PRIORITY_BITS) - 1).astype(np.uint64)
-        order = ranked[np.argsort(names[ranked] >> _PRIORITY_BITS << _PRIORITY_BITS | priority)]
-        same = names[order[1:]] == names[order[:-1]]
-        order = order[np.append(same, False) | np.append(False, same)]  # those that share a name
-        own, name = log_odds[order].astype(np.float64), names[order]
-        vectors = candidates.vectors[order]
-        sums, counts = own.copy(), np.ones(len(own))
-        for apart in range(1, self.neighbors_per_side + 1):
-            agree = np.einsum("nd,nd->n", vectors[apart:], vectors[:-apart]) >= self.min_cosine
-            first = np.flatnonzero(agree & (name[apart:] == name[:-apart]))
-            second = first + apart
-            sums[first] += own[second]
-            sums[second] += own[first]
-            counts[first] += 1
-            counts[second] += 1
-        smoothed = log_odds.copy()
-        smoothed[order] = sums / counts
-        return smoothed
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,36 +26,25 @@ class NeighborSmoothing:
     log odds are added to a part of its own. The best candidates are the neighbours; all others are
     represented by the background sample, or a type would seem the more frequent the larger the
     index. So scores do not depend on how many candidates were fetched beyond these, of which a
-    cosine says less than their neighbours do: their own log odds drop. Among few candidates the
-    neighbours may all be of other types, so the calibration's sample of mentions of all kinds
-    counts with them.
+    cosine says less than their neighbours do: their own log odds drop. A candidate counts among its
+    neighbours, once.
 
     Attributes:
         bandwidth: Cosine by which a neighbour's weight falls to 1/e.
-        own_weight: Weight of a candidate's own probability; a neighbour in its place has 1.
         own_part: Share of its own log odds that is added to the neighbours'.
-        cutoff: Rank after which candidates are not smoothed.
         neighbors: The best candidates, so many, are the neighbours.
         drop: Log odds by which those after the neighbours are below the last of these, at least.
         background_weight: Weight of each other candidate.
-        few: Candidates; among fewer, the calibration's sample counts.
-        sample: How many of it.
-        sample_weight: Weight of each among very few candidates; it falls to 0 at ``few``.
-        floor: Log odds below which candidates are not smoothed, as after ``cutoff``; of them is
-            assumed what is said of the last tenth that are.
+        cutoff: Rank after which candidates are not smoothed; of them is assumed what is said of the
+            last tenth that are.
     """
 
     bandwidth: float
-    own_weight: float
     own_part: float
-    cutoff: int
     neighbors: int
     drop: float
     background_weight: float
-    few: int
-    sample: int
-    sample_weight: float
-    floor: float
+    cutoff: int
 
     sharpens: ClassVar[bool] = True
     needs_calibration: ClassVar[bool] = True
@@ -118,27 +55,13 @@ class NeighborSmoothing:
         ranking = largest(log_odds, self.cutoff)
         reached = odds[ranking[: self.neighbors][-1]]
         odds = np.where(odds < reached, np.minimum(odds, reached - self.drop), odds)
-        smoothed, last = self._smoothed_ranks(ranking, odds, query.wanted)
+        smoothed, last = _smoothed_ranks(ranking, query.wanted)
         neighbors = self._neighbors(query, candidates, odds, ranking[: self.neighbors])
         rows = ranking[smoothed]
         usual = self._log_odds_among(neighbors, candidates, rows, odds[rows])
         result = self.own_part * odds + np.minimum(odds, np.median(usual[smoothed >= last]))
         result[rows] = self.own_part * odds[rows] + usual
         return result
-
-    def _smoothed_ranks(
-        self, ranking: NDArray[np.intp], odds: NDArray[np.float64], wanted: Wanted | None
-    ) -> tuple[NDArray[np.intp], int]:
-        """The ranks that are smoothed, rising, and where the last tenth above the floor begins.
-
-        Some of that tenth always are: they stand for all others.
-        """
-        above = max(1, int((odds[ranking] > self.floor).sum()))
-        last = above - (above // 10 + 1)
-        if wanted is None:
-            return np.arange(above), last
-        best = np.flatnonzero(wanted.mask[ranking[:above]])[: wanted.most]
-        return np.union1d(best, np.arange(last, above, 1 + (above - last) // _SAMPLED)), last
 
     def _neighbors(
         self,
@@ -147,7 +70,7 @@ class NeighborSmoothing:
         odds: NDArray[np.float64],
         best: NDArray[np.intp],
     ) -> Neighbors:
-        """Those that count: the best, and samples that stand for all others."""
+        """Those that count: the best, and the background sample, which stands for all others."""
         scale, background = query.scale, candidates.background
         neighbors = Neighbors(
             candidates.priorities[best],
@@ -155,11 +78,6 @@ class NeighborSmoothing:
             _chances(odds[best]).astype(np.float32),
             np.ones(len(best), dtype=np.float32),
         )
-        if background.count < self.few:
-            sample = scale.sample[: self.sample]
-            weight = self.sample_weight * (1 - background.count / self.few)
-            log_odds = scale.log_odds(sample @ query.vector)
-            neighbors = neighbors.joined_by(np.zeros(len(sample)), sample, log_odds, weight)
         if background.count > len(best):
             others = ~np.isin(background.priorities, candidates.priorities[best])
             priorities, far = background.priorities[others], background.vectors[others]
@@ -183,7 +101,7 @@ class NeighborSmoothing:
             rows: ``(m,)``, numbers of those that are smoothed.
             odds: float64 ``(m,)``, theirs.
         """
-        sums = self.own_weight * _chances(odds)
+        sums = _chances(odds)
         vectors, priorities = candidates.vectors[rows], candidates.priorities[rows]
         nearness = neighbors.vectors.T / np.float32(self.bandwidth)
         for start in range(0, len(vectors), _BLOCK):
@@ -191,7 +109,7 @@ class NeighborSmoothing:
             weights = vectors[some] @ nearness
             weights -= np.float32(1 / self.bandwidth)
             np.exp(weights, out=weights)
-            # A candidate's weight on itself is its own weight, no more.
+            # What a candidate says of itself is in the sums already.
             _, selves, there = np.intersect1d(
                 priorities[some], neighbors.priorities, return_indices=True
             )
@@ -207,8 +125,7 @@ class Neighbors:
     """Those whose probabilities are averaged.
 
     Attributes:
-        priorities: float32 ``(v,)``, of candidates their priority, which tells one from another;
-            0 of others.
+        priorities: float32 ``(v,)``, which tell one candidate from another.
         vectors: float32 ``(v, dim)``, L2-normalised.
         chances: float32 ``(v, 2)``, their probability and the rest.
         counts: float32 ``(v,)``, how many candidates each counts for.
@@ -229,7 +146,7 @@ class Neighbors:
         """The same, and others.
 
         Args:
-            priorities: ``(m,)``, theirs, or 0.
+            priorities: ``(m,)``, theirs.
             vectors: float32 ``(m, dim)``, theirs, L2-normalised.
             log_odds: float ``(m,)``, theirs.
             count: How many candidates each counts for.
@@ -241,6 +158,21 @@ class Neighbors:
             np.concatenate([self.chances, chances.astype(np.float32)]),
             np.append(self.counts, np.full(len(vectors), count, dtype=np.float32)),
         )
+
+
+def _smoothed_ranks(
+    ranking: NDArray[np.intp], wanted: Wanted | None
+) -> tuple[NDArray[np.intp], int]:
+    """The ranks that are smoothed, rising, and where the last tenth begins.
+
+    Some of that tenth always are: they stand for all others.
+    """
+    last = len(ranking) - (len(ranking) // 10 + 1)
+    if wanted is None:
+        return np.arange(len(ranking)), last
+    best = np.flatnonzero(wanted.mask[ranking])[: wanted.most]
+    some = np.arange(last, len(ranking), 1 + (len(ranking) - last) // _SAMPLED)
+    return np.union1d(best, some), last
 
 
 def _chances(odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-IMPOSSIBLE = 0.05  # score below which answers do not count: too many to be sure
+LEAST = 0.1  # score; below it answers do not count: too many to be sure
 GREATEST = 0.9  # threshold
-LEAST_JUDGED = 0.1  # threshold of a type that was judged; DEFAULT_THRESHOLD for others
 
 
-def threshold_of(scores: NDArray[np.float32], least: float) -> float:
+def threshold_of(scores: NDArray[np.float32]) -> float:
     """The score from which on answers have the greatest expected F1.
 
     Scores are treated as probabilities: of the first n, their sum is right; of all,
@@ -18,11 +17,10 @@ def threshold_of(scores: NDArray[np.float32], least: float) -> float:
 
     Args:
         scores: float32 ``(n,)``, probabilities of all answers there are.
-        least: The least threshold.
     """
     ordered = np.sort(np.asarray(scores, dtype=np.float64))[::-1]
-    ordered = ordered[ordered >= IMPOSSIBLE]
+    ordered = ordered[ordered >= LEAST]
     if not len(ordered):
         return GREATEST
     expected = np.cumsum(ordered) / (np.arange(1, len(ordered) + 1) + ordered.sum())
-    return float(np.clip(ordered[int(expected.argmax())], least, GREATEST))
+    return min(float(ordered[int(expected.argmax())]), GREATEST)

@@ -42,17 +42,15 @@ class WordEvidence:
 class NamesFirst:
     """Puts common nouns after names where names are wanted: "directors" for "person".
 
-    The best candidates decide whether they are, unless the caller does (``query.named``).
+    Most of the best candidates decide whether they are, unless the caller does (``query.named``).
 
     Attributes:
-        top: How many are the best.
-        share: Of these, how many have to be names.
         common_noun: Log odds of a candidate that is no name.
+        best: How many are the best.
     """
 
-    top: int
-    share: float
     common_noun: float
+    best: int
 
     sharpens: ClassVar[bool] = False
     needs_calibration: ClassVar[bool] = False
@@ -61,7 +59,6 @@ class NamesFirst:
         """The log odds, common nouns' lower where names are wanted."""
         if (words := query.words) is None or query.named is False:
             return log_odds
-        best = words.named[largest(log_odds, self.top)]
-        if query.named is None and best.mean() <= self.share:
+        if query.named is None and words.named[largest(log_odds, self.best)].mean() <= 0.5:
             return log_odds
         return log_odds + self.common_noun * ~words.named

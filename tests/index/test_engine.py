@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hashed import CalibratedEncoder
 
 from ner_retriever_rag import AllOf, Document, EntityIndex, Like, Not
 from ner_retriever_rag.index.entities import joint
@@ -26,7 +27,9 @@ def test_answers_do_not_depend_on_the_order_of_documents(tiny_encoder):
         assert [m.score for m in one] == pytest.approx([m.score for m in other], abs=1e-6)
 
 
-def test_sharpening_reaches_every_kind_of_search(index):
+def test_sharpening_reaches_every_kind_of_search():
+    index = EntityIndex(encoder=CalibratedEncoder())
+    index.add([Document(f"{text} {n}", f"d{n}") for n, text in enumerate(TEXTS * 10)])
     plain = [m.score for m in index.search_mentions("river", k=20, sharpen=False)]
     assert [m.score for m in index.search_mentions("river", k=20)] != plain
     for search in (index.search, index.entities):

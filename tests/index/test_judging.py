@@ -1,14 +1,11 @@
 """Judgements of answers: kept with an index, counted in by its searches."""
 
 import chromadb
-import numpy as np
 import pytest
 from engine import engine_index
-from hashed import DIM, HashedEncoder, vector
-from unit_vectors import unit
+from hashed import CalibratedEncoder, HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex, Like
-from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.index import engine_search
 from ner_retriever_rag.index.sharded_index import ShardedIndex
 from ner_retriever_rag.index.texts import match_documents
@@ -22,26 +19,13 @@ DOCUMENTS = [
 ]
 
 
-class Calibrated(HashedEncoder):
-    """With a calibration, without which scores are no probabilities and nothing is judged."""
-
-    calibration = Calibration(
-        unit(np.stack([vector(f"sample {n}", DIM) for n in range(50)])),
-        (8.0, 0.5),
-        (0.0, 0.0, 0.0, 0.0, 1.0),
-    )
-
-    def score(self, type_vector, similarities):
-        return self.calibration.probability(type_vector, similarities)
-
-
 @pytest.fixture(params=["folder", "engine", "large engine"])
 def index(request, monkeypatch):
     """With its mentions in a table, or searched by Chroma: all of them, or the nearest."""
     if request.param == "folder":
-        index = EntityIndex(encoder=Calibrated())
+        index = EntityIndex(encoder=CalibratedEncoder())
     else:
-        index = engine_index(Calibrated())
+        index = engine_index(CalibratedEncoder())
     if request.param == "large engine":
         monkeypatch.setattr(engine_search, "SMALL", 0)
     index.add(DOCUMENTS)
@@ -100,17 +84,19 @@ def test_a_threshold_that_is_given_counts(index) -> None:
 
 
 def test_judgements_stay_with_the_folder(tmp_path) -> None:
-    with EntityIndex(tmp_path, encoder=Calibrated()) as index:
+    with EntityIndex(tmp_path, encoder=CalibratedEncoder()) as index:
         index.add(DOCUMENTS)
         index.judge("error code", right=["d1", "d4"], wrong=["d2"])
         found = [(m.doc_id, pytest.approx(m.score, abs=1e-5)) for m in index.search("error code")]
-        other = EntityIndex(tmp_path, encoder=Calibrated())  # another hold on the same folder
+        other = EntityIndex(
+            tmp_path, encoder=CalibratedEncoder()
+        )  # another hold on the same folder
         assert [(m.doc_id, m.score) for m in other.search("error code")] == found
         index.judge("error code", right=["d7"])
         assert "d7" in ids(other.search("error code", k=3))
         other.close()
         judged = index.judged()
-    with EntityIndex.open(tmp_path, encoder=Calibrated()) as index:
+    with EntityIndex.open(tmp_path, encoder=CalibratedEncoder()) as index:
         assert index.judged() == judged
         assert judged["error code"].right == 3
         index.delete(["d1", "d2"])
@@ -128,7 +114,7 @@ def test_filters_know_what_the_index_was_told(index) -> None:
 
 
 def test_shards_have_their_judgements_in_common() -> None:
-    shards = [EntityIndex(encoder=Calibrated()) for _ in range(2)]
+    shards = [EntityIndex(encoder=CalibratedEncoder()) for _ in range(2)]
     index = ShardedIndex(shards)
     index.add(DOCUMENTS)
     index.judge("error code", right=["d1", "d4", "d6"])
@@ -156,17 +142,17 @@ def test_what_cannot_be_judged_is_refused(index) -> None:
 
 
 def test_the_collection_of_judgements_is_no_index_and_no_other_is_taken_for_it(tmp_path) -> None:
-    with EntityIndex(tmp_path, collection="news", encoder=Calibrated()) as index:
+    with EntityIndex(tmp_path, collection="news", encoder=CalibratedEncoder()) as index:
         index.add(DOCUMENTS)
         index.judge("error code", right=["d1"])
         with pytest.raises(ValueError, match="keeps its judgements in"):
-            EntityIndex(tmp_path, collection="news-judged", encoder=Calibrated())
+            EntityIndex(tmp_path, collection="news-judged", encoder=CalibratedEncoder())
         assert index_names(tmp_path) == ["news"]
     with pytest.raises(ValueError, match="an index makes itself"):
-        EntityIndex(tmp_path, collection="old-judged", encoder=Calibrated())
+        EntityIndex(tmp_path, collection="old-judged", encoder=CalibratedEncoder())
     client = chromadb.EphemeralClient()
     client.create_collection("theirs-judged", embedding_function=None)
-    index = EntityIndex(client=client, collection="theirs", encoder=Calibrated())
+    index = EntityIndex(client=client, collection="theirs", encoder=CalibratedEncoder())
     index.add(DOCUMENTS)
     assert index.judged() == {}
     with pytest.raises(ValueError, match="something else"):

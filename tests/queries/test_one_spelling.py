@@ -59,7 +59,7 @@ def test_short_forms(short, full):
     [
         ("John Doe", "John Doe Jr."), ("Jane Doe", "John Doe"), ("F. Doe", "John T. Doe"),
         ("Doe", "Doe"), ("England", "Bank of England"), ("T.", "John T. Doe"),
-        ("doe", "John Doe"),
+        ("doe", "John Doe"), ("Doe", "The"), ("The", "John Doe"),
     ],
 )  # fmt: skip
 def test_what_is_no_short_form(short, full):

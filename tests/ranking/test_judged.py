@@ -11,7 +11,7 @@ from ner_retriever_rag.ranking.judged import (
     JudgedType,
     Judgements,
 )
-from ner_retriever_rag.ranking.threshold import GREATEST, LEAST_JUDGED, threshold_of
+from ner_retriever_rag.ranking.threshold import GREATEST, threshold_of
 
 RIGHT, WRONG, FAR = np.eye(DIM, dtype=np.float32)[:3]
 
@@ -88,11 +88,11 @@ def test_the_stage_leaves_types_that_were_not_judged_alone(judged) -> None:
     [
         ([0.9, 0.8, 0.1], 0.8),  # F1 of two: 1.7 / 1.9
         ([0.9, 0.45, 0.4], 0.4),  # of one 0.64, of two 0.72, of three 0.74
-        ([0.05, 0.02], LEAST_JUDGED),
+        ([0.5, 0.25, 0.09, 0.09, 0.09, 0.09], 0.5),  # those below 0.1 do not count
         ([0.99], GREATEST),
-        ([0.01], GREATEST),
+        ([0.09], GREATEST),
         ([], GREATEST),
     ],
 )
 def test_the_threshold_is_where_expected_f1_is_greatest(scores, wanted) -> None:
-    assert threshold_of(np.array(scores, dtype=np.float32), LEAST_JUDGED) == pytest.approx(wanted)
+    assert threshold_of(np.array(scores, dtype=np.float32)) == pytest.approx(wanted)

@@ -35,22 +35,17 @@ def odds_of(calibration, query, vectors):
     return scale_of(calibration, query).log_odds(vectors @ query)
 
 
-def by_hand(calibration, query, vectors, odds, stage=SMOOTHING):
+def by_hand(vectors, odds, stage=SMOOTHING):
     """The rule, one candidate at a time, where all count."""
     found = []
     for i, own in enumerate(odds):
         p = 1 / (1 + math.exp(-own))
-        yes, no = stage.own_weight * p, stage.own_weight * (1 - p)
+        yes, no = p, 1 - p
         for j, other in enumerate(odds):
             if i != j:
                 weight = math.exp((float(vectors[i] @ vectors[j]) - 1) / stage.bandwidth)
                 p = 1 / (1 + math.exp(-other))
                 yes, no = yes + weight * p, no + weight * (1 - p)
-        for elsewhere in calibration.background[: stage.sample]:
-            weight = math.exp((float(vectors[i] @ elsewhere) - 1) / stage.bandwidth)
-            weight *= stage.sample_weight * max(0, 1 - len(odds) / stage.few)
-            p = float(calibration.probability(query, elsewhere @ query))
-            yes, no = yes + weight * p, no + weight * (1 - p)
         found.append(stage.own_part * own + math.log(yes) - math.log(no))
     return np.array(found)
 
@@ -60,7 +55,7 @@ def test_it_is_the_rule_by_hand(calibration, query, n):
     vectors = around(query, n, 0.4, seed=n)
     odds = odds_of(calibration, query, vectors)
     found = smoothed(calibration, query, vectors, odds)
-    assert found == pytest.approx(by_hand(calibration, query, vectors, odds), abs=1e-4)
+    assert found == pytest.approx(by_hand(vectors, odds), abs=1e-4)
 
 
 def test_it_makes_no_difference_how_many_are_smoothed_at_once(calibration, query, monkeypatch):
@@ -68,7 +63,7 @@ def test_it_makes_no_difference_how_many_are_smoothed_at_once(calibration, query
     vectors = around(query, 100, 0.4, seed=7)
     odds = odds_of(calibration, query, vectors)
     found = smoothed(calibration, query, vectors, odds)
-    assert found == pytest.approx(by_hand(calibration, query, vectors, odds), abs=1e-4)
+    assert found == pytest.approx(by_hand(vectors, odds), abs=1e-4)
 
 
 def test_the_company_of_a_candidate_decides(calibration, query):
@@ -84,48 +79,29 @@ def test_the_company_of_a_candidate_decides(calibration, query):
 
 def test_a_candidate_alone_speaks_for_itself(calibration, query):
     odds = scale_of(calibration, query).log_odds(np.array([0.1]))
-    found = smoothed(calibration, query, query[None], odds, replace(SMOOTHING, few=0))
+    found = smoothed(calibration, query, query[None], odds)
     assert found == pytest.approx(1.5 * odds, rel=1e-4)
 
 
-def test_in_a_few_texts_mentions_of_all_kinds_count_too(calibration, query, monkeypatch):
-    lake = unit(np.eye(DIM)[0] + 3 * np.eye(DIM)[1])
-    river = unit(np.eye(DIM)[0] + np.eye(DIM)[1])  # its only neighbour in the index
-    vectors = np.stack([river, lake])
-    lakes = calibration.moved(lambda rows: np.tile(lake, (len(rows), 1)))
-    monkeypatch.setattr(lakes, "_new_line", calibration._new_line)  # as likely as before
-
-    def found(stage):
-        odds = odds_of(lakes, query, vectors)
-        return smoothed(lakes, query, vectors, odds, stage)
-
-    among_lakes = found(SMOOTHING)
-    by_themselves = found(replace(SMOOTHING, few=2))  # two are not few any more
-    assert among_lakes[0] > among_lakes[1]
-    assert by_themselves[1] > among_lakes[1] + 2
-
-
-@pytest.mark.parametrize("limit", ["cutoff", "floor"])
-def test_of_those_not_smoothed_is_said_what_is_said_of_the_last(calibration, query, limit):
+def test_of_those_not_smoothed_is_said_what_is_said_of_the_last(calibration, query):
     vectors = around(query, 400, 0.5, seed=3)
     odds = odds_of(calibration, query, vectors)
     ranking = np.argsort(-odds)
-    every = smoothed(calibration, query, vectors, odds)
-    stage = replace(SMOOTHING, **{limit: 200 if limit == "cutoff" else float(odds[ranking[200]])})
-    found = smoothed(calibration, query, vectors, odds, stage)
+    found = smoothed(calibration, query, vectors, odds, replace(SMOOTHING, cutoff=200))
     judged, rest = ranking[:200], ranking[200:]
-    if limit == "floor":  # the same neighbours
-        assert found[judged] == pytest.approx(every[judged], abs=1e-5)
     assert np.median(found[judged]) > found[rest].max()
     assert (np.diff(found[rest]) <= 0).all()
 
 
 def test_the_last_are_a_tenth_of_those_smoothed(calibration, query):
-    odds = scale_of(calibration, query).log_odds(np.linspace(0.5, -0.5, 200))
-    stage = replace(SMOOTHING, floor=float(odds[100]), few=1)  # no sample
-    # The first keep apart; those after are one crowd, most of which nothing is said of.
-    vectors = np.concatenate([around(query, 89, 0.1, seed=4), around(-query, 111, 0.1, seed=8)])
-    every = by_hand(calibration, query, vectors, odds, stage) - stage.own_part * odds
+    # The first keep apart; those after are one crowd, most of which are less likely.
+    first, crowd, rest = np.array([[0.3, 0, 1], [0, 1, 0], [-0.1, 1, 0]]) @ np.eye(3, DIM)
+    parts = [around(first, 89, 0.01, 4), around(crowd, 40, 0.01, 8), around(rest, 71, 0.01, 9)]
+    vectors = np.concatenate(parts)
+    vectors = vectors[np.argsort(-vectors @ query)]
+    odds = odds_of(calibration, query, vectors)
+    stage = replace(SMOOTHING, cutoff=100, drop=0.0, background_weight=1.0)
+    every = by_hand(vectors, odds, stage) - stage.own_part * odds
     said = np.median(every[89:100])
     assert odds[199] < said < odds[100]
     expected = stage.own_part * odds + np.minimum(odds, said)
@@ -136,7 +112,7 @@ def test_the_last_are_a_tenth_of_those_smoothed(calibration, query):
 def test_after_the_neighbors_the_background_counts_as_each_would(calibration, query):
     vectors = around(query, 600, 0.5, seed=9)
     odds = odds_of(calibration, query, vectors)
-    every = by_hand(calibration, query, vectors, odds)
+    every = by_hand(vectors, odds)
     stage = replace(SMOOTHING, neighbors=200, drop=0.0, background_weight=1.0)
     best = np.argsort(-odds)[:200]
     found = smoothed(calibration, query, vectors, odds, stage)
@@ -164,7 +140,7 @@ def test_priorities_are_even_and_a_mentions_own():
 def test_log_odds_after_the_neighbors_drop(calibration, query):
     vectors = around(query, 3, 0.1, seed=6)
     odds = np.array([1.0, 0.5, 0.4])
-    stage = replace(SMOOTHING, neighbors=2, background_weight=0.0, few=0)
+    stage = replace(SMOOTHING, neighbors=2, background_weight=0.0)
     found = smoothed(calibration, query, vectors, odds, replace(stage, drop=1.0))
     alike = smoothed(
         calibration, query, vectors, np.array([1.0, 0.5, -0.5]), replace(stage, drop=0.0)

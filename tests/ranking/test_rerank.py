@@ -1,5 +1,7 @@
 """The stages that judge again: names before common nouns, and the pair model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numbers_of import DIM, Numbers, around, asked, shipped, some_calibration
@@ -11,7 +13,7 @@ from ner_retriever_rag.ranking.words import NamesFirst
 from ner_retriever_rag.schema import WordFeatures
 
 NAMES = shipped(NamesFirst)
-STACK = Rerank(floor=-4.0, own=0.5, judged=1.0, offset=0.25)
+STACK = Rerank(own=0.5, judged=1.0, offset=0.25)
 N = 100
 
 
@@ -46,7 +48,7 @@ def test_common_nouns_come_after_names_where_most_of_the_best_are_names(vector, 
 def test_nothing_moves_where_most_of_the_best_are_common_nouns(vector, candidates):
     named = np.arange(N) >= 40  # the best are none, most of all are
     given = query(vector, candidates, words=words(named))
-    assert NAMES(given, candidates, ODDS) is ODDS
+    assert replace(NAMES, best=60)(given, candidates, ODDS) is ODDS
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -72,7 +74,7 @@ def test_judged_candidates_are_stacked_and_the_others_stay(vector, candidates):
     assert stacked[10:] == pytest.approx(ODDS[10:])
 
 
-def test_what_has_no_chance_or_is_not_wanted_is_not_judged(vector, candidates):
+def test_what_is_not_wanted_is_not_judged(vector, candidates):
     seen = []
 
     def pair_model(numbers):
@@ -82,7 +84,7 @@ def test_what_has_no_chance_or_is_not_wanted_is_not_judged(vector, candidates):
     mask = np.arange(N) % 2 == 0
     given = query(vector, candidates, rerank=pair_model, rerank_top=N, wanted=Wanted(mask, N))
     STACK(given, candidates, ODDS)
-    assert sorted(seen) == [n for n in range(N) if mask[n] and ODDS[n] >= STACK.floor]
+    assert sorted(seen) == [n for n in range(N) if mask[n]]
 
 
 def test_without_a_pair_model_or_with_none_to_judge_nothing_changes(vector, candidates):

@@ -10,15 +10,14 @@ from unit_vectors import unit
 from ner_retriever_rag.ranking import stages as stages_module
 from ner_retriever_rag.ranking.judged import JudgedEvidence
 from ner_retriever_rag.ranking.ordering import largest
-from ner_retriever_rag.ranking.prevalence import PrevalenceShift
 from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.scaling import PlattScaling
-from ner_retriever_rag.ranking.smoothing import NeighborSmoothing, SameNameSmoothing
+from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
 from ner_retriever_rag.ranking.stages import STAGES, rank
 from ner_retriever_rag.ranking.words import NamesFirst, WordEvidence
 from ner_retriever_rag.schema import BackgroundSample, WordFeatures
 
-SHIFT, WORDS, SCALING = map(shipped, (PrevalenceShift, WordEvidence, PlattScaling))
+WORDS, SCALING = map(shipped, (WordEvidence, PlattScaling))
 
 
 @pytest.fixture
@@ -68,74 +67,44 @@ def test_words_add_log_odds(calibration, query):
     assert WORDS(given, candidates, odds) is odds  # by examples
 
 
-# --- prevalence
-
-
-def shifted(given, candidates, odds, stage=SHIFT):
-    by = stage(given, candidates, odds) - odds
-    assert np.ptp(by) == pytest.approx(0, abs=1e-5)  # none past another
-    return float(by[0])
-
-
-@pytest.mark.parametrize("share", [-0.5, 0.1, 0.5, 0.9, 1.5])
-def test_where_the_best_are_unsure_less_is_shifted(calibration, query, share):
-    given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
-    best = float(odds.max())
-    evidence = best + SHIFT.per_breadth * float((calibration.background @ query).mean())
-    stage = replace(SHIFT, absent=evidence - 3 * share, present=evidence + 3 * (1 - share))
-    whole = SHIFT.shift + SHIFT.per_top * best
-    expected = min(1, max(0, share)) * whole
-    assert shifted(given, candidates, odds, stage) == pytest.approx(expected, abs=1e-4)
-
-
-def test_how_sure_the_best_are_is_said_by_ten_of_them_at_most(calibration, query):
-    given, candidates, odds = first_round(calibration, query, around(query, 1_100, 0.5, seed=6))
-    stage = replace(SHIFT, absent=-100.0, present=-99.0)
-    best = np.sort(odds)[-10:].mean()
-    expected = SHIFT.shift + SHIFT.per_top * best
-    assert shifted(given, candidates, odds, stage) == pytest.approx(expected, abs=1e-4)
-
-
-def test_of_a_broad_type_less_sure_candidates_are_enough(calibration, query):
-    def shift(breadth):
-        moved = calibration.moved(lambda rows: unit(rows + breadth * query))
-        given, candidates, odds = first_round(moved, query, around(query, 40, 0.4, seed=5))
-        return given.scale.breadth, shifted(given, candidates, np.full_like(odds, 1.0))
-
-    (narrow, low), (broad, high) = shift(-1.0), shift(1.0)
-    assert narrow < 0 < broad
-    assert (low, high) == pytest.approx((0, SHIFT.shift + SHIFT.per_top), abs=1e-4)
-
-
-def test_the_best_are_judged_before_neighbours_are_counted_in(calibration, query):
-    given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
-    stage = replace(SHIFT, absent=-100.0, present=-99.0)
-    given.before[NeighborSmoothing] = odds - 5
-    expected = SHIFT.shift + SHIFT.per_top * (float(odds.max()) - 5)
-    assert shifted(given, candidates, odds, stage) == pytest.approx(expected, abs=1e-4)
-
-
 # --- Platt scaling
 
 
 def test_log_odds_are_scaled_by_a_line(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
     gain = SCALING.gain(given, candidates, odds)
-    expected = SCALING.slope * odds + SCALING.per_gain * gain + SCALING.offset
-    assert SCALING(given, candidates, odds) == pytest.approx(expected, abs=1e-5)
-    assert SCALING.slope > 0 < SCALING.per_gain  # none past another; the more it stands out
+    wide = SCALING.per_breadth * float((calibration.background @ query).mean())
+    expected = SCALING.slope * gain * (odds + wide) + SCALING.offset
+    assert SCALING(given, candidates, odds) == pytest.approx(expected, abs=1e-4)
+    assert SCALING.slope > 0 < SCALING.per_breadth
 
 
-def test_gain_is_how_far_the_best_stand_out_from_all(calibration, query):
+def test_gain_is_how_far_the_best_stands_out_from_all(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(query, 1_100, 0.5, seed=6))
     alone = replace(SCALING, sample_weight=0.0)
-    expected = (np.sort(odds)[-10:].mean() - odds.mean()) / odds.std()
+    expected = (odds.max() - odds.mean()) / odds.std()
     assert alone.gain(given, candidates, odds) == pytest.approx(expected, abs=1e-3)
     others = given.scale.log_odds(calibration.background @ query)
     pooled = np.concatenate([odds, np.resize(others, 22 * len(others))])  # 1,100 of each
     both = replace(SCALING, sample_weight=1_100.0)
-    expected = (np.sort(odds)[-10:].mean() - pooled.mean()) / pooled.std()
+    expected = (odds.max() - pooled.mean()) / pooled.std()
     assert both.gain(given, candidates, odds) == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_best_is_that_before_neighbours_are_counted_in(calibration, query):
+    given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
+    alone = replace(SCALING, sample_weight=0.0)
+    given.before[NeighborSmoothing] = odds + 5
+    expected = (odds.max() + 5 - odds.mean()) / odds.std()
+    assert alone.gain(given, candidates, odds) == pytest.approx(expected, abs=1e-3)
+
+
+def test_where_nothing_stands_out_the_order_stays(calibration, query):
+    given, candidates, odds = first_round(calibration, query, around(-query, 20, 0.2, seed=5))
+    assert odds.max() < given.scale.log_odds(calibration.background @ query).mean()
+    scaled = SCALING(given, candidates, odds)
+    assert (np.argsort(scaled) == np.argsort(odds)).all()
+    assert scaled.max() < 0
 
 
 def test_gain_does_not_go_by_which_candidates_were_fetched(calibration, query):
@@ -149,10 +118,10 @@ def test_gain_does_not_go_by_which_candidates_were_fetched(calibration, query):
     )
 
 
-def test_gain_of_candidates_that_are_all_one(calibration, query):
+def test_candidates_that_are_all_one_do_not_stand_out(calibration, query):
     given, candidates, odds = first_round(calibration, query, np.stack([query] * 3))
     alone = replace(SCALING, sample_weight=0.0)
-    assert abs(alone.gain(given, candidates, odds)) < 1e-2
+    assert 0 < alone.gain(given, candidates, odds) < 0.2
 
 
 # --- all of them
@@ -169,8 +138,7 @@ def test_stages_run_in_the_order_of_the_list(calibration, query):
 
 
 def test_a_stage_left_out_is_left_out(calibration, query, monkeypatch):
-    names = (np.arange(60, dtype=np.uint64) % np.uint64(20)) << np.uint64(24)
-    candidates = Numbers(around(query, 60, 0.3, seed=2), names)
+    candidates = Numbers(around(query, 60, 0.3, seed=2))
     whole = rank(asked(calibration, query, candidates), candidates)
     for stage in STAGES:
         if isinstance(
@@ -195,7 +163,7 @@ def test_without_a_calibration_what_adds_probabilities_is_left_out(query):
     candidates = Numbers(around(query, 60, 0.4, seed=2))
     given = asked(None, query, candidates)
     found = rank(given, candidates)
-    assert NeighborSmoothing not in given.before and SameNameSmoothing in given.before
+    assert NeighborSmoothing not in given.before and WordEvidence in given.before
     assert given.scale.score(found) == pytest.approx(np.clip(found / given.scale.slope, 0, 1))
 
 
