@@ -38,7 +38,7 @@ SLOPE, PER_BREADTH, OFFSET = 0.170, 19.9, -2.61  # per gain; log odds a unit of 
 SAMPLE_COUNTS_FOR = 1_000  # candidates
 
 # Reranking. Fitted by benchmarks/fit_reranking.py, 150 mentions judged.
-OWN, JUDGED, JUDGED_OFFSET = 0.60, 0.62, -0.14  # weights, log odds
+OWN, JUDGED, JUDGED_OFFSET = 0.65, 0.62, -0.12  # weights, log odds
 
 STAGES: tuple[Stage, ...] = (
     WordEvidence(REPETITION, NEARBY_NAMES),
