@@ -15,9 +15,8 @@ from ner_retriever_rag.cli.sources import FileSource
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint, weights_digest
 from ner_retriever_rag.encoder.backbone.packed import is_packed
 from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.ranking.stages import NEIGHBORS
-from ner_retriever_rag.ranking.threshold import IMPOSSIBLE
+from ner_retriever_rag.ranking.threshold import LEAST
 
 SAMPLE = files("ner_retriever_rag") / "cli" / "simple-wikipedia-sample.jsonl"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -58,12 +57,11 @@ def test_scores_are_probabilities(sample):
         scores = [match.score for match in sample.search(query, k=483)]
         assert 0 <= min(scores) < 0.1 < 0.5 < max(scores) <= 1
         above = len(sample.search(query, k=None))
-        assert scores[above - 1] >= DEFAULT_THRESHOLD
+        assert scores[above - 1] >= LEAST
         # So many have the greatest expected F1 of those that may be returned.
-        likely = np.array([score for score in scores if score >= IMPOSSIBLE])
+        likely = np.array([score for score in scores if score >= LEAST])
         expected = np.cumsum(likely) / (np.arange(1, len(likely) + 1) + likely.sum())
-        may = likely >= DEFAULT_THRESHOLD
-        assert above == 1 + int(np.argmax(np.where(may, expected, 0)))
+        assert above == 1 + int(np.argmax(expected))
 
 
 def test_approximate_search_finds_what_brute_force_finds(sample):
