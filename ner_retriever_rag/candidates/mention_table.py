@@ -31,6 +31,10 @@ _PAGE = 1_000  # documents read at once
 _LOOKS = 5  # at a document that is replaced while it is read
 
 
+_OF_NAMES = np.zeros(256, dtype=np.bool_)  # bytes that common nouns have none of
+_OF_NAMES[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", *b"/\\@_.:=$%#<>|~+"]] = True
+
+
 @dataclass(frozen=True)
 class MentionTable:
     """The mentions of an index, those of one document side by side.
@@ -144,17 +148,21 @@ class MentionTable:
 
     @cached_property
     def named(self) -> NDArray[np.bool_]:
-        """Which mentions have a capital or a digit, or no text with any; bool ``(mentions,)``."""
+        """Which mentions are names, no common nouns: bool ``(mentions,)``.
+
+        They have a capital or a digit, or a sign that words have none of ("docker-compose.yml",
+        "--no-cache"); so are all of a text without any capital.
+        """
         lengths = self.cuts[:, 1] - self.cuts[:, 0]
         cuts = cuts_of(lengths)  # of the words of these mentions alone: there may be many others
         moved = np.repeat(self.cuts[:, 0] - cuts[:, 0], lengths)
         letters = self.words[np.arange(len(moved)) + moved]
-        telling = (letters >= ord("A")) & (letters <= ord("Z"))
-        telling |= (letters >= ord("0")) & (letters <= ord("9"))
+        telling = _OF_NAMES[letters]
         before = np.concatenate([[0], np.cumsum(telling, dtype=np.int64)])
         beyond = np.concatenate([[0], np.cumsum(letters >= 0x80, dtype=np.int64)])
         named = before[cuts[:, 1]] > before[cuts[:, 0]]
         named |= ~self.cased[self.owner]
+        named[lengths > 0] |= letters[cuts[lengths > 0, 0]] == ord("-")
         for n in np.flatnonzero(~named & (beyond[cuts[:, 1]] > beyond[cuts[:, 0]])):
             named[n] = any(char.isupper() or char.isdigit() for char in self.text(int(n)))
         return named

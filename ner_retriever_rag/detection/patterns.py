@@ -34,15 +34,21 @@ _CURRENCY = (
     r"|pounds|cents|rupees|yen|yuan|francs|crore|lakhs?)\b"
 )
 _MULTIPLE = r"(?:\s?(?:thousand|million|billion|trillion|crore|lakhs?|[kKmMbB]n?|mn)\b)?"
+_PERCENT = r"(?:%|percent\b|per\scent\b)"
+_DEGREES = r"(?:°\s?[CFK]\b|[℃℉]|degrees?\b)"
+_TIME = r"(?:[mµμn]s|seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b"
 _UNIT = (
-    r"(?:°\s?[CFK]\b|[℃℉]|%|percent\b|per\scent\b|(?:km/h|m/s|mph|mg/dL|mg/kg|mg/mL|kg/m[23]|W/m[2K]|[nµμmck]?m[²³23]?|[kmµμn]?g|[mckµμd]?[lL]|[kMG]?W|[km]?V|m?A"
-    r"|[kMGT]?Hz|[kMGTP]i?B|[kMG]?bit/s|[MGk]bps|[kMh]?Pa|bar|psi|rpm|dB|mol|[mµμn]M|[mµμn]s|kcal|kJ|kWh"
+    r"(?:(?:km/h|m/s|mph|mg/dL|mg/kg|mg/mL|kg/m[23]|W/m[2K]|[nµμmck]?m[²³23]?|[kmµμn]?g|[mckµμd]?[lL]|[kMG]?W|[km]?V|m?A"
+    r"|[kMGT]?Hz|[kMGTP]i?B|[kMG]?bit/s|[MGk]bps|[kMh]?Pa|bar|psi|rpm|dB|mol|[mµμn]M|kcal|kJ|kWh"
     r"|MWh|mAh|Ah|lbs?|oz|ft|yd|mi|mmHg|sq\sft|sqm|ha|px|dpi|IU)\b"
     r"|(?:kilo|centi|milli|micro|nano)?(?:met(?:er|re)|gram|lit(?:er|re))s?\b"
     r"|(?:inch(?:es)?|feet|foot|yards?|miles?|pounds?|ounces?|ton(?:ne)?s?|acres?|hectares?|gallons?"
-    r"|pints?|quarts?|cups?|tablespoons?|teaspoons?|tbsps?|tsps?|degrees?|volts?|watts?|amps?"
-    r"|tablets?|capsules?|seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b)"
+    r"|pints?|quarts?|cups?|tablespoons?|teaspoons?|tbsps?|tsps?|volts?|watts?|amps?|tablets?|capsules?)\b)"
 )
+_AMOUNT = rf"(?<![\w.,$€£/-]){_RANGE}\s?-?"
+_WORDS = r"(?:and|or|but|who|she|her|his|the|at|is|in|to|of|on|by)"  # after a dash or a stroke
+
+_ROOTS = r"(?:etc|usr|var|home|tmp|opt|dev|proc|mnt|srv|root|api|bin)"  # of a file system
 
 _KINDS = {
     "url": r"(?:\b(?:https?|ftps?|file|s3|gs|git|ssh|wss?|postgres(?:ql)?|mysql|redis|mongodb)://|\bwww\.)"
@@ -55,11 +61,13 @@ _KINDS = {
     "hash": r"\b(?:(?:sha(?:1|256|512)|md5):)?(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,128}\b"
     r"|\b(?=[0-9A-F]*\d)(?=\d*[A-F])(?:[0-9A-F]{32}|[0-9A-F]{40}|[0-9A-F]{64})\b",
     "path": r"(?<![\w/:.<~])(?:~|\.{1,2})?(?:/[\w.@%+{}$~-]*\w[\w.@%+{}$~-]*){2,}/?(?<![.])"
-    r"|(?<!\S)~?/(?:etc|usr|var|home|tmp|opt|dev|proc|mnt|srv|root|api|bin)\b"
+    rf"|(?<!\S)~?/{_ROOTS}\b"
     r"|\b[A-Za-z]:\\[^\s:*?\"<>|,;]*[\w\\]|\\\\[\w.$-]+(?:\\[\w.$-]+)+",
     "file": rf"(?<![\w/.@+-])(?:[\w@-][\w.@+-]{{0,80}}(?:/[\w.@+-]{{1,80}}){{0,20}}/)?[\w@-][\w.@+-]{{0,80}}?\.(?:{_SUFFIXES})\b(?![.(]\w)",
     "flag": r"(?<![\w-])--[A-Za-z][\w-]+(?:=[^\s,;|\])]*[\w\"'/*])?"
-    r"|(?:(?<=\s)|(?<=^)|(?<=[`(\"']))-[A-Za-z](?=[\s,;`)\"'|]|$)",
+    r"|(?:(?<=\s)|(?<=^)|(?<=[`(\"']))-[A-Za-z](?=[\s,;`)\"'|]|$)"
+    rf"|(?<=[a-z] )-(?!{_WORDS}\b)[a-z]{{2,3}}(?=[\s,;`)\"'|]|$)"
+    rf"|(?<=[\w\"'):] )/(?:[A-Z]|(?!{_WORDS}\b|{_ROOTS}\b)[A-Za-z]{{3,20}})(?::[\w.]+)?(?=[\s,;`)\]\"'*]|[.?!](?:\s|$)|$)",
     "variable": r"\$\{?[A-Z_][A-Z0-9_]+\}?|%[A-Z][A-Z0-9_]+%|\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b",
     "identifier": r"\b[a-z]\w*(?:::~?\w+)+(?:\(\))?|\b_{0,2}[a-z][a-z0-9]*(?:_[a-z0-9]+)+_{0,2}(?:\(\))?"
     r"|(?<![\w.])[A-Za-z_][\w.]{0,80}\w\(\)",
@@ -75,6 +83,9 @@ _KINDS = {
     "phone": r"(?<![\w+])\+\d{1,3}[\s.-]?(?:\(\d{1,4}\)[\s.-]?)?\d(?:[\s.-]?\d){5,12}(?!\d)(?:\s?(?:x|ext\.?)\s?\d{1,5})?"
     r"|(?<!\w)\(\d{2,5}\)\s?\d{2,4}(?:[\s.-]\d{2,5}){1,3}(?:\s?(?:x|ext\.?)\s?\d{1,5})?"
     r"|(?<![\w.-])\d{3}[.\s-]\d{3}[.\s-]\d{4}(?![\w-])|(?<![\w.-])0\d{2,4}[\s-]\d{3,4}[\s-]?\d{3,4}(?![\w-])",
+}  # fmt: skip
+# What a detector and its vectors know, too, by the words around.
+_VALUES = {
     "money": rf"(?:\b(?:US|AU|CA|NZ|HK|A|C|S|R)\s?)?[$€£¥₹₩₽₺]\s?{_NUMBER}(?:\s?[-–]\s?[$€£]?{_NUMBER})?{_MULTIPLE}(?:\s(?:USD|CAD|AUD)\b)?"
     rf"|\b(?:USD|EUR|GBP|CHF|Rs\.?|RM|INR)\s?{_NUMBER}{_MULTIPLE}"
     rf"|(?<![\w.,]){_NUMBER}{_MULTIPLE}\s?(?:[€£¥₹](?!\w)|{_CURRENCY})",
@@ -86,23 +97,33 @@ _KINDS = {
     r"|\b(?:Case|Docket)\s#?[A-Z]{0,4}-?\d[\w/:-]*|\b\d{1,2}:\d{2}-[a-z]{2}-\d{3,6}(?:-[A-Z]{2,4})*\b"
     r"|\b[CTF]-\d{1,4}/\d{2}\b|\b\d{1,4}\s(?:U\.S\.|F\.(?:2d|3d|4th)|S\.\sCt\.)\s\d{1,4}\b"
     r"|[\[(]\d{4}[\])]\s(?:\d{1,2}\s)?[A-Z]{2,6}(?:\s[A-Z][a-z]+)?\s\d{1,4}\b",
-}  # fmt: skip
-# Found in every second sentence, and seldom asked for.
-_VALUES = {
     "date": rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)?(?:\sof)?\s){_MONTH}(?:,?\s\d{{4}})?(?!\w)|\b{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?\b(?:\s?,?\s\d{{4}}\b)?"
     rf"|\b{_MONTH}\s\d{{4}}\b|\b(?:1[0-9]|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.](?:[0-2]?\d|3[01])(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\b"
     r"|(?<![\w/.-])(?:[0-2]?\d|3[01])[-/.](?:[0-2]?\d|3[01])[-/.](?:(?:19|20)\d\d|\d\d)(?![\w/-])|\b(?:Q[1-4]|FY)\s?(?:19|20)?\d\d\b",
     "time": r"(?<![\w:.])(?:[01]?\d|2[0-4])[:.][0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?\s?[ap]\.?m\b\.?"
     r"|(?<![\w:.-])(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?:\s(?:UTC|GMT|CET|CEST|EST|EDT|PST|PDT|IST)\b)?(?![\w:])"
     r"|(?<![\w:.])(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?",
-    "quantity": rf"(?<![\w.,$€£/-]){_RANGE}\s?-?{_UNIT}|(?<![\w.,/])(?:\d+\s)?[½¼¾⅓⅔⅛](?:\s{_UNIT})?",
+    "percentage": rf"{_AMOUNT}{_PERCENT}",
+    "temperature": rf"{_AMOUNT}{_DEGREES}",
+    "duration": rf"{_AMOUNT}{_TIME}",
+    "quantity": rf"{_AMOUNT}{_UNIT}|(?<![\w.,/])(?:\d+\s)?[½¼¾⅓⅔⅛](?:\s(?:{_UNIT}|{_TIME}))?",
 }  # fmt: skip
 
 IDENTIFIERS = tuple(_KINDS)  # found by default, with VALUES
 VALUES = tuple(_VALUES)
+DESCRIPTIONS = {
+    "url": "web address", "email": "email address", "ip": "IP address", "mac": "MAC address",
+    "uuid": "unique identifier", "hash": "hash value", "path": "file path", "file": "file name",
+    "flag": "command-line option", "variable": "environment variable",
+    "identifier": "name of a function or variable", "error": "error code",
+    "number": "reference number", "version": "software version", "phone": "phone number",
+    "money": "sum of money", "statute": "section of a law", "case": "case number", "date": "date",
+    "time": "time of day", "percentage": "percentage", "temperature": "temperature",
+    "duration": "length of time", "quantity": "quantity",
+}  # fmt: skip
 
 _COMPILED = {kind: re.compile(pattern) for kind, pattern in (_KINDS | _VALUES).items()}
-_HAS_ANY = re.compile(r"\d|://|www\.|@|--|\s-[A-Za-z]\b|/\w|\\\w|_|::|\(\)|[a-z](?:Error|Exception|Warning|Fault)\b|\.[a-z0-9]{1,7}\b|\bE[A-Z]{3}|\bSIG|[§$%½¼¾⅓⅔⅛]")  # fmt: skip
+_HAS_ANY = re.compile(r"\d|://|www\.|@|--|\s-[A-Za-z]{1,3}\b|/\w|\\\w|_|::|\(\)|[a-z](?:Error|Exception|Warning|Fault)\b|\.[a-z0-9]{1,7}\b|\bE[A-Z]{3}|\bSIG|[§$%½¼¾⅓⅔⅛]")  # fmt: skip
 
 
 class Found(NamedTuple):
@@ -178,6 +199,17 @@ def with_patterns(text: str, mentions: Sequence[Mention], found: Sequence[Found]
         if n not in gone
     ]
     return sorted(kept, key=lambda mention: (mention.start, mention.end))
+
+
+def kinds_of(text: str, mentions: Sequence[Mention]) -> list[str | None]:
+    """Which kind each mention is known to be by its form; None for most.
+
+    Args:
+        text: The view.
+        mentions: Of it.
+    """
+    known = {(each.start, each.end): each.kind for each in find_patterns(text)} if mentions else {}
+    return [known.get((mention.start, mention.end)) for mention in mentions]
 
 
 def _holds(kind: str, words: str) -> bool:

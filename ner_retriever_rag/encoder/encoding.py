@@ -13,7 +13,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ner_retriever_rag.detection.given import Spans, given_mentions
-from ner_retriever_rag.detection.patterns import find_patterns, with_patterns
+from ner_retriever_rag.detection.patterns import (
+    DESCRIPTIONS,
+    IDENTIFIERS,
+    find_patterns,
+    kinds_of,
+    with_patterns,
+)
 from ner_retriever_rag.detection.protocol import MentionDetector
 from ner_retriever_rag.detection.spans import within_boundaries
 from ner_retriever_rag.encoder.ahead import ahead, threads_of
@@ -269,8 +275,32 @@ class EncodingPass(TypeScores):
         vectors = self._projected(torch.cat(pooled))
         if self.names is not None:
             names = [mention.text for _, mentions, _ in found for mention in mentions]
-            vectors = self.names.blend(names, vectors)
+            vectors = self.names.blend(names, self._with_forms(found, vectors, self.names))
         return vectors if self.prototypes is None else self.prototypes.draw(vectors)
+
+    def _with_forms(
+        self, found: Sequence[_Found], vectors: NDArray[np.float32], names: KnownNames
+    ) -> NDArray[np.float32]:
+        """Move what is known by its form towards what that is called, as known names are.
+
+        Args:
+            found: Where the mentions are.
+            vectors: float32 ``(n, dim)``, L2-normalised; not changed.
+            names: Have the weights: an identifier, of which the context says little, moves as far
+                as a name that was learned, a value as far as any other.
+        """
+        kinds = [kind for piece, mentions, _ in found for kind in kinds_of(piece.text, mentions)]
+        known = {n: kind for n, kind in enumerate(kinds) if kind is not None}
+        if not known:
+            return vectors
+        phrases = self.encode_types([DESCRIPTIONS[kind] for kind in known.values()])
+        weights = [
+            names.learned_weight if kind in IDENTIFIERS else names.weight for kind in known.values()
+        ]
+        blended, at = vectors.copy(), list(known)
+        moved = vectors[at] + np.array(weights, dtype=np.float32)[:, None] * phrases
+        blended[at] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
+        return blended
 
     def _with_mentions(self, some: Sequence[_Read]) -> list[_Found]:
         """Each piece's mentions and states; those not known are looked for in all at once."""

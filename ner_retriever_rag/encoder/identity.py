@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from ner_retriever_rag.detection.patterns import DESCRIPTIONS
 from ner_retriever_rag.encoder.backbone.devices import DTYPES
 from ner_retriever_rag.encoder.encoding import EncodingPass
 
@@ -25,7 +26,7 @@ def earlier_fingerprints(encoder: EncodingPass) -> list[str]:
 
 def _parts(encoder: EncodingPass) -> dict[str, Any]:
     # An encoder without names or prototypes is called what it was before there were any.
-    names = {"names": encoder.names.digest} if encoder.names else {}
+    names = {"names": encoder.names.digest, "forms": DESCRIPTIONS} if encoder.names else {}
     prototypes = {"prototypes": encoder.prototypes.digest} if encoder.prototypes else {}
     return {
         **names,

@@ -13,8 +13,10 @@ from hashed import HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.candidates import table_files, tables
+from ner_retriever_rag.candidates.mention_table import table_of
 from ner_retriever_rag.candidates.table_files import load_table
 from ner_retriever_rag.queries.non_overlapping import NonOverlapping
+from ner_retriever_rag.schema import EncodedText, Mention
 from ner_retriever_rag.storage.revisions import Revisions
 from ner_retriever_rag.storage.store import Store
 
@@ -244,3 +246,14 @@ def test_mentions_that_overlap_no_other_are_told_at_once(seed):
     order, apart = chance.permutation(len(table)).tolist(), NonOverlapping()
     taken = [n for n in order if apart.take(int(table.owner[n]), table.span(n))]
     assert list(table.non_overlapping(order)) == taken
+
+
+def test_names_have_a_capital_a_digit_or_a_sign():
+    text = "Ada ran build with --no-cache, -rf and config.yaml; élan, Élan, v2, well-known."
+    words = ["Ada", "build", "--no-cache", "-rf", "config.yaml", "élan", "Élan", "v2", "well-known"]
+    spans = [(text.index(word), text.index(word) + len(word)) for word in words]
+    mentions = [Mention(word, *span) for word, span in zip(words, spans, strict=True)]
+    one = EncodedText(mentions, np.eye(len(words), 16, dtype=np.float32))
+    table, _ = table_of([Document(text, "a")], [one], 16)
+    named = {table.text(n) for n in np.flatnonzero(table.named).tolist()}
+    assert named == {"Ada", "--no-cache", "-rf", "config.yaml", "Élan", "v2"}

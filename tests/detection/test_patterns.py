@@ -50,6 +50,22 @@ def test_plain_prose_has_none(text):
     assert find_patterns(text) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("Run sfc /scannow, then chkdsk C: /F /R.", ["/scannow", "/F", "/R"]),
+        ("reg add HKLM (see ipconfig /flushdns) twice", ["/flushdns"]),
+        ("msiexec /i app.msi or taskkill /im app.exe", []),  # too short to tell from "s /he"
+        ("rm -rf build and tar -xzf it, or ls -la", ["-rf", "-xzf", "-la"]),
+        ("the cafe -and only that one- on this /and the other side", []),
+        ("open /etc or /opt/app first", []),
+    ],
+)
+def test_options_of_shells(text, flags):
+    found = find_patterns(text, ["flag", "path"])
+    assert [text[a:b] for a, b, kind in found if kind == "flag"] == flags
+
+
 def test_kinds_can_be_chosen():
     text = "on May 12, 2020 with --quiet"
     assert [each.kind for each in find_patterns(text, IDENTIFIERS)] == ["flag"]

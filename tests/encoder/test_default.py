@@ -193,3 +193,45 @@ def test_detection_says_how_much_is_found():
     assert few < some < many
     with pytest.raises(ValueError, match="detection must be between 0 and 1"):
         TypeAwareEncoder.from_pretrained(detection=1.5)
+
+
+NOTES = [
+    "Ran rm -rf ~/.cache and started it with --no-sandbox; still 0x80040154.",
+    "Set $HOME before you call ./configure; mail jane@acme.org.",
+    "Released on 3 May 2021 as v2.4.1; see https://acme.org/notes and config.yaml.",
+    "Server 10.0.0.7 lost 12% of packets for 30 minutes; call +47 22 85 50 50.",
+    "Harriet Lane sued Northwind Traders in the Ninth Circuit.",
+]
+
+
+@pytest.mark.parametrize(
+    ("description", "wanted"),
+    [
+        ("command-line flag", "--no-sandbox"),
+        ("error code", "0x80040154"),
+        ("environment variable", "$HOME"),
+        ("email address", "jane@acme.org"),
+        ("release date", "3 May 2021"),
+        ("web address", "https://acme.org/notes"),
+        ("file name", "config.yaml"),
+        ("IP address", "10.0.0.7"),
+        ("percentage", "12%"),
+        ("length of time", "30 minutes"),
+        ("phone number", "+47 22 85 50 50"),
+        ("court", "Ninth Circuit"),
+    ],
+)
+def test_what_only_looks_like_code_is_found_by_description(default, description, wanted):
+    index = EntityIndex(encoder=default)
+    index.add(NOTES)
+    assert index.search(description, k=1)[0].matches[0].text == wanted
+
+
+def test_what_is_known_by_its_form_moves_towards_what_it_is_called(default):
+    plain = TypeAwareEncoder.from_pretrained(names=False)
+    text = NOTES[1]
+    spans = [[(text.index("jane@"), text.index("jane@") + 13), (4, 9)]]
+    (kind,) = default.encode_types(["email address"])
+    moved, before = default.encode([text], spans)[0].vectors, plain.encode([text], spans)[0].vectors
+    assert moved[0] @ kind > before[0] @ kind + 0.2
+    assert moved[1] @ kind < 0.3
