@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery
 from ner_retriever_rag.schema import Candidates
 
-# Chosen on the domain sets court, psytar and skillspan, with an earlier encoder: F1 of k=None after
-# 20 judgements of documents among the first 100, 0.341 before, 0.434 after.
-BANDWIDTH = 0.12  # cosine
+# Chosen on the seven choosing domain sets: F1 of k=None after 20 judgements of documents among the
+# first 100, 300 and 1,500 texts a set (benchmarks/results/training.md, "Judgements").
+BANDWIDTH = 0.08  # cosine
 UNKNOWN = 0.1  # of a judged mention's own weight of 1: what is right and wrong far from all
-PRIOR = np.array([1.0, 0.0, 2.5])  # slope, offset in log odds, weight of the neighbours
-PRIOR_DEVIATION = np.array([0.5, 2.0, 1.0])
+PRIOR = np.array([1.3, 0.0, 1.5])  # slope, offset in log odds, weight of the neighbours
+PRIOR_DEVIATION = np.array([0.5, 2.0, 0.3])
 SAME = 0.9995  # cosine from which a mention is the one judged: vectors are kept in float32
 CERTAIN = 6.0  # log odds of the mentions judged themselves
 _BOUND = 12.0  # log odds beyond which one judgement would move the fit alone
