@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Span = tuple[int, int]  # first character and one past the last
-PRIORITY_BITS = (
-    24  # a candidate's priority is one of so many bits' numbers; float32 holds them exactly
-)
+PRIORITY_BITS = 24  # of a candidate's priority: float32 holds such numbers exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,10 +276,6 @@ class Candidates(Protocol):
     @property
     def vectors(self) -> NDArray[np.float32]:
         """float32 ``(n, dim)``, L2-normalised."""
-
-    @property
-    def names(self) -> NDArray[np.uint64]:
-        """uint64 ``(n,)``, the same for mentions of the same name."""
 
     @property
     def priorities(self) -> NDArray[np.float32]:

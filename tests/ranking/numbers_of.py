@@ -17,16 +17,13 @@ DIM = 16
 
 @dataclass
 class Numbers:
-    """Candidates by their vectors; each has a name of its own, and all are in the background."""
+    """Candidates by their vectors; all are in the background."""
 
     vectors: np.ndarray
-    names: np.ndarray = None
     priorities: np.ndarray = None
     background: BackgroundSample = field(default=None)
 
     def __post_init__(self):
-        if self.names is None:
-            self.names = np.arange(len(self.vectors), dtype=np.uint64) << np.uint64(24)
         if self.priorities is None:
             self.priorities = priorities(len(self.vectors))
         if self.background is None:
