@@ -115,8 +115,9 @@ def main(folder, kills, seed):
             rest = lines.readline()
         os.waitpid(child, 0)
         report["finished" if rest else "killed"] += number >= 0
-        if number < 0:
+        if rest:  # a machine's pace changes: the next is killed within what the last took
             takes[change] = float(rest)
+        if number < 0:
             continue
         notes = folder / "notes.json"
         notes.unlink(missing_ok=True)
