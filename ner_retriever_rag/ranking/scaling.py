@@ -31,14 +31,11 @@ class PlattScaling:
         per_breadth: Log odds for each unit of the type's breadth: the mentions of a narrow type are
             surer than those of a broad one.
         offset: Log odds.
-        sample_weight: For how many candidates the calibration's sample of mentions counts, or the
-            spread among few candidates would say nothing.
     """
 
     slope: float
     per_breadth: float
     offset: float
-    sample_weight: float
 
     sharpens: ClassVar[bool] = False
     needs_calibration: ClassVar[bool] = True
@@ -56,14 +53,14 @@ class PlattScaling:
 
         That is weighted information gain (Zhou and Croft 2007), which predicts how well a query
         is answered. The best is that before neighbours were counted in, all are represented by
-        the background sample.
+        the background sample. The calibration's sample of mentions counts as much as they: the
+        spread among few candidates says nothing, and of a common type many are good.
         """
         scale, background = query.scale, candidates.background
         best = query.before.get(NeighborSmoothing, log_odds).max()
         odds = scale.log_odds(background.vectors @ query.vector)
         of_sample = scale.slope * scale.breadth + scale.offset
-        weights = [background.count, self.sample_weight]
-        mean = np.average([odds.mean(), of_sample], weights=weights)
+        mean = (odds.mean() + of_sample) / 2
         around = (scale.slope * scale.spread) ** 2 + (of_sample - mean) ** 2
-        variance = np.average([np.mean((odds - mean) ** 2), around], weights=weights)
+        variance = (np.mean((odds - mean) ** 2) + around) / 2
         return max(_LEAST_GAIN, float((best - mean) / max(np.sqrt(variance), _LEAST_SPREAD)))

@@ -79,24 +79,19 @@ def test_log_odds_are_scaled_by_a_line(calibration, query):
     assert SCALING.slope > 0 < SCALING.per_breadth
 
 
-def test_gain_is_how_far_the_best_stands_out_from_all(calibration, query):
+def test_gain_is_how_far_the_best_stands_out_from_all_and_from_the_sample(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(query, 1_100, 0.5, seed=6))
-    alone = replace(SCALING, sample_weight=0.0)
-    expected = (odds.max() - odds.mean()) / odds.std()
-    assert alone.gain(given, candidates, odds) == pytest.approx(expected, abs=1e-3)
     others = given.scale.log_odds(calibration.background @ query)
     pooled = np.concatenate([odds, np.resize(others, 22 * len(others))])  # 1,100 of each
-    both = replace(SCALING, sample_weight=1_100.0)
     expected = (odds.max() - pooled.mean()) / pooled.std()
-    assert both.gain(given, candidates, odds) == pytest.approx(expected, abs=1e-3)
+    assert SCALING.gain(given, candidates, odds) == pytest.approx(expected, abs=1e-3)
 
 
 def test_the_best_is_that_before_neighbours_are_counted_in(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
-    alone = replace(SCALING, sample_weight=0.0)
+    before = SCALING.gain(given, candidates, odds)
     given.before[NeighborSmoothing] = odds + 5
-    expected = (odds.max() + 5 - odds.mean()) / odds.std()
-    assert alone.gain(given, candidates, odds) == pytest.approx(expected, abs=1e-3)
+    assert SCALING.gain(given, candidates, odds) > before + 0.5
 
 
 def test_where_nothing_stands_out_the_order_stays(calibration, query):
@@ -119,9 +114,9 @@ def test_gain_does_not_go_by_which_candidates_were_fetched(calibration, query):
 
 
 def test_candidates_that_are_all_one_do_not_stand_out(calibration, query):
-    given, candidates, odds = first_round(calibration, query, np.stack([query] * 3))
-    alone = replace(SCALING, sample_weight=0.0)
-    assert 0 < alone.gain(given, candidates, odds) < 0.2
+    same = around(query, 50, 0.0, seed=1)  # the calibration's sample, too
+    alike = first_round(calibration.moved(lambda _: same), query, np.stack([query] * 3))
+    assert 0 < SCALING.gain(*alike) < 0.2
 
 
 # --- all of them
