@@ -3,11 +3,10 @@
 python benchmarks/fit_scaling.py ../shared/data --cache FOLDER [--encoder FOLDER]
 
 A logistic regression of log odds and the type's breadth, both times information gain, over the best
-60 documents of each type: fewnerd-dev, the boundary sets' development files and the domain sets, of
-300 and of 1,500 texts at most and in draws of 40 and of 10, with types that no text mentions among
-the cases.
-Each set's figures come from a fit without it. Prints a table, then the constants of
-``ranking/stages.py``, fitted on all sets.
+documents of each type, 60 and three times as many as are right: fewnerd-dev, the boundary sets'
+development files and the domain sets, of 300 and of 1,500 texts at most and in draws of 40 and of
+10, with types that no text mentions among the cases. Each set's figures come from a fit without it.
+Prints a table, then the constants of ``ranking/stages.py``, fitted on all sets.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,6 +32,7 @@ SIZES = (300, 1_500)  # texts of a set at most
 SMALL_DRAWS = 3 * (40,) + 6 * (10,)  # texts, of every set
 DRAWS = (4_000, 1_000, 200, 200, *SMALL_DRAWS)  # of fewnerd-dev
 DEV_COUNTS_FOR = 4.0  # other sets: it is the only large one
+DEEP = 3  # times as many documents as are right: what a search for all may return
 ABSENT_COUNT_FOR = 0.5  # of a set's types, each of the two kinds of absence
 
 
@@ -143,7 +143,7 @@ def fit(sets: Sequence[Corpus]) -> LogisticRegression:
             of_set *= DEV_COUNTS_FOR
         kinds = [each.absence for each in corpus.asked]
         for each in corpus.asked:
-            shown = min(SHOWN, len(each.right))
+            shown = min(max(SHOWN, DEEP * each.relevant), len(each.right))
             share = of_set * (ABSENT_COUNT_FOR if each.absence else 1.0)
             features.append(each.features()[:shown])
             right.append(each.right[:shown])
