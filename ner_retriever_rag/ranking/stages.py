@@ -37,7 +37,7 @@ COMMON_NOUN = -3.0  # log odds
 SLOPE, PER_BREADTH, OFFSET = 0.152, 18.4, -2.44  # per gain; log odds a unit of cosine; log odds
 
 # Reranking. Fitted by benchmarks/fit_reranking.py, 150 mentions judged.
-OWN, JUDGED, JUDGED_OFFSET = 0.65, 0.62, -0.12  # weights, log odds
+OWN, JUDGED, JUDGED_OFFSET = 0.72, 0.61, -0.01  # weights, log odds
 
 STAGES: tuple[Stage, ...] = (
     WordEvidence(REPETITION, NEARBY_NAMES),
