@@ -144,7 +144,7 @@ def measured(table: MentionTable, encoder: TypeAwareEncoder, types: list[str]) -
     found["scores off"] = {"mean": np.mean(off), "greatest": np.max(off)}
     every = np.ones(len(table.doc_ids), dtype=np.bool_)
     started = time.perf_counter()
-    scores_of = partial(search.scores_of_kind, table=table)
+    scores_of = partial(search.scores_of_kind, kinds=encoder.kinds, table=table)
     count_facets(table, encoder.kinds, every, scores_of, n=30, examples=5, least_score=0.1)
     found["facets, s"] = time.perf_counter() - started
     return found
