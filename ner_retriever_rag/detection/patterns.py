@@ -201,14 +201,14 @@ def with_patterns(text: str, mentions: Sequence[Mention], found: Sequence[Found]
     return sorted(kept, key=lambda mention: (mention.start, mention.end))
 
 
-def kinds_of(text: str, mentions: Sequence[Mention]) -> list[str | None]:
+def kinds_of(mentions: Sequence[Mention], found: Sequence[Found]) -> list[str | None]:
     """Which kind each mention is known to be by its form; None for most.
 
     Args:
-        text: The view.
-        mentions: Of it.
+        mentions: Of a text.
+        found: What patterns found in it.
     """
-    known = {(each.start, each.end): each.kind for each in find_patterns(text)} if mentions else {}
+    known = {(each.start, each.end): each.kind for each in found}
     return [known.get((mention.start, mention.end)) for mention in mentions]
 
 

@@ -50,7 +50,7 @@ _TEXTS_ALONE = 16  # so few are read at once, by all cores
 _TOKENS_TOGETHER = 4_096  # read, before the mentions in them are looked for
 
 _Read = tuple[Piece, TokenStates]
-_Found = tuple[Piece, list[Mention], TokenStates]
+_Found = tuple[Piece, list[Mention], TokenStates, list[str | None]]  # with kinds known by form
 
 
 class EncodingPass(TypeScores):
@@ -240,8 +240,8 @@ class EncodingPass(TypeScores):
         for some in _chunked(read, _TOKENS_TOGETHER):
             found = self._with_mentions(some)
             vectors = self._mention_vectors(found)
-            ends = np.cumsum([len(mentions) for _, mentions, _ in found])
-            for (piece, mentions, states), own in zip(
+            ends = np.cumsum([len(mentions) for _, mentions, _, _ in found])
+            for (piece, mentions, states, _), own in zip(
                 found, np.split(vectors, ends[:-1]), strict=True
             ):
                 whole = gathered[piece.owner]
@@ -267,14 +267,14 @@ class EncodingPass(TypeScores):
         """The vectors of the mentions of some texts, one after the other: ``(n, dim)``."""
         pooled = [
             self._pooled(states, [(mention.start, mention.end) for mention in mentions])
-            for _, mentions, states in found
+            for _, mentions, states, _ in found
             if mentions
         ]
         if not pooled:
             return np.zeros((0, self.dim), dtype=np.float32)
         vectors = self._projected(torch.cat(pooled))
         if self.names is not None:
-            names = [mention.text for _, mentions, _ in found for mention in mentions]
+            names = [mention.text for _, mentions, _, _ in found for mention in mentions]
             vectors = self.names.blend(names, self._with_forms(found, vectors, self.names))
         return vectors if self.prototypes is None else self.prototypes.draw(vectors)
 
@@ -289,7 +289,7 @@ class EncodingPass(TypeScores):
             names: Have the weights: an identifier, of which the context says little, moves as far
                 as a name that was learned, a value as far as any other.
         """
-        kinds = [kind for piece, mentions, _ in found for kind in kinds_of(piece.text, mentions)]
+        kinds = [kind for *_, of_piece in found for kind in of_piece]
         known = {n: kind for n, kind in enumerate(kinds) if kind is not None}
         if not known:
             return vectors
@@ -304,20 +304,20 @@ class EncodingPass(TypeScores):
 
     def _with_mentions(self, some: Sequence[_Read]) -> list[_Found]:
         """Each piece's mentions and states; those not known are looked for in all at once."""
+        patterns = [find_patterns(piece.text) for piece, _ in some]
         unknown = [(piece.text, states) for piece, states in some if piece.known is None]
-        found: Iterator[list[Mention]] = iter(())
+        learned: Iterator[list[Mention]] = iter(())
         if unknown:
             assert isinstance(self.detector, SpanHead)
             texts, read = zip(*unknown, strict=True)
-            learned = self.detector.mentions_of(texts, read)
-            found = (
-                with_patterns(text, mentions, find_patterns(text))
-                for text, mentions in zip(texts, learned, strict=True)
-            )
-        return [
-            (piece, next(found) if piece.known is None else piece.known, states)
-            for piece, states in some
-        ]
+            learned = iter(self.detector.mentions_of(texts, read))
+        found: list[_Found] = []
+        for (piece, states), forms in zip(some, patterns, strict=True):
+            mentions = piece.known
+            if mentions is None:
+                mentions = with_patterns(piece.text, next(learned), forms)
+            found.append((piece, mentions, states, kinds_of(mentions, forms)))
+        return found
 
     def _pooled(self, states: TokenStates, spans: Spans) -> Tensor:
         """Pool spans over the taps: float32 ``(len(spans), width)``."""
