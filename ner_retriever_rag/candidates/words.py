@@ -23,7 +23,9 @@ def word_features(table: MentionTable, query: ScoredQuery) -> list[WordFeatures 
             continue
         repeated = np.zeros(len(table), dtype=np.bool_)
         numbers = np.fromiter(repetition.last_words, dtype=np.uint32)
-        for n in np.flatnonzero(np.isin(table.last_words, numbers)).tolist():
+        may_be = np.flatnonzero(np.isin(table.last_words, numbers))
+        # In a text without capitals it may be the answer: "pump" in "pump leaks".
+        for n in may_be[table.cased[table.owner[may_be]]].tolist():
             repeated[n] = repetition.covers(table.text(n))
         features.append(WordFeatures(repeated, named.share_nearby(table.nearby), table.named))
     return features

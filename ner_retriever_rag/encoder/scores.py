@@ -64,9 +64,14 @@ class TypeScores(ABC):
                 self._kinds = self.kinds_of(kind_names())
             return self._kinds
 
-    def kinds_of(self, names: Sequence[str]) -> Kinds:
-        """A vocabulary of other kinds, encoded."""
-        vectors, slopes = self.encode_types(names), None
+    def kinds_of(self, names: Sequence[str], vectors: NDArray[np.float32] | None = None) -> Kinds:
+        """A vocabulary of other kinds, encoded.
+
+        Args:
+            names: The kinds.
+            vectors: float32 ``(len(names), dim)``, their vectors; None to encode the names.
+        """
+        vectors, slopes = self.encode_types(names) if vectors is None else vectors, None
         if (calibration := self.calibration) is not None:
             slopes = np.array([calibration.line(each).slope for each in vectors], dtype=np.float32)
         return Kinds.calibrated(names, vectors, self.similarity_at, slopes)

@@ -308,7 +308,7 @@ class Answers:
             least_score = _LEAST if taxonomy is None else DEFAULT_THRESHOLD
         if not 0 < share("least_score", least_score) < 1:
             raise ValueError(f"least_score must be between 0 and 1, not {least_score!r}")
-        kinds = self.encoder.kinds if taxonomy is None else self.encoder.kinds_of(taxonomy.labels)
+        kinds = self.encoder.kinds if taxonomy is None else taxonomy.kinds(self.encoder)
         return self._search.facets(
             where,
             kinds,

@@ -191,7 +191,7 @@ class _Holder:
         """The kinds of entity in this shard."""
         taxonomy: Taxonomy | None = options["taxonomy"]
         encoder = self._index.encoder
-        kinds = encoder.kinds if taxonomy is None else encoder.kinds_of(taxonomy.labels)
+        kinds = encoder.kinds if taxonomy is None else taxonomy.kinds(encoder)
         return self._search().facets(where, kinds, **options)
 
     def extract(

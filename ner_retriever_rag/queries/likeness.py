@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ner_retriever_rag.queries.alternatives import alternatives
 from ner_retriever_rag.queries.query import Example, Leaf
 
 if TYPE_CHECKING:
@@ -61,8 +62,27 @@ def mean_vector(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return _unit(np.mean(np.stack(vectors), axis=0, dtype=np.float32))
 
 
+def description_vectors(
+    encoder: TypeAwareEncoder, descriptions: Sequence[str]
+) -> NDArray[np.float32]:
+    """The vectors of type descriptions, float32 ``(n, dim)``.
+
+    That of one which names alternatives is the mean of its own and theirs.
+
+    Args:
+        encoder: What encodes them.
+        descriptions: The descriptions.
+    """
+    vectors = encoder.encode_types(descriptions)
+    if encoder.similarity == "cosine":
+        for row, description in enumerate(descriptions):
+            if each := alternatives(description):
+                vectors[row] = mean_vector([vectors[row], *encoder.encode_types(each)])
+    return vectors
+
+
 def _description(encoder: TypeAwareEncoder, description: str) -> NDArray[np.float32]:
-    vector: NDArray[np.float32] = encoder.encode_types([description])[0]
+    vector: NDArray[np.float32] = description_vectors(encoder, [description])[0]
     return vector
 
 

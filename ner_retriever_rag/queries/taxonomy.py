@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ner_retriever_rag.queries.likeness import description_vectors
 from ner_retriever_rag.schema import kind_of, require_text
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
+    from ner_retriever_rag.encoder.kinds import Kinds
 
 
 class Taxonomy:
@@ -86,6 +92,10 @@ class Taxonomy:
     def __repr__(self) -> str:
         tops = [label for label, terms in self._broader.items() if not terms]
         return f"Taxonomy({len(self)} labels under {', '.join(tops[:5]) or 'each other'})"
+
+    def kinds(self, encoder: TypeAwareEncoder) -> Kinds:
+        """The labels as an encoder sees them."""
+        return encoder.kinds_of(self.labels, description_vectors(encoder, self.labels))
 
     def broader(self, label: str) -> tuple[str, ...]:
         """The labels directly above a label.

@@ -1,0 +1,82 @@
+"""Descriptions that name alternatives: "lid or seal" is a lid, or a seal.
+
+To a transformer "crack, hole or noise" is one thing, and near none of the three. So each is encoded
+by itself, too, and the vectors are averaged, as those of a class's prompts are in CLIP (Radford and
+others 2021; figures in benchmarks/results/training.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ner_retriever_rag.encoder.labels import spelled_out
+from ner_retriever_rag.queries.english import CLAUSE_WORDS, DETERMINERS, PREPOSITIONS
+
+MOST = 8  # more than that is a list for AnyOf
+_OR = re.compile(r"\s+or\s+|\s+/\s+", re.IGNORECASE)
+_BETWEEN = re.compile(r"\s*,\s*(?:or\s+)?|\s+or\s+|\s+/\s+", re.IGNORECASE)
+_TIES = PREPOSITIONS | {"of"}
+_ARTICLES = (DETERMINERS - {"of"}) | {"another", "either"}
+_CLAUSES = CLAUSE_WORDS - _ARTICLES - {"or"}
+
+
+def alternatives(description: str) -> list[str]:
+    """What a description says with "or", each by itself; nothing where it says none.
+
+    What stands before a preposition, or after the last alternative, belongs to all: "field of
+    knowledge or technology", "river or lake in Africa"; so does a last noun that single words
+    stand before: "French or Italian painter". What a clause says ("drug that lowers blood pressure
+    or cholesterol") is left whole.
+
+    Args:
+        description: A type description.
+    """
+    spelled = spelled_out(description)
+    parts = [part.split() for part in _BETWEEN.split(spelled) if part.strip()]
+    if not _OR.search(spelled) or not 2 <= len(parts) <= MOST:
+        return []
+    if any(map(_begins_clause, parts[0])) or any(map(_is_participle, parts[0][1:-1])):
+        return []
+    before = _after_last_tie(parts[0])
+    after = _end_of_noun_phrase(parts[-1])
+    shared, rest = parts[0][:before], parts[-1][after:]
+    parts[0], parts[-1] = parts[0][before:], parts[-1][:after]
+    own_noun = parts[-1][:1] in (["other"], ["another"])
+    nouns = [_without_articles(part) for part in parts]
+    if not all(nouns):
+        return []
+    last = nouns[-1]
+    if len(last) > 1 and not own_noun:
+        nouns[:-1] = [[*noun, last[-1]] if len(noun) == 1 else noun for noun in nouns[:-1]]
+    return list(dict.fromkeys(" ".join([*shared, *noun, *rest]) for noun in nouns))
+
+
+def _begins_clause(word: str) -> bool:
+    return word.casefold() in _CLAUSES
+
+
+def _is_participle(word: str) -> bool:
+    return word.endswith(("ing", "ed"))
+
+
+def _after_last_tie(words: Sequence[str]) -> int:
+    """The place after the last preposition; 0 where there is none."""
+    ties = (place + 1 for place, word in enumerate(words) if word.casefold() in _TIES)
+    return max(ties, default=0)
+
+
+def _end_of_noun_phrase(words: Sequence[str]) -> int:
+    """The place where a preposition, a clause or a participle follows the noun."""
+    for place, word in enumerate(words[1:], start=1):
+        participle = _is_participle(word) and place < len(words) - 1
+        if word.casefold() in _TIES or _begins_clause(word) or participle:
+            return place
+    return len(words)
+
+
+def _without_articles(words: Sequence[str]) -> list[str]:
+    start = 0
+    while start < len(words) and words[start].casefold() in _ARTICLES:
+        start += 1
+    return list(words[start:])
