@@ -22,12 +22,12 @@ from ner_retriever_rag.evaluation.encodings import encode_task
 from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.evaluation.suites import load_suite
 from ner_retriever_rag.evaluation.tasks import Task, load_task
-from ner_retriever_rag.index.held_texts import HeldTexts
 from ner_retriever_rag.ranking.judged import JudgedEvidence
 from ner_retriever_rag.ranking.query import Stage
 from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.scaling import PlattScaling
 from ner_retriever_rag.ranking.stages import STAGES
+from ner_retriever_rag.search.held_texts import HeldTexts
 
 DOMAINS = ("skillspan", "court", "maintie", "earnings", "psytar", "litbank", "re3d")
 BINS = 15

@@ -25,8 +25,8 @@ from ner_retriever_rag.evaluation.encodings import encode_task
 from ner_retriever_rag.evaluation.suites import load_suite
 from ner_retriever_rag.evaluation.tasks import load_task
 from ner_retriever_rag.index.estimation import Residuals
-from ner_retriever_rag.index.held_texts import HeldTexts
 from ner_retriever_rag.questions.noun_phrases import noun_phrase
+from ner_retriever_rag.search.held_texts import HeldTexts
 
 SETS = ("assistant", "tasteset", "mulms", "wlp", "maintie")
 SIZE = 200

@@ -23,10 +23,10 @@ from ner_retriever_rag.evaluation.encodings import encode_task
 from ner_retriever_rag.evaluation.suite_measure import BINS, SHOWN, read_absent
 from ner_retriever_rag.evaluation.suites import SUITES, load_suite
 from ner_retriever_rag.evaluation.tasks import Task, load_task
-from ner_retriever_rag.index.held_texts import HeldTexts
 from ner_retriever_rag.ranking.scaling import PlattScaling
 from ner_retriever_rag.ranking.stages import STAGES
 from ner_retriever_rag.ranking.threshold import threshold_of
+from ner_retriever_rag.search.held_texts import HeldTexts
 
 SIZES = (300, 1_500)  # texts of a set at most
 SMALL_DRAWS = 3 * (40,) + 6 * (10,)  # texts, of every set

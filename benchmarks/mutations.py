@@ -60,13 +60,13 @@ TESTS: dict[str, tuple[list[str], ...]] = {
     "detection/alignment.py": (["tests/detection/test_alignment.py", "--noconftest"],),
     "encoder/pooling.py": (["tests/encoder/test_encoder.py", "-k", "pooling or spans or seam"],),
     "encoder/backbone/windows.py": (["tests/encoder/test_windows.py", "--noconftest"],),
-    "index/extraction.py": (["tests/queries/test_extraction.py", "-k", "not command"],),
+    "search/extraction.py": (["tests/search/test_extraction.py", "-k", "not command"],),
     "candidates/mention_table.py": (
-        [*QUICK, "tests/queries/test_extraction.py", "-k", "not command"],
+        [*QUICK, "tests/search/test_extraction.py", "-k", "not command"],
         SLOW,
     ),
-    "index/mention_scores.py": (
-        ["tests/index/test_mention_scores.py", "tests/queries/test_combined.py"],
+    "search/mention_scores.py": (
+        ["tests/search/test_mention_scores.py", "tests/queries/test_combined.py"],
         *INDEX,
     ),
     "storage/records.py": INDEX,
@@ -75,7 +75,7 @@ TESTS: dict[str, tuple[list[str], ...]] = {
     "index/writing.py": INDEX,
     "storage/store.py": INDEX,
     "storage/stored.py": INDEX,
-    "index/recall.py": INDEX,
+    "search/recall.py": INDEX,
     "ranking/smoothing.py": (["tests/ranking"],),
     "ranking/stages.py": (["tests/ranking"],),
     "storage/chroma.py": (*INDEX, SERVED),

@@ -29,9 +29,9 @@ from ner_retriever_rag.candidates.cells import LARGE, Cells
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.table_files import load_table, save_table
 from ner_retriever_rag.candidates.tables import FixedTable
-from ner_retriever_rag.index.facets import count_facets
-from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.queries.bounds import Bounds
+from ner_retriever_rag.search.facets import count_facets
+from ner_retriever_rag.search.search import Search
 from ner_retriever_rag.storage.records import StoredDocument
 
 A_DOCUMENT, NAME = 16, b"Name of it"

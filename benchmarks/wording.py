@@ -18,7 +18,7 @@ import numpy as np
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.evaluation.encodings import encode_task
 from ner_retriever_rag.evaluation.tasks import Task
-from ner_retriever_rag.index.held_texts import HeldTexts
+from ner_retriever_rag.search.held_texts import HeldTexts
 
 PAIRS = Path(__file__).parent / "wording" / "pairs.json"
 ARTICLES, CHARACTERS, BEST = 2_000, 400, 10

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.evaluation.suite_systems import ByHeldTexts
 from ner_retriever_rag.evaluation.tasks import Task
-from ner_retriever_rag.index.held_texts import Ranked
+from ner_retriever_rag.search.held_texts import Ranked
 
 COUNTS = (0, 10, 20, 50)  # judgements
 JUDGED_OF = 100  # documents ranked first, of which those judged are drawn at random

@@ -12,7 +12,7 @@ from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.evaluation.encodings import Encodings, encode_task
 from ner_retriever_rag.evaluation.systems import Ranking
 from ner_retriever_rag.evaluation.tasks import Task
-from ner_retriever_rag.index.held_texts import HeldTexts
+from ner_retriever_rag.search.held_texts import HeldTexts
 
 _FUSED_FROM = 60  # of reciprocal rank fusion, as in Cormack, Clarke and Buettcher 2009
 

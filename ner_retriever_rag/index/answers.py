@@ -9,9 +9,6 @@ from ner_retriever_rag._keywords import answers_wrong_keywords, keywords_of, wro
 from ner_retriever_rag.index.decisions import Decisions
 from ner_retriever_rag.index.entities import Entity, group_entities
 from ner_retriever_rag.index.estimation import Estimate, estimate
-from ner_retriever_rag.index.extraction import check_types
-from ner_retriever_rag.index.facets import Facet
-from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.queries.bounds import (
     DEFAULT_THRESHOLD,
     Bounds,
@@ -21,6 +18,9 @@ from ner_retriever_rag.queries.bounds import (
 from ner_retriever_rag.queries.query import Like, Query
 from ner_retriever_rag.queries.taxonomy import Taxonomy
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch, kind_of
+from ner_retriever_rag.search.extraction import check_types
+from ner_retriever_rag.search.facets import Facet
+from ner_retriever_rag.search.search import Search
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_retriever_rag.index.recall import recall
 from ner_retriever_rag.queries.bounds import whole_number
 from ner_retriever_rag.schema import Document, EncodedText, encodable, kind_of, require_text
+from ner_retriever_rag.search.recall import recall
 from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.size import Storage, measure_storage
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.index.search import Search
+    from ner_retriever_rag.search.search import Search
 
 
 class Contents:

@@ -35,9 +35,9 @@ from ner_retriever_rag.queries.same_name import (
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
-    from ner_retriever_rag.index.mention_scores import MentionScores
-    from ner_retriever_rag.index.search import Search
     from ner_retriever_rag.queries.bounds import Bounds
+    from ner_retriever_rag.search.mention_scores import MentionScores
+    from ner_retriever_rag.search.search import Search
 
 GROWTH = 0.25
 _LOOK = 20  # mentions looked at for each entity wanted, best first

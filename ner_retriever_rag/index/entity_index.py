@@ -17,15 +17,15 @@ from ner_retriever_rag.candidates.tables import TABLE, Tables
 from ner_retriever_rag.index.answers import Answers
 from ner_retriever_rag.index.contents import Contents, ids_of
 from ner_retriever_rag.index.deciding import Deciding
-from ner_retriever_rag.index.engine_search import EngineSearch
 from ner_retriever_rag.index.foreign import is_document
 from ner_retriever_rag.index.judging import Judging
 from ner_retriever_rag.index.reached_for import ReachedFor
-from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.sync import sync
 from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, checked, in_batches
 from ner_retriever_rag.queries.bounds import whole_number
 from ner_retriever_rag.schema import AddReport, Document, Failure, SyncReport, kind_of
+from ner_retriever_rag.search.engine_search import EngineSearch
+from ner_retriever_rag.search.search import Search
 from ner_retriever_rag.storage import chroma
 from ner_retriever_rag.storage.beside import BesideStore
 from ner_retriever_rag.storage.collection import batches

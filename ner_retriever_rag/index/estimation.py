@@ -24,7 +24,7 @@ from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.query import Query
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.index.search import Search
+    from ner_retriever_rag.search.search import Search
 
 _HALF = 0.5  # added to both numbers, so that none is zero under the logarithm
 

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.mention_table import MentionTable
-from ner_retriever_rag.index.judged_types import as_judged
-from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.schema import (
     Document,
     DocumentMatch,
@@ -19,6 +17,8 @@ from ner_retriever_rag.schema import (
     MentionMatch,
     kind_of,
 )
+from ner_retriever_rag.search.judged_types import as_judged, mentions_judged
+from ner_retriever_rag.search.search import Search
 from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.records import StoredJudgement
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.shards import Places
 
 Judgeable = str | Document | DocumentMatch | MentionMatch
-_OF_A_WRONG_DOCUMENT = 8  # mentions that are judged wrong with it, at most
 
 
 class Judging:
@@ -141,24 +140,6 @@ class Judging:
             if dropped:
                 self._store.judge([], dropped)
         return sum(each.telling for each in dropped)
-
-
-def mentions_judged(
-    table: MentionTable, log_odds: NDArray[np.floating], document: int, right: bool
-) -> list[int]:
-    """The mentions that the judgement of a document is of: the best, or of a wrong one all.
-
-    The first is the best, the one that says something of others.
-
-    Args:
-        table: The mentions.
-        log_odds: float ``(mentions,)``, for the type.
-        document: The number of the document.
-        right: Whether it is right; then its best mention alone is.
-    """
-    places = table.mentions_of(document)
-    order = np.argsort(-log_odds[places], kind="stable")
-    return [places.start + int(n) for n in order[: 1 if right else _OF_A_WRONG_DOCUMENT]]
 
 
 def _listed(name: str, given: Sequence[Judgeable]) -> list[Judgeable]:

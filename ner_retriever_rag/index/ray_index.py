@@ -29,14 +29,14 @@ from ner_retriever_rag.candidates.table_files import load_table, save_table
 from ner_retriever_rag.candidates.table_source import TableSource
 from ner_retriever_rag.candidates.tables import FixedTable
 from ner_retriever_rag.index.bulk import Encoder, check_addresses, made
-from ner_retriever_rag.index.engine_search import CANDIDATES, EngineSearch
 from ner_retriever_rag.index.entity_index import EntityIndex
-from ner_retriever_rag.index.facets import Facet
-from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.index.sharded_index import ShardedIndex
 from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.query import AnyOf, Leaf
 from ner_retriever_rag.schema import MentionMatch
+from ner_retriever_rag.search.engine_search import CANDIDATES, EngineSearch
+from ner_retriever_rag.search.facets import Facet
+from ner_retriever_rag.search.search import Search
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.kinds import Kinds

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ner_retriever_rag.candidates.engine import EngineSource
 from ner_retriever_rag.candidates.several import SeveralSources
-from ner_retriever_rag.index.engine_search import EngineSearch
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
 from ner_retriever_rag.index.writing import Prepared, Writer, in_batches_by_shard
+from ner_retriever_rag.search.engine_search import EngineSearch
 from ner_retriever_rag.storage.answering import Answering
 from ner_retriever_rag.storage.beside import BesideStore
 from ner_retriever_rag.storage.engine_store import EngineStore

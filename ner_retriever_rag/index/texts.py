@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ner_retriever_rag.candidates.mention_table import table_of
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
-from ner_retriever_rag.index.mention_scores import JudgedOf, compare, scored_over
-from ner_retriever_rag.index.reranking import reranker
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.schema import Document, DocumentMatch, EncodedText
+from ner_retriever_rag.search.mention_scores import JudgedOf, compare, scored_over
+from ner_retriever_rag.search.reranking import reranker
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.entity_index import EntityIndex

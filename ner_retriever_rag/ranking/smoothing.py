@@ -72,19 +72,18 @@ class NeighborSmoothing:
     ) -> Neighbors:
         """Those that count: the best, and the background sample, which stands for all others."""
         scale, background = query.scale, candidates.background
-        neighbors = Neighbors(
-            candidates.priorities[best],
-            candidates.vectors[best],
-            _chances(odds[best]).astype(np.float32),
-            np.ones(len(best), dtype=np.float32),
-        )
+        priorities, vectors = candidates.priorities[best], candidates.vectors[best]
+        log_odds, counts = odds[best], np.ones(len(best), dtype=np.float32)
         if background.count > len(best):
-            others = ~np.isin(background.priorities, candidates.priorities[best])
-            priorities, far = background.priorities[others], background.vectors[others]
+            others = ~np.isin(background.priorities, priorities)
+            far = background.vectors[others]
             each = self.background_weight * (background.count - len(best)) / max(1, len(far))
-            log_odds = scale.log_odds(far @ query.vector)
-            neighbors = neighbors.joined_by(priorities, far, log_odds, each)
-        return neighbors
+            of_far = scale.log_odds(far @ query.vector).astype(np.float64)
+            priorities = np.append(priorities, background.priorities[others])
+            vectors = np.concatenate([vectors, far])
+            log_odds = np.append(log_odds, np.clip(of_far, -_CERTAIN, _CERTAIN))
+            counts = np.append(counts, np.full(len(far), each, dtype=np.float32))
+        return Neighbors(priorities, vectors, _chances(log_odds).astype(np.float32), counts)
 
     def _log_odds_among(
         self,
@@ -135,29 +134,6 @@ class Neighbors:
     vectors: NDArray[np.float32]
     chances: NDArray[np.float32]
     counts: NDArray[np.float32]
-
-    def joined_by(
-        self,
-        priorities: NDArray[np.floating],
-        vectors: NDArray[np.float32],
-        log_odds: NDArray[np.floating],
-        count: float,
-    ) -> Neighbors:
-        """The same, and others.
-
-        Args:
-            priorities: ``(m,)``, theirs.
-            vectors: float32 ``(m, dim)``, theirs, L2-normalised.
-            log_odds: float ``(m,)``, theirs.
-            count: How many candidates each counts for.
-        """
-        chances = _chances(np.clip(log_odds.astype(np.float64), -_CERTAIN, _CERTAIN))
-        return Neighbors(
-            np.append(self.priorities, priorities.astype(np.float32)),
-            np.concatenate([self.vectors, vectors]),
-            np.concatenate([self.chances, chances.astype(np.float32)]),
-            np.append(self.counts, np.full(len(vectors), count, dtype=np.float32)),
-        )
 
 
 def _smoothed_ranks(

@@ -12,8 +12,8 @@ from ner_retriever_rag import Document
 from ner_retriever_rag.candidates.cells import LARGE, Cells
 from ner_retriever_rag.candidates.mention_table import MentionTable, cuts_of
 from ner_retriever_rag.encoder.calibration import Calibration
-from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.queries.bounds import Bounds
+from ner_retriever_rag.search.search import Search
 from ner_retriever_rag.storage.records import StoredDocument
 
 DIM, A_DOCUMENT, DOCUMENTS = 64, 8, 8_000

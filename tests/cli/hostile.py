@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from ner_retriever_rag import Document, DocumentMatch, MentionMatch
 from ner_retriever_rag.cli import app
-from ner_retriever_rag.index.facets import Facet
+from ner_retriever_rag.search.facets import Facet
 
 NASTY = "[/H] :smile: \x1b]0;title\x07 \x9b31m \u202e =1+1 [bold]é 東 🎉"
 

@@ -148,7 +148,11 @@ def test_text_vector_is_close_to_minilms_own_sentence_embedding(default):
 
 
 def test_detector_on_few_nerd(default, shared):
-    """Quick guard on the first 600 sentences of dev; the whole figures are in benchmarks/."""
+    """Quick guard on the first 600 sentences of dev; the whole figures are in benchmarks/.
+
+    0.91 are found exactly, at 5.0 mentions a sentence; 4.4 were with a threshold of 0.4, which
+    found too little in other domains (benchmarks/results/training.md, "The threshold").
+    """
     with (shared / "data" / "fewnerd" / "inter-dev.jsonl").open() as lines:
         rows = [json.loads(line) for line, _ in zip(lines, range(600), strict=False)]
     gold = found = given = 0
@@ -156,8 +160,8 @@ def test_detector_on_few_nerd(default, shared):
         spans = {(mention.start, mention.end) for mention in mentions}
         wanted = {(mention["start"], mention["end"]) for mention in row["mentions"]}
         gold, found, given = gold + len(wanted), found + len(wanted & spans), given + len(spans)
-    assert found / gold >= 0.85
-    assert given / len(rows) <= 4.5
+    assert found / gold >= 0.9
+    assert given / len(rows) <= 5.1
 
 
 def test_types_on_few_nerd(default, shared):

@@ -18,7 +18,7 @@ from ner_retriever_rag.evaluation.suite_systems import fused
 from ner_retriever_rag.evaluation.suites import SUITES, load_suite, scored_types
 from ner_retriever_rag.evaluation.systems import Ranking
 from ner_retriever_rag.evaluation.tasks import Task
-from ner_retriever_rag.index.held_texts import HeldTexts
+from ner_retriever_rag.search.held_texts import HeldTexts
 
 TEXTS = ["Oslo lies in Norway.", "Bergen and Oslo.", "Nile", "It rained.", "A Danube ship to Ulm."]
 SPANS = [[(0, 4), (13, 19)], [(0, 6)], [(0, 4)], [], [(2, 8), (17, 20)]]

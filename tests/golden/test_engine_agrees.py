@@ -10,8 +10,8 @@ from seeded import SeededEncoder, documents
 from test_golden import SAMPLE_QUERIES, SEEDED_QUERIES, found, sample_documents, seeded_index
 
 from ner_retriever_rag import EntityIndex
-from ner_retriever_rag.index.engine_search import CANDIDATES
 from ner_retriever_rag.ranking.stages import NEIGHBORS
+from ner_retriever_rag.search.engine_search import CANDIDATES
 
 TEN = 10
 AGREEMENT = 0.95  # in the mean over all queries

@@ -26,17 +26,18 @@ ROOMS = {
     "storage": set(),
     "candidates": {"storage", "queries", "encoder"},
     "ranking": {"queries", "encoder"},
-    "index": {"ranking", "candidates", "storage", "queries", "encoder", "reading"},
-    "evaluation": {"index", "ranking", "queries", "encoder", "detection", "reading"},
+    "search": {"ranking", "candidates", "storage", "queries", "encoder", "reading"},
+    "index": {"search", "ranking", "candidates", "storage", "queries", "encoder", "reading"},
+    "evaluation": {"index", "search", "ranking", "queries", "encoder", "detection", "reading"},
     "training": {
-        "evaluation", "index", "ranking", "queries", "encoder", "detection", "reading"
+        "evaluation", "index", "search", "ranking", "queries", "encoder", "detection", "reading"
     },
     "langchain": {"index", "ranking", "questions", "queries", "encoder"},
     "llama_index": {"index", "ranking", "questions", "queries", "encoder"},
     "haystack": {"index", "ranking", "questions", "queries", "encoder"},
     "cli": {
-        "training", "evaluation", "index", "ranking", "candidates", "storage", "questions",
-        "queries", "encoder", "detection", "reading",
+        "training", "evaluation", "index", "search", "ranking", "candidates", "storage",
+        "questions", "queries", "encoder", "detection", "reading",
     },
 }  # fmt: skip
 LONGEST = 400

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, TypeAwareEncoder
 from ner_retriever_rag.cli import app
-from ner_retriever_rag.index import engine_search
 from ner_retriever_rag.langchain import EntityTypeFilter
+from ner_retriever_rag.search import engine_search
 
 gliner = pytest.importorskip("gliner", reason="needs the extra [gliner-bi]")
 

@@ -6,10 +6,10 @@ from engine import engine_index
 from hashed import CalibratedEncoder, HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex, Like
-from ner_retriever_rag.index import engine_search
 from ner_retriever_rag.index.sharded_index import ShardedIndex
 from ner_retriever_rag.index.texts import match_documents
 from ner_retriever_rag.schema import JudgeReport
+from ner_retriever_rag.search import engine_search
 from ner_retriever_rag.storage.roles import index_names
 
 NAMES = ["Nile", "Oslo", "Ada", "Stegosaurus", "Egypt", "Sudan", "Norway", "Babbage"]

@@ -8,9 +8,9 @@ import pytest
 from hashed import HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex
-from ner_retriever_rag.index import engine_search
-from ner_retriever_rag.index.facets import Facet
 from ner_retriever_rag.index.ray_index import RayIndex, _summed
+from ner_retriever_rag.search import engine_search
+from ner_retriever_rag.search.facets import Facet
 
 pytestmark = pytest.mark.slow
 

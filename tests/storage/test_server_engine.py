@@ -4,8 +4,8 @@ import pytest
 from hashed import HashedEncoder, assert_is, rows_amiss
 
 from ner_retriever_rag import Document, EntityIndex, ShardedIndex
-from ner_retriever_rag.index import engine_search
 from ner_retriever_rag.index.check import check, repair
+from ner_retriever_rag.search import engine_search
 from ner_retriever_rag.storage.place import Place
 from ner_retriever_rag.storage.store import Store
 

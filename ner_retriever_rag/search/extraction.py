@@ -17,7 +17,7 @@ from ner_retriever_rag.storage.collection import batches
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
-    from ner_retriever_rag.index.mention_scores import Compared
+    from ner_retriever_rag.search.mention_scores import Compared
 
 _NUMBERS_AT_ONCE = 32 << 20  # similarities of types to mentions; each is held some times over
 

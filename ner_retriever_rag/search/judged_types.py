@@ -7,12 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.ranking.judged import JudgedType, Judgements
 from ner_retriever_rag.ranking.query import Judged
 from ner_retriever_rag.schema import require_text
 from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.records import StoredJudgement
+
+_OF_A_WRONG_DOCUMENT = 8  # mentions that are judged wrong with it, at most
 
 
 class JudgedTypes:
@@ -64,3 +68,21 @@ def fitted(judgements: Iterable[StoredJudgement]) -> dict[str, JudgedType]:
 def as_judged(description: str) -> str:
     """What a description's judgements are kept under: case and spaces aside."""
     return " ".join(require_text(description, "description").lower().split())
+
+
+def mentions_judged(
+    table: MentionTable, log_odds: NDArray[np.floating], document: int, right: bool
+) -> list[int]:
+    """The mentions that the judgement of a document is of: the best, or of a wrong one all.
+
+    The first is the best, the one that says something of others.
+
+    Args:
+        table: The mentions.
+        log_odds: float ``(mentions,)``, for the type.
+        document: The number of the document.
+        right: Whether it is right; then its best mention alone is.
+    """
+    places = table.mentions_of(document)
+    order = np.argsort(-log_odds[places], kind="stable")
+    return [places.start + int(n) for n in order[: 1 if right else _OF_A_WRONG_DOCUMENT]]

@@ -1,7 +1,7 @@
 """The search of an index whose mentions are elsewhere: on a server, on several, in shards.
 
 Candidates come from a :class:`~ner_retriever_rag.candidates.protocol.CandidateSource`; what is made
-of them is what a folder's search makes of its table (:mod:`~ner_retriever_rag.index.search`). They
+of them is what a folder's search makes of its table (:mod:`~ner_retriever_rag.search.search`). They
 are the mentions nearest to the query's types, then all mentions of the documents that look best, so
 that a document is judged by the whole of it. Where too few results are found, or all are wanted,
 more candidates are asked for, twice as many in each round. Of a small index all mentions are.
@@ -22,15 +22,15 @@ from ner_retriever_rag.candidates.joining import joined
 from ner_retriever_rag.candidates.mention_table import MentionTable, read_table
 from ner_retriever_rag.candidates.tables import FixedTable
 from ner_retriever_rag.encoder.names import name_hashes
-from ner_retriever_rag.index.facets import Facet
-from ner_retriever_rag.index.mention_scores import Compared, MentionScores, scored_by
-from ner_retriever_rag.index.search import Search
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, Bounds
 from ner_retriever_rag.queries.query import AnyOf, Leaf, Query, wanted_leaves
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.topic import Topic, topic_asked
 from ner_retriever_rag.ranking.threshold import LEAST
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
+from ner_retriever_rag.search.facets import Facet
+from ner_retriever_rag.search.mention_scores import Compared, MentionScores, scored_by
+from ner_retriever_rag.search.search import Search
 from ner_retriever_rag.storage.passing import matching, passing
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ner_retriever_rag.index.mention_scores import Compared, MentionScores, best_first
+from ner_retriever_rag.search.mention_scores import Compared, MentionScores, best_first
 
 
 class Query:

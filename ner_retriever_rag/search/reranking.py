@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.labels import spelled_out
-from ner_retriever_rag.index.mention_scores import Rerank
 from ner_retriever_rag.reading.passage import Passage
 from ner_retriever_rag.reading.view import readable
+from ner_retriever_rag.search.mention_scores import Rerank
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable

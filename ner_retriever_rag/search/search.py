@@ -20,17 +20,6 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.nearest import nearest
-from ner_retriever_rag.index.doors import Doors
-from ner_retriever_rag.index.judged_types import JudgedTypes
-from ner_retriever_rag.index.mention_scores import (
-    Compared,
-    MentionScores,
-    compare,
-    least_of_all,
-    scored_over,
-)
-from ner_retriever_rag.index.reranking import reranker
-from ner_retriever_rag.index.topics import with_topic
 from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.queries.scoring import ScoredQuery
@@ -38,6 +27,17 @@ from ner_retriever_rag.queries.topic import Topic, topic_asked
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Judged, Wanted
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
+from ner_retriever_rag.search.aggregations import Aggregations
+from ner_retriever_rag.search.judged_types import JudgedTypes
+from ner_retriever_rag.search.mention_scores import (
+    Compared,
+    MentionScores,
+    compare,
+    least_of_all,
+    scored_over,
+)
+from ner_retriever_rag.search.reranking import reranker
+from ner_retriever_rag.search.topics import with_topic
 from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.filters import keys_of, warn_of_unknown_keys
 
@@ -56,7 +56,7 @@ _ON_TOPIC = 100  # documents that entities with a topic are taken from
 T = TypeVar("T")
 
 
-class Search(Doors):
+class Search(Aggregations):
     """Searches an index; ``EntityIndex`` documents the arguments.
 
     Args:

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.index.extraction import extract, extract_in_parts, types_together
-from ner_retriever_rag.index.facets import Facet, count_facets
+from ner_retriever_rag.search.extraction import extract, extract_in_parts, types_together
+from ner_retriever_rag.search.facets import Facet, count_facets
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
     from ner_retriever_rag.candidates.tables import CurrentTable
     from ner_retriever_rag.encoder.kinds import Kinds
-    from ner_retriever_rag.index.mention_scores import Compared
     from ner_retriever_rag.queries.bounds import Bounds
     from ner_retriever_rag.queries.query import AnyOf, Leaf, Query
     from ner_retriever_rag.queries.scoring import ScoredQuery
     from ner_retriever_rag.ranking.query import Wanted
     from ner_retriever_rag.schema import MentionMatch
+    from ner_retriever_rag.search.mention_scores import Compared
 
 
 T = TypeVar("T")
 
 
-class Doors(ABC):
+class Aggregations(ABC):
     """The half of ``Search`` that looks at all mentions; the other half finds the best."""
 
     _tables: CurrentTable

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from ner_retriever_rag import Document, EntityIndex, Taxonomy
 from ner_retriever_rag.cli import app
-from ner_retriever_rag.index import facets
+from ner_retriever_rag.search import facets
 
 NAMES = {
     "river": ["Nile", "Danube", "Rhine", "Amazon River"],

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.mention_table import table_of
-from ner_retriever_rag.index.judging import mentions_judged
-from ner_retriever_rag.index.mention_scores import compare, least_of_all, scored_over
-from ner_retriever_rag.index.reranking import reranker
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.ranking.judged import JudgedType, Judgements
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Stage
 from ner_retriever_rag.schema import Document, EncodedText
+from ner_retriever_rag.search.judged_types import mentions_judged
+from ner_retriever_rag.search.mention_scores import compare, least_of_all, scored_over
+from ner_retriever_rag.search.reranking import reranker
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder

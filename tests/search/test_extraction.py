@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ner_retriever_rag import AnyOf, Document, EntityIndex, Like, Taxonomy
 from ner_retriever_rag.cli import app
-from ner_retriever_rag.index import doors
+from ner_retriever_rag.search import aggregations
 
 TYPES = ["river", "city", "reptile"]
 
@@ -181,7 +181,7 @@ def test_many_types_a_few_at_a_time_find_the_same(
     at_once = list(index.extract(kinds, **options))
     assert len({row.type for row in at_once}) > 2
     for together in (1, 2, 4):
-        monkeypatch.setattr(doors, "types_together", lambda _, n=together: n)
+        monkeypatch.setattr(aggregations, "types_together", lambda _, n=together: n)
         in_parts = list(index.extract(kinds, **options))
         assert [replace(row, score=0, similarity=0) for row in in_parts] == [
             replace(row, score=0, similarity=0) for row in at_once

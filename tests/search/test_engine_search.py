@@ -8,7 +8,7 @@ from engine import engine_index
 from hashed import HashedEncoder
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, ShardedIndex
-from ner_retriever_rag.index import engine_search
+from ner_retriever_rag.search import engine_search
 from ner_retriever_rag.storage.records import RowKey
 
 PLACES = ("Peru", "Chile", "Oslo Norway", "Nile Egypt", "Lima")

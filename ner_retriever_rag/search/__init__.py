@@ -1,0 +1,1 @@
+"""Search: a query over candidates, ranked and grouped by document; what the doors ask."""
