@@ -25,7 +25,7 @@ from ner_retriever_rag.ranking.threshold import threshold_of
 
 TOP = 150  # candidates judged of each type
 ABSENT_TYPES = 12  # of each set
-FIRST = (0.5, 1.0, 0.0)  # weights and offset by which a document's best candidate is told at first
+FIRST = (0.5, 1.0)  # weights by which a document's best candidate is told at first
 
 
 class Recorder:
@@ -53,8 +53,8 @@ class Asked:
 
     def documents(self, weights):
         """Log odds and logit of each judged document's best mention, and whether it is right."""
-        own, judged, offset = weights
-        score = own * self.log_odds[self.best] + judged * self.logits + offset
+        own, judged = weights
+        score = own * self.log_odds[self.best] + judged * self.logits
         order = np.argsort(-score, kind="stable")
         _, first = np.unique(self.owner[self.best][order], return_index=True)
         chosen = order[first]
@@ -63,9 +63,9 @@ class Asked:
 
     def scores(self, weights):
         """Log odds of every document, float64; -inf without a mention."""
-        own, judged, offset = weights
+        own, judged = weights
         stacked = self.log_odds.copy()
-        stacked[self.best] = own * self.log_odds[self.best] + judged * self.logits + offset
+        stacked[self.best] = own * self.log_odds[self.best] + judged * self.logits
         documents = np.full(len(self.gold), -np.inf)
         np.maximum.at(documents, self.owner, stacked)
         return documents
@@ -86,7 +86,7 @@ def asked_of(corpus, absent):
 
 
 def fit(sets):
-    """The regression: weights and offset."""
+    """The regression's two weights."""
     weights = FIRST
     for _ in range(3):
         rows = []
@@ -95,10 +95,10 @@ def fit(sets):
                 odds, logits, right = each.documents(weights)
                 rows.append(np.stack([odds, logits, right, np.full(len(odds), 1 / len(asked))]))
         odds, logits, right, weight = np.concatenate(rows, axis=1)
-        model = LogisticRegression(C=100.0).fit(
+        model = LogisticRegression(C=100.0, fit_intercept=False).fit(
             np.stack([odds, logits], 1), right, sample_weight=weight
         )
-        weights = (*model.coef_[0].tolist(), float(model.intercept_[0]))
+        weights = tuple(model.coef_[0].tolist())
     return weights
 
 
@@ -144,7 +144,7 @@ def main() -> None:
         print(f"| {name} | {' | '.join(f'{value:.3f}' for value in rows[-1])} |", flush=True)
     print(f"| mean | {' | '.join(f'{value:.3f}' for value in np.nanmean(rows, axis=0))} |")
     weights = fit(list(every.values()))
-    print("own, judged, offset:", *(f"{value:.3f}" for value in weights))
+    print("own, judged:", *(f"{value:.3f}" for value in weights))
 
 
 if __name__ == "__main__":

@@ -248,11 +248,13 @@ class WordFeatures:
         repetitions: bool ``(n,)``, those without a word but the description's.
         nearby_names: float32 ``(n,)``, the share of its names that stand near by.
         named: bool ``(n,)``, those with a capital or a digit, and all of texts without capitals.
+        cased: bool ``(n,)``, those of texts with capitals.
     """
 
     repetitions: NDArray[np.bool_]
     nearby_names: NDArray[np.float32]
     named: NDArray[np.bool_]
+    cased: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,6 +17,7 @@ def word_features(table: MentionTable, query: ScoredQuery) -> list[WordFeatures 
         query: The types.
     """
     features: list[WordFeatures | None] = []
+    cased = table.cased[table.owner]
     for repetition, named in zip(query.repetitions, query.named, strict=True):
         if repetition is None or named is None:
             features.append(None)
@@ -24,8 +25,8 @@ def word_features(table: MentionTable, query: ScoredQuery) -> list[WordFeatures 
         repeated = np.zeros(len(table), dtype=np.bool_)
         numbers = np.fromiter(repetition.last_words, dtype=np.uint32)
         may_be = np.flatnonzero(np.isin(table.last_words, numbers))
-        # In a text without capitals it may be the answer: "pump" in "pump leaks".
-        for n in may_be[table.cased[table.owner[may_be]]].tolist():
+        for n in may_be.tolist():
             repeated[n] = repetition.covers(table.text(n))
-        features.append(WordFeatures(repeated, named.share_nearby(table.nearby), table.named))
+        nearby = named.share_nearby(table.nearby)
+        features.append(WordFeatures(repeated, nearby, table.named, cased))
     return features

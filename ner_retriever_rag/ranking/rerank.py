@@ -25,12 +25,10 @@ class Rerank:
     Attributes:
         own: Weight of a judged candidate's log odds.
         judged: Weight of the pair model's logit.
-        offset: Log odds added to these.
     """
 
     own: float
     judged: float
-    offset: float
 
     sharpens: ClassVar[bool] = False
     needs_calibration: ClassVar[bool] = True
@@ -46,5 +44,5 @@ class Rerank:
         reranked = log_odds.copy()
         if len(best):
             logits = query.rerank(best)
-            reranked[best] = self.own * log_odds[best] + self.judged * logits + self.offset
+            reranked[best] = self.own * log_odds[best] + self.judged * logits
         return reranked

@@ -19,11 +19,14 @@ class WordEvidence:
 
     Attributes:
         repetition: Log odds of a candidate without a word but the description's.
+        uncased_repetition: The same in a text without capitals, where it may be the answer: "pump"
+            in "pump leaks", but not "song" in "play a song".
         nearby_names: Log odds of one with all names of the description near by; a share of the
             names gives that share.
     """
 
     repetition: float
+    uncased_repetition: float
     nearby_names: float
 
     sharpens: ClassVar[bool] = False
@@ -34,7 +37,8 @@ class WordEvidence:
         if (words := query.words) is None:
             return log_odds
         added = self.nearby_names * words.nearby_names
-        added[words.repetitions] += self.repetition
+        added[words.repetitions & words.cased] += self.repetition
+        added[words.repetitions & ~words.cased] += self.uncased_repetition
         return log_odds + added
 
 

@@ -1,4 +1,4 @@
-"""Sixty queries of every kind, and what they found when this was last recorded.
+"""Sixty-one queries of every kind, and what they found when this was last recorded.
 
 ``expected.json`` is the record: ids, spans and scores. It shows what a change of the ranking does;
 where that is meant, record it anew and commit the difference with the change:
@@ -38,6 +38,7 @@ SAMPLE_QUERIES = [
     ("one match each", "search", ["country", 8], {"max_matches": 1}),
     ("absent", "search", ["programming language", 3], {}),
     ("any of", "search", [AnyOf("river", "lake"), 8], {}),
+    ("alternatives", "search", ["river or mountain in Asia", 8], {}),
     ("all of", "search", [AllOf("person", "award"), 8], {}),
     ("all of, not", "search", [AllOf("city", Not("river")), 8], {}),
     ("not alone", "search", [Not("person"), 5], {}),

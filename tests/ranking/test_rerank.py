@@ -13,7 +13,7 @@ from ner_retriever_rag.ranking.words import NamesFirst
 from ner_retriever_rag.schema import WordFeatures
 
 NAMES = shipped(NamesFirst)
-STACK = Rerank(own=0.5, judged=1.0, offset=0.25)
+STACK = Rerank(own=0.5, judged=1.0)
 N = 100
 
 
@@ -33,7 +33,7 @@ def query(vector, candidates, **options):
 
 def words(named):
     nothing = np.zeros(N, dtype=bool)
-    return WordFeatures(nothing, np.zeros(N, np.float32), named)
+    return WordFeatures(nothing, np.zeros(N, np.float32), named, ~nothing)
 
 
 ODDS = np.linspace(3, -6, N)
@@ -69,8 +69,8 @@ def test_judged_candidates_are_stacked_and_the_others_stay(vector, candidates):
     given = query(vector, candidates, rerank=pair_model, rerank_top=10)
     stacked = STACK(given, candidates, ODDS)
     assert sorted(seen[0].tolist()) == list(range(10))
-    assert stacked[2] == pytest.approx(0.5 * ODDS[2] + 5.0 + 0.25)
-    assert stacked[3] == pytest.approx(0.5 * ODDS[3] - 1.0 + 0.25)
+    assert stacked[2] == pytest.approx(0.5 * ODDS[2] + 5.0)
+    assert stacked[3] == pytest.approx(0.5 * ODDS[3] - 1.0)
     assert stacked[10:] == pytest.approx(ODDS[10:])
 
 

@@ -56,14 +56,15 @@ def test_largest(cloud, n):
 def test_words_add_log_odds(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(query, 4, 0.4, seed=1))
     words = WordFeatures(
-        np.array([True, False, False, False]),
+        np.array([True, True, False, False]),
         np.array([0, 0, 0.5, 0], dtype=np.float32),
         np.ones(4, dtype=bool),
+        cased=np.array([True, False, True, False]),
     )
     added = WORDS(replace(given, words=words), candidates, odds) - odds
-    expected = [WORDS.repetition, 0, 0.5 * WORDS.nearby_names, 0]
+    expected = [WORDS.repetition, WORDS.uncased_repetition, 0.5 * WORDS.nearby_names, 0]
     assert added == pytest.approx(expected, abs=1e-5)
-    assert WORDS.repetition < 0 < WORDS.nearby_names
+    assert WORDS.repetition < WORDS.uncased_repetition < 0 < WORDS.nearby_names
     assert WORDS(given, candidates, odds) is odds  # by examples
 
 
