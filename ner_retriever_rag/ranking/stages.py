@@ -39,7 +39,7 @@ COMMON_NOUN = -3.0  # log odds
 SLOPE, PER_BREADTH, OFFSET = 0.152, 18.4, -2.44  # per gain; log odds a unit of cosine; log odds
 
 # Reranking. Fitted by benchmarks/fit_reranking.py, 150 mentions judged.
-OWN, JUDGED = 0.72, 0.61  # weights
+OWN, JUDGED = 0.77, 0.59  # weights
 
 STAGES: tuple[Stage, ...] = (
     WordEvidence(REPETITION, UNCASED_REPETITION, NEARBY_NAMES),
