@@ -14,8 +14,8 @@ from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.queries.english import CLAUSE_WORDS, DETERMINERS, PREPOSITIONS
 
 MOST = 8  # more than that is a list for AnyOf
-_OR = re.compile(r"\s+or\s+|\s+/\s+", re.IGNORECASE)
-_BETWEEN = re.compile(r"\s*,\s*(?:or\s+)?|\s+or\s+|\s+/\s+", re.IGNORECASE)
+_OR = re.compile(r"\s+(?:and/)?or\s+|\s+/\s+", re.IGNORECASE)
+_BETWEEN = re.compile(rf"\s*,\s*(?:or\s+)?|{_OR.pattern}", re.IGNORECASE)
 _TIES = PREPOSITIONS | {"of"}
 _ARTICLES = (DETERMINERS - {"of"}) | {"another", "either"}
 _CLAUSES = CLAUSE_WORDS - _ARTICLES - {"or"}

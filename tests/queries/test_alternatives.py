@@ -14,6 +14,7 @@ from ner_retriever_rag.queries.taxonomy import Taxonomy
     [
         ("lid or seal", ["lid", "seal"]),
         ("lid / seal", ["lid", "seal"]),
+        ("lid and/or seal", ["lid", "seal"]),
         ("Drug/Chemical", ["drug", "chemical"]),
         ("tyre, shaft, belt or chain", ["tyre", "shaft", "belt", "chain"]),
         ("tyre, belt, or chain", ["tyre", "belt", "chain"]),
