@@ -48,7 +48,7 @@ def alternatives(description: str) -> list[str]:
         return []
     last = nouns[-1]
     if len(last) > 1 and not own_noun:
-        nouns[:-1] = [[*noun, last[-1]] if len(noun) == 1 else noun for noun in nouns[:-1]]
+        nouns = [_with_noun(words, last[-1]) for words in nouns]
     return list(dict.fromkeys(" ".join([*shared, *noun, *rest]) for noun in nouns))
 
 
@@ -80,3 +80,8 @@ def _without_articles(words: Sequence[str]) -> list[str]:
     while start < len(words) and words[start].casefold() in _ARTICLES:
         start += 1
     return list(words[start:])
+
+
+def _with_noun(words: list[str], noun: str) -> list[str]:
+    """A single word with the noun it shares: "French painter" of "French or Italian painter"."""
+    return [*words, noun] if len(words) == 1 and words != [noun] else words

@@ -28,6 +28,7 @@ from ner_retriever_rag.queries.taxonomy import Taxonomy
         ("song, album or artist to add", ["song to add", "album to add", "artist to add"]),
         ("thing or person mentioned here", ["thing mentioned here", "person mentioned here"]),
         ("river or river", ["river"]),
+        ("river or great river", ["river", "great river"]),
         ("GPE", ["country", "city", "state"]),
         # No alternatives, or none that could be told.
         ("river", []),
