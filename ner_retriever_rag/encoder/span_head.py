@@ -31,6 +31,7 @@ _BAR = re.compile(r"(?<= )\|(?= )")
 _ENDS = frozenset(".,;:!?…)]}")  # signs that begin no name unless glued to it (".NET")
 WEIGHTS, CONFIG = "detector.safetensors", "detector.json"
 SHAPES = 9
+FRAGMENT = 0.4  # of the probability of a span around it; what has less is no mention
 _BLOCK = 256  # words whose products are taken together
 _WORDS_TOGETHER = 4_096  # words, padding counted, whose spans are scored at once
 
@@ -328,19 +329,26 @@ def _begun_at_words(
 def resolve(
     starts: NDArray[np.int64], ends: NDArray[np.int64], scores: NDArray[np.float32]
 ) -> list[tuple[int, int, float]]:
-    """Drop spans that cross a better one; nested and adjacent ones stay.
+    """Drop spans that cross a better one, and fragments of much surer ones ("SS" of a ship's name).
+
+    Nested and adjacent ones stay.
 
     Returns:
         ``(start, end, score)`` in order of start, then end.
     """
     kept: list[tuple[int, int, float]] = []
-    covering: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # word -> kept spans
+    # word -> kept spans that cover it
+    covering: defaultdict[int, list[tuple[int, int, float]]] = defaultdict(list)
     for at in np.argsort(-scores, kind="stable"):
         i, j = int(starts[at]), int(ends[at])
         # A span that crosses this one covers its first or its last word.
         rivals = covering[i] + covering[j - 1]
-        if not any(a < i < b < j or i < a < j < b for a, b in rivals):
-            kept.append((i, j, float(scores[at])))
-            for word in range(i, j):
-                covering[word].append((i, j))
+        if any(a < i < b < j or i < a < j < b for a, b, _ in rivals):
+            continue
+        score = float(scores[at])
+        if any(a <= i and j <= b and score < FRAGMENT * surer for a, b, surer in rivals):
+            continue
+        kept.append((i, j, score))
+        for word in range(i, j):
+            covering[word].append((i, j, score))
     return sorted(kept)

@@ -69,6 +69,12 @@ def test_crossing_spans_are_resolved_nested_and_adjacent_stay():
     assert [(i, j) for i, j, _ in kept] == [(0, 1), (0, 2), (2, 4)]
 
 
+def test_a_fragment_of_a_much_surer_span_is_dropped():
+    starts, ends = np.array([0, 0, 1, 3]), np.array([3, 1, 3, 4])
+    kept = resolve(starts, ends, np.array([0.9, 0.35, 0.37, 0.3], dtype=np.float32))
+    assert [(start, end) for start, end, _ in kept] == [(0, 3), (1, 3), (3, 4)]
+
+
 def test_it_learns_and_saves(tiny_checkpoint, tmp_path):
     backbone = Backbone(tiny_checkpoint, TAPS)
     read = read_sentences(backbone, SENTENCES * 4, 4)
