@@ -304,7 +304,8 @@ class EncodingPass(TypeScores):
 
     def _with_mentions(self, some: Sequence[_Read]) -> list[_Found]:
         """Each piece's mentions and states; those not known are looked for in all at once."""
-        patterns = [find_patterns(piece.text) for piece, _ in some]
+        # Where no mention is wanted (``known`` is empty), nothing is looked for.
+        patterns = [[] if piece.known == [] else find_patterns(piece.text) for piece, _ in some]
         unknown = [(piece.text, states) for piece, states in some if piece.known is None]
         learned: Iterator[list[Mention]] = iter(())
         if unknown:
