@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine: make demo, make test.
+# On a fresh machine, two commands do everything: make demo, make test.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ test: lint
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbmake examples
 
-# Which lines of the package no test runs. Code that runs in processes of its own counts, too.
+# Report the lines of the package that no test runs; code run in subprocesses counts as well.
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=xml
 

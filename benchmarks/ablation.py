@@ -1,13 +1,14 @@
-"""Which stage of ranking earns its place. Prints tables; results/ablation.md says what was decided.
+"""Which ranking stages are worth keeping. Prints tables; results/ablation.md has the decisions.
 
 python benchmarks/ablation.py ../shared/data --cache FOLDER [--texts 300] [--encoder FOLDER]
 
-Each stage is left out in turn, on the sets that may choose (fewnerd-dev, the boundary sets'
+Each stage is left out in turn, on the sets used for selection (fewnerd-dev, the boundary sets'
 development files, seven domain sets): R-Precision over texts, F1 of ``k=None``, and the expected
-calibration error of documents' scores (15 bins). Then the least useful one is taken out for good
-and all is measured again, until a stage less would cost more than 0.003, or 0.002 of the mean are
-lost in all. Stages that change the order are judged by R-Precision, the others by F1 and the error.
-Texts are encoded once and kept; the rest is arithmetic.
+calibration error of document scores (15 bins). Then the least useful stage is removed for good and
+everything is measured again, until removing another one would cost 0.003 or more, or more than
+0.002 of mean R-Precision or F1 in total. Stages that change the order are judged by R-Precision,
+the others by F1 and the calibration error. Texts are encoded once and cached; the rest is
+arithmetic.
 """
 
 import argparse
@@ -36,7 +37,7 @@ FIGURES = ("R-Precision", "F1", "ECE")
 
 
 class Corpus:
-    """A task's encoded texts, its types, and which texts answer each."""
+    """A task's encoded texts, its types, and the relevant texts of each."""
 
     def __init__(self, task: Task, encoder: TypeAwareEncoder, cache: Path) -> None:
         self.name, self._queries = task.name, list(task.queries.values())
@@ -47,7 +48,7 @@ class Corpus:
             self.gold[row, list(task.relevant[label])] = True
 
     def figures(self, stages: Sequence[Stage]) -> np.ndarray:
-        """R-Precision, F1 and calibration error of a list of stages."""
+        """R-Precision, F1 and calibration error with a list of stages."""
         of_types, said, so = [], [], []
         for query, gold in zip(self._queries, self.gold, strict=True):
             found = self._held.rank(query, stages=stages)
@@ -66,14 +67,14 @@ class Corpus:
 
 
 def calibration_error(said: np.ndarray, so: np.ndarray) -> float:
-    """The expected calibration error, in bins of equal width."""
+    """The expected calibration error over bins of equal width."""
     place = np.minimum((said * BINS).astype(int), BINS - 1)
     gaps = np.bincount(place, so - said, BINS)
     return float(np.abs(gaps).sum() / len(said))
 
 
 def corpora(data: Path, cache: Path, texts: int, encoder: TypeAwareEncoder) -> list[Corpus]:
-    """The sets that may choose."""
+    """The sets used for selection."""
     dev = load_task("fewnerd-dev", data)
     rng = np.random.default_rng(3)
     drawn = np.sort(rng.choice(len(dev.texts), min(texts, len(dev.texts)), replace=False))
@@ -93,18 +94,18 @@ def corpora(data: Path, cache: Path, texts: int, encoder: TypeAwareEncoder) -> l
 
 
 def measured(sets: Sequence[Corpus], stages: Sequence[Stage]) -> np.ndarray:
-    """Figures of all sets, ``(sets, 3)``."""
+    """Metrics of all sets, ``(sets, 3)``."""
     return np.stack([each.figures(stages) for each in sets])
 
 
 def worth(whole: np.ndarray, without: np.ndarray, stage: Stage) -> float:
-    """What a stage gains in the mean of its own figures."""
+    """What a stage gains on average in the metrics it is judged by."""
     gain = (whole - without).mean(axis=0) * [1, 1, -1]
     return float(max(gain[1:]) if isinstance(stage, PlattScaling) else gain[0])
 
 
 def table_of_figures(sets: Sequence[Corpus], rows: dict[str, np.ndarray]) -> str:
-    """Stage by stage, set by set: the three figures, in thousandths."""
+    """The three metrics by stage and set, to three decimals."""
     lines = [f"| | {' | '.join(each.name for each in sets)} | mean |"]
     lines.append("|---" * (len(sets) + 2) + "|")
     for name, figures in rows.items():
@@ -115,11 +116,11 @@ def table_of_figures(sets: Sequence[Corpus], rows: dict[str, np.ndarray]) -> str
 
 
 def command_line(description: str) -> tuple[argparse.Namespace, TypeAwareEncoder]:
-    """The command line's arguments, those of the fitting scripts, too, and the encoder."""
+    """Parse the command line, which the fitting scripts share, and load the encoder."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--texts", type=int, default=300, help="of a set at most")
+    parser.add_argument("--texts", type=int, default=300, help="maximum texts per set")
     parser.add_argument("--encoder", help="a saved encoder instead of the shipped one")
     args = parser.parse_args()
     encoder = TypeAwareEncoder.from_pretrained(args.encoder) if args.encoder else default_encoder()
@@ -131,7 +132,7 @@ def main() -> None:
     sets = corpora(args.data, args.cache, args.texts, encoder)
     stages = [each for each in STAGES if not isinstance(each, Rerank | JudgedEvidence)]
     first = measured(sets, stages).mean(axis=0)
-    print(f"{args.texts} texts of each set at most, detected mentions, {encoder.description}")
+    print(f"{args.texts} texts per set at most, detected mentions, {encoder.description}")
     print(f"each cell: {', '.join(FIGURES)}\n")
     while len(stages) > 1:
         whole = measured(sets, stages)
@@ -146,9 +147,9 @@ def main() -> None:
         lost = first - measured(sets, fewer).mean(axis=0)
         if gains[least] >= LEAST or max(lost[:2]) > IN_ALL:
             break
-        print(f"{type(stages[least]).__name__} gains {gains[least]:.4f} and goes.\n")
+        print(f"{type(stages[least]).__name__} gains {gains[least]:.4f}: removed.\n")
         stages = fewer
-    print(f"What stays: {', '.join(type(each).__name__ for each in stages)}.")
+    print(f"Kept: {', '.join(type(each).__name__ for each in stages)}.")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How much three examples add to a description, and feedback to a search, on fewnerd-dev.
+"""How much three examples add to a description, and relevance feedback to a search, on fewnerd-dev.
 
 python benchmarks/by_example.py --data ../shared/data
 
-Gold spans. For each of the 10 types three gold mentions with different names are drawn, five
-times. Texts that mention one of these names are taken out of the ranking and of what is relevant,
-for every system alike (residual collection), and R-Precision is the mean over types and draws.
-For feedback, the ten best texts of the description are judged: three that are of the type and
-three that are not go to ``refine``, and all ten are taken out. Writes
+Gold spans. For each of the 10 types, three gold mentions with different names are drawn, five
+times. Texts that mention one of these names are removed from the ranking and from the relevant
+texts, for every system alike (residual collection), and R-Precision is averaged over types and
+draws. For feedback, the top ten texts of the description are judged: three that are of the type and
+three that are not go to ``refine``, and all ten are removed. Writes
 benchmarks/results/by_example.md.
 """
 
@@ -27,10 +27,10 @@ WRITTEN = Path(__file__).parent / "results" / "by_example.md"
 HEAD = """# By example
 
 R-Precision on fewnerd-dev, gold spans (`python benchmarks/by_example.py`; encoder {encoder}). For
-each of {types} types three gold mentions with different names are drawn, {draws} times; texts with
-one of these names are taken out of the ranking and of what is relevant, for every row alike. In use
-are the weights {examples} (examples) and {unlike} (counterexamples) beside a description's 1; they
-were chosen on this set, so the figures flatter them a little.
+each of {types} types, three gold mentions with different names are drawn, {draws} times; texts with
+one of these names are removed from the ranking and from the relevant texts, for every row alike.
+The default weights are {examples} (examples) and {unlike} (counterexamples), relative to 1 for the
+description; they were chosen on this set, so the figures are slightly optimistic.
 """
 
 
@@ -66,19 +66,19 @@ class Corpus:
         return likeness.mean_vector(list(self.vectors[found]))
 
     def ranked(self, vector: np.ndarray) -> np.ndarray:
-        """Texts by their best mention, best first."""
+        """Texts ranked by their best mention."""
         best = np.full(self.text_of[-1] + 1, -2.0, dtype=np.float32)
         np.maximum.at(best, self.text_of, self.vectors @ vector)
         return np.argsort(-best, kind="stable")
 
     def r_precision(self, vector: np.ndarray, label: str, gone: set[int]) -> float:
-        """Over the texts that are not gone."""
+        """R-Precision over the texts that are not in ``gone``."""
         relevant = set(self.text_of[self.labels == label]) - gone
         kept = [text for text in self.ranked(vector) if text not in gone]
         return sum(text in relevant for text in kept[: len(relevant)]) / len(relevant)
 
     def as_match(self, number: int) -> MentionMatch:
-        """A mention as a search would give it; its number goes for the document id."""
+        """A mention as a search would return it, with its number as document id."""
         one = self.mentions[number]
         return MentionMatch(str(number), one.text, one.start, one.end, 1.0, 1.0)
 

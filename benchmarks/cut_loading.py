@@ -1,14 +1,14 @@
-"""A model cut at value@17 against the whole model with a hook: loading, encoding, peak memory.
+"""A model truncated at value@17 against the full model with a hook: load, encode, peak memory.
 
-python benchmarks/cut_loading.py                                     # what fits a laptop
-python benchmarks/cut_loading.py --shape llama-3.1-8b --device cuda  # the true shape, 16 GB on disk
+python benchmarks/cut_loading.py                                     # fits on a laptop
+python benchmarks/cut_loading.py --shape llama-3.1-8b --device cuda  # the real shape, 16 GB on disk
 
-Weights are random, written once in bfloat16. The whole model is what the paper's authors run:
+Weights are random, written once in bfloat16. The full model is what the paper's authors run:
 AutoModelForCausalLM and a forward hook on layers[17].self_attn.v_proj. Both get the same texts,
-sorted by length, in batches of what the free memory holds, so that what is left is the cut itself.
-Every measurement is a process of its own; the two take turns, and the best of each counts.
-Processor time (of the whole process but for its imports) is there because a machine may have other
-things to do.
+sorted by length, in batches sized to the free memory, so that truncation is the only difference.
+Every measurement runs in its own process; the two alternate, and the best of each counts.
+Processor time (of the whole process except its imports) is reported because the machine may be
+busy with other work.
 """
 
 import argparse
@@ -32,7 +32,7 @@ LLAMA_8B = {
 }  # fmt: skip
 SHAPES = {
     "llama-3.1-8b": LLAMA_8B,
-    # Narrower; the shares of embeddings, attention and feed-forward are about the same.
+    # Narrower; embeddings, attention and feed-forward have about the same shares.
     "llama-1b": LLAMA_8B | {
         "vocab_size": 48_000, "hidden_size": 1536, "intermediate_size": 5376,
         "num_attention_heads": 12, "num_key_value_heads": 3,
@@ -41,7 +41,7 @@ SHAPES = {
 
 STARTED = 0.0
 
-# Dense bfloat16 peak by the name of the card, floating-point operations a second.
+# Dense bfloat16 peak by GPU name, in FLOP/s.
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40": 181e12, "4090": 165e12}
 
 
@@ -80,7 +80,7 @@ def make_checkpoint(folder: Path, shape: str) -> None:
 
 
 def import_all() -> None:
-    """Import what both need, and note the processor time from which on it counts."""
+    """Import what both need, and record the processor time at which measurement starts."""
     global STARTED
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
@@ -90,16 +90,16 @@ def import_all() -> None:
 
 
 def peak_memory(device: str) -> int:
-    """Bytes: of the card, or the most of the process that was in memory, mapped files included."""
+    """Peak bytes: on the GPU, or resident memory of the process, mapped files included."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
-    # Not getrusage: its maximum is that of the parent process to begin with.
+    # Not getrusage: its maximum starts at that of the parent process.
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024
 
 
 def measure_whole(folder: str, texts: list[str], device: str, window: int) -> dict[str, float]:
-    """The whole language model, a hook on its value projection."""
+    """The full language model with a hook on its value projection."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from ner_retriever_rag.encoder.backbone.memory import batch_tokens, in_halves
@@ -129,7 +129,7 @@ def measure_whole(folder: str, texts: list[str], device: str, window: int) -> di
 
 
 def measure_cut(folder: str, texts: list[str], device: str, window: int) -> dict[str, float]:
-    """Our backbone."""
+    """Our truncated backbone."""
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
     begin = time.perf_counter()
@@ -147,7 +147,7 @@ def measure_cut(folder: str, texts: list[str], device: str, window: int) -> dict
 def figures(
     begin: float, loaded: float, texts: int, tokens: int, device: str
 ) -> dict[str, float]:  # fmt: skip
-    """Seconds to load and to encode, texts a second, peak bytes."""
+    """Seconds to load and to encode, texts per second, peak bytes."""
     encode = time.perf_counter() - loaded
     return {
         "load": loaded - begin,
@@ -164,7 +164,7 @@ MEASURES = {"whole": measure_whole, "cut": measure_cut}
 
 
 def measured(which: str, folder: str, options: argparse.Namespace) -> dict[str, float]:
-    """One measurement in a process of its own."""
+    """One measurement in its own process."""
     command = [
         sys.executable, __file__, "--measure", which, "--folder", folder,
         "--texts", str(options.texts), "--device", options.device,
@@ -176,7 +176,7 @@ def measured(which: str, folder: str, options: argparse.Namespace) -> dict[str, 
 def report(
     best: dict[str, dict[str, float]], options: argparse.Namespace, tokens: int, where: str
 ) -> str:
-    """A Markdown page."""
+    """The results as Markdown."""
     whole, cut = best["whole"], best["cut"]
     gib = 2**30
     lines = [
@@ -196,7 +196,7 @@ def report(
         "",
         f"{shape['num_hidden_layers']} blocks, {shape['hidden_size']} wide, vocabulary "
         f"{shape['vocab_size']:,}, bfloat16; {options.texts} texts of {tokens / options.texts:.0f} "
-        f"tokens; {where}; best of {options.repeats}, in turns.",
+        f"tokens; {where}; best of {options.repeats}, alternating.",
         "",
         *lines,
     ]
@@ -213,7 +213,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--texts", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--folder", help="checkpoint made before; a temporary one otherwise")
+    parser.add_argument("--folder", help="checkpoint, created if missing; temporary by default")
     parser.add_argument("--out", type=Path, help=f"Markdown to append to, such as {RESULTS.name}")
     parser.add_argument("--measure", choices=MEASURES, help=argparse.SUPPRESS)
     options = parser.parse_args()

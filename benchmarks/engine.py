@@ -1,17 +1,16 @@
-"""Searching on Chroma servers: what comes to the client, how long it takes, what exact ones find.
+"""Search on Chroma servers: bytes received by the client, latency, recall against exact search.
 
 python benchmarks/engine.py ARTICLES... --cache FOLDER [--mentions 100000 1000000] [--shards 1 4]
     [--calls 1 32]
 
-Starts servers of Chroma on this machine and indexes the beginnings (500 characters) of articles, in
-files of JSON lines with ``title`` and ``text``, until there are so many mentions. Articles are
-encoded once and kept in the cache, a thousand to a file, so that a run that was stopped goes on
-(a million mentions take half an hour). For each size and number of shards: seconds and bytes a
-mention to fill them; in a process of its own, bytes received from the servers and memory taken by
-opening and a first search; then the time of searches for ten documents, 10 ms apart, and how many
-of the ten are those of an exact search over the same vectors, or as good within 0.02 of the score.
-With ``--calls``, how many calls a document costs to write with so many shards, on 127 documents for
-each.
+Starts Chroma servers on this machine and indexes the beginnings (500 characters) of articles, from
+JSON Lines files with ``title`` and ``text``, until there are enough mentions. Articles are encoded
+once and cached, a thousand per file, so that an interrupted run resumes (a million mentions take
+half an hour). For each size and number of shards: time and bytes per mention to fill them; in a
+separate process, bytes received from the servers and memory taken by opening and a first search;
+then the latency of searches for ten documents, 10 ms apart, and how many of the ten are those of an
+exact search over the same vectors, or as good within 0.02 of the score. With ``--calls``, the
+number of calls per document written with that many shards, on 127 documents per shard.
 """
 
 import argparse
@@ -39,15 +38,15 @@ from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.schema import EncodedText
 from ner_retriever_rag.training.articles import read_articles
 
-CHARACTERS, TOGETHER = 500, 1_000  # of an article; articles in a file of the cache
+CHARACTERS, TOGETHER = 500, 1_000  # per article; articles per cache file
 FULL_BATCH = 127  # documents
-ASKED, TIED = 40, 0.02  # of the types, for recall; of the score
+ASKED, TIED = 40, 0.02  # types queried for recall; tolerance of the score
 
 Corpus = dict[str, EncodedText]
 
 
 class Received:
-    """Counts what an HTTP client of this process is answered."""
+    """Counts the responses that HTTP clients of this process receive, and their bytes."""
 
     def __init__(self) -> None:
         self.bytes = self.calls = 0
@@ -63,7 +62,7 @@ class Received:
 
 
 class Given:
-    """The shipped encoder, but for documents that are encoded already."""
+    """The shipped encoder, but for documents that are already encoded."""
 
     def __init__(self, corpus: Corpus) -> None:
         self._encoder, self._corpus = TypeAwareEncoder.from_pretrained(), corpus
@@ -76,7 +75,7 @@ class Given:
 
 
 def beginnings(sources: list[Path]):
-    """The beginnings of articles, each once."""
+    """The beginnings of articles, deduplicated."""
     seen = set()
     for article in chain.from_iterable(map(read_articles, sources)):
         text = f"{article.title}\n\n{article.text}"[:CHARACTERS].strip()
@@ -86,7 +85,7 @@ def beginnings(sources: list[Path]):
 
 
 def encoded_articles(sources: list[Path], mentions: int, cache: Path) -> Corpus:
-    """Articles with so many mentions, and what each is encoded to."""
+    """Articles with at least that many mentions, and the encoding of each."""
     encoder, corpus, count = TypeAwareEncoder.from_pretrained(), {}, 0
     rest = beginnings(sources)
     with tqdm(total=mentions, unit="mention") as bar:
@@ -102,7 +101,7 @@ def encoded_articles(sources: list[Path], mentions: int, cache: Path) -> Corpus:
 
 @contextmanager
 def servers(count: int):
-    """Addresses of servers of Chroma, each with a folder of its own, and the folders."""
+    """Start Chroma servers, each with its own folder; yield the addresses and the folders."""
     with ExitStack() as stack:
         folders = [stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(count)]
         ports = []
@@ -136,7 +135,7 @@ def opened(addresses: list[str], encoder):
 
 
 def first_search(addresses: list[str], asked: str, answer) -> None:
-    """In a process of its own: bytes received and memory taken by opening and a first search."""
+    """In a separate process: bytes received and memory taken by opening and a first search."""
     encoder = TypeAwareEncoder.from_pretrained()
     encoder.encode_types([asked])
     received, before = Received(), resident()
@@ -146,20 +145,20 @@ def first_search(addresses: list[str], asked: str, answer) -> None:
 
 
 def resident() -> int:
-    """Bytes of this process in memory."""
+    """Resident memory of this process in bytes."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
 
 def exact(table, encoder, types: list[str]) -> list[dict[str, float]]:
-    """The scores of all documents that an exact search finds first, for each type."""
+    """The scores of the top documents of an exact search, for each type."""
     search = searching(table, encoder)
     bounds = Bounds.check(k=200, exact=True)
     return [{m.doc_id: m.score for m in search.documents([each], bounds)[0]} for each in types]
 
 
 def measured(corpus: Corpus, shards: int, types: list[str]) -> dict[str, str]:
-    """One size, on so many servers."""
+    """The measurements of one size, on that many servers."""
     encoder, rows = Given(corpus), [Document(text) for text in corpus]
     table, _ = table_of(rows, list(corpus.values()), encoder.dim)
     right, mentions = exact(table, encoder, types[:ASKED]), len(table)
@@ -198,7 +197,7 @@ def measured(corpus: Corpus, shards: int, types: list[str]) -> dict[str, str]:
 
 
 def calls(shards: int, corpus: Corpus, received: Received) -> float:
-    """Calls a document, in one ``add``."""
+    """HTTP calls per document in one ``add``."""
     with servers(shards) as (addresses, _):
         index = opened(addresses, Given(corpus))
         rows = [Document(text) for text in islice(corpus, FULL_BATCH * shards)]

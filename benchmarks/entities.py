@@ -1,10 +1,10 @@
-"""Which rule scores a name by its mentions: the best of them, their mean, or more for more.
+"""Compare rules that score a name from its mentions: the best, the mean, or growing with count.
 
 python benchmarks/entities.py [--data ../shared/data] [--task fewnerd-dev]
 
-Gold mentions are put together by name; a name is of a type if half of its mentions are. Prints for
-each rule R-Precision over names, F1 at 0.5, and the Brier score of names with several mentions,
-means over the types.
+Gold mentions are grouped by name; a name is of a type if at least half of its mentions are. Prints
+for each rule R-Precision over names, F1 at 0.5, and the Brier score of names with several mentions,
+averaged over the types.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def logit(p):
 
 
 def grown(growth):
-    """The mean log-odds, times a power of the number of mentions."""
+    """The mean log odds times a power of the number of mentions."""
     return lambda p: 1 / (1 + np.exp(-logit(p).mean() * len(p) ** growth))
 
 

@@ -1,9 +1,9 @@
-"""Wrong answers to look at: texts in a type's top R that have no gold mention of it.
+"""Print errors for inspection: texts in a type's top R without a gold mention of it.
 
 python benchmarks/errors.py [--data ../shared/data] [--encoder FOLDER] [--n 50]
 
-Drawn from fewnerd-dev, gold spans, through an index with its defaults, the same number from every
-type, with a fixed seed. Prints the type asked for, the mention's gold type, its score, and its
+Sampled from fewnerd-dev with gold spans, through an index with default settings, equally many per
+type, with a fixed seed. Prints the queried type, the mention's gold type, its score, and its
 sentence with the mention in brackets.
 """
 

@@ -1,15 +1,15 @@
-"""Do the intervals of `index.estimate` hold the truth? And the constants that make them so.
+"""Coverage of the intervals of `index.estimate`, and the constants that calibrate them.
 
 python benchmarks/estimates.py ../shared/data [--names FOLDER] [--cache FOLDER] [--draws 8]
     [--out FILE]
 
-Draws of 200 texts of sets that mark all they look for (Few-NERD dev, and five of
-../shared/data/domains), each an index of its own. For each type with a text in the draw: how many
-texts mention it, and what is expected. Distinct entities are counted on the set that
-benchmarks/same_names.py makes (FOLDER is its --work): an entity's type is the head noun of its
-article's first sentence. Prints the residuals' spread and quantiles, fitted on all sets, which are
-those of ner_retriever_rag/index/estimation.py, and the coverage of each set by intervals of the
-others.
+Samples of 200 texts from sets whose annotation is exhaustive for their types (Few-NERD dev, and
+five of ../shared/data/domains), each an index of its own. For each type that a text of the sample
+mentions: how many texts mention it, and the expected number. Distinct entities are counted on the
+set built by benchmarks/same_names.py (FOLDER is its --work): an entity's type is the head noun of
+its article's first sentence. Prints the residuals' spread and quantiles, fitted on all sets, which
+are the constants of ner_retriever_rag/index/estimation.py, and each set's coverage by intervals
+fitted on the others.
 """
 
 import argparse
@@ -35,7 +35,7 @@ IS = re.compile(r"\b(?:is|was|are|were) (?:an?|the|one of the) ")
 
 
 class Remembering:
-    """An encoder that encodes a text once, however many indexes it goes into."""
+    """An encoder that encodes each text only once, however many indexes it goes into."""
 
     def __init__(self, encoder):
         self._encoder, self._known = encoder, {}
@@ -53,7 +53,7 @@ class Remembering:
 
 
 def documents(data: Path, cache: Path | None, encoder, draws: int) -> dict[str, list]:
-    """Of each set the expected and the true number of texts, a pair a type and draw."""
+    """For each set, the expected and the true number of texts, one pair per type and sample."""
     pairs = defaultdict(list)
     tasks = [load_task("fewnerd-dev", data)]
     tasks += [each.task for each in load_suite("domains", data, sets=SETS)]
@@ -65,7 +65,7 @@ def documents(data: Path, cache: Path | None, encoder, draws: int) -> dict[str, 
             held = HeldTexts(encoder, [task.texts[n] for n in drawn], [encoded[n] for n in drawn])
             for label, query in task.queries.items():
                 if true := int(np.isin(drawn, list(task.relevant[label])).sum()):
-                    # What ``index.estimate`` sums up.
+                    # The same sum as in ``index.estimate``.
                     expected = float(held.rank(query).scores.sum(dtype=np.float64))
                     pairs[task.name].append((expected, true))
         print(task.name, len(pairs[task.name]), "types and draws", flush=True)
@@ -73,7 +73,7 @@ def documents(data: Path, cache: Path | None, encoder, draws: int) -> dict[str, 
 
 
 def entities(work: Path, encoder, draws: int) -> dict[str, list[tuple[float, int]]]:
-    """The same of distinct entities, in two halves."""
+    """The same for distinct entities, in two halves."""
     rows = [json.loads(line) for line in (work / "set.jsonl").read_text().splitlines()]
     kinds = {}
     for row in rows:
@@ -114,7 +114,7 @@ def covered(residuals: Residuals, pairs) -> float:
 
 
 def report(what: str, pairs: dict[str, list[tuple[float, int]]]) -> list[str]:
-    """Fit the spread that makes the narrowest intervals, and say how far they hold."""
+    """Fit the spread that gives the narrowest intervals, and report their coverage."""
 
     def width(spread: float) -> float:
         made = fitted(everything, spread)
@@ -140,8 +140,8 @@ def report(what: str, pairs: dict[str, list[tuple[float, int]]]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--names", type=Path, help="--work of benchmarks/same_names.py")
-    parser.add_argument("--cache", type=Path, help="folder of encodings that are kept")
+    parser.add_argument("--names", type=Path, help="the --work folder of benchmarks/same_names.py")
+    parser.add_argument("--cache", type=Path, help="folder for cached encodings")
     parser.add_argument("--draws", type=int, default=8)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()

@@ -1,12 +1,12 @@
-"""How the pair model's logit and a candidate's log odds are put together.
+"""Fit how the pair model's logit and a candidate's log odds are combined.
 
 python benchmarks/fit_reranking.py ../shared/data --cache FOLDER [--texts 300] [--encoder FOLDER]
 
-A logistic regression of log odds and logit over the documents that a search returns; candidates
-that were not judged keep their log odds. Fitted on the sets that may fit a scale and choose
-(fewnerd-dev, the boundary sets' development files, seven domain sets),
-with types that no text mentions among the cases; each set's figures come from a fit without it.
-Prints the constants of ``ranking/stages.py``.
+Logistic regression on log odds and logit over the documents that a search returns; candidates not
+scored by the pair model keep their log odds. Fitted on the sets used for scaling and selection
+(fewnerd-dev, the boundary sets' development files, seven domain sets), including types that no
+text mentions; each set's metrics come from a fit without it. Prints the constants of
+``ranking/stages.py``.
 """
 
 import json
@@ -23,13 +23,13 @@ from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.stages import STAGES
 from ner_retriever_rag.ranking.threshold import threshold_of
 
-TOP = 150  # candidates judged of each type
-ABSENT_TYPES = 12  # of each set
-FIRST = (0.5, 1.0)  # weights by which a document's best candidate is told at first
+TOP = 150  # candidates reranked per type
+ABSENT_TYPES = 12  # per set
+FIRST = (0.5, 1.0)  # initial weights for choosing a document's best candidate
 
 
 class Recorder:
-    """A stage that keeps what the pair model says, and changes nothing."""
+    """A stage that records the pair model's logits and changes nothing."""
 
     sharpens = False
     needs_calibration = True
@@ -43,7 +43,7 @@ class Recorder:
 
 @dataclass
 class Asked:
-    """What was found for one type: log odds of all mentions, logits of the best of them."""
+    """The results for one type: log odds of all mentions, logits of the best ones."""
 
     log_odds: np.ndarray
     best: np.ndarray
@@ -52,7 +52,7 @@ class Asked:
     gold: np.ndarray
 
     def documents(self, weights):
-        """Log odds and logit of each judged document's best mention, and whether it is right."""
+        """Log odds and logit of each judged document's best mention, and whether it is relevant."""
         own, judged = weights
         score = own * self.log_odds[self.best] + judged * self.logits
         order = np.argsort(-score, kind="stable")
@@ -103,7 +103,7 @@ def fit(sets):
 
 
 def figures(asked, weights):
-    """R-Precision before and after, reliability in two bins, absent types below 0.5."""
+    """R-Precision before and after, F1, reliability in three bins, absent types below 0.5."""
     before, after, said, so, low, f1 = [], [], [], [], [], []
     for each in asked:
         scores = each.scores(weights)

@@ -1,12 +1,13 @@
-"""The line that makes probabilities of log odds, fitted on what a search returns.
+"""Fit the Platt scaling that turns log odds into probabilities, on what a search returns.
 
 python benchmarks/fit_scaling.py ../shared/data --cache FOLDER [--encoder FOLDER]
 
-A logistic regression of log odds and the type's breadth, both times information gain, over the best
-documents of each type, 60 and three times as many as are right: fewnerd-dev, the boundary sets'
-development files and the domain sets, of 300 and of 1,500 texts at most and in draws of 40 and of
-10, with types that no text mentions among the cases. Each set's figures come from a fit without it.
-Prints a table, then the constants of ``ranking/stages.py``, fitted on all sets.
+Logistic regression on log odds and the type's breadth, both times the information gain, over the
+top documents of each type: 60, or three times the number of relevant ones if that is more. The sets
+are fewnerd-dev, the boundary sets' development files and the domain sets, of at most 300 and 1,500
+texts and in samples of 40 and 10, including types that no text mentions. Each set's metrics come
+from a fit without it. Prints a table, then the constants of ``ranking/stages.py``, fitted on all
+sets.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,16 +29,16 @@ from ner_retriever_rag.ranking.stages import STAGES
 from ner_retriever_rag.ranking.threshold import threshold_of
 from ner_retriever_rag.search.held_texts import HeldTexts
 
-SIZES = (300, 1_500)  # texts of a set at most
-SMALL_DRAWS = 3 * (40,) + 6 * (10,)  # texts, of every set
-DRAWS = (4_000, 1_000, 200, 200, *SMALL_DRAWS)  # of fewnerd-dev
+SIZES = (300, 1_500)  # maximum texts per set
+SMALL_DRAWS = 3 * (40,) + 6 * (10,)  # texts per sample, of every set
+DRAWS = (4_000, 1_000, 200, 200, *SMALL_DRAWS)  # texts per sample, of fewnerd-dev
 DEV_COUNTS_FOR = 4.0  # other sets: it is the only large one
-DEEP = 3  # times as many documents as are right: what a search for all may return
-ABSENT_COUNT_FOR = 0.5  # of a set's types, each of the two kinds of absence
+DEEP = 3  # times the number of relevant documents: what a search with k=None may return
+ABSENT_COUNT_FOR = 0.5  # weight of each of the two kinds of absence relative to a set's types
 
 
 class Recorder:
-    """A stage in the place of the scaling, which keeps what that would be fitted on."""
+    """A stage in place of the scaling that records the scaling's inputs."""
 
     sharpens, needs_calibration = True, True
 
@@ -52,15 +53,15 @@ class Recorder:
 
 @dataclass
 class Asked:
-    """What was found for one type: one number a document.
+    """The results for one type, one number per document.
 
     Attributes:
         log_odds: ``(found,)``, before scaling.
-        gain: The query's.
-        breadth: The type's.
-        right: bool ``(found,)``.
-        relevant: How many documents are, found or not.
-        absence: What kind of absence; empty for a type that some text mentions.
+        gain: Information gain of the query.
+        breadth: Breadth of the type.
+        right: bool ``(found,)``, which documents are relevant.
+        relevant: Number of relevant documents, found or not.
+        absence: The kind of absence; empty for a type that some text mentions.
     """
 
     log_odds: np.ndarray
@@ -77,13 +78,13 @@ class Asked:
 
 @dataclass(eq=False)
 class Corpus:
-    """A set or a draw of it.
+    """A set or a sample of it.
 
     Attributes:
-        name: The set's.
-        size: Of how many texts, or of so many at most.
-        drawn: Whether it is a draw of it.
-        asked: Every type.
+        name: Name of the set.
+        size: Maximum number of texts.
+        drawn: Whether it is a sample of the set.
+        asked: The results for every type.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Corpus:
 
 
 def corpora(data: Path, cache: Path, encoder: TypeAwareEncoder) -> Iterator[Corpus]:
-    """All sets and their draws, every type asked."""
+    """All sets and their samples, with the results for every type."""
     dev = load_task("fewnerd-dev", data)
     yield from parts_of(dev, len(dev.texts), DRAWS, cache, encoder)
     for suite in ("boundaries", "domains"):
@@ -106,7 +107,7 @@ def corpora(data: Path, cache: Path, encoder: TypeAwareEncoder) -> Iterator[Corp
 def parts_of(
     task: Task, size: int, draws: Sequence[int], cache: Path, encoder: TypeAwareEncoder
 ) -> Iterator[Corpus]:
-    """A set, and draws of so many texts of it."""
+    """A set, and samples of the given numbers of its texts."""
     encoded = encode_task(encoder, task, cache, progress=True).detected
     for number, count in enumerate((size, *draws)):
         rng = np.random.default_rng(number)
@@ -116,7 +117,7 @@ def parts_of(
 
 
 def asked_of(task: Task, chosen: np.ndarray, held: HeldTexts) -> Iterator[Asked]:
-    """Every type of a set that some of the chosen texts mention, and those that none does."""
+    """The results for each type that some chosen text mentions, and for absent types."""
     place = next(n for n, stage in enumerate(STAGES) if isinstance(stage, PlattScaling))
     recorder = Recorder(STAGES[place])
     stages = (*STAGES[:place], recorder)
@@ -134,7 +135,7 @@ def asked_of(task: Task, chosen: np.ndarray, held: HeldTexts) -> Iterator[Asked]
 
 
 def fit(sets: Sequence[Corpus]) -> LogisticRegression:
-    """The regression: every set counts the same, and so does each of its sizes."""
+    """Fit the regression: all sets but fewnerd-dev count equally, and so do a set's sizes."""
     features, right, weights = [], [], []
     for corpus in sets:
         sizes = [each.size for each in sets if each.name == corpus.name]
@@ -154,7 +155,7 @@ def fit(sets: Sequence[Corpus]) -> LogisticRegression:
 
 
 def figures(sets: Sequence[Corpus], models: dict[str, LogisticRegression]) -> list[str]:
-    """F1 of a search for all, the share of right ones in each bin, absent types below 0.5."""
+    """F1 of ``k=None``, the share of relevant documents per bin, absent types below 0.5."""
     f1, said, right, low = [], [], [], {"another world": [], "kindred": []}
     for corpus in sets:
         of_types = []

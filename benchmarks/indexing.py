@@ -1,14 +1,14 @@
-"""How long it takes to index paragraphs, against a plain dense index of the same.
+"""Time to index paragraphs, compared with a plain dense index of the same paragraphs.
 
 python benchmarks/indexing.py ../shared/data/wikipedia/enwiki-intros.jsonl.xz
     [--paragraphs 10000] [--profile]
 (needs: pip install sentence-transformers langchain-huggingface langchain-chroma)
 
 From texts in memory to an index on disk with default settings, in one process: LangChain's Chroma
-with sentence-transformers' all-MiniLM-L6-v2, ours, and a bare forward pass of the same tokens in
-our dtype and batches. Everything is warmed on 64 texts. The others do one half before ours and one
-after, so that a machine that changes its pace meanwhile does so for all. Read the ratios; seconds
-depend on the machine.
+with sentence-transformers' all-MiniLM-L6-v2, ours, and a bare forward pass over the same tokens in
+our dtype and batch sizes. Everything is warmed up on 64 texts. The others process one half before
+ours and one after, so that changes in the machine's speed affect all alike. Read the ratios;
+seconds depend on the machine.
 """
 
 import argparse
@@ -35,7 +35,7 @@ Index = Callable[[Texts], object]
 
 
 def seconds(index: Index, texts: Texts) -> float:
-    """How long a call takes."""
+    """The seconds that a call takes."""
     started = time.perf_counter()
     index(texts)
     return time.perf_counter() - started
@@ -64,7 +64,7 @@ def ours(encoder: TypeAwareEncoder) -> Iterator[Index]:
 
 @contextmanager
 def bare(encoder: TypeAwareEncoder) -> Iterator[Index]:
-    """Nothing but the forward pass: tokens in, tapped states out."""
+    """Only the forward pass: tokens in, tapped states out."""
     backbone = encoder.backbone
 
     def read(texts: Texts) -> None:
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("wikipedia", type=Path)
     parser.add_argument("--paragraphs", type=int, default=10_000)
-    parser.add_argument("--profile", action="store_true", help="where our time goes")
+    parser.add_argument("--profile", action="store_true", help="also profile our indexing")
     options = parser.parse_args()
     texts = list(islice(paragraphs(options.wikipedia), options.paragraphs))
     encoder = TypeAwareEncoder.from_pretrained()

@@ -1,15 +1,15 @@
-"""A long add: memory and open files meanwhile, Ctrl-C in its midst, and the same call again.
+"""A long ``add``: memory and open files during it, Ctrl-C partway, and the same call again.
 
 python benchmarks/long_run.py [--documents 200000] [--drawn] [--out benchmarks/results/long-run]
 
-Made-up documents of one sentence go through ``EntityIndex.add`` as a stream, each time in a process
-of its own: the first gets SIGINT when six tenths are read; what it had written is looked for;
-the second goes on to the end; the third finds everything unchanged. The last line says how fast it
-skips. Whoever has an index open has all of Chroma's graphs and ids in memory; so at every tenth a
-copy of it is opened by a process that adds nothing, and last the same rows are written to Chroma
-without an index. With ``--drawn`` narrow vectors are drawn by chance instead of encoded, which
-leaves the index's own part: wide ones would hide what else grows. Needs a /proc, and matplotlib for
-the picture.
+Synthetic one-sentence documents are streamed through ``EntityIndex.add``, each time in a separate
+process: the first gets SIGINT after reading six tenths, and what it had written is verified; the
+second runs to the end; the third finds everything unchanged. The last line reports how fast it
+skips. Any process with an open index holds all of Chroma's graphs and ids in memory, so at every
+tenth a copy of the index is opened by a process that adds nothing, and finally the same rows are
+written to Chroma without an index. With ``--drawn``, narrow random vectors replace encoding, which
+isolates the index's own part: wide ones would hide other growth. Needs /proc, and matplotlib for
+the plot.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from ner_retriever_rag.schema import EncodedText, Mention
 from ner_retriever_rag.storage import chroma, records
 from ner_retriever_rag.storage.collection import batches
 
-INTERRUPTED = 0.6  # of the documents are read when the first process gets SIGINT
+INTERRUPTED = 0.6  # share of the documents read when the first process gets SIGINT
 NAMES = "Nile Oslo Peru Lima Kyoto Malta Elbe Ghana Quito Turin Lagos Delhi Cairo Riga".split()
 SENTENCES = [
     "It rained in {} for {} days.",
@@ -49,7 +49,7 @@ SENTENCES = [
 
 
 def made_up(size: int) -> Iterator[Document]:
-    """Documents that are all different, and the same every time."""
+    """Synthetic documents, all different, and the same on every run."""
     for number in range(size):
         name = NAMES[number // len(SENTENCES) % len(NAMES)]
         text = SENTENCES[number % len(SENTENCES)].format(name, number)
@@ -57,15 +57,16 @@ def made_up(size: int) -> Iterator[Document]:
 
 
 def resident() -> float:
-    """MiB that this process has in memory."""
+    """Resident memory of this process in MiB."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def watched(size: int, folder: Path | None = None, here: int = 0) -> Iterator[Document]:
-    """The documents, with a line on this process before every batch.
+    """Yield the documents, printing a status line of this process before every batch.
 
-    An index in ``folder`` that had ``here`` of them already is opened by another at every tenth.
+    An index in ``folder`` that already had ``here`` of them is opened by another process at every
+    tenth.
     """
     started, processor = time.perf_counter(), time.process_time()
     tenth = max(1, size // 10 // BATCH) * BATCH
@@ -87,7 +88,7 @@ def watched(size: int, folder: Path | None = None, here: int = 0) -> Iterator[Do
 
 
 def opened(folder: Path) -> float:
-    """MiB that another process takes which opens a copy of an index, and adds nothing."""
+    """Memory in MiB of another process that opens a copy of an index and adds nothing."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as place:
         shutil.copytree(folder, f"{place}/copy")
         command = [sys.executable, *sys.argv, "--part", "look", f"{place}/copy"]
@@ -95,7 +96,7 @@ def opened(folder: Path) -> float:
 
 
 class Drawn:
-    """Stands for an encoder: a sentence's name is its mention, vectors are drawn by chance."""
+    """Stands in for an encoder: a sentence's name is its mention, vectors are random."""
 
     fingerprint, description, dim, dtype = "drawn", "vectors drawn by chance", 16, "float32"
     threads = 1
@@ -116,15 +117,15 @@ class Drawn:
 
 
 def look(folder: str, size: int, encoder: Any) -> float:
-    """Open an index and say what that takes; in a process of its own."""
+    """Open an index and return the memory that takes; runs in a separate process."""
     with EntityIndex(folder, encoder=encoder) as index:
         encoder.encode([document.text for document in made_up(BATCH)])
-        index._store.widths()  # a vector of either graph
+        index._store.widths()  # reads one vector from each graph
         return resident()
 
 
 def write_bare(folder: str, size: int, encoder: Any) -> dict:
-    """Write an index's rows to Chroma alone; in a process of its own."""
+    """Write an index's rows to Chroma alone; runs in a separate process."""
     client = chromadb.PersistentClient(folder, chromadb.Settings(anonymized_telemetry=False))
     manifest = chroma.manifest_of(encoder)
     rows, mentions = chroma.open_collections(client, "bare", manifest, encoder.understands)
@@ -150,8 +151,8 @@ def write_bare(folder: str, size: int, encoder: Any) -> dict:
 
 
 def work(folder: str, size: int, encoder: Any) -> dict:
-    """Add everything; in a process of its own."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells take it from background jobs
+    """Add everything; runs in a separate process."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in background jobs
     with EntityIndex(folder, encoder=encoder) as index:
         here = index.count()
         started, processor = time.perf_counter(), time.process_time()
@@ -169,7 +170,7 @@ def work(folder: str, size: int, encoder: Any) -> dict:
 
 
 def run(part: str, folder: Path, stop_at: int | None = None) -> tuple[list[dict], dict]:
-    """Do something in another process; its lines while it worked, and the last one."""
+    """Run a part in another process; return its status lines and the final one."""
     command = [sys.executable, *sys.argv, "--part", part, str(folder)]
     lines: list[dict] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -186,26 +187,26 @@ def run(part: str, folder: Path, stop_at: int | None = None) -> tuple[list[dict]
 
 
 def missing(folder: Path, written: int, encoder: Any) -> int:
-    """How many of the first documents, said to be written, are not in the index as they were."""
+    """How many of the first ``written`` documents are not in the index unchanged."""
     with EntityIndex(folder, encoder=encoder) as index:
         there = {document.id: document for document in index.documents()}
     return sum(there.get(each.id) != each for each in made_up(written))
 
 
 def memory(lines: list[dict], key: str = "rss") -> tuple[list[int], list[float]]:
-    """Documents read, and MiB; of one key, where a line has it."""
+    """Documents read and the values of a key (MiB), for the lines that have it."""
     some = [line for line in lines if key in line]
     return [line["read"] for line in some], [line[key] for line in some]
 
 
 def slope(lines: list[dict], key: str = "rss") -> float:
-    """Bytes a document, of a straight line through all but the first tenth."""
+    """Bytes per document: the slope of a line fitted to all but the first tenth."""
     read, mib = memory(lines[len(lines) // 10 :], key)
     return float(np.polyfit(read, mib, 1)[0]) * 2**20
 
 
 def picture(runs: dict[str, list[dict]], bare: list[dict], path: Path) -> None:
-    """Draw memory and open files over the documents, a panel a process."""
+    """Plot memory and open files over the documents, one panel per process."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -232,7 +233,7 @@ def picture(runs: dict[str, list[dict]], bare: list[dict], path: Path) -> None:
 
 
 def row(name: str, lines: list[dict]) -> str:
-    """One process as a row: memory and files after a tenth of its time, and at its end."""
+    """The table row of a process: memory and files after a tenth of its lines, and at its end."""
     early, last = lines[len(lines) // 10], lines[-1]
     most = max(line["files"] for line in lines)
     return (
@@ -246,8 +247,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--documents", type=int, default=200_000)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/long-run"))
-    parser.add_argument("--drawn", action="store_true", help="vectors by chance, none encoded")
-    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)  # what a process does, and where
+    parser.add_argument("--drawn", action="store_true", help="random vectors instead of encoding")
+    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)  # a process's task, and folder
     arguments = parser.parse_args()
     size = arguments.documents
     encoder: Any = (
@@ -288,12 +289,12 @@ def main() -> None:
     added = [line for line in first + second if "opened" in line]
     more = [line["rss"] - line["opened"] for line in added]
     print(
-        f"Bytes a document: {slope(first):,.0f} while adding, {slope(added, 'opened'):,.0f} of the "
-        f"index just opened, {slope(bare):,.0f} of Chroma alone. Adding takes more than opening: "
-        f"{', '.join(f'{each:.0f}' for each in more)} MiB, a tenth each."
+        f"Bytes per document: {slope(first):,.0f} while adding, {slope(added, 'opened'):,.0f} of "
+        f"an index just opened, {slope(bare):,.0f} of Chroma alone. Adding exceeds opening by "
+        f"{', '.join(f'{each:.0f}' for each in more)} MiB, at successive tenths."
     )
     for what in ("seconds", "processor"):
-        print(f"Skipped: {again['unchanged'] / again[what]:,.0f} a second ({what}).")
+        print(f"Skipped: {again['unchanged'] / again[what]:,.0f} per second ({what}).")
 
 
 if __name__ == "__main__":

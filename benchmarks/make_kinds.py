@@ -1,10 +1,10 @@
-"""Make the vocabulary that facets are named from: frequent type phrases of mined articles.
+"""Build the vocabulary from which facets are named: frequent type phrases of mined articles.
 
 ner-retriever train mine ... --out mined
 python benchmarks/make_kinds.py mined
 
-Kept are phrases of at most three words without names in them ("Norwegian band" goes, "band"
-stays) that are the type of at least twenty articles; the most frequent come first.
+Keeps phrases of at most three words without names in them ("Norwegian band" is dropped, "band"
+kept) that are the type of at least twenty articles, most frequent first.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 OUT = Path(__file__).parents[1] / "ner_retriever_rag" / "encoder" / "kinds.txt"
 LEAST, WORDS = 20, 3
-# Words that the first sentence of an article defines something as without saying what it is.
+# Words with which a first sentence defines its subject without saying what it is.
 VAGUE = set(
     "action all area branch center centre class collection concept designation element example "
     "extension figure figures form group head idea image kind list meaning member members name "

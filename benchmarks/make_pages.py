@@ -1,6 +1,6 @@
-"""Write the pages of ``ner-retriever eval --boundaries``: sixty, in twelve shapes, with twins.
+"""Generate the pages of ``ner-retriever eval --boundaries``: sixty, in twelve shapes, with twins.
 
-Five worlds of names, each laid out in every shape; the twin has the same names in running prose.
+Five worlds of names, each laid out in every shape; a twin has the same names in running prose.
 
     python benchmarks/make_pages.py ner_retriever_rag/evaluation/pages.jsonl
 """
@@ -50,7 +50,7 @@ WORLDS = [
 
 
 def hyphenated(text: str, width: int) -> str:
-    """Text filled to a width, long words of small letters parted with a hyphen."""
+    """Wrap text to a width, hyphenating long lower-case words."""
     lines, line = [], ""
     for word in text.split():
         joined = f"{line} {word}".strip()

@@ -1,11 +1,11 @@
-"""Make the encoder that the package ships: whole, with its backbone, at most 64 MB.
+"""Build the encoder that ships with the package: complete, with its backbone, at most 64 MB.
 
 python benchmarks/make_pretrained.py ENCODER ner_retriever_rag/encoder/pretrained
 
-ENCODER is what ``ner-retriever train adapt``, ``detector`` and ``calibrate`` wrote, or any saved
-encoder. Deltas are merged, weights become float16 and word embeddings int8; then the cosines of
-both encoders' vectors are compared, on the bundled sample. Other files in the folder (README.md,
-NOTICE) stay as they are.
+ENCODER is the output of ``ner-retriever train adapt``, ``detector`` and ``calibrate``, or any saved
+encoder. Deltas are merged, weights become float16 and word embeddings int8; then the vectors of
+both encoders are compared by cosine, on the bundled sample. Other files in the folder (README.md,
+NOTICE) are left unchanged.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def main() -> None:
     for path, size in sorted(sizes.items(), key=lambda item: -item[1]):
         print(f"{size:>12,} {path.relative_to(options.out)}")
     total = sum(sizes.values())
-    print(f"{total:>12,} in all; fingerprint {after.fingerprint}")
+    print(f"{total:>12,} in total; fingerprint {after.fingerprint}")
     if total > LIMIT:
         raise SystemExit(f"more than {LIMIT:,} bytes")
 

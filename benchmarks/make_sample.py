@@ -1,7 +1,7 @@
 """Choose the bundled sample: about 500 short Simple English Wikipedia articles of many kinds.
 
-An article is of a kind when its first sentence says "... is/was a(n)/the ... <kind>". Six a kind
-are drawn with a fixed seed among the short ones.
+An article is of a kind if its first sentence says "... is/was a(n)/the ... <kind>". Up to six per
+kind are sampled from the short ones with a fixed seed.
 
     python benchmarks/make_sample.py ../shared/data/wikipedia/simple.jsonl.xz
 """
@@ -25,7 +25,7 @@ philosopher physicist|chemist|mathematician planet|moon poem political_party pol
 programming_language railway_station religion river ship|battleship song spacecraft|satellite
 sport stadium television_series|sitcom theatre tree tunnel university video_game volcano war
 weapon|rifle|tank website|search_engine""".split()
-# "programming language" before "language".
+# Match "programming language" before "language".
 KINDS.sort(key=lambda kind: "_" not in kind)
 PER_KIND = 6
 SHORTEST, LONGEST = 180, 750

@@ -1,12 +1,12 @@
-"""Build the labelled set for search by type and topic from Simple English Wikipedia.
+"""Build the labeled set for search by type and topic from Simple English Wikipedia.
 
 python benchmarks/make_type_topic.py --data ../shared/data
 
 An article is *of a type* if its first sentence says so ("Metapán is a city in El Salvador": city),
-and *on a topic* if its text has one of the topic's words. A query is a type and a topic; what is
-relevant is of the type and on the topic. For each query articles are drawn that are relevant, of
-the type only, and on the topic only. An article that is not said to be of the type but has the
-type's word in it is judged neither way (it may well mention one).
+and *on a topic* if its text has one of the topic's words. A query is a type and a topic; relevant
+articles are of the type and on the topic. For each query, articles are sampled that are relevant,
+of the type only, and on the topic only. An article that is not defined as of the type but contains
+the type's word is left unjudged (it may well mention one).
 """
 
 import argparse
@@ -72,7 +72,7 @@ DEFINED = {
 
 
 def read(data: Path) -> list[dict]:
-    """Articles of some length, cut at the end of a sentence."""
+    """Articles that are long enough, truncated at the end of a sentence."""
     articles = []
     with lzma.open(data / "wikipedia" / "simple.jsonl.xz", "rt", encoding="utf-8") as file:
         for number, line in enumerate(file):
@@ -92,7 +92,7 @@ def read(data: Path) -> list[dict]:
 
 
 def main() -> None:
-    """Draw queries and articles, and write them."""
+    """Sample queries and articles, and write them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     articles = read(parser.parse_args().data)

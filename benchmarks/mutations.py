@@ -1,10 +1,10 @@
-"""Does a test fail when the code is wrong? Modules with one small fault at a time.
+"""Mutation testing: does a test fail when a module has one small fault?
 
 python benchmarks/mutations.py [--only writing.py] [--most 40] [--tests "tests/index -k some"]
 
-Faults are drawn by chance from all that ``variants`` can make. Each is tried in a forked child, so
-that torch and Chroma are imported once; there the module is compiled with the fault and the tests
-below run until one fails. Prints a table, and every fault that no test noticed.
+Faults are sampled at random from all that ``variants`` can make. Each is tried in a forked child,
+so that torch and Chroma are imported only once; there the module is compiled with the fault and the
+tests below run until one fails. Prints a table, and every fault that no test noticed.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# What fails quickly where the index is wrong; the rest for what these do not notice.
+# QUICK fails fast if the index is wrong; SLOW runs only for faults that QUICK does not notice.
 QUICK = [
     "tests/index/test_life.py",
     "tests/storage/test_journal.py",
@@ -55,7 +55,7 @@ SERVED = [
     "tests/storage/test_graphs_nobody_asks.py",
     "tests/langchain",
 ]
-# The tests of each module, in steps: only what one does not notice goes on to the next.
+# The tests of each module, in steps: only faults that one step does not notice go to the next.
 TESTS: dict[str, tuple[list[str], ...]] = {
     "detection/alignment.py": (["tests/detection/test_alignment.py", "--noconftest"],),
     "encoder/pooling.py": (["tests/encoder/test_encoder.py", "-k", "pooling or spans or seam"],),
@@ -80,7 +80,7 @@ TESTS: dict[str, tuple[list[str], ...]] = {
     "ranking/stages.py": (["tests/ranking"],),
     "storage/chroma.py": (*INDEX, SERVED),
 }
-PATIENCE = 4  # times what the tests take without a fault; a child that takes longer is ended
+PATIENCE = 4  # times the tests' duration without a fault; a child that takes longer is killed
 
 SWAPS: dict[type, type] = {
     ast.Lt: ast.LtE,
@@ -105,7 +105,7 @@ SWAPS: dict[type, type] = {
 
 
 def variants(node: ast.AST) -> Iterator[ast.AST]:
-    """What a piece of code may be replaced by, to be wrong."""
+    """Faulty replacements for a piece of code."""
     match node:
         case ast.Compare(left=left, ops=[op], comparators=comparators) if type(op) in SWAPS:
             yield ast.Compare(left, [SWAPS[type(op)]()], comparators)
@@ -134,15 +134,15 @@ def variants(node: ast.AST) -> Iterator[ast.AST]:
 
 
 class Fault(ast.NodeTransformer):
-    """Puts one fault into a module.
+    """Injects one fault into a module.
 
     Args:
-        number: Which of all that can be made, in the order of the code.
+        number: Index of the fault among all possible ones, in code order.
 
     Attributes:
-        count: How many can be made.
-        line: Where it is, once it is made.
-        what: The line and the code with the fault, once it is made.
+        count: Number of possible faults.
+        line: Line of the fault, once injected.
+        what: The line and the code with the fault, once injected.
     """
 
     def __init__(self, number: int = -1) -> None:
@@ -163,7 +163,7 @@ class Fault(ast.NodeTransformer):
 
 
 def _is_beside_the_point(node: ast.AST) -> bool:
-    """Messages, annotations, and what only checks or saves room."""
+    """Whether a node is a message, an annotation, or only a check or a memory optimization."""
     match node:
         case ast.JoinedStr() | ast.arg() | ast.keyword(arg="strict" | "slots" | "frozen"):
             return True
@@ -178,7 +178,7 @@ def _shown(node: ast.AST) -> str:
 
 
 def faulty(source: str, number: int) -> tuple[ast.Module, Fault]:
-    """A module with one fault, and what it is."""
+    """A module with one fault, and the fault."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
@@ -191,7 +191,7 @@ def faulty(source: str, number: int) -> tuple[ast.Module, Fault]:
 
 
 def tested(module: str, tree: ast.Module, tests: list[str], seconds: float) -> tuple[int, float]:
-    """Run tests with a module's code replaced, in a child; its exit code, and how long it took."""
+    """Run tests in a child with a module's code replaced; return its exit code and duration."""
     name = "ner_retriever_rag." + module.removesuffix(".py").replace("/", ".")
     started, child = time.perf_counter(), os.fork()
     if child == 0:
@@ -221,7 +221,7 @@ def tested(module: str, tree: ast.Module, tests: list[str], seconds: float) -> t
 
 
 def import_the_rest(tests: list[str]) -> None:
-    """Import all that the tests import but what is in this repository, for the children to have."""
+    """Import everything that the tests need, except this repository, before forking children."""
     with open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet):
         pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", *tests])
     for name, module in list(sys.modules.items()):
@@ -231,13 +231,13 @@ def import_the_rest(tests: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", default="", help="modules whose path ends so")
-    parser.add_argument("--most", type=int, default=40, help="faults in a module, drawn by chance")
+    parser.add_argument("--only", default="", help="only modules whose path ends in this")
+    parser.add_argument("--most", type=int, default=40, help="maximum faults per module")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--lines", type=int, nargs="*", help="faults that begin there, and no others"
+        "--lines", type=int, nargs="*", help="only faults that start on these lines"
     )
-    parser.add_argument("--tests", help="arguments of pytest, instead of the module's tests")
+    parser.add_argument("--tests", help="pytest arguments, instead of the module's tests")
     arguments = parser.parse_args()
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -259,7 +259,7 @@ def main() -> None:
             code, seconds = tested(module, faulty(source, -1)[0], step, 600)
             taken.append(seconds)
             if code:
-                raise SystemExit(f"{module}: without a fault {step} ends with {code}")
+                raise SystemExit(f"{module}: without a fault, {step} exits with {code}")
         chosen = random.Random(arguments.seed).sample(
             range(possible), min(arguments.most, possible)
         )

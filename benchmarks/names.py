@@ -1,10 +1,10 @@
-"""What names gain: R-Precision and time with them and without, for names known and unknown.
+"""What known names gain: R-Precision and time with and without them, for known and unknown names.
 
 python benchmarks/names.py ENCODER [--data ../shared/data] [--texts 1000]
 
-ENCODER is a saved encoder with names (`ner-retriever train names`). Answers are also split by
-whether a gold mention of the type has a known name: texts that answer a type, but not in the way
-that is scored, are taken out of its ranking. Prints Markdown.
+ENCODER is a saved encoder with names (`ner-retriever train names`). Relevant texts are also split
+by whether a gold mention of the type has a known name: those outside the group being scored are
+removed from the type's ranking. Prints Markdown.
 """
 
 import argparse
@@ -35,10 +35,10 @@ def main() -> None:
     options = parser.parse_args()
     names = TypeAwareEncoder.from_pretrained(options.encoder).names
     if names is None:
-        raise SystemExit(f"{options.encoder} knows no names: run `ner-retriever train names`")
+        raise SystemExit(f"{options.encoder} has no known names: run `ner-retriever train names`")
     encoder = TypeAwareEncoder.from_pretrained(options.encoder, names=False)
     draw = encoder.prototypes.draw if encoder.prototypes else np.asarray
-    encoder.prototypes = None  # mentions are drawn after names are blended in
+    encoder.prototypes = None  # mentions are drawn to prototypes after names are blended in
     size = (options.encoder / KnownNames.WEIGHTS).stat().st_size
     print(f"{len(names):,} names, {size / 1e6:.1f} MB; {encoder.description}\n")
     print("| task | mentions | known | answers | without | with | gain |")
@@ -64,7 +64,7 @@ def main() -> None:
 def rows(
     spec: str, encoder: TypeAwareEncoder, names: KnownNames, draw: Draw, data: Path
 ) -> Iterator[str]:
-    """The table's rows of one task: gold and detected mentions; all answers, known, unknown."""
+    """The table rows of one task: gold and detected mentions; all, known and unknown answers."""
     task = load_task(spec, data)
     answers = split_answers(spec, task, names, data)
     types = encoder.encode_types(list(task.queries.values()))
@@ -84,7 +84,7 @@ def rows(
 def split_answers(
     spec: str, task: Task, names: KnownNames, data: Path
 ) -> dict[str, list[frozenset[int]]]:
-    """For each type the texts that answer it: all; by a known name; by unknown names alone."""
+    """The relevant texts of each type: all; by a known name; only by unknown names."""
     number = {text: i for i, text in enumerate(task.texts)}
     by_known: dict[str, set[int]] = {label: set() for label in task.queries}
     for each in read_lines(data / "fewnerd" / f"{FILES[spec]}.jsonl"):
@@ -104,7 +104,7 @@ def split_answers(
 def scores(
     types: NDArray[np.float32], vectors: NDArray[np.float32], encoded: list[EncodedText]
 ) -> NDArray[np.float32]:
-    """Each text's best mention for each type."""
+    """The score of each text's best mention for each type."""
     owner = np.repeat(np.arange(len(encoded)), [len(each.mentions) for each in encoded])
     return best_of_each(types @ vectors.T, owner, len(encoded))
 
@@ -112,7 +112,7 @@ def scores(
 def r_precision(
     scores: NDArray[np.float32], relevant: list[frozenset[int]], everything: list[frozenset[int]]
 ) -> float:
-    """Macro R-Precision; what answers a type, but not as asked, is taken out of the ranking."""
+    """Macro R-Precision; relevant texts outside the scored group are removed from the ranking."""
     figures = []
     for row, wanted, right in zip(scores, relevant, everything, strict=True):
         kept = np.setdiff1d(np.arange(len(row)), list(right - wanted))

@@ -1,8 +1,9 @@
-"""What ``train types`` gains on types of another field, and what it costs on all others.
+"""What ``train types`` gains on types of another domain, and what it costs on all others.
 
-Trains on the labelled sentences of a boundary set and measures on its other documents (its devel
-file), and on a sample of Few-NERD's dev split, which has none of the types; spans given, through an
-index with its defaults. ``python benchmarks/own_types.py data`` prints Markdown rows.
+Trains on the labeled sentences of a boundary set and evaluates on its other documents (its devel
+file), and on a sample of Few-NERD's dev split, which has none of the types, with given spans,
+through an index with default settings. ``python benchmarks/own_types.py data`` prints Markdown
+rows.
 """
 
 import random
@@ -30,7 +31,7 @@ def main():
     parser.add_argument("data", type=Path, help="folder with boundaries/ and fewnerd/")
     parser.add_argument("--sets", nargs="+", default=["bionlp13cg", "bc5cdr"])
     parser.add_argument("--labelled", nargs="+", type=int, default=[100, 400, 0], help="0: all")
-    parser.add_argument("--sentences", type=int, default=3000, help="of fewnerd-dev")
+    parser.add_argument("--sentences", type=int, default=3000, help="sentences of fewnerd-dev")
     parser.add_argument("--keep", type=float, default=TuneOptions().keep)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()

@@ -1,4 +1,4 @@
-"""How well questions are taken apart. Set: benchmarks/questions/questions.jsonl, 200 of our own.
+"""How well questions are parsed. Set: benchmarks/questions/questions.jsonl, 200 of our own.
 
 python benchmarks/questions.py [--errors dev] [--out FILE]
 
@@ -29,12 +29,12 @@ HEAD = """# Questions
 What `ner_retriever_rag.questions.questions.parse_question` makes of the 200 questions in
 `benchmarks/questions/questions.jsonl` (`python benchmarks/questions.py`). The even lines are the
 test half; the rules were tuned on the odd lines only. The first run on the test half had 0.970 of
-the types right; what it got wrong was not looked at, but faults found later with still other
-sentences were mended. Questions and rules have the same author, so these figures say how the rules
-do on more questions of these forms, not how they do on other people's.
+the types right; its errors were not inspected, but bugs found later with other sentences were
+fixed. Questions and rules have the same author, so these figures show how the rules do on more
+questions of these forms, not how they do on other people's.
 
-A type is right when it is one of the accepted ones, letter case aside; where a question asks for no
-type, that is the one right answer. The topic is compared where there is a type.
+A type is right if it is one of the accepted ones, ignoring case; if a question asks for no type,
+the only right answer is none. The topic is compared where there is a type.
 
 """
 
@@ -72,7 +72,7 @@ def figures(rows: list[dict]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--errors", choices=["dev", "test"], help="print the wrong ones of a half")
+    parser.add_argument("--errors", choices=["dev", "test"], help="print the errors on a half")
     parser.add_argument("--out", type=Path, default=WRITTEN)
     arguments = parser.parse_args()
     lines = (HERE / "questions" / "questions.jsonl").read_text(encoding="utf-8").splitlines()

@@ -1,9 +1,9 @@
-"""Which taps, pooling, head and width: heads on the frozen backbone, scored on fewnerd-dev.
+"""Compare taps, pooling, heads and widths on the frozen backbone, scored on fewnerd-dev.
 
 python benchmarks/representation.py MINED [--data ../shared/data] [--pairs 20000]
 
-Every line of the table is one training run on the same pairs with the same seed; the table goes to
-benchmarks/results/representation.md. Never run on test or pool: the choice is made here.
+Every row of the table is one training run on the same pairs with the same seed; the table goes to
+benchmarks/results/representation.md. Never run on test or pool: this is model selection.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""Are mentions of one entity put together, and those of two kept apart? B-cubed on mined names.
+"""Are mentions of one entity joined, and those of two kept apart? B-cubed on mined names.
 
 python benchmarks/same_names.py ../shared/data [--half test] [--work FOLDER]
 
-The set is made of Wikipedia, raw: every paragraph of some articles is a document, and what an
-article calls its subject is a mention of it: its title without what is in brackets, the full name
-that its first sentence begins with, names after "also known as" and the like, a person's surname, a
-company without its legal form. Articles are taken of which there are several with one name
-(namesakes), with such other names, or in both Wikipedias. Names fall into a dev half, to choose the
-thresholds of `ner_retriever_rag/index/joining.py` on, and a test half. Compared are one
-entity a name (`name_key`, as versions before 0.2 had it) and `join`. Writes
+The set is built from raw Wikipedia: every paragraph of some articles is a document, and whatever an
+article calls its subject is a mention: its title without the parenthesis, the full name that opens
+its first sentence, names after "also known as" and the like, a person's surname, a company without
+its legal form. Articles are chosen if several share one name (namesakes), if they have such other
+names, or if they are in both Wikipedias. Names are split into a dev half, for choosing the
+thresholds of `ner_retriever_rag/index/joining.py`, and a test half. The two systems compared are
+one entity per name (`name_key`, as in versions before 0.2) and `join`. Writes
 benchmarks/results/same_names.md with --out.
 """
 
@@ -43,8 +43,8 @@ ALSO = re.compile(
 PERSON = re.compile(
     r"\bborn\b|\(\s*(?:c\. ?)?(?:\d{1,2} )?(?:[A-Z][a-z]+ )?(?:\d{1,2}, )?\d{3,4}\s*[–-]"
 )
-MOST_PARAGRAPHS, MOST_ARTICLES = 4, 420  # of an article; of a kind of article, in each half
-MOST_NAMES = 40_000  # looked at
+MOST_PARAGRAPHS, MOST_ARTICLES = 4, 420  # per article; per kind of article and half
+MOST_NAMES = 40_000  # considered
 
 
 def half_of(name: str) -> str:
@@ -52,7 +52,7 @@ def half_of(name: str) -> str:
 
 
 def articles(data: Path):
-    """Every article once: title, its file, its text."""
+    """Every article: title, file, text."""
     for file in FILES:
         with lzma.open(data / "wikipedia" / f"{file}.jsonl.xz", "rt", encoding="utf-8") as lines:
             for line in lines:
@@ -61,7 +61,7 @@ def articles(data: Path):
 
 
 def names_of(title: str, text: str) -> list[str]:
-    """What an article calls its subject, the longest first."""
+    """The names that an article uses for its subject, longest first."""
     base, first = BRACKETS.sub("", title), text[:400]
     names = {base}
     if (full := FIRST.match(first)) and full[1].split()[-1] == base.split()[-1]:
@@ -75,21 +75,21 @@ def names_of(title: str, text: str) -> list[str]:
 
 
 def spans_of(names: list[str], text: str) -> list[tuple[int, int]]:
-    """Where they stand, whole words only, no name inside a longer one or beside another name."""
+    """Spans of the names: whole words, not inside a longer name or next to another one."""
     found: list[tuple[int, int]] = []
     for name in names:
         for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text):
             start, end = match.span()
             beside = re.search(r"[A-Z][\w.'’-]* $", text[:start]) or re.match(r" [A-Z]", text[end:])
             inside = any(s < end and start < e for s, e in found)
-            # "Smith" after "Bob" is another Smith, "New York" in "New York Times" no town.
+            # "Smith" after "Bob" is another Smith, "New York" in "New York Times" is no town.
             if not inside and not (beside and (" " not in name or start > 0)):
                 found.append((start, end))
     return sorted(found)
 
 
 def make_set(data: Path) -> list[dict]:
-    """Documents with their mentions, each with its entity."""
+    """Documents with the mentions of one entity each."""
     by_base: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
     for title, file, text in articles(data):
         by_base[BRACKETS.sub("", title)][title].append((file, text))
@@ -107,7 +107,7 @@ def make_set(data: Path) -> list[dict]:
         kind = "namesakes" if several else "legal" if legal else "both" if twice else "aliases"
         if kind in ("both", "aliases") and not aliases:
             continue
-        half = half_of(base.split()[-1])  # people of one surname in one half
+        half = half_of(base.split()[-1])  # people with the same surname are in the same half
         if taken[kind, half] >= MOST_ARTICLES:
             continue
         taken[kind, half] += len(titles)
@@ -139,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--half", choices=["dev", "test"], default="test")
-    parser.add_argument("--most", type=int, help="documents at most; all when left out")
+    parser.add_argument("--most", type=int, help="maximum number of documents; all by default")
     parser.add_argument("--work", type=Path, default=Path("same-names"))
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()

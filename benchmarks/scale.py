@@ -1,17 +1,18 @@
-"""How long a search takes over 10,000 to a million mentions, and how much of an exact one it finds.
+"""Search latency over 10,000 to a million mentions, and recall against exact search.
 
 python benchmarks/scale.py [--mentions 10000 100000 1000000] [--plot benchmarks/results/scale.png]
     [--vectors vectors.npy [--texts texts.txt]]
 
-The table of mentions is written to a temporary folder and memory-mapped from there as an index's
-is, sixteen mentions to a document; the documents that win are not fetched from Chroma, filters not
-asked of it, and descriptions are encoded beforehand. So the figures are of the search itself. Each
-of 120 types is asked once, 10 ms after the one before. Recall is measured against a look at all.
+The mention table is written to a temporary folder and memory-mapped from there like an index's,
+with sixteen mentions per document. The resulting documents are not fetched from Chroma, filters are
+not evaluated by it, and descriptions are encoded beforehand, so the figures are of the search
+itself. Each of 120 types is queried once, 10 ms after the previous one. Recall is measured against
+an exhaustive scan.
 
-With --vectors mentions are like those of a file, float32 (n, dim), which is made of the lines of
---texts where it is not there: each is one of them, and where there are more mentions than vectors,
-moved towards another by three tenths of it. Without, they are random unit vectors, the hard case:
-nothing stands out, and no few dimensions hold what there is.
+With --vectors, mentions resemble those of a file, float32 (n, dim), which is computed from the
+lines of --texts if it does not exist: each mention is one of its vectors and, if there are more
+mentions than vectors, a copy with three tenths of another one added. Without it, they are random
+unit vectors, the hard case: nothing stands out, and no few dimensions carry the variance.
 """
 
 import argparse
@@ -35,13 +36,13 @@ from ner_retriever_rag.search.search import Search
 from ner_retriever_rag.storage.records import StoredDocument
 
 A_DOCUMENT, NAME = 16, b"Name of it"
-QUERIES, PAUSE, RECALLED = 120, 0.01, 8  # one type in so many is asked for recall
+QUERIES, PAUSE, RECALLED = 120, 0.01, 8  # the last: one type in this many is used for recall
 MOVED = np.float32(0.3)
-TIED = 0.001  # of the score; who is that near to the last of the exact ones is as good
+TIED = 0.001  # score tolerance within which a document is as good as the last exact one
 
 
 def mention_vectors(mentions: int, dim: int, real: np.ndarray | None) -> np.ndarray:
-    """Unit vectors: random, or those of real mentions and others like them."""
+    """Unit vectors: random, or those of real mentions and perturbed copies of them."""
     rng = np.random.default_rng(0)
     if real is None:
         vectors = rng.standard_normal((mentions, dim), dtype=np.float32)
@@ -53,7 +54,7 @@ def mention_vectors(mentions: int, dim: int, real: np.ndarray | None) -> np.ndar
 
 
 def made_up(vectors: np.ndarray, names: int) -> MentionTable:
-    """A table of mentions with some vectors and so many names, one after the other."""
+    """A mention table with the given vectors and number of names, assigned in rotation."""
     rng, documents = np.random.default_rng(0), len(vectors) // A_DOCUMENT
     mentions = documents * A_DOCUMENT
     vectors = vectors[:mentions]
@@ -83,7 +84,7 @@ def encoded(encoder: TypeAwareEncoder, path: Path) -> np.ndarray:
 
 
 def milliseconds(call, arguments) -> tuple[float, float]:
-    """Median and 99th percentile."""
+    """Median and 99th percentile of the latency."""
     taken = []
     for argument in arguments:
         time.sleep(PAUSE)
@@ -94,7 +95,7 @@ def milliseconds(call, arguments) -> tuple[float, float]:
 
 
 def searching(table: MentionTable, encoder: TypeAwareEncoder) -> Search:
-    """A search of a table, of documents that are nowhere and in which nothing changes."""
+    """A search over a table whose documents are not stored anywhere and never change."""
     versions = dict(zip(table.doc_ids, table.versions, strict=True))
     store = SimpleNamespace(
         changed=lambda versions: set(),
@@ -107,7 +108,7 @@ def searching(table: MentionTable, encoder: TypeAwareEncoder) -> Search:
 
 
 def measured(table: MentionTable, encoder: TypeAwareEncoder, types: list[str]) -> dict:
-    """Times of searches and of facets, and recall."""
+    """Latency of searches and of facets, and recall."""
     search = searching(table, encoder)
     bounds = {
         "10 documents": Bounds.check(k=10),
@@ -140,8 +141,8 @@ def measured(table: MentionTable, encoder: TypeAwareEncoder, types: list[str]) -
                 if k == 10 and where is None:
                     off += [abs(m.score - exact[m.doc_id]) for m in some if m.doc_id in exact]
         found["recall" + name] = {k: right[k] / wanted[k] for k in wanted}
-        found["so, or tied" + name] = {k: tied[k] / wanted[k] for k in wanted}
-    found["scores off"] = {"mean": np.mean(off), "greatest": np.max(off)}
+        found["recall, or tied" + name] = {k: tied[k] / wanted[k] for k in wanted}
+    found["score error"] = {"mean": np.mean(off), "greatest": np.max(off)}
     every = np.ones(len(table.doc_ids), dtype=np.bool_)
     started = time.perf_counter()
     scores_of = partial(search.scores_of_kind, kinds=encoder.kinds, table=table)
@@ -151,7 +152,7 @@ def measured(table: MentionTable, encoder: TypeAwareEncoder, types: list[str]) -
 
 
 def cells(found: dict) -> list[tuple[str, str]]:
-    """What was measured, in words."""
+    """The measurements as text."""
     return [
         (
             name,
@@ -166,7 +167,7 @@ def cells(found: dict) -> list[tuple[str, str]]:
 
 
 def plot(results: dict[int, dict], path: str) -> None:
-    """Draw time and recall over the number of mentions."""
+    """Plot latency and recall over the number of mentions."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -193,9 +194,9 @@ def plot(results: dict[int, dict], path: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--mentions", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--plot", help="where to draw it, *.png")
-    parser.add_argument("--vectors", type=Path, help="of real mentions, *.npy")
-    parser.add_argument("--texts", type=Path, help="what to make them of, a text a line")
+    parser.add_argument("--plot", help="file of the plot, *.png")
+    parser.add_argument("--vectors", type=Path, help="vectors of real mentions, *.npy")
+    parser.add_argument("--texts", type=Path, help="texts to compute them from, one per line")
     arguments = parser.parse_args()
     encoder = TypeAwareEncoder.from_pretrained()
     real = None

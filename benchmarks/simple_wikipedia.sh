@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job on 50,000 articles of Simple English Wikipedia, from the command line: time, disk use, answers.
+# Index and search 50,000 articles of Simple English Wikipedia from the command line: time, disk use, answers.
 # Usage: benchmarks/simple_wikipedia.sh [DATA] [INDEX]
 set -eu
 data=${1:-../shared/data}
@@ -12,7 +12,7 @@ names() { # the documents found, sorted
 }
 for type in dinosaur volcano "Norwegian black metal band" lighthouse "programming language"; do
     ner-retriever search "$index" "$type"
-    # How many of the ten are also the ten of a comparison with every mention?
+    # How many of the top ten are also in the top ten of an exact search?
     names "$type" > "$index.near"
     names "$type" --exact > "$index.exact"
     echo "$type: $(comm -12 "$index.near" "$index.exact" | wc -l) of 10 are those of brute force"

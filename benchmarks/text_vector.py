@@ -1,9 +1,9 @@
-"""How near the text vector of our pass stays to all-MiniLM-L6-v2's own sentence embedding.
+"""How close our text vector stays to all-MiniLM-L6-v2's own sentence embedding.
 
 python benchmarks/text_vector.py ../shared/data/wikipedia/enwiki-intros.jsonl.xz [ENCODER]
 
-Paragraphs of 200 to 1,200 characters, the first 2,000 met with at most one an article; the rival is
-sentence-transformers on the same weights (needs the extra [eval]).
+Paragraphs of 200 to 1,200 characters, the first 2,000 found, at most one per article; the reference
+is sentence-transformers on the same weights (needs the extra [eval]).
 """
 
 import json
@@ -21,7 +21,7 @@ from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoi
 
 
 def paragraphs(path: str | Path) -> Iterator[str]:
-    """The first paragraph of 200 to 1,200 characters of each article, each text once."""
+    """The first paragraph of 200 to 1,200 characters of each article, deduplicated."""
     seen: set[str] = set()
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
@@ -41,7 +41,7 @@ def main() -> None:
     theirs = model.encode(texts, normalize_embeddings=True)
     cosines = (ours * theirs).sum(axis=1)
     print(f"{len(texts):,} paragraphs")
-    print(f"cosine: mean {cosines.mean():.4f}, lowest tenth below {np.quantile(cosines, 0.1):.4f}")
+    print(f"cosine: mean {cosines.mean():.4f}, 10th percentile {np.quantile(cosines, 0.1):.4f}")
 
 
 if __name__ == "__main__":

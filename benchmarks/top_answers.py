@@ -1,17 +1,18 @@
-"""The ten best mentions for 42 descriptions, judged by what names are defined to be.
+"""Precision of the top ten mentions for 42 descriptions, judged by definitions of their names.
 
 python benchmarks/top_answers.py MINED [--data ../shared/data] [--encoder FOLDER] [--read 50]
 
-MINED is a folder that `ner-retriever train mine` wrote. The corpus is 5,000 beginnings (500
-characters) of Simple English Wikipedia; mentions are detected, names are switched off, so that the
-judge is not the memory. The descriptions were chosen before any answer was looked at. An answer
+MINED is a folder written by `ner-retriever train mine`. The corpus is 5,000 article beginnings (500
+characters) of Simple English Wikipedia; mentions are detected, and known names are switched off, so
+that the encoder does not look up what it is judged by. The descriptions were chosen before any
+answer was inspected. An answer
 
 - *repeats* if it has no word but the description's, or is in lower case and ends in its head noun;
 - is *right* if a mined definition of the name ends in an accepted head noun, or its own sentence
-  goes on "... is a ..." with one; *wrong* if its definitions are known and none does;
-- is left out if nothing is known of it.
+  continues "... is a ..." with one; *wrong* if its definitions are known and none does;
+- is left out if nothing is known about it.
 
-Also prints the best score for 30 descriptions that have no answer there. --read N prints answers.
+Also prints the best score for 30 descriptions without an answer there. --read N prints N answers.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from ner_retriever_rag.queries.english import singular
 from ner_retriever_rag.queries.repetition import Repetition
 from ner_retriever_rag.training.hierarchy import head_noun
 
-# Description: the head nouns of a right answer's definitions.
+# Maps a description to the head nouns accepted in an answer's definitions.
 ACCEPTED = {
     "dinosaur": "dinosaur genus",
     "volcano": "volcano stratovolcano mountain",
@@ -99,7 +100,7 @@ def corpus(data: Path) -> list[Document]:
 
 
 def definitions(mined: Path) -> dict[str, set[str]]:
-    """Head nouns of what each name is defined to be."""
+    """The head nouns of each name's definitions."""
     heads: dict[str, set[str]] = {}
     with lzma.open(mined / "names.jsonl.xz", "rt", encoding="utf-8") as lines:
         for row in map(json.loads, lines):
@@ -109,7 +110,7 @@ def definitions(mined: Path) -> dict[str, set[str]]:
 
 
 def judge(match, text: str, accepted: set[str], heads: dict[str, set[str]]) -> bool | None:
-    """Whether an answer is right; None if nothing is known of it."""
+    """Whether an answer is right; None if nothing is known about it."""
     said = IS_A.match(text, match.end)
     if said and accepted & set(re.findall(r"\w+", said[1].lower())):
         return True

@@ -1,5 +1,5 @@
 #!/bin/sh
-# How the shipped weights were made, from text to safetensors; five to six hours on two cores.
+# Train the shipped weights, from raw text to safetensors; five to six hours on two cores.
 # Usage: benchmarks/train.sh [DATA] [WORK]     (needs the extra [train], and WordNet's
 # noun files: Debian's wordnet-base, or WORDNET=folder)
 set -eu
@@ -15,8 +15,8 @@ names="--names $data/fewnerd/type-names.json"
     --out "$work/mined" --held-out "$data/fewnerd/inter-train-sample.jsonl" \
     --held-out "$data/fewnerd/inter-dev.jsonl" --held-out "$data/fewnerd/inter-test.jsonl"
 
-# The adapted encoder, in the four legs of the shipped one: each goes on from the last's checkpoint, its
-# rate falls to zero anew. Ctrl-C and the same line again goes on where it stopped.
+# The adapted encoder, in the same four phases as the shipped one: each resumes from the previous checkpoint
+# and decays its learning rate to zero again. After Ctrl-C, the same command resumes where it stopped.
 adapt() {
     ner-retriever train adapt "$work/mined" --out "$work/adapted" --work "$work/adapt-run" \
         $dev $names "$@"
@@ -26,11 +26,11 @@ adapt --steps 2300 --text-weight 6 --loose 0 $wordnet
 adapt --steps 3300 --loose 0 $wordnet
 adapt --steps 4300 $wordnet
 
-# Then all of every linear layer, gently; of the way it goes a part is kept.
+# Then full-rank deltas to every linear layer at a low learning rate, interpolated with the starting weights.
 ner-retriever train adapt "$work/mined" --start "$work/adapted" --out "$work/whole" \
     --work "$work/whole-run" $dev $names $wordnet --rank 0 --first-block 0 --learning-rate 1.5e-4 \
     --steps 3600 --types 320 --text-weight 6 --text-share 0.125 --share 0.5
-# The detector learns where mentions are from many guidelines, and from the names that mining found.
+# The detector learns mention boundaries from many guidelines and from the names found by mining.
 sparse=booking,multiwoz,banking,reviews,musicrec,tweebank,crisis,ewt,pud,wikirel,pii,receipts
 sparse=$sparse,contracts,kpi,products,cyber,neurotrial,ncbidisease,genia,anatomy,biodiv,fairagro
 sparse=$sparse,geology,quantities,civilwar,oldtrade,stackoverflow,mulms,btc,assistant,annoctr
@@ -43,18 +43,18 @@ ner-retriever train detector --mined "$work/mined" --sets "$data/training" \
 ner-retriever train prototypes "$work/whole" "$work/mined"
 ner-retriever train calibrate "$work/whole" "$work/mined" $wordnet
 ner-retriever train names "$work/mined" --encoder "$work/whole"
-# The head learns labels of other domains, too; what lies in its space moves along.
+# The head also learns labels of other domains; vectors stored in its space are mapped along.
 ner-retriever train labels "$work/mined" --sets "$data/training" --encoder "$work/whole" \
     --out "$work/labels" --cache "$work/features"
 ner-retriever train calibrate "$work/labels" "$work/mined" $wordnet
 
-# A pair model judges candidates again; labels of domains, definitions and senses teach it.
+# The pair model reranks candidates; it is trained on domain labels, definitions and word senses.
 ner-retriever train pair-model "$work/labels" "$work/mined" --sets "$data/training" $wordnet \
     --development "skillspan,court,maintie,earnings,psytar,litbank,re3d@$data/domains" \
     --steps 2000 --work "$work/pair-run"
 
-# One more leg for backbone, head and detector together; the pair model judges on as it did,
-# what lies in the space of vectors is made anew.
+# One more phase trains backbone, head and detector jointly. The pair model is rebased so that its scores stay
+# the same; everything stored in the vector space is rebuilt.
 ner-retriever train joint "$work/mined" --sets "$data/training" --boundaries "$seven@$data/domains" \
     --boundaries "$three@$data/boundaries" --sparse "$sparse,$three" $wordnet \
     --encoder "$work/labels" --out "$work/joint" --work "$work/joint-run"

@@ -1,9 +1,10 @@
-"""How well a type and a topic together find what is of both. Set: benchmarks/type_topic/.
+"""How well search by type and topic finds documents that match both. Set: benchmarks/type_topic/.
 
 python benchmarks/type_topic.py [--index FOLDER]
 
-R-Precision and average precision over the judged articles, mean over the queries. The weight is
-chosen on the queries marked "tune"; the rest are reported. Writes benchmarks/results/type_topic.md.
+R-Precision and average precision over the judged articles, averaged over the queries. The weight is
+chosen on the queries marked "tune"; the rest are for reporting. Writes
+benchmarks/results/type_topic.md.
 """
 
 import argparse
@@ -21,14 +22,14 @@ HEAD = """# Type and topic
 
 How well `search(type, about=topic)` finds articles that are of the type *and* on the topic:
 {queries} queries over {articles} beginnings of Simple English Wikipedia articles
-(`benchmarks/type_topic/`), R-Precision and average precision over the judged articles, mean over
-the queries. `python benchmarks/type_topic.py`; encoder {encoder}.
+(`benchmarks/type_topic/`), R-Precision and average precision over the judged articles, averaged
+over the queries. `python benchmarks/type_topic.py`; encoder {encoder}.
 
-The weight w of the topic (score = type score ^ (1 - w) x cosine ^ w, the cosine of the article and
-the phrase "type topic") is chosen on the half marked "tune" and is {weight} by default; the other
-half is there to report. "Plain search for the phrase" is w = 1; "topic alone" leaves the type out
-of the phrase, too. Relevant articles define their subject as of the type, which suits plain search;
-documents that mention such things in passing are not judged here.
+The weight w of the topic (score = type score ^ (1 - w) x cosine ^ w, with the cosine of the article
+and the phrase "type topic") is chosen on the half marked "tune" and is {weight} by default; the
+other half is for reporting. "Plain search for the phrase" is w = 1; "topic alone" also leaves the
+type out of the phrase. Relevant articles define their subject as of the type, which favors plain
+search; documents that mention such things in passing are not judged here.
 
 """
 WEIGHTS = [0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0]
@@ -90,7 +91,7 @@ def main() -> None:
             )
             add(name, scores, query)
         found = index.search(kind, 10, about=topic)
-        for match in found:  # what the index does is what is measured here
+        for match in found:  # the index must compute what is measured here
             expected = (of_type[match.doc_id] ** (1 - TOPIC_WEIGHT)) * (
                 on_text[match.doc_id] ** TOPIC_WEIGHT
             )

@@ -1,11 +1,11 @@
-"""Whether two wordings of a type find the same: 100 pairs of paraphrases.
+"""Agreement of results between two wordings of a type: 100 pairs of paraphrases.
 
 python benchmarks/wording.py [--data ../shared/data] [--encoder FOLDER] [--read 20]
 
-The corpus is 2,000 beginnings (400 characters) of Simple English Wikipedia, mentions are detected.
-A pair's agreement is the share of the ten best documents of one wording that are among the ten best
-of the other. The pairs (benchmarks/wording/pairs.json: synonyms, plain definitions, other English)
-were written before any answer was looked at. --read N prints the N that agree least.
+The corpus is 2,000 article beginnings (400 characters) of Simple English Wikipedia, with detected
+mentions. A pair's agreement is the share of one wording's top ten documents that are in the other's
+top ten. The pairs (benchmarks/wording/pairs.json: synonyms, plain definitions, regional variants)
+were written before any answer was inspected. --read N prints the N pairs that agree least.
 """
 
 import argparse

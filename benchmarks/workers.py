@@ -1,11 +1,11 @@
-"""Several processes on one folder: what each has in memory of its own, and its first search.
+"""Several processes on one folder: private memory and time of the first search of each.
 
 python benchmarks/workers.py ARTICLES... --cache FOLDER [--mentions 95000] [--workers 4]
 
-The folder's index is of articles, as in ``benchmarks/engine.py``. Each worker has the encoder
+The folder holds an index of articles, as in ``benchmarks/engine.py``. Each worker loads the encoder
 before it opens the index, so that the figures are of the index alone: seconds to open it and to
-answer, and the growth of the memory that no other process shares (USS). All do so at the same time,
-once before there is a table in the folder and once after. Needs a /proc.
+answer, and the growth of memory not shared with other processes (USS). All workers do so at the
+same time, once before there is a table in the folder and once after. Needs /proc.
 """
 
 import argparse
@@ -23,7 +23,7 @@ ASKED = "river"
 
 
 def private() -> int:
-    """Bytes of this process that no other shares."""
+    """Bytes of this process that no other process shares."""
     text = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8")
     sizes = dict(line.split()[:2] for line in text.splitlines()[1:])
     return 1024 * (int(sizes["Private_Clean:"]) + int(sizes["Private_Dirty:"]))
@@ -31,7 +31,7 @@ def private() -> int:
 
 def worker(folder: str, barrier, answers) -> None:
     encoder = TypeAwareEncoder.from_pretrained()
-    with EntityIndex(encoder=encoder) as other:  # all that is imported once
+    with EntityIndex(encoder=encoder) as other:  # triggers one-time imports
         other.add(["Basel lies on the Rhine."])
         other.search(ASKED)
     barrier.wait()

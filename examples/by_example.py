@@ -1,4 +1,4 @@
-"""Search by examples instead of a description, and refine a search by what it found.
+"""Search by examples instead of a description, and refine a search with feedback on its results.
 
 python examples/by_example.py
 """
@@ -19,7 +19,7 @@ TEXTS = [
 
 
 def main() -> dict[str, list[str]]:
-    """Find more of a kind by names, then by judging the results of a description."""
+    """Find more of a kind by names, then by judging the results for a description."""
     index = EntityIndex()
     index.add(TEXTS)
 

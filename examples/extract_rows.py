@@ -1,4 +1,4 @@
-"""Take every mention of some types out of an index, as rows of a table.
+"""Extract every mention of some types from an index, as rows of a table.
 
 python examples/extract_rows.py
 
@@ -18,7 +18,7 @@ FIELDS = ["type", "text", "doc_id", "start", "end", "score"]
 
 
 def main() -> list[dict[str, object]]:
-    """Return the rows; each mention stands under the type it fits best."""
+    """Return the rows; each mention is listed under the type it fits best."""
     index = EntityIndex()
     index.add(DOCUMENTS)
     mentions = index.extract(["river", "lake", "country"], score_threshold=0.1)

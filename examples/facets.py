@@ -1,4 +1,4 @@
-"""See which kinds of entity a corpus holds, and of what kind one mention is.
+"""List the kinds of entity in a corpus, and the kinds of a single mention.
 
 python examples/facets.py
 """
@@ -15,7 +15,7 @@ TEXTS = [
 
 
 def main() -> dict[str, object]:
-    """Count the kinds in an index, and name those of one mention."""
+    """Count the kinds in an index, and return those of one mention."""
     index = EntityIndex()
     index.add(TEXTS)
     facets = index.facets(n=5)  # ner-retriever facets FOLDER

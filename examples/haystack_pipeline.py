@@ -1,4 +1,4 @@
-"""Index documents and ask for types in Haystack pipelines.
+"""Index documents and retrieve by type in Haystack pipelines.
 
 pip install "ner-retriever-rag[haystack]"
 python examples/haystack_pipeline.py
@@ -23,7 +23,7 @@ PROMPT = """Which {{ type }} came from where?
 
 
 def main() -> dict[str, object]:
-    """Write documents with one pipeline and make a prompt of those found with another."""
+    """Write documents with one pipeline; retrieve some and build a prompt with another."""
     store = EntityDocumentStore()  # EntityDocumentStore("my-index") keeps it in a folder
     writing = Pipeline()
     writing.add_component("writer", DocumentWriter(store))

@@ -1,4 +1,4 @@
-"""Build a small knowledge graph: types, the entities of each, and the documents they stand in.
+"""Build a small knowledge graph: types, the entities of each, and the documents they occur in.
 
 pip install networkx
 python examples/knowledge_graph.py
@@ -18,7 +18,7 @@ TYPES = ["river", "lake", "country"]
 
 
 def build(index: EntityIndex, types: list[str], score_threshold: float) -> nx.DiGraph:
-    """Draw edges from each entity to its type ("is a") and its documents ("stands in")."""
+    """Add edges from each entity to its type ("is a") and its documents ("stands in")."""
     graph = nx.DiGraph()
     for row in index.extract(types, score_threshold=score_threshold):
         name = row.text.removeprefix("The ").removeprefix("the ")
@@ -30,13 +30,13 @@ def build(index: EntityIndex, types: list[str], score_threshold: float) -> nx.Di
 
 
 def together(graph: nx.DiGraph, name: str) -> set[str]:
-    """Which entities stand in a document with one."""
+    """Return the entities that occur in a document together with ``name``."""
     documents = [node for node in graph.successors(("entity", name)) if node[0] == "document"]
     return {other for node in documents for _, other in graph.predecessors(node)} - {name}
 
 
 def main() -> dict[str, object]:
-    """Build the graph and ask it three things."""
+    """Build the graph and query it in three ways."""
     index = EntityIndex()
     index.add(DOCUMENTS)
     graph = build(index, TYPES, score_threshold=0.1)

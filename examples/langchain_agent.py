@@ -1,4 +1,4 @@
-"""An agent of LangGraph that finds documents by entity type. Runs offline: its model is scripted.
+"""A LangGraph agent that finds documents by entity type. Runs offline with a scripted model.
 
 python examples/langchain_agent.py
 """
@@ -19,7 +19,7 @@ TEXTS = [
 
 
 class Scripted(FakeMessagesListChatModel):
-    """Says what it is given to say, in place of a chat model that calls tools."""
+    """Returns scripted responses, in place of a chat model that calls tools."""
 
     def bind_tools(self, tools, **kwargs):
         return self

@@ -1,4 +1,4 @@
-"""Retrieval by entity type in a LangChain chain. Runs offline: the chat model is a fake one.
+"""Retrieval by entity type in a LangChain chain. Runs offline with a fake chat model.
 
 python examples/langchain_chain.py
 """

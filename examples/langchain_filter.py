@@ -1,4 +1,4 @@
-"""Keep, of another retriever's results, the documents that mention a type.
+"""Filter another retriever's results down to the documents that mention a type.
 
 pip install langchain-classic
 python examples/langchain_filter.py
@@ -26,7 +26,7 @@ class Newest(BaseRetriever):
 
 
 def main() -> dict[str, list[str]]:
-    """Filter in the order of the other retriever, and rank by the type."""
+    """Filter in the order of the other retriever, and rank by type."""
     keep = EntityTypeFilter(entity_type="dinosaur", threshold=0.2)
     best = EntityTypeFilter(entity_type="river", threshold=None, top_n=1)
     return {

@@ -1,4 +1,4 @@
-"""Keep an index up to date with its sources by LangChain's indexing API.
+"""Keep an index in sync with its sources through LangChain's indexing API.
 
 python examples/langchain_indexing.py
 """
@@ -12,16 +12,16 @@ from langchain_core.indexing import InMemoryRecordManager, index
 from ner_retriever_rag import EntityIndex
 from ner_retriever_rag.langchain import EntityDocumentIndex, NERTypeRetriever
 
-warnings.simplefilter("ignore", LangChainBetaWarning)  # DocumentIndex is one of its beta classes
+warnings.simplefilter("ignore", LangChainBetaWarning)  # DocumentIndex is still in beta
 
 
 def pages(**texts: str) -> list[Document]:
-    """Make one document a source."""
+    """Create one document per source."""
     return [Document(text, metadata={"source": source}) for source, text in texts.items()]
 
 
 def main() -> dict[str, object]:
-    """Index two pages, then one of them again, unchanged, and the other with another text."""
+    """Index two pages, then index one again unchanged and the other with a new text."""
     destination = EntityDocumentIndex(index=EntityIndex())
     records = InMemoryRecordManager(namespace="pages")
     records.create_schema()

@@ -1,4 +1,4 @@
-"""An agent of LlamaIndex that finds nodes by entity type. Runs offline: its model is scripted.
+"""A LlamaIndex agent that finds nodes by entity type. Runs offline with a scripted model.
 
 python examples/llama_index_agent.py
 """
@@ -21,7 +21,7 @@ TEXTS = [
 
 
 def scripted(*blocks: TextBlock | ToolCallBlock) -> MockFunctionCallingLLM:
-    """A model that says these in turn, in place of one that calls tools."""
+    """Return a model that responds with these blocks in turn, in place of a real one."""
     left = iter(blocks)
     return MockFunctionCallingLLM(
         response_generator=lambda messages, **_: ChatMessage(role="assistant", blocks=[next(left)]),

@@ -1,4 +1,4 @@
-"""Retrieval by entity type in LlamaIndex. Runs offline: the language model is a mock.
+"""Retrieval by entity type in LlamaIndex. Runs offline with a mock language model.
 
 python examples/llama_index_engine.py
 """
@@ -26,7 +26,7 @@ DOCUMENTS = [
 
 
 def main() -> dict[str, object]:
-    """Retrieve, answer, filter, rank another retriever's nodes, and tag nodes."""
+    """Retrieve, answer, filter, rerank another retriever's nodes, and tag nodes."""
     splitter = SentenceSplitter(chunk_size=128, chunk_overlap=0)
     nodes = IngestionPipeline(transformations=[splitter]).run(documents=DOCUMENTS)
     retriever = NERTypeRetriever.from_defaults(nodes=nodes, similarity_top_k=2)

@@ -1,4 +1,4 @@
-"""Questions in a chain: what they ask for is retrieved by type, the rest by a plain retriever.
+"""Questions in a chain: those that ask for a type are retrieved by type, others by plain search.
 
 python examples/questions.py
 """
@@ -19,15 +19,15 @@ TEXTS = [
 
 
 def by_words(question: str) -> list[Document]:
-    """Stand in for your own retriever: the texts that share most words with the question."""
+    """Stand-in for your own retriever: the text that shares the most words with the question."""
     words = set(question.lower().rstrip("?").split())
     return [Document(max(TEXTS, key=lambda text: len(words & set(text.lower().split()))))]
 
 
 def main() -> dict[str, object]:
-    """Ask for a type and a topic, and for no type."""
+    """Ask a question with a type and a topic, and one without a type."""
     retriever = NERTypeRetriever.from_texts(TEXTS, k=2)
-    by_type = AnswerType() | retriever  # AnswerType(model=chat_model) asks a model instead
+    by_type = AnswerType() | retriever  # AnswerType(model=chat_model) uses a model instead
 
     question = RunnableLambda(lambda asked: asked.question)
     no_type = RunnableLambda(lambda asked: asked.type is None)

@@ -1,4 +1,4 @@
-"""Search for any of several types, for all of them, and for none.
+"""Combine types in a search with AnyOf, AllOf and Not.
 
 python examples/several_types.py
 """
@@ -18,9 +18,9 @@ def main() -> dict[str, list[tuple[str, dict[str, str]]]]:
     index = EntityIndex()
     index.add(DOCUMENTS)
     queries = {
-        "a river or a lake": AnyOf("river", "lake"),  # scored by the better of the two
-        "a river and a lake": AllOf("river", "lake"),  # by the worse
-        "a lake and no river": AllOf("lake", Not("river")),  # a Not by 1 minus its part
+        "a river or a lake": AnyOf("river", "lake"),  # score: the maximum of the two
+        "a river and a lake": AllOf("river", "lake"),  # the minimum
+        "a lake and no river": AllOf("lake", Not("river")),  # Not: 1 minus the score of its part
     }
     found = {}
     for name, query in queries.items():

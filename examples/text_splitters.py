@@ -1,4 +1,4 @@
-"""Long texts, split by LangChain's or LlamaIndex' splitters, straight into an index.
+"""Index long texts directly from the splitters of LangChain or LlamaIndex.
 
 Needs langchain-text-splitters. python examples/text_splitters.py
 """
@@ -20,18 +20,18 @@ Haplochromine fishes fill its waters, or did before the Nile perch was let in.""
 
 
 def main() -> dict[str, object]:
-    """Split the text twice, index the pieces, and say which piece answers."""
+    """Split the text with both, index the pieces, and return which piece matches."""
     langchain = RecursiveCharacterTextSplitter(
         chunk_size=200, chunk_overlap=0, add_start_index=True
     ).split_documents([Document(TEXT, metadata={"source": "victoria.txt"})])
     index = EntityIndex()
-    index.add(langchain)  # LangChain's documents as they are
+    index.add(langchain)  # LangChain documents as they are
     ship = index.search("ship", k=1)[0]
 
     source = SourceDocument(text=TEXT, id_="victoria.txt")
     nodes = SentenceSplitter(chunk_size=64, chunk_overlap=0).get_nodes_from_documents([source])
     other = EntityIndex()
-    other.add(nodes)  # LlamaIndex' nodes, too
+    other.add(nodes)  # and LlamaIndex nodes
     fish = other.search("fish", k=1)[0]
     return {
         "LangChain's pieces": len(langchain),

@@ -1,4 +1,4 @@
-"""Search for a type and a topic at once, and weigh them.
+"""Search for a type and a topic at once, and weight them.
 
 python examples/type_and_topic.py
 """
@@ -17,8 +17,8 @@ def main() -> dict[str, list[str]]:
     """Rank by the type alone, by the type and two topics, and by the text alone."""
     index = EntityIndex()
     index.add(DOCUMENTS)
-    # A document's score is type_score ** (1 - w) * cosine ** w, with w = topic_weight and the
-    # cosine of its text and "dinosaur found in Argentina".
+    # A document's score is type_score ** (1 - w) * cosine ** w, where w is topic_weight and cosine
+    # is the similarity of its text and "dinosaur found in Argentina".
     ways = {
         "dinosaur": {},
         "dinosaur, found in Argentina": {"about": "found in Argentina"},

@@ -1,6 +1,6 @@
 """Retrieval by entity type: find the documents that mention a kind of thing.
 
-The public names load on first use, so ``import ner_retriever_rag`` brings in neither torch nor
+The public names are loaded lazily, so ``import ner_retriever_rag`` imports neither torch nor
 chromadb.
 """
 

@@ -1,4 +1,4 @@
-"""Imports put off: public names that load on first use (PEP 562), and optional packages."""
+"""Lazy imports: public names that load on first use (PEP 562), and optional packages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """A ``__getattr__`` for a package.
+    """Return a module-level ``__getattr__`` for a package.
 
     Args:
-        package: Its name.
-        homes: Public name to the module of the package that it is in.
+        package: Name of the package.
+        homes: Maps each public name to the submodule that defines it.
     """
 
     def load(name: str) -> object:
@@ -24,14 +24,14 @@ def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
 
 
 def require(module: str, *, extra: str) -> Any:
-    """Import a module that comes with an extra.
+    """Import a module that is installed by an extra.
 
     Args:
         module: Dotted name of the module.
         extra: The extra of this package that installs it.
 
     Raises:
-        ImportError: If it is not installed; the message gives the pip line.
+        ImportError: If it is not installed; the message gives the pip command.
     """
     try:
         return import_module(module)

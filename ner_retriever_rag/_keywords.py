@@ -1,4 +1,4 @@
-"""Keywords as other libraries call them, answered with what they are called here."""
+"""Errors for keywords of other libraries that name the equivalent keyword here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# One meaning a line. What a function takes of a line is what it calls the others.
+# One line of synonyms per meaning: a function accepts one of them, and errors suggest it.
 _MEANINGS = [
     line.split()
     for line in """
@@ -35,20 +35,20 @@ _INSTEAD = {
     "search_kwargs": "give what is in it as keywords of their own",
     "embedding_function": "texts are encoded by the index's own encoder",
     "embedding": "texts are encoded by the index's own encoder",
-    "search_type": "there is one way to search",
+    "search_type": "there is only one way to search",
 }
 
 
 def wrong_keywords(called: str, given: Iterable[str], accepted: Collection[str]) -> str | None:
-    """What to say of keywords that a function does not take.
+    """Return the error message for keywords that a function does not accept.
 
     Args:
-        called: The function's name.
-        given: The keywords given.
-        accepted: Those it takes.
+        called: Name of the function.
+        given: The keywords passed.
+        accepted: The keywords it accepts.
 
     Returns:
-        The message, which names the right keyword where there is one; None if all are right.
+        The message, which names the right keyword if there is one; None if all are accepted.
     """
     wrong = [name for name in given if name not in accepted]
     if not wrong:
@@ -69,14 +69,14 @@ def _meant(name: str, accepted: Collection[str]) -> str:
 
 
 def keywords_of(function: Callable[..., object]) -> list[str]:
-    """The names by which a function's arguments can be given."""
+    """Names of a function's parameters that can be passed as keywords."""
     kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     parameters = signature(function).parameters.values()
     return [each.name for each in parameters if each.kind in kinds and each.name != "self"]
 
 
 def answers_wrong_keywords(function: Callable[P, T]) -> Callable[P, T]:
-    """Let a function's ``TypeError`` for an unknown keyword name the right one."""
+    """Decorator: the ``TypeError`` for an unknown keyword names the right one."""
     accepted = keywords_of(function)
     owner, _, name = function.__qualname__.rpartition(".")
     name = owner if name == "__init__" else name

@@ -1,7 +1,7 @@
-"""Text for people's eyes: what cannot be seen made visible, passages cut, spans marked in HTML.
+"""Text for display: escape invisible characters, cut passages, highlight spans in HTML.
 
-On the ground because a match shows itself (``DocumentMatch._repr_html_``) and the schema imports
-from no room; made of strings alone.
+A top-level module, because a match renders itself (``DocumentMatch._repr_html_``) and the schema
+imports from no subpackage. Uses only the standard library.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ from html import escape
 from math import isnan
 from typing import Any, NamedTuple, Protocol
 
-_TITLE = "title"  # the metadata key that names a document for people
-_WHOLE = 600  # characters; texts up to this length are shown whole
-_PASSAGE = 220
-_MOST_MARKS = 100  # a document's best; what else it mentions is not marked
-_LONGEST_WORD = 40  # longer runs without white space are of a script that has none
+_TITLE = "title"  # metadata key with a document's display name
+_WHOLE = 600  # characters; texts up to this length are shown in full
+_PASSAGE = 220  # characters
+_MOST_MARKS = 100  # the best mentions of a document are highlighted, the others are not
+_LONGEST_WORD = 40  # a longer run without whitespace belongs to a script that has none
 
-# Control characters drive a terminal; marks that turn the direction of writing, and tag characters,
-# hide what is written; surrogates cannot be printed. New lines and tabs are for the caller.
+# Control characters can drive a terminal; bidirectional formatting and tag characters can hide
+# text; surrogates cannot be printed. Newlines and tabs are left to the caller.
 _UNSEEN = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb"
     r"\ud800-\udfff\U000e0000-\U000e007f"
 )
 UNSEEN = re.compile(f"[{_UNSEEN}]")
-# Unicode's "default ignorable" characters, which have no width: a model reads what no person sees.
+# Unicode's zero-width "default ignorable" characters: invisible to people, but read by a model.
 _WIDTHLESS = (
     r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u3164\ufe00-\ufe0f\ufeff"
     r"\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0080-\U000e0fff"
 )
-# Joiners are part of the spelling in Persian and in Indian scripts, and of nothing in ASCII.
+# Joiners are part of the spelling in Persian and Indic scripts, but never next to ASCII.
 _LETTER = r"[^\x00-\x7f\s\u200b-\u200f]"
 _HIDDEN = re.compile(
     f"[{_UNSEEN}{_WIDTHLESS}]|(?<!{_LETTER})[\u200c\u200d]|[\u200c\u200d](?!{_LETTER})"
 )
 
-# Bounded in depth and width, so that no value is too large to be named.
+# Bounded in depth and width, so that any value can be named in a message.
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = _SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = 10
 _SHORT.maxstring = _SHORT.maxother = 200
 
 
 class Mark(NamedTuple):
-    """A span to highlight, with what is said of it."""
+    """A span to highlight, with its tooltip."""
 
     start: int
     end: int
@@ -53,7 +53,7 @@ class Mark(NamedTuple):
 
 
 class Found(Protocol):
-    """A found mention, as ``schema.MentionMatch`` is."""
+    """A matched mention; ``schema.MentionMatch`` implements it."""
 
     @property
     def start(self) -> int: ...  # noqa: D102
@@ -66,7 +66,7 @@ class Found(Protocol):
 
 
 class FoundIn(Protocol):
-    """A found document, as ``schema.DocumentMatch`` is."""
+    """A matched document; ``schema.DocumentMatch`` implements it."""
 
     @property
     def text(self) -> str: ...  # noqa: D102
@@ -81,34 +81,34 @@ class FoundIn(Protocol):
 
 
 def visible(text: str) -> str:
-    r"""A text with what cannot be seen and does something as escapes (``\x1b``).
+    r"""Replace invisible characters that have an effect by escapes (``\x1b``).
 
-    That is control characters, marks of the direction of writing, tag characters and surrogates.
+    These are control, bidirectional formatting and tag characters, and surrogates.
     """
     return UNSEEN.sub(_escape, text)
 
 
 def without_hidden(text: str, instead: str = "") -> str:
-    """A text without characters that a person does not see and a language model reads.
+    """Remove characters that people do not see but a language model reads.
 
     Args:
-        text: The text; new lines and tabs stay.
-        instead: What each of them becomes.
+        text: The text; newlines and tabs are kept.
+        instead: Replacement for each such character.
     """
     return _HIDDEN.sub(instead, text)
 
 
 def one_line(text: str) -> str:
-    """A text fit for one line of a terminal."""
+    """Return a text that fits on one line of a terminal."""
     return visible(re.sub(r"[ \t\r\n]+", " ", text))
 
 
 def shortened(value: object, most: int = 200) -> str:
-    """What a caller gave, as Python writes it, for an error message; the end of much is left out.
+    """Return the ``repr`` of a caller's value for an error message, truncated if long.
 
     Args:
-        value: Anything.
-        most: How many characters at most, the ellipsis aside.
+        value: Any value.
+        most: Maximum number of characters, not counting the ellipsis.
     """
     try:
         return cut(_SHORT.repr(value), most)
@@ -117,7 +117,7 @@ def shortened(value: object, most: int = 200) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """A text of at most so many characters, and an ellipsis where there were more."""
+    """Truncate a text to ``most`` characters, with an ellipsis if there were more."""
     return text if len(text) <= most else f"{text[:most]}…"
 
 
@@ -133,26 +133,26 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def name_of(match: FoundIn) -> str:
-    """What people call a document: its title, or its id."""
+    """Return a document's display name: its title, or its id."""
     return str(match.metadata.get(_TITLE) or match.doc_id)
 
 
 def score_of(match: FoundIn) -> str:
-    """A document's score in two decimals; empty for one that another retriever gave none."""
+    """Format a document's score with two decimals; empty if another retriever gave it none."""
     return "" if isnan(match.score) else f"{match.score:.2f}"
 
 
 def window(text: str, start: int, end: int, width: int) -> tuple[int, int]:
-    """The place of a passage around a span, cut between words.
+    """Return the offsets of a passage around a span, cut between words.
 
     Args:
         text: The text.
         start: First character of the span.
-        end: One past its last.
-        width: How many characters at most; more only if the span itself is longer.
+        end: One past its last character.
+        width: Maximum number of characters; more only if the span itself is longer.
 
     Returns:
-        First character, and one past the last.
+        Offset of the first character, and one past the last.
     """
     start = max(0, min(start, len(text)))
     end = max(start, min(end, len(text)))
@@ -187,7 +187,7 @@ def _within_word(text: str, cut: int) -> bool:
 
 
 def snippet(match: FoundIn, width: int) -> str:
-    """The passage around a document's best match; ``DocumentMatch.snippet`` explains."""
+    """Return the passage around a document's best match; see ``DocumentMatch.snippet``."""
     best = match.matches[0] if match.matches else None
     low, high = window(match.text, best.start if best else 0, best.end if best else 0, width)
     words = " ".join(match.text[low:high].split())
@@ -197,10 +197,10 @@ def snippet(match: FoundIn, width: int) -> str:
 
 
 def cards(matches: Sequence[FoundIn]) -> str:
-    """Found documents in HTML, their spans highlighted, a colour for each type.
+    """Render matched documents as HTML, their spans highlighted, with a color for each type.
 
-    Light and dark need no telling apart: colours let what is below shine through, and the rest is
-    inherited. Styles stand on the elements, for notebooks let no style sheet in.
+    Works in light and dark mode without telling them apart: the colors are translucent, and
+    everything else is inherited. Styles are inline, because notebooks drop style sheets.
     """
     types = dict.fromkeys(each.type for match in matches for each in match.matches[:_MOST_MARKS])
     hues = {name: round(210 + 137.508 * number) % 360 for number, name in enumerate(types)}
@@ -227,7 +227,7 @@ def _card(match: FoundIn, hues: Mapping[str, int]) -> str:
 
 
 def _marks(match: FoundIn) -> list[Mark]:
-    """The spans to highlight, one for each place, its note telling all that was found there."""
+    """Return the spans to highlight, one per position; its note lists everything found there."""
     places: dict[tuple[int, int], list[Found]] = {}
     for each in match.matches[:_MOST_MARKS]:
         place = max(0, each.start), min(each.end, len(match.text))
@@ -242,7 +242,7 @@ def _marks(match: FoundIn) -> list[Mark]:
 
 
 def _passages(match: FoundIn) -> Iterator[tuple[int, int]]:
-    """The places worth showing, in order, none of which touches another."""
+    """Yield the offsets of the passages to show, in order and disjoint."""
     if len(match.text) <= _WHOLE:
         yield 0, len(match.text)
         return
@@ -272,7 +272,7 @@ def _highlighted(
 
 
 def _nested(text: str, low: int, high: int, marks: list[Mark], hues: Mapping[str, int]) -> str:
-    """Part of a text, marks within marks; what sticks out of one goes on behind it."""
+    """Render part of a text with nested marks; one that overhangs another is split there."""
     parts = []
     while marks:
         marks.sort(key=lambda mark: (mark.start, -mark.end))

@@ -1,4 +1,4 @@
-"""The values that flow through the package: documents in, mentions and matches out."""
+"""Shared value types of the package: documents in, mentions and matches out."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Span = tuple[int, int]  # first character and one past the last
-PRIORITY_BITS = 24  # of a candidate's priority: float32 holds such numbers exactly
+PRIORITY_BITS = 24  # of a candidate's priority; float32 represents such integers exactly
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text to index, with the caller's own metadata.
+    """A text to index, with the caller's metadata.
 
     Attributes:
-        text: The text; at least one character that is not white space.
-        id: Unique within an index. Made from the text (a hash) when None or left out.
-        metadata: Flat mapping of strings to str, int, float or bool; what ``where`` filters on.
+        text: The text; must contain at least one non-whitespace character.
+        id: Unique within an index. Derived from the text (a hash) if None or omitted.
+        metadata: Flat mapping of strings to str, int, float or bool; ``where`` filters on it.
 
     Raises:
         TypeError: If ``text``, ``id`` or ``metadata`` is of the wrong type.
@@ -54,8 +54,8 @@ class Mention:
     """A span of a text that names an entity.
 
     Attributes:
-        text: The words of the mention, equal to ``source[start:end]``.
-        start: First character, counted in the original string.
+        text: The text of the mention, equal to ``source[start:end]``.
+        start: Offset of the first character in the original string.
         end: One past the last character.
         score: The detector's confidence in [0, 1]; 1.0 for spans given by the caller.
     """
@@ -68,13 +68,13 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
-    """What one text becomes: its mentions and their vectors.
+    """The mentions of one text and their vectors.
 
     Attributes:
-        mentions: In order of start, then end (spans given by the caller keep their order).
-        vectors: float32 ``(len(mentions), dim)``, L2-normalised; row i belongs to ``mentions[i]``.
-        text_vector: float32 ``(hidden,)``, L2-normalised mean of the top layer's token vectors;
-            None where the backbone is cut below its top layer.
+        mentions: Sorted by start, then end (spans given by the caller keep their order).
+        vectors: float32 ``(len(mentions), dim)``, L2-normalized; row i belongs to ``mentions[i]``.
+        text_vector: float32 ``(hidden,)``, L2-normalized mean of the top layer's token vectors;
+            None if the backbone is cut below its top layer.
     """
 
     mentions: list[Mention]
@@ -87,15 +87,15 @@ class MentionMatch:
     """A mention found for a type description.
 
     Attributes:
-        doc_id: Id of the document that holds the mention.
-        text: The words of the mention as they read: one space for a line end, accents composed.
-            The source's own characters are ``document.text[start:end]``.
-        start: First character in the document's text.
+        doc_id: Id of the document that contains the mention.
+        text: The mention as read: line ends become spaces, accents are composed.
+            The original characters are ``document.text[start:end]``.
+        start: Offset of the first character in the document's text.
         end: One past the last character.
         score: Calibrated probability in [0, 1] that the mention is of the type.
-        similarity: Raw cosine between mention and type description, in [-1, 1]; with an encoder
-            from elsewhere (``TypeAwareEncoder.from_gliner``) their inner product.
-        type: The type description it was found for; says which of several in a combined query.
+        similarity: Raw cosine between mention and type description, in [-1, 1]; with a
+            third-party encoder (``TypeAwareEncoder.from_gliner``) their inner product.
+        type: The type description it was found for; tells which one in a combined query.
     """
 
     doc_id: str
@@ -107,10 +107,10 @@ class MentionMatch:
     type: str = ""
 
     def as_row(self, *, with_type: bool = False) -> dict[str, Any]:
-        """The match as plain values for JSON: ``text``, ``start``, ``end``, ``score``.
+        """Return the match as JSON-serializable values: ``text``, ``start``, ``end``, ``score``.
 
         Args:
-            with_type: Put ``type`` in too.
+            with_type: Also include ``type``.
         """
         row = {"text": self.text, "start": self.start, "end": self.end, "score": self.score}
         return {**row, "type": self.type} if with_type else row
@@ -118,14 +118,14 @@ class MentionMatch:
 
 @dataclass(frozen=True, slots=True)
 class DocumentMatch:
-    """A document that mentions the type, with the mentions that say so.
+    """A document that mentions the type, with the matching mentions.
 
     Attributes:
         document: The document as it was added.
-        score: Its best mention's score, in [0, 1]; of a combined query or one with a topic, what
-            their rule makes of the parts' scores.
-        matches: Its mentions found for the type, best first; empty only where the query says
-            ``Not`` and the document mentions none of the types that count for it.
+        score: Score of its best mention, in [0, 1]; for a combined query, or one with a topic,
+            the parts' scores combined by the respective rule.
+        matches: Its mentions that match the type, best first; empty only if the query contains
+            ``Not`` and the document mentions none of the types that count in its favor.
     """
 
     document: Document
@@ -144,23 +144,24 @@ class DocumentMatch:
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """The caller's own metadata of the document."""
+        """The caller's metadata of the document."""
         return self.document.metadata
 
     @property
     def similarity(self) -> float:
-        """The best mention's raw cosine, in [-1, 1]; NaN without any match."""
+        """Raw cosine of the best mention, in [-1, 1]; NaN without matches."""
         return self.matches[0].similarity if self.matches else float("nan")
 
     def snippet(self, width: int = 80) -> str:
-        """The passage around the best match, on one line.
+        """Return the passage around the best match, on one line.
 
         Args:
-            width: How many characters at most, ellipses aside; the match itself is always whole.
+            width: Maximum number of characters, not counting ellipses; the match itself is never
+                cut.
 
         Returns:
-            Words of the text, cut between words, white space runs as single spaces, with an
-            ellipsis on each side where the text goes on; without any match the text's beginning.
+            A passage cut between words, whitespace collapsed to single spaces, with an
+            ellipsis on each side where the text continues; without matches, the start of the text.
 
         Raises:
             ValueError: If ``width`` is not positive.
@@ -170,7 +171,7 @@ class DocumentMatch:
         return _markup.snippet(self, width)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the document's passages, every match in them highlighted."""
+        """HTML for notebooks: the document's passages with every match highlighted."""
         return _markup.cards([self])
 
 
@@ -179,8 +180,8 @@ class Failure:
     """A document that could not be indexed.
 
     Attributes:
-        document: Its id, or its place among the documents where it has none.
-        reason: What is wrong with it.
+        document: Its id, or its position among the documents if it has none.
+        reason: Why it could not be indexed.
     """
 
     document: str | int
@@ -189,14 +190,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class AddReport:
-    """What ``EntityIndex.add`` did.
+    """Result of ``EntityIndex.add``.
 
     Attributes:
-        added: Documents that were new.
-        replaced: Documents whose id was there with other content.
-        unchanged: Documents that were there already, word for word; not encoded again.
-        mentions: Mentions written for the added and replaced documents.
-        failed: With ``errors="skip"``, the documents left out and why.
+        added: Number of new documents.
+        replaced: Number of documents whose id existed with other content.
+        unchanged: Number of documents that existed with identical content; not encoded again.
+        mentions: Number of mentions written for the added and replaced documents.
+        failed: With ``errors="skip"``, the skipped documents and the reasons.
     """
 
     added: int = 0
@@ -218,10 +219,10 @@ class AddReport:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport(AddReport):
-    """What ``EntityIndex.sync`` did.
+    """Result of ``EntityIndex.sync``.
 
     Attributes:
-        deleted: Documents that were no longer there, or had no text any more.
+        deleted: Number of documents that no longer existed, or no longer had a text.
     """
 
     deleted: int = 0
@@ -229,11 +230,11 @@ class SyncReport(AddReport):
 
 @dataclass(frozen=True, slots=True)
 class JudgeReport:
-    """How many answers have been judged for a type description.
+    """Number of results judged for a type description.
 
     Attributes:
-        right: Those that are of the type.
-        wrong: Those that are not.
+        right: Number judged to be of the type.
+        wrong: Number judged not to be.
     """
 
     right: int
@@ -242,13 +243,14 @@ class JudgeReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WordFeatures:
-    """What the words of candidates, and those near them, say for one type description.
+    """Lexical features of candidates and their surroundings, for one type description.
 
     Attributes:
-        repetitions: bool ``(n,)``, those without a word but the description's.
-        nearby_names: float32 ``(n,)``, the share of its names that stand near by.
-        named: bool ``(n,)``, those with a capital or a digit, and all of texts without capitals.
-        cased: bool ``(n,)``, those of texts with capitals.
+        repetitions: bool ``(n,)``, candidates whose words all occur in the description.
+        nearby_names: float32 ``(n,)``, share of the description's names that occur nearby.
+        named: bool ``(n,)``, candidates with a capital or a digit, and all candidates in texts
+            without capitals.
+        cased: bool ``(n,)``, candidates in texts with capitals.
     """
 
     repetitions: NDArray[np.bool_]
@@ -259,12 +261,13 @@ class WordFeatures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BackgroundSample:
-    """All candidates there are, by a few of them.
+    """A sample that represents the whole population of candidates.
 
     Attributes:
-        count: How many they are, more than those that ranking sees where it sees a part.
-        priorities: float32 ``(d,)``, the lowest of all.
-        vectors: float32 ``(d, dim)``, of those with these priorities.
+        count: Size of the population; larger than the number of candidates ranked if those are
+            only a part of it.
+        priorities: float32 ``(d,)``, the lowest priorities in the population.
+        vectors: float32 ``(d, dim)``, vectors of the mentions with these priorities.
     """
 
     count: int
@@ -273,58 +276,58 @@ class BackgroundSample:
 
 
 class Candidates(Protocol):
-    """What ranking needs of the mentions that a query is compared with: columns of numbers."""
+    """The mentions that a query is compared with, as the numeric columns that ranking needs."""
 
     @property
     def vectors(self) -> NDArray[np.float32]:
-        """float32 ``(n, dim)``, L2-normalised."""
+        """float32 ``(n, dim)``, L2-normalized."""
 
     @property
     def priorities(self) -> NDArray[np.float32]:
-        """float32 ``(n,)`` in (0, 1], a random number that each mention keeps."""
+        """float32 ``(n,)`` in (0, 1], a fixed random number for each mention."""
 
     @property
     def background(self) -> BackgroundSample:
-        """All candidates there are, these among them."""
+        """Sample of the whole population, which includes these candidates."""
 
 
 def kind_of(value: object) -> str:
-    """A value's class with its module, where that tells it from others of the name."""
+    """Return the name of a value's class, qualified with its module unless it is a built-in."""
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def require_text(value: object, name: str) -> str:
-    """Return ``value`` if it is a string with more than white space in it.
+    """Return ``value`` if it is a non-blank string.
 
     Args:
-        value: What the caller passed.
-        name: The argument's name, for the message.
+        value: The value passed by the caller.
+        name: Name of the argument, for the message.
 
     Raises:
         TypeError: If it is not a string.
-        ValueError: If it is empty, white space only, or cannot be written as UTF-8.
+        ValueError: If it is empty or only whitespace, or cannot be encoded as UTF-8.
     """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
-        raise ValueError(f"{name} is empty: give at least one character that is not white space")
+        raise ValueError(f"{name} is empty: give at least one non-whitespace character")
     if not encodable(value):
-        raise ValueError(f"{name} holds half of a surrogate pair, which is no character")
+        raise ValueError(f"{name} holds half of a surrogate pair, which is not a character")
     return value
 
 
 def require_spans(value: object, text: str, name: str) -> list[Span]:
-    """Return the spans of a text as pairs of plain integers, whatever whole numbers were given.
+    """Return the spans of a text as pairs of built-in integers, whatever integer type they had.
 
     Args:
-        value: What the caller passed.
-        text: What they are spans of.
-        name: The argument's name, for the message.
+        value: The value passed by the caller.
+        text: The text that the spans refer to.
+        name: Name of the argument, for the message.
 
     Raises:
-        TypeError: If it is not a list of pairs of whole numbers.
-        ValueError: If one lies outside the text or is empty.
+        TypeError: If it is not a list of pairs of integers.
+        ValueError: If a span is empty or not within the text.
     """
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise TypeError(f"{name} must be a list of (start, end), not {kind_of(value)}")
@@ -343,7 +346,7 @@ def require_spans(value: object, text: str, name: str) -> list[Span]:
 
 
 def encodable(value: str) -> bool:
-    """Whether a string can be written as UTF-8 (lone surrogates cannot)."""
+    """Whether a string can be encoded as UTF-8 (lone surrogates cannot)."""
     try:
         value.encode()
     except UnicodeEncodeError:

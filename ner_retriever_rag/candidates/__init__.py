@@ -1,1 +1,1 @@
-"""Where candidate mentions come from: the table of a folder with its inverted file."""
+"""Candidate generation: which mentions a search ranks, from a table, a server or several shards."""

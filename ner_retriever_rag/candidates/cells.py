@@ -1,9 +1,9 @@
-"""An inverted file: near mentions of a large index are found without reading all.
+"""An inverted file (IVF): finds the mentions near a query in a large index without reading all.
 
-Vectors lie near a space of few dimensions, and near to others. So a coarse copy has only the
-numbers along their first principal axes, and lies in cells of mentions that are near to each other
-(k-means in that space). A query reads the cells whose centres it is nearest to. What it finds are
-candidates; their scores are computed from their whole vectors.
+The vectors are clustered and lie close to a low-dimensional subspace. A coarse copy therefore keeps
+only their projections onto the first principal axes, grouped into cells by k-means in that space. A
+query scans the cells whose centroids are nearest. The mentions it finds are candidates only; their
+scores are computed from the full vectors.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGE = 50_000  # mentions; a smaller table needs no cells
-PART = 3 / 8  # of the vectors' numbers are in the rough copy
-KEPT = 0.6  # of the variance, at least, or a rough look would miss too much
-_SAMPLE = 50_000  # mentions that axes and centres are made of
-_ROUNDS = 4  # of k-means
-_OUTGROWN = 2  # cells are rebuilt where there are so many times as many mentions
-_TOGETHER = 8_192  # mentions put into cells at once
+PART = 3 / 8  # share of the dimensions that the coarse copy keeps
+KEPT = 0.6  # least share of the variance kept; with less, a coarse search would miss too much
+_SAMPLE = 50_000  # mentions that the axes and centroids are fitted on
+_ROUNDS = 4  # k-means iterations
+_OUTGROWN = 2  # cells are rebuilt when the number of mentions grows or shrinks by this factor
+_TOGETHER = 8_192  # mentions assigned to cells at once
 
 
 class Look(NamedTuple):
-    """Mentions that were looked at.
+    """Mentions that a query was compared with.
 
     Attributes:
-        mentions: Their numbers, ``(n,)``.
-        values: float32 ``(n,)``; a greater one is nearer.
+        mentions: Their rows, ``(n,)``.
+        values: float32 ``(n,)``; higher is nearer.
     """
 
     mentions: NDArray[np.integer]
@@ -38,15 +38,15 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The mentions of a table in cells.
+    """The mentions of a table, grouped into cells.
 
     Attributes:
-        axes: float32 ``(dim, few)``.
-        centres: float32 ``(cells, few)``.
-        made_of: How many mentions there were when axes and centres were made, ``()``.
-        first: int64 ``(cells + 1,)``; cell i has the places ``first[i]:first[i + 1]``.
-        mentions: int32 ``(mentions,)``, their numbers, those of one cell side by side.
-        rough: float32 ``(mentions, few)``, their vectors along the axes, in the same order.
+        axes: float32 ``(dim, few)``, the principal axes.
+        centres: float32 ``(cells, few)``, the centroids.
+        made_of: Number of mentions when the axes and centroids were fitted, ``()``.
+        first: int64 ``(cells + 1,)``; cell i has the positions ``first[i]:first[i + 1]``.
+        mentions: int32 ``(mentions,)``, their rows, grouped by cell.
+        rough: float32 ``(mentions, few)``, their vectors projected onto the axes, in that order.
     """
 
     axes: NDArray[np.float32]
@@ -58,14 +58,14 @@ class Cells:
 
     @classmethod
     def make(cls, vectors: NDArray[np.float32]) -> Cells | None:
-        """Make cells for mentions; None where their vectors have too many dimensions for it.
+        """Build cells for mentions; None if the coarse copy would lose too much of their variance.
 
         Args:
             vectors: float32 ``(mentions, dim)``, more than a few thousand.
         """
         rng = np.random.default_rng(0)
         some = vectors[np.sort(rng.permutation(len(vectors))[:_SAMPLE])]
-        variances, axes = np.linalg.eigh(np.cov(some.T))  # rising
+        variances, axes = np.linalg.eigh(np.cov(some.T))  # ascending
         few = int(PART * vectors.shape[1])
         if variances[-few:].sum() < KEPT * variances.sum():
             return None
@@ -80,11 +80,11 @@ class Cells:
         return cls._in_order(axes, centres.astype(np.float32), len(vectors), cells, vectors)
 
     def follow(self, vectors: NDArray[np.float32], origins: NDArray[np.int64]) -> Cells | None:
-        """The cells of another table, of whose mentions most are in this one's.
+        """Return the cells of a table that shares most of its mentions with this one's.
 
         Args:
             vectors: float32 ``(mentions, dim)``.
-            origins: int64 ``(mentions,)``, the number each had here; -1 for a new one.
+            origins: int64 ``(mentions,)``, the row each mention had here; -1 for a new one.
         """
         if not self.made_of / _OUTGROWN < len(vectors) < self.made_of * _OUTGROWN:
             return Cells.make(vectors)
@@ -110,7 +110,7 @@ class Cells:
         return cls(axes, centres, np.array(made_of), first, mentions, (vectors @ axes)[mentions])
 
     def fit(self, vectors: NDArray[np.float32]) -> bool:
-        """Whether these may be the cells of mentions with some vectors."""
+        """Whether the shapes are consistent with each other and with the vectors."""
         n, few = self.rough.shape
         return (
             n == len(self.mentions) == len(vectors) == self.first[-1]
@@ -120,11 +120,11 @@ class Cells:
         )
 
     def look(self, query: NDArray[np.float32], least: int) -> Look:
-        """Look at the cells that are nearest to a query.
+        """Scan the cells nearest to a query.
 
         Args:
             query: float32 ``(dim,)``.
-            least: How many mentions to look at, at least if there are so many.
+            least: Minimum number of mentions to scan, if there are that many.
         """
         query = query @ self.axes
         nearest = np.argsort(-(self.centres @ query))
@@ -139,7 +139,7 @@ class Cells:
 
 
 def _nearest(centres: NDArray[np.float32], rough: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The number of the nearest centre of each, int64 ``(n,)``."""
+    """Return the index of each vector's nearest centroid, int64 ``(n,)``."""
     half = (centres * centres).sum(axis=1) / 2
     cells = np.empty(len(rough), dtype=np.int64)
     for start in range(0, len(rough), _TOGETHER):

@@ -1,4 +1,4 @@
-"""What sources have in common that hold no mentions themselves."""
+"""Base class of the candidate sources that hold no mentions themselves."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PAGE = 1_000  # documents read at once
 
 
 class Elsewhere(ABC):
-    """Candidates that are asked for.
+    """Base class of the sources that request candidates from elsewhere.
 
     Args:
-        store: Their documents.
+        store: The documents of the candidates.
         dim: Width of the vectors.
     """
 
@@ -32,29 +32,29 @@ class Elsewhere(ABC):
     @property
     @abstractmethod
     def background(self) -> BackgroundSample:
-        """A sample that represents all of them."""
+        """Background sample of all mentions."""
 
     @abstractmethod
     def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
-        """The candidates nearest to several vectors."""
+        """Return the candidates nearest to the vectors."""
 
     @abstractmethod
     def of_names(self, names: Iterable[str]) -> MentionTable:
-        """The candidates of some names, however these are spelled."""
+        """Return the candidates with the given names, in any spelling."""
 
     @abstractmethod
     def of_documents(self, ids: Iterable[str]) -> MentionTable:
-        """All candidates of some documents; unknown ids are left out."""
+        """Return all candidates of the given documents; unknown ids are ignored."""
 
     def pages(self, where: Mapping[str, Any] | None = None) -> Iterator[MentionTable]:
-        """All candidates of the documents that pass a filter, these in order of their ids."""
+        """Yield all candidates of the documents that pass a filter, in order of document id."""
         for some in batches(sorted(self._documents.document_ids(where)), _PAGE):
             found = self._documents.fetch(some)
             records = [found[each] for each in some if each in found]
             yield table_of_records(records, self._documents, self._dim)
 
     def _compared_with_all(self, vectors: NDArray[np.float32], n: int) -> MentionTable:
-        """The n candidates nearest to each of some vectors, all compared, page by page."""
+        """Return the n candidates nearest to each vector, comparing all of them page by page."""
         best = self.of_documents([])
         for page in self.pages():
             best = nearest_of(joined([best, page]), vectors, n)
@@ -62,7 +62,7 @@ class Elsewhere(ABC):
 
 
 def nearest_of(table: MentionTable, vectors: NDArray[np.float32], n: int) -> MentionTable:
-    """The n mentions of a table nearest to each of some vectors, float32 ``(m, dim)``."""
+    """Return the n mentions of a table nearest to each vector, float32 ``(m, dim)``."""
     if len(table) <= n:
         return table
     values = vectors @ table.vectors.T

@@ -1,4 +1,4 @@
-"""Candidates from Chroma's own nearest-neighbour search: of the corpus nothing is held here."""
+"""Candidates from Chroma's own nearest-neighbor search; no part of the corpus is held here."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from ner_retriever_rag.storage.engine_store import EngineStore
 from ner_retriever_rag.storage.mention_rows import LEVEL, MentionRows
 from ner_retriever_rag.storage.records import RowKey
 
-OF_NAMES = 5_000  # mentions of names looked up for one question, at most
-_NAMES = 200  # asked for at once
-_ENOUGH = BACKGROUND * 5 // 4  # of the lowest priorities, with a margin for chance
-_MOVED = 1 / 8  # by such a share the count may change until the background sample is read again
+OF_NAMES = 5_000  # most mentions looked up by name for one question
+_NAMES = 200  # names per request
+_ENOUGH = BACKGROUND * 5 // 4  # lowest priorities to request, with a margin for chance
+_MOVED = 1 / 8  # relative change of the count after which the background sample is read again
 
 
 class EngineSource(Elsewhere):
@@ -37,35 +37,35 @@ class EngineSource(Elsewhere):
     Args:
         store: The index.
         dim: Width of the vectors.
-        shards: Of how many shards it is one; the background sample is of all together.
+        shards: Number of shards it is one of; the background sample covers all of them together.
     """
 
     def __init__(self, store: EngineStore, dim: int, shards: int = 1) -> None:
         super().__init__(store, dim)
         self._store, self._shards = store, shards
         self._sample: BackgroundSample | None = None
-        self._read_at = 0  # how many mentions there were when the sample was read
+        self._read_at = 0  # the count when the sample was read
 
     @property
     def most(self) -> int | None:
-        """How many mentions ``nearest`` gives for a vector at most; None for no bound."""
+        """Most mentions that ``nearest`` returns per vector; None for no limit."""
         return self._store.mentions.most
 
     @property
     def count(self) -> int:
-        """How many mentions there are, or were a moment ago; a crash's leftovers among them."""
+        """Number of mentions, up to a few seconds old; includes the leftovers of a crash."""
         return self._store.mentions.recent_count()
 
     @property
     def background(self) -> BackgroundSample:
-        """All mentions there are, by those with the lowest priorities.
+        """Background sample of all mentions: those with the lowest priorities.
 
-        They are read once, and again when the index has grown or shrunk by an eighth.
+        It is read once, and again when the index has grown or shrunk by more than an eighth.
         """
         return self._look_again()
 
     def _look_again(self) -> BackgroundSample:
-        """See how many mentions there are, and read the sample if it is too old."""
+        """Update the count, and read the sample again if it is out of date."""
         count = self.count
         if self._sample is None or abs(count - self._read_at) > _MOVED * self._read_at:
             self._sample, self._read_at = self._lowest(count), count
@@ -73,14 +73,14 @@ class EngineSource(Elsewhere):
         return self._sample
 
     def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
-        """The mentions nearest to some vectors, about n for each."""
-        self._look_again()  # here, where a search begins, and not with every table
+        """Return the mentions nearest to the vectors, about n for each."""
+        self._look_again()  # here, where a search begins, not for every table
         if exact:
             return self._compared_with_all(vectors, n)
         return self._table(self._store.mentions.nearest_to(vectors, n))
 
     def of_names(self, names: Iterable[str]) -> MentionTable:
-        """The mentions of some names, however these are spelled; 5,000 at most."""
+        """Return the mentions with the given names, in any spelling; at most 5,000."""
         found = self._table(self._no_rows())
         hashes = np.unique(name_hashes(names)).astype(np.int64).tolist()
         for some in batches(hashes, _NAMES):
@@ -91,19 +91,19 @@ class EngineSource(Elsewhere):
         return found
 
     def of_documents(self, ids: Iterable[str]) -> MentionTable:
-        """All mentions of documents by id, as the documents are now; unknown ids are left out."""
+        """Return all mentions of the documents' current versions; unknown ids are ignored."""
         records = self._store.records(dict.fromkeys(ids))
         row_ids = [each for record in records.values() for each in record.row_ids(1)]
         rows = self._store.mentions.mentions(row_ids, self._dim)
         return table_of_rows(rows, self._latest(), self._dim)
 
     def sampled_documents(self, n: int) -> list[str]:
-        """The ids of documents chosen by their ids' hashes, n or up to twice as many."""
+        """Return the ids of documents sampled by the hash of their id, n to 2n of them."""
         level = _level(self._store.document_count(), n)
         return self._store.document_ids({LEVEL: {"$gte": level}} if level else None)
 
     def _lowest(self, count: int) -> BackgroundSample:
-        """The background sample of so many mentions."""
+        """Read the background sample of an index with ``count`` mentions."""
         level = _level(count * self._shards, _ENOUGH)
         where = {LEVEL: {"$gte": level}} if level else None
         rows = self._store.mentions.matching(where, 4 * BACKGROUND, self._dim, ["embeddings"])
@@ -112,7 +112,7 @@ class EngineSource(Elsewhere):
         return background_of(count, priorities, rows.vectors)
 
     def _table(self, rows: MentionRows) -> MentionTable:
-        """The table of mentions; of a document of which two versions came, those that count."""
+        """Build a table of rows; of documents returned in two versions, only the current counts."""
         keys = [RowKey.parse(each) for each in rows.ids]
         versions: dict[str, set[str]] = {}
         for key in keys:
@@ -129,7 +129,7 @@ class EngineSource(Elsewhere):
         return table_of_rows(rows, self._latest(), self._dim, keys)
 
     def _latest(self) -> BackgroundSample:
-        """The background sample as it was when a search began."""
+        """Return the background sample as of the start of the search."""
         return self._sample or self.background
 
     def _no_rows(self) -> MentionRows:
@@ -137,5 +137,5 @@ class EngineSource(Elsewhere):
 
 
 def _level(count: int, wanted: int) -> int:
-    """The level that at least so many of all have; 0 for all."""
+    """Return the level that about ``wanted`` or more of ``count`` items have; 0 for all items."""
     return max(0, int(log2(count / wanted))) if count > wanted else 0

@@ -1,4 +1,4 @@
-"""Examples as an index knows them: the vectors of their mentions."""
+"""Vectors of query examples, taken from their mentions in an index."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class IndexedExamples:
-    """Finds the vectors of examples among candidates.
+    """Look up the vectors of examples among candidates.
 
     Args:
         source: The candidates.
@@ -27,7 +27,7 @@ class IndexedExamples:
         self._source = source
 
     def __call__(self, encoder: TypeAwareEncoder, example: Example) -> NDArray[np.float32]:
-        """The mean vector of an example's mentions, or that of its bare name if it has none."""
+        """Return the mean vector of an example's mentions, or of its bare name if it has none."""
         if isinstance(example, MentionMatch):
             return self._vector_of(example)
         name = example.strip()
@@ -38,7 +38,7 @@ class IndexedExamples:
         return mean_vector(list(found.vectors[spelled]))
 
     def _vector_of(self, match: MentionMatch) -> NDArray[np.float32]:
-        """The vector of the mention that a match found earlier is."""
+        """Return the vector of the mention that an earlier search returned as a match."""
         found = self._source.of_documents([match.doc_id])
         for n in range(len(found)):
             if found.span(n) == (match.start, match.end):

@@ -1,4 +1,4 @@
-"""Several tables of candidates as one."""
+"""Merge tables of candidates."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _OF_MENTIONS = (
 
 
 def joined(tables: Sequence[MentionTable], sample: BackgroundSample | None = None) -> MentionTable:
-    """The mentions that are in any of some tables, each once, and all their documents.
+    """Merge tables: the union of their mentions, deduplicated, and all their documents.
 
-    Where a document has another version in a later table, that one's mentions count: the later
-    table has been read later.
+    If a document has different versions, the mentions in the last table count, as that table was
+    read last.
 
     Args:
         tables: One or more.
-        sample: All mentions there are; None for what the first table says.
+        sample: Background sample of all mentions; None to take the first table's.
     """
     version: dict[str, str] = {}
     cased: dict[str, bool] = {}
@@ -46,7 +46,7 @@ def joined(tables: Sequence[MentionTable], sample: BackgroundSample | None = Non
         return np.concatenate(parts)
 
     starts, ends = column("starts"), column("ends")
-    order = np.lexsort((ends, starts, owner))  # stable: of equals the earlier table's
+    order = np.lexsort((ends, starts, owner))  # stable: of duplicates, the earlier table's
     place = np.stack([owner, starts, ends], axis=1)[order]
     new = np.append(True, (place[1:] != place[:-1]).any(axis=1))[: len(order)]
     rows = order[new]
@@ -75,7 +75,7 @@ def joined(tables: Sequence[MentionTable], sample: BackgroundSample | None = Non
 
 
 def without_mentionless(table: MentionTable) -> MentionTable:
-    """A table without the documents that have no mention in it."""
+    """Return a table without the documents that have no mention in it."""
     there = np.flatnonzero(np.diff(table.first))
     if len(there) == len(table.doc_ids):
         return table
@@ -91,7 +91,7 @@ def without_mentionless(table: MentionTable) -> MentionTable:
 
 
 def _current(table: MentionTable, version: dict[str, str]) -> NDArray[np.intp]:
-    """The mentions of a table that are of the versions that count."""
+    """Return the rows of the mentions whose document version counts."""
     counts = [
         version[doc_id] == its for doc_id, its in zip(table.doc_ids, table.versions, strict=True)
     ]

@@ -1,8 +1,8 @@
-"""All mentions of an index as columns, so that one matrix product compares a query with them all.
+"""All mentions of an index as columns, so that one matrix product scores a query against them all.
 
-The table is a snapshot of what the store holds: documents in the order of their ids, each one's
-mentions side by side. Chroma stays the only truth. A table is made from it, and rebuilt (only the
-documents that changed are read) when the store's revision is another.
+The table is a snapshot of the store: documents sorted by id, the mentions of each document
+contiguous. Chroma remains the single source of truth. The table is built from it, and rebuilt
+(reading only the documents that changed) when the store's revision changes.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ from ner_retriever_rag.storage.records import StoredDocument, distinct_spans
 
 BACKGROUND = 512  # mentions in the background sample
 _PAGE = 1_000  # documents read at once
-_LOOKS = 5  # at a document that is replaced while it is read
+_LOOKS = 5  # attempts to read a document that is being replaced
 
 
-_OF_NAMES = np.zeros(256, dtype=np.bool_)  # bytes that common nouns have none of
+_OF_NAMES = np.zeros(256, dtype=np.bool_)  # bytes that do not occur in common nouns
 _OF_NAMES[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", *b"/\\@_.:=$%#<>|~+"]] = True
 
 
 @dataclass(frozen=True)
 class MentionTable:
-    """The mentions of an index, those of one document side by side.
+    """The mentions of an index, grouped by document.
 
     Attributes:
         doc_ids: Ids of the documents, sorted.
         versions: The version of each document.
-        cased: bool ``(documents,)``, whether its text uses capitals.
+        cased: bool ``(documents,)``, whether the text uses capitals.
         first: int64 ``(documents + 1,)``; document i has the mentions ``first[i]:first[i + 1]``.
-        starts: int32 ``(mentions,)``, first character of each.
-        ends: int32 ``(mentions,)``, one past its last.
+        starts: int32 ``(mentions,)``, first character of each mention.
+        ends: int32 ``(mentions,)``, one past the last character.
         last_words: uint32 ``(mentions,)``, see
             :func:`~ner_retriever_rag.queries.repetition.last_word`.
         names: uint64 ``(mentions,)``, see :func:`~ner_retriever_rag.encoder.names.name_hashes`.
         nearby: uint64 ``(mentions, 2)``, see :func:`~ner_retriever_rag.queries.named.names_nearby`.
-        priorities: float32 ``(mentions,)`` in (0, 1], a random number that each mention keeps, see
+        priorities: float32 ``(mentions,)`` in (0, 1], a fixed random number for each mention, see
             :func:`random_priorities`.
-        words: UTF-8 of mentions' words as their texts' views have them, one after the other.
+        words: The mentions' words in UTF-8, as they read in their texts' views, concatenated.
         cuts: int64 ``(mentions, 2)``; the words of mention i are ``words[cuts[i, 0]:cuts[i, 1]]``.
-        vectors: float32 ``(mentions, dim)``, L2-normalised.
-        cells: The same, for a rough look; None where there is no need or no use of it.
-        sample: All mentions there are, where this is a part of them; None where it is all.
+        vectors: float32 ``(mentions, dim)``, L2-normalized.
+        cells: Inverted file over the vectors; None where it is not needed or would not help.
+        sample: Background sample of all mentions if the table holds only some; None if it is all.
     """
 
     doc_ids: list[str]
@@ -80,44 +80,44 @@ class MentionTable:
 
     @cached_property
     def row_of(self) -> dict[str, int]:
-        """The number of each document."""
+        """Row of each document, by id."""
         return {doc_id: row for row, doc_id in enumerate(self.doc_ids)}
 
     @cached_property
     def owner(self) -> NDArray[np.int64]:
-        """int64 ``(mentions,)``, the number of each mention's document."""
+        """int64 ``(mentions,)``, the row of each mention's document."""
         return np.repeat(np.arange(len(self.doc_ids)), np.diff(self.first))
 
     @cached_property
     def background(self) -> BackgroundSample:
-        """All mentions, those of the whole where this is a part."""
+        """Background sample of all mentions of the index, also if this table holds only some."""
         if self.sample is not None:
             return self.sample
         return background_of(len(self), self.priorities, self.vectors)
 
     def text(self, mention: int) -> str:
-        """The words of a mention."""
+        """Return the words of a mention."""
         first, last = self.cuts[mention]
         return self.words[first:last].tobytes().decode()
 
     def letters(self, mentions: slice) -> NDArray[np.uint8]:
-        """The words of mentions whose words stand side by side, in UTF-8."""
+        """Return the words, in UTF-8, of mentions whose words are contiguous."""
         cuts = self.cuts[mentions].ravel()
         return self.words[cuts[0] : cuts[-1]] if len(cuts) else self.words[:0]
 
     def span(self, mention: int) -> Span:
-        """First character of a mention, and one past its last."""
+        """Return the first character of a mention and one past its last."""
         return int(self.starts[mention]), int(self.ends[mention])
 
     def mentions_of(self, document: int) -> slice:
-        """The mentions of a document."""
+        """Return the mentions of a document."""
         return slice(int(self.first[document]), int(self.first[document + 1]))
 
     def only(self, mentions: NDArray[np.integer]) -> MentionTable:
-        """The table of some mentions, and of all documents and words.
+        """Return a table of some of the mentions; it keeps all documents and words.
 
         Args:
-            mentions: ``(n,)``, their numbers, rising.
+            mentions: ``(n,)``, their rows, ascending.
         """
         counts = np.bincount(self.owner[mentions], minlength=len(self.doc_ids))
         return replace(
@@ -130,13 +130,13 @@ class MentionTable:
             nearby=self.nearby[mentions],
             priorities=self.priorities[mentions],
             cuts=self.cuts[mentions],
-            vectors=np.asarray(self.vectors).take(mentions, axis=0),  # quicker than [mentions]
+            vectors=np.asarray(self.vectors).take(mentions, axis=0),  # faster than [mentions]
             cells=None,
             sample=self.background,
         )
 
     def origins(self, before: MentionTable) -> NDArray[np.int64]:
-        """The number that each mention had in an older table, int64 ``(mentions,)``; -1 if none."""
+        """Return each mention's row in an older table, int64 ``(mentions,)``; -1 if not there."""
         rows = [before.row_of.get(doc_id, -1) for doc_id in self.doc_ids]
         same = [
             row >= 0 and before.versions[row] == version
@@ -148,13 +148,13 @@ class MentionTable:
 
     @cached_property
     def named(self) -> NDArray[np.bool_]:
-        """Which mentions are names, no common nouns: bool ``(mentions,)``.
+        """Which mentions are names rather than common nouns, bool ``(mentions,)``.
 
-        They have a capital or a digit, or a sign that words have none of ("docker-compose.yml",
-        "--no-cache"); so are all of a text without any capital.
+        A name has a capital, a digit or a character that ordinary words lack ("docker-compose.yml",
+        "--no-cache"). All mentions of a text without any capital count as names.
         """
         lengths = self.cuts[:, 1] - self.cuts[:, 0]
-        cuts = cuts_of(lengths)  # of the words of these mentions alone: there may be many others
+        cuts = cuts_of(lengths)  # into these mentions' words only: ``words`` may hold many others
         moved = np.repeat(self.cuts[:, 0] - cuts[:, 0], lengths)
         letters = self.words[np.arange(len(moved)) + moved]
         telling = _OF_NAMES[letters]
@@ -169,25 +169,25 @@ class MentionTable:
 
     @cached_property
     def overlaps(self) -> NDArray[np.bool_]:
-        """Which mentions overlap another, bool ``(mentions,)``."""
+        """Which mentions overlap another one, bool ``(mentions,)``."""
         document = self.owner << 32
         order = np.argsort(document + self.starts, kind="stable")
         starts, ends = (document + self.starts)[order], (document + self.ends)[order]
-        into = starts[1:] < np.maximum.accumulate(ends)[:-1]  # the one before, or one before that
+        into = starts[1:] < np.maximum.accumulate(ends)[:-1]  # the previous one or one before
         overlaps = np.zeros(len(self), dtype=np.bool_)
         if len(self):
             overlaps[order] = np.append(False, into) | np.append(into, False)
         return overlaps
 
     def non_overlapping(self, mentions: Iterable[int]) -> Iterator[int]:
-        """Of mentions that overlap, the first."""
+        """Yield the mentions in order, without those that overlap one already yielded."""
         kept, overlaps = NonOverlapping(), self.overlaps
         return (
             n for n in mentions if not overlaps[n] or kept.take(int(self.owner[n]), self.span(n))
         )
 
     def best_of_each(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The greatest value in each document: ``(m, documents)`` of ``(m, mentions)``.
+        """Return the maximum value of each document: ``(m, documents)`` from ``(m, mentions)``.
 
         -inf where a document has no mention.
         """
@@ -198,7 +198,7 @@ class MentionTable:
         return best
 
     def documents(self, doc_ids: Iterable[str]) -> NDArray[np.int64]:
-        """The numbers of documents by id; unknown ids are left out."""
+        """Return the rows of documents by id; unknown ids are ignored."""
         found = [self.row_of[each] for each in doc_ids if each in self.row_of]
         return np.asarray(found, dtype=np.int64)
 
@@ -206,10 +206,10 @@ class MentionTable:
 def background_of(
     count: int, priorities: NDArray[np.float32], vectors: NDArray[np.float32]
 ) -> BackgroundSample:
-    """The background sample of so many mentions, among them those with the lowest priorities.
+    """Build a background sample from mentions that include those with the lowest priorities.
 
     Args:
-        count: How many there are.
+        count: Number of mentions that the sample represents.
         priorities: float32 ``(n,)``.
         vectors: float32 ``(n, dim)``.
     """
@@ -225,13 +225,13 @@ def read_table(
     before: MentionTable | None = None,
     touched: Set[str] | None = None,
 ) -> MentionTable:
-    """Make the table of what a store holds now.
+    """Build the table of a store's current content.
 
     Args:
         store: The store.
         dim: Width of the vectors.
-        before: An older table; documents that are as they were there are not read again.
-        touched: Ids of all documents that may differ from it, if known; no others are looked at.
+        before: An older table; documents that have not changed since are not read again.
+        touched: Ids of all documents that may differ from it, if known; no others are read.
     """
     places: dict[str, tuple[MentionTable, int]] = {}
     if before is None:
@@ -255,10 +255,10 @@ def read_table(
 def _read_whole(
     records: Sequence[StoredDocument], store: DocumentStore, dim: int
 ) -> Iterator[MentionTable]:
-    """The tables of some documents, each as it was at one moment.
+    """Yield tables of the given documents, each document in one consistent version.
 
-    The vectors of a document's old version may go between a look at its record and one at them; its
-    new version is there whole by then.
+    The vectors of an old version may be deleted between reading its record and reading them; by
+    then the new version is complete.
     """
     for _ in range(_LOOKS):
         yield (table := table_of_records(records, store, dim))
@@ -272,7 +272,7 @@ def _read_whole(
 def table_of_records(
     records: Sequence[StoredDocument], store: DocumentStore, dim: int
 ) -> MentionTable:
-    """The table of some documents; one whose vectors are not all there is left out."""
+    """Build the table of the given documents; one with vectors missing is left out."""
     vectors = store.vectors(records, dim)
     whole = [record for record in records if record.document.id in vectors]
     return _columns(whole, [vectors[record.document.id] for record in whole], dim)
@@ -281,15 +281,15 @@ def table_of_records(
 def table_of(
     documents: Sequence[Document], encoded: Sequence[EncodedText], dim: int
 ) -> tuple[MentionTable, list[int]]:
-    """The table of documents that are in no index, as an index of just these would have it.
+    """Build the table of documents that are not indexed, as an index of only these would have it.
 
     Args:
-        documents: The documents. Several may have one id; of those with one text, too, one counts.
+        documents: The documents. Ids may repeat; documents with equal id and text count once.
         encoded: Their mentions and vectors.
         dim: Width of the vectors.
 
     Returns:
-        The table, and each document's number in it.
+        The table, and each document's row in it.
     """
     places: dict[tuple[str, str], str] = {}
     records: dict[str, StoredDocument] = {}
@@ -313,7 +313,7 @@ def table_of(
 def _columns(
     records: Sequence[StoredDocument], vectors: Sequence[NDArray[np.float32]], dim: int
 ) -> MentionTable:
-    """The table of documents with their mentions' vectors, in the order given."""
+    """Build the table of documents and their mention vectors, in the given order."""
     texts = [record.document.text for record in records]
     spans = [span for record in records for span in record.spans]
     words = [
@@ -343,13 +343,13 @@ def _columns(
 
 
 def random_priorities(mentions: Sequence[tuple[str, Span]]) -> NDArray[np.float32]:
-    """A priority for each mention, float32 ``(n,)`` in (0, 1].
+    """Return a pseudorandom priority for each mention, float32 ``(n,)`` in (0, 1].
 
-    It goes by where the mention is, not by its vector: that is not the same to the last bit when a
-    text is encoded in other company.
+    It is a hash of the mention's position, not of its vector, which may differ in the last bit when
+    a text is encoded in another batch.
 
     Args:
-        mentions: Each one's document, by its id, and span.
+        mentions: Document id and span of each mention.
     """
     size = PRIORITY_BITS // 8
     drawn = (blake2b(repr(each).encode(), digest_size=size).digest() for each in mentions)
@@ -359,7 +359,7 @@ def random_priorities(mentions: Sequence[tuple[str, Span]]) -> NDArray[np.float3
 
 
 def put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> MentionTable:
-    """The table of some documents of other tables, in the order given."""
+    """Build a table of documents taken from other tables, in the given order."""
     slices = [(table, table.mentions_of(row)) for table, row in places]
 
     def column(of: Callable[[MentionTable, slice], NDArray[Any]], dtype: Any) -> NDArray[Any]:
@@ -384,6 +384,6 @@ def put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> Mentio
 
 
 def cuts_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where words of some lengths begin and end, one after the other, int64 ``(n, 2)``."""
+    """Return the start and end offsets of concatenated words by their lengths, int64 ``(n, 2)``."""
     ends = np.cumsum(lengths, dtype=np.int64)
     return np.stack([ends - np.asarray(lengths, dtype=np.int64), ends], axis=1)

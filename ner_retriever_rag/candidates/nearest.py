@@ -1,8 +1,8 @@
-"""Which mentions a search for a few results looks at in a large index: those nearest to the query.
+"""Candidate generation in a large index: a search for a few results ranks the nearest mentions.
 
-The stages of ranking take several passes over what they are given; over a million mentions that is
-most of a search. Results, and the neighbours that count for them, are among the nearest, which an
-inverted file (:mod:`~ner_retriever_rag.candidates.cells`) finds.
+The ranking stages make several passes over their input; over a million mentions, that is most of
+the search time. The results, and the neighbors that contribute to their scores, are among the
+nearest mentions, which an inverted file (:mod:`~ner_retriever_rag.candidates.cells`) finds.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.scoring import ScoredQuery
 
-NEAREST = 16_000  # candidates, more than are smoothed
-A_RESULT = 20  # more candidates for each result
-_SHARE, _TIMES = 5, 4  # one mention in so many gets a coarse look, and so many times what is wanted
-_LITTLE = 4  # where a filter keeps less than so many times what is wanted, it is all looked at
-_SAMPLED = 16  # one value in so many tells how great the greatest are
+NEAREST = 16_000  # candidates, more than kernel smoothing uses
+A_RESULT = 20  # additional candidates per result
+_SHARE, _TIMES = 5, 4  # scan at least one mention in _SHARE, and _TIMES the number wanted
+_LITTLE = 4  # if at most this many times the number wanted pass a filter, all of them are taken
+_SAMPLED = 16  # one value in this many is used to estimate the n-th largest
 
 
 def nearest(
     table: MentionTable, query: ScoredQuery, allowed: NDArray[np.bool_], bounds: Bounds
 ) -> NDArray[np.integer] | None:
-    """The numbers of the candidates in a large index, rising.
+    """Return the rows of the candidates in a large index, ascending.
 
     Args:
         table: All mentions.
-        query: What is looked for.
-        allowed: bool ``(documents,)``, which may be found; of their mentions, too, the nearest.
-        bounds: How far the search goes.
+        query: The query.
+        allowed: bool ``(documents,)``, which pass the filter; their nearest mentions are included.
+        bounds: The limits of the search.
 
     Returns:
-        None for all: in a small index, for all results or exact ones, and for combined queries,
-        since a document that is near in one way may be far in another.
+        None for all mentions: in a small index, if all results or exact ones are wanted, and for
+        combined queries, since a document near to one part may be far from another.
     """
     if len(table) <= LARGE or bounds.last is None or bounds.exact:
         return None
@@ -51,13 +51,14 @@ def rows_near(
     n: int,
     allowed: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.integer]:
-    """The numbers, rising, of about n mentions nearest to a vector, or of more.
+    """Return the rows, ascending, of the mentions nearest to a vector: about n, or more.
 
     Args:
         table: All mentions.
         vector: float32 ``(dim,)``.
-        n: How many, if there are so many.
-        allowed: bool ``(documents,)``, which may be found; about half as many of theirs as well.
+        n: How many, if there are that many.
+        allowed: bool ``(documents,)``, which pass the filter; about n / 2 of the mentions nearest
+            among theirs are added.
     """
     look = _look(table, vector, max(_TIMES * n, len(table) // _SHARE))
     near = look.mentions[look.values >= _nth_largest(look.values, n)]
@@ -73,14 +74,14 @@ def rows_near(
 
 
 def _look(table: MentionTable, vector: NDArray[np.float32], least: int) -> Look:
-    """A look at ``least`` mentions or more, near ones: a coarse one where there are cells."""
+    """Compare with ``least`` or more near mentions: coarsely if there are cells, else with all."""
     if table.cells is not None:
         return table.cells.look(vector, least)
     return Look(np.arange(len(table)), table.vectors @ vector)
 
 
 def _nth_largest(values: NDArray[np.float32], n: int) -> np.float32:
-    """About the n-th largest of some values, told from a sample of them."""
+    """Estimate the n-th largest value from a sample."""
     sample = values[::_SAMPLED]
     if not len(sample):
         return np.float32(0)

@@ -1,4 +1,4 @@
-"""Where candidates come from: a folder's table, an engine's own search, or several of them."""
+"""The interface of candidate sources: a folder's table, Chroma's own search, or several sources."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from ner_retriever_rag.schema import BackgroundSample
 
 
 class CandidateSource(Protocol):
-    """The mentions of an index, of which no more may be at hand than a search asks for.
+    """The mentions of an index, which need not be held in memory beyond what a search requests.
 
-    Candidates come as tables; each knows the background sample of all mentions, too.
+    Candidates are returned as tables. Each table also has the background sample of all mentions.
     """
 
     @property
     def count(self) -> int:
-        """How many mentions there are."""
+        """Number of mentions."""
 
     @property
     def background(self) -> BackgroundSample:
-        """A sample that represents all of them."""
+        """Background sample of all mentions."""
 
     @property
     def most(self) -> int | None:
-        """How many candidates ``nearest`` gives for a vector at most; None for no bound."""
+        """Most candidates that ``nearest`` returns per vector; None for no limit."""
 
     def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
-        """The candidates nearest to several vectors: about n for each, or all if no dearer.
+        """Return the candidates nearest to the vectors: about n for each, or all if as cheap.
 
         Args:
             vectors: float32 ``(m, dim)``.
-            n: How many.
-            exact: Compare with all there are, however long it takes.
+            n: Number of candidates per vector.
+            exact: Compare with every mention, however long it takes.
         """
 
     def of_names(self, names: Iterable[str]) -> MentionTable:
-        """The candidates of some names, however these are spelled."""
+        """Return the candidates with the given names, in any spelling."""
 
     def of_documents(self, ids: Iterable[str]) -> MentionTable:
-        """All candidates of some documents; unknown ids are left out."""
+        """Return all candidates of the given documents; unknown ids are ignored."""
 
     def pages(self, where: Mapping[str, Any] | None = None) -> Iterator[MentionTable]:
-        """All candidates of the documents that pass a filter, these in order of their ids.
+        """Yield all candidates of the documents that pass a filter, in order of document id.
 
         Raises:
-            ValueError: If Chroma refuses ``where``.
+            ValueError: If Chroma rejects ``where``.
         """
 
     def sampled_documents(self, n: int) -> list[str]:
-        """The ids of documents chosen by their ids' hashes, n or up to twice as many."""
+        """Return the ids of documents sampled by the hash of their id, n to 2n of them."""

@@ -1,4 +1,4 @@
-"""Candidates from several sources, asked at the same time, as those of one."""
+"""Candidates from several sources, queried in parallel and merged."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class SeveralSources(Elsewhere):
     """The mentions of several shards.
 
     Args:
-        sources: Those of each shard; a document is in the one that the hash of its id names.
-        store: The documents of all.
+        sources: One source per shard; the hash of a document's id determines its shard.
+        store: The documents of all shards.
         dim: Width of the vectors.
-        answering: Asks them.
+        answering: Queries the shards in parallel.
 
     Attributes:
-        sources: Those of each shard.
+        sources: One source per shard.
     """
 
     def __init__(
@@ -47,35 +47,35 @@ class SeveralSources(Elsewhere):
 
     @property
     def most(self) -> int | None:
-        """How many mentions ``nearest`` gives for a vector at most; None for no bound."""
+        """Most mentions that ``nearest`` returns per vector; None for no limit."""
         bounds = [each.most for each in self.sources if each.most is not None]
         return min(bounds, default=None)
 
     @property
     def count(self) -> int:
-        """How many mentions there are."""
+        """Number of mentions."""
         return sum(self._ask(lambda source: source.count))
 
     @property
     def background(self) -> BackgroundSample:
-        """All mentions there are, by those with the lowest priorities of all."""
+        """Background sample of all mentions: those with the lowest priorities overall."""
         self._latest = _merged(self._ask(lambda source: source.background))
         return self._latest
 
     def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
-        """The mentions nearest to some vectors, about n for each."""
+        """Return the mentions nearest to the vectors, about n for each."""
         if exact:
             return self._compared_with_all(vectors, n)
         each = _share(n, len(self.sources)) if self.most is None else n
         return self._joined(lambda source: source.nearest(vectors, each))
 
     def of_names(self, names: Iterable[str]) -> MentionTable:
-        """The mentions of some names, however these are spelled."""
+        """Return the mentions with the given names, in any spelling."""
         wanted = list(names)
         return self._joined(lambda source: source.of_names(wanted))
 
     def of_documents(self, ids: Iterable[str]) -> MentionTable:
-        """All mentions of documents by id; unknown ids are left out."""
+        """Return all mentions of the given documents; unknown ids are ignored."""
         wanted = by_shard(dict.fromkeys(ids), lambda each: each, len(self.sources))
         numbers = list(wanted) or [0]
         return joined(
@@ -88,7 +88,7 @@ class SeveralSources(Elsewhere):
         )
 
     def sampled_documents(self, n: int) -> list[str]:
-        """The ids of documents chosen by their ids' hashes, n or up to twice as many."""
+        """Return the ids of documents sampled by the hash of their id, n to 2n of them."""
         each = max(1, n // len(self.sources))
         found = self._ask(lambda source: source.sampled_documents(each))
         return [doc_id for some in found for doc_id in some]
@@ -105,13 +105,13 @@ class SeveralSources(Elsewhere):
 
 
 def _share(n: int, shards: int) -> int:
-    """How many of the n nearest a shard may have: its share, and three standard deviations."""
+    """How many of the n nearest to request per shard: its share plus three standard deviations."""
     share = n / shards
     return min(n, ceil(share + 3 * sqrt(share)))
 
 
 def _merged(parts: Sequence[BackgroundSample]) -> BackgroundSample:
-    """The background sample of what several are samples of."""
+    """Merge the background samples of several sources into one."""
     return background_of(
         sum(part.count for part in parts),
         np.concatenate([part.priorities for part in parts]),

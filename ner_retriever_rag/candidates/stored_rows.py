@@ -1,4 +1,4 @@
-"""What ranking needs of a mention, as a server keeps it with the mention's row, and back."""
+"""Convert mentions' ranking features to and from the metadata of their rows on a server."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ner_retriever_rag.schema import BackgroundSample, Document, Span
 from ner_retriever_rag.storage.mention_rows import LEVEL, MentionRows, level_of
 from ner_retriever_rag.storage.records import RowKey
 
-NAME = "ner:name"  # the hash of the name, as Chroma has integers: with a sign
-NEARBY = "ner:nearby"  # two numbers of 64 bits, in hexadecimal digits, and one of the two below
+NAME = "ner:name"  # hash of the name; signed, as Chroma's integers are
+NEARBY = "ner:nearby"  # two 64-bit numbers in hexadecimal digits, then one of the two flags below
 _CASED, _PLAIN = "A", "a"  # whether the document uses capitals
 
 
 def describe(document: Document, spans: Sequence[Span]) -> list[dict[str, Any]]:
-    """What is stored of each mention of a document, beside its words, vector and place.
+    """Return the metadata stored with each mention of a document, besides words, vector and span.
 
     Args:
         document: The document.
@@ -38,7 +38,7 @@ def describe(document: Document, spans: Sequence[Span]) -> list[dict[str, Any]]:
         names.tolist(), nearby.tolist(), priorities.tolist(), strict=True
     ):
         features: dict[str, Any] = {NAME: name, NEARBY: f"{high:016x}{low:016x}{cased}"}
-        if level := level_of(priority):  # half of the mentions have none, and need no room for it
+        if level := level_of(priority):  # half of the mentions have level 0, which is not stored
             features[LEVEL] = level
         described.append(features)
     return described
@@ -47,13 +47,13 @@ def describe(document: Document, spans: Sequence[Span]) -> list[dict[str, Any]]:
 def table_of_rows(
     rows: MentionRows, sample: BackgroundSample, dim: int, keys: Sequence[RowKey] | None = None
 ) -> MentionTable:
-    """The table of mentions as they came from a server.
+    """Build a table from the rows of mentions that a server returned.
 
     Args:
-        rows: The mentions, each once, of one version of each document.
-        sample: All mentions there are.
+        rows: The mentions, without duplicates, from one version of each document.
+        sample: Background sample of all mentions.
         dim: Width of the vectors.
-        keys: The mentions' ids, read, where they are already.
+        keys: The parsed row ids, if they have been parsed already.
     """
     keys = keys or [RowKey.parse(each) for each in rows.ids]
     order = sorted(range(len(keys)), key=lambda n: (keys[n].doc_id, keys[n].spans))

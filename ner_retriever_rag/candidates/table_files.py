@@ -1,8 +1,8 @@
-"""A table on disk: a memory-mapped file for each column, which all processes share.
+"""A table on disk: one memory-mapped file per column, shared by all processes.
 
-The files only save time. They are written aside, flushed and renamed, carry the revision of the
-store they were made from, and are made again wherever they are missing, damaged or of another
-revision. Digests of all of them, in one more file, tell whether they are as they were written.
+The files are only a cache. They are written to a temporary folder, flushed and renamed, carry the
+revision of the store they were built from, and are rebuilt if missing, damaged or of another
+revision. A further file holds digests of all of them for integrity checks.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _COLUMNS = (
     "cased", "first", "starts", "ends", "last_words", "names", "nearby", "priorities", "words",
     "vectors",
 )  # fmt: skip
-_ENDS = "cuts"  # of the words of each mention, after a 0
+_ENDS = "cuts"  # ends of each mention's words, preceded by a 0
 _LAYOUT = 7
 _DIGESTS = "digests.json"
-_ASIDE = "~"  # after a table's name, and in no collection's
-_LEFT_OVER = 3_600  # seconds after which a temporary folder is abandoned
+_ASIDE = "~"  # follows the table's name; no collection's name contains it
+_LEFT_OVER = 3_600  # seconds after which a temporary folder counts as abandoned
 _BLOCK = 1 << 22  # bytes of a file read at once
 _log = logging.getLogger(__name__)
 
 
 def save_table(table: MentionTable, revision: str, folder: Path) -> None:
-    """Write a table into a folder of its own; what stood there goes.
+    """Write a table to a folder of its own, replacing what was there.
 
-    Where it cannot be written (a read-only disk) it is not: the next process makes it again.
+    If it cannot be written (a read-only disk), it is not saved: the next process rebuilds it.
     """
     aside = folder.with_name(f"{folder.name}{_ASIDE}{uuid4().hex[:8]}")
     try:
@@ -73,7 +73,7 @@ def save_table(table: MentionTable, revision: str, folder: Path) -> None:
 
 
 def load_table(folder: Path) -> tuple[str, MentionTable] | None:
-    """The revision and the table in a folder; None where there is none that can be read."""
+    """Return the revision and the table in a folder; None if there is no readable one."""
     if not folder.exists():
         return None
     try:
@@ -83,7 +83,7 @@ def load_table(folder: Path) -> tuple[str, MentionTable] | None:
         columns = {
             name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in (*_COLUMNS, _ENDS)
         }
-    except Exception as error:  # there is no end to what NumPy raises for damaged files
+    except Exception as error:  # NumPy raises all kinds of errors for damaged files
         _log.warning("the table of mentions in %s is rebuilt: %s", folder, error)
         return None
     ends = columns.pop(_ENDS)
@@ -94,7 +94,7 @@ def load_table(folder: Path) -> tuple[str, MentionTable] | None:
 
 
 def problem(folder: Path) -> str | None:
-    """Why a kept table will be made again, in words; None where it is as it was written."""
+    """Return why a saved table will be rebuilt, in words; None if it is intact."""
     try:
         return None if _is_of_this_layout(folder) else "of another version"
     except Exception as error:
@@ -102,7 +102,7 @@ def problem(folder: Path) -> str | None:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What writes of a table that did not end, or do not yet, have left beside its folder."""
+    """Return the temporary folders that unfinished writes, dead or running, left beside a table."""
     return sorted(folder.parent.glob(f"{glob.escape(folder.name)}{_ASIDE}*"))
 
 
@@ -114,7 +114,7 @@ def _clear_up(folder: Path) -> None:
 
 
 def _seal(folder: Path) -> None:
-    """Write down the sizes and digests of a folder's files, and have all of it on the disk."""
+    """Record the sizes and digests of a folder's files, and flush everything to disk."""
     files = {each.name: [each.stat().st_size, _digest(each)] for each in sorted(folder.iterdir())}
     content = {"layout": _LAYOUT, "files": files}
     (folder / _DIGESTS).write_text(json.dumps(content), encoding="utf-8")
@@ -123,13 +123,13 @@ def _seal(folder: Path) -> None:
 
 
 def _is_of_this_layout(folder: Path) -> bool:
-    """Whether a table is one of this version, and then as it was written.
+    """Whether a table has this version's layout; if it has, check the integrity of its files.
 
     Raises:
         ValueError: If a file is not as it was written; the message names it.
     """
     if not (folder / _DIGESTS).is_file():
-        return False  # an earlier version's
+        return False  # written by an earlier version
     content = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
     if content["layout"] != _LAYOUT:
         return False
@@ -149,9 +149,9 @@ def _digest(file: Path) -> str:
 
 
 def _flush(path: Path) -> None:
-    """Have a file, or the entries of a folder, on the disk before what is done next."""
+    """Flush a file, or the entries of a folder, to disk before the next step."""
     if path.is_dir() and os.name == "nt":
-        return  # where a folder cannot be opened
+        return  # Windows cannot open a folder
     opened = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(opened)
@@ -160,7 +160,7 @@ def _flush(path: Path) -> None:
 
 
 def _cells(folder: Path, table: MentionTable) -> Cells | None:
-    """The cells in a folder; None where there are none of this table."""
+    """Load the cells in a folder; None if there are none for this table."""
     files = {each.name: folder / f"cells.{each.name}.npy" for each in fields(Cells)}
     if not all(file.is_file() for file in files.values()):
         return None  # a small table has none

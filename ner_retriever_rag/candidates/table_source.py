@@ -1,4 +1,4 @@
-"""Candidates from the table of an index's mentions, kept up to date."""
+"""Candidates from the up-to-date table of an index's mentions."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ner_retriever_rag.schema import BackgroundSample
 from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.mention_rows import hash_share
 
-_PAGE = 1_000  # documents given at once
+_PAGE = 1_000  # documents per page
 
 
 class TableSource:
     """The mentions of a table.
 
     Args:
-        current: Gives the table as it is now.
-        document_ids: Gives the ids of documents that pass a filter; None if none is asked.
+        current: Returns the current table.
+        document_ids: Returns the ids of documents that pass a filter; None if no filter is used.
     """
 
     most = None
@@ -40,16 +40,16 @@ class TableSource:
 
     @property
     def count(self) -> int:
-        """How many mentions there are."""
+        """Number of mentions."""
         return len(self._current())
 
     @property
     def background(self) -> BackgroundSample:
-        """A sample that represents all of them."""
+        """Background sample of all mentions."""
         return self._current().background
 
     def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
-        """The candidates nearest to several vectors; of a small table, or for ``exact``, all."""
+        """Return the candidates nearest to the vectors; all if the table is small or ``exact``."""
         table = self._current()
         if exact or len(table) <= LARGE:
             return table
@@ -57,18 +57,18 @@ class TableSource:
         return without_mentionless(table.only(np.unique(np.concatenate(near))))
 
     def of_names(self, names: Iterable[str]) -> MentionTable:
-        """The candidates of some names, however these are spelled."""
+        """Return the candidates with the given names, in any spelling."""
         table = self._current()
         found = np.flatnonzero(np.isin(table.names, name_hashes(names)))
         return without_mentionless(table.only(found))
 
     def of_documents(self, ids: Iterable[str]) -> MentionTable:
-        """All candidates of some documents; unknown ids are left out."""
+        """Return all candidates of the given documents; unknown ids are ignored."""
         table = self._current()
         return _part(table, np.sort(table.documents(dict.fromkeys(ids))).tolist())
 
     def pages(self, where: Mapping[str, Any] | None = None) -> Iterator[MentionTable]:
-        """All candidates of the documents that pass a filter, these in order of their ids."""
+        """Yield all candidates of the documents that pass a filter, in order of document id."""
         table = self._current()
         rows: Iterable[int] = range(len(table.doc_ids))
         if where and self._document_ids is not None:
@@ -77,12 +77,12 @@ class TableSource:
             yield _part(table, some)
 
     def sampled_documents(self, n: int) -> list[str]:
-        """The ids of documents chosen by their ids' hashes, about one and a half times n."""
+        """Return the ids of documents sampled by the hash of their id, about 1.5n of them."""
         ids = self._current().doc_ids
         return [each for each in ids if hash_share(each) * len(ids) <= 1.5 * n]
 
 
 def _part(table: MentionTable, rows: Iterable[int]) -> MentionTable:
-    """The table of some documents of a table."""
+    """Return the table of some documents of a table."""
     part = put_together([(table, row) for row in rows], table.vectors.shape[1])
     return replace(part, sample=table.background)

@@ -1,4 +1,4 @@
-"""Keeps the table of an index at hand and up to date."""
+"""Keep the table of an index loaded and up to date."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from ner_retriever_rag.storage.lock import one_at_a_time
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
 
-TABLE = "table-"  # before an index's name, the name of the folder where its table is kept
-_WORTH_KEEPING = 5_000  # mentions; fewer are read from Chroma as quickly
+TABLE = "table-"  # prefix of the index's name in the name of the folder that holds its table
+_WORTH_KEEPING = 5_000  # mentions; fewer are read from Chroma just as fast
 
 
 class CurrentTable(Protocol):
-    """Gives the table that a search looks at."""
+    """Provides the table that a search uses."""
 
     @property
     def revision(self) -> str | None:
-        """The store's when the table was last asked for; None where it is not known."""
+        """Revision of the store when the table was last requested; None if unknown."""
 
     def current(self) -> MentionTable:
-        """The table of what there is now."""
+        """Return the current table."""
 
 
 class FixedTable:
-    """A table that stays as it is.
+    """A table that does not change.
 
     Args:
-        table: The table; None where there is none and none is asked for.
-        revision: The store's.
+        table: The table; None if there is none and none will be requested.
+        revision: Revision of the store.
     """
 
     def __init__(self, table: MentionTable | None, revision: str | None = None) -> None:
         self._table, self.revision = table, revision
 
     def current(self) -> MentionTable:
-        """The table."""
+        """Return the table."""
         if self._table is None:
             raise AssertionError("an index on a server has no table of all mentions")
         return self._table
@@ -53,10 +53,10 @@ class Tables:
     """The current table of a store.
 
     Args:
-        store: What it is made from.
+        store: The store it is built from.
         dim: Width of the vectors.
-        folder: Where to keep it, memory-mapped, for the next process; None keeps it in memory.
-        cells: Whether a large one has cells, which are for unit vectors.
+        folder: Where to save it, memory-mapped, for the next process; None keeps it in memory only.
+        cells: Whether a large table gets cells, which require unit vectors.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class Tables:
 
     @property
     def revision(self) -> str | None:
-        """The store's when the table was last asked for; None before that."""
+        """Revision of the store when the table was last requested; None before that."""
         return self._revision
 
     def current(self) -> MentionTable:
-        """The table of what the store holds now."""
+        """Return the table of the store's current content."""
         with self._lock:
             revision = self._store.revisions.current()
             if self._table is None or revision != self._revision:
@@ -83,7 +83,7 @@ class Tables:
 
     def _made(self, revision: str) -> MentionTable:
         if self._table is not None and self._revision is not None:
-            # Not kept after each small write: it is little to read for the next process.
+            # Not saved after each small write: the next process then has little to read.
             touched = self._store.revisions.touched_since(self._revision)
             return self._read(self._table, touched)
         if self._folder is None:
@@ -92,19 +92,19 @@ class Tables:
         if (kept := self._as_of(revision, found)) is not None:
             return kept
         with one_at_a_time(self._folder.with_name(f".{self._folder.name}.lock")):
-            found = load_table(self._folder)  # another process may have made it meanwhile
+            found = load_table(self._folder)  # another process may have built it meanwhile
             if (kept := self._as_of(revision, found)) is not None:
                 return kept
             table = self._read(found[1] if found else None)
             if len(table) >= _WORTH_KEEPING:
                 save_table(table, revision, self._folder)
-                # Mapped from the folder, as other processes have it.
+                # Memory-mapped from the folder, shared with other processes.
                 table = self._as_of(revision, load_table(self._folder)) or table
             return table
 
     def _as_of(self, revision: str, found: tuple[str, MentionTable] | None) -> MentionTable | None:
-        """The table that was found in the folder, if it is of what there is now."""
-        # A write that was killed may have changed documents since, under this revision.
+        """Return the table found in the folder if it matches the store's current content."""
+        # A killed write may have changed documents since without changing the revision.
         if found is None or found[0] != revision or self._store.unfinished():
             return None
         return None if self._lacks_cells(found[1]) else found[1]
@@ -113,7 +113,7 @@ class Tables:
         return self._with_cells(read_table(self._store, self._dim, before, touched), before)
 
     def _with_cells(self, table: MentionTable, before: MentionTable | None) -> MentionTable:
-        """A table with cells, if it is large and there is use of them: those before go on."""
+        """Add cells to a table that lacks them, derived from the older table's if it has some."""
         if not self._lacks_cells(table):
             return table
         if before is not None and before.cells is not None:

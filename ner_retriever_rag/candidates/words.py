@@ -1,4 +1,4 @@
-"""What words say of the mentions of a table: repetitions of a description, names near by."""
+"""Word features of a table's mentions: repetitions of the description, names nearby."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ner_retriever_rag.schema import WordFeatures
 
 
 def word_features(table: MentionTable, query: ScoredQuery) -> list[WordFeatures | None]:
-    """The features of all mentions, for each type; None for one that is given by examples alone.
+    """Return the features of all mentions for each type; None for one given by examples only.
 
     Args:
         table: The mentions.

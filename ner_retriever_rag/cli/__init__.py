@@ -1,4 +1,4 @@
-"""The command line, ``ner-retriever``."""
+"""The ``ner-retriever`` command-line interface."""
 
 from ner_retriever_rag.cli.app import app
 

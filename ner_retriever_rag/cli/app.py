@@ -1,4 +1,4 @@
-"""The command line: ``ner-retriever``."""
+"""The ``ner-retriever`` application and its commands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ner_retriever_rag.cli.stats import stats
 from ner_retriever_rag.cli.train import train_app
 from ner_retriever_rag.cli.ui import ui
 
-# Each command with the example at the end of its --help.
+# Each command, with the example shown at the end of its --help.
 COMMANDS: list[tuple[str, Callable[..., None], str]] = [
     ("index", index, "articles/ rows.jsonl --index my-index"),
     ("bulk", bulk, "rows.parquet --server http://one:8000 --server http://two:8000"),
@@ -76,12 +76,12 @@ def main(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Say which version this is.", callback=_say_version, is_eager=True
+            "--version", help="Show the version and exit.", callback=_say_version, is_eager=True
         ),
     ] = False,
 ) -> None:
     """Find documents by the type of the entities they mention."""
-    # Documents hold what a terminal's encoding may not have.
+    # Documents may contain characters that the terminal's encoding lacks.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

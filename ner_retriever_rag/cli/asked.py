@@ -1,4 +1,4 @@
-"""What a search asks for, from the options that say it."""
+"""Options that describe a query, and the query built from them."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ if TYPE_CHECKING:
 
 Types = Annotated[
     str | None,
-    typer.Argument(metavar="[TYPE]", help='Type description: "Swedish football club".'),
+    typer.Argument(metavar="[TYPE]", help='Type description, such as "Swedish football club".'),
 ]
 AnyOfTypes = Annotated[
     list[str] | None,
-    typer.Option("--any-of", help="Another type that will do as well; may be given again."),
+    typer.Option("--any-of", help="Another acceptable type; may be repeated."),
 ]
 AllOfTypes = Annotated[
     list[str] | None,
-    typer.Option("--all-of", help="A type the document must mention too; may be given again."),
+    typer.Option("--all-of", help="A type the document must also mention; may be repeated."),
 ]
 NotTypes = Annotated[
     list[str] | None,
-    typer.Option("--not", help="A type the document must not mention; may be given again."),
+    typer.Option("--not", help="A type the document must not mention; may be repeated."),
 ]
 LikeNames = Annotated[
     list[str] | None,
-    typer.Option("--like", help="A name of the kind wanted; may be given again."),
+    typer.Option("--like", help="Name of an entity of the type wanted; may be repeated."),
 ]
 UnlikeNames = Annotated[
     list[str] | None,
-    typer.Option("--unlike", help="A name of a kind not wanted; may be given again."),
+    typer.Option("--unlike", help="Name of an entity of a type not wanted; may be repeated."),
 ]
 
 About = Annotated[
-    str | None, typer.Option(help='A topic, that goes on after the type: "found in Argentina".')
+    str | None, typer.Option(help='Topic, worded to follow the type: "found in Argentina".')
 ]
 
 
 def how_many(k: int | None, everything: bool, otherwise: int) -> int | None:
-    """How many results are asked for by ``-k`` or ``--all``; None for all of them.
+    """Number of results requested by ``-k`` or ``--all``; None for all of them.
 
     Raises:
         ValueError: If both are given.
@@ -59,12 +59,12 @@ def query_of(
     like: Sequence[str] | None,
     unlike: Sequence[str] | None,
 ) -> Query:
-    """Put a query together: (wanted or one of any-of) and every all-of and none of not.
+    """Build a query: (wanted or any of any-of) and every all-of and none of not.
 
-    Examples go with the type wanted, if one is given, and stand alone otherwise.
+    Examples (like, unlike) refine the type wanted if one is given, and stand alone otherwise.
 
     Raises:
-        ValueError: If nothing is asked for, or a part is empty.
+        ValueError: If no criterion is given, or one is empty.
     """
     from ner_retriever_rag.queries.query import AllOf, AnyOf, Like, Not
 
@@ -80,7 +80,7 @@ def query_of(
 
 
 def in_words(query: Query) -> str:
-    """A query for people: ``river or lake, not city``."""
+    """Spell out a query for display: ``river or lake, not city``."""
     from ner_retriever_rag.queries.query import AllOf, AnyOf, Not, label
 
     if isinstance(query, AllOf):

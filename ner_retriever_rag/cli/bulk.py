@@ -11,27 +11,28 @@ from ner_retriever_rag.cli.console import errors_in_one_line, out
 from ner_retriever_rag.cli.index import say_what_was_left_out
 from ner_retriever_rag.cli.sources import Problem
 
-_WHEN_STOPPED = "; what was written is kept, run the same command to go on"
+_WHEN_STOPPED = "; written documents are kept, run the same command to resume"
 
 
 def bulk(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="What Ray reads, of one kind: .parquet, .csv or JSON lines; files, folders, s3://."
+            help="Input of one format for Ray Data (.parquet, .csv or JSON lines): files, folders, "
+            "s3://."
         ),
     ],
     servers: Annotated[
         list[str],
-        typer.Option("--server", help="Address of a Chroma server; several are shards, in order."),
+        typer.Option("--server", help="Address of a Chroma server; repeat for shards, in order."),
     ],
     collection: Annotated[
-        str | None, typer.Option(help="Name of the index on each server.", show_default="usual")
+        str | None, typer.Option(help="Name of the index on each server.", show_default="standard")
     ] = None,
     text_field: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     id_field: Annotated[
         str | None,
-        typer.Option(help="Column that holds the id.", show_default="made from the text"),
+        typer.Option(help="Column that holds the id.", show_default="hash of the text"),
     ] = None,
     encoder: Annotated[
         Path | None,
@@ -39,17 +40,17 @@ def bulk(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that encode.", show_default="one a GPU or core"),
+        typer.Option(min=1, help="Encoder processes.", show_default="one per GPU or core"),
     ] = None,
     max_batch: Annotated[
         int | None,
-        typer.Option(min=1, help="Most records of one call (hosted Chroma: 300)."),
+        typer.Option(min=1, help="Maximum records per Chroma call (hosted Chroma: 300)."),
     ] = None,
 ) -> None:
-    """Index files on a Ray cluster, into Chroma servers that together are one index.
+    """Index files on a Ray cluster, into Chroma servers that together form one index.
 
-    Where there is no cluster, this machine is one. Documents already there are skipped if unchanged
-    and replaced if not, so an interrupted run goes on where it stopped.
+    Without a cluster, Ray runs on this machine. Documents already in the index are skipped if
+    unchanged and replaced if not, so an interrupted run resumes where it stopped.
     """
     with errors_in_one_line(_WHEN_STOPPED):
         from ner_retriever_rag.index.bulk import Columns, bulk_index

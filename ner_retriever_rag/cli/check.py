@@ -23,23 +23,23 @@ from ner_retriever_rag.cli.console import (
 if TYPE_CHECKING:
     from ner_retriever_rag.index.check import Findings
 
-_NAMED = 10  # ids printed of each kind
+_NAMED = 10  # ids printed per kind of problem
 
 
 def check(
     folder: IndexPlace,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Mend it: encode again, from the stored texts.")
+        bool, typer.Option("--repair", help="Repair the index: encode again from the stored texts.")
     ] = False,
     collection: Annotated[
-        str | None, typer.Option(help="Which index, where a folder holds several.")
+        str | None, typer.Option(help="Name of the index, if the folder holds several.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     encoder: SavedEncoder = None,
 ) -> None:
-    """Look whether everything is there: documents, mentions and vectors.
+    """Check the integrity of an index: its documents, mentions and vectors.
 
-    The exit code is 0 where nothing is wrong or all of it was mended, 1 where not.
+    The exit code is 0 if nothing is wrong or everything was repaired, 1 otherwise.
     """
     with errors_in_one_line():
         from ner_retriever_rag.index.check import check as look
@@ -52,7 +52,7 @@ def check(
         require_index(folder, name)
         with_it = load_encoder(encoder)
         findings = (mend if repair else look)(folder, name, with_it)
-        # A server is asked for the one that is named, and may hold much that is none.
+        # On a server, which may hold collections of other programs, only the named index is read.
         others = [] if is_address(folder) else [n for n in index_names(Path(folder)) if n != name]
     if as_json:
         print_json([asdict(findings)])
@@ -70,14 +70,13 @@ def _print(findings: Findings) -> None:
         out.print(Text(one_line(f"damaged vectors in {name}: {problem}"), style="red"))
     for what, found in (
         (
-            f"more metadata than Chroma can write, until they are kept as JSON: "
-            f"{_named(findings.stuck)}",
+            f"more metadata than Chroma can write unless kept as JSON: {_named(findings.stuck)}",
             findings.stuck,
         ),
-        (f"{findings.unfinished} writes that did not end", findings.unfinished),
-        (f"{len(findings.orphans):,} rows of mentions of no document", findings.orphans),
+        (f"{findings.unfinished} unfinished writes", findings.unfinished),
+        (f"{len(findings.orphans):,} mention rows without a document", findings.orphans),
         (f"without all mentions or vectors: {_named(findings.incomplete)}", findings.incomplete),
-        (f"records that cannot be read: {_named(findings.unreadable)}", findings.unreadable),
+        (f"unreadable records: {_named(findings.unreadable)}", findings.unreadable),
         (f"encoded again: {_named(findings.mended)}", findings.mended),
         (f"lost, index them again: {_named(findings.lost)}", findings.lost),
     ):
@@ -86,7 +85,9 @@ def _print(findings: Findings) -> None:
     if findings.sound:
         out.print("nothing is wrong")
     for name, problem in findings.tables.items():
-        out.print(one_line(f"kept table {name}" + (f": {problem}, made again" if problem else "")))
+        out.print(
+            one_line(f"kept table {name}" + (f": {problem}, to be rebuilt" if problem else ""))
+        )
     for what, names in (("left over", findings.leftovers), ("not ours", findings.foreign)):
         if names:
             out.print(one_line(f"{what}: {_named(names)}"))

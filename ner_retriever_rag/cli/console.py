@@ -1,4 +1,4 @@
-"""What the commands share: consoles, opening an index, errors as one line, JSON."""
+"""Shared by the commands: consoles, opening an index, one-line errors, JSON output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.index.entity_index import EntityIndex
     from ner_retriever_rag.queries.taxonomy import Taxonomy
 
-# Neither markup nor emoji codes: what is printed comes from documents.
+# No markup or emoji codes: the text printed comes from documents.
 out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
@@ -37,16 +37,14 @@ IndexPlace = Annotated[
 ]
 SavedEncoder = Annotated[
     Path | None,
-    typer.Option(help="Folder of the encoder the index was made with.", show_default="shipped"),
+    typer.Option(help="Folder of the encoder the index was built with.", show_default="shipped"),
 ]
-Where = Annotated[
-    str | None, typer.Option(help='Chroma filter on metadata, as JSON: {"lang": "en"}.')
-]
+Where = Annotated[str | None, typer.Option(help='Chroma metadata filter, as JSON: {"lang": "en"}.')]
 TaxonomyFile = Annotated[
     Path | None,
     typer.Option(
         "--taxonomy",
-        help="SKOS, OWL or .csv (columns label, broader): go by its labels, rolled up.",
+        help="SKOS, OWL or .csv (columns label, broader): use its labels as types, rolled up.",
         show_default=False,
     ),
 ]
@@ -54,17 +52,17 @@ TaxonomyFile = Annotated[
 
 @contextmanager
 def errors_in_one_line(when_stopped: str = "") -> Iterator[None]:
-    """Turn the errors a user can mend into one line and exit code 2; Ctrl-C into 130.
+    """Turn errors that a user can fix into one line and exit code 2; Ctrl-C into 130.
 
     Args:
-        when_stopped: What to say after Ctrl-C.
+        when_stopped: Text appended to the message after Ctrl-C.
     """
     try:
         yield
     except KeyboardInterrupt:
         err.print(Text.assemble(("stopped", "yellow"), when_stopped))
         raise typer.Exit(130) from None
-    except BrokenPipeError:  # the reader has seen enough, as head does
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         raise
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
         err.print(Text.assemble(("error: ", "bold red"), one_line(str(error))))
@@ -72,7 +70,7 @@ def errors_in_one_line(when_stopped: str = "") -> Iterator[None]:
 
 
 class Dtype(StrEnum):
-    """What a backbone can compute in."""
+    """Data types that a backbone can compute in."""
 
     auto = "auto"
     float32 = "float32"
@@ -83,14 +81,14 @@ class Dtype(StrEnum):
 def load_encoder(
     folder: Path | None, dtype: str = "auto", *, names: bool = True
 ) -> TypeAwareEncoder:
-    """The encoder saved in a folder, or the shipped one."""
+    """Load the encoder saved in a folder, or the shipped one."""
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
     return TypeAwareEncoder.from_pretrained(folder, dtype=dtype, names=names)
 
 
 def open_index(folder: str, encoder: Path | None) -> EntityIndex:
-    """Open an index that exists, in a folder or on a server.
+    """Open an existing index, in a folder or on a server.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -101,25 +99,25 @@ def open_index(folder: str, encoder: Path | None) -> EntityIndex:
 
 
 def name_of(place: str) -> str:
-    """What an index is called: its folder's name, or its server's address."""
+    """Display name of an index: its folder's name, or its server's address."""
     return place if place.startswith("http") else Path(place).absolute().name
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print rows as JSON, one a line: exactly the data, and nothing a terminal would obey."""
+    """Print rows as JSON lines: the exact data, with no character a terminal would act on."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     for row in rows:
         sys.stdout.write(as_json(row, ascii_only=not utf8) + "\n")
 
 
 def as_json(row: Mapping[str, Any], *, ascii_only: bool = False) -> str:
-    r"""A row as one line of JSON; characters that cannot be seen as ``\u`` escapes."""
+    r"""Serialize a row as one line of JSON, with invisible characters as ``\u`` escapes."""
     written = json.dumps(for_json(row), ensure_ascii=ascii_only)
     return UNSEEN.sub(_escaped, written)
 
 
 def for_json(value: Any) -> Any:
-    """Metadata as JSON has it: sets as lists, bytes in hexadecimal, other kinds as strings."""
+    """Convert metadata to JSON: sets to lists, bytes to hexadecimal, other types to strings."""
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, Mapping):
@@ -138,7 +136,7 @@ def _escaped(character: re.Match[str]) -> str:
 
 
 def parse_where(where: str | None) -> dict[str, Any] | None:
-    """Read the option ``--where``.
+    """Parse the option ``--where``.
 
     Raises:
         ValueError: If it is not a JSON object.
@@ -157,7 +155,7 @@ def parse_where(where: str | None) -> dict[str, Any] | None:
 
 
 def read_taxonomy(path: Path | None) -> Taxonomy | None:
-    """Read the option ``--taxonomy``; raises what ``Taxonomy.read`` does."""
+    """Read the file given as ``--taxonomy``; raises what ``Taxonomy.read`` raises."""
     from ner_retriever_rag.queries.taxonomy import Taxonomy
 
     return None if path is None else Taxonomy.read(path)

@@ -18,16 +18,16 @@ from ner_retriever_rag.cli.console import (
 if TYPE_CHECKING:
     from ner_retriever_rag.index.decisions import Decisions
 
-Names = Annotated[list[str], typer.Argument(help="The names.")]
+Names = Annotated[list[str], typer.Argument(help="Names of entities.")]
 Forget = Annotated[
-    bool, typer.Option("--undo", help="Forget what was decided of these names instead.")
+    bool, typer.Option("--undo", help="Undo earlier decisions about these names instead.")
 ]
 
 
 def merge(
     folder: IndexPlace, names: Names, undo: Forget = False, encoder: SavedEncoder = None
 ) -> None:
-    """Decide that names are one entity; the index remembers."""
+    """Merge names into one entity; the index remembers the decision."""
     with errors_in_one_line(), open_index(folder, encoder) as index:
         _print(index.undecide(*names) if undo else index.merge(*names))
 
@@ -35,7 +35,7 @@ def merge(
 def split(
     folder: IndexPlace, names: Names, undo: Forget = False, encoder: SavedEncoder = None
 ) -> None:
-    """Decide that names are as many entities; the index remembers."""
+    """Split names into separate entities; the index remembers the decision."""
     with errors_in_one_line(), open_index(folder, encoder) as index:
         _print(index.undecide(*names) if undo else index.split(*names))
 

@@ -25,14 +25,14 @@ QUERIES = [
 def demo(
     queries: Annotated[
         list[str] | None,
-        typer.Argument(help="Type descriptions to look for.", show_default=", ".join(QUERIES)),
+        typer.Argument(help="Type descriptions to search for.", show_default=", ".join(QUERIES)),
     ] = None,
     folder: Annotated[
-        str | None, typer.Option("--index", help="Keep the index here.", show_default="in memory")
+        str | None, typer.Option("--index", help="Folder of the index.", show_default="in memory")
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many documents for each.")] = 3,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of documents per query.")] = 3,
 ) -> None:
-    """Index the bundled sample (Simple English Wikipedia) and ask it for types of entity."""
+    """Index the bundled sample (Simple English Wikipedia) and search it for entity types."""
     with errors_in_one_line():
         err.print("loading the encoder ...")
         from ner_retriever_rag.index.entity_index import EntityIndex
@@ -42,7 +42,7 @@ def demo(
         with as_file(files("ner_retriever_rag.cli") / SAMPLE) as sample:
             documents = list(FileSource([sample]))
         report = index.add(documents, progress=True)
-        err.print(f"{index.count()} articles, {report.mentions} mentions new")
+        err.print(f"{index.count()} articles, {report.mentions} new mentions")
         for query in queries or QUERIES:
             out.print()
             out.print(Text(query, style="bold"))

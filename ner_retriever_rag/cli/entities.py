@@ -52,26 +52,26 @@ def entities(
     to: TableFile = None,
     raw: Raw = False,
     k: Annotated[
-        int | None, typer.Option("-k", min=1, help="How many entities at most.", show_default="50")
+        int | None, typer.Option("-k", min=1, help="Maximum number of entities.", show_default="50")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All entities above the threshold.")
+        bool, typer.Option("--all", help="Return all entities above the threshold.")
     ] = False,
     threshold: Annotated[
         float | None,
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Least score of an entity.",
+            help="Minimum score of an entity.",
             show_default=f"none; {DEFAULT_THRESHOLD} with --all or --out",
         ),
     ] = None,
     where: Where = None,
     about: About = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     encoder: SavedEncoder = None,
 ) -> None:
-    """List the entities of a type, each once, with how often and where it is mentioned."""
+    """List the distinct entities of a type, with how often and where each is mentioned."""
     with errors_in_one_line():
         most = how_many(k, everything, _K)
         if to is not None:

@@ -29,11 +29,11 @@ def estimate(
     none_of: NotTypes = None,
     where: Where = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="As one JSON object, with the lists behind it.")
+        bool, typer.Option("--json", help="One JSON object, with the underlying lists.")
     ] = False,
     encoder: SavedEncoder = None,
 ) -> None:
-    """Say how many documents and distinct entities are of a type, with 90% intervals."""
+    """Estimate how many documents and distinct entities are of a type, with 90% intervals."""
     with errors_in_one_line():
         query = query_of(wanted, any_of, all_of, none_of, None, None)
         found = open_index(folder, encoder).estimate(query, where=parse_where(where))

@@ -1,4 +1,4 @@
-"""``ner-retriever eval``: systems side by side on tasks."""
+"""``ner-retriever eval``: compare systems side by side on tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.evaluation.report import Result
     from ner_retriever_rag.evaluation.systems import System
 
-# What ours may go without: whether it knows names, whether it sharpens, how reports say so.
+# Ablations of our system: whether it uses names, whether it sharpens, and the suffix in reports.
 _WITHOUT = {
     "": (True, True, ""),
     "no-sharpen": (True, False, ", not sharpened"),
@@ -39,44 +39,44 @@ def evaluate(
         typer.Option(
             help="gold or detected (with :plain for neither sharpening nor names, :no-sharpen, "
             ":no-names), bm25, sentence[=MODEL], mention[=MODEL]; may be repeated. In a suite also "
-            "two of them fused, as sentence+bm25.",
-            show_default="gold and detected; in a suite the rivals too",
+            "fusions of two, such as sentence+bm25.",
+            show_default="gold and detected; in a suite the baselines too",
         ),
     ] = None,
     suite: Annotated[
         str | None,
-        typer.Option(help="Measure many sets: domains or boundaries, instead of tasks."),
+        typer.Option(help="Evaluate a suite of datasets instead of tasks: domains or boundaries."),
     ] = None,
     boundaries: Annotated[
         bool,
         typer.Option(
             "--boundaries",
-            help="Measure what the detector finds, on pages of many shapes and, with --data, on "
-            "sets of gold mentions.",
+            help="Evaluate the detector, on pages of many layouts and, with --data, on datasets "
+            "with gold mentions.",
         ),
     ] = False,
     sets: Annotated[
-        str | None, typer.Option(help="Sets of the suite, with commas between.", show_default="all")
+        str | None, typer.Option(help="Sets of the suite, comma-separated.", show_default="all")
     ] = None,
-    texts: Annotated[int, typer.Option(help="Most texts of each set of the suite.")] = 1_500,
+    texts: Annotated[int, typer.Option(help="Maximum texts per set of the suite.")] = 1_500,
     draws: Annotated[
-        int, typer.Option(help="Small corpora of 40 texts drawn from each set of the suite.")
+        int, typer.Option(help="Number of corpora of 40 texts to sample from each set.")
     ] = 0,
     judge: Annotated[
-        bool, typer.Option("--judge", help="Measure what a user's judgements add in the suite.")
+        bool, typer.Option("--judge", help="Also measure the gain from judgments in the suite.")
     ] = False,
     cache: Annotated[
-        Path, typer.Option(help="Folder that keeps what a suite's texts are encoded to.")
+        Path, typer.Option(help="Folder that caches the encodings of a suite's texts.")
     ] = Path(".cache/evaluation"),
     data: Annotated[
         Path | None,
         typer.Option(help="Folder with fewnerd/ for the fewnerd tasks, domains/ for that suite."),
     ] = None,
-    names: Annotated[Path | None, typer.Option(help="JSON of type labels to descriptions.")] = None,
+    names: Annotated[Path | None, typer.Option(help="JSON of descriptions by type label.")] = None,
     encoder: Annotated[
         Path | None, typer.Option(help="Folder of a saved encoder.", show_default="shipped")
     ] = None,
-    dtype: Annotated[Dtype, typer.Option(help="What the backbone computes in.")] = Dtype.auto,
+    dtype: Annotated[Dtype, typer.Option(help="Data type the backbone computes in.")] = Dtype.auto,
     out_folder: Annotated[
         Path | None,
         typer.Option(
@@ -84,22 +84,22 @@ def evaluate(
         ),
     ] = None,
     trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Let code that comes with a model run.")
+        bool, typer.Option("--trust-remote-code", help="Allow code that comes with a model to run.")
     ] = False,
 ) -> None:
-    """Measure retrieval by type: R-Precision, average precision, what the threshold returns."""
+    """Evaluate retrieval by type: R-Precision, AP, and precision, recall, F1 at the threshold."""
     from ner_retriever_rag.evaluation.report import measure, write
     from ner_retriever_rag.evaluation.tasks import load_task
 
     with errors_in_one_line():
         if boundaries:
             if suite is not None or tasks:
-                raise ValueError("give --boundaries alone, without tasks and suite")
+                raise ValueError("give --boundaries without tasks and without --suite")
             asked = [each.strip() for each in sets.split(",")] if sets else []
             evaluate_boundaries(data, asked, texts, load_encoder(encoder, dtype))
             return
         if (suite is None) == (not tasks):
-            raise ValueError("give tasks, or a suite with --suite, and not both")
+            raise ValueError("give either tasks or a suite (--suite), not both")
         if suite is not None:
             asked = [each.strip() for each in sets.split(",")] if sets else []
             evaluate_suite(
@@ -124,7 +124,7 @@ def evaluate(
             for each in systems:
                 err.print(f"{task.name}: {each.name}, {len(task.texts):,} texts")
                 results.append(measure(each, task))
-                if out_folder:  # what is measured is kept whatever comes next
+                if out_folder:  # keeps the results so far if a later one fails
                     write(results, out_folder)
         out.print(_table(results))
 
@@ -169,7 +169,7 @@ def _systems(
 
 def _table(results: list[Result]) -> Table:
     table = Table("task", "system", box=None, header_style="bold")
-    for column in ("R-Prec", "AP", "P", "R", "F1", "exact spans", "a text"):
+    for column in ("R-Prec", "AP", "P", "R", "F1", "exact spans", "per text"):
         table.add_column(column, justify="right")
     for result in results:
         names = ("r_precision", "average_precision", "precision", "recall", "f1")

@@ -1,4 +1,4 @@
-"""``ner-retriever eval --boundaries``: what the detector finds, on pages and gold mentions."""
+"""``ner-retriever eval --boundaries``: evaluate the detector on pages and gold mentions."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 def evaluate_boundaries(
     data: Path | None, sets: Sequence[str], texts: int, encoder: TypeAwareEncoder
 ) -> None:
-    """Measure the detector of an encoder and print what comes of it.
+    """Evaluate an encoder's detector and print the results.
 
     Args:
-        data: Folder with boundaries/, domains/ or fewnerd/; None for the pages alone.
-        sets: Which sets; all if there are none.
-        texts: Most texts of each.
-        encoder: Whose detector.
+        data: Folder with boundaries/, domains/ or fewnerd/; None for the pages only.
+        sets: Names of the sets to use; empty for all.
+        texts: Maximum texts per set.
+        encoder: Encoder whose detector is evaluated.
 
     Raises:
         FileNotFoundError: If there are no sets under ``data``.
-        ValueError: If one of ``sets`` is not there, or some are asked for without ``data``.
+        ValueError: If one of ``sets`` does not exist, or sets are requested without ``data``.
     """
     from ner_retriever_rag.evaluation.boundaries import measure_pages, measure_sets
 
     if sets and data is None:
-        raise ValueError("--sets needs --data, the folder they are in")
+        raise ValueError("--sets needs --data, the folder with the sets")
     if not sets:
         err.print("pages")
         pages = Table("page", box=None, header_style="bold")
@@ -47,7 +47,7 @@ def evaluate_boundaries(
     if data is None:
         return
     table = Table("set", box=None, header_style="bold")
-    for column in ("texts", "mentions", "exact", "overlapping", "a sentence"):
+    for column in ("texts", "mentions", "exact", "overlapping", "per sentence"):
         table.add_column(column, justify="right")
     for each in measure_sets(data, sets, texts, encoder.detect):
         err.print(f"{each.name}: exact {each.exact:.3f}, overlapping {each.overlapping:.3f}")

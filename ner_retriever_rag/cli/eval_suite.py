@@ -1,4 +1,4 @@
-"""``ner-retriever eval --suite``: systems side by side on the sets of a suite."""
+"""``ner-retriever eval --suite``: compare systems side by side on the sets of a suite."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def evaluate_suite(
     judge: bool,
     trust_remote_code: bool,
 ) -> None:
-    """Measure a suite and print, and write, its tables; ``evaluate`` explains the arguments.
+    """Evaluate a suite, print and write its tables; see ``evaluate`` for the arguments.
 
     Raises:
-        ValueError: If there is no such suite, set or system, or no data folder is given.
+        ValueError: If the suite, a set or a system is unknown, or no data folder is given.
         FileNotFoundError: If a file of the suite is missing.
     """
     from ner_retriever_rag.evaluation.suite_draws import measure_draws
@@ -57,7 +57,7 @@ def evaluate_suite(
     from ner_retriever_rag.evaluation.suites import load_suite
 
     if data is None:
-        raise ValueError(f"suite {suite} needs data (--data), the folder with its own")
+        raise ValueError(f"suite {suite} needs data (--data), the folder that contains its folder")
     tasks = load_suite(suite, data, sets=sets, texts=texts)
     wanted = list(specs or _ALL)
     systems = _systems(wanted, encoder, cache, trust_remote_code)
@@ -89,7 +89,7 @@ def evaluate_suite(
         first = systems.get("detected")
         if judge and isinstance(first, ByHeldTexts):
             judged += measure_judgements(first, each.task)
-        if out_folder:  # what is measured is kept whatever comes next
+        if out_folder:  # keeps the results so far if a later one fails
             write_suite(suite, command, results, small, judged, out_folder)
     table = Table(box=None, header_style="bold")
     columns, rows = mean_rows(results)
@@ -127,6 +127,6 @@ def _systems(
         else:
             raise ValueError(
                 f"system {spec!r} of a suite is not gold or detected (with :no-sharpen), bm25 or "
-                "sentence[=MODEL], or two of them fused with + between"
+                "sentence[=MODEL], or two of them joined by +"
             )
     return made

@@ -31,30 +31,30 @@ def extract(
     folder: IndexPlace,
     types: Annotated[
         list[str] | None,
-        typer.Option("--type", help="Type description; give it once for each type."),
+        typer.Option("--type", help="Type description; may be repeated."),
     ] = None,
     taxonomy: TaxonomyFile = None,
     to: TableFile = None,
     raw: Raw = False,
     threshold: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Least score of a mention.")
+        float, typer.Option(min=0.0, max=1.0, help="Minimum score of a mention.")
     ] = DEFAULT_THRESHOLD,
     where: Where = None,
     all_types: Annotated[
-        bool, typer.Option(help="A mention under every type that passes, not only the best.")
+        bool, typer.Option(help="List a mention under every type that passes, not only the best.")
     ] = False,
     overlapping: Annotated[
-        bool, typer.Option(help="Mentions that overlap a better one of their type, too.")
+        bool, typer.Option(help="Also list mentions that overlap a better one of their type.")
     ] = False,
     encoder: SavedEncoder = None,
 ) -> None:
-    """Write out every mention of some types: type, text, document, place and score.
+    """Extract every mention of some types: type, text, document, offsets and score.
 
-    Under the labels of a taxonomy each row also says the way from the top down to its type.
+    With a taxonomy, each row also has the path from the root down to its type.
     """
     with errors_in_one_line():
         if bool(types) == bool(taxonomy):
-            raise ValueError("give --type, once for each type, or --taxonomy, and not both")
+            raise ValueError("give either --type, once per type, or --taxonomy, not both")
         labels = read_taxonomy(taxonomy)
         columns = COLUMNS if labels is None else {**COLUMNS, "path": list}
         if to is not None:

@@ -25,13 +25,13 @@ from ner_retriever_rag.cli.console import (
 
 def facets(
     folder: IndexPlace,
-    n: Annotated[int, typer.Option("-n", min=1, help="How many kinds at most.")] = 30,
+    n: Annotated[int, typer.Option("-n", min=1, help="Maximum number of types.")] = 30,
     where: Where = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     taxonomy: TaxonomyFile = None,
     encoder: SavedEncoder = None,
 ) -> None:
-    """Say which kinds of entity the documents mention, with counts and examples."""
+    """List the entity types that the documents mention, with counts and examples."""
     with errors_in_one_line():
         found = open_index(folder, encoder).facets(
             n, where=parse_where(where), taxonomy=read_taxonomy(taxonomy)

@@ -1,11 +1,11 @@
-"""A proxy before Chroma's server: checks a connection's host and token, and passes it on.
+"""Proxy in front of Chroma's server: checks a connection's host and token, then forwards it.
 
-A page in a browser can read any server on its machine by making its own name an address of that
-server (DNS rebinding). Chroma's server asks for nothing that would tell. But such a page's requests
-are for its own name, which is in the Host of each, and a browser has a connection for one name
-only. So the first request of a connection is read, by h11, and a connection that is not refused is
-passed on byte for byte, which costs a search little. Chroma's server itself is put where no page
-finds it: at an address drawn from 127.0.0.0/8.
+A web page can read any server on the visitor's machine by resolving its own host name to that
+server's address (DNS rebinding), and Chroma's server checks nothing that would reveal it. But the
+Host header of such requests is the page's own name, and a browser uses a connection for one host
+name only. So h11 parses the first request of each connection, and an accepted connection is
+forwarded byte for byte, which adds little to a search. Chroma's server itself listens where no page
+can find it: at a random address in 127.0.0.0/8.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ from urllib.parse import urlsplit
 
 import h11
 
-_LONGEST_HEAD = 2**16  # bytes of a first request's head
-_PATIENCE = 60.0  # seconds for it to come, and for the server behind to be there
-_PART = 2**18  # bytes passed on at once
+_LONGEST_HEAD = 2**16  # bytes, head of a first request
+_PATIENCE = 60.0  # seconds to wait for that head, and for the upstream server to start
+_PART = 2**18  # bytes forwarded at a time
 _WORDS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 502: "Bad Gateway"}
 
 
 def hidden_address() -> tuple[str, int]:
-    """A free port of a loopback address that is hard to guess; 127.0.0.1 where there is no other.
+    """Find a free port on a hard-to-guess loopback address; 127.0.0.1 if no other is available.
 
-    Linux and Windows have all of 127.0.0.0/8, macOS has one address of it.
+    Linux and Windows have all of 127.0.0.0/8, macOS only one address of it.
+
+    Raises:
+        OSError: If no loopback address can be used.
     """
     drawn = ".".join(["127", *(str(1 + secrets.randbelow(253)) for _ in range(3))])
     for host in (drawn, "127.0.0.1"):
@@ -41,16 +44,16 @@ def hidden_address() -> tuple[str, int]:
             except OSError:
                 continue
             return host, probe.getsockname()[1]
-    raise OSError("no loopback address can be listened at")
+    raise OSError("cannot listen on any loopback address")
 
 
 def may_be_asked_as(host: str, names: Collection[str]) -> bool:
-    """Whether a server may be called what a request calls it.
+    """Return whether requests for a host are allowed.
 
     Args:
-        host: As in a Host header: a name or an address, with or without its port.
-        names: Names that are ours, in lower case. "localhost" always is, and any address: a page
-            cannot make an address its own.
+        host: Value of the Host header: a name or an address, with or without port.
+        names: Allowed names, in lower case. "localhost" and any IP address are always allowed: a
+            page cannot make an address its own.
     """
     try:
         name = urlsplit(f"//{host}").hostname or ""
@@ -63,12 +66,12 @@ def may_be_asked_as(host: str, names: Collection[str]) -> bool:
 
 
 class Gate:
-    """Answers for a server behind it.
+    """Checks connections and forwards them to an upstream server.
 
     Args:
-        behind: Where that is: address and port.
-        names: What it may be called, beside "localhost" and any address.
-        token: What clients have to send; None for no authentication.
+        behind: Address and port of the upstream server.
+        names: Allowed host names, besides "localhost" and any IP address.
+        token: Token that clients must send; None for no authentication.
     """
 
     def __init__(self, behind: tuple[str, int], names: Collection[str], token: str | None) -> None:
@@ -77,11 +80,11 @@ class Gate:
         self._token = token.encode() if token else None
 
     async def listen(self, host: str, port: int) -> asyncio.Server:
-        """Begin to answer.
+        """Start listening.
 
         Args:
-            host: Where to listen.
-            port: At which port.
+            host: Address to listen on.
+            port: Port to listen on.
 
         Raises:
             OSError: If it cannot listen there.
@@ -89,10 +92,10 @@ class Gate:
         return await asyncio.start_server(self._connected, host, port, limit=_LONGEST_HEAD)
 
     async def behind(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to the server behind, which may still be starting.
+        """Connect to the upstream server, which may still be starting.
 
         Raises:
-            OSError: If it is not there in a minute.
+            OSError: If it does not accept a connection within a minute.
         """
         last = asyncio.get_running_loop().time() + _PATIENCE
         while True:
@@ -104,19 +107,19 @@ class Gate:
             await asyncio.sleep(0.05)
 
     def refusal(self, head: bytes) -> tuple[int, str] | None:
-        """Why a connection that begins with such a request is refused; None if it is not.
+        """Return why a connection is refused, given its first request; None if it is accepted.
 
         Args:
-            head: The request's first lines, up to the empty one.
+            head: Head of the request, up to and including the blank line.
 
         Returns:
-            A status of HTTP, and words.
+            HTTP status code and message.
         """
         parser = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
         try:
             parser.receive_data(head)
             request = parser.next_event()
-        except h11.RemoteProtocolError as error:  # two hosts, or none, among others
+        except h11.RemoteProtocolError as error:  # such as two Host headers, or none
             return 400, str(error)
         if not isinstance(request, h11.Request):
             return 400, "not a request"
@@ -124,7 +127,7 @@ class Gate:
         if not may_be_asked_as(headers.get(b"host", ""), self._names):
             return 403, "this server is not called so: see ner-retriever serve --name"
         if self._token is not None and not self._is_told(headers):
-            return 401, "a token is wanted: set NER_RETRIEVER_TOKEN"
+            return 401, "a token is required: set NER_RETRIEVER_TOKEN"
         return None
 
     def _is_told(self, headers: dict[bytes, str]) -> bool:
@@ -133,7 +136,7 @@ class Gate:
         return compare_digest(said.encode("latin-1"), self._token or b"")
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A connection may end at any moment, on either side.
+        # Either side may close the connection at any time.
         with suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
             try:
                 await self._answer(reader, writer)
@@ -150,7 +153,7 @@ class Gate:
             try:
                 theirs, to_them = await self.behind()
             except OSError:
-                refused = 502, "the server behind does not answer"
+                refused = 502, "the upstream server does not respond"
         if refused is not None:
             writer.write(_refused(*refused))
             await writer.drain()
@@ -158,7 +161,7 @@ class Gate:
         to_them.write(head)
         asking = asyncio.create_task(_passed_on(reader, to_them))
         try:
-            await _passed_on(theirs, writer)  # until they have no more to say
+            await _passed_on(theirs, writer)  # until the server closes its side
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
@@ -166,7 +169,7 @@ class Gate:
 
 
 async def _passed_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    """Write what is read until there is no more, and say so."""
+    """Copy a stream until it ends, then signal its end to the target."""
     try:
         while part := await source.read(_PART):
             target.write(part)

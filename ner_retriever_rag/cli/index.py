@@ -13,7 +13,7 @@ from ner_retriever_rag.cli.console import Dtype, err, errors_in_one_line, load_e
 from ner_retriever_rag.cli.sources import FileSource, Problem
 
 _SHOWN = 20  # problems printed
-_WHEN_STOPPED = "; what was written is kept, run the same command to go on"
+_WHEN_STOPPED = "; written documents are kept, run the same command to resume"
 
 
 def index(
@@ -27,7 +27,7 @@ def index(
     folder: Annotated[
         str,
         typer.Option(
-            "--index", help="Folder of the index, made if needed, or the address of a server."
+            "--index", help="Folder of the index, created if missing, or the address of a server."
         ),
     ],
     text_field: Annotated[str, typer.Option(help="Field or column that holds the text.")] = "text",
@@ -47,22 +47,22 @@ def index(
     dtype: Annotated[
         Dtype,
         typer.Option(
-            help="What the backbone computes in. bfloat16 is faster where the processor has it "
-            "(AVX512-BF16, AMX, most GPUs); the index remembers.",
+            help="Data type the backbone computes in; the index remembers it. bfloat16 is faster "
+            "where the processor supports it (AVX512-BF16, AMX, most GPUs).",
         ),
     ] = Dtype.auto,
 ) -> None:
     """Index documents by the entities they mention.
 
-    Documents already there are skipped if unchanged and replaced if not, so an interrupted run
-    goes on where it stopped. What cannot be read is reported and left out.
+    Documents already in the index are skipped if unchanged and replaced if not, so an interrupted
+    run resumes where it stopped. Whatever cannot be read is reported and skipped.
     """
     with errors_in_one_line(_WHEN_STOPPED):
         from ner_retriever_rag.index.entity_index import EntityIndex
 
         source = FileSource(paths, text_field, id_field, limit, follow_links)
         if not source.count():
-            list(source)  # once more, for what is wrong with them
+            list(source)  # read again, to collect the problems
             say_what_was_left_out(source.problems)
             raise ValueError("none of the paths holds a document that can be read")
         with EntityIndex(folder, encoder=load_encoder(encoder, dtype)) as entity_index:
@@ -77,7 +77,7 @@ def index(
 
 
 def say_what_was_left_out(problems: list[Problem]) -> None:
-    """Say what was left out."""
+    """Print what was skipped and why."""
     for problem in problems[:_SHOWN]:
         told = one_line(f"{problem.where}: {problem.why}")
         err.print(Text.assemble(("skipped ", "yellow"), told))

@@ -23,7 +23,7 @@ def mcp(folder: IndexPlace, encoder: SavedEncoder = None) -> None:
         from ner_retriever_rag.cli.mcp_tools import make_server
 
         index = open_index(folder, encoder)
-        index.encoder.encode_types(["warm-up"])  # the first question should not wait for the model
+        index.encoder.encode_types(["warm-up"])  # the first request should not wait for the model
         server = make_server(index, f"ner-retriever {name_of(folder)}")
-        _log.info("serving %d documents of %s", index.count(), folder)
+        _log.info("serving %d documents from %s", index.count(), folder)
         server.run("stdio")

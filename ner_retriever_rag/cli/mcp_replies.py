@@ -1,7 +1,7 @@
-"""What of an index's values goes into a reply to a model: readable, and bounded in size.
+"""Make values of an index fit for replies to a language model: readable and bounded in size.
 
 Texts, ids, names and metadata come from documents and may be of any length; a model's context and a
-client's patience are not. Invisible characters are left out.
+client's patience are limited. Invisible characters are removed.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from typing import Any
 from ner_retriever_rag._markup import cut, without_hidden
 from ner_retriever_rag.cli.console import for_json
 
-MOST = 100_000  # characters of a reply, about
-ID = 300  # characters of an id; what is longer is cut, and cannot be asked for
+MOST = 100_000  # characters of a reply, approximately
+ID = 300  # characters of an id; longer ids are cut, and cannot be requested
 _NAME = 200  # characters of a name or a metadata key
-_PLACEHOLDER = "\N{REPLACEMENT CHARACTER}"  # keeps the places of what stands behind it
+_PLACEHOLDER = "\N{REPLACEMENT CHARACTER}"  # keeps the offsets of the text after it
 
 
 def share(n: int, most: int) -> int:
-    """How many characters each of n results may have, not more than ``most``."""
+    """Number of characters each of n results may have, at most ``most``."""
     return min(most, MOST // max(1, n))
 
 
 def short(text: str, most: int = _NAME) -> str:
-    """A name, an id or a passage as a model may read it."""
+    """A name, id or passage without hidden characters, cut to ``most`` characters."""
     looked_at = 4 * most  # characters, of which some may be hidden
     shown = without_hidden(text[:looked_at])
     return f"{shown[:most]}…" if len(text) > looked_at else cut(shown, most)
 
 
 def part(text: str, start: int, most: int) -> tuple[str, int]:
-    """A part of a document, and how many characters come after it; places are as they were."""
+    """Part of a document, offsets preserved, and the number of characters after it."""
     shown = without_hidden(text[start : start + most], _PLACEHOLDER)
     return shown, max(0, len(text) - start - most)
 
 
 def some(names: Iterable[str], room: int, most: int) -> list[str]:
-    """The first of some names, at most so many, as far as there is room; the first in any case."""
+    """The first ``most`` names, as far as ``room`` characters allow; always at least one."""
     kept: list[str] = []
     for name in islice(names, most):
         name = short(name)
@@ -51,11 +51,11 @@ def some(names: Iterable[str], room: int, most: int) -> list[str]:
 
 
 def metadata(given: Mapping[str, Any], room: int) -> dict[str, Any]:
-    """A document's metadata as JSON has them, as far as there is room; "…" says what is left out.
+    """A document's metadata as JSON, as far as there is room; the key "…" tells what is left out.
 
     Args:
         given: The metadata.
-        room: How many characters their JSON may have, about.
+        room: Approximate number of characters their JSON may have.
     """
     kept: dict[str, Any] = {}
     for key, value in given.items():
@@ -69,7 +69,7 @@ def metadata(given: Mapping[str, Any], room: int) -> dict[str, Any]:
 
 
 def _value(value: Any, room: int) -> Any:
-    """A value as JSON has it; as a string that is cut where it is too long."""
+    """A value as JSON, or as a truncated string if it is too long."""
     most = max(_NAME, room // 2)
     if isinstance(value, str):
         return short(value, most)

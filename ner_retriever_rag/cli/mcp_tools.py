@@ -1,4 +1,4 @@
-"""What the MCP server offers a model: an index's searches as functions with plain values."""
+"""Tools of the MCP server: the searches of an index as functions with plain values."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ INSTRUCTIONS = (
     "kinds there are; search for documents, entities for names, extract for every mention; get "
     "gives whole documents by id. Kinds are noun phrases in the singular. Scores are probabilities."
 )
-_PASSAGE = 400  # characters of a document that a search shows
-_MOST_IDS = 20  # documents of an entity that are named
-_MOST_NAMES = 20  # of an entity's spellings, or of a document's matches
-_ROOM = 2_000  # characters of a result, at most
-_OF_A_ROW = 80  # characters of JSON beside the words
-_TOLD = 1_000  # characters of an error
+_PASSAGE = 400  # characters of a document shown in search results
+_MOST_IDS = 20  # document ids listed per entity
+_MOST_NAMES = 20  # spellings listed per entity, or names per document
+_ROOM = 2_000  # maximum characters per result
+_OF_A_ROW = 80  # characters of JSON in a row, besides the text
+_TOLD = 1_000  # characters of an error message
 
 Kind = Annotated[str, Field(description="The kind of entity: 'river', 'Norwegian metal band'.")]
 About = Annotated[
@@ -115,10 +115,10 @@ class WholeDocument(BaseModel):
 
 
 class Tools:
-    """An index's searches for a model.
+    """The searches of an index, for a language model.
 
     Args:
-        index: Where to look.
+        index: The index to search.
     """
 
     def __init__(self, index: EntityIndex) -> None:
@@ -260,11 +260,11 @@ def _rows(match: DocumentMatch) -> list[dict[str, Any]]:
 
 
 def make_server(index: EntityIndex, name: str) -> Any:
-    """An MCP server over an index.
+    """Create an MCP server for an index.
 
     Args:
-        index: What it serves.
-        name: What clients know it by.
+        index: The index to serve.
+        name: Name shown to clients.
 
     Returns:
         An ``mcp.server.mcpserver.MCPServer``.
@@ -283,7 +283,7 @@ def make_server(index: EntityIndex, name: str) -> Any:
 def _telling(
     tool: Callable[Parameters, Result],
 ) -> Callable[Parameters, Result]:
-    """A tool that tells the model what was wrong with its arguments."""
+    """Wrap a tool so that the model is told what was wrong with its arguments."""
     error_of_tool = require("mcp.server.mcpserver.exceptions", extra="mcp").ToolError
 
     @wraps(tool)

@@ -1,4 +1,4 @@
-"""Commands whose options come in dataclasses."""
+"""Commands whose options are grouped in dataclasses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, get_type_hints
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Let typer see every field of a command's dataclass parameters as an option of its own.
+    """Expose every field of a command's dataclass parameters to Typer as a separate option.
 
     Args:
-        command: A function; a parameter that is annotated with a dataclass takes one, made of the
-            options of its fields, which are annotated as typer wants parameters to be.
+        command: A function. A parameter annotated with a dataclass receives an instance built from
+            the options of its fields, which are annotated as Typer expects of parameters.
     """
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}

@@ -1,4 +1,4 @@
-"""The page of ``ner-retriever ui``: ask on top, kinds of entity on the left, answers below."""
+"""The page of ``ner-retriever ui``: query on top, entity types on the left, results below."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ner_retriever_rag.schema import DocumentMatch
 
 _DOCUMENTS, _ENTITIES, _FACETS = 20, 200, 30  # shown at most
-_COUNTED = 1_000  # documents that match are counted so far
-_SURE = 0.5  # spans from here on are highlighted, whatever the slider says
+_COUNTED = 1_000  # matching documents are counted up to this number
+_SURE = 0.5  # spans scored at least this are highlighted, whatever the slider says
 _TO_TRY = 3
 
 
@@ -30,14 +30,14 @@ class SearchPage:
     """One visitor's page.
 
     Args:
-        nicegui: The framework, which comes with an extra.
-        index: What is searched; searches run in threads of their own.
-        name: What it is called.
+        nicegui: The NiceGUI package, which is installed with an extra.
+        index: The index to search; searches run in threads of their own.
+        name: Display name of the index.
     """
 
     def __init__(self, nicegui: Any, index: EntityIndex, name: str) -> None:
         self._ui, self._in_thread, self._index = nicegui.ui, nicegui.run.io_bound, index
-        self._ui.add_css(".to-judge .ner-types { display: none }")  # the type is the one asked for
+        self._ui.add_css(".to-judge .ner-types { display: none }")  # it is always the query's type
         self._searches = 0
         self._entities: list[Entity] = []
         with self._ui.row().classes("w-full no-wrap items-start"):
@@ -69,7 +69,7 @@ class SearchPage:
             label.bind_text_from(self._threshold, "value", "least score {:.2f}".format)
         for field in (self._type, self._about):
             field.on("keydown.enter", self._search)
-        # Lets go, not moves: a search for every pixel would be too many.
+        # On release, not while dragging: a search per pixel would be too many.
         self._threshold.on("change", self._search)
 
     def _answers(self) -> None:
@@ -125,7 +125,7 @@ class SearchPage:
         except (ValueError, TypeError, OSError, RuntimeError) as error:
             self._ui.notify(str(error), type="warning")
             return
-        if number == self._searches:  # and nothing else was asked meanwhile
+        if number == self._searches:  # no newer search has started meanwhile
             self._show(query, found, entities)
 
     def _look(
@@ -158,7 +158,7 @@ class SearchPage:
         ]
 
     def _show_to_judge(self, kind: str, match: DocumentMatch) -> None:
-        """A document with buttons that say whether it is an answer to a type."""
+        """Show a document with buttons to judge it right or wrong for a type."""
         with self._ui.row().classes("w-full no-wrap items-start to-judge"):
             self._ui.html(cards([match]), sanitize=False).classes("grow")
             with self._ui.column().classes("shrink-0 gap-0"):
@@ -185,7 +185,7 @@ class SearchPage:
 
 
 def told(matching: int) -> str:
-    """How many documents match, and how many of them are shown."""
+    """Say how many documents match and how many of them are shown."""
     if not matching:
         return "No document matches."
     many = f"{matching:,}{' or more' if matching == _COUNTED else ''}"
@@ -195,6 +195,6 @@ def told(matching: int) -> str:
 
 
 def sure_of(match: DocumentMatch) -> DocumentMatch:
-    """A found document with the mentions that are likelier of the type than not, or the best."""
+    """A match with only its mentions more likely of the type than not, else the best one."""
     sure = [each for each in match.matches if each.score >= _SURE]
     return replace(match, matches=sure or match.matches[:1])

@@ -31,31 +31,33 @@ def probe(
         typer.Argument(help='JSON lines: {"text", "mentions": [{"start", "end", "type"}]}.'),
     ],
     backbone: Annotated[str, typer.Option(help="Backbone: a folder or a hub id.")] = MINILM,
-    types: Annotated[int, typer.Option(min=2, help="Types at most, those with most names.")] = 20,
-    sample: Annotated[int, typer.Option(min=10, help="Mentions of each type at most.")] = 100,
+    types: Annotated[
+        int, typer.Option(min=2, help="Maximum number of types, those with the most names.")
+    ] = 20,
+    sample: Annotated[int, typer.Option(min=10, help="Maximum mentions per type.")] = 100,
     pairs: Annotated[
-        int, typer.Option(min=1, help="Pairs of one type, and as many of two.")
+        int, typer.Option(min=1, help="Number of same-type pairs, and of cross-type pairs.")
     ] = 20_000,
     pooling: Annotated[
-        Pooling, typer.Option(help="How a mention's tokens become one vector.")
+        Pooling, typer.Option(help="How a mention's token vectors are pooled.")
     ] = Pooling.last,
     out_folder: Annotated[
-        Path, typer.Option("--out", help="Folder for probe.csv and probe.png; made if missing.")
+        Path, typer.Option("--out", help="Folder for probe.csv and probe.png; created if missing.")
     ] = Path("probe"),
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     memory: Annotated[
-        float, typer.Option(min=0.01, help="GB for token states in flight, beside the model.")
+        float, typer.Option(min=0.01, help="GB for token states in flight, besides the model.")
     ] = 1.0,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, ...", show_default="the accelerator, if any")
     ] = None,
-    dtype: Annotated[Dtype, typer.Option(help="What the backbone computes in.")] = Dtype.auto,
+    dtype: Annotated[Dtype, typer.Option(help="Data type the backbone computes in.")] = Dtype.auto,
 ) -> None:
-    """Find the block and the tap of a backbone that know types best.
+    """Find the block and tap of a backbone that separate types best.
 
     For every block and each of value, key, query, attention, mlp and hidden: the ROC-AUC of the
-    cosine of two mentions (of their last tokens), pairs of one type against pairs of two, and the
-    accuracy of a linear classifier of types. One pass over the sampled mentions.
+    cosine of two mentions (last tokens by default), same-type against cross-type pairs, and the
+    accuracy of a linear type classifier. One pass over the sampled mentions.
     """
     from ner_retriever_rag.evaluation import probe as study
     from ner_retriever_rag.evaluation.formats import read_lines

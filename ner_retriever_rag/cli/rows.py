@@ -1,4 +1,4 @@
-"""Write rows to a file: .csv, .jsonl or .parquet; appearing under its name when it is whole."""
+"""Write rows to a .csv, .jsonl or .parquet file, which appears only once complete."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import typer
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.cli.console import as_json
 
-_GROUP = 10_000  # rows of a parquet row group
-# What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection).
+_GROUP = 10_000  # rows per Parquet row group
+# Prefixes that a spreadsheet takes for the start of a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 TableFile = Annotated[
@@ -30,7 +30,7 @@ TableFile = Annotated[
 Raw = Annotated[
     bool,
     typer.Option(
-        "--raw", help="No apostrophe before .csv cells that a spreadsheet takes for formulas."
+        "--raw", help="No apostrophe before .csv cells that a spreadsheet would take for formulas."
     ),
 ]
 Row = dict[str, Any]
@@ -38,10 +38,10 @@ Columns = Mapping[str, type]  # str, int, float, or list for a list of strings
 
 
 def check_folder(path: Path, option: str) -> None:
-    """Check that a file of this name can be put there.
+    """Check that a file can be written to a path.
 
     Raises:
-        OSError: If its folder is not there, or it is itself a folder.
+        OSError: If its folder does not exist, or the path is itself a folder.
     """
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"{option}: the folder {path.absolute().parent} does not exist")
@@ -50,11 +50,11 @@ def check_folder(path: Path, option: str) -> None:
 
 
 def check_format(path: Path) -> None:
-    """Check that rows can be written to a file of this name.
+    """Check that rows can be written to a path.
 
     Raises:
-        ValueError: If the ending is unknown.
-        ImportError: If it needs a library that is not installed.
+        ValueError: If the file extension is unknown.
+        ImportError: If the format needs a library that is not installed.
         OSError: As ``check_folder``.
     """
     if path.suffix not in _WRITERS:
@@ -66,7 +66,7 @@ def check_format(path: Path) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file to write beside the one wanted, put in its place when all went well."""
+    """Yield a temporary file next to ``path``, which replaces it on success."""
     part = path.with_name(path.name + ".part")
     try:
         yield part
@@ -76,17 +76,17 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_rows(rows: Iterable[Row], path: Path, columns: Columns, *, raw: bool = False) -> int:
-    """Write rows as they come.
+    """Write rows to a file, streaming.
 
     Args:
-        rows: Each with all columns.
-        path: The file; its ending says how.
-        columns: Names, in order, and what is in them.
-        raw: Leave cells of a .csv as they are that a spreadsheet would take for formulas; they get
-            an apostrophe in front otherwise.
+        rows: Rows, each with all columns.
+        path: The file; its extension sets the format.
+        columns: Column names, in order, and the types of their values.
+        raw: Leave .csv cells that a spreadsheet would take for formulas unchanged; otherwise they
+            are prefixed with an apostrophe.
 
     Returns:
-        How many there were.
+        Number of rows written.
     """
     count = 0
 
@@ -105,7 +105,7 @@ def write_rows(rows: Iterable[Row], path: Path, columns: Columns, *, raw: bool =
 
 
 def _cells(row: Row, raw: bool) -> Row:
-    """A row as a spreadsheet shows it: lists as one cell, formulas as text."""
+    """A row for a spreadsheet: lists joined into one cell, formulas made text."""
     joined = {
         name: "; ".join(value) if isinstance(value, list) else value for name, value in row.items()
     }

@@ -47,58 +47,59 @@ def search(
     like: LikeNames = None,
     unlike: UnlikeNames = None,
     k: Annotated[
-        int | None, typer.Option("-k", min=1, help="How many documents at most.", show_default="10")
+        int | None,
+        typer.Option("-k", min=1, help="Maximum number of documents.", show_default="10"),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All documents above the threshold.")
+        bool, typer.Option("--all", help="Return all documents above the threshold.")
     ] = False,
-    offset: Annotated[int, typer.Option(min=0, help="How many of the best to skip.")] = 0,
+    offset: Annotated[int, typer.Option(min=0, help="Number of top documents to skip.")] = 0,
     threshold: Annotated[
         float | None,
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Least score of a document.",
-            show_default="none; with --all the greatest expected F1's",
+            help="Minimum score of a document.",
+            show_default="none; with --all the one that maximizes expected F1",
         ),
     ] = None,
     max_matches: Annotated[
         int | None,
-        typer.Option(min=1, help="Matches of a document at most.", show_default="all"),
+        typer.Option(min=1, help="Maximum number of matches per document.", show_default="all"),
     ] = None,
     where: Where = None,
     about: About = None,
     topic_weight: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="How much the topic counts.", show_default="0.7"),
+        typer.Option(min=0.0, max=1.0, help="Weight of the topic.", show_default="0.7"),
     ] = None,
-    exact: Annotated[bool, typer.Option(help="Compare with every mention.")] = False,
+    exact: Annotated[bool, typer.Option(help="Compare the query with every mention.")] = False,
     sharpen: Annotated[
-        bool, typer.Option("--sharpen/--no-sharpen", help="Judge answers by one another, too.")
+        bool, typer.Option("--sharpen/--no-sharpen", help="Refine scores by kernel smoothing.")
     ] = True,
     rerank: Annotated[
         int,
         typer.Option(
-            min=0, help="Mentions of a type that the pair model judges again, such as 150."
+            min=0, help="Number of top mentions per type that the pair model reranks, such as 150."
         ),
     ] = 0,
     named: Annotated[
         bool | None,
         typer.Option(
             "--named/--common-nouns",
-            help="Names first, or as they come.",
-            show_default="by what is found",
+            help="Prefer names, or rank common nouns equally.",
+            show_default="by the top candidates",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     html: Annotated[
-        Path | None, typer.Option(help="Write a page with highlights.", show_default=False)
+        Path | None, typer.Option(help="HTML file to write, with highlights.", show_default=False)
     ] = None,
     encoder: SavedEncoder = None,
 ) -> None:
     """Find the documents that mention entities of a type.
 
-    With several types: TYPE or one of --any-of, and every --all-of, and none of --not.
+    With several types: TYPE or any of --any-of, and every --all-of, and none of --not.
     """
     with errors_in_one_line():
         most = how_many(k, everything, _K)

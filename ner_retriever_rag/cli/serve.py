@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 
 def serve(
     folder: IndexFolder,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen at.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8000,
     name: Annotated[
         list[str] | None,
-        typer.Option(help="Host name that clients use, beside localhost and addresses."),
+        typer.Option(help="Host name that clients may use, besides localhost and IP addresses."),
     ] = None,
     token: Annotated[
         str | None,
         typer.Option(
-            envvar="NER_RETRIEVER_TOKEN", help="What clients have to know.", show_default="none"
+            envvar="NER_RETRIEVER_TOKEN", help="Token clients must send.", show_default="none"
         ),
     ] = None,
 ) -> None:
     """Let any number of processes read and write an index, through Chroma's own server.
 
-    The folder belongs to the server while it runs; other processes open the index with its address
-    instead of the folder. Pages in a browser cannot read it. Anyone else who reaches the port can,
-    and change it, unless there is a token: best in the variable NER_RETRIEVER_TOKEN, where clients
-    look for it, too. The folder's indexes become ones that the server searches, which takes a while
-    once, and cannot be undone.
+    The folder belongs to the server while it runs; other processes open the index by the server's
+    address instead of the folder. Web pages cannot read it. Anyone else who can reach the port can
+    read and change it unless a token is set, preferably in the environment variable
+    NER_RETRIEVER_TOKEN, where clients look for it too. The folder's indexes are converted to ones
+    that the server searches, which takes a while the first time and cannot be undone.
     """
     with errors_in_one_line():
         from ner_retriever_rag.candidates.stored_rows import describe
@@ -83,17 +83,17 @@ def serve(
             code = asyncio.run(_keep_open(Gate(behind, names, token), host, port, run))
         finally:
             lock.release()
-        # Chroma's threads know of no end; taken down with Python's, they end in a crash.
+        # Chroma's threads never stop; a normal interpreter exit would end in a crash.
         os._exit(code)
 
 
 async def _keep_open(
     gate: Gate, host: str, port: int, run: Callable[[Callable[[], object]], None]
 ) -> int:
-    """Serve until the process is told to stop, or the server behind it exits.
+    """Serve until the process is told to stop, or Chroma's server exits.
 
     Returns:
-        The exit code: 1 for the latter.
+        The exit code: 0 in the first case, 1 in the second.
     """
     loop, told, ended = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
@@ -106,7 +106,7 @@ async def _keep_open(
             loop.add_signal_handler(number, tell)
     server = await gate.listen(host, port)
     end = partial(loop.call_soon_threadsafe, ended.set)
-    # In this process, so that the lock goes when it does; it lets go of the interpreter.
+    # In this process, so that the lock is released when it ends; Chroma releases the GIL.
     threading.Thread(target=run, args=(end,), daemon=True).start()
     there, over = asyncio.create_task(gate.behind()), asyncio.create_task(ended.wait())
     await asyncio.wait({there, over}, return_when=asyncio.FIRST_COMPLETED)
@@ -116,15 +116,15 @@ async def _keep_open(
     await over
     server.close()
     if not told.is_set():
-        err.print("Chroma's server has ended by itself: see ner-retriever check DIR")
+        err.print("Chroma's server has stopped unexpectedly: see ner-retriever check DIR")
     return 0 if told.is_set() else 1
 
 
 def _run_chroma(folder: Path, host: str, port: int, ended: Callable[[], object]) -> None:
-    """Run Chroma's server, which reads its options from the command line."""
+    """Run Chroma's server, which reads its options from ``sys.argv``."""
     from chromadb.cli.cli import app as chroma
 
-    # It greets with an address that is not for users, on the terminal and past Python.
+    # It prints an address that is not for users, to the terminal and bypassing Python.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.argv = ["chroma", "run", "--path", str(folder), "--host", host, "--port", str(port)]
     try:

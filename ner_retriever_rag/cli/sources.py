@@ -1,4 +1,4 @@
-"""Documents from files: text, pages and mails, .jsonl with a text field, .csv with a header."""
+"""Read documents from files: text, .pdf, .docx, .html, .eml, .jsonl, and .csv with a header."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ner_retriever_rag.storage.metadata import key_problem, storable
 
 PLAIN = (".txt", ".md")
 ROWS = (".jsonl", ".csv")
-_ENDINGS_NAMED = 8  # of files skipped
+_ENDINGS_NAMED = 8  # extensions of skipped files that are reported
 _ID_FIELDS = ("id", "_id", "doc_id")
-_LONGEST_LIST = 200  # characters of a row's fields in a message
-_LONGEST_FIELD = 2**27  # of a .csv file; what is longer is a quote that was never closed
+_LONGEST_LIST = 200  # characters of a list of fields in a message
+_LONGEST_FIELD = 2**27  # of a .csv file; a longer one is a quote that was never closed
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
 
@@ -32,7 +32,7 @@ class Problem:
     """Something that could not be read.
 
     Attributes:
-        where: The file, with the line's number where it is about one line.
+        where: The file, with the line number if the problem concerns one line.
         why: What is wrong with it.
     """
 
@@ -42,21 +42,21 @@ class Problem:
 
 @dataclass(slots=True)
 class FileSource:
-    """Reads documents from files and folders, noting what cannot be read instead of stopping.
+    """Reads documents from files and folders, recording what cannot be read instead of stopping.
 
-    A plain file is one document, its path its id; so is a .pdf, .docx, .html or .eml (extra
-    ``files``), whose title goes into its metadata. However long, it stays one document. A row of
+    A plain text file is one document with its path as id; so is a .pdf, .docx, .html or .eml (extra
+    ``files``), whose title goes into its metadata. A file is never split, however long. Each row of
     a .jsonl or .csv file is one document: its ``text_field`` is the text, ``id`` (or ``_id``,
-    ``doc_id``) the id, ``<file>:<line>`` where there is none; the other fields are metadata as
-    far as an index can keep them. Files may be compressed (.gz, .bz2, .xz).
+    ``doc_id``) the id, ``<file>:<line>`` if there is none; the other fields are metadata, as far as
+    an index can store them. Files may be compressed (.gz, .bz2, .xz).
 
     Attributes:
-        paths: Files and folders; folders are searched through.
+        paths: Files and folders; folders are searched recursively.
         text_field: Field of a row that holds its text.
         id_field: Field of a row that holds its id; None for the first of the usual names.
         limit: Stop after this many documents; None for all.
-        follow_links: Follow links in a folder that lead out of it.
-        problems: Filled while reading.
+        follow_links: Follow links that lead out of a folder.
+        problems: Problems found so far; filled while reading.
     """
 
     paths: Sequence[Path]
@@ -68,7 +68,7 @@ class FileSource:
     _count: int = 0
 
     def count(self) -> int:
-        """Read everything once to see how many documents there are, for a progress bar."""
+        """Read everything once to count the documents, for a progress bar."""
         silent = replace(self, problems=[])
         self._count = sum(1 for _ in silent)
         return self._count
@@ -107,21 +107,21 @@ class FileSource:
                 self._report(path, "does not exist")
             elif not _kind(path):
                 self._report(path, f"is none of {_endings()}")
-            elif not path.is_file():  # a pipe would be waited for, and is read twice besides
+            elif not path.is_file():  # reading a pipe would block, and files are read twice
                 self._report(path, "is not a plain file")
             else:
                 yield path
 
     def _documents(self, file: Path) -> Iterator[tuple[str, Document]]:
-        """The documents of one file, each with where it stands."""
+        """Yield the documents of one file, each with its location."""
         if _kind(file) in CONVERTED:
             yield from self._converted(file)
             return
         read = {".jsonl": self._json_rows, ".csv": self._csv_rows}.get(_kind(file), _whole_file)
-        left_out: set[str] = set()  # fields reported once for the file
+        left_out: set[str] = set()  # fields already reported for the file
         last = ""
         try:
-            # Bytes that are not UTF-8 come through as surrogates: one of them is to cost a line,
+            # Bytes that are not UTF-8 are decoded to surrogates: one of them should cost a line,
             # not the file.
             with open_text(file, errors="surrogateescape") as stream:
                 for last, row in read(file, stream):
@@ -134,7 +134,7 @@ class FileSource:
             self._report(last or file, f"cannot be read{after}: {error}")
 
     def _converted(self, file: Path) -> Iterator[tuple[str, Document]]:
-        """The document of a file that is not plain text, unless there is none in it."""
+        """Yield the document of a file that is not plain text, unless it has no text."""
         try:
             page = read_document(file)
             if not page.text.strip():
@@ -156,7 +156,7 @@ class FileSource:
             except RecursionError:
                 self._report(where, "is not JSON: nested too deep")
                 continue
-            except ValueError as error:  # bad syntax, bytes that are no UTF-8, enormous numbers
+            except ValueError as error:  # bad syntax, bytes that are not UTF-8, enormous numbers
                 self._report(where, f"is not JSON: {error}")
                 continue
             if isinstance(row, dict):
@@ -168,7 +168,7 @@ class FileSource:
         csv.field_size_limit(_LONGEST_FIELD)
         lines: list[str] = []  # of the row being read
         rows = csv.DictReader(_kept(stream, lines))
-        columns = rows.fieldnames or []  # read here: a header that cannot be read ends the file
+        columns = rows.fieldnames or []  # read here: an unreadable header ends the file
         _utf8("".join(columns))
         for name in sorted(name for name, times in Counter(columns).items() if times > 1):
             self._report(file, f"has several columns {name!r}; the last is read")
@@ -186,7 +186,7 @@ class FileSource:
             if len(lines) > 1 and sum(line.count('"') for line in lines) % 2:
                 self._report(f"{file}:{first}", "opens a quote that is never closed")
                 continue
-            if None in row:  # cells beyond the header; missing ones are None themselves
+            if None in row:  # cells beyond the header; missing cells are values of None
                 self._report(f"{file}:{first}", "has more cells than the header; they are left out")
             cells = {key: value for key, value in row.items() if key and value is not None}
             yield f"{file}:{rows.line_num}", cells
@@ -215,25 +215,25 @@ def _whole_file(file: Path, stream: IO[str]) -> Rows:
 
 
 def _kept(stream: IO[str], lines: list[str]) -> Iterator[str]:
-    """Lines, each also put into a list."""
+    """Yield lines, also appending each to a list."""
     for line in stream:
         lines.append(line)
         yield line
 
 
 def _utf8(text: str) -> str:
-    """Return what was read, if all of it was UTF-8.
+    """Return a text unchanged if all of it was UTF-8.
 
     Raises:
-        UnicodeError: If it holds a byte that was not, read as half of a surrogate pair.
+        UnicodeError: If it contains a byte that was not, decoded to half of a surrogate pair.
     """
     if not encodable(text):
-        raise UnicodeError("it holds bytes that are not UTF-8")
+        raise UnicodeError("it contains bytes that are not UTF-8")
     return text
 
 
 def _kind(file: Path) -> str:
-    """The ending that says how to read a file, without that of its compression; else ``""``."""
+    """The extension that decides how a file is read, ignoring compression; ``""`` if unknown."""
     ending = file.suffix.lower()
     if ending in CONVERTED:
         return ending
@@ -242,7 +242,7 @@ def _kind(file: Path) -> str:
 
 
 def _wanted(other: Counter[str]) -> Callable[[Path], str]:
-    """Says how to read a file, and counts those it cannot say that of by their endings."""
+    """Return a function like ``_kind`` that counts files of other extensions in ``other``."""
 
     def wanted(file: Path) -> str:
         kind = _kind(file)

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SentenceIndex:
-    """A dense index of the same texts, one float32 vector a sentence and nothing else.
+    """A dense index of the same texts: one float32 vector per sentence and nothing else.
 
     Attributes:
-        sentences: How many there are (:func:`ner_retriever_rag.reading.sentences.sentences`).
-        width: Of a vector; that of E5-Mistral and NV-Embed v2, the rivals of arXiv 2509.04011.
+        sentences: Number of sentences (:func:`ner_retriever_rag.reading.sentences.sentences`).
+        width: Vector dimension; that of E5-Mistral and NV-Embed v2, the baselines of arXiv
+            2509.04011.
     """
 
     sentences: int
@@ -37,33 +38,33 @@ class SentenceIndex:
 
     @classmethod
     def of(cls, index: EntityIndex) -> SentenceIndex:
-        """The sentence index of an index's documents; reads every one of them."""
+        """The sentence index for an index's documents; reads every one of them."""
         return cls(sum(1 for each in index.documents() for _ in sentences(each.text)))
 
     @property
     def bytes(self) -> int:
-        """Size of the vectors."""
+        """Size of the vectors in bytes."""
         return self.sentences * self.width * 4
 
     def saving(self, size: int | None) -> float | None:
-        """The share of the vectors that ``size`` bytes save.
+        """Share of the vectors' bytes that an index of ``size`` bytes saves.
 
         Returns:
-            1 is all, 0 nothing, negative more than the sentence index takes; None where there is
-            no size or no sentence.
+            1 for all, 0 for nothing, negative if it takes more than the sentence index; None if
+            there is no size or no sentence.
         """
         return None if size is None or not self.sentences else 1 - size / self.bytes
 
 
 def stats(
     folder: IndexPlace,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     encoder: SavedEncoder = None,
 ) -> None:
-    """Say what an index holds and what it takes, beside a dense sentence index of the same texts.
+    """Show the contents and size of an index, next to a dense sentence index of the same texts.
 
-    The sentence index compared with has one 4096-dimensional float32 vector for every sentence, and
-    its size is that of the vectors alone.
+    The sentence index has one 4096-dimensional float32 vector per sentence, and only its vectors
+    are counted.
     """
     with errors_in_one_line():
         index = open_index(folder, encoder)

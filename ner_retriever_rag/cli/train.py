@@ -1,4 +1,4 @@
-"""``ner-retriever train``: mine pairs and train the parts of an encoder, into one folder."""
+"""``ner-retriever train``: mine pairs and train the components of an encoder in one folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ner_retriever_rag.cli.train_types import types
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 
 train_app = typer.Typer(
-    help="Teach an encoder types of your own, or mine text and train an encoder's parts on it.",
+    help="Teach an encoder your own types, or mine text and train an encoder's components on it.",
     no_args_is_help=True,
 )
 train_app.command(epilog="Example: ner-retriever train types labelled.jsonl --out my-encoder")(
@@ -47,11 +47,11 @@ DETECTOR_TAPS = "hidden@2+hidden@4+hidden@6"
 def mine(
     sources: Annotated[
         list[str],
-        typer.Argument(help="JSON-lines files with title and text, or Hugging Face data sets."),
+        typer.Argument(help="JSON-lines files with title and text, or Hugging Face datasets."),
     ],
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Output folder.")],
     held_out: Annotated[
-        list[Path] | None, typer.Option(help="Evaluation files whose sentences are dropped.")
+        list[Path] | None, typer.Option(help="Evaluation files whose sentences are excluded.")
     ] = None,
     seed: Seed = 0,
 ) -> None:
@@ -77,9 +77,9 @@ def head(
     mined: Mined,
     out_folder: Out,
     backbone: BackboneName = MINILM,
-    taps: Annotated[str, typer.Option(help="Where vectors are read.")] = FROZEN_TAPS,
+    taps: Annotated[str, typer.Option(help="Taps that vectors are read from.")] = FROZEN_TAPS,
     adaptation: Adapted = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Entities to train on.")] = 120_000,
+    pairs: Annotated[int, typer.Option(min=1, help="Number of entities to train on.")] = 120_000,
     epochs: Annotated[float, typer.Option(min=0.0)] = 4.0,
     cache: Cache = None,
     wordnet: WordNetFolder = None,
@@ -99,7 +99,7 @@ def head(
         reader = Backbone(find_checkpoint(backbone), taps, dtype="auto", adaptation=adaptation)
         trained, _ = recipes.head_recipe(
             reader,
-            # Whatever is trained, MiniLM says which names are alike: to a decoder all of them are.
+            # Name similarity is MiniLM's whatever the backbone: to a decoder all names are alike.
             corpus.Mined.load(mined, MINILM, wordnet),
             pairs=pairs,
             epochs=epochs,
@@ -121,7 +121,7 @@ def adapt(
     mined: Mined,
     out_folder: Out,
     backbone: BackboneName = MINILM,
-    taps: Annotated[str, typer.Option(help="Where vectors are read.")] = ADAPTED_TAPS,
+    taps: Annotated[str, typer.Option(help="Taps that vectors are read from.")] = ADAPTED_TAPS,
     steps: Annotated[int, typer.Option(min=1)] = 4300,
     start: Start = None,
     wordnet: WordNetFolder = None,
@@ -162,24 +162,22 @@ def adapt(
 def detector(
     out_folder: Out,
     boundaries: Annotated[
-        list[Path] | None, typer.Argument(help="Files of marked sentences.")
+        list[Path] | None, typer.Argument(help="Files of annotated sentences.")
     ] = None,
-    mined: Annotated[
-        Path | None, typer.Option(help="Mined folder, for the names found in it.")
-    ] = None,
+    mined: Annotated[Path | None, typer.Option(help="Mined folder, for the names in it.")] = None,
     sets: MarkedSets = None,
     sparse: Sparse = "",
     set_characters: Annotated[
-        int, typer.Option(min=1000, help="Of each set of --sets, so much text.")
+        int, typer.Option(min=1000, help="Characters of text to use from each of --sets.")
     ] = 100_000,
     silver_sentences: Annotated[int, typer.Option(min=0)] = 12_000,
     backbone: BackboneName = MINILM,
-    taps: Annotated[str, typer.Option(help="Where words are read.")] = DETECTOR_TAPS,
+    taps: Annotated[str, typer.Option(help="Taps that words are read from.")] = DETECTOR_TAPS,
     adaptation: Adapted = None,
     epochs: Annotated[float, typer.Option(min=0.0)] = 4.0,
     development: Development = None,
     per_text: Annotated[
-        float, typer.Option(min=0.1, help="Mentions a sentence to aim at on --development.")
+        float, typer.Option(min=0.1, help="Target mentions per sentence on --development.")
     ] = 3.4,
     *,
     run: Run,
@@ -234,7 +232,7 @@ def pair_model(
     *,
     run: Run,
 ) -> None:
-    """Train the pair model, which judges candidates again, and store it in an encoder."""
+    """Train the pair model, which reranks candidates, and store it in an encoder."""
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training import corpus
@@ -266,17 +264,17 @@ def labels(
     out_folder: Out,
     sets: MarkedSets = None,
     encoder: Annotated[
-        str | None, typer.Option(help="The encoder to tune; the shipped one if not given.")
+        str | None, typer.Option(help="Encoder to tune; the shipped one by default.")
     ] = None,
     wordnet: WordNetFolder = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Mined pairs to train along.")] = 16_000,
+    pairs: Annotated[int, typer.Option(min=1, help="Mined pairs to train on as well.")] = 16_000,
     steps: Annotated[int, typer.Option(min=1)] = 200,
-    seeds: Annotated[int, typer.Option(min=1, help="Heads to average.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of heads to average.")] = 3,
     cache: Cache = None,
     *,
     run: Run,
 ) -> None:
-    """Tune a head to labels of many domains; calibrate the encoder afterwards."""
+    """Tune a head on labels from many domains; calibrate the encoder afterwards."""
     from ner_retriever_rag.training import corpus
     from ner_retriever_rag.training.guidelines import read_folders
     from ner_retriever_rag.training.label_recipe import label_recipe
@@ -306,21 +304,21 @@ def joint(
     out_folder: Out,
     sets: MarkedSets = None,
     boundaries: Annotated[
-        list[Path] | None, typer.Option(help="Further --sets, whose labels teach nothing.")
+        list[Path] | None, typer.Option(help="More sets, of which only the boundaries are used.")
     ] = None,
     sparse: Sparse = "",
     encoder: Annotated[
-        str | None, typer.Option(help="The encoder to go on from; the shipped one if not given.")
+        str | None, typer.Option(help="Encoder to start from; the shipped one by default.")
     ] = None,
     wordnet: WordNetFolder = None,
     steps: Annotated[int, typer.Option(min=1)] = 900,
     threshold: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Of the detector, in what is written.")
+        float, typer.Option(min=0.0, max=1.0, help="Threshold of the saved detector.")
     ] = 0.4,
     *,
     run: Run,
 ) -> None:
-    """Train backbone, head and detector together; prototypes, names, calibration come after it."""
+    """Train backbone, head and detector jointly; fit prototypes, names, calibration afterwards."""
     from ner_retriever_rag.training import corpus, recipes
     from ner_retriever_rag.training.guidelines import read_folders
 

@@ -1,4 +1,4 @@
-"""What is fitted to an encoder once it is trained: calibration, prototypes, known names."""
+"""Components fitted to an encoder after training: calibration, prototypes, known names."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def calibrate(
 def prototypes(
     encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder.")],
     mined: Mined,
-    mentions: Annotated[int, typer.Option(min=2, help="Mentions to look among.")] = 100_000,
-    count: Annotated[int, typer.Option(min=1, help="How many prototypes.")] = 8_192,
+    mentions: Annotated[int, typer.Option(min=2, help="Mentions to cluster.")] = 100_000,
+    count: Annotated[int, typer.Option(min=1, help="Number of prototypes.")] = 8_192,
     seed: Seed = 0,
 ) -> None:
-    """Find where mentions of one kind lie, and store it in an encoder; calibrate it afterwards."""
+    """Fit prototypes, the centers of similar mentions, to an encoder; calibrate it afterwards."""
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training.mined import load_entities
     from ner_retriever_rag.training.prototypes import prototypes_recipe
@@ -73,10 +73,10 @@ def prototypes(
 def names(
     mined: Mined,
     encoder_folder: Annotated[
-        Path, typer.Option("--encoder", help="Folder of the encoder that learns the names.")
+        Path, typer.Option("--encoder", help="Folder of the encoder to add the names to.")
     ],
 ) -> None:
-    """Make the table of names that the mined definitions explain, and store it in an encoder."""
+    """Build the table of names that the mined definitions explain, and store it in an encoder."""
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training.names import NAMES, train_names
@@ -90,7 +90,7 @@ def names(
 
 
 def _with_head(folder: Path) -> tuple[TypeAwareEncoder, ProjectionHead]:
-    """A saved encoder, to be read with in bfloat16, and its head."""
+    """Load a saved encoder, with dtype ``"auto"``, and its head."""
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
     encoder = TypeAwareEncoder.from_pretrained(folder, dtype="auto")

@@ -1,4 +1,4 @@
-"""What the ``train`` commands can be told, and what they make of it."""
+"""Options of the ``train`` commands, and the settings built from them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 OF_PRESET = "the preset's"
 
 Mined = Annotated[Path, typer.Argument(help="Folder that `train mine` wrote.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder of the encoder; made if missing.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the encoder; created if missing.")]
 BackboneName = Annotated[str, typer.Option(help="Backbone: a folder or a hub id.")]
 Adapted = Annotated[Path | None, typer.Option(help="Low-rank deltas, from `train adapt`.")]
-Start = Annotated[Path | None, typer.Option(help="Folder of an adapted encoder to go on from.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+Start = Annotated[Path | None, typer.Option(help="Folder of an adapted encoder to start from.")]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
 Development = Annotated[
-    Path | None, typer.Option(help="Marked sentences to score on the way, never trained on.")
+    Path | None,
+    typer.Option(help="Annotated sentences to evaluate on during training, never trained on."),
 ]
 WordNetFolder = Annotated[
     Path | None, typer.Option(help="Folder of WordNet's noun files, for broader types.")
@@ -33,22 +34,23 @@ MarkedSets = Annotated[
     typer.Option(help="Folder of SET.jsonl.gz files with names.json; NAME,NAME@FOLDER for some."),
 ]
 Sparse = Annotated[
-    str, typer.Option(help="Names, by commas, of sets that mark one family of things only.")
+    str,
+    typer.Option(help="Comma-separated names of sets that annotate only one family of entities."),
 ]
 Cache = Annotated[Path | None, typer.Option(help="Folder for features of the frozen backbone.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How a training runs, whatever is trained."""
+    """Options of every training run."""
 
     work: Annotated[
-        Path | None, typer.Option(help="Folder for checkpoint and plot; a run there goes on.")
+        Path | None, typer.Option(help="Folder for checkpoint and plot; a run there is resumed.")
     ] = None
     seed: Seed = 0
 
     def loop(self, steps: int = 1, evaluate_every: int = 200) -> LoopOptions:
-        """Options of the training loop."""
+        """Build the options of the training loop."""
         from ner_retriever_rag.training.loop import LoopOptions
 
         return LoopOptions(
@@ -58,16 +60,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a model is scored on while it is trained."""
+    """Data to evaluate on during training."""
 
     development: Development = None
-    names: Annotated[Path | None, typer.Option(help="JSON of their labels to query texts.")] = None
+    names: Annotated[Path | None, typer.Option(help="JSON of query texts by label.")] = None
 
     def task(self, limit: int | None = None) -> DevelopmentTask | None:
-        """The sentences, read; None if there are none.
+        """Load the sentences; None if there are none.
 
         Raises:
-            ValueError: If nothing says what their labels mean.
+            ValueError: If there are sentences but no query texts for their labels.
         """
         from ner_retriever_rag.training.development import DevelopmentTask
 
@@ -80,10 +82,10 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class HeadSettings:
-    """A projection head: a preset, and what differs from it."""
+    """Settings of a projection head: a preset and overrides."""
 
     preset: Annotated[
-        str, typer.Option(help="Settings to begin with: ours, or paper (arXiv 2509.04011).")
+        str, typer.Option(help="Settings to start from: ours, or paper (arXiv 2509.04011).")
     ] = "ours"
     hidden: Annotated[
         int | None,
@@ -99,12 +101,12 @@ class HeadSettings:
         str | None, typer.Option(help="last, mean or first+last.", show_default=OF_PRESET)
     ] = None
     batch: Annotated[
-        int | None, typer.Option(min=2, help="Pairs a step.", show_default=OF_PRESET)
+        int | None, typer.Option(min=2, help="Pairs per step.", show_default=OF_PRESET)
     ] = None
     learning_rate: Annotated[float | None, typer.Option(min=0.0, show_default=OF_PRESET)] = None
 
     def options(self) -> HeadOptions:
-        """The head's options.
+        """Build the options of the head.
 
         Raises:
             ValueError: If there is no such preset or pooling.
@@ -117,31 +119,36 @@ class HeadSettings:
 
 @dataclass(frozen=True, slots=True)
 class AdaptSettings:
-    """Deltas and the linear head trained with them."""
+    """Settings of the deltas and the linear head trained with them."""
 
-    rank: Annotated[int, typer.Option(min=0, help="Rank of the deltas; 0 for full ones.")] = 32
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="Highest rate of the deltas.")] = (
+    rank: Annotated[int, typer.Option(min=0, help="Rank of the deltas; 0 for full rank.")] = 32
+    learning_rate: Annotated[float, typer.Option(min=0.0, help="Peak learning rate of deltas.")] = (
         1e-3
     )
-    first_block: Annotated[int, typer.Option(min=0, help="First block that is adapted.")] = 2
+    first_block: Annotated[int, typer.Option(min=0, help="First block to adapt.")] = 2
     text_weight: Annotated[
-        float, typer.Option(min=0.0, help="Weight of keeping the text vector as it was.")
+        float, typer.Option(min=0.0, help="Weight of the loss that keeps the text vector.")
     ] = 4.0
     text_share: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="Share of the texts on which it is measured.")
+        float, typer.Option(min=0.01, max=1.0, help="Share of texts that this loss is computed on.")
     ] = 0.34
     loose: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="How often a mention is taken a word off.")
+        float,
+        typer.Option(min=0.0, max=1.0, help="Share of mentions taken a word too wide or narrow."),
     ] = 0.15
     share: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, help="How far to go from --start to what was trained."),
+        typer.Option(
+            min=0.0, max=1.0, help="Interpolation from --start (0) to the trained weights (1)."
+        ),
     ] = 1.0
-    types: Annotated[int, typer.Option(min=128, help="Descriptions a step, 128 mentions.")] = 224
+    types: Annotated[
+        int, typer.Option(min=128, help="Type descriptions per step, for 128 mentions.")
+    ] = 224
     dim: Annotated[int, typer.Option(min=1, help="Output width.")] = 128
 
     def options(self) -> AdaptOptions:
-        """The adaptation's options."""
+        """Build the options of the adaptation."""
         from ner_retriever_rag.training.adapt import AdaptOptions
 
         return AdaptOptions(**asdict(self))

@@ -1,4 +1,4 @@
-"""``ner-retriever train types``: the shipped encoder, tuned to labelled types."""
+"""``ner-retriever train types``: tune the shipped encoder to labeled types."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 
 def types(
     labelled: Annotated[
-        Path, typer.Argument(help='Lines of {"text", "mentions": [{"start", "end", "type"}]}.')
+        Path, typer.Argument(help='JSON lines: {"text", "mentions": [{"start", "end", "type"}]}.')
     ],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder to write the encoder into.")],
     names: Annotated[
         Path | None,
         typer.Option(
-            help="JSON of types to descriptions; the others are left out.",
-            show_default="the type as it is written",
+            help="JSON of descriptions by type; other types are left out.",
+            show_default="the type as written",
         ),
     ] = None,
     encoder: Annotated[
         Path | None,
-        typer.Option(help="Folder of the encoder to begin with.", show_default="shipped"),
+        typer.Option(help="Folder of the encoder to start from.", show_default="shipped"),
     ] = None,
     held_out: Annotated[
-        float, typer.Option(min=0.0, max=0.9, help="Share of the texts to measure on.")
+        float, typer.Option(min=0.0, max=0.9, help="Share of the texts to evaluate on.")
     ] = 0.2,
     keep: Annotated[
-        float, typer.Option(min=0.0, help="How much it counts that other types stay as they are.")
+        float, typer.Option(min=0.0, help="Weight of keeping other types unchanged.")
     ] = 100.0,
     epochs: Annotated[float, typer.Option(min=0.0, help="Passes over the mentions.")] = 10.0,
     seed: Seed = 0,
 ) -> None:
-    """Teach an encoder types of your own from labelled texts, in minutes."""
+    """Teach an encoder your own types from labeled texts, in minutes."""
     with errors_in_one_line():
         texts = _read(labelled, names)
         from ner_retriever_rag.encoder.saved import check_folder
@@ -70,7 +70,7 @@ def types(
 
 
 def _read(labelled: Path, names: Path | None) -> list[TypedText]:
-    """The texts with descriptions for labels; what is wrong is said before anything is loaded."""
+    """Read the texts, with descriptions for labels; raises errors before anything is loaded."""
     from ner_retriever_rag.evaluation.tasks import read_type_names
     from ner_retriever_rag.training.labelled import described, read_labelled
 

@@ -17,22 +17,22 @@ from ner_retriever_rag.cli.console import (
     out,
 )
 
-_HOST = "127.0.0.1"  # documents are shown to this machine alone
+_HOST = "127.0.0.1"  # documents are shown to this machine only
 
 
 def ui(
     folder: IndexPlace,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve the page on.")] = 8080,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
     ] = True,
     encoder: SavedEncoder = None,
 ) -> None:
-    """Play with an index on a page of this machine: types, topics, facets, entities.
+    """Explore an index on a local web page: types, topics, facets, entities.
 
     Needs the extra ui. The page loads nothing from the network, and only this machine can reach it.
     """
-    with errors_in_one_line("; the page is gone"):
+    with errors_in_one_line("; the page is closed"):
         nicegui = require("nicegui", extra="ui")
         from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -41,7 +41,7 @@ def ui(
         _check_free(port)
         index = open_index(folder, encoder)
         out.print(f"http://{_HOST}:{port} shows {folder}; Ctrl-C stops")
-        # Another site's name that leads to this machine is no way in.
+        # Refuse other sites' host names that resolve to this machine (DNS rebinding).
         nicegui.app.add_middleware(TrustedHostMiddleware, allowed_hosts=[_HOST, "localhost"])
         nicegui.ui.run(
             lambda: SearchPage(nicegui, index, name_of(folder)),
@@ -56,10 +56,10 @@ def ui(
 
 
 def _check_free(port: int) -> None:
-    """See that nothing else listens.
+    """Check that the port is free.
 
     Raises:
-        OSError: If something does.
+        OSError: If it cannot be bound.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

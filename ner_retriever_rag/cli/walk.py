@@ -1,4 +1,4 @@
-"""The files of a folder, its links looked at before they are followed."""
+"""List the files of a folder, checking links before following them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Report = Callable[[Path, str], None]
 def files_in(
     folder: Path, wanted: Callable[[Path], object], *, follow_links: bool, report: Report
 ) -> list[Path]:
-    """The files of a folder and the folders in it, sorted.
+    """List the files of a folder and its subfolders, sorted.
 
     Args:
-        folder: Where to look; may itself be a link.
-        wanted: Says which files, by name.
-        follow_links: Follow links that lead out of the folder. Those that stay in it are read if
-            they lead to a file, and skipped if to a folder, which is read where it stands.
-        report: Called with each path that is left out and why.
+        folder: The folder; may itself be a link.
+        wanted: Selects files by name.
+        follow_links: Follow links that lead out of the folder. Links that stay inside are read if
+            they point to a file, and skipped if to a folder, which is read at its own path.
+        report: Called with each path that is skipped and the reason.
     """
     root = folder.resolve()
     entered, waiting, found = {root}, [folder], []
@@ -51,7 +51,7 @@ def files_in(
 def _link_problem(link: Path, root: Path, follow_links: bool) -> str | None:
     try:
         target = link.resolve(strict=True)
-    except (OSError, RuntimeError):  # RuntimeError: a circle of links, before Python 3.13
+    except (OSError, RuntimeError):  # RuntimeError: a link loop, before Python 3.13
         return "is a link that leads nowhere"
     if follow_links or target.is_relative_to(root):
         return None

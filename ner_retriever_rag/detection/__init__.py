@@ -1,6 +1,6 @@
-"""Mention detection: where in a text entities are named, whatever their type.
+"""Mention detection: finds where entities are named in a text, whatever their type.
 
-The detectors load on first use: importing this package brings in neither torch nor their own
+The detectors are imported lazily: importing this package imports neither torch nor their own
 libraries.
 """
 

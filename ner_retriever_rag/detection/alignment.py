@@ -1,8 +1,7 @@
-"""From a text that a model has copied with marks around the names, back to spans of the text.
+"""Maps a model's copy of a text, with marks around the names, back to spans of the text.
 
-Models do not copy faithfully: they drop words, mend spelling, change case, chat, or list the names
-and nothing else. What a mark encloses is taken only where it can be told which words of the text
-are meant.
+Models do not copy faithfully: they drop words, fix spelling, change case, chat, or list the names
+and nothing else. A marked name is used only if it is clear which words of the text are meant.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ from operator import itemgetter
 
 from ner_retriever_rag.schema import Span
 
-# One of them is used whose character the text does not hold.
+# The first one whose character does not occur in the text is used.
 MARKS = ("##", "@@", "%%", "~~", "§§", "¦¦")
-_LONGEST = 200  # characters between two marks; a longer stretch is a mark that was not closed
-_PAIRS = 1_000  # of one word in the copy with the same in the text; a passage has some hundreds
-_ALIKE = 0.8  # least similarity of a name to the words it stands in for
+_LONGEST = 200  # characters between two marks; a longer run means an unclosed mark
+_PAIRS = 1_000  # most pairs of a word in the copy and in the text; a passage has some hundreds
+_ALIKE = 0.8  # minimum similarity of a name to the words it stands for
 # Scripts written without spaces, where every character counts as a word.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+|[^\w\s]")
-_EDGE = ' \t\r\n,;:"“”„«»'  # never part of a name when it comes first or last
+_EDGE = ' \t\r\n,;:"“”„«»'  # never part of a name at its start or end
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Words of a string: where they are, and what is compared of them."""
+    """Words of a string: their spans, and the keys by which they are compared."""
 
     spans: list[Span]
     keys: list[str]
@@ -43,7 +42,7 @@ class _Words:
         return cls(spans, [_key(text[start:end]) for start, end in spans])
 
     def within(self, span: Span) -> Span:
-        """The words that a character span touches: first, and one past the last."""
+        """Words that a character span overlaps: the first, and one past the last."""
         first = bisect_right(self.spans, span[0], key=itemgetter(1))
         after = bisect_left(self.spans, span[1], key=itemgetter(0))
         return (first, after) if first < after else (0, 0)
@@ -55,23 +54,23 @@ def mark_for(text: str) -> str:
 
 
 def align(answer: str, text: str, mark: str = MARKS[0]) -> list[Span]:
-    """Find the spans of a text that a marked copy of it marks.
+    """Find the spans of a text that are marked in a copy of it.
 
     Args:
         answer: The copy, as the model wrote it.
         text: The original.
-        mark: What stands right before and after a name: a character, twice.
+        mark: Mark right before and after a name: a character, twice.
 
     Returns:
-        Character spans of ``text``, end exclusive, in order of start, then end, each once. What
-        cannot be placed is left out; nothing is raised, whatever the answer.
+        Character spans of ``text``, end exclusive, ordered by start, then end, deduplicated. What
+        cannot be placed is dropped; no answer raises an error.
     """
     copy, marked = take_out_marks(answer, mark)
     if not marked:
         return []
     if copy.strip() == text.strip():
         shift = len(text) - len(text.lstrip()) - (len(copy) - len(copy.lstrip()))
-        # White space at the edges may be marked, and more of it than the text has.
+        # White space at the edges may be marked, and there may be more of it than in the text.
         spans = [(max(0, start + shift), min(len(text), end + shift)) for start, end in marked]
     else:
         spans = _place(_Words.of(copy), _Words.of(text), marked)
@@ -80,14 +79,14 @@ def align(answer: str, text: str, mark: str = MARKS[0]) -> list[Span]:
 
 
 def take_out_marks(answer: str, mark: str) -> tuple[str, list[Span]]:
-    """An answer without its marks, and the spans of that which they enclosed."""
+    """Remove the marks from an answer; also return the spans of the result that they enclosed."""
     sign = re.escape(mark[0])
     inside = rf"((?:(?!{sign}{{2}}).){{1,{_LONGEST}}}?)"
-    # Runs of marks and spaces are taken whole (+ after the number), or thousands of them would be
-    # tried in every way they can be shared out.
+    # Runs of marks and spaces are matched possessively (+ after the number), or thousands of them
+    # would cause catastrophic backtracking.
     run = rf"(?<!{sign}){sign}{{2,}}+"
-    # Tight marks first: a mark with space on its inner side may be a closing one taken for an
-    # opening one. Only where there is none of them are loose ones read.
+    # Tight marks first: a mark with space on its inner side may be a closing mark mistaken for an
+    # opening one. Loose marks are read only if there are no tight ones.
     tight = rf"{run}(?!\s){inside}(?<!\s){sign}{{2,}}+"
     loose = rf"{run}[ \t]*+(?!{sign}){inside}[ \t]*+{sign}{{2,}}+"
     found = list(re.finditer(tight, answer, re.DOTALL)) or list(re.finditer(loose, answer))
@@ -104,10 +103,10 @@ def take_out_marks(answer: str, mark: str) -> tuple[str, list[Span]]:
 
 
 def _place(copy: _Words, text: _Words, marked: Sequence[Span]) -> list[Span]:
-    """Place marked spans of an unfaithful copy: by a diff of words, else by looking for them."""
+    """Place marked spans of an unfaithful copy: by a diff of words, else by searching for them."""
     here, there = Counter(copy.keys), Counter(text.keys)
-    # A word that is everywhere in both would be compared with itself everywhere; it is placed by
-    # its neighbours.
+    # The diff would compare a word that is frequent in both at every occurrence; such a word is
+    # placed by its neighbors.
     everywhere = {word for word in here if here[word] * there[word] > _PAIRS}
     matcher = SequenceMatcher(everywhere.__contains__, copy.keys, text.keys, autojunk=False)
     places = {
@@ -117,7 +116,7 @@ def _place(copy: _Words, text: _Words, marked: Sequence[Span]) -> list[Span]:
     }
     taken: list[Span] = []
     free = _Free(text.keys)
-    for first, after in dict.fromkeys(map(copy.within, marked)):  # marks within a word are one
+    for first, after in dict.fromkeys(map(copy.within, marked)):  # marks in one word are merged
         if first == after:
             continue
         found = _same_words(places, first, after) or _in_between(copy, text, places, first, after)
@@ -129,7 +128,7 @@ def _place(copy: _Words, text: _Words, marked: Sequence[Span]) -> list[Span]:
 
 
 def _same_words(places: dict[int, int], first: int, after: int) -> Span | None:
-    """The words of the text that the diff pairs with a run of words, if they are a run too."""
+    """Words of the text that the diff pairs with a run of words, if they are a run too."""
     start = places.get(first, -1)
     run = all(places.get(word, -2) == start + word - first for word in range(first, after))
     return (start, start + after - first) if run else None
@@ -138,7 +137,7 @@ def _same_words(places: dict[int, int], first: int, after: int) -> Span | None:
 def _in_between(
     copy: _Words, text: _Words, places: dict[int, int], first: int, after: int
 ) -> Span | None:
-    """What the text has between the neighbours of an altered name, if it looks like the name."""
+    """What the text has between the neighbors of an altered name, if it resembles the name."""
     before = places.get(first - 1, -1 if first == 0 else None)
     behind = places.get(after, len(text.keys) if after == len(copy.keys) else None)
     if before is None or behind is None or before + 1 >= behind:
@@ -152,7 +151,7 @@ def _in_between(
 
 
 class _Free:
-    """Where a text has names word for word that are not taken yet.
+    """Verbatim occurrences of names in a text that are not taken yet.
 
     Args:
         keys: The words of the text.
@@ -162,17 +161,17 @@ class _Free:
         self._keys = keys
         self._taken = bytearray(len(keys))
         self._places: dict[str, list[int]] = {}
-        self._first: dict[str, int] = {}  # of each word's places, those before it are taken
+        self._first: dict[str, int] = {}  # index into a word's places; those before it are taken
         for place, key in enumerate(keys):
             self._places.setdefault(key, []).append(place)
 
     def take(self, words: Span) -> None:
-        """These words are a name's."""
+        """Mark words as taken by a name."""
         first, after = words
         self._taken[first:after] = b"\1" * (after - first)
 
     def place(self, name: list[str], last: int) -> Span | None:
-        """The first free place of a name behind the last one taken, or else the first."""
+        """First free place of a name after the last one taken, or else the first overall."""
         places = self._places.get(name[0], [])
         first = self._first.get(name[0], 0)
         while first < len(places) and self._taken[places[first]]:
@@ -187,7 +186,7 @@ class _Free:
 
 
 def _key(word: str) -> str:
-    """A word without case, accents and compatibility forms."""
+    """Reduce a word to a key without case, accents and compatibility forms."""
     decomposed = unicodedata.normalize("NFKD", word.casefold())
     plain = "".join(char for char in decomposed if not unicodedata.combining(char))
     return plain or word

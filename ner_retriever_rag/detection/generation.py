@@ -1,4 +1,4 @@
-"""A transformers text-generation model behind the part of LangChain's interface used here."""
+"""A transformers text-generation model, with the part of LangChain's interface used here."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 
 
 class TransformersChat:
-    """Answers messages with a local model, greedily, several at a time.
+    """Answers messages with a local model, by greedy decoding, in batches.
 
-    Models without a chat template (base models) get the turns as plain text: ``Passage:`` and
-    ``Marked:`` by turns, which they go on with.
+    Models without a chat template (base models) get the turns as plain text, ``Passage:`` and
+    ``Marked:`` alternately, which they continue.
 
     Args:
         model: Hub id or folder, or a loaded causal language model.
-        tokenizer: Its tokenizer; needed where the model is given loaded.
-        device: Where to put it; None takes the accelerator if there is one.
-        dtype: As transformers' ``from_pretrained`` takes it.
-        batch_size: Prompts through the model at once.
-        max_new_tokens: Bound of an answer; None for twice the last message's tokens and 64.
-        load_options: More keyword arguments for ``from_pretrained``; with a ``device_map`` among
-            them the model stays where that puts it.
+        tokenizer: Its tokenizer; required if the model is passed loaded.
+        device: Device of the model; None uses the accelerator if there is one.
+        dtype: As for transformers' ``from_pretrained``.
+        batch_size: Prompts per batch.
+        max_new_tokens: Maximum tokens of an answer; None for twice the last message's tokens plus
+            64.
+        load_options: Extra keyword arguments for ``from_pretrained``; if they include a
+            ``device_map``, the model stays where that places it.
 
     Raises:
         ValueError: If a loaded model comes without its tokenizer.
@@ -56,7 +57,7 @@ class TransformersChat:
                 loaded.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
             model = loaded
         elif tokenizer is None:
-            raise ValueError("a loaded model needs its tokenizer= too")
+            raise ValueError("a loaded model needs its tokenizer too: pass tokenizer=")
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.batch_size = batch_size
@@ -74,11 +75,11 @@ class TransformersChat:
 
         Args:
             inputs: Conversations, each a list of ``(role, text)`` with LangChain's roles.
-            config: Taken for the interface's sake; concurrency is ``batch_size``.
-            return_exceptions: Give an exception as that conversation's answer instead of raising.
+            config: Ignored, part of the interface; concurrency is ``batch_size``.
+            return_exceptions: Return an exception as that conversation's answer instead of raising.
 
         Raises:
-            Exception: What the tokenizer or the model raises, unless ``return_exceptions``.
+            Exception: Whatever the tokenizer or the model raises, unless ``return_exceptions``.
         """
         answers: list[str | Exception] = []
         for start in range(0, len(inputs), self.batch_size):
@@ -116,7 +117,7 @@ class TransformersChat:
         answers: list[str] = self.tokenizer.batch_decode(
             written[:, longest:], skip_special_tokens=True
         )
-        # A base model goes on to make up passages of its own.
+        # A base model goes on to invent passages of its own.
         return [answer.split(f"\n\n{_PASSAGE}")[0] for answer in answers]
 
     def _ids(self, text: str) -> list[int]:
@@ -132,7 +133,7 @@ class TransformersChat:
         turns = [{"role": _ROLES[role], "content": text} for role, text in messages]
         try:
             prompt = self._templated(turns)
-        except Exception:  # some templates know no system turn: it goes into the first user turn
+        except Exception:  # some templates have no system role: it goes into the first user turn
             (_, system), (_, first), *_ = messages
             turns = [{"role": "user", "content": f"{system}\n\n{first}"}, *turns[2:]]
             prompt = self._templated(turns)

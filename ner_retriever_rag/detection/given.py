@@ -1,4 +1,4 @@
-"""Mentions that are given."""
+"""Mentions at given spans."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ Spans = Sequence[tuple[int, int]]
 
 
 def given_mentions(texts: Sequence[str], spans: Sequence[Spans]) -> list[list[Mention]]:
-    """Make mentions of spans.
+    """Make mentions from given spans.
 
     Args:
         texts: The texts.
-        spans: For each the character spans of its mentions, end exclusive.
+        spans: For each text the character spans of its mentions, end exclusive.
 
     Raises:
         TypeError: If a text's spans are not pairs of whole numbers.
-        ValueError: If there is not one list of spans for each text, or a span lies outside it.
+        ValueError: If there is not one list of spans per text, or a span lies outside its text.
     """
     if len(spans) != len(texts):
         raise ValueError(f"spans is for {len(spans)} texts, but there are {len(texts)}")

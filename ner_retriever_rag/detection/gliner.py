@@ -1,4 +1,4 @@
-"""GLiNER as a detector, through the package ``gliner2`` (extra ``gliner``)."""
+"""GLiNER as a mention detector, through the package ``gliner2`` (extra ``gliner``)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ner_retriever_rag._imports import require
 from ner_retriever_rag.detection.spans import mentions_from_spans
 from ner_retriever_rag.schema import Mention
 
-# GLiNER finds what it is asked for, so it is asked for everything that has a name. The types only
-# steer it; none of them reaches the index.
+# GLiNER finds only what it is prompted with, so it is prompted with everything that has a name.
+# The types only steer detection; none of them reaches the index.
 EVERYTHING_NAMED = (
     "person", "group of people", "organization", "place", "building or monument", "event",
     "work of art", "product or brand", "vehicle", "species or other living thing", "disease",
@@ -20,15 +20,15 @@ EVERYTHING_NAMED = (
 
 
 class GLiNERDetector:
-    """Finds mentions with a GLiNER model (Zaratiana and others, NAACL 2024; GLiNER2, 2025).
+    """Finds mentions with a GLiNER model (Zaratiana et al., NAACL 2024; GLiNER2, 2025).
 
     Args:
         model: Hub id or folder of a GLiNER2 or GLiNER2.5 checkpoint, or a loaded model (anything
             with gliner2's ``batch_extract_entities_long``).
-        labels: The types it is asked for.
-        threshold: Least confidence of a mention, in [0, 1].
-        batch_size: Chunks (of at most 384 words) through the model at once.
-        device: Where a model named is put; None leaves it on the CPU.
+        labels: The types that it is prompted with.
+        threshold: Minimum confidence of a mention, in [0, 1].
+        batch_size: Chunks (of at most 384 words) per batch.
+        device: Device for a model given by name; None leaves it on the CPU.
 
     Raises:
         ImportError: If ``gliner2`` is not installed and ``model`` is a name.
@@ -46,7 +46,7 @@ class GLiNERDetector:
         device: str | None = None,
     ) -> None:
         if isinstance(labels, str) or not labels:
-            raise ValueError("labels must be a list of types to ask for, with at least one")
+            raise ValueError("labels must be a list of at least one type to prompt with")
         if isinstance(model, str | Path):
             package = require("gliner2", extra="gliner")
             model = package.AutoExtractor.from_pretrained(str(model), map_location=device)
@@ -56,7 +56,7 @@ class GLiNERDetector:
         self.batch_size = batch_size
 
     def detect(self, texts: Sequence[str]) -> list[list[Mention]]:
-        """Find the mentions of each text, whatever the type; long texts go through in chunks."""
+        """Find the mentions of each text, whatever their type; long texts are read in chunks."""
         if not texts:
             return []
         results = self.model.batch_extract_entities_long(

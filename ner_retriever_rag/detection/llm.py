@@ -1,7 +1,7 @@
-"""A generative model as a detector: it copies the text and marks the names in it.
+"""A generative model as a mention detector: it copies the text and marks the names in it.
 
-In the manner of CascadeNER (Luo and others, 2024, arXiv 2409.11022): the model is asked to repeat a
-passage with ``##`` before and after every name, which small models do better than listing offsets.
+Follows CascadeNER (Luo et al., 2024, arXiv 2409.11022): the model is asked to repeat a passage with
+``##`` before and after every name, which small models do better than listing offsets.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 class LLMDetector:
     """Finds mentions with a generative model. A bad answer costs mentions, never a crash.
 
-    Long texts go to the model in passages of whole sentences. The answers are aligned with the
-    text (:mod:`ner_retriever_rag.detection.alignment`); marks that fit nowhere are dropped, and a
-    passage on which the model raises has no mentions, with one warning for all of them.
+    Long texts are sent in passages of whole sentences. The answers are aligned with the text
+    (:mod:`ner_retriever_rag.detection.alignment`); marks that fit nowhere are dropped. A passage
+    on which the model raises has no mentions; all such passages share one warning.
 
     Args:
         model: A LangChain chat model (anything with its ``batch``), or the hub id or folder of a
             transformers text-generation model.
-        instructions: What the model is told, ``{mark}`` standing for the mark.
+        instructions: The system prompt; ``{mark}`` is the placeholder for the mark.
         examples: Passages with their names between ``##``, shown as earlier turns.
-        max_concurrency: Requests at once, for chat models that take several.
-        passage_characters: Longest passage sent at once.
+        max_concurrency: Concurrent requests, for chat models that support them.
+        passage_characters: Maximum characters per passage.
 
     Raises:
         TypeError: If ``model`` is neither.
@@ -75,7 +75,7 @@ class LLMDetector:
                 f"{type(model).__name__}"
             )
         if "{mark}" not in instructions:
-            raise ValueError("instructions have no {mark} for the mark")
+            raise ValueError("instructions must contain {mark}, the placeholder for the mark")
         if passage_characters < 1:
             raise ValueError(f"passage_characters must be positive, not {passage_characters}")
         self.model = model
@@ -89,7 +89,7 @@ class LLMDetector:
         return mentions_by_passage(texts, self.passage_characters, self._marked)
 
     def messages(self, passage: str) -> list[tuple[str, str]]:
-        """What the model is sent for a passage: instructions, examples, the passage."""
+        """Build the messages for a passage: instructions, examples, the passage."""
         mark = mark_for(passage)
         turns = [("system", self.instructions.replace("{mark}", mark))]
         for example in self.examples:
@@ -99,12 +99,12 @@ class LLMDetector:
 
     def _marked(self, asked: list[str]) -> Iterator[list[ScoredSpan]]:
         for passage, answer in zip(asked, self._ask(asked), strict=True):
-            # Bounded, since a model may go on for ever: alignment takes time in proportion.
+            # Truncated, since a model may go on forever: alignment time grows with the length.
             answer = _THINKING.sub("", answer)[: 4 * len(passage) + 2_000]
             yield [(start, end, 1.0) for start, end in align(answer, passage, mark_for(passage))]
 
     def _ask(self, asked: list[str]) -> list[str]:
-        """The model's answer to each passage; empty where it raised or sent no text."""
+        """The model's answer to each passage; empty if it raised or sent no text."""
         if not asked:
             return []
         try:
@@ -123,7 +123,7 @@ class LLMDetector:
         if failures:
             warnings.warn(
                 f"the model failed on {len(failures)} of {len(asked)} passages, whose mentions are "
-                f"lost; the first time with {failures[0]!r}",
+                f"lost; the first error was {failures[0]!r}",
                 RuntimeWarning,
                 stacklevel=5,
             )
@@ -131,7 +131,7 @@ class LLMDetector:
 
 
 def _written(answer: Any) -> str:
-    """The text of a chat model's answer: a string, a message, or a message of several blocks."""
+    """Text of a chat model's answer: a string, a message, or a message of several blocks."""
     content = answer if isinstance(answer, str) else getattr(answer, "content", None)
     if isinstance(content, list):
         blocks = (each.get("text") if isinstance(each, dict) else each for each in content)

@@ -1,10 +1,10 @@
-"""What only looks like code: identifiers and values regular enough to be known by their form.
+"""Patterns: identifiers and values regular enough to be recognized by their form.
 
 A detector learns what names and terms are like; that ``--no-cache``, ``ENOENT`` or ``10.0.0.1`` is
-one thing needs no learning. Each kind has one pattern, tried on the readable view of a text.
+a mention needs no learning. Each kind has one pattern, applied to the readable view of a text.
 """
 
-# ruff: noqa: E501 (a pattern is easier to read whole)
+# ruff: noqa: E501 (a pattern is easier to read on one line)
 from __future__ import annotations
 
 import ipaddress
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ner_retriever_rag.schema import Mention
 
-SCORE = 0.9  # of a mention known by its form
+SCORE = 0.9  # of a mention found by a pattern
 
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
@@ -46,9 +46,9 @@ _UNIT = (
     r"|pints?|quarts?|cups?|tablespoons?|teaspoons?|tbsps?|tsps?|volts?|watts?|amps?|tablets?|capsules?)\b)"
 )
 _AMOUNT = rf"(?<![\w.,$€£/-]){_RANGE}\s?-?"
-_WORDS = r"(?:and|or|but|who|she|her|his|the|at|is|in|to|of|on|by)"  # after a dash or a stroke
+_WORDS = r"(?:and|or|but|who|she|her|his|the|at|is|in|to|of|on|by)"  # after a dash or a slash
 
-_ROOTS = r"(?:etc|usr|var|home|tmp|opt|dev|proc|mnt|srv|root|api|bin)"  # of a file system
+_ROOTS = r"(?:etc|usr|var|home|tmp|opt|dev|proc|mnt|srv|root|api|bin)"  # in a file system
 
 _KINDS = {
     "url": r"(?:\b(?:https?|ftps?|file|s3|gs|git|ssh|wss?|postgres(?:ql)?|mysql|redis|mongodb)://|\bwww\.)"
@@ -84,7 +84,7 @@ _KINDS = {
     r"|(?<!\w)\(\d{2,5}\)\s?\d{2,4}(?:[\s.-]\d{2,5}){1,3}(?:\s?(?:x|ext\.?)\s?\d{1,5})?"
     r"|(?<![\w.-])\d{3}[.\s-]\d{3}[.\s-]\d{4}(?![\w-])|(?<![\w.-])0\d{2,4}[\s-]\d{3,4}[\s-]?\d{3,4}(?![\w-])",
 }  # fmt: skip
-# What a detector and its vectors know, too, by the words around.
+# A detector and its vectors know these from the context, too.
 _VALUES = {
     "money": rf"(?:\b(?:US|AU|CA|NZ|HK|A|C|S|R)\s?)?[$€£¥₹₩₽₺]\s?{_NUMBER}(?:\s?[-–]\s?[$€£]?{_NUMBER})?{_MULTIPLE}(?:\s(?:USD|CAD|AUD)\b)?"
     rf"|\b(?:USD|EUR|GBP|CHF|Rs\.?|RM|INR)\s?{_NUMBER}{_MULTIPLE}"
@@ -127,12 +127,12 @@ _HAS_ANY = re.compile(r"\d|://|www\.|@|--|\s-[A-Za-z]{1,3}\b|/\w|\\\w|_|::|\(\)|
 
 
 class Found(NamedTuple):
-    """A stretch of a text known by its form.
+    """A pattern match in a text.
 
     Attributes:
-        start: Its first character.
-        end: One past its last.
-        kind: Which kind it is, one of ``IDENTIFIERS`` or ``VALUES``.
+        start: First character.
+        end: One past the last character.
+        kind: Its kind, one of ``IDENTIFIERS`` or ``VALUES``.
     """
 
     start: int
@@ -141,14 +141,14 @@ class Found(NamedTuple):
 
 
 def find_patterns(text: str, kinds: Sequence[str] = (*IDENTIFIERS, *VALUES)) -> list[Found]:
-    """What a text has of some kinds.
+    """Find the pattern matches of some kinds in a text.
 
     Args:
         text: A view.
-        kinds: Which kinds.
+        kinds: The kinds.
 
     Returns:
-        In order, none overlapping another: of those that do, the longest.
+        Matches in order, without overlaps: of those that overlap, the longest.
 
     Raises:
         KeyError: If there is no such kind.
@@ -165,18 +165,18 @@ def find_patterns(text: str, kinds: Sequence[str] = (*IDENTIFIERS, *VALUES)) -> 
 
 
 def with_patterns(text: str, mentions: Sequence[Mention], found: Sequence[Found]) -> list[Mention]:
-    """Mentions that were learned together with those known by their form; the whole one wins.
+    """Merge a detector's mentions with pattern matches; the complete one wins.
 
-    A pattern takes the place of what lies in it or crosses it and is shorter ("$1,250" in
+    A pattern match replaces any shorter mention that lies in it or crosses it ("$1,250" in
     "$1,250.00"); a longer mention is never cut.
 
     Args:
         text: The view.
         mentions: What a detector found, in order.
-        found: What patterns found, none overlapping another.
+        found: Pattern matches, without overlaps.
 
     Returns:
-        Mentions in order of start, then end.
+        Mentions ordered by start, then end.
     """
     if not found:
         return list(mentions)
@@ -188,7 +188,7 @@ def with_patterns(text: str, mentions: Sequence[Mention], found: Sequence[Found]
         over = range(bisect_right(ends, mention.start), bisect_left(starts, mention.end))
         if any(ends[n] - starts[n] > size for n in over):
             continue
-        # One twice as long says more than what is in it, which may be asked for by itself.
+        # The match inside a mention twice as long is kept: it may be searched for by itself.
         gone.update(n for n in over if _is_cut(found[n], mention))
         if any((starts[n], ends[n]) == (mention.start, mention.end) for n in over):
             mention = Mention(mention.text, mention.start, mention.end, max(mention.score, SCORE))
@@ -202,18 +202,18 @@ def with_patterns(text: str, mentions: Sequence[Mention], found: Sequence[Found]
 
 
 def kinds_of(mentions: Sequence[Mention], found: Sequence[Found]) -> list[str | None]:
-    """Which kind each mention is known to be by its form; None for most.
+    """Kind of each mention according to the patterns; None for most.
 
     Args:
-        mentions: Of a text.
-        found: What patterns found in it.
+        mentions: Mentions of a text.
+        found: Pattern matches in it.
     """
     known = {(each.start, each.end): each.kind for each in found}
     return [known.get((mention.start, mention.end)) for mention in mentions]
 
 
 def _holds(kind: str, words: str) -> bool:
-    """Whether a match is what it looks like."""
+    """Whether a match is really of its kind."""
     if kind == "ip":
         try:
             if "." in words:
@@ -222,20 +222,20 @@ def _holds(kind: str, words: str) -> bool:
                 ipaddress.ip_address(words.partition("/")[0])
         except ValueError:
             return False
-        return len(words) > 2  # "::" is an address, and an operator
+        return len(words) > 2  # "::" is an address, but also an operator
     if kind == "phone":
         return 7 <= sum(char.isdigit() for char in words) <= 15
     return True
 
 
 def _is_cut(found: Found, mention: Mention) -> bool:
-    """Whether what a pattern found is only a part of a mention."""
+    """Whether a mention replaces a match: the match crosses it, or is over half as long."""
     inside = mention.start <= found.start and found.end <= mention.end
     return not inside or mention.end - mention.start < 2 * (found.end - found.start)
 
 
 def _longest(found: list[Found]) -> list[Found]:
-    """Of those that overlap, the longest; in order."""
+    """Keep the longest of overlapping matches; in order."""
     taken: list[Found] = []
     for each in sorted(found, key=lambda one: (one.start - one.end, one.start)):
         at = bisect_left(taken, each)

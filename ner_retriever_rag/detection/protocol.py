@@ -1,4 +1,4 @@
-"""What every mention detector offers."""
+"""Interface of mention detectors."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -8,7 +8,7 @@ from ner_retriever_rag.schema import Mention
 
 @runtime_checkable
 class MentionDetector(Protocol):
-    """Finds the mentions of entities in texts. Types play no part."""
+    """Finds the mentions of entities in texts, regardless of type."""
 
     def detect(self, texts: Sequence[str]) -> list[list[Mention]]:
         """Find the mentions of each text.
@@ -17,7 +17,7 @@ class MentionDetector(Protocol):
             texts: The texts, as they will be indexed.
 
         Returns:
-            For each text its mentions, in order of start, then end; offsets are those of the
-            string given.
+            For each text its mentions, ordered by start, then end; offsets refer to the string
+            given.
         """
         ...

@@ -1,4 +1,4 @@
-"""Any spaCy pipeline as a detector (extra ``spacy``)."""
+"""spaCy pipelines as mention detectors (extra ``spacy``)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ner_retriever_rag._imports import require
 from ner_retriever_rag.detection.spans import ScoredSpan, mentions_by_passage
 from ner_retriever_rag.schema import Mention
 
-# OntoNotes marks values as entities too; they name nothing.
+# OntoNotes also labels values as entities; they name nothing.
 VALUES = ("CARDINAL", "DATE", "MONEY", "ORDINAL", "PERCENT", "QUANTITY", "TIME")
 
 
 class SpacyDetector:
-    """Takes the entities (``doc.ents``) of a spaCy pipeline as mentions.
+    """Uses the entities (``doc.ents``) of a spaCy pipeline as mentions.
 
     Args:
-        pipeline: Name or folder of a pipeline, or a loaded one; one of its components has to set
+        pipeline: Name or folder of a pipeline, or a loaded one; one of its components must set
             entities (``ner``, ``entity_ruler``, ...).
-        leave_out: Labels that are no mentions; numbers, dates and the like unless told otherwise.
-        batch_size: Texts through the pipeline at once.
+        leave_out: Entity labels to skip; by default numbers, dates and the like.
+        batch_size: Texts per batch.
 
     Raises:
         ImportError: If spaCy is not installed.
@@ -41,7 +41,7 @@ class SpacyDetector:
         if not any("doc.ents" in pipeline.get_pipe_meta(n).assigns for n in pipeline.pipe_names):
             raise ValueError(
                 "the spaCy pipeline sets no entities: none of its components "
-                f"({', '.join(pipeline.pipe_names) or 'it has none'}) is ner or another that does"
+                f"({', '.join(pipeline.pipe_names) or 'it has none'}) recognizes them, as ner does"
             )
         self.pipeline = pipeline
         self.leave_out = frozenset(leave_out)

@@ -1,4 +1,4 @@
-"""What a detector's raw spans become: mentions, each once and in order."""
+"""Turns a detector's raw spans into mentions, deduplicated and in order."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ ScoredSpan = tuple[int, int, float]  # first character, one past the last, score
 
 
 def mentions_from_spans(text: str, spans: Iterable[ScoredSpan]) -> list[Mention]:
-    """Make mentions of the spans another library or model found.
+    """Make mentions from spans found by another library or model.
 
     Args:
         text: The original string.
         spans: ``(start, end, score)`` in characters of ``text``, end exclusive, in any order.
 
     Returns:
-        Mentions in order of start, then end; white space at the edges is left out, spans that lie
+        Mentions ordered by start, then end. White space at the edges is trimmed, spans that lie
         outside the text or name nothing (no letter or digit) are dropped, and of equal spans the
         best score is kept.
     """
@@ -38,7 +38,7 @@ def mentions_from_spans(text: str, spans: Iterable[ScoredSpan]) -> list[Mention]
 
 
 def within_boundaries(text: str, mentions: Iterable[Mention]) -> list[Mention]:
-    """Mentions of a view, those that run across a boundary in their parts.
+    """Split the mentions of a view that cross a boundary into their parts.
 
     Args:
         text: The view.
@@ -59,15 +59,15 @@ def within_boundaries(text: str, mentions: Iterable[Mention]) -> list[Mention]:
 def mentions_by_passage(
     texts: Sequence[str], longest: int, find: Callable[[list[str]], Iterable[Iterable[ScoredSpan]]]
 ) -> list[list[Mention]]:
-    """Detect in passages of texts too long to be looked at at once.
+    """Detect mentions passage by passage, for texts too long to be processed at once.
 
     Args:
         texts: The texts.
-        longest: Most characters of a passage; texts that are shorter are one.
-        find: Gives the spans of each of many passages; called once.
+        longest: Maximum characters of a passage; a shorter text is a single passage.
+        find: Returns the spans of each of many passages; called once.
 
     Returns:
-        For each text its mentions, as of :func:`mentions_from_spans`.
+        For each text its mentions, as from :func:`mentions_from_spans`.
     """
     places = [
         (number, start, end)

@@ -1,6 +1,6 @@
-"""The encoder: one pass of a transformer from text to mentions and their vectors.
+"""The encoder: text to mentions and their vectors, in one forward pass of a transformer.
 
-Names load on first use: importing this package brings in no torch.
+Names are imported lazily: importing this package does not import torch.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
-"""Encoding ahead: threads encode what comes next while the caller writes what came before.
+"""Prefetching: threads encode the next texts while the caller writes the previous ones.
 
-Two threads with a core each encode a tenth more texts than one thread whose every product is cut
-into two: most products of a small backbone are over before a second core has begun on them.
+Two threads with one core each encode a tenth more texts than one thread that splits every matrix
+product over two cores: most products of a small backbone finish before a second core has started.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     import torch
 
-_MOST = 4  # threads; with more, Python itself, one thread at a time, would hold them up
+_MOST = 4  # threads; with more, the GIL becomes the bottleneck
 
 T = TypeVar("T")
 S = TypeVar("S")
 
 _starting = threading.Lock()
-_own = threading.local()  # of a thread that encodes: it opens no others
+_own = threading.local()  # marks a worker thread, which starts no workers itself
 
 
 def threads_of(device: torch.device) -> int:
-    """How many threads encode at once: an accelerator has one that feeds it."""
+    """Number of encoding threads for a device; an accelerator is fed by a single thread."""
     import torch
 
     if device.type != "cpu" or getattr(_own, "encodes", False):
@@ -36,19 +36,19 @@ def threads_of(device: torch.device) -> int:
 
 
 def ahead(work: Callable[[S], T], items: Iterable[S], threads: int) -> Iterator[tuple[S, T]]:
-    """Items and what work makes of them, in order.
+    """Apply ``work`` to items in threads; yield items and results in order.
 
-    As many items as there are threads, and two more, are taken before the first is given back. One
-    item alone is worked on in the caller's own thread, with all cores.
+    ``threads + 2`` items are taken before the first result is yielded. A single item is processed
+    in the caller's own thread, with all cores.
 
     Args:
-        work: Called in threads of its own.
-        items: Taken in the caller's thread.
-        threads: How many work at once; they share the cores that torch has.
+        work: Called in worker threads.
+        items: Iterated in the caller's thread.
+        threads: Number of worker threads; they share torch's cores.
 
     Raises:
-        Exception: What work raises, in its item's turn; what taking an item raises, once all items
-            before it have been given back.
+        Exception: Whatever ``work`` raises, when its item is due; whatever iterating ``items``
+            raises, after all earlier items have been yielded.
     """
     failed: list[Exception] = []
 
@@ -67,7 +67,7 @@ def ahead(work: Callable[[S], T], items: Iterable[S], threads: int) -> Iterator[
             waiting: deque[tuple[S, Future[T]]] = deque()
             for item in chain(first, source):
                 waiting.append((item, pool.submit(work, item)))
-                if len(waiting) > threads + 1:  # so that none waits for the caller
+                if len(waiting) > threads + 1:  # so that no worker waits for the caller
                     item, future = waiting.popleft()
                     yield item, future.result()
             for item, future in waiting:
@@ -78,10 +78,11 @@ def ahead(work: Callable[[S], T], items: Iterable[S], threads: int) -> Iterator[
 
 @contextmanager
 def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that share the cores; at the end what has not begun is dropped, the rest waited for.
+    """Thread pool that shares the cores; on exit, pending work is canceled, running work awaited.
 
-    torch's number of threads is each thread's own, but the one set last is what new ones begin
-    with, when they first ask: so they ask, and it is set back.
+    torch's number of threads is per thread, but new threads start with the value set last, as of
+    their first query. So each worker queries it before setting its own, and then the caller's
+    value is restored.
     """
     import torch
 
@@ -90,13 +91,13 @@ def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
         begun = threading.Barrier(threads + 1)
 
         def begin() -> None:
-            torch.get_num_threads()  # asks
+            torch.get_num_threads()  # the first query
             torch.set_num_threads(max(1, cores // threads))
             _own.encodes = True
             begun.wait()
 
         pool = ThreadPoolExecutor(threads, "encode", initializer=begin)
-        for _ in range(threads):  # none is idle before all have begun
+        for _ in range(threads):  # no worker is idle before all have started
             pool.submit(int)
         begun.wait()
         torch.set_num_threads(cores)

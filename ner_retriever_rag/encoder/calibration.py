@@ -1,9 +1,9 @@
-"""From cosine to probability: what a similarity means depends on the type description.
+"""Calibration: cosine to probability, depending on the type description.
 
 Cosines to "river" and to "person who taught a king" are not on one scale. Each description is
 therefore compared with its own background: its cosines to a stored sample of mentions of all kinds.
-A logistic model of the cosine and of that background, fitted on mined pairs of types that training
-never saw, gives the probability that the mention is of the type.
+A logistic model of the cosine and of that background, fitted on mined pairs of types not seen in
+training, gives the probability that the mention is of the type.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from safetensors.numpy import load_file, save_file
 
 WEIGHTS, CONFIG = "background.safetensors", "calibration.json"
 _LEAST_SPREAD = 1e-3
-_LINES = 4096  # of descriptions, remembered
+_LINES = 4096  # descriptions in the cache
 
 
 class Line(NamedTuple):
-    """A type's log odds as a function of the similarity.
+    """A type's log odds as a linear function of the similarity.
 
     Attributes:
         slope: Log odds per unit of cosine.
         offset: Log odds at a cosine of 0.
-        breadth: How many things the type is near to: its mean cosine to the background. Of a broad
-            type ("person", 0.25) even the best mentions have low cosines; where those of a narrow
-            one ("roller derby team", 0.07) are as low, there is none.
+        breadth: How many things the type is near to: its mean cosine to the background. For a broad
+            type ("person", 0.25) even the best mentions have low cosines; if the cosines to a
+            narrow one ("roller derby team", 0.07) are as low, there is no mention of it.
         spread: The standard deviation of the type's cosines to the background.
     """
 
@@ -41,18 +41,18 @@ class Line(NamedTuple):
 
 
 class Calibration:
-    """A logistic model of a cosine and its type description's own background.
+    """Logistic model of a cosine and its type description's own background.
 
     The logit is ``(a + b / spread) * (similarity - peak) + c . background + d`` with positive a and
-    b, so it rises with the similarity for every description.
+    b, so it increases with the similarity for every description.
 
     Args:
-        background: ``(n, dim)``, L2-normalised vectors of a sample of mentions of all kinds.
+        background: ``(n, dim)``, L2-normalized vectors of a sample of mentions of all kinds.
         slopes: a and b, positive.
         weights: c, one for each of the background's four statistics, then d.
 
     Raises:
-        ValueError: If a shape is wrong or a slope not positive.
+        ValueError: If a shape is wrong or a slope is not positive.
     """
 
     WEIGHTS = WEIGHTS
@@ -70,20 +70,20 @@ class Calibration:
         self.background = np.asarray(background, dtype=np.float32)
         self.slopes = slopes
         self.weights = weights
-        # Slope, offset and breadth of a description; a search asks a dozen times.
+        # Cached per description: a search needs it a dozen times.
         self._lines: dict[bytes, Line] = {}
 
     def probability(
         self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """The probability that mentions are of a type.
+        """Probability that mentions are of a type.
 
         Args:
-            type_vector: float32 ``(dim,)``, L2-normalised.
+            type_vector: float32 ``(dim,)``, L2-normalized.
             similarities: float32 ``(n,)``, the mentions' cosines to it.
 
         Returns:
-            float32 ``(n,)`` in [0, 1], rising with the similarity.
+            float32 ``(n,)`` in [0, 1], increasing with the similarity.
         """
         odds = np.clip(self.log_odds(type_vector, similarities), -60, 60)
         return (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
@@ -91,16 +91,16 @@ class Calibration:
     def log_odds(
         self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """The log odds of :meth:`probability`, float64 ``(n,)``; a line of the similarity."""
+        """Log odds of :meth:`probability`, float64 ``(n,)``; linear in the similarity."""
         slope, offset, *_ = self.line(type_vector)
         odds: NDArray[np.float64] = slope * np.asarray(similarities, dtype=np.float64) + offset
         return odds
 
     def similarity_at(self, type_vector: NDArray[np.float32], probability: float) -> float:
-        """The cosine at which a type reaches a probability; the inverse of ``probability``.
+        """Cosine at which a type reaches a probability; the inverse of :meth:`probability`.
 
-        It may lie outside [-1, 1]: then every mention, or none, reaches it. Probabilities 0 and 1
-        give minus and plus infinity.
+        It may lie outside [-1, 1]; then every mention, or none, reaches the probability.
+        Probabilities 0 and 1 give minus and plus infinity.
         """
         if not 0 < probability < 1:
             return float("-inf") if probability <= 0 else float("inf")
@@ -108,11 +108,11 @@ class Calibration:
         return (float(np.log(probability / (1 - probability))) - offset) / slope
 
     def moved(self, move: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Calibration:
-        """The same line, with the background where ``move`` takes it: ``(n, dim)`` to the same."""
+        """Return the same model with its background, ``(n, dim)``, mapped by ``move``."""
         return Calibration(move(self.background), self.slopes, self.weights)
 
     def line(self, type_vector: NDArray[np.float32]) -> Line:
-        """The log odds of a type, L2-normalised float32 ``(dim,)``."""
+        """Log odds of a type as a line, from its L2-normalized float32 ``(dim,)`` vector."""
         key = type_vector.tobytes()
         if (line := self._lines.get(key)) is None:
             if len(self._lines) >= _LINES:
@@ -136,7 +136,7 @@ class Calibration:
 
     @classmethod
     def load(cls, folder: str | Path) -> Calibration:
-        """Read what ``save`` wrote.
+        """Read what :meth:`save` wrote.
 
         Raises:
             FileNotFoundError: If a file is missing.
@@ -148,7 +148,7 @@ class Calibration:
 
 
 def background_statistics(similarities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What a type description's cosines to the background sample look like.
+    """Summarize a type description's cosines to the background sample.
 
     Returns:
         float64 ``(4,)``: mean, spread (standard deviation), 90th percentile, and the peak (mean of

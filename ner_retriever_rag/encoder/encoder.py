@@ -1,4 +1,4 @@
-"""TypeAwareEncoder: texts to mention vectors, and type descriptions to the same space."""
+"""TypeAwareEncoder: mention vectors of texts, and type descriptions in the same space."""
 
 from __future__ import annotations
 
@@ -26,40 +26,42 @@ from ner_retriever_rag.schema import Mention
 
 
 class TypeAwareEncoder(KeptEncoder):
-    """Backbone, mention detector, pooling and projection head, as one.
+    """Encode mentions and type descriptions into one vector space.
 
-    Nothing heavy happens on construction: the backbone is loaded on first use, once, and may be
-    shared between threads.
+    Combines a backbone, a mention detector, pooling and a projection head. Construction is cheap:
+    the backbone is loaded once, on first use, and may be shared between threads.
 
     Args:
         backbone: Folder or hub id of any Hugging Face encoder or decoder.
-        taps: Where vectors are read, ``"value@17"`` or several joined by ``+``.
-        pooling: How a mention's tokens become one vector: ``"last"``, ``"mean"`` or
+        taps: Taps to read vectors from: ``"value@17"``, or several joined by ``+``.
+        pooling: How a mention's tokens are pooled into one vector: ``"last"``, ``"mean"`` or
             ``"first+last"``.
-        head: A projection head, a folder or ``.pth`` file (or its URL) to load one from, or None
-            to use the pooled taps as they are.
-        detector: Any ``MentionDetector``; a ``SpanHead`` reads the same pass of this backbone;
-            None is the shipped detector, whatever the backbone.
-        device: ``"cpu"``, ``"cuda"``, ...; None takes the accelerator if there is one.
-        dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``; ``"auto"`` is the checkpoint's own on
-            an accelerator, on the CPU bfloat16 where the processor computes in it, else float32.
-        window: Longest run of tokens through the backbone at once; None for its own limit, at
-            most 512. Longer texts go through in overlapping windows.
-        type_template: What a type description is put into before it is encoded; ``{}`` is it.
-        adaptation: safetensors file of low-rank deltas to merge into the backbone.
-        calibration: Turns similarities into probabilities; without it the score is the cosine
-            (0 where that is negative).
-        names: What names are known to be, blended into the vectors of their mentions.
-        prototypes: Draw the vectors of mentions towards those of their kinds.
-        pair_model: Judges the best mentions of a search again, in their passages.
-        backbone_name: What to call the backbone, where that is not where it lies.
-        backbone_sha256: Refuse weights with another digest.
+        head: A projection head, or a folder or ``.pth`` file (or its URL) to load one from; None
+            to use the pooled taps directly.
+        detector: Any ``MentionDetector``. A ``SpanHead`` reads the same forward pass of this
+            backbone. None uses the shipped detector, whatever the backbone.
+        device: ``"cpu"``, ``"cuda"``, ...; None uses the accelerator if there is one.
+        dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``"auto"`` is the checkpoint's own
+            dtype on an accelerator; on the CPU, bfloat16 if the processor computes in it, else
+            float32.
+        window: Maximum sequence length in tokens; None for the backbone's own limit, at most 512.
+            Longer texts are read in overlapping windows.
+        type_template: Template that type descriptions are put into before encoding; ``{}`` is
+            the placeholder.
+        adaptation: safetensors file of weight deltas to merge into the backbone.
+        calibration: Maps similarities to probabilities; without it the score is the cosine (0 if
+            negative).
+        names: Known names and their types, blended into the vectors of their mentions.
+        prototypes: Prototypes that mention vectors are pulled toward.
+        pair_model: Cross-encoder that re-scores the best mentions of a search in their passages.
+        backbone_name: Display name of the backbone, if other than its folder or hub id.
+        backbone_sha256: Refuse weights with any other digest.
         trust_remote_code: Allow code that comes with the checkpoint to run.
-        load_options: More keyword arguments for transformers' ``from_pretrained``.
+        load_options: Extra keyword arguments for transformers' ``from_pretrained``.
 
     Raises:
-        ValueError: If ``taps``, ``pooling``, ``dtype`` or ``type_template`` cannot be, or the
-            ``device`` is not there.
+        ValueError: If ``taps``, ``pooling``, ``dtype`` or ``type_template`` is invalid, or the
+            ``device`` is not available.
         FileNotFoundError: If ``head`` does not exist.
     """
 
@@ -130,26 +132,27 @@ class TypeAwareEncoder(KeptEncoder):
         """Load a saved encoder.
 
         Args:
-            source: Folder or hub id of a saved encoder; None for the default shipped with the
-                package.
-            backbone: Folder with the backbone's weights, where they are not to be looked for
-                under the name the encoder was saved with.
-            detector: Instead of the encoder's own.
-            detection: The probability from which the encoder's own detector takes a span for a
-                mention, in (0, 1); lower finds more. None for the one it was saved with.
-            names: Blend what names are known to be into vectors, where the encoder was saved with
-                any; False goes by context alone.
+            source: Folder or hub id of a saved encoder; None for the default encoder shipped with
+                the package.
+            backbone: Folder with the backbone's weights; None to find them by the name that the
+                encoder was saved with.
+            detector: Replaces the encoder's own detector.
+            detection: Probability, in (0, 1), from which the encoder's own detector accepts a span
+                as a mention; lower finds more. None keeps the threshold it was saved with.
+            names: Blend known names into vectors, if the encoder was saved with any; False uses
+                context alone.
             device: As in the constructor.
             dtype: As in the constructor.
             trust_remote_code: As in the constructor.
             load_options: As in the constructor.
             revision: Branch, tag or commit of a hub id; None for its main branch.
-            token: For a private hub id; None for the one that ``hf auth login`` keeps.
+            token: Access token for a private hub id; None for the one stored by ``hf auth login``.
 
         Raises:
             FileNotFoundError: If ``source`` is neither a folder nor on the hub.
-            ValueError: If it holds no encoder, or one of another format, or a part of it is
-                missing or is not the one that was saved, or a folder is given a revision.
+            ValueError: If ``source`` holds no encoder, or one of another format; if a part is
+                missing or fails its integrity check; if a folder is given with a revision; or if
+                ``detection`` is out of range or the detector is not the encoder's own.
         """
         folder = PRETRAINED if source is None else find_saved(source, revision, token)
         if (kept := read_reference(folder)) is not None:
@@ -164,7 +167,7 @@ class TypeAwareEncoder(KeptEncoder):
         if detection is not None:
             if not isinstance(parts["detector"], SpanHead) or not 0 < detection < 1:
                 raise ValueError(
-                    f"detection must be between 0 and 1, and the detector the encoder's own, not "
+                    f"detection must be between 0 and 1 and needs the encoder's own detector, not "
                     f"{detection!r}"
                 )
             parts["detector"].threshold = detection
@@ -191,30 +194,32 @@ class TypeAwareEncoder(KeptEncoder):
         revision: str | None = None,
         token: str | bool | None = None,
     ) -> TypeAwareEncoder:
-        """Take the vectors of a GLiNER bi-encoder, which keeps text and labels apart.
+        """Use the vectors of a GLiNER bi-encoder, which encodes text and labels separately.
 
-        An index then has its vectors of spans, and asks with its vectors of labels. A score is
-        ``sigmoid`` of their inner product, exactly what the package ``gliner`` gives the same span
-        and label; what ranking does with our own cosines is left out, and so are topics (``about``)
-        and examples (``Like``), which need a vector of a text or of a thing as of a type.
+        The index then stores the model's span vectors and is queried with its label vectors. A
+        score is the ``sigmoid`` of their inner product, exactly the score that the package
+        ``gliner`` gives the same span and label. The ranking stages for our own cosines are
+        skipped. Topics (``about``) and examples (``Like``) are not supported: they need a vector
+        of a text, or of a mention in the role of a type.
 
         Args:
             model: Hub id or folder of a span-level bi-encoder:
                 ``"knowledgator/gliner-bi-base-v2.0"``.
-            detector: Where mentions come from: ``"shipped"``, ``"model"`` for the model itself, or
-                any ``MentionDetector``. The model has vectors for mentions of up to so many words
-                (twelve, mostly); wider ones are left out.
-            labels: What the model is asked for where it finds mentions itself; then forgotten.
-            threshold: Least score of a mention that it finds.
-            device: As in the constructor; None leaves it on the CPU.
-            batch_size: Windows of text through the model at once.
+            detector: Source of mentions: ``"shipped"``, ``"model"`` for the model itself, or any
+                ``MentionDetector``. The model has vectors only for mentions of up to a certain
+                number of words (mostly twelve); wider ones are dropped.
+            labels: Labels that the model is prompted with when it detects mentions itself; they
+                do not reach the index.
+            threshold: Minimum score of a mention that the model detects.
+            device: As in the constructor, except that None leaves the model on the CPU.
+            batch_size: Text windows per forward pass.
             revision: As in ``from_pretrained``.
             token: As in ``from_pretrained``.
 
         Raises:
             FileNotFoundError: If ``model`` is neither a folder nor on the hub.
-            ValueError: If it is a GLiNER model of another kind, ``labels`` is empty, or the device
-                is not there.
+            ValueError: If it is another kind of GLiNER model, ``labels`` is empty, or the device is
+                not available.
         """
         return _GLiNEREncoder(
             model,
@@ -236,17 +241,17 @@ class TypeAwareEncoder(KeptEncoder):
         backbone: str | Path | None = None,
         **options: Any,
     ) -> TypeAwareEncoder:
-        """Put an encoder together by name; ``presets.PRESETS`` says which there are.
+        """Build an encoder by preset name; see ``presets.PRESETS``.
 
         Args:
             name: ``"minilm"`` (the default) or ``"llama-3.1-8b"`` (the paper's).
             head: As in the constructor; presets that ship no head need one.
-            backbone: Folder or hub id to take instead of the preset's.
-            options: What else the constructor takes, or ``from_pretrained`` where the preset is
+            backbone: Folder or hub id to use instead of the preset's backbone.
+            options: Other arguments of the constructor, or of ``from_pretrained`` if the preset is
                 a saved encoder.
 
         Raises:
-            ValueError: If there is no such preset, or it needs a head, or has one already.
+            ValueError: If there is no such preset, or a head is missing or superfluous.
         """
         preset = find_preset(name)
         if preset.saved is not None:
@@ -260,18 +265,18 @@ class TypeAwareEncoder(KeptEncoder):
         )
 
     def learn_names(self, names: Mapping[str, Sequence[str]] | str | Path) -> None:
-        """Teach the encoder names of your own; what it knew of the same names gives way.
+        """Teach the encoder names of your own; they replace what it knew about the same names.
 
-        The fingerprint changes: teach before an index is made.
+        The fingerprint changes, so teach names before building an index.
 
         Args:
-            names: Name to what it is, ``{"Haloperidol": ["antipsychotic drug"]}``, or a file of it:
-                JSON, or JSON lines of ``name`` and ``types``.
+            names: Maps each name to its types, ``{"Haloperidol": ["antipsychotic drug"]}``; or a
+                file of such a mapping: JSON, or JSON lines of ``name`` and ``types``.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            TypeError: If it does not map strings to lists of strings.
-            ValueError: If it is empty, or a name or a type in it is.
+            TypeError: If ``names`` is empty or does not map strings to lists of strings.
+            ValueError: If a name or a type is empty, or a file does not hold such names.
         """
         if isinstance(names, str | Path):
             names = read_names(names)
@@ -279,7 +284,7 @@ class TypeAwareEncoder(KeptEncoder):
 
 
 class _GLiNEREncoder(GLiNERVectors, TypeAwareEncoder):
-    """A GLiNER bi-encoder in the place of backbone, taps and head."""
+    """A GLiNER bi-encoder in place of backbone, taps and head."""
 
     head = names = prototypes = pair_model = None
 
@@ -287,7 +292,7 @@ class _GLiNEREncoder(GLiNERVectors, TypeAwareEncoder):
 def _gliner_detector(
     detector: MentionDetector | SpanHead | Literal["shipped", "model"],
 ) -> Any:
-    """The detector that is meant; None for the GLiNER model itself."""
+    """Resolve the detector; None stands for the GLiNER model itself."""
     if not isinstance(detector, str):
         return detector
     if detector not in ("shipped", "model"):
@@ -296,7 +301,7 @@ def _gliner_detector(
 
 
 class _ShippedDetector:
-    """The default encoder's detector, loaded when first asked."""
+    """The default encoder's detector, loaded on first use."""
 
     def detect(self, texts: Sequence[str]) -> list[list[Mention]]:
         return default_encoder().detect(texts)
@@ -307,7 +312,7 @@ _default_lock = threading.Lock()
 
 
 def default_encoder() -> TypeAwareEncoder:
-    """The shipped encoder, one for the whole process."""
+    """Return the shipped encoder, one instance per process."""
     global _default
     with _default_lock:
         if _default is None:

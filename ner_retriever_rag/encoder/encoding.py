@@ -45,32 +45,32 @@ from ner_retriever_rag.schema import EncodedText, Mention, require_text
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
-TEXTS_TOGETHER = 128  # encoded by one thread, at most; progress moves as often
-_TEXTS_ALONE = 16  # so few are read at once, by all cores
-_TOKENS_TOGETHER = 4_096  # read, before the mentions in them are looked for
+TEXTS_TOGETHER = 128  # most texts per worker task; the progress bar advances by task
+_TEXTS_ALONE = 16  # up to this many texts form a single task, which uses all cores
+_TOKENS_TOGETHER = 4_096  # tokens to read before detecting the mentions in them
 
 _Read = tuple[Piece, TokenStates]
-_Found = tuple[Piece, list[Mention], TokenStates, list[str | None]]  # with kinds known by form
+_Found = tuple[Piece, list[Mention], TokenStates, list[str | None]]  # last: kinds by pattern
 
 
 class EncodingPass(TypeScores):
-    """Reads the backbone, finds mentions in what it says, pools and projects them.
+    """Runs the backbone, detects mentions in its token states, pools and projects them.
 
     Args:
-        source: The backbone; loaded on first use, once, whatever the number of threads.
-        taps: Where vectors are read.
-        pooling: How a mention's tokens become one vector.
-        head: Projects pooled taps; None to leave them as they are.
-        detector: Finds mentions; a ``SpanHead`` does it in the same pass, and what is known by
-            its form (:mod:`ner_retriever_rag.detection.patterns`) joins what it finds.
-        type_template: What a type description is put into, for ``{}``.
-        calibration: Turns similarities into probabilities.
-        names: What names are known to be, blended into the vectors of their mentions.
-        prototypes: Draw the vectors of mentions towards those of their kinds, at last.
-        pair_model: Judges mentions in their passages again.
+        source: The backbone; loaded once, on first use, whatever the number of threads.
+        taps: Taps that vectors are read from.
+        pooling: How a mention's tokens are pooled into one vector.
+        head: Projects pooled taps; None to use them directly.
+        detector: Finds mentions. A ``SpanHead`` works on the same forward pass, and pattern
+            matches (:mod:`ner_retriever_rag.detection.patterns`) are merged with its mentions.
+        type_template: Template for type descriptions; ``{}`` is the placeholder.
+        calibration: Maps similarities to probabilities.
+        names: Known names and their types, blended into the vectors of their mentions.
+        prototypes: Prototypes that mention vectors are pulled toward, as the last step.
+        pair_model: Re-scores mentions in their passages.
 
     Raises:
-        ValueError: If taps, pooling or template cannot be.
+        ValueError: If ``taps``, ``pooling`` or ``type_template`` is invalid.
     """
 
     def __init__(
@@ -108,27 +108,27 @@ class EncodingPass(TypeScores):
 
     @property
     def all_taps(self) -> list[str]:
-        """Where the backbone is read: for vectors and detector."""
+        """All taps read from the backbone: those for vectors and those of the detector."""
         of_detector = self.detector.taps if isinstance(self.detector, SpanHead) else ()
         return list(dict.fromkeys([*self.taps, *of_detector]))
 
     @property
     def judge(self) -> PairJudge | None:
-        """What judges mentions in their passages again; None without a pair model."""
+        """Re-scores mentions in their passages; None without a pair model."""
         with self._lock:
             if self._judge is None and self.pair_model is not None:
                 self._judge = PairJudge(self.pair_model, self._load_for_pairs)
             return self._judge
 
     def _load_for_pairs(self) -> Backbone:
-        """A second backbone, to take the pair model's deltas; it shares the word embeddings."""
+        """Load a second backbone for the pair model's deltas; it shares the word embeddings."""
         loaded = self.source.load([self.backbone.top])
         loaded.model.set_input_embeddings(self.backbone.model.get_input_embeddings())
         return loaded
 
     @property
     def backbone(self) -> Backbone:
-        """The backbone, loaded when first asked for."""
+        """The backbone, loaded on first access."""
         with self._lock:
             if self._backbone is None:
                 self._backbone = self.source.load(self.all_taps)
@@ -136,12 +136,12 @@ class EncodingPass(TypeScores):
 
     @property
     def dim(self) -> int:
-        """Width of the vectors."""
+        """Dimension of the vectors."""
         return self.head.dim if self.head else int(self.encode_types(["thing"]).shape[1])
 
     @property
     def threads(self) -> int:
-        """How many threads encode at once; one where another detector finds the mentions."""
+        """Number of encoding threads; 1 if another detector finds the mentions."""
         device = torch.device(self.source.device or best_device())
         return threads_of(device) if isinstance(self.detector, SpanHead) else 1
 
@@ -152,23 +152,23 @@ class EncodingPass(TypeScores):
         *,
         progress: bool = False,
     ) -> list[EncodedText]:
-        """Find (or take) the mentions of texts and encode each.
+        """Detect (or take) the mentions of texts and encode each.
 
-        What is read of a text is its readable view (:mod:`ner_retriever_rag.reading.view`); spans
-        are of the text as it was given.
+        The encoder reads the readable view of a text (:mod:`ner_retriever_rag.reading.view`); spans
+        refer to the text as given.
 
         Args:
             texts: The texts. None may be empty.
             spans: For each text the character spans of its mentions, end exclusive; None to
-                detect them, in the same pass where the detector can.
+                detect them, in the same forward pass if the detector can.
             progress: Show a progress bar.
 
         Returns:
-            One ``EncodedText`` a text, in order; vectors are float32 ``(n_mentions, dim)``,
-            L2-normalised.
+            One ``EncodedText`` per text, in order; vectors are float32 ``(n_mentions, dim)``,
+            L2-normalized.
 
         Raises:
-            TypeError: If ``texts`` is a string or holds something else than strings.
+            TypeError: If ``texts`` is a string or contains anything but strings.
             ValueError: If a text is empty, or a span lies outside its text.
         """
         if isinstance(texts, str):
@@ -176,7 +176,7 @@ class EncodingPass(TypeScores):
         for number, text in enumerate(texts):
             require_text(text, f"texts[{number}]")
         given = None if spans is None else given_mentions(texts, spans)
-        # Each thread gets its share of a few, too, if there are enough for all.
+        # Small inputs, too, are split over the threads, in parts of at least _TEXTS_ALONE texts.
         together = min(TEXTS_TOGETHER, max(_TEXTS_ALONE, -(-len(texts) // self.threads)))
         parts = [
             (texts[start : start + together], given and given[start : start + together])
@@ -190,18 +190,18 @@ class EncodingPass(TypeScores):
         return encoded
 
     def encode_types(self, types: Sequence[str]) -> NDArray[np.float32]:
-        """Encode type descriptions into the space of the mentions.
+        """Encode type descriptions into the vector space of mentions.
 
         Args:
             types: Free text, such as ``["dinosaur", "drug that lowers blood pressure"]``; labels
                 such as ``"GPE"`` or ``"HumanSettlement"`` are spelled out first.
 
         Returns:
-            float32 ``(len(types), dim)``, L2-normalised.
+            float32 ``(len(types), dim)``, L2-normalized.
 
         Raises:
-            TypeError: If ``types`` is a string or holds something else than strings.
-            ValueError: If a description is empty or has nothing the tokenizer knows.
+            TypeError: If ``types`` is a string or contains anything but strings.
+            ValueError: If a description is empty or yields no tokens.
         """
         if isinstance(types, str):
             raise TypeError("types must be a list of type descriptions, not one string")
@@ -221,13 +221,13 @@ class EncodingPass(TypeScores):
         return np.stack([vectors[each] for each in filled])
 
     def detect(self, texts: Sequence[str]) -> list[list[Mention]]:
-        """Find the mentions of texts; an encoder is a ``MentionDetector`` itself."""
+        """Detect the mentions of texts; an encoder is itself a ``MentionDetector``."""
         return [encoded.mentions for encoded in self.encode(texts)]
 
     def _encode_some(
         self, texts: Sequence[str], given: Sequence[list[Mention]] | None
     ) -> list[EncodedText]:
-        """Encode some texts, with the mentions given or those that are found."""
+        """Encode a batch of texts, with the given mentions or detected ones."""
         views = [readable(text) for text in texts]
         known = self._known(views, given)
         pieces = [
@@ -251,7 +251,7 @@ class EncodingPass(TypeScores):
     def _known(
         self, views: Sequence[View], given: Sequence[list[Mention]] | None
     ) -> Sequence[Known | None]:
-        """Mentions known before the pass, in characters of the views: given, or another's."""
+        """Mentions known before the pass, in view offsets: given, or from another detector."""
         if given is not None:
             return [
                 [_in_view(view, mention) for mention in of_text]
@@ -264,7 +264,7 @@ class EncodingPass(TypeScores):
         return [within_boundaries(view.text, next(found)) if view.text else [] for view in views]
 
     def _mention_vectors(self, found: Sequence[_Found]) -> NDArray[np.float32]:
-        """The vectors of the mentions of some texts, one after the other: ``(n, dim)``."""
+        """Vectors of all mentions found, concatenated: ``(n, dim)``."""
         pooled = [
             self._pooled(states, [(mention.start, mention.end) for mention in mentions])
             for _, mentions, states, _ in found
@@ -281,13 +281,13 @@ class EncodingPass(TypeScores):
     def _with_forms(
         self, found: Sequence[_Found], vectors: NDArray[np.float32], names: KnownNames
     ) -> NDArray[np.float32]:
-        """Move what is known by its form towards what that is called, as known names are.
+        """Move pattern matches toward the phrase for their kind, as is done for known names.
 
         Args:
-            found: Where the mentions are.
-            vectors: float32 ``(n, dim)``, L2-normalised; not changed.
-            names: Have the weights: an identifier, of which the context says little, moves as far
-                as a name that was learned, a value as far as any other.
+            found: The pieces with their mentions.
+            vectors: float32 ``(n, dim)``, L2-normalized; not modified.
+            names: Provides the weights. An identifier, of which the context says little, moves as
+                far as a learned name; a value as far as any other known name.
         """
         kinds = [kind for *_, of_piece in found for kind in of_piece]
         known = {n: kind for n, kind in enumerate(kinds) if kind is not None}
@@ -303,8 +303,8 @@ class EncodingPass(TypeScores):
         return blended
 
     def _with_mentions(self, some: Sequence[_Read]) -> list[_Found]:
-        """Each piece's mentions and states; those not known are looked for in all at once."""
-        # Where no mention is wanted (``known`` is empty), nothing is looked for.
+        """Each piece with its mentions; unknown ones are detected in all pieces at once."""
+        # No mention is wanted where ``known`` is empty, so patterns are not tried either.
         patterns = [[] if piece.known == [] else find_patterns(piece.text) for piece, _ in some]
         unknown = [(piece.text, states) for piece, states in some if piece.known is None]
         learned: Iterator[list[Mention]] = iter(())
@@ -327,7 +327,7 @@ class EncodingPass(TypeScores):
             return pool(tapped, states.offsets, spans, self.pooling)
 
     def _projected(self, pooled: Tensor) -> NDArray[np.float32]:
-        """Project what was pooled: float32 ``(n, dim)``, L2-normalised."""
+        """Project pooled taps: float32 ``(n, dim)``, L2-normalized."""
         with torch.inference_mode():
             head = self.head or torch.nn.functional.normalize
             vectors: NDArray[np.float32] = head(pooled).numpy()
@@ -335,7 +335,7 @@ class EncodingPass(TypeScores):
 
 
 def _chunked(read: Iterable[_Read], tokens: int) -> Iterator[list[_Read]]:
-    """Pieces in order, as few together as have ``tokens`` tokens."""
+    """Group pieces, in order, into the smallest chunks with at least ``tokens`` tokens."""
     some: list[_Read] = []
     held = 0
     for each in read:
@@ -349,6 +349,6 @@ def _chunked(read: Iterable[_Read], tokens: int) -> Iterator[list[_Read]]:
 
 
 def _in_view(view: View, mention: Mention) -> Mention:
-    """A mention of the source in characters of the view, with the words it has there."""
+    """Convert a mention from source to view: its offsets and its text there."""
     start, end = view.to_view(mention.start, mention.end)
     return Mention(view.text[start:end], start, end, mention.score)

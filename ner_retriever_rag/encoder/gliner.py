@@ -20,31 +20,31 @@ from ner_retriever_rag.schema import Span
 
 CONFIG = "gliner_config.json"
 _WEIGHTS = ("model.safetensors", "model-*.safetensors", "pytorch_model.bin")
-_LABELS_TOGETHER = 64  # read by the label side at once
-_ENDLESS = 1_000_000  # a tokenizer without a limit says that it is greater than this
-# Other formats of the same weights, not read here.
+_LABELS_TOGETHER = 64  # labels per forward pass
+_ENDLESS = 1_000_000  # a tokenizer without a limit reports more than this
+# Other formats of the same weights, which are not downloaded.
 _OTHER_FORMATS = ["*.onnx", "onnx/*", "openvino/*", "*.msgpack", "*.h5"]
 
 
 class GLiNERModel:
-    """A span-level bi-encoder of ``gliner``, loaded on first use, once.
+    """A span-level bi-encoder of ``gliner``, loaded once, on first use.
 
     Args:
         name: Hub id or folder.
         revision: Branch, tag or commit of a hub id.
-        token: For a private hub id.
-        device: Where it is put; None leaves it on the CPU.
+        token: Access token for a private hub id.
+        device: Device of the model; None leaves it on the CPU.
 
     Raises:
         FileNotFoundError: If there is no such model.
-        ValueError: If it is of another kind, or the device is not there.
+        ValueError: If it is of another kind, or the device is not available.
 
     Attributes:
         name: As given.
         revision: As given.
-        dim: Width of the vectors.
-        widest: Words of the widest span that has a vector.
-        longest: Most words that are read at once.
+        dim: Dimension of the vectors.
+        widest: Width of the widest span that has a vector, in words.
+        longest: Maximum words per window.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class GLiNERModel:
 
     @property
     def model(self) -> Any:
-        """What ``gliner`` makes of it.
+        """The loaded ``gliner`` model.
 
         Raises:
             ImportError: If ``gliner`` is not installed.
@@ -91,20 +91,20 @@ class GLiNERModel:
         return found.hexdigest()[:32]
 
     def span_vectors(self, texts: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
-        """The vectors of all spans of texts that are cut into words.
+        """Vectors of all spans of texts, which are given as lists of words.
 
         Returns:
-            For each text float32 ``(words, widest, dim)``: the span of ``n + 1`` words that begins
+            For each text float32 ``(words, widest, dim)``: the span of ``n + 1`` words that starts
             with word ``i`` is at ``[i, n]``, if it ends within the text.
         """
-        output = self._run(texts, ["x"])  # which label is asked changes none of them
+        output = self._run(texts, ["x"])  # the label does not affect span vectors
         return [
             _array(vectors[: len(words)])
             for words, vectors in zip(texts, output.span_embeddings, strict=True)
         ]
 
     def label_vectors(self, labels: Sequence[str]) -> NDArray[np.float32]:
-        """The vectors of labels, after the last layer of their side: float32 ``(n, dim)``."""
+        """Vectors of labels, after the last layer of the label side: float32 ``(n, dim)``."""
         parts = [np.zeros((0, self.dim), dtype=np.float32)]
         for start in range(0, len(labels), _LABELS_TOGETHER):
             output = self._run([["a"]], labels[start : start + _LABELS_TOGETHER])
@@ -119,7 +119,7 @@ class GLiNERModel:
 
 
 class Words:
-    """A text as a model cuts it into words.
+    """A text, split into words as a model does it.
 
     Args:
         text: The text.
@@ -128,8 +128,8 @@ class Words:
     Attributes:
         text: As given.
         words: Its words.
-        starts: First character of each.
-        ends: One past its last.
+        starts: First character of each word.
+        ends: One past its last character.
     """
 
     def __init__(self, text: str, model: GLiNERModel) -> None:
@@ -140,13 +140,13 @@ class Words:
         self.ends = [end for _, _, end in cut]
 
     def around(self, start: int, end: int) -> Span | None:
-        """The first and the last word that characters lie in; None where there is none."""
+        """First and last word that a character span overlaps; None if there is none."""
         first = int(np.searchsorted(self.ends, start, side="right"))
         last = int(np.searchsorted(self.starts, end, side="left")) - 1
         return (first, last) if first <= last else None
 
     def windows(self) -> list[WordWindow]:
-        """The windows that it is read in; none for a text without words."""
+        """Windows in which the text is read; none for a text without words."""
         if not self.words:
             return []
         tokenizer = self._model.model.data_processor.transformer_tokenizer
@@ -164,11 +164,11 @@ class Words:
 def find_gliner(
     source: str | Path, revision: str | None = None, token: str | bool | None = None
 ) -> Path:
-    """The folder of a span-level bi-encoder, given that or its hub id.
+    """Return the folder of a span-level bi-encoder, given the folder or a hub id.
 
     Raises:
         FileNotFoundError: If it is neither a folder nor on the hub.
-        ValueError: If it is no span-level bi-encoder; the message says which kind it is.
+        ValueError: If it is not a span-level bi-encoder; the message says which kind it is.
     """
     folder = Path(source)
     if not folder.is_dir():
@@ -181,24 +181,24 @@ def find_gliner(
         }
         try:
             folder = Path(snapshot_download(str(source), **options))
-        except Exception as error:  # the hub client raises a dozen kinds for "not there"
+        except Exception as error:  # the hub client has a dozen exception types for "not found"
             raise FileNotFoundError(
                 f"GLiNER model {str(source)!r} is not a folder and could not be had from the "
                 f"Hugging Face hub: {error}"
             ) from error
     if not (folder / CONFIG).is_file():
-        raise ValueError(f"{source} is no GLiNER model: there is no {CONFIG} in it")
+        raise ValueError(f"{source} is not a GLiNER model: there is no {CONFIG} in it")
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     if why := _of_no_use(config):
         raise ValueError(
             f"{source} is {why}: only a span-level bi-encoder (such as "
-            "knowledgator/gliner-bi-base-v2.0) has vectors of spans that can be kept"
+            "knowledgator/gliner-bi-base-v2.0) has span vectors that can be stored"
         )
     return folder
 
 
 def _of_no_use(config: Mapping[str, Any]) -> str | None:
-    """What a model is, where its vectors cannot be kept."""
+    """Kind of a model whose vectors cannot be stored; None if they can."""
     if config.get("model_type") == "gliner_streaming_span":
         return "a streaming model, which reads labels and text together"
     if config.get("relations_layer") or config.get("labels_decoder"):
@@ -208,7 +208,7 @@ def _of_no_use(config: Mapping[str, Any]) -> str | None:
     if config.get("span_mode") == "token_level":
         return "a token-level model, which scores words and not spans"
     if config.get("post_fusion_schema"):
-        return "a fused (poly) encoder, whose vectors of spans depend on the labels"
+        return "a fused (poly) encoder, whose span vectors depend on the labels"
     return None
 
 

@@ -1,9 +1,9 @@
-"""A GLiNER bi-encoder in the place of an encoder's backbone, taps and head.
+"""A GLiNER bi-encoder in place of an encoder's backbone, taps and head.
 
-A span-level bi-encoder scores ``sigmoid(span vector . label vector)``: the span's vector knows
-nothing of the labels, so it can be kept, and any label asked later. Vectors are not normalised, and
-what ranking adds to our own encoder's cosines is left out, so that a score is the one that the
-package's ``predict_entities`` gives the same span and label.
+A span-level bi-encoder scores ``sigmoid(span vector . label vector)``: the span vector does not
+depend on the labels, so it can be stored and queried with any label later. Vectors are not
+normalized, and the ranking stages for our own encoder's cosines are skipped, so a score is the one
+that the package's ``predict_entities`` gives the same span and label.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from ner_retriever_rag.encoder.type_vectors import TypeVectors
 from ner_retriever_rag.encoder.word_windows import WordWindow
 from ner_retriever_rag.schema import EncodedText, Mention, Span, kind_of, require_text
 
-_Placed = tuple[Mention, Span]  # a mention, the first and the last of the words it lies in
-_FURTHEST = 500.0  # logits beyond it are as good as certain, and exp would overflow
+_Placed = tuple[Mention, Span]  # a mention, and the first and last word it lies in
+_FURTHEST = 500.0  # logits are clipped here: beyond, scores are certain and exp would overflow
 
 
 class GLiNERVectors(TypeScores):
-    """Mentions by the text side of a GLiNER bi-encoder, types by its label side.
+    """Encodes mentions with the text side of a GLiNER bi-encoder, types with its label side.
 
     Args:
         model: Hub id or folder of a span-level bi-encoder.
         detector: Finds the mentions; None for the model itself.
-        labels: What the model is asked for where it finds the mentions itself.
-        threshold: Least score of a mention that it finds.
-        batch_size: Windows of text through the model at once.
-        device: Where it is put; None leaves it on the CPU.
+        labels: Labels that the model is prompted with when it detects the mentions itself.
+        threshold: Minimum score of a mention that the model detects.
+        batch_size: Text windows per forward pass.
+        device: Device of the model; None leaves it on the CPU.
         revision: Branch, tag or commit of a hub id.
-        token: For a private hub id.
-        digest: Refuse a model with another.
+        token: Access token for a private hub id.
+        digest: Refuse a model with another digest.
 
     Raises:
         FileNotFoundError: If there is no such model.
-        TypeError: If the detector is none.
-        ValueError: If the model is of another kind or another one, the device is not there, or
-            ``labels`` is empty or not a list.
+        TypeError: If the detector is not a ``MentionDetector``.
+        ValueError: If the model is of another kind or has another digest, the device is not
+            available, or ``labels`` is empty or not a list.
     """
 
     def __init__(
@@ -67,11 +67,13 @@ class GLiNERVectors(TypeScores):
         token: str | bool | None = None,
         digest: str | None = None,
     ) -> None:
-        TypeScores.__init__(self, None)  # all else that an encoder of ours has is a backbone's
+        TypeScores.__init__(self, None)  # all other attributes of our encoders need a backbone
         if isinstance(labels, str) or not labels:
-            raise ValueError("labels must be a list of types to ask for, with at least one")
+            raise ValueError("labels must be a list of at least one type to prompt with")
         if detector is not None and not isinstance(detector, MentionDetector):
-            raise TypeError(f"detector must find mentions itself, and a {kind_of(detector)} cannot")
+            raise TypeError(
+                f"detector must be a MentionDetector: a {kind_of(detector)} finds no mentions"
+            )
         self._gliner = GLiNERModel(model, revision=revision, token=token, device=device)
         self._finder, self._labels, self._threshold = detector, tuple(labels), threshold
         self._batch_size = batch_size
@@ -85,52 +87,52 @@ class GLiNERVectors(TypeScores):
 
     @property
     def similarity(self) -> Similarity:
-        """A GLiNER model's vectors are compared as they are."""
+        """Inner product: a GLiNER model's vectors are compared without normalization."""
         return "inner product"
 
     @property
     def dim(self) -> int:
-        """Width of the vectors."""
+        """Dimension of the vectors."""
         return self._gliner.dim
 
     @property
     def dtype(self) -> str:
-        """What vectors are kept in."""
+        """Dtype of the vectors."""
         return "float32"
 
     @property
     def threads(self) -> int:
-        """One encodes: the model has all cores."""
+        """One encoding thread: the model uses all cores."""
         return 1
 
     @property
     def judge(self) -> None:
-        """None: a pair model reads a backbone of ours."""
+        """None: the pair model needs one of our backbones."""
         return None
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever vectors would: the digest of the model."""
+        """Digest of the model; changes whenever vectors would."""
         return self._digest
 
     def understands(self, fingerprint: str) -> bool:
-        """Whether vectors that were kept under a fingerprint are as this encoder's."""
+        """Whether vectors stored under a fingerprint match this encoder's."""
         return fingerprint == self._digest
 
     @property
     def description(self) -> str:
-        """One line that tells a person which encoder this is."""
+        """One-line, human-readable description of the encoder."""
         return f"GLiNER bi-encoder {self._gliner.name}, inner product -> {self.dim}"
 
     def score(
         self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """The model's own score of inner products: float32 ``(n,)``, their sigmoid."""
+        """The model's own scores of inner products: float32 ``(n,)``, their sigmoid."""
         logits = np.clip(np.asarray(similarities, dtype=np.float64), -_FURTHEST, _FURTHEST)
         return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
 
     def similarity_at(self, type_vector: NDArray[np.float32], score: float) -> float:
-        """The inner product at which a score is reached; infinite for 0 and 1."""
+        """Inner product at which a score is reached; infinite for 0 and 1."""
         if not 0 < score < 1:
             return float("-inf") if score <= 0 else float("inf")
         return float(np.log(score / (1 - score)))
@@ -142,24 +144,24 @@ class GLiNERVectors(TypeScores):
         *,
         progress: bool = False,
     ) -> list[EncodedText]:
-        """Find (or take) the mentions of texts and encode each.
+        """Detect (or take) the mentions of texts and encode each.
 
-        A mention has the vector of the words that it lies in, as the model cuts words.
+        A mention has the vector of the words it lies in, as the model splits words.
 
         Args:
             texts: The texts. None may be empty.
             spans: For each text the character spans of its mentions, end exclusive; None to detect
-                them. Mentions that another detector finds and that are too wide are left out.
+                them. Mentions found by another detector that are too wide are dropped.
             progress: Show a progress bar.
 
         Returns:
-            One ``EncodedText`` a text, in order, without a text vector; vectors are float32
-            ``(n_mentions, dim)``, not normalised.
+            One ``EncodedText`` per text, in order, without a text vector; vectors are float32
+            ``(n_mentions, dim)``, not normalized.
 
         Raises:
-            TypeError: If ``texts`` is a string or holds something else than strings.
-            ValueError: If a text is empty, or a span lies outside its text, holds no word or more
-                words than the model has spans for.
+            TypeError: If ``texts`` is a string or contains anything but strings.
+            ValueError: If a text is empty, or a span lies outside its text, contains no word or
+                more words than the model has spans for.
         """
         if isinstance(texts, str):
             raise TypeError("texts must be a list of strings, not one string")
@@ -180,13 +182,13 @@ class GLiNERVectors(TypeScores):
         return self._encoded(read, placed, progress)
 
     def encode_types(self, types: Sequence[str]) -> NDArray[np.float32]:
-        """Encode labels, as they stand.
+        """Encode labels, as written.
 
         Returns:
-            float32 ``(len(types), dim)``, not normalised.
+            float32 ``(len(types), dim)``, not normalized.
 
         Raises:
-            TypeError: If ``types`` is a string or holds something else than strings.
+            TypeError: If ``types`` is a string or contains anything but strings.
             ValueError: If a description is empty.
         """
         if isinstance(types, str):
@@ -201,13 +203,13 @@ class GLiNERVectors(TypeScores):
         return np.stack(found) if found else np.zeros((0, self.dim), dtype=np.float32)
 
     def save_pretrained(self, folder: str | Path, *, backbone: bool = False) -> None:
-        """Write down which model this is and how it finds mentions; the model stays where it is.
+        """Save a reference to the model and how it detects mentions; the model is not copied.
 
         Raises:
-            ValueError: If the folder is some other model's, or the model is to go along.
+            ValueError: If the folder belongs to another model, or ``backbone`` is True.
         """
         if backbone:
-            raise ValueError("a GLiNER model is kept by its name: leave out backbone=True")
+            raise ValueError("a GLiNER model is saved by its name: leave out backbone=True")
         name = self._gliner.name
         reference = {
             "model": str(Path(name).resolve()) if Path(name).is_dir() else name,
@@ -220,7 +222,7 @@ class GLiNERVectors(TypeScores):
         write_saved(Path(folder), {"gliner": reference}, [])
 
     def push_to_hub(self, repo_id: str, **options: Any) -> str:
-        """Refused: the model has a repository of its own.
+        """Not supported: the model has a repository of its own.
 
         Raises:
             TypeError: Always.
@@ -228,7 +230,7 @@ class GLiNERVectors(TypeScores):
         raise TypeError(f"{self._gliner.name} is a GLiNER model: push it with the package gliner")
 
     def learn_names(self, names: Mapping[str, Sequence[str]] | str | Path) -> None:
-        """Refused: there is nothing in such vectors to blend a name's types into.
+        """Not supported: a name's types cannot be blended into such vectors.
 
         Raises:
             TypeError: Always.
@@ -236,10 +238,10 @@ class GLiNERVectors(TypeScores):
         raise TypeError(f"{self._gliner.name} is a GLiNER model, which cannot be taught names")
 
     def _placed(self, read: Words, mentions: Sequence[Mention], *, given: bool) -> list[_Placed]:
-        """Mentions with the words they lie in; those without a vector are left out.
+        """Mentions with the words they lie in; those without a vector are dropped.
 
         Raises:
-            ValueError: If one that was given has none.
+            ValueError: If a given mention has none.
         """
         placed = []
         for mention in mentions:
@@ -257,7 +259,7 @@ class GLiNERVectors(TypeScores):
     def _encoded(
         self, read: Sequence[Words], placed: Sequence[list[_Placed]] | None, progress: bool
     ) -> list[EncodedText]:
-        """Read texts in windows, and take the vectors of their mentions, or find these there."""
+        """Read texts in windows; take the vectors of their mentions, or detect mentions there."""
         windows = [
             (number, window)
             for number, one in enumerate(read)
@@ -300,7 +302,7 @@ class GLiNERVectors(TypeScores):
         vectors: NDArray[np.float32],
         asked: NDArray[np.float32],
     ) -> list[_Placed]:
-        """What the model itself takes for mentions in a window: the best of those that overlap."""
+        """Mentions that the model detects in a window; the best of those that overlap."""
         scores = self.score(asked[0], (vectors @ asked.T).max(axis=-1))
         starts, widths = np.nonzero(scores >= self._threshold)
         inside = starts + widths < len(vectors)
@@ -319,7 +321,7 @@ class GLiNERVectors(TypeScores):
 
 
 def read_reference(folder: Path) -> dict[str, Any] | None:
-    """What ``GLiNERVectors.save_pretrained`` wrote into a folder; None where that is another's.
+    """Read what ``GLiNERVectors.save_pretrained`` wrote; None if a folder holds something else.
 
     Raises:
         ValueError: If it is a GLiNER model itself.
@@ -329,6 +331,6 @@ def read_reference(folder: Path) -> dict[str, Any] | None:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None  # which those who read encoders of our own will say
+        return None  # the error is left to the reader of our own encoders
     found: dict[str, Any] | None = config.get("gliner") if isinstance(config, dict) else None
     return found

@@ -1,4 +1,4 @@
-"""The projection head: from pooled taps to the space that mentions and type descriptions share."""
+"""The projection head: maps pooled taps to the space shared by mentions and types."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WEIGHTS, CONFIG = "head.safetensors", "head.json"
 
 
 class ProjectionHead(nn.Module):
-    """A multi-layer perceptron; with two sizes, a single linear map.
+    """A multi-layer perceptron; with two sizes, a single linear layer.
 
     The paper's head (arXiv 2509.04011, section 3.2) is ``(1024, 500, 500)`` with SiLU and a
     dropout of 0.1.
@@ -27,7 +27,7 @@ class ProjectionHead(nn.Module):
     Args:
         sizes: Width of the input, of each hidden layer, and of the output.
         activation: ``"silu"``, ``"gelu"`` or ``"relu"``, between layers.
-        dropout: Share of activations dropped in training, between layers.
+        dropout: Dropout probability in training, between layers.
 
     Raises:
         ValueError: If there are fewer than two sizes or the activation is unknown.
@@ -55,22 +55,22 @@ class ProjectionHead(nn.Module):
         return self.sizes[-1]
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """Project ``(n, sizes[0])`` to L2-normalised ``(n, dim)``."""
+        """Project ``(n, sizes[0])`` to L2-normalized ``(n, dim)``."""
         return nn.functional.normalize(self.net(pooled), dim=-1)
 
     def digest(self) -> str:
-        """Sha256 of all that its output depends on."""
+        """Sha256 of everything the output depends on."""
         digest = sha256(repr((self.sizes, self.activation)).encode())
         for name, value in sorted(self.state_dict().items()):
             digest.update(name.encode() + value.float().cpu().numpy().tobytes())
         return digest.hexdigest()
 
     def save(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
-        """Write ``head.safetensors`` and ``head.json`` into a folder, made if needed.
+        """Write ``head.safetensors`` and ``head.json`` into a folder, created if needed.
 
         Args:
-            folder: Where to.
-            dtype: How weights are stored; float16 halves the file at the cost of exactness.
+            folder: Target folder.
+            dtype: Storage dtype of the weights; float16 halves the file at the cost of precision.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class ProjectionHead(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path) -> ProjectionHead:
-        """Read a head saved by ``save`` (its folder), or the paper's authors' ``.pth`` file.
+        """Load a head written by :meth:`save` (its folder), or the paper's authors' ``.pth`` file.
 
         Raises:
             FileNotFoundError: If there is no such folder or file.
@@ -96,7 +96,7 @@ class ProjectionHead(nn.Module):
             weights = _read_safetensors(path / WEIGHTS)
         else:
             weights = _read_pth(path)
-            # The file carries shapes only; the rest is as in the paper.
+            # Only the sizes can be read off the file; the rest is as in the paper.
             head = cls(_sizes(weights, path), activation="silu", dropout=0.1)
         try:
             head.load_state_dict({name: value.float() for name, value in weights.items()})
@@ -113,18 +113,18 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_pth(path: Path) -> dict[str, Tensor]:
-    # weights_only: a pickle from elsewhere must not run code.
+    # weights_only: an untrusted pickle must not run code.
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        raise ValueError(f"{path} is not a file that torch loads safely: {error}") from error
+        raise ValueError(f"{path} is not a file that torch can load safely: {error}") from error
     if not isinstance(loaded, Mapping):
         raise ValueError(f"{path} holds no state dict")
     return {name.removeprefix("module."): value for name, value in loaded.items()}
 
 
 def _sizes(weights: Mapping[str, Tensor], path: Path) -> list[int]:
-    """Layer widths from the shapes of ``net.N.weight``."""
+    """Infer layer widths from the shapes of ``net.N.weight``."""
     matrices = [value for name, value in weights.items() if name.endswith("weight")]
     if not matrices or any(matrix.ndim != 2 for matrix in matrices):
         raise ValueError(f"{path} holds no projection head: {', '.join(weights) or 'empty'}")

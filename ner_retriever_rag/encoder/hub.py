@@ -1,7 +1,7 @@
-"""Encoders on the Hugging Face hub: put there with a card, found there by name.
+"""Encoders on the Hugging Face hub: pushed with a model card, loaded by name.
 
-``huggingface_hub``'s mixin does the work. Its import takes as long as opening an index should, so
-it is loaded when an encoder is pushed, and an encoder is handed to it rather than derived from it.
+``huggingface_hub``'s mixin does the work. Importing it takes as long as opening an index should, so
+it is imported only on push, and the encoder is passed to it instead of being derived from it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _TEMPLATE = """---
 
 # {{ repo_id }}
 
-An encoder of entities by type: a text goes in, its mentions and a vector for each come out, in the
-space that type descriptions ("dinosaur", "drug that lowers blood pressure") are encoded into. For
-the Python package `ner-retriever-rag`, which keeps the vectors in an index and asks it by type.
+A type-aware entity encoder: it finds the mentions in a text and encodes each into the same space as
+type descriptions ("dinosaur", "drug that lowers blood pressure"). For the Python package
+`ner-retriever-rag`, which indexes the vectors and searches them by type.
 
 ```python
 from ner_retriever_rag import EntityIndex, TypeAwareEncoder
@@ -39,7 +39,7 @@ index = EntityIndex("my-index", encoder=encoder)
 |---|---|
 {% for name, value in facts.items() %}| {{ name }} | {{ value }} |
 {% endfor %}
-What it was trained on, what it was measured on and where it fails is for its authors to add here.
+Training data, evaluation results and known failures are for its authors to add here.
 """
 
 
@@ -49,13 +49,13 @@ class HubEncoder(
     tags=["named-entity-recognition", "entity-retrieval", "zero-shot"],
     model_card_template=_TEMPLATE,
 ):
-    """An encoder as ``huggingface_hub``'s mixin takes it.
+    """Adapter that passes an encoder to ``huggingface_hub``'s mixin.
 
     Args:
         save: Writes the encoder into a folder.
-        data: What the hub shall know of it, beside what it knows of all encoders.
-        facts: What people shall read of it.
-        repo_id: Where it goes, ``"user/name"``.
+        data: Metadata for the hub, beyond what is the same for all encoders.
+        facts: Facts for the reader of the card.
+        repo_id: Target repository, ``"user/name"``.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class HubEncoder(
         self._save(save_directory)
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
-        """The card of this very encoder: how it is loaded, and what it is made of."""
+        """Return the card of this encoder: how to load it, and what it consists of."""
         known: dict[str, Any] = self._hub_mixin_info.model_card_data.to_dict()  # type: ignore[no-untyped-call]
         card: ModelCard = ModelCard.from_template(
             ModelCardData(**known | self._data),
@@ -95,28 +95,28 @@ def push(
     token: str | None,
     **options: Any,
 ) -> str:
-    """Push an encoder; ``TypeAwareEncoder.push_to_hub`` explains.
+    """Push an encoder; see ``TypeAwareEncoder.push_to_hub``.
 
     Args:
-        encoder: What the card tells of.
-        repo_id: Where it goes, ``"user/name"``.
-        save: Writes it into a folder.
-        name: Of its backbone.
-        fingerprint: Its own.
-        with_backbone: Whether the backbone goes with it.
-        license: The licence's name on the hub, for the card.
-        token: For the hub; None for the one that is kept.
-        options: Other keywords of the mixin's ``push_to_hub``.
+        encoder: The encoder that the card describes.
+        repo_id: Target repository, ``"user/name"``.
+        save: Writes the encoder into a folder.
+        name: Name of its backbone.
+        fingerprint: Its fingerprint.
+        with_backbone: Whether the backbone is pushed along.
+        license: The license's name on the hub, for the card.
+        token: Access token for the hub; None for the stored one.
+        options: Other keyword arguments of the mixin's ``push_to_hub``.
 
     Raises:
-        ValueError: If it could not be loaded elsewhere: its backbone is a folder of this machine.
+        ValueError: If it could not be loaded elsewhere, as its backbone is a local folder.
     """
     if not with_backbone and Path(encoder.source.name).exists():
         raise ValueError(
-            f"the backbone is the folder {encoder.source.name}, which others do not have: push it "
-            "along with backbone=True, or make the encoder with the backbone's hub id"
+            f"the backbone is the local folder {encoder.source.name}, which others do not have: "
+            "push it along with backbone=True, or create the encoder from the backbone's hub id"
         )
-    # A card that somebody has written since is worth more than one that is generated.
+    # Keep an existing card: one written by hand is worth more than a generated one.
     if HfApi(token=token).file_exists(repo_id, CARD):
         ignored = options.get("ignore_patterns") or []
         options["ignore_patterns"] = [*([ignored] if isinstance(ignored, str) else ignored), CARD]
@@ -129,11 +129,11 @@ def push(
         "prototypes": encoder.prototypes,
     }
     facts = {
-        "backbone": f"{name}, {'in this repository' if with_backbone else 'fetched by its name'}",
-        "read at": ", ".join(encoder.taps),
+        "backbone": f"{name}, {'in this repository' if with_backbone else 'loaded by name'}",
+        "taps": ", ".join(encoder.taps),
         "pooling": encoder.pooling,
-        "width of a vector": encoder.dim,
-        "with": ", ".join(part for part, there in parts.items() if there) or "nothing else",
+        "dimension": encoder.dim,
+        "parts": ", ".join(part for part, there in parts.items() if there) or "none",
         "fingerprint": fingerprint,
     }
     hub = HubEncoder(save, data | ({"license": license} if license else {}), facts, repo_id)

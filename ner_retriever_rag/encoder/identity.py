@@ -1,4 +1,4 @@
-"""What tells one encoder's vectors from another's."""
+"""Fingerprints that tell one encoder's vectors from another's."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ner_retriever_rag.encoder.encoding import EncodingPass
 
 
 def fingerprint(encoder: EncodingPass) -> str:
-    """Hash of all that vectors depend on; not of where files lie, nor of the dtype."""
+    """Hash of everything the vectors depend on, excluding file locations and the dtype."""
     options = encoder.source.vector_options()
     return _hash(_parts(encoder) | {"load_options": repr(options or None)})
 
 
 def earlier_fingerprints(encoder: EncodingPass) -> list[str]:
-    """What version 0.1 called the same encoder: one name for each dtype."""
+    """Fingerprints that version 0.1 gave the same encoder, one per dtype."""
     parts = _parts(encoder) | {"load_options": repr(encoder.source.load_options)}
     return [_hash(parts | {"dtype": dtype}) for dtype in DTYPES]
 
 
 def _parts(encoder: EncodingPass) -> dict[str, Any]:
-    # An encoder without names or prototypes is called what it was before there were any.
+    # Without names or prototypes, the fingerprint is what it was before these existed.
     names = {"names": encoder.names.digest, "forms": DESCRIPTIONS} if encoder.names else {}
     prototypes = {"prototypes": encoder.prototypes.digest} if encoder.prototypes else {}
     return {

@@ -1,4 +1,4 @@
-"""Judging mentions in their passages by the pair model, with what it said remembered."""
+"""Scores mentions in their passages with the pair model, and caches the logits."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ner_retriever_rag.reading.passage import Passage
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
-_JUDGEMENTS = 100_000
-_TOGETHER = 32  # pairs judged at once
+_JUDGEMENTS = 100_000  # logits in the cache
+_TOGETHER = 32  # pairs per forward pass
 
 
 class PairJudge:
-    """Says how well a description fits mentions, from description and passage together.
+    """Scores how well a description fits mentions, from description and passage together.
 
     Args:
         model: The pair model.
         load: Loads the backbone up to its topmost residual stream, for the pair model alone; called
-            when a first mention is judged.
+            when the first mention is judged.
     """
 
     def __init__(self, model: PairModel, load: Callable[[], Backbone]) -> None:
@@ -38,11 +38,11 @@ class PairJudge:
         self._lock = threading.Lock()
 
     def logits(self, description: str, passages: Sequence[Passage]) -> NDArray[np.float64]:
-        """The model's logits that mentions are of a kind, float64 ``(len(passages),)``.
+        """Logits that mentions are of a kind, float64 ``(len(passages),)``.
 
         Args:
             description: The kind.
-            passages: The mentions; those judged before cost nothing.
+            passages: The mentions; those judged before come from the cache.
         """
         asked_of = list(dict.fromkeys(passages))
         with self._lock:
@@ -58,7 +58,7 @@ class PairJudge:
 
     def _judge(self, description: str, passages: Sequence[Passage]) -> list[float]:
         backbone, tokens = self._reader()
-        with self._lock:  # fast tokenizers refuse to be borrowed twice
+        with self._lock:  # fast tokenizers are not thread-safe ("Already borrowed")
             ids, mask, at = tokens([(description, passage) for passage in passages])
         with torch.inference_mode():
             top = backbone.forward(ids, mask)[backbone.top]

@@ -1,4 +1,4 @@
-"""How an encoder is kept: its fingerprint, its name, a folder that holds it, the hub."""
+"""Saving an encoder: its fingerprint, its label, a folder that holds it, the hub."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class KeptEncoder(EncodingPass):
     """An encoding pass that has a name and can be saved.
 
     Attributes:
-        backbone_name: What to call the backbone.
+        backbone_name: Display name of the backbone.
     """
 
     backbone_name: str
 
     def save_pretrained(self, folder: str | Path, *, backbone: bool = False) -> None:
-        """Write the encoder into a folder, for ``from_pretrained``.
+        """Save the encoder to a folder, for ``from_pretrained``.
 
         Args:
-            folder: Made if needed; an encoder that was there is replaced, this very one included.
-            backbone: Write the backbone too, deltas merged, in float16 with large embeddings in
-                int8: the folder then needs nothing else. Else it is kept by name and digest
-                (an encoder that was saved with its backbone keeps it anyway).
+            folder: Created if needed; an encoder already there is replaced, even this very one.
+            backbone: Also save the backbone, deltas merged, in float16 with large embeddings in
+                int8; the folder is then self-contained. Otherwise the backbone is referenced by
+                name and digest (an encoder that was saved with its backbone keeps it anyway).
 
         Raises:
-            ValueError: If the folder is some other model's or has the deltas that would be
-                merged, or the backbone needs code of its own, or options, to be loaded.
+            ValueError: If the folder belongs to another model or holds the deltas that would be
+                merged, or the backbone needs custom code or load options.
         """
         inside = backbone or self.source.is_packed
         deltas = self.source.adaptation
@@ -75,25 +75,26 @@ class KeptEncoder(EncodingPass):
         token: str | None = None,
         **options: Any,
     ) -> str:
-        """Put the encoder on the Hugging Face hub, for ``from_pretrained("user/name")``.
+        """Push the encoder to the Hugging Face hub, for ``from_pretrained("user/name")``.
 
-        A repository is made where there is none, with a model card; a card that is there stays.
+        The repository is created if needed, with a model card; an existing card is kept.
 
         Args:
             repo_id: ``"user/name"``.
             backbone: As in ``save_pretrained``. An encoder whose backbone is a folder needs it.
-            license: The licence's name on the hub (``"cc-by-sa-4.0"``), for the card.
-            token: None for the one that ``hf auth login`` keeps.
-            options: What else ``huggingface_hub.ModelHubMixin.push_to_hub`` takes: ``private``,
+            license: The license's name on the hub (``"cc-by-sa-4.0"``), for the card.
+            token: None for the token stored by ``hf auth login``.
+            options: Other arguments of ``huggingface_hub.ModelHubMixin.push_to_hub``: ``private``,
                 ``branch``, ``create_pr``, ``commit_message``, ...
 
         Returns:
-            The address of the commit.
+            URL of the commit.
 
         Raises:
-            ValueError: As ``save_pretrained``; or if the backbone would stay behind in a folder of
-                this machine.
-            OSError: If the hub refuses or is away (``huggingface_hub.errors.HfHubHTTPError``).
+            ValueError: As ``save_pretrained``; or if the backbone is a local folder that would not
+                be pushed.
+            OSError: If the hub refuses or is unreachable
+                (``huggingface_hub.errors.HfHubHTTPError``).
         """
         from ner_retriever_rag.encoder.hub import push
 
@@ -112,27 +113,27 @@ class KeptEncoder(EncodingPass):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever vectors would: hash of all that they depend on. Loads no model.
+        """Hash of everything the vectors depend on; changes whenever they would. Loads no model.
 
-        Not of the dtype: the same weights in another one give vectors that agree.
+        The dtype is excluded: the same weights in another dtype give matching vectors.
         """
         return fingerprint(self)
 
     def understands(self, fingerprint: str) -> bool:
-        """Whether vectors that were kept under a fingerprint are as this encoder's.
+        """Whether vectors stored under a fingerprint match this encoder's.
 
-        It may be one that an earlier version gave, when the dtype was part of it.
+        Also accepts fingerprints of earlier versions, which included the dtype.
         """
         return fingerprint in (self.fingerprint, *earlier_fingerprints(self))
 
     @property
     def dtype(self) -> str:
-        """What the backbone computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"``."""
+        """Compute dtype of the backbone: ``"float32"``, ``"bfloat16"`` or ``"float16"``."""
         return self.source.resolved_dtype()
 
     @property
     def description(self) -> str:
-        """One line that tells a person which encoder this is."""
+        """One-line, human-readable description of the encoder."""
         width = f" -> {self.head.dim}" if self.head else ""
         return f"{self._label} {'+'.join(self.taps)} {self.pooling}{width} {self.dtype}"
 

@@ -1,4 +1,4 @@
-"""Kinds: a vocabulary of type phrases, and which of them say what a mention is."""
+"""Kinds: a vocabulary of type phrases, and which of them name what a mention is."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.log_odds import SLOPE
 
-_SAME_KIND = 0.8  # phrases with at least this cosine name one kind
-# "theropod dinosaur" has to fit twice as well as "dinosaur" to be said instead of it.
+_SAME_KIND = 0.8  # phrases with at least this cosine are near synonyms
+# "theropod dinosaur" needs twice the odds of "dinosaur" to be named instead of it.
 _FINER = np.float32(np.log(2))
 
-# What first sentences define things as, and what is no kind of entity.
+# Phrases that first sentences define things as, but that are not kinds of entities.
 _NO_KIND = """
     ability; accessory; act; amount; approach; arm; armed force; attempt; better; body; change;
     class city; class municipality; class urbanized city; copy; decision; distance; draft; fear;
@@ -32,27 +32,27 @@ _NO_KIND = """
 
 @cache
 def odd_kinds() -> frozenset[str]:
-    """The phrases of the vocabulary that are no kinds of entity; no facet has such a name."""
+    """Phrases of the vocabulary that are not kinds of entities; never used as facet names."""
     return frozenset(" ".join(each.split()) for each in _NO_KIND.split(";"))
 
 
 @cache
 def kind_names() -> tuple[str, ...]:
-    """The shipped vocabulary, about 1,200 mined type phrases, the most frequent first."""
+    """The shipped vocabulary: about 1,200 mined type phrases, most frequent first."""
     text = files("ner_retriever_rag.encoder").joinpath("kinds.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kinds:
-    """A vocabulary of kinds as an encoder sees it.
+    """A vocabulary of kinds, encoded by one encoder.
 
     Attributes:
-        names: The phrases, the most frequent first.
-        vectors: float32 ``(len(names), dim)``; L2-normalised, unless the encoder's similarity is
+        names: The phrases, most frequent first.
+        vectors: float32 ``(len(names), dim)``; L2-normalized, unless the encoder's similarity is
             the inner product.
-        half: float32 ``(len(names),)``, the similarity at which each reaches the score 0.5.
-        finer: The numbers of those that end in another, as "capital city" does in "city".
+        half: float32 ``(len(names),)``, similarity at which each phrase's score is 0.5.
+        finer: Indices of phrases that end in another phrase, as "capital city" ends in "city".
         slopes: float32 ``(len(names),)``, log odds of each per unit of cosine.
     """
 
@@ -70,14 +70,14 @@ class Kinds:
         similarity_at: Callable[[NDArray[np.float32], float], float],
         slopes: NDArray[np.float32] | None = None,
     ) -> Kinds:
-        """See where each kind's score is one half.
+        """Build a vocabulary, computing the similarity at which each kind's score is one half.
 
         Args:
             names: The phrases.
-            vectors: float32 ``(len(names), dim)``, L2-normalised.
-            similarity_at: The cosine at which a score is reached for a type vector.
-            slopes: float32 ``(len(names),)``, each one's log odds per unit of cosine; None for
-                the usual one.
+            vectors: float32 ``(len(names), dim)``, L2-normalized.
+            similarity_at: Returns the cosine at which a type vector reaches a score.
+            slopes: float32 ``(len(names),)``, log odds of each per unit of cosine; None for the
+                default.
         """
         if slopes is None:
             slopes = np.full(len(names), SLOPE, dtype=np.float32)
@@ -87,7 +87,7 @@ class Kinds:
         return cls(tuple(names), vectors, half, finer, slopes)
 
     def fit(self, mentions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """How well each kind fits mentions.
+        """Score how well each kind fits each mention.
 
         Args:
             mentions: float32 ``(n, dim)``.
@@ -101,17 +101,17 @@ class Kinds:
         return fit
 
     def fit_to_name(self, mentions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """How well each kind would name mentions: as :meth:`fit`, finer kinds a little lower."""
+        """Score each kind as a name for mentions: :meth:`fit`, with finer kinds a little lower."""
         fit = self.fit(mentions)
         fit[:, self.finer] -= _FINER
         return fit
 
     def name(self, mention: NDArray[np.float32], n: int) -> list[int]:
-        """The numbers of the n kinds that fit a mention best, no two of them near synonyms.
+        """Indices of the n kinds that fit a mention best, no two of them near synonyms.
 
         Args:
             mention: float32 ``(dim,)``.
-            n: How many.
+            n: Number of kinds.
         """
         chosen: list[int] = []
         for number in np.argsort(-self.fit_to_name(mention[None])[0], kind="stable"):
@@ -122,11 +122,11 @@ class Kinds:
         return chosen
 
     def is_synonym(self, kind: int, others: list[int]) -> bool:
-        """Whether a kind is nearly the same as one of others."""
+        """Whether a kind is a near synonym of one of the others."""
         return bool(others) and self.nearest(kind, others)[1] >= _SAME_KIND
 
     def nearest(self, kind: int, others: list[int]) -> tuple[int, float]:
-        """Which of others is nearest to a kind, and its cosine."""
+        """The nearest of the other kinds, and its cosine."""
         lengths = np.linalg.norm(self.vectors[[kind, *others]], axis=1)
         similarities = self.vectors[others] @ self.vectors[kind] / (lengths[0] * lengths[1:])
         best = int(similarities.argmax())
@@ -134,6 +134,6 @@ class Kinds:
 
 
 def _endings(name: str) -> list[str]:
-    """What a name ends in: of "red brick house" these are "brick house" and "house"."""
+    """Endings of a name: for "red brick house" these are "brick house" and "house"."""
     words = name.split()
     return [" ".join(words[n:]) for n in range(1, len(words))]

@@ -1,6 +1,6 @@
-"""Labels of other tools, ``GPE``, ``WORK_OF_ART`` or ``HumanSettlement``, are read as words.
+"""Spelling out of other tools' labels: ``GPE``, ``WORK_OF_ART``, ``HumanSettlement``.
 
-A backbone that was taught English makes little of them: to it "HumanSettlement" is further from
+A backbone trained on English makes little of them: to it "HumanSettlement" is further from
 "human settlement" than that is from most types.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-# What CoNLL 2003, OntoNotes (and so spaCy) and MultiCoNER abbreviate, by their own guidelines.
+# Abbreviations in CoNLL 2003, OntoNotes (and so spaCy) and MultiCoNER, per their own guidelines.
 _MEANT = {
     "PER": "person",
     "ORG": "organization",
@@ -26,11 +26,11 @@ _SEAM = re.compile(r"_+|(?<=[a-z]{2})(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 
 
 def spelled_out(description: str) -> str:
-    """The words of a label; a description that is none, or in lower case, is left as it is.
+    """Turn a label into words; a description that is not a label is returned unchanged.
 
     Args:
         description: A type description. One without spaces may be a label: with ``_`` or capitals
-            between its words, ``/`` between alternatives, or an abbreviation of NER's own.
+            between its words, ``/`` between alternatives, or an abbreviation used in NER.
     """
     if any(char.isspace() for char in description):
         return description

@@ -1,7 +1,7 @@
-"""Names it knows: what Wikipedia's first sentences say that names are, blended into vectors.
+"""Known names: types mined from Wikipedia's first sentences, blended into mention vectors.
 
-A mention whose words are a known name, and one of whose type phrases agrees with the vector that
-the context gives, moves towards that phrase: context picks among homonyms, and the name supplies
+If a mention is a known name, and one of the name's type phrases agrees with the vector from the
+context, the vector is moved toward that phrase: context picks among homonyms, and the name supplies
 what the context does not say. Every other mention keeps its vector, bit for bit.
 """
 
@@ -29,16 +29,16 @@ _GONE = re.compile(r"['’`´.]")
 _SIGNS = re.compile(r"[^\w+#]+|_+")
 _POSSESSIVE = re.compile(r"['’]s?\s*$")
 _ARTICLE = re.compile(r"^\s*(?:the|an?)\s+(?=\w)", re.IGNORECASE)
-_MOST_TYPES = 255  # of one name; counted in a byte
+_MOST_TYPES = 255  # per name; the count is stored in one byte
 _PARTS = ("hashes", "counts", "phrases", "vectors", "scale")
 
 EncodeTypes = Callable[[Sequence[str]], NDArray[np.float32]]
 Move = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Vectors of one space, float32 ``(n, dim)``, to where they are in another, L2-normalised."""
+"""Maps float32 ``(n, dim)`` vectors of one space into another, L2-normalized."""
 
 
 def name_key(name: str) -> str:
-    """What the spellings of one name share: case, accents, signs, article, possessive left out.
+    """Reduce a name to what its spellings share: no case, accents, signs, article or possessive.
 
     >>> name_key("The Beatles’") == name_key("beatles")
     True
@@ -52,13 +52,13 @@ def name_key(name: str) -> str:
 
 
 def name_hashes(names: Iterable[str]) -> NDArray[np.uint64]:
-    """64 bits for each name, the same on every machine; all spellings of a name share them."""
+    """Hash each name to 64 bits, the same on every machine and for all spellings of the name."""
     joined = b"".join(blake2b(name_key(n).encode(), digest_size=8).digest() for n in names)
     return np.frombuffer(joined, dtype="<u8")
 
 
 def names_of(text: str, spans: Iterable[tuple[int, int]]) -> list[str]:
-    """The names of mentions, each on one line and plainly written, as the text's view has them.
+    """Names of mentions, each on one line and in plain characters, as in the text's view.
 
     Args:
         text: The text.
@@ -69,13 +69,13 @@ def names_of(text: str, spans: Iterable[tuple[int, int]]) -> list[str]:
 
 @dataclass(frozen=True)
 class NameTable:
-    """Names by their hashes, and the vectors of their type phrases.
+    """Names by hash, and the vectors of their type phrases.
 
     Attributes:
         hashes: uint64 ``(names,)``, ascending.
-        counts: uint8 ``(names,)``, how many phrases each has; none has 0.
-        phrases: Unsigned ``(sum of counts,)``, their numbers, name after name.
-        vectors: int8 ``(phrases, dim)``, the phrases' vectors over ``scale``.
+        counts: uint8 ``(names,)``, number of phrases of each name; never 0.
+        phrases: Unsigned ``(sum of counts,)``, phrase indices, name after name.
+        vectors: int8 ``(phrases, dim)``, the phrases' vectors divided by ``scale``.
         scale: float32 ``(1,)``.
     """
 
@@ -87,17 +87,17 @@ class NameTable:
 
     @classmethod
     def build(cls, names: Mapping[str, Sequence[str]], encode: EncodeTypes) -> NameTable:
-        """Make a table; names that differ in spelling alone become one.
+        """Build a table; names that differ only in spelling are merged.
 
         Args:
-            names: Name to its type phrases, one at least.
-            encode: Type phrases to float32 ``(n, dim)``, L2-normalised; asked once for each phrase.
+            names: Maps each name to its type phrases, at least one.
+            encode: Type phrases to float32 ``(n, dim)``, L2-normalized; each is passed once.
 
         Raises:
             ValueError: If there is no name, or one without a type.
         """
         if not names or not all(names.values()):
-            raise ValueError("a table of names needs at least one name, and for each a type")
+            raise ValueError("a name table needs at least one name, and a type for each")
         number: dict[str, int] = {}
         merged: dict[int, dict[int, None]] = {}
         for key, types in zip(name_hashes(names).tolist(), names.values(), strict=True):
@@ -112,12 +112,12 @@ class NameTable:
         )
 
     def moved(self, move: Move) -> NameTable:
-        """The same names in another space."""
+        """Return the same names in another space."""
         vectors, scale = _in_bytes(move(self.vectors * self.scale))
         return replace(self, vectors=vectors, scale=scale)
 
     def find(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Which of ``hashes`` are names here, and which: ``(found,)`` positions and rows."""
+        """Look up hashes: ``(found,)`` positions of those in the table, and their rows."""
         rows = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
         found = np.flatnonzero(self.hashes[rows] == hashes)
         return found, rows[found]
@@ -125,11 +125,11 @@ class NameTable:
     def nearest(
         self, rows: NDArray[np.intp], vectors: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Of each name's phrases the one nearest to a vector.
+        """For each name, find its phrase nearest to a vector.
 
         Args:
-            rows: ``(n,)``, names; at least one.
-            vectors: float32 ``(n, dim)``, L2-normalised.
+            rows: ``(n,)``, rows of names; at least one.
+            vectors: float32 ``(n, dim)``, L2-normalized.
 
         Returns:
             The phrases' vectors, float32 ``(n, dim)``, and their cosines, float32 ``(n,)``.
@@ -145,20 +145,20 @@ class NameTable:
 
     @cached_property
     def _starts(self) -> NDArray[np.intp]:
-        """Where each name's phrases begin."""
+        """Index of each name's first phrase."""
         return np.cumsum(self.counts, dtype=np.intp) - self.counts
 
 
 class KnownNames:
-    """Blends what names are known to be into the vectors that their contexts give.
+    """Blends the known types of names into the vectors that their contexts give.
 
     Args:
-        table: The names mined; None for a user's own alone.
-        weight: How far a vector moves: to ``unit(vector + weight * phrase)``.
-        threshold: Least cosine of vector and phrase; below it the name is treated as a homonym.
-        learned_weight: The weight of a learned name, which is believed whatever the context says.
-        learned: A user's own names and their types, see :meth:`learn`.
-        own: Their table.
+        table: The mined names; None for the user's own names only.
+        weight: Step size: a vector moves to ``unit(vector + weight * phrase)``.
+        threshold: Minimum cosine of vector and phrase; below it the name is treated as a homonym.
+        learned_weight: Weight of a learned name, which is trusted whatever the context says.
+        learned: The user's own names and their types, see :meth:`learn`.
+        own: Table of the user's own names.
     """
 
     WEIGHTS = WEIGHTS
@@ -178,22 +178,22 @@ class KnownNames:
         self._table, self._own = table, own
 
     def learn(self, names: Mapping[str, Sequence[str]], encode: EncodeTypes) -> KnownNames:
-        """The same with more names of a user's own, looked up before, and instead of, the mined.
+        """Return a copy with more of the user's own names, which override the mined ones.
 
         Args:
-            names: Name to what it is, type descriptions; replaces what was learned of it before.
+            names: Maps each name to its type descriptions; replaces those learned for it before.
             encode: As for :meth:`NameTable.build`.
 
         Raises:
-            TypeError: If ``names`` does not map strings to lists of strings.
-            ValueError: If it is empty, or a name or a type in it is.
+            TypeError: If ``names`` is empty or does not map strings to lists of strings.
+            ValueError: If a name or a type in it is empty.
         """
         learned = {**self.learned, **checked_names(names)}
         own = NameTable.build(learned, encode)
         return KnownNames(self._table, own=own, **{**self._settings(), "learned": learned})
 
     def moved(self, move: Move) -> KnownNames:
-        """The same in another space, where the vectors of mentions and phrases moved alike."""
+        """Return the same names in another space, into which mention vectors moved alike."""
         table, own = (each and each.moved(move) for each in (self._table, self._own))
         return KnownNames(table, own=own, **self._settings())
 
@@ -210,14 +210,14 @@ class KnownNames:
         return known
 
     def blend(self, words: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Move the vectors of known names towards what they are known to be.
+        """Move the vectors of known names toward their known types.
 
         Args:
-            words: The words of each mention.
-            vectors: float32 ``(n, dim)``, L2-normalised; not changed.
+            words: The text of each mention.
+            vectors: float32 ``(n, dim)``, L2-normalized; not modified.
 
         Returns:
-            float32 ``(n, dim)``, L2-normalised; rows of unknown names are the same, bit for bit.
+            float32 ``(n, dim)``, L2-normalized; rows of unknown names are the same, bit for bit.
         """
         hashes = name_hashes(words)
         blended, todo = vectors, np.arange(len(words))
@@ -239,7 +239,7 @@ class KnownNames:
 
     @cached_property
     def digest(self) -> str:
-        """Sha256 of all that the blended vectors depend on."""
+        """Sha256 of everything the blended vectors depend on."""
         settings = (self.weight, self.threshold, self.learned_weight)
         digest = sha256(repr(settings).encode())
         for name, value in sorted(self._arrays().items()):
@@ -247,7 +247,7 @@ class KnownNames:
         return digest.hexdigest()
 
     def save(self, folder: str | Path) -> None:
-        """Write ``names.safetensors`` and ``names.json`` into a folder, made if needed."""
+        """Write ``names.safetensors`` and ``names.json`` into a folder, created if needed."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self._arrays(), folder / WEIGHTS)
@@ -277,7 +277,7 @@ class KnownNames:
 
 
 def _in_bytes(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Vectors as whole numbers, and what these are to be multiplied by."""
+    """Quantize vectors to int8; also return the scale that restores them."""
     scale = max(float(np.abs(vectors).max()), 1e-12) / 127
     return np.round(vectors / scale).astype(np.int8), np.array([scale], dtype=np.float32)
 

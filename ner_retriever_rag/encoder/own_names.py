@@ -1,4 +1,4 @@
-"""A user's own names and their types: checked, and read from files."""
+"""A user's own names and their types: validation, and reading from files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def read_names(path: str | Path) -> dict[str, list[str]]:
-    """Names and their types from a file.
+    """Read names and their types from a file.
 
     Args:
         path: JSON, ``{"Haloperidol": ["antipsychotic drug"]}``; or JSON lines (``.jsonl``),
@@ -16,7 +16,7 @@ def read_names(path: str | Path) -> dict[str, list[str]]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is neither.
+        ValueError: If it is neither, or does not hold names and their types.
     """
     path = Path(path)
     text = path.read_text(encoding="utf-8")
@@ -30,11 +30,11 @@ def read_names(path: str | Path) -> dict[str, list[str]]:
 
 
 def checked_names(names: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """``names`` if they are what :meth:`KnownNames.learn` takes.
+    """Check that ``names`` is what :meth:`KnownNames.learn` takes, and return it.
 
     Raises:
-        TypeError: If ``names`` does not map strings to lists of strings.
-        ValueError: If it is empty, or a name or a type in it is.
+        TypeError: If ``names`` is empty or does not map strings to lists of strings.
+        ValueError: If a name or a type in it is empty.
     """
     if not isinstance(names, Mapping) or not names:
         raise TypeError('names must be a mapping such as {"Haloperidol": ["antipsychotic drug"]}')

@@ -1,7 +1,7 @@
 """The pair model: a cross-encoder that reads a type description and a marked mention together.
 
 ``[CLS] description [SEP] ... [ mention ] ... [SEP]`` (Nogueira and Cho 2019) goes through the
-backbone with low-rank deltas of the pair model's own (LoRA, Hu et al. 2021). The logit comes from
+backbone with the pair model's own low-rank deltas (LoRA, Hu et al. 2021). The logit comes from
 the state of the bracket after the mention (entity markers, Baldini Soares et al. 2019).
 """
 
@@ -22,18 +22,18 @@ from ner_retriever_rag.reading.passage import Passage
 
 WEIGHTS = "pair_model.safetensors"
 _WEIGHT, _BIAS = "judge.weight", "judge.bias"
-_DESCRIPTION, _SIDE = 48, 72  # tokens at most of a description, of a mention and of each side
-_PLAIN = str.maketrans("[]", "()")  # brackets mark the mention, so the text has none
+_DESCRIPTION, _SIDE = 48, 72  # most tokens of a description; of a mention and of each side
+_PLAIN = str.maketrans("[]", "()")  # brackets mark the mention, so they are replaced in the text
 
 
 @dataclass(frozen=True, slots=True)
 class PairModel:
-    """What the pair model has learnt.
+    """Trained parameters of the pair model.
 
     Attributes:
         deltas: Low-rank deltas to the backbone's linear layers, as ``add_deltas`` takes them.
-        weight: float32 ``(1, width)``, of the last layer.
-        bias: float32 ``(1,)``, likewise.
+        weight: float32 ``(1, width)``, of the output layer.
+        bias: float32 ``(1,)``, of the output layer.
     """
 
     deltas: dict[str, Tensor]
@@ -43,7 +43,7 @@ class PairModel:
     WEIGHTS: ClassVar[str] = WEIGHTS
 
     def save(self, folder: str | Path) -> None:
-        """Write ``pair_model.safetensors`` into a folder."""
+        """Write ``pair_model.safetensors`` into a folder, created if needed."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_file({**self.deltas, _WEIGHT: self.weight, _BIAS: self.bias}, folder / WEIGHTS)
@@ -61,10 +61,10 @@ class PairModel:
 
 
 class PairTokens:
-    """Puts descriptions and marked mentions into tokens.
+    """Tokenizes pairs of a description and a marked mention.
 
     Args:
-        tokenizer: The backbone's.
+        tokenizer: The backbone's tokenizer.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -73,14 +73,14 @@ class PairTokens:
         self._open, self._close = self._pieces(["[", "]"])
 
     def __call__(self, pairs: Sequence[tuple[str, Passage]]) -> tuple[Tensor, Tensor, Tensor]:
-        """The tokens of pairs.
+        """Tokenize pairs.
 
         Args:
             pairs: Descriptions and mentions.
 
         Returns:
             Input ids and attention mask, int64 ``(pairs, tokens)``, padded on the right, and
-            ``(pairs,)``, the place of the bracket after the mention.
+            ``(pairs,)``, the position of the bracket after the mention.
         """
         parts = [
             (said, p.text[: p.start], p.text[p.start : p.end], p.text[p.end :]) for said, p in pairs

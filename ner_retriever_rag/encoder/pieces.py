@@ -1,4 +1,4 @@
-"""Texts as an encoder reads them: their views, in pieces that memory has room for, put together."""
+"""Splits the views of texts into pieces that fit in memory, and merges the results."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ner_retriever_rag.reading.sentences import passages
 from ner_retriever_rag.reading.view import View
 from ner_retriever_rag.schema import EncodedText, Mention, Span
 
-LONGEST = 8_000  # characters of a piece; what is shorter is read at once
+LONGEST = 8_000  # characters per piece; a shorter text is a single piece
 
-Known = Sequence[Mention]  # mentions in characters of what is read
+Known = Sequence[Mention]  # mentions, in character offsets of the view
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some whole sentences of a view.
+    """A run of whole sentences of a view.
 
     Attributes:
-        text: What is read.
-        owner: The number of the text it is of.
-        start: Where it begins in the view.
-        known: Its mentions, if they are known, in its own characters.
-        places: The place of each among all mentions known of the text.
+        text: Text of the piece.
+        owner: Index of the text it belongs to.
+        start: Its offset in the view.
+        known: Its mentions if known, in character offsets of the piece.
+        places: Index of each of these among all known mentions of the text.
     """
 
     text: str
@@ -38,13 +38,13 @@ class Piece:
 
 
 def pieces_of(view: View, owner: int, known: Known | None) -> Iterator[Piece]:
-    """Cut a view into pieces of at most ``LONGEST`` characters, one at least.
+    """Split a view into pieces of at most ``LONGEST`` characters, at least one.
 
     Args:
         view: The view.
-        owner: The number of its text.
-        known: Its mentions, if they are known, in characters of the view; one that goes on beyond
-            its piece ends with it.
+        owner: Index of its text.
+        known: Its mentions if known, in character offsets of the view; one that extends beyond its
+            piece is cut off there.
     """
     text = view.text
     cuts = [(0, len(text))] if len(text) <= LONGEST else list(passages(text, LONGEST))
@@ -65,11 +65,11 @@ def _moved(mention: Mention, by: int, last: int) -> Mention:
 
 
 class Gathered:
-    """What is found in the pieces of one text, put together.
+    """Merges what is found in the pieces of one text.
 
     Args:
         view: The text's view.
-        given: Its mentions in characters of the source, where the caller knows them.
+        given: Its mentions in characters of the source, if the caller knows them.
     """
 
     def __init__(self, view: View, given: Sequence[Mention] | None) -> None:
@@ -87,14 +87,14 @@ class Gathered:
         text_vector: NDArray[np.float32] | None,
         tokens: int,
     ) -> None:
-        """Take what was found in a piece.
+        """Add what was found in a piece.
 
         Args:
-            piece: The piece, in the order of the text.
-            mentions: Its mentions, in its own characters.
+            piece: The piece; pieces come in the order of the text.
+            mentions: Its mentions, in character offsets of the piece.
             vectors: float32 ``(len(mentions), dim)``.
             text_vector: float32 ``(hidden,)``, the mean of the top layer, or None.
-            tokens: Of how many tokens.
+            tokens: Number of tokens in the piece.
         """
         if text_vector is not None:
             weighted = text_vector * np.float32(max(tokens, 1))
@@ -111,7 +111,7 @@ class Gathered:
                 self._rows.append(vector)
 
     def encoded(self, dim: int) -> EncodedText:
-        """All of it, in the order of the text, or of the mentions given."""
+        """Return the merged result, in the order of the text, or of the given mentions."""
         rows = np.zeros((0, dim), dtype=np.float32) if not self._rows else np.stack(self._rows)
         unit = (
             None if self._sum is None else self._sum / max(float(np.linalg.norm(self._sum)), 1e-12)

@@ -1,4 +1,4 @@
-"""Pooling: how the token vectors of a mention become one vector."""
+"""Pooling: the token vectors of a mention to one vector."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ POOLINGS = ("last", "mean", "first+last")
 def token_ranges(
     offsets: NDArray[np.int64], spans: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The tokens that each span touches.
+    """Find the tokens that each span overlaps.
 
     Args:
-        offsets: ``(n, 2)`` characters of the tokens, in order; n > 0.
+        offsets: ``(n, 2)``, character offsets of the tokens, in order; n > 0.
         spans: Character spans, end exclusive.
 
     Returns:
-        First tokens and one past the last tokens, each int64 ``(len(spans),)``. A span that no
-        token touches (all of it was normalised away) gets the nearest token after it.
+        First tokens and one past the last tokens, each int64 ``(len(spans),)``. A span without a
+        token (all of it was normalized away) gets the nearest one after it, or the last token.
     """
     bounds = np.asarray(spans, dtype=np.int64).reshape(-1, 2)
     first = np.searchsorted(offsets[:, 1], bounds[:, 0], side="right")
@@ -38,8 +38,8 @@ def pool(
     """Pool token vectors over character spans.
 
     Args:
-        states: float32 ``(n, width)``, one row a token.
-        offsets: ``(n, 2)`` characters of the tokens.
+        states: float32 ``(n, width)``, one row per token.
+        offsets: ``(n, 2)``, character offsets of the tokens.
         spans: Character spans, end exclusive.
         pooling: ``"last"`` (the paper's: the last token), ``"mean"``, or ``"first+last"``
             (both, concatenated).

@@ -1,4 +1,4 @@
-"""Presets: encoders by a short name, for ``TypeAwareEncoder.from_preset``."""
+"""Named encoder presets, for ``TypeAwareEncoder.from_preset``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ner_retriever_rag.encoder.saved import PRETRAINED
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """An encoder that can be put together by name.
+    """Recipe for an encoder.
 
     Attributes:
-        about: What it is, in a line.
-        saved: Folder of a saved encoder that has all parts; None to put it together from the rest.
+        about: One-line description.
+        saved: Folder of a complete saved encoder; None to build one from the other fields.
         backbone: Hub id.
-        taps: Where vectors are read.
-        pooling: How a mention's tokens become one vector.
-        head: Where to get the head it was made for; part of the error where none is given.
+        taps: Taps that vectors are read from.
+        pooling: How a mention's tokens are pooled into one vector.
+        head: Where to get the matching head; quoted in the error if none is given.
     """
 
     about: str
@@ -45,12 +45,12 @@ PRESETS = {
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of a name.
+    """Return the preset with this name.
 
     Raises:
-        ValueError: If there is none; the message lists those there are.
+        ValueError: If there is none; the message lists those available.
     """
     if name not in PRESETS:
         known = "; ".join(f"{known}: {preset.about}" for known, preset in PRESETS.items())
-        raise ValueError(f"no preset {name!r}. There are {known}")
+        raise ValueError(f"no preset {name!r}; available: {known}")
     return PRESETS[name]

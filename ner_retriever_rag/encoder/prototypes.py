@@ -1,9 +1,9 @@
-"""Prototypes: where mentions of one kind lie, and the step that draws a mention towards them.
+"""Prototypes: cluster centers of mention vectors, and the step that pulls mentions toward them.
 
-A sentence leaves its mark on the vector of a mention: its topic, its grammar. The centre of many
-mentions that lie together is free of it. So a vector goes part of the way to the mixture of centres
-that it is nearest to, one look-up in a modern Hopfield network (Ramsauer et al. 2021, arXiv
-2008.02217). The centres are found among mined mentions of all kinds, without any label.
+A mention's vector carries traces of its sentence: topic, grammar. The center of many mentions that
+lie close together is free of them. So a vector moves part of the way toward the mixture of the
+centers nearest to it: one lookup in a modern Hopfield network (Ramsauer et al. 2021, arXiv
+2008.02217). The centers are found among mined mentions of all kinds, without labels.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
 WEIGHTS, CONFIG = "prototypes.safetensors", "prototypes.json"
-_TOGETHER = 128  # mentions drawn at once: what is in between stays in a core's cache
+_TOGETHER = 128  # mentions per step: intermediate results stay in a core's cache
 
 
 class Prototypes:
-    """Draws the vectors of mentions towards those of their kinds.
+    """Pulls mention vectors toward the prototypes of their kinds.
 
     Args:
-        vectors: ``(n, dim)``, the prototypes, L2-normalised; kept in float16.
-        weight: How far a vector goes: to ``unit(vector + weight * mixture)``.
-        width: Cosine by which a prototype's part in the mixture falls to 1/e.
+        vectors: ``(n, dim)``, the prototypes, L2-normalized; stored as float16.
+        weight: Step size: a vector moves to ``unit(vector + weight * mixture)``.
+        width: Kernel width: drop in cosine at which a prototype's share in the mixture falls to
+            1/e.
 
     Raises:
         ValueError: If there is no prototype, or ``width`` is not positive.
@@ -50,7 +51,14 @@ class Prototypes:
         return len(self.vectors)
 
     def draw(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Vectors of mentions, drawn: float32 ``(n, dim)``, L2-normalised, as those given are."""
+        """Pull mention vectors toward the prototypes.
+
+        Args:
+            vectors: float32 ``(n, dim)``, L2-normalized.
+
+        Returns:
+            float32 ``(n, dim)``, L2-normalized.
+        """
         drawn = np.empty_like(vectors)
         with torch.inference_mode():
             for start in range(0, len(vectors), _TOGETHER):
@@ -61,23 +69,23 @@ class Prototypes:
         return drawn
 
     def moved(self, move: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Prototypes:
-        """The same in another space: ``move`` takes float32 ``(n, dim)`` there."""
+        """Return the prototypes in another space; ``move`` maps float32 ``(n, dim)`` into it."""
         vectors = move(self.vectors.astype(np.float32))
         return Prototypes(vectors, weight=self.weight, width=self.width)
 
     def joined(self, vectors: NDArray[np.float32]) -> Prototypes:
-        """The same and others, float32 ``(n, dim)``, L2-normalised."""
+        """Return these prototypes and others, float32 ``(n, dim)``, L2-normalized."""
         every = np.concatenate([self.vectors, vectors.astype(np.float16)])
         return Prototypes(every, weight=self.weight, width=self.width)
 
     @cached_property
     def digest(self) -> str:
-        """Sha256 of all that drawn vectors depend on."""
+        """Sha256 of everything the pulled vectors depend on."""
         settings = repr((self.weight, self.width, self.vectors.shape))
         return sha256(settings.encode() + self.vectors.tobytes()).hexdigest()
 
     def save(self, folder: str | Path) -> None:
-        """Write ``prototypes.safetensors`` (float16) and ``prototypes.json``; make the folder."""
+        """Write ``prototypes.safetensors`` (float16) and ``prototypes.json``; create the folder."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_file({"vectors": self.vectors}, folder / WEIGHTS)

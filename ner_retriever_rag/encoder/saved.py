@@ -1,9 +1,9 @@
-"""Saved encoders: a folder with the parts of an encoder, and a configuration that vouches for them.
+"""Saved encoders: a folder with the parts of an encoder, and a configuration with their digests.
 
-``config.json`` lists every part with its sha256 and has a digest of itself. Parts are written aside
-and moved into place, the configuration last: a folder is an encoder as it was or as it is now, or
-refused by the name of the file that does not belong. What the configuration does not list plays no
-part.
+``config.json`` lists every part with its sha256 and contains a digest of itself. Parts are written
+to a temporary folder and moved into place, the configuration last. A folder therefore holds the old
+encoder or the new one, or is refused with the name of the file that does not match. Files that the
+configuration does not list are ignored.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from ner_retriever_rag.encoder.pair_model import PairModel
 from ner_retriever_rag.encoder.prototypes import Prototypes
 
 FORMAT = 2
-_DIGEST = "digest"  # of the configuration's other values; earlier versions wrote none
+_DIGEST = "digest"  # of the configuration's other values; not written by earlier versions
 CONFIG, ADAPTATION, BACKBONE = "config.json", "adaptation.safetensors", "backbone"
-INSIDE = f"{BACKBONE}/{packed.WEIGHTS}"  # among the parts of an encoder that needs nothing else
+INSIDE = f"{BACKBONE}/{packed.WEIGHTS}"  # among the parts of a self-contained encoder
 PRETRAINED = Path(__file__).parent / "pretrained"
 
-# What every configuration has: its type, and that in words.
+# Required values of every configuration: type, and description for error messages.
 _VALUES: dict[str, tuple[Any, str]] = {
     "backbone": (dict, "an object with a 'name'"),
     "taps": (str, "a string such as 'value@3+hidden@6'"),
@@ -40,29 +40,29 @@ _VALUES: dict[str, tuple[Any, str]] = {
 }
 
 Writer = Callable[[Path], object]
-"""Writes files into the folder it is given."""
+"""Writes files into a given folder."""
 
 
 class Part(Protocol):
-    """What can be saved beside a configuration: a head, a detector, a calibration, names."""
+    """Part of an encoder saved next to the configuration: a head, detector, calibration, names."""
 
     def save(self, folder: Path, /) -> None:
-        """Write it into a folder."""
+        """Write the part into a folder."""
 
 
 def find_saved(
     source: str | Path, revision: str | None = None, token: str | bool | None = None
 ) -> Path:
-    """The folder of a saved encoder, given that or its hub id.
+    """Return the folder of a saved encoder, given the folder or a hub id.
 
     Args:
         source: A folder or a hub id.
-        revision: Of a hub id: branch, tag or commit.
-        token: For a private hub id; None for the one that is kept.
+        revision: Branch, tag or commit of a hub id.
+        token: Access token for a private hub id; None for the stored one.
 
     Raises:
         FileNotFoundError: If it is neither a folder nor on the hub.
-        ValueError: If a folder is given a revision.
+        ValueError: If a folder is given with a revision.
     """
     if Path(source).is_dir():
         if revision is not None:
@@ -72,19 +72,19 @@ def find_saved(
 
     try:
         return Path(snapshot_download(str(source), revision=revision, token=token))
-    except Exception as error:  # the hub client raises a dozen kinds for "not there"
+    except Exception as error:  # the hub client has a dozen exception types for "not found"
         raise FileNotFoundError(
-            f"encoder {str(source)!r} is not a folder and could not be had from the Hugging Face "
-            f"hub: {error}"
+            f"encoder {str(source)!r} is not a folder and could not be fetched from the Hugging "
+            f"Face hub: {error}"
         ) from error
 
 
 def read_saved(folder: Path) -> dict[str, Any]:
-    """The parts of a saved encoder, as ``TypeAwareEncoder`` takes them.
+    """Load the parts of a saved encoder, as keyword arguments of ``TypeAwareEncoder``.
 
     Raises:
         ValueError: If the folder holds no encoder, or one of another format, or a part is missing
-            or is not the one that was saved.
+            or fails its integrity check.
     """
     config = read_config(folder)
     parts: dict[str, str | None] = config["parts"]
@@ -111,10 +111,9 @@ def read_saved(folder: Path) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """A saved encoder's configuration; ``parts`` in it are files with their sha256.
+    """Read a saved encoder's configuration; ``parts`` in it maps file names to sha256 digests.
 
-    Encoders of format 1 said only in part which files were theirs, and no digests: theirs are
-    None.
+    Encoders of format 1 recorded only some of their files, and no digests; digests are None.
 
     Raises:
         ValueError: If the folder holds no encoder, or one of another format.
@@ -129,36 +128,36 @@ def read_config(folder: Path) -> dict[str, Any]:
         config["parts"] = dict.fromkeys(_parts_of_format_1(folder, config))
     elif config.get("format") != FORMAT:
         raise ValueError(
-            f"{path} is not an encoder of format {FORMAT} (it says {config.get('format')!r})"
+            f"{path} is not an encoder of format {FORMAT} (its format is {config.get('format')!r})"
         )
     for name in config["parts"]:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ValueError(f"{path}: the part {name!r} lies outside the folder")
     if config.get(_DIGEST, digest := _digest(config)) != digest:
         raise ValueError(
-            f"{path} is not as it was saved, damaged or edited: save the encoder again, or take "
-            f"{_DIGEST!r} out of the file where the change is meant"
+            f"{path} is not as it was saved (damaged or edited): save the encoder again, or take "
+            f"{_DIGEST!r} out of the file if the change is intended"
         )
     return config
 
 
 def write_saved(folder: Path, config: dict[str, Any], writers: Iterable[Writer]) -> None:
-    """Make a folder hold an encoder, and nothing of another that was there.
+    """Write an encoder into a folder, replacing any encoder that was there.
 
     Args:
-        folder: Made if needed.
+        folder: Created if needed.
         config: The configuration, without its parts.
-        writers: Write the parts; nothing in the folder changes before the last has finished, so
-            they may read from it.
+        writers: Write the parts. The folder is unchanged until the last has finished, so they
+            may read from it.
 
     Raises:
-        ValueError: If the folder is some other model's.
+        ValueError: If the folder belongs to another model.
     """
     _write(folder, config, writers, kept={})
 
 
 def add_part(folder: Path, part: Part) -> None:
-    """Write a part into a folder; where that holds a saved encoder, the part becomes its own."""
+    """Write a part into a folder; if that holds a saved encoder, add the part to it."""
     if (folder / CONFIG).exists():
         config = read_config(folder)
         _write(folder, config, [part.save], kept=config["parts"])
@@ -167,11 +166,11 @@ def add_part(folder: Path, part: Part) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise what ``write_saved`` would, before the work that is to be written.
+    """Raise what ``write_saved`` would raise, before the encoder to be written is computed.
 
     Raises:
         NotADirectoryError: If it is a file.
-        ValueError: If the folder is some other model's.
+        ValueError: If the folder belongs to another model.
     """
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file, not a folder")
@@ -202,17 +201,17 @@ def _write(
 
 
 def _saved_before(folder: Path) -> set[str]:
-    """The parts of the encoder that a folder holds, if any.
+    """Parts of the encoder that a folder already holds, if any.
 
     Raises:
-        ValueError: If the folder is some other model's.
+        ValueError: If the folder belongs to another model.
     """
     try:
         return set(read_config(folder)["parts"])
     except ValueError:
-        pass  # none, or an unreadable one
+        pass  # no encoder, or an unreadable one
     if (folder / CONFIG).exists() and "format" not in (folder / CONFIG).read_text(encoding="utf-8"):
-        raise ValueError(f"{folder} is not a saved encoder's: its {CONFIG} is something else's")
+        raise ValueError(f"{folder} holds no saved encoder: its {CONFIG} is something else's")
     return set()
 
 
@@ -229,10 +228,12 @@ def _parts_of_format_1(folder: Path, config: dict[str, Any]) -> list[str]:
 
 def _check_part(path: Path, digest: str | None) -> None:
     if not path.is_file():
-        raise ValueError(f"{path} is missing: {CONFIG} says that it belongs to this encoder")
-    # The backbone's weights are checked when they are loaded, which may be never.
+        raise ValueError(f"{path} is missing: {CONFIG} lists it as part of this encoder")
+    # The backbone's weights are checked on loading, which may never happen.
     if digest and path.name != packed.WEIGHTS and _sha256(path) != digest:
-        raise ValueError(f"{path} is not the file that was saved: its sha256 is not in {CONFIG}")
+        raise ValueError(
+            f"{path} is not the file that was saved: its sha256 is not the one in {CONFIG}"
+        )
     if digest is None and path.suffix == ".json":
         _read_json(path)
     elif digest is None:
@@ -244,13 +245,13 @@ def _check_part(path: Path, digest: str | None) -> None:
 
 
 def _digest(config: dict[str, Any]) -> str:
-    """What a configuration's other values come to."""
+    """Digest of a configuration's other values."""
     others = {key: value for key, value in config.items() if key != _DIGEST}
     return sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def _check_values(path: Path, config: dict[str, Any]) -> None:
-    """Say what of a configuration, which somebody may have edited by hand, cannot be used.
+    """Check the values of a configuration, which may have been edited by hand.
 
     Raises:
         ValueError: If a value is missing or of another type.
@@ -274,7 +275,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged: it holds no JSON object")
+        raise ValueError(f"{path} is damaged: it is not a JSON object")
     return content
 
 

@@ -1,4 +1,4 @@
-"""What vectors say of types: scores of similarities, and the kinds of a mention."""
+"""Type scores: scores of similarities, and the kinds of a mention."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Similarity = Literal["cosine", "inner product"]
 
 
 class TypeScores(ABC):
-    """What an encoder of types can say once it has a calibration.
+    """Scoring and naming of types, common to all encoders.
 
     Args:
-        calibration: Turns similarities into probabilities; without it the score is the cosine
-            (0 where that is negative).
+        calibration: Maps similarities to probabilities; without it the score is the cosine (0 if
+            negative).
     """
 
     def __init__(self, calibration: Calibration | None) -> None:
@@ -36,36 +36,36 @@ class TypeScores(ABC):
     def encode(
         self, texts: Sequence[str], spans: Sequence[Spans] | None = None
     ) -> list[EncodedText]:
-        """Find (or take) the mentions of texts and encode each."""
+        """Detect (or take) the mentions of texts and encode each."""
 
     @abstractmethod
     def encode_types(self, types: Sequence[str]) -> NDArray[np.float32]:
-        """Encode type descriptions: float32 ``(len(types), dim)``, L2-normalised."""
+        """Encode type descriptions: float32 ``(len(types), dim)``, L2-normalized."""
 
     @property
     def similarity(self) -> Similarity:
-        """How mentions are compared with types: ours are unit vectors, so by their cosine.
+        """How mentions are compared with types: by cosine, as our vectors are unit vectors.
 
-        Where it is the inner product, ``score`` makes a score of that, and ranking adds nothing:
-        its stages were chosen for our cosines.
+        If it is the inner product, ``score`` maps that to a score, and ranking adds nothing: its
+        stages were chosen for our cosines.
         """
         return "cosine"
 
     @property
     def judge(self) -> PairJudge | None:
-        """What judges mentions in their passages again; None where there is nothing."""
+        """Re-scores mentions in their passages; None if not available."""
         return None
 
     @property
     def kinds(self) -> Kinds:
-        """The shipped vocabulary of kinds, encoded when first asked for, then kept."""
+        """The shipped vocabulary of kinds, encoded on first access, then cached."""
         with self._kinds_lock:
             if self._kinds is None:
                 self._kinds = self.kinds_of(kind_names())
             return self._kinds
 
     def kinds_of(self, names: Sequence[str], vectors: NDArray[np.float32] | None = None) -> Kinds:
-        """A vocabulary of other kinds, encoded.
+        """Encode another vocabulary of kinds.
 
         Args:
             names: The kinds.
@@ -86,14 +86,14 @@ class TypeScores(ABC):
             similarities: float32 ``(n,)``, cosines of mentions to it.
 
         Returns:
-            float32 ``(n,)`` in [0, 1], rising with similarity.
+            float32 ``(n,)`` in [0, 1], increasing with the similarity.
         """
         if self.calibration is None:
             return np.clip(similarities, 0.0, 1.0)
         return self.calibration.probability(type_vector, similarities)
 
     def similarity_at(self, type_vector: NDArray[np.float32], score: float) -> float:
-        """The cosine at which ``score`` is reached for a type; the inverse of ``score``."""
+        """Cosine at which ``score`` is reached for a type; the inverse of :meth:`score`."""
         if self.calibration is None:
             return score
         return self.calibration.similarity_at(type_vector, score)
@@ -104,11 +104,11 @@ class TypeScores(ABC):
         Args:
             text: The text.
             span: Characters of the mention, end exclusive.
-            n: How many kinds.
+            n: Number of kinds.
 
         Returns:
-            Type descriptions with their scores (probabilities), the best name first; near synonyms
-            of a better one are left out.
+            Type descriptions with their scores (probabilities), best name first; near synonyms of a
+            better one are left out.
 
         Raises:
             ValueError: If the text is empty, the span lies outside it, or ``n`` is not positive.

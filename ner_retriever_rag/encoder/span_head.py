@@ -1,8 +1,8 @@
-"""The shipped mention detector: a scorer of spans on the token states of the same forward pass.
+"""The shipped mention detector: scores spans on the token states of the same forward pass.
 
 Every run of up to ``max_words`` words gets a score from its first word, its last word, the words
-inside and its length, so nested and adjacent mentions are all found; crossing ones are resolved by
-score, and none runs across the end of a sentence or a line. There are no types and no schema.
+inside and its length, so nested and adjacent mentions are all found. Crossing spans are resolved by
+score, and no span crosses the end of a sentence or a line. There are no types and no schema.
 """
 
 from __future__ import annotations
@@ -28,26 +28,27 @@ from ner_retriever_rag.schema import Mention
 
 WORD = re.compile(r"\w+|[^\w\s]")
 _BAR = re.compile(r"(?<= )\|(?= )")
-_ENDS = frozenset(".,;:!?…)]}")  # signs that begin no name unless glued to it (".NET")
+_ENDS = frozenset(".,;:!?…)]}")  # signs that start no name unless attached to it (".NET")
 WEIGHTS, CONFIG = "detector.safetensors", "detector.json"
 SHAPES = 9
-FRAGMENT = 0.4  # of the probability of a span around it; what has less is no mention
-_BLOCK = 256  # words whose products are taken together
-_WORDS_TOGETHER = 4_096  # words, padding counted, whose spans are scored at once
+FRAGMENT = 0.4  # of the probability of a span around it; a span with less is dropped
+_BLOCK = 256  # words per block of products
+_WORDS_TOGETHER = 4_096  # words per batch, padding included
 
 
 class Words:
-    """The words of a text (runs of letters and digits; each other sign alone) and their looks.
+    """The words of a text (runs of letters and digits; any other sign alone) and their shapes.
 
     Attributes:
         starts: int64 ``(n,)``, first character of each word.
-        ends: int64 ``(n,)``, one past its last.
-        shapes: float32 ``(n, SHAPES)``: capitalised, all capitals, mixed case, lower case, digits,
-            with a digit, a sign, first of the text or after a full stop, glued to the word before.
+        ends: int64 ``(n,)``, one past its last character.
+        shapes: float32 ``(n, SHAPES)``: capitalized, all capitals, mixed case, lower case, digits,
+            contains a digit, a sign, first in the text or after one of ``.!?``, attached to the
+            previous word.
     """
 
     def __init__(self, text: str) -> None:
-        """Cut ``text`` into words."""
+        """Split ``text`` into words."""
         found = [(m.start(), m.end()) for m in WORD.finditer(text)]
         spans = np.asarray(found, dtype=np.int64).reshape(-1, 2)
         self.starts, self.ends = spans[:, 0], spans[:, 1]
@@ -63,19 +64,19 @@ class Words:
         return len(self.starts)
 
     def of_tokens(self, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The number of the word that each token is of, int64 ``(tokens,)``; -1 before the first.
+        """Index of the word that each token belongs to, int64 ``(tokens,)``; -1 before the first.
 
         Args:
-            offsets: ``(tokens, 2)``, characters of each token.
+            offsets: ``(tokens, 2)``, character offsets of the tokens.
         """
-        # By the token's last character, since some tokenizers count a leading space to the token.
+        # By the token's last character, since some tokenizers include a leading space in the token.
         return np.searchsorted(self.starts, offsets[:, 1] - 1, side="right") - 1
 
     def pool(self, offsets: NDArray[np.int64], vectors: Tensor) -> Tensor:
         """Mean token vector of each word, ``(n, width)``; zero for a word without tokens.
 
         Args:
-            offsets: ``(tokens, 2)``, characters of each token.
+            offsets: ``(tokens, 2)``, character offsets of the tokens.
             vectors: ``(tokens, width)``.
         """
         word = torch.from_numpy(self.of_tokens(offsets))
@@ -86,7 +87,7 @@ class Words:
         return total / count.clamp(min=1).unsqueeze(1)
 
 
-@lru_cache(maxsize=65_536)  # a text's words are mostly those of other texts
+@lru_cache(maxsize=65_536)  # most words recur from text to text
 def _look(word: str) -> tuple[bool, ...]:
     letters = word.isalpha()
     title = word[:1].isupper() and (len(word) == 1 or word[1:].islower())
@@ -105,12 +106,11 @@ class SpanHead(nn.Module):
     """Scores every span of up to ``max_words`` words.
 
     Args:
-        taps: Where the backbone is read, as written (``["hidden@2", "hidden@4"]``).
-        width: Their widths, summed.
-        hidden: Width inside.
+        taps: Taps read from the backbone, as written (``["hidden@2", "hidden@4"]``).
+        width: Sum of their widths.
+        hidden: Hidden width.
         max_words: Longest span, in words (signs count).
-        threshold: Probability from which a span is a mention; lower finds more, higher is more
-            precise.
+        threshold: Minimum probability of a mention; lower finds more, higher is more precise.
     """
 
     WEIGHTS = WEIGHTS
@@ -134,12 +134,12 @@ class SpanHead(nn.Module):
         self.norm = nn.LayerNorm(hidden)
         self.first = nn.Linear(hidden, hidden // 2)
         self.last = nn.Linear(hidden, hidden // 2)
-        self.roles = nn.Linear(hidden, 6)  # first, last, inside, two sides just outside, alone
+        self.roles = nn.Linear(hidden, 6)  # first, last, inside, just before, just after, alone
         self.lengths = nn.Parameter(torch.zeros(max_words))
         self.dropout = nn.Dropout(0.2)
 
     def forward(self, vectors: Tensor, shapes: Tensor) -> Tensor:
-        """Logits of all spans.
+        """Compute the logits of all spans.
 
         Args:
             vectors: ``(batch, words, width)``, mean token vectors.
@@ -147,10 +147,10 @@ class SpanHead(nn.Module):
 
         Returns:
             ``(batch, words, max_words)``; entry ``[b, i, k]`` is the span of words i to i + k.
-            Spans that end beyond the text are -inf only where they leave the padded batch.
+            Spans that extend past the end of a text are -inf only if they leave the padded batch.
         """
         batch, words, _ = vectors.shape
-        told = torch.cat([vectors[..., :8], shapes], -1)  # where eight are zero, all are
+        told = torch.cat([vectors[..., :8], shapes], -1)  # eight components suffice to spot padding
         real = (told != 0).any(-1, keepdim=True).float()
         x = real * functional.gelu(self.inner(self.dropout(vectors)) + self.shape(shapes))
         for convolution in self.around:
@@ -175,11 +175,11 @@ class SpanHead(nn.Module):
     def mentions(
         self, text: str, states: TokenStates, threshold: float | None = None
     ) -> list[Mention]:
-        """The mentions of one text, in order of start, then end.
+        """Find the mentions of one text, ordered by start, then end.
 
         Args:
             text: The original string.
-            states: What the backbone read of it, with this head's taps among others.
+            states: Its token states, with this head's taps among others.
             threshold: Overrides ``self.threshold``.
 
         Raises:
@@ -193,11 +193,11 @@ class SpanHead(nn.Module):
         states: Sequence[TokenStates],
         threshold: float | None = None,
     ) -> list[list[Mention]]:
-        """The mentions of several texts; texts of like length are scored together.
+        """Find the mentions of several texts; texts of similar length are scored together.
 
         Args:
             texts: The original strings.
-            states: What the backbone read of each.
+            states: Token states of each.
             threshold: Overrides ``self.threshold``.
 
         Raises:
@@ -209,7 +209,7 @@ class SpanHead(nn.Module):
         order = sorted(range(len(texts)), key=lambda i: len(words[i]))
         todo = [i for i in order if len(words[i]) and len(states[i])]
         while todo:
-            # The longest of those left says how many fit.
+            # The longest remaining text determines how many fit.
             rows = todo[-max(1, _WORDS_TOGETHER // len(words[todo[-1]])) :]
             del todo[-len(rows) :]
             pooled = []
@@ -226,7 +226,7 @@ class SpanHead(nn.Module):
         return found
 
     def save(self, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:
-        """Write ``detector.safetensors`` and ``detector.json`` into a folder, made if needed."""
+        """Write ``detector.safetensors`` and ``detector.json`` into a folder, created if needed."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.to(dtype).contiguous() for name, value in self.state_dict().items()}
@@ -255,15 +255,15 @@ class SpanHead(nn.Module):
 
 
 def _pairs(first: Tensor, last: Tensor, most: int) -> Tensor:
-    """Products of every word with itself and the next few: ``(batch, words, most)``.
+    """Inner products of every word with itself and the next few: ``(batch, words, most)``.
 
-    Of a block's words with every word within reach what lies on the diagonal and the next few above
-    it is taken; blocks keep the work in proportion to the words.
+    A block's words are multiplied with every word within reach, of which the diagonal and the next
+    few above it are kept; blocks keep the cost linear in the number of words.
 
     Args:
         first: ``(batch, words, width)``.
         last: ``(batch, words + most, width)``.
-        most: How many.
+        most: Products per word.
     """
     blocks = []
     for start in range(0, first.shape[1], _BLOCK):
@@ -278,16 +278,17 @@ def _pairs(first: Tensor, last: Tensor, most: int) -> Tensor:
 def _mentions(
     text: str, words: Words, probability: NDArray[np.float32], threshold: float
 ) -> list[Mention]:
-    """The spans of one text from ``threshold`` on, without those that cross better ones.
+    """Spans of one text with at least ``threshold``, without those that cross better ones.
 
-    What leaves a sentence or a line, or crosses a boundary of the view, is no mention, whatever its
-    probability.
+    A span that crosses the end of a sentence or a line, or a boundary of the view, is no mention,
+    whatever its probability.
 
     Args:
         text: The original string.
         words: Its words.
-        probability: ``(at least len(words), max_words)``; what leaves the text is skipped.
-        threshold: Least probability.
+        probability: ``(at least len(words), max_words)``; spans past the end of the text are
+            skipped.
+        threshold: Minimum probability.
     """
     probability = _begun_at_words(text, words, probability)
     first, more = np.nonzero((probability >= threshold) & (probability > 0))
@@ -310,9 +311,9 @@ def _mentions(
 def _begun_at_words(
     text: str, words: Words, probability: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The same, where no span begins with what ends something else: it begins a word later.
+    """Move the start of spans past a sign that ends something else, to the next word.
 
-    Of "vs. FC Bayern" a span may score best that has the full stop of "vs." in it.
+    In "vs. FC Bayern" the span with the best score may include the full stop of "vs.".
     """
     apart = np.append(words.shapes[1:, 8] == 0, True)
     loose = [i for i in np.flatnonzero(apart) if text[words.starts[i]] in _ENDS]
@@ -331,10 +332,10 @@ def resolve(
 ) -> list[tuple[int, int, float]]:
     """Drop spans that cross a better one, and fragments of much surer ones ("SS" of a ship's name).
 
-    Nested and adjacent ones stay.
+    Nested and adjacent spans are kept.
 
     Returns:
-        ``(start, end, score)`` in order of start, then end.
+        ``(start, end, score)``, ordered by start, then end.
     """
     kept: list[tuple[int, int, float]] = []
     # word -> kept spans that cover it

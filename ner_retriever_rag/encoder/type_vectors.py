@@ -1,4 +1,4 @@
-"""A small memory of encoded type descriptions: the same few are asked for again and again."""
+"""Cache of encoded type descriptions: the same few are needed again and again."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 
 class TypeVectors:
-    """The vectors of the type descriptions used last; threads may share it.
+    """Thread-safe LRU cache of the vectors of type descriptions.
 
     Args:
-        size: How many are kept.
+        size: Maximum number of vectors.
     """
 
     def __init__(self, size: int = 1024) -> None:
@@ -23,7 +23,7 @@ class TypeVectors:
         self._lock = threading.Lock()
 
     def known(self, descriptions: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-        """The vectors, float32 ``(dim,)``, of those descriptions that are kept."""
+        """Vectors, float32 ``(dim,)``, of those descriptions that are cached."""
         with self._lock:
             found = [each for each in dict.fromkeys(descriptions) if each in self._kept]
             for each in found:
@@ -31,7 +31,7 @@ class TypeVectors:
             return {each: self._kept[each] for each in found}
 
     def keep(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
-        """Keep vectors, float32 ``(dim,)``; those unused for longest make room."""
+        """Cache vectors, float32 ``(dim,)``; the least recently used are evicted."""
         with self._lock:
             for each, vector in vectors.items():
                 self._kept[each] = vector

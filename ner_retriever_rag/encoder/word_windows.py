@@ -1,4 +1,4 @@
-"""Windows of words over a text that is too long to be read at once, each span in one of them."""
+"""Word windows over a text too long to be read at once, each span in exactly one of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ class WordWindow(NamedTuple):
     """A run of words that is read at once.
 
     Attributes:
-        start: Its first word.
-        end: One past its last.
-        first: Its own spans begin here or later.
-        last: And before this word.
+        start: First word.
+        end: One past the last word.
+        first: First word at which the window's own spans may start.
+        last: One past the last such word.
     """
 
     start: int
@@ -25,17 +25,17 @@ class WordWindow(NamedTuple):
 def word_windows(
     pieces: Sequence[int], widest: int, *, words: int, most: int | None
 ) -> list[WordWindow]:
-    """Cover a text with windows; each span belongs to one, and lies whole in it.
+    """Cover a text with windows; each span belongs to one window and lies entirely within it.
 
     Windows overlap by the widest span and a quarter of a window, so that a span has some words of
-    context on either side. Only where words have so many tokens that few fit may a wide span go on
-    after the end of its window.
+    context on either side. A wide span may extend past the end of its window only if words have so
+    many tokens that few of them fit.
 
     Args:
-        pieces: How many tokens each word has.
-        widest: Words of the widest span.
-        words: Most words of a window.
-        most: Most tokens of a window; None for no bound. A word with more is a window of its own.
+        pieces: Number of tokens of each word.
+        widest: Width of the widest span, in words.
+        words: Maximum words per window.
+        most: Maximum tokens per window; None for no limit. A word with more is its own window.
     """
     windows: list[WordWindow] = []
     start = first = 0
@@ -46,7 +46,7 @@ def word_windows(
             if most is not None and load > most and end > start:
                 break
             end += 1
-        if end <= first and first < len(pieces):  # the context alone has so many tokens
+        if end <= first and first < len(pieces):  # the left context alone fills the window
             start = first
             continue
         if end == len(pieces):

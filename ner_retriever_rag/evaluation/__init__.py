@@ -1,1 +1,1 @@
-"""Measuring retrieval by type: tasks, metrics, systems side by side, reports, the layer probe."""
+"""Evaluation of retrieval by type: tasks, metrics, systems, reports, and the layer probe."""

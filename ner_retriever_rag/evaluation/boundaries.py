@@ -1,4 +1,4 @@
-"""Mention boundaries: how many gold mentions a detector finds, and how much it finds in all."""
+"""Evaluate mention boundaries: gold mentions that a detector finds, and how much it finds."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ PAGES = "pages.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Boundaries:
-    """What a detector does on one set.
+    """Results of a detector on one set.
 
     Attributes:
-        name: The set.
-        texts: How many texts.
-        mentions: Gold mentions, those of one span once.
-        exact: Share of them found with both ends.
-        overlapping: Share of them that something found overlaps.
-        per_sentence: Mentions found, by sentences of the texts' views.
+        name: Name of the set.
+        texts: Number of texts.
+        mentions: Number of gold mentions; mentions with the same span count once.
+        exact: Share of gold mentions found with exact boundaries.
+        overlapping: Share of gold mentions that a detected mention overlaps.
+        per_sentence: Detected mentions per sentence of the texts' readable views.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Boundaries:
 
 
 def measure_boundaries(name: str, typed: Sequence[TypedText], detect: Detect) -> Boundaries:
-    """Detect in the texts of a set and compare.
+    """Run a detector on the texts of a set and compare its mentions with the gold ones.
 
     Args:
-        name: What to call the set.
-        typed: Its texts with gold mentions.
-        detect: Finds the mentions of texts.
+        name: Name of the set, for reports.
+        typed: Texts of the set with gold mentions.
+        detect: Returns the mentions of each text.
     """
     gold = exact = overlapping = found = sentences = 0
     for each, mentions in zip(typed, detect([each.text for each in typed]), strict=True):
@@ -66,10 +66,10 @@ def measure_boundaries(name: str, typed: Sequence[TypedText], detect: Detect) ->
 
 
 def boundary_sets(data: str | Path) -> dict[str, Path]:
-    """The files of gold mentions under a folder, by name: those of boundaries, domains, fewnerd.
+    """Find the gold files under a folder's boundaries, domains and fewnerd, by set name.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If there are none.
     """
     found = {
         f"{folder}/{_stem(file)}": file
@@ -89,17 +89,17 @@ def _stem(file: Path) -> str:
 def measure_sets(
     data: str | Path, names: Sequence[str], most: int, detect: Detect
 ) -> Iterator[Boundaries]:
-    """Measure sets one by one, a set's ``-wrapped`` file after it.
+    """Evaluate a detector on sets one by one, a set's ``-wrapped`` file after it.
 
     Args:
-        data: The folder they are in.
-        names: Which ones, with or without their folder; all if there are none.
-        most: Most texts of each, the first.
-        detect: Finds the mentions of texts.
+        data: Folder with the folders of sets.
+        names: Names of the sets to use, with or without their folder; empty for all.
+        most: Maximum texts per set; the first ones are used.
+        detect: Returns the mentions of each text.
 
     Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If one of ``names`` is no set.
+        FileNotFoundError: If there are no sets.
+        ValueError: If one of ``names`` is not a set.
     """
     sets = boundary_sets(data)
     asked = {each for each in sets for name in names if name in (each, each.partition("/")[2])}
@@ -113,13 +113,13 @@ def measure_sets(
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a detector finds on pages of one shape.
+    """Results of a detector on pages of one shape.
 
     Attributes:
-        name: The shape.
-        pages: How many pages.
-        names: Names that it finds in the running prose of the same names.
-        found: Those of them that it finds on the page, too.
+        name: Name of the shape.
+        pages: Number of pages.
+        names: Number of names detected in running prose that has the same names.
+        found: Number of these that are also detected on the page.
     """
 
     name: str
@@ -129,11 +129,11 @@ class Shape:
 
 
 def measure_pages(detect: Detect, path: str | Path | None = None) -> list[Shape]:
-    """Names found on pages, of those found in running prose.
+    """Count names detected on pages, of those detected in running prose, by page shape.
 
     Args:
-        detect: Finds the mentions of texts.
-        path: JSON lines of ``shape``, ``text``, ``twin`` (the prose) and ``names``; None for the
+        detect: Returns the mentions of each text.
+        path: JSON lines with ``shape``, ``text``, ``twin`` (the prose) and ``names``; None for the
             pages that come with the package.
     """
     source = Path(path) if path else files(__package__).joinpath(PAGES)

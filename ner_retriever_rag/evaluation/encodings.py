@@ -1,8 +1,7 @@
-"""Tasks encoded once: cached on disk, and given to an index as if they had just been encoded.
+"""Encodings of tasks, cached on disk and given to an index as if they had just been computed.
 
-Encoding takes minutes where a search takes milliseconds. What was encoded is kept under the
-encoder's fingerprint, its detector, and the texts, so that after a change in ranking alone the same
-encodings are searched.
+Encoding takes minutes where a search takes milliseconds. Encodings are cached by the encoder's
+fingerprint, its detector, and the texts, so a change in ranking alone reuses them.
 """
 
 from __future__ import annotations
@@ -26,19 +25,19 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.evaluation.tasks import Task
 
-_TOGETHER = 64  # texts whose token states are held
-_LOOKED_AT = 8  # texts whose mentions tell one detector from another
+_TOGETHER = 64  # texts whose token states are held at a time
+_LOOKED_AT = 8  # texts whose mentions distinguish one detector from another
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Encodings:
-    """What the texts of a task are encoded to.
+    """The encoded texts of a task.
 
     Attributes:
-        detected: Each with the mentions that the detector finds in the bare text.
-        gold: Each with its gold mentions.
+        detected: Texts with the mentions that the detector finds in them.
+        gold: Texts with their gold mentions.
     """
 
     detected: list[EncodedText]
@@ -51,9 +50,9 @@ def encode_task(
     """Encode the texts of a task, with detected and with gold mentions, in one pass.
 
     Args:
-        encoder: What encodes them.
+        encoder: The encoder.
         task: The texts and their gold mentions.
-        cache: Folder of what was encoded before; None keeps nothing.
+        cache: Folder of cached encodings; None disables caching.
         progress: Show a progress bar.
     """
     return kept(
@@ -65,13 +64,13 @@ def encode_task(
 
 
 def kept(cache: Path | None, kind: str, key: Callable[[], object], make: Callable[[], T]) -> T:
-    """What was made before under the same key, or else is made now and kept.
+    """Return the cached result for a key, or compute and cache it.
 
     Args:
-        cache: Folder of pickles, all written here; None keeps nothing.
-        kind: What file names begin with.
-        key: Gives all that the result depends on; its ``repr`` is hashed.
-        make: Makes it.
+        cache: Folder of pickles, all written by this function; None disables caching.
+        kind: Prefix of the file names.
+        key: Returns everything the result depends on; its ``repr`` is hashed.
+        make: Computes the result.
     """
     if cache is None:
         return make()
@@ -81,7 +80,7 @@ def kept(cache: Path | None, kind: str, key: Callable[[], object], make: Callabl
             return cast(T, pickle.load(file))
     made = make()
     cache.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".new")  # an interrupted write leaves nothing that is read
+    aside = path.with_suffix(".new")  # an interrupted write leaves no file that is read
     with aside.open("wb") as file:
         pickle.dump(made, file, protocol=pickle.HIGHEST_PROTOCOL)
     aside.replace(path)
@@ -89,10 +88,10 @@ def kept(cache: Path | None, kind: str, key: Callable[[], object], make: Callabl
 
 
 def _identity(encoder: TypeAwareEncoder, texts: Sequence[str]) -> tuple[object, ...]:
-    """What tells encodings apart beside the texts.
+    """Return what distinguishes encodings of the same texts.
 
-    The fingerprint says nothing of the detector, which may be anybody's; what it finds in a few of
-    the texts does, and so do the weights of ours.
+    The fingerprint does not cover the detector, which may be third-party. The mentions it finds in
+    a few of the texts do, and so do the weights of our own detector.
     """
     some = texts[:: max(1, len(texts) // _LOOKED_AT)]
     found = [(m.text, m.start, m.end) for one in encoder.encode(some) for m in one.mentions]
@@ -120,7 +119,7 @@ def _encode(encoder: TypeAwareEncoder, task: Task, progress: bool) -> Encodings:
 
 
 class _ReadOnce:
-    """A backbone that remembers what it has read, for the second look at the same texts."""
+    """A backbone that caches token states, for a second pass over the same texts."""
 
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
@@ -137,12 +136,12 @@ class _ReadOnce:
 
 
 class RecalledEncoder:
-    """An encoder with cached encodings of some texts; an index made with it encodes nothing again.
+    """An encoder with cached encodings of some texts; an index built with it re-encodes nothing.
 
     Args:
-        encoder: What encoded them; encodes type descriptions, and everything else.
+        encoder: Encoder that computed them; still encodes type descriptions and everything else.
         texts: The texts.
-        encoded: What each was encoded to.
+        encoded: Encoding of each text.
     """
 
     def __init__(
@@ -155,10 +154,10 @@ class RecalledEncoder:
         return getattr(self._encoder, name)
 
     def encode(self, texts: Sequence[str], *_: object, **__: object) -> list[EncodedText]:
-        """What each text was encoded to, whatever spans are given.
+        """Return the cached encoding of each text, whatever spans are given.
 
         Raises:
-            KeyError: If a text is not known.
+            KeyError: If a text is not cached.
         """
         return [self._known[text] for text in texts]
 
@@ -166,5 +165,5 @@ class RecalledEncoder:
 def recalled(
     encoder: TypeAwareEncoder, texts: Sequence[str], encoded: Sequence[EncodedText]
 ) -> TypeAwareEncoder:
-    """A :class:`RecalledEncoder` where an encoder is expected."""
+    """Make a :class:`RecalledEncoder`, typed as the encoder it stands in for."""
     return cast("TypeAwareEncoder", RecalledEncoder(encoder, texts, encoded))

@@ -1,4 +1,4 @@
-"""Typed sentences from the formats that data sets come in."""
+"""Read typed sentences from the formats of public datasets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TypedText:
         text: The text.
         mentions: ``(start, end, label)`` in characters, end exclusive; label ``""`` for a mention
             without a type.
-        seen: Of sentences from mining: how often each mention's name was found in all.
+        seen: For mined sentences: how often each mention's name was found in total.
     """
 
     text: str
@@ -29,10 +29,10 @@ class TypedText:
 
 
 def read_lines(path: str | Path) -> list[TypedText]:
-    """Read ``{"text", "mentions": [{"start", "end", "type", "seen"}]}``, one a line.
+    """Read JSON lines of ``{"text", "mentions": [{"start", "end", "type", "seen"}]}``.
 
     Args:
-        path: Plain or compressed. Mentions may lack ``type``; ``seen`` is what mining writes.
+        path: Plain or compressed file. Mentions may lack ``type``; ``seen`` is written by mining.
     """
     return [
         TypedText(
@@ -45,10 +45,10 @@ def read_lines(path: str | Path) -> list[TypedText]:
 
 
 def read_columns(path: str | Path) -> list[TypedText]:
-    """Read a file of a token a line, its tag in the last column, sentences apart by empty lines.
+    """Read one token per line, its tag in the last column, with blank lines between sentences.
 
-    That is Few-NERD's own format (``token<TAB>art-film``, tags without B and I) and that of
-    MultiCoNER (``token _ _ B-Film`` under a ``# id`` line).
+    This is the format of Few-NERD (``token<TAB>art-film``, tags without B and I) and of MultiCoNER
+    (``token _ _ B-Film`` under a ``# id`` line).
 
     Raises:
         ValueError: If a line has no tag.
@@ -64,7 +64,7 @@ def read_columns(path: str | Path) -> list[TypedText]:
                 found.append(from_tags(tokens, tags))
             tokens, tags = [], []
         elif len(fields) < 2:
-            raise ValueError(f"{path}, line {number}: a token and its tag wanted, not {line!r}")
+            raise ValueError(f"{path}, line {number}: expected a token and its tag, not {line!r}")
         else:
             tokens.append(fields[0])
             tags.append(fields[-1].strip())
@@ -72,7 +72,7 @@ def read_columns(path: str | Path) -> list[TypedText]:
 
 
 def from_tags(tokens: Sequence[str], tags: Sequence[str]) -> TypedText:
-    """Join tokens by one space and their tags to mentions.
+    """Join tokens with single spaces, and their tags into mentions.
 
     Args:
         tokens: The words.
@@ -94,23 +94,23 @@ def from_tags(tokens: Sequence[str], tags: Sequence[str]) -> TypedText:
 
 
 def read_hub(name: str, config: str | None = None, split: str = "test") -> list[TypedText]:
-    """Load a data set with tokens and tags through Hugging Face ``datasets``.
+    """Load a dataset with tokens and tags through Hugging Face ``datasets``.
 
     Args:
-        name: ``"DFKI-SLT/few-nerd"``, ``"MultiCoNER/multiconer_v2"``, any other with ``tokens``
-            and ``fine_ner_tags`` or ``ner_tags``; or a local folder of such.
-        config: Such as ``"inter"`` or ``"English (EN)"``.
-        split: Such as ``"test"``.
+        name: ``"DFKI-SLT/few-nerd"``, ``"MultiCoNER/multiconer_v2"``, or any other dataset with
+            ``tokens`` and ``fine_ner_tags`` or ``ner_tags``; or a local folder with one.
+        config: Configuration, such as ``"inter"`` or ``"English (EN)"``.
+        split: Split, such as ``"test"``.
 
     Raises:
         ImportError: If ``datasets`` is not installed.
-        ValueError: If the data set has no such columns.
+        ValueError: If the dataset has no such columns.
     """
     rows: Any = require("datasets", extra="eval").load_dataset(name, config, split=split)
     column = next((c for c in ("fine_ner_tags", "ner_tags") if c in rows.column_names), None)
     if column is None or "tokens" not in rows.column_names:
         raise ValueError(
-            f"{name} has columns {', '.join(rows.column_names)}; tokens and ner_tags are wanted"
+            f"{name} has columns {', '.join(rows.column_names)}; expected tokens and ner_tags"
         )
     label = getattr(rows.features[column], "feature", rows.features[column])
     names = getattr(label, "names", None)
@@ -124,9 +124,9 @@ def read_neretrieve(corpus: str | Path, labels: str | Path) -> list[TypedText]:
     """Read NERetrieve's files for retrieval (arXiv 2310.14282), ``.jsonl`` or ``.jsonl.bz2``.
 
     Args:
-        corpus: Paragraphs: ``{"id", "content", ...}``, words apart by one space.
+        corpus: Paragraphs: ``{"id", "content", ...}``, words separated by single spaces.
         labels: ``{"id", "tagged_entities": {type: {entity: {mention: [[word, ...], ...]}}}}``,
-            a mention's words by their numbers. A paragraph without labels has no mentions.
+            a mention as the indices of its words. A paragraph without labels has no mentions.
     """
     tagged = {row["id"]: row["tagged_entities"] for row in _json_lines(labels)}
     return [

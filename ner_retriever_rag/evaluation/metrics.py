@@ -1,4 +1,4 @@
-"""Figures of a ranking, and of the mentions found."""
+"""Metrics of a ranking, and of the mentions found."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ner_retriever_rag.schema import Span
 
 @dataclass(frozen=True, slots=True)
 class TypeFigures:
-    """How well the texts of one type were found.
+    """Retrieval metrics of one type.
 
     Attributes:
         relevant: Number of texts that mention the type, R.
-        r_precision: Share of the top R that do; recall at R is the same number.
-        average_precision: Over the whole ranking.
-        precision: Of the texts that a search for all returns; None where a system has none.
-        recall: Likewise.
-        f1: Likewise.
+        r_precision: Share of the top R that do; equal to recall at R.
+        average_precision: Average precision over the whole ranking.
+        precision: Precision of a search for all (``k=None``); None if a system has no such search.
+        recall: Recall of the same.
+        f1: F1 of the same.
         precision_at_10: Share of the top ten that mention the type.
     """
 
@@ -41,12 +41,12 @@ def type_figures(
     relevant: Collection[int],
     selected: NDArray[np.bool_] | None = None,
 ) -> TypeFigures:
-    """Score one ranking; average precision is that of ir-measures (Macdonald and others, 2022).
+    """Score one ranking; average precision is that of ir-measures (Macdonald et al., 2022).
 
     Args:
         scores: float32 ``(n_texts,)``, higher is better; -inf for texts that were not found.
-        relevant: Numbers of the texts that should be; at least one.
-        selected: bool ``(n_texts,)``, the texts that a search for all returns.
+        relevant: Indices of the relevant texts; at least one.
+        selected: bool ``(n_texts,)``, the texts returned by a search for all (``k=None``).
 
     Raises:
         ImportError: If ir-measures is not installed.
@@ -74,12 +74,12 @@ def type_figures(
 
 
 def worst_order(scores: NDArray[np.float32], gold: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Numbers of texts, best first; of texts with equal scores those not relevant go first."""
+    """Indices of texts, best first; among equal scores, irrelevant texts come first."""
     return np.lexsort((gold, -scores))
 
 
 def r_precision(scores: NDArray[np.float32], gold: NDArray[np.bool_]) -> float:
-    """The share of relevant texts among the first R, R being how many there are.
+    """R-Precision: the share of relevant texts among the top R, R being their number.
 
     Args:
         scores: float32 ``(n_texts,)``, higher is better; ties are broken by :func:`worst_order`.
@@ -89,19 +89,19 @@ def r_precision(scores: NDArray[np.float32], gold: NDArray[np.bool_]) -> float:
 
 
 def macro(figures: Collection[TypeFigures], name: str) -> float | None:
-    """The unweighted mean of one figure over types; None where there is none."""
+    """The unweighted mean of one metric over types; None if any type lacks it."""
     values = [getattr(each, name) for each in figures]
     return None if None in values else float(np.mean(values))
 
 
 @dataclass(frozen=True, slots=True)
 class BoundaryFigures:
-    """How well spans were found.
+    """Metrics of the spans found.
 
     Attributes:
         exact: Share of gold spans found exactly.
-        overlap: Share of gold spans that some found span overlaps.
-        per_text: Spans found a text.
+        overlap: Share of gold spans that some span found overlaps.
+        per_text: Spans found per text.
     """
 
     exact: float
@@ -112,7 +112,7 @@ class BoundaryFigures:
 def boundary_figures(
     gold: Iterable[Sequence[Span]], found: Iterable[Sequence[Span]]
 ) -> BoundaryFigures:
-    """Compare spans found with gold ones, text by text."""
+    """Compare the spans found with the gold ones, text by text."""
     exact = overlap = total = spans = texts = 0
     for of_text, hits in zip(gold, found, strict=True):
         texts += 1
@@ -129,7 +129,7 @@ def b_cubed(
     """B-cubed precision, recall and F1 of clusters (Bagga and Baldwin 1998).
 
     Args:
-        gold: The entity of each mention.
+        gold: Entity of each mention.
         clusters: Predicted clusters; each mention in exactly one.
     """
     sizes: dict[str, int] = defaultdict(int)

@@ -1,8 +1,8 @@
 """The probe: where in a backbone the type of a mention can be read off.
 
 The study of arXiv 2509.04011 for any backbone and any typed mentions: at every block and every
-tap, how well the cosine of two mentions (of their last tokens) tells pairs of one type from pairs
-of two (ROC-AUC), and how well a linear classifier tells the types apart.
+tap, how well the cosine of two mentions (last tokens by default) separates same-type from
+cross-type pairs (ROC-AUC), and how well a linear classifier separates the types.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from ner_retriever_rag.encoder.pooling import pool
 from ner_retriever_rag.evaluation.probe_sample import LEAST_NAMES, Pairs, Sample, draw_pairs
 
 _FOLDS = LEAST_NAMES // 2
-# From the input of a block to its output: as the rows of the heat map.
+# Rows of the heat map, from the input of a block to its output.
 _ROWS = ("value", "key", "query", "attention", "mlp", "hidden")
 
 
 @dataclass(frozen=True, slots=True)
 class TapScore:
-    """How well one tap knows types.
+    """How well one tap separates types.
 
     Attributes:
-        tap: As written, ``"value@17"``.
-        kind: ``"value"``.
-        block: 17.
-        width: Of its vectors.
-        auc: ROC-AUC of the cosine, pairs of one type against pairs of two; 0.5 is chance.
+        tap: The tap as written, such as ``"value@17"``.
+        kind: Its kind, ``"value"``.
+        block: Its block, 17.
+        width: Dimension of its vectors.
+        auc: ROC-AUC of the cosine, same-type against cross-type pairs; 0.5 is chance.
         separability: Balanced accuracy of a linear classifier on names it has not seen; chance is
             one over the number of types.
     """
@@ -56,7 +56,7 @@ class TapScore:
 
 
 def all_taps(source: str) -> list[str]:
-    """Every tap of a backbone: six kinds at every block, and ``hidden@0``."""
+    """List every tap of a backbone: six kinds at every block, and ``hidden@0``."""
     from transformers import AutoConfig
 
     config: Any = AutoConfig.from_pretrained(source).get_text_config()
@@ -76,19 +76,19 @@ def read_sample(
 ) -> dict[str, NDArray[np.float16]]:
     """Read every mention at all taps of a backbone, in one pass.
 
-    Memory beside the model: the sample's own vectors (mentions x widths summed x 2 bytes) and at
+    Memory besides the model: the sample's own vectors (mentions x sum of widths x 2 bytes) and at
     most ``memory`` for the token states in flight, unless a single text takes more.
 
     Args:
-        backbone: With the taps to compare.
+        backbone: A backbone with the taps to compare.
         sample: The mentions.
-        pooling: How a mention's tokens become one vector; the paper's is ``"last"``.
+        pooling: How a mention's token vectors are pooled; the paper uses ``"last"``.
         memory: Bytes for token states.
         progress: Show a progress bar.
 
     Returns:
-        For each tap float16 ``(n, width)``, every vector scaled to a root mean square of 1: float16
-        holds that whatever the model's scale, and no cosine changes.
+        For each tap float16 ``(n, width)``, every vector scaled to a root mean square of 1, which
+        fits float16 whatever the model's scale and leaves cosines unchanged.
     """
     of_text: dict[int, list[int]] = defaultdict(list)
     for row, (text, _, _) in enumerate(sample.where):
@@ -118,9 +118,9 @@ def _chunks(
     memory: int,
     kept: dict[str, NDArray[np.float16]],
 ) -> Iterator[list[int]]:
-    """Numbers of texts to read together; the first alone, which tells the taps' widths."""
+    """Yield indices of texts to read together; the first alone, to learn the taps' widths."""
     yield [0]
-    # Token states are held twice for a moment, by batch and by text, in float32.
+    # Token states are briefly held twice, by batch and by text, in float32.
     a_token = 2 * 4 * sum(vectors.shape[1] for vectors in kept.values())
     chunk: list[int] = []
     held = 0
@@ -142,7 +142,7 @@ def _scaled(vectors: Tensor) -> NDArray[np.float16]:
 
 
 def pair_auc(vectors: NDArray[np.float16], pairs: Pairs) -> float:
-    """ROC-AUC of the cosine of pairs as a sign that they are the same."""
+    """ROC-AUC of the cosine of pairs as a predictor of the same type."""
     left, right, same = pairs
     unit = vectors.astype(np.float32)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
@@ -151,9 +151,9 @@ def pair_auc(vectors: NDArray[np.float16], pairs: Pairs) -> float:
 
 
 def separability(vectors: NDArray[np.float16], labels: NDArray[np.int64], seed: int = 0) -> float:
-    """Balanced accuracy of a linear classifier, cross-validated in five folds.
+    """Balanced accuracy of a linear classifier, in five-fold cross-validation.
 
-    Ridge regression on standardised features, its penalty the vectors' width, which makes it
+    Ridge regression on standardized features. The penalty is the vectors' width, which makes it
     equally strong for narrow and wide taps.
     """
     linear_model = require("sklearn.linear_model", extra="eval")
@@ -182,14 +182,14 @@ def probe(
     dtype: str = "auto",
     progress: bool = False,
 ) -> list[TapScore]:
-    """Score every tap of a backbone on the same mentions and the same pairs.
+    """Score every tap of a backbone on the same mentions and pairs.
 
     Args:
         source: Folder or hub id of the backbone.
         sample: Mentions, from :func:`ner_retriever_rag.evaluation.probe_sample.draw_sample`.
         pooling: See :func:`read_sample`.
-        pairs: How many pairs of one type, and as many of two.
-        seed: Of the pairs and the folds.
+        pairs: Number of same-type pairs, and of cross-type pairs.
+        seed: Seed of the pairs and the folds.
         memory: Bytes for token states, see :func:`read_sample`.
         device: As for ``Backbone``.
         dtype: As for ``Backbone``.
@@ -202,7 +202,7 @@ def probe(
         ImportError: If scikit-learn is not installed.
         ValueError: If the architecture is unknown.
     """
-    require("sklearn", extra="eval")  # before the long part
+    require("sklearn", extra="eval")  # fail before the slow part
     folder = find_checkpoint(source)
     backbone = Backbone(folder, all_taps(str(folder)), device=device, dtype=dtype)
     vectors = read_sample(backbone, sample, pooling=pooling, memory=memory, progress=progress)
@@ -216,7 +216,7 @@ def probe(
 
 
 def write_csv(scores: Sequence[TapScore], path: str | Path) -> None:
-    """Write the scores, a tap a line."""
+    """Write the scores as CSV, one tap per line."""
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(TapScore)])
         writer.writeheader()
@@ -224,7 +224,7 @@ def write_csv(scores: Sequence[TapScore], path: str | Path) -> None:
 
 
 def draw_heat_map(scores: Sequence[TapScore], path: str | Path, title: str = "") -> None:
-    """Draw AUC and separability by kind of tap and block, the best tap of each framed.
+    """Draw AUC and separability by kind of tap and block, with the best tap of each framed.
 
     Raises:
         ImportError: If matplotlib is not installed.

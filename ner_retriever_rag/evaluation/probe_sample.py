@@ -1,4 +1,4 @@
-"""What the probe looks at: mentions drawn by type, and pairs of them."""
+"""Samples for the probe: mentions sampled by type, and pairs of them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.evaluation.formats import TypedText
 
-LEAST_NAMES = 10  # a type's, two for each fold of the cross-validation
+LEAST_NAMES = 10  # per type, two for each fold of the cross-validation
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Mentions drawn for the probe, in order of type.
+    """Mentions sampled for the probe, sorted by type.
 
     Attributes:
-        texts: The texts they stand in.
-        where: For each mention its text's number and its characters, ``(text, start, end)``.
-        labels: int64 ``(n,)``, number of each mention's type, not decreasing.
+        texts: The texts that contain them.
+        where: For each mention, the index of its text and its character span, ``(text, start,
+            end)``.
+        labels: int64 ``(n,)``, index of each mention's type, non-decreasing.
         types: Labels of the types.
     """
 
@@ -36,16 +37,16 @@ class Sample:
 def draw_sample(
     texts: Iterable[TypedText], *, types: int = 20, a_type: int = 100, seed: int = 0
 ) -> Sample:
-    """Draw mentions, as many of each type, no name twice.
+    """Sample mentions, up to ``a_type`` per type, no name twice.
 
-    The types with most names are taken, catch-all ones (``other``, ``building-other``) left out. A
-    name is drawn once, so that no pair and no classifier can go by the words alone.
+    The types with the most names are used, except catch-all ones (``other``, ``building-other``).
+    A name is sampled once, so that no pair and no classifier can rely on the words alone.
 
     Args:
         texts: Texts with typed mentions.
-        types: How many types at most.
-        a_type: How many mentions of each at most.
-        seed: Of the draw.
+        types: Maximum number of types.
+        a_type: Maximum mentions per type.
+        seed: Seed of the sample.
 
     Raises:
         ValueError: If fewer than two types have ten names.
@@ -63,7 +64,7 @@ def draw_sample(
     where: list[tuple[int, int, int]] = []
     labels: list[int] = []
     taken: set[str] = set()
-    # Rare types first: they can spare a name that two types share least.
+    # Rare types first: they can least spare a name that two types share.
     for label in reversed(chosen):
         free = sorted(set(names[label]) - taken)
         drawn = [free[i] for i in rng.permutation(len(free))[:a_type]]
@@ -73,21 +74,21 @@ def draw_sample(
             where.append((numbers.setdefault(text, len(numbers)), start, end))
             labels.append(chosen.index(label))
     if len(chosen) < 2 or min(np.bincount(labels)) < LEAST_NAMES:
-        raise ValueError(f"the probe needs two types or more with {LEAST_NAMES} names each")
+        raise ValueError(f"the probe needs at least two types with {LEAST_NAMES} names each")
     order = np.argsort(labels, kind="stable")
     return Sample(tuple(numbers), tuple(where[i] for i in order), np.asarray(labels)[order], chosen)
 
 
 def draw_pairs(sample: Sample, count: int, seed: int = 0) -> Pairs:
-    """Draw pairs of mentions from different texts, half of one type and half of two.
+    """Sample pairs of mentions from different texts, ``count`` same-type and ``count`` cross-type.
 
-    Every type weighs the same: the first mention's type is drawn evenly, and so is the second's.
+    All types have equal weight: the types of both mentions are sampled uniformly.
 
     Returns:
-        Rows of the first and the second mentions, and whether their types are the same.
+        Row indices of the first and second mentions, and whether their types are the same.
 
     Raises:
-        ValueError: If no such pairs are found, since the mentions stand in too few texts.
+        ValueError: If no such pairs are found because the mentions are in too few texts.
     """
     rng = np.random.default_rng(seed)
     sizes = np.bincount(sample.labels)
@@ -106,7 +107,7 @@ def draw_pairs(sample: Sample, count: int, seed: int = 0) -> Pairs:
             if len(left) >= count:
                 break
         else:
-            raise ValueError("the mentions stand in too few texts to pair them")
+            raise ValueError("the mentions are in too few texts to pair them")
         lefts.append(left[:count])
         rights.append(right[:count])
     return np.concatenate(lefts), np.concatenate(rights), np.arange(2 * count) < count

@@ -1,4 +1,4 @@
-"""Systems side by side on tasks: rows of figures, a Markdown table, JSON, a chart."""
+"""Compare systems side by side on tasks: metrics, Markdown tables, JSON, charts."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One system on one task.
+    """Metrics of one system on one task.
 
     Attributes:
-        task: Name.
-        system: Name.
-        texts: How many the corpus has.
-        types: Figures of each type, by its description.
-        mentions: How well mentions were found; None if none were looked for.
+        task: Name of the task.
+        system: Name of the system.
+        texts: Number of texts in the corpus.
+        types: Metrics of each type, by its description.
+        mentions: Metrics of the mentions found; None if the system detects none.
     """
 
     task: str
@@ -41,12 +41,12 @@ class Result:
     mentions: BoundaryFigures | None = None
 
     def macro(self, figure: str) -> float | None:
-        """The unweighted mean of a figure over types."""
+        """The unweighted mean of a metric over types."""
         return macro(self.types.values(), figure)
 
 
 def measure(system: System, task: Task) -> Result:
-    """Rank a task's texts by a system and score the ranking."""
+    """Rank a task's texts with a system and score the ranking."""
     return scored(system.name, task, system.rank(task))
 
 
@@ -72,7 +72,7 @@ _COLUMNS = {
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """Tables of all results: systems by task, mentions found, R-Precision of every type."""
+    """Markdown tables of all results: systems by task, mentions found, R-Precision by type."""
     lines = [
         f"| task | system | {' | '.join(_COLUMNS)} |",
         f"|---|---|{'---|' * len(_COLUMNS)}",
@@ -109,7 +109,7 @@ def _cell(value: float | None) -> str:
 
 
 def write(results: Sequence[Result], folder: str | Path) -> None:
-    """Write ``evaluation.md``, ``evaluation.json`` and a ``.png`` chart a task into a folder.
+    """Write ``evaluation.md``, ``evaluation.json`` and a ``.png`` chart per task to a folder.
 
     Raises:
         ImportError: If matplotlib is not installed.
@@ -126,7 +126,7 @@ def write(results: Sequence[Result], folder: str | Path) -> None:
 
 
 def chart(results: Sequence[Result], path: Path) -> None:
-    """Draw the R-Precision of every type as bars, a colour for each system."""
+    """Draw the R-Precision of every type as bars, one color per system."""
     require("matplotlib", extra="eval").use("Agg")
     pyplot = require("matplotlib.pyplot", extra="eval")
     first = results[0]

@@ -1,4 +1,4 @@
-"""Dense rivals by name, each asked the way its makers document."""
+"""Dense baselines by name, each queried the way its authors document."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _INSTRUCT = f"Instruct: {_TASK}\nQuery: "
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """How a model wants to be asked.
+    """Input convention of a model.
 
     Attributes:
-        prompt: Put before a query; texts go without.
-        end_of_text: Whether texts and queries end in the tokenizer's end-of-text token.
-        window: Longest input in tokens; None for the model's own.
+        prompt: Prefix of queries; texts have none.
+        end_of_text: Whether the tokenizer's end-of-text token is appended to texts and queries.
+        window: Maximum input length in tokens; None for the model's own.
         padding: Side of the padding; None for the tokenizer's own.
-        pooling: Of the last layer's tokens; None for what the model says itself.
-        remote_code: Whether the model is code of its own.
+        pooling: Pooling of the last layer's tokens; None for the model's own.
+        remote_code: Whether the model needs code that comes with it.
     """
 
     prompt: str = ""
@@ -37,7 +37,7 @@ class Convention:
     remote_code: bool = False
 
 
-# From the model cards of the two; a folder is known by its name.
+# From the two model cards; a folder is recognized by its name.
 CONVENTIONS = {
     "e5-mistral-7b-instruct": Convention(_INSTRUCT, window=4096, pooling="lasttoken"),
     "NV-Embed-v2": Convention(
@@ -47,7 +47,7 @@ CONVENTIONS = {
 
 
 class Rival:
-    """A sentence-transformers model and how it wants to be asked."""
+    """A sentence-transformers model and its input convention."""
 
     def __init__(self, model: Any, convention: Convention) -> None:  # noqa: ANN401 - theirs
         self.model = model
@@ -58,11 +58,11 @@ class Rival:
             model.tokenizer.padding_side = convention.padding
 
     def queries(self, descriptions: Sequence[str]) -> NDArray[np.float32]:
-        """Embed type descriptions: float32 ``(n, width)``, L2-normalised."""
+        """Embed type descriptions: float32 ``(n, width)``, L2-normalized."""
         return self._encode([self.convention.prompt + each for each in descriptions])
 
     def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts: float32 ``(n, width)``, L2-normalised."""
+        """Embed texts: float32 ``(n, width)``, L2-normalized."""
         return self._encode(texts)
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -80,13 +80,13 @@ def load_rival(name: str, *, trust_remote_code: bool = False) -> Rival:
     """Load a model.
 
     Args:
-        name: Folder or name of a sentence-transformers model; ones listed in ``CONVENTIONS`` are
-            known by the last part of their name.
+        name: Folder or name of a sentence-transformers model; those in ``CONVENTIONS`` are
+            recognized by the last part of their name.
         trust_remote_code: Allow code that comes with the model to run.
 
     Raises:
         ImportError: If sentence-transformers is not installed.
-        ValueError: If the model is code of its own and that is not allowed.
+        ValueError: If the model needs code that comes with it and that is not allowed.
     """
     library = require("sentence_transformers", extra="eval")
     convention = CONVENTIONS.get(name.rstrip("/").rpartition("/")[2], Convention())

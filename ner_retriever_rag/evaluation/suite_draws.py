@@ -1,4 +1,4 @@
-"""Small corpora: a few texts of a set at a time, as a user's own folder may be."""
+"""Small corpora: evaluation on a few texts of a set at a time, like a user's own folder."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ner_retriever_rag.evaluation.suite_systems import ByHeldTexts, ranked
 from ner_retriever_rag.evaluation.suites import scored_types
 from ner_retriever_rag.evaluation.tasks import Task
 
-DRAWN = 40  # texts of each small corpus
+DRAWN = 40  # texts per small corpus
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """One system on small corpora drawn from a set; means over the corpora.
+    """Metrics of one system on small corpora sampled from a set; means over the corpora.
 
     Attributes:
-        set: The set.
-        system: The system's name.
-        corpora: How many were drawn that mention a type often enough to score.
+        set: Name of the set.
+        system: Name of the system.
+        corpora: Number of sampled corpora that mention a type often enough to score.
         r_precision: R-Precision.
-        f1: Of what the threshold returns.
+        f1: F1 at the threshold.
     """
 
     set: str
@@ -35,12 +35,12 @@ class Draws:
 
 
 def measure_draws(system: ByHeldTexts, task: Task, draws: int) -> Draws:
-    """Rank small corpora of a set's texts, each by itself.
+    """Rank small corpora sampled from a set's texts, each on its own.
 
     Args:
-        system: What ranks them.
+        system: The system to evaluate.
         task: The set.
-        draws: How many corpora; the same for every system.
+        draws: Number of corpora; the same ones are used for every system.
     """
     found: list[tuple[float, float]] = []
     for number in range(draws):
@@ -57,7 +57,7 @@ def measure_draws(system: ByHeldTexts, task: Task, draws: int) -> Draws:
 
 
 def part_of(task: Task, numbers: Sequence[int]) -> Task:
-    """Some of a task's texts, with the types that enough of them mention."""
+    """Select some of a task's texts, with the types that enough of them mention."""
     place = {number: row for row, number in enumerate(numbers)}
     relevant = {
         label: frozenset(place[number] for number in texts if number in place)

@@ -1,4 +1,4 @@
-"""What a user's judgements are worth: F1 of ``k=None`` after some of them."""
+"""The value of a user's relevance judgments: F1 of ``k=None`` after some of them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ner_retriever_rag.evaluation.suite_systems import ByHeldTexts
 from ner_retriever_rag.evaluation.tasks import Task
 from ner_retriever_rag.search.held_texts import Ranked
 
-COUNTS = (0, 10, 20, 50)  # judgements
-JUDGED_OF = 100  # documents ranked first, of which those judged are drawn at random
+COUNTS = (0, 10, 20, 50)  # judgments per type
+JUDGED_OF = 100  # top documents from which the judged ones are sampled at random
 
 
 @dataclass(frozen=True, slots=True)
 class AfterJudgements:
-    """One set after some judgements for each of its types.
+    """F1 on one set after some judgments for each of its types.
 
     Attributes:
-        set: The set.
-        judgements: How many documents are judged, by gold.
-        f1: Of what a search for all returns, macro over types.
-        f1_of_others: The same of the documents that were not judged, over the types that have
-            right ones among them.
-        f1_before: Of the same documents and types without any judgement.
+        set: Name of the set.
+        judgements: Number of documents judged per type, by gold.
+        f1: F1 of a search for all (``k=None``), macro over types.
+        f1_of_others: The same on the documents that were not judged, over the types with relevant
+            ones among them.
+        f1_before: F1 on the same documents and types without any judgment.
     """
 
     set: str
@@ -39,12 +39,12 @@ class AfterJudgements:
 def measure_judgements(
     system: ByHeldTexts, task: Task, counts: Sequence[int] = COUNTS
 ) -> list[AfterJudgements]:
-    """Judge random ones of the documents found first, by gold, and search for all.
+    """Judge random documents among the top ones by gold, then search for all (``k=None``).
 
     Args:
-        system: What ranks the texts.
+        system: The system to evaluate.
         task: The set.
-        counts: How many judgements, each number by itself.
+        counts: Numbers of judgments, each measured on its own.
     """
     held = system.held(task)
     figures = np.full((len(counts), len(task.queries), 3), np.nan)

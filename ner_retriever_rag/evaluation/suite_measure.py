@@ -1,4 +1,4 @@
-"""The figures of a suite: every system on every set, and what ours says of its answers."""
+"""Metrics of a suite: every system on every set, and the reliability of scores."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ner_retriever_rag.evaluation.suites import SuiteTask
 from ner_retriever_rag.evaluation.systems import Ranking, System
 from ner_retriever_rag.evaluation.tasks import Task
 
-BINS = (0.0, 0.3, 0.5, 0.7, 0.9, 1.0)  # of scores; the last one's end is inside
-SHOWN = 60  # documents of each type whose scores are held against what is so
+BINS = (0.0, 0.3, 0.5, 0.7, 0.9, 1.0)  # score bin edges; the last bin includes its upper edge
+SHOWN = 60  # top documents per type whose scores are compared with gold
 ABSENT = Path(__file__).with_name("absent_types.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """What a system says of the documents it shows first, by what it says.
+    """Reliability of a system's scores for its top documents, by score bin.
 
     Attributes:
-        documents: How many have a score in each of ``BINS``.
-        said: The sum of their scores.
-        right: How many of them are.
+        documents: Number of documents with a score in each of ``BINS``.
+        said: Sum of their scores.
+        right: Number of them that are relevant.
     """
 
     documents: tuple[int, ...]
@@ -36,7 +36,7 @@ class Reliability:
 
     @classmethod
     def summed(cls, parts: Iterable[Reliability]) -> Reliability:
-        """That of several sets together."""
+        """Pool the counts of several sets."""
         found = list(parts)
         return cls(
             tuple(map(sum, zip(*(each.documents for each in found), strict=True))),
@@ -45,21 +45,20 @@ class Reliability:
         )
 
     def error(self) -> float:
-        """Expected calibration error: the mean gap between what is said and what is so."""
+        """Expected calibration error: the mean gap between score and share of relevant ones."""
         gaps = (abs(said - right) for said, right in zip(self.said, self.right, strict=True))
         return sum(gaps) / max(1, sum(self.documents))
 
 
 @dataclass(frozen=True, slots=True)
 class SetResult:
-    """One system on one set.
+    """Results of one system on one set.
 
     Attributes:
-        group: The group of the suite that the set belongs to.
-        result: The figures of every type.
-        reliability: Of its scores; None where they mean no probability.
-        absent: What was asked for that no text mentions, by what kind of absence: the best score
-            of each description.
+        group: Group of the suite that the set belongs to.
+        result: Metrics of every type.
+        reliability: Reliability of its scores; None if they are not probabilities.
+        absent: Best score of each description that no text answers, by kind of absence.
     """
 
     group: str
@@ -74,13 +73,13 @@ def measure_suite(
     fusions: Mapping[str, Sequence[str]],
     done: Callable[[SetResult], None] = lambda _: None,
 ) -> list[SetResult]:
-    """Rank all sets by all systems, and by what is fused of them.
+    """Rank all sets with all systems, and with fusions of them.
 
     Args:
         tasks: The sets.
-        systems: By what they are asked for as.
-        fusions: Names for reports, and which systems are fused.
-        done: Told of each result as it comes.
+        systems: Systems by the key they are requested with.
+        fusions: Names for reports, with the keys of the systems that are fused.
+        done: Called with each result as it comes.
     """
     absent = read_absent()
     results = []
@@ -105,10 +104,10 @@ def measure_suite(
 
 
 def read_absent() -> dict[str, dict[str, list[str]]]:
-    """Set to kind of absence to descriptions that no text of it answers.
+    """Load descriptions that no text of a set answers, by set and kind of absence.
 
-    "another world" are kinds that have nothing to do with the set; of "kindred" ones the set
-    mentions broader or neighbouring kinds.
+    "another world" types have nothing to do with the set; for "kindred" types, the set mentions
+    broader or neighboring ones.
     """
     found: dict[str, dict[str, list[str]]] = json.loads(ABSENT.read_text(encoding="utf-8"))
     return found
@@ -117,7 +116,7 @@ def read_absent() -> dict[str, dict[str, list[str]]]:
 def best_scores(
     system: ByHeldTexts, task: Task, descriptions: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, float]]:
-    """The best score that any text gets for each description."""
+    """The best score of any text for each description."""
     held = system.held(task)
     return {
         kind: {
@@ -129,7 +128,7 @@ def best_scores(
 
 
 def reliability(ranking: Ranking, task: Task) -> Reliability | None:
-    """What a ranking says of each type's first documents, and what is so."""
+    """Compare the scores of each type's top documents with gold; None without probabilities."""
     if ranking.probabilities is None:
         return None
     said, right = [], []

@@ -1,4 +1,4 @@
-"""A suite's results as tables, a picture and JSON."""
+"""Report the results of a suite as tables, a chart and JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ner_retriever_rag.evaluation.suite_draws import DRAWN, Draws
 from ner_retriever_rag.evaluation.suite_judged import JUDGED_OF, AfterJudgements
 from ner_retriever_rag.evaluation.suite_measure import BINS, SHOWN, Reliability, SetResult
 
-LIKELY = 0.5  # score from which on an answer looks like one
+LIKELY = 0.5  # minimum score of an apparent answer
 
 _FIGURES = {
     "R-Precision": "r_precision",
@@ -23,14 +23,14 @@ _FIGURES = {
     "recall": "recall",
     "F1": "f1",
 }
-Groups = dict[str, list[str]]  # name of a group of sets, and the sets
+Groups = dict[str, list[str]]  # name of a group to its sets
 
 
 def mean_rows(results: Sequence[SetResult]) -> tuple[list[str], list[list[str]]]:
-    """Unweighted means over the sets of each group, and over all.
+    """Compute unweighted means over the sets of each group, and over all.
 
     Returns:
-        The columns, and the rows with as many cells.
+        The column names, and rows with as many cells.
     """
     rows = []
     for name, members in groups_of(results).items():
@@ -41,7 +41,7 @@ def mean_rows(results: Sequence[SetResult]) -> tuple[list[str], list[list[str]]]
 
 
 def groups_of(results: Sequence[SetResult]) -> Groups:
-    """The sets of each group, and all."""
+    """The sets of each group, and all sets as the group "all"."""
     groups: Groups = {}
     for each in results:
         for name in (each.group, "all"):
@@ -56,7 +56,7 @@ def markdown(
     draws: Sequence[Draws] = (),
     judged: Sequence[AfterJudgements] = (),
 ) -> str:
-    """Tables: means, figures by set, mentions found, reliability, absent types, and what else."""
+    """Markdown tables: means, metrics by set, mentions, reliability, absent types, and others."""
     columns, rows = mean_rows(results)
     parts = [
         "R-Precision, precision at ten, and what `k=None` returns; macro over a set's types, then "
@@ -96,7 +96,7 @@ def markdown(
 
 
 def _reliability(results: Sequence[SetResult]) -> list[str]:
-    """What a score says against what is so, the documents of a group's sets together."""
+    """Share of relevant documents by score, pooled over the sets of each group."""
     rows = []
     for name, members in groups_of(results).items():
         for system in _systems(results):
@@ -123,7 +123,7 @@ def _reliability(results: Sequence[SetResult]) -> list[str]:
 
 
 def _absent(results: Sequence[SetResult]) -> list[str]:
-    """How many types that no text mentions have no answer that looks like one."""
+    """Share of absent types whose best score stays below ``LIKELY``."""
     kinds = list(dict.fromkeys(kind for each in results for kind in each.absent))
     rows = []
     for name, members in groups_of(results).items():
@@ -232,15 +232,15 @@ def write_suite(
     judged: Sequence[AfterJudgements],
     folder: Path,
 ) -> None:
-    """Write ``NAME.md``, ``NAME.json`` and ``NAME.png`` into a folder, made if needed.
+    """Write ``NAME.md``, ``NAME.json`` and ``NAME.png`` to a folder, created if missing.
 
     Args:
-        name: The suite.
-        command: What was run, for the head of the page.
-        results: The figures.
-        draws: Those of small corpora.
-        judged: Those after judgements.
-        folder: Where.
+        name: Name of the suite.
+        command: Command that was run, for the top of the page.
+        results: Metrics of the sets.
+        draws: Metrics of the small corpora.
+        judged: Metrics after judgments.
+        folder: Output folder.
 
     Raises:
         ImportError: If matplotlib is not installed.
@@ -260,7 +260,7 @@ def write_suite(
 
 
 def picture(results: Sequence[SetResult], path: Path) -> None:
-    """Draw R-Precision of every set as bars, and beside it what scores say against what is so."""
+    """Draw R-Precision of every set as bars, next to a reliability diagram."""
     require("matplotlib", extra="eval").use("Agg")
     pyplot = require("matplotlib.pyplot", extra="eval")
     systems, groups = _systems(results), groups_of(results)

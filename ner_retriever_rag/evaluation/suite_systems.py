@@ -1,4 +1,4 @@
-"""What a suite compares: ours on encodings that are kept, and rankings fused."""
+"""Systems of a suite: ours on cached encodings, and fused rankings."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ner_retriever_rag.evaluation.systems import Ranking
 from ner_retriever_rag.evaluation.tasks import Task
 from ner_retriever_rag.search.held_texts import HeldTexts
 
-_FUSED_FROM = 60  # of reciprocal rank fusion, as in Cormack, Clarke and Buettcher 2009
+_FUSED_FROM = 60  # k of reciprocal rank fusion, as in Cormack, Clarke and Buettcher 2009
 
 
 class EncodedTasks:
-    """The encodings of tasks, each made or read once while it is the last asked for.
+    """Encodings of tasks; those of the task requested last stay in memory.
 
     Args:
-        encoder: What encodes them.
-        cache: Folder of what was encoded before; None keeps nothing.
+        encoder: The encoder.
+        cache: Folder of cached encodings; None disables caching.
     """
 
     def __init__(self, encoder: TypeAwareEncoder, cache: Path | None) -> None:
@@ -37,13 +37,13 @@ class EncodedTasks:
 
 
 class ByHeldTexts:
-    """This package on encodings that are kept; ranks as ``ByType`` does.
+    """This package on cached encodings; ranks as ``ByType`` does.
 
     Args:
         encoded: The encodings.
-        detected: Take the mentions found in the bare text, otherwise the gold ones.
+        detected: Use the mentions detected in the text; otherwise the gold ones.
         sharpen: As in ``EntityIndex.search``.
-        name: What reports call it.
+        name: Name in reports.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ByHeldTexts:
         self._held: tuple[Task, HeldTexts] | None = None
 
     def held(self, task: Task) -> HeldTexts:
-        """The texts of a task, ready to be searched."""
+        """The texts of a task, ready to search."""
         if self._held is None or self._held[0] is not task:
             found = self._encoded.of(task)
             texts = found.detected if self.detected else found.gold
@@ -62,7 +62,7 @@ class ByHeldTexts:
         return self._held[1]
 
     def part(self, task: Task, numbers: Sequence[int]) -> HeldTexts:
-        """Some of a task's texts by themselves."""
+        """Some of a task's texts, as a corpus of their own."""
         found = self._encoded.of(task)
         texts = found.detected if self.detected else found.gold
         return HeldTexts(
@@ -87,7 +87,7 @@ def ranked(
         held: The texts.
         task: The types.
         sharpen: As in ``EntityIndex.search``.
-        spans: The mentions that were found in the texts.
+        spans: The mentions found in the texts.
     """
     shape = len(task.queries), len(task.texts)
     scores = np.full(shape, -np.inf, dtype=np.float32)
@@ -95,17 +95,17 @@ def ranked(
     selected = np.zeros(shape, dtype=np.bool_)
     for row, query in enumerate(task.queries.values()):
         found = held.rank(query, sharpen=sharpen)
-        scores[row, found.order] = -np.arange(len(found.order))  # says more than rounded scores
+        scores[row, found.order] = -np.arange(len(found.order))  # finer than rounded scores
         probabilities[row, found.order] = found.scores
         selected[row, found.order] = found.scores >= found.threshold
     return Ranking(scores, selected, spans, probabilities)
 
 
 def fused(rankings: Sequence[Ranking]) -> Ranking:
-    """Reciprocal rank fusion; what a ranking has not found gets nothing from it.
+    """Fuse rankings by reciprocal rank; a text that a ranking did not find gets nothing from it.
 
     Args:
-        rankings: Of the same types and texts.
+        rankings: Rankings of the same types and texts.
     """
     total: NDArray[np.float32] = np.zeros_like(rankings[0].scores)
     for ranking in rankings:

@@ -1,4 +1,4 @@
-"""Suites: many data sets measured together, each a task of its own."""
+"""Suites: many datasets evaluated together, each as a task of its own."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ import numpy as np
 from ner_retriever_rag.evaluation.formats import read_lines
 from ner_retriever_rag.evaluation.tasks import Task, make_task, queries_for
 
-TEXTS = 1_500  # of a set at most
-LEAST_TEXTS = 3  # with a type, for it to be scored
-GREATEST_SHARE = 0.8  # of the texts that may mention a scored type
+TEXTS = 1_500  # maximum per set
+LEAST_TEXTS = 3  # minimum that mention a scored type
+GREATEST_SHARE = 0.8  # maximum share of texts that mention a scored type
 _SEED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Data sets in one folder.
+    """Datasets in one folder.
 
     Attributes:
-        name: What reports call it.
-        folder: Under the data folder; ``names.json`` there has the descriptions of each set.
-        endings: What a file may end in after the set's name; the first that is there is read.
-        groups: Names of groups of sets that are summed up apart, and their sets.
+        name: Name in reports.
+        folder: Folder under the data folder; its ``names.json`` has the descriptions of each set.
+        endings: Possible endings of a file name after the set's name; the first that exists is
+            read.
+        groups: Names of groups of sets that are averaged separately, and their sets.
     """
 
     name: str
@@ -63,11 +64,11 @@ SUITES = {
 
 @dataclass(frozen=True, slots=True)
 class SuiteTask:
-    """One data set of a suite.
+    """One dataset of a suite.
 
     Attributes:
         task: Its texts and types.
-        group: The group of the suite that it belongs to.
+        group: Group of the suite that it belongs to.
     """
 
     task: Task
@@ -83,19 +84,19 @@ def load_suite(
 ) -> list[SuiteTask]:
     """Load the sets of a suite.
 
-    Of a set with more texts a random sample is taken, the same in every run, whichever other sets
-    are asked for. Scored are the types that at least three of its texts mention and at most four
-    in five.
+    A set with more texts is reduced to a random sample, the same in every run, whichever other sets
+    are requested. Only types that at least three and at most four in five of its texts mention are
+    scored.
 
     Args:
         name: ``domains`` or ``boundaries``.
-        data: Folder with the suite's folder.
-        sets: Only these; empty for all.
-        texts: Most texts of a set.
+        data: Folder that contains the suite's folder.
+        sets: Names of the sets to load; empty for all.
+        texts: Maximum texts per set.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If there is no such suite or set, or ``texts`` is not positive.
+        ValueError: If the suite or a set is unknown, or ``texts`` is not positive.
     """
     if name not in SUITES:
         raise ValueError(f"suite {name!r} is not one of {', '.join(SUITES)}")
@@ -112,7 +113,7 @@ def load_suite(
     found = []
     for each, names in described.items():
         typed = read_lines(_file_of(folder, each, suite.endings))
-        if len(typed) > texts:  # drawn in any case: the generator has to move on
+        if len(typed) > texts:  # sampled in any case: the generator has to advance
             drawn = np.sort(generator.choice(len(typed), texts, replace=False))
             typed = [typed[number] for number in drawn]
         if not sets or each in sets:
@@ -123,7 +124,7 @@ def load_suite(
 
 
 def scored_types(task: Task) -> Task:
-    """A task with only those types that neither too few nor too many texts mention."""
+    """Restrict a task to the types that neither too few nor too many texts mention."""
     most = GREATEST_SHARE * len(task.texts)
     kept = {
         label: relevant

@@ -1,4 +1,4 @@
-"""What is compared: ours on gold and on detected mentions, and what one would use otherwise."""
+"""Systems to compare: ours on gold and on detected mentions, and baselines."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from ner_retriever_rag.schema import Document, Span
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What a system makes of a task.
+    """Output of a system on a task.
 
     Attributes:
         scores: float32 ``(n_types, n_texts)``, in the order of ``task.queries``; -inf: not found.
-        selected: bool, same shape: what a search for all returns; None without one.
-        spans: The mentions it found in each text; None if it looks for none.
-        probabilities: float32, same shape: what it says of each text; 0 where it found nothing,
-            None where its scores mean no such thing.
+        selected: bool, same shape: texts returned by a search for all (``k=None``); None if the
+            system has no such search.
+        spans: Mentions found in each text; None if the system detects none.
+        probabilities: float32, same shape: probability of each text; 0 where nothing was found,
+            None if the scores are not probabilities.
     """
 
     scores: NDArray[np.float32]
@@ -41,20 +42,20 @@ class System(Protocol):
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """Name in reports."""
 
     def rank(self, task: Task) -> Ranking:
         """Score every text for every type."""
 
 
 class ByType:
-    """This package as a user gets it: an index in memory, searched with its defaults.
+    """This package as a user gets it: an in-memory index, searched with its defaults.
 
     Args:
         encoder: The encoder.
-        detected: Find the mentions in the bare text; otherwise take the gold ones.
+        detected: Detect the mentions in the text; otherwise use the gold ones.
         sharpen: As in ``EntityIndex.search``.
-        name: What reports call it; None to say where the mentions are from.
+        name: Name in reports; None for one that tells where the mentions are from.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class ByType:
                 query, k=len(task.texts), sharpen=self.sharpen, max_matches=1, exact=True
             )
             for place, match in enumerate(every):
-                scores[row, int(match.doc_id)] = -place  # the order says more than a rounded score
+                scores[row, int(match.doc_id)] = -place  # the rank is finer than a rounded score
             for match in index.search(query, k=None, sharpen=self.sharpen, max_matches=1):
                 selected[row, int(match.doc_id)] = True
         return Ranking(scores, selected, self._spans(index, task) if self.detected else None)
@@ -97,7 +98,7 @@ class ByType:
 
 
 class Bm25:
-    """Lexical search for the words of the description (bm25s, English stop words, stemmed)."""
+    """Lexical search for the words of the description (bm25s, English stop words, stemming)."""
 
     name = "BM25"
 
@@ -116,17 +117,17 @@ class Bm25:
         index.index(words(task.texts), show_progress=False)
         rows = [index.get_scores(query) for query in words(list(task.queries.values()))]
         scores = np.stack(rows).astype(np.float32)
-        return Ranking(np.where(scores > 0, scores, np.float32(-np.inf)))  # else no word is there
+        return Ranking(np.where(scores > 0, scores, np.float32(-np.inf)))  # 0: no query word occurs
 
 
 class ByEmbedding:
-    """Dense retrieval with any sentence-transformers model: of whole texts, or of mention strings.
+    """Dense retrieval with any sentence-transformers model, of whole texts or of mention strings.
 
     Args:
-        model: Name or folder.
-        of_mentions: Embed each gold mention's words alone, without its sentence.
+        model: Name or folder of the model.
+        of_mentions: Embed only each gold mention's words, without its sentence.
         trust_remote_code: Allow code that comes with the model to run.
-        cache: Folder of what was embedded before; None keeps nothing.
+        cache: Folder of cached embeddings; None disables caching.
     """
 
     def __init__(
@@ -167,12 +168,12 @@ class ByEmbedding:
 def best_of_each(
     similar: NDArray[np.float32], owner: NDArray[Any], texts: int
 ) -> NDArray[np.float32]:
-    """The best of each text's mentions.
+    """The best similarity of each text's mentions.
 
     Args:
-        similar: ``(n_types, n_mentions)``.
-        owner: ``(n_mentions,)``, number of the text of each.
-        texts: How many texts.
+        similar: Similarities, ``(n_types, n_mentions)``.
+        owner: ``(n_mentions,)``, index of each mention's text.
+        texts: Number of texts.
 
     Returns:
         float32 ``(n_types, texts)``, -inf for texts without a mention.

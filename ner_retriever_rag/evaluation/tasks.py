@@ -1,4 +1,4 @@
-"""What is measured: a corpus, type descriptions, and which texts answer each."""
+"""Evaluation tasks: a corpus, type descriptions, and the texts relevant to each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ner_retriever_rag.evaluation.formats import (
 )
 from ner_retriever_rag.schema import Span
 
-# INTER files hide the other splits' types: gold is complete for these alone.
+# INTER files hide the types of other splits: gold is complete for these only.
 _FEW_NERD = {
     "fewnerd-test": (("inter-test",), "inter-test"),
     "fewnerd-dev": (("inter-dev",), "inter-dev"),
@@ -31,11 +31,11 @@ class Task:
     """Texts, type descriptions, and the texts that mention each type.
 
     Attributes:
-        name: What reports call it.
-        texts: Distinct.
+        name: Name in reports.
+        texts: Distinct texts.
         spans: Gold mentions of each text, whatever their type.
-        queries: Type label to the description that is searched for.
-        relevant: Type label to the numbers of the texts with a gold mention of it.
+        queries: Type label to the description used as the query.
+        relevant: Type label to the indices of the texts with a gold mention of it.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Task:
 
 
 def make_task(name: str, typed: Iterable[TypedText], queries: Mapping[str, str]) -> Task:
-    """Make a task; texts that occur twice become one with the mentions of both.
+    """Make a task; duplicate texts become one with the mentions of both.
 
     Args:
-        name: What reports call it.
+        name: Name in reports.
         typed: Texts with typed mentions.
-        queries: Type label to description; other labels are not scored, nor those without a text.
+        queries: Type label to description; other labels, and those without a text, are not scored.
     """
     number: dict[str, int] = {}
     spans: defaultdict[int, set[Span]] = defaultdict(set)
@@ -72,19 +72,19 @@ def make_task(name: str, typed: Iterable[TypedText], queries: Mapping[str, str])
 
 
 def spell_out(label: str) -> str:
-    """A description for a label: ``"MusicalGRP"`` -> ``"musical group"``, one of words as it is."""
+    """Describe a label: ``"MusicalGRP"`` -> ``"musical group"``; one with spaces is lowercased."""
     if " " in label:  # a description already; a dash in it joins words
         return label.lower()
     return spelled_out(label).replace("-", " ").lower()
 
 
 def queries_for(typed: Iterable[TypedText], names: Mapping[str, str] | None) -> dict[str, str]:
-    """Descriptions of all labels; labels for what fits no other ("Other ...") are left out.
+    """Descriptions of all labels, except catch-all ones ("Other ...").
 
     Args:
-        typed: Where labels occur.
-        names: Label, or what follows its dash, to description; None spells labels out, without
-            what stands before the dash where other labels share it ("person-actor").
+        typed: Texts with the labels.
+        names: Label, or the part after its dash, to description; None spells labels out, without
+            the part before the dash if other labels share it ("person-actor").
     """
     labels = {label for each in typed for _, _, label in each.mentions}
     sharing = Counter(label.partition("-")[0] for label in labels)
@@ -101,18 +101,18 @@ def queries_for(typed: Iterable[TypedText], names: Mapping[str, str] | None) -> 
 
 
 def load_task(spec: str, data: str | Path | None = None, names: str | Path | None = None) -> Task:
-    """Load a task by its name.
+    """Load a task by its specification.
 
     Args:
         spec: ``fewnerd-test``, ``fewnerd-dev`` or ``fewnerd-pool`` (from files in ``data``);
             ``hub:NAME[:CONFIG[:SPLIT]]``; ``neretrieve:CORPUS:LABELS``; or a file: ``.jsonl`` of
-            texts and mentions, otherwise a token and its tag a line.
+            texts and mentions, otherwise one token and its tag per line.
         data: Folder with ``fewnerd/``, for the tasks of that name.
-        names: JSON of labels to descriptions; None spells the labels out.
+        names: JSON of descriptions by label; None spells the labels out.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If the name is none of these, or nothing in it can be scored.
+        ValueError: If the specification is none of these, or nothing in it can be scored.
     """
     if spec in _FEW_NERD:
         if data is None:
@@ -147,16 +147,16 @@ def load_task(spec: str, data: str | Path | None = None, names: str | Path | Non
 
 
 def read_type_names(path: str | Path) -> dict[str, str]:
-    """Type labels and their descriptions, from a JSON file.
+    """Read type labels and their descriptions from a JSON file.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it does not hold an object of strings.
+        ValueError: If it is not a JSON object of strings.
     """
     try:
         names = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} holds no JSON: {error}") from error
+        raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(names, dict) or not all(isinstance(each, str) for each in names.values()):
         raise ValueError(f'{path} must hold descriptions by label, such as {{"PER": "person"}}')
     return names

@@ -1,4 +1,4 @@
-"""Haystack adapter: a retriever component, and the document store that it searches."""
+"""Haystack adapter: a retriever component and the document store it searches."""
 
 from ner_retriever_rag._imports import require
 

@@ -1,4 +1,4 @@
-"""An ``EntityIndex`` as a Haystack document store, for writers and retrievers of a pipeline."""
+"""An ``EntityIndex`` as a Haystack document store, for a pipeline's writers and retrievers."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from ner_retriever_rag.schema import Document as IndexedDocument
 
 
 class EntityDocumentStore:
-    """Documents, indexed by the entities they mention.
+    """A document store that indexes documents by the entities they mention.
 
-    It keeps a document's content, id and metadata; embeddings, scores and binary data are not kept,
-    and a document without content is refused. It is an ``EntityIndex`` underneath, which every
-    other door of this package opens, too.
+    It stores a document's content, id and metadata, but not embeddings, scores or binary data;
+    a document without content is refused. Underneath it is an ``EntityIndex``, which can be
+    opened by all other interfaces of this package, too.
 
     Args:
-        path: Folder of the index, made if needed, or the address of a Chroma server; None keeps it
-            in memory.
+        path: Folder of the index, created if needed, or the address of a Chroma server; None
+            keeps it in memory.
         collection: Name of the index within the folder or server.
         encoder: Folder or hub id of a saved encoder; None for the shipped one.
         max_batch: As for ``EntityIndex``.
-        index: An index that is open, instead of all these; such a store cannot be serialised.
+        index: An open index, instead of the other arguments; such a store cannot be serialized.
 
     Raises:
-        ValueError: If ``index`` comes with what opens another.
+        ValueError: If ``index`` is combined with any other argument.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class EntityDocumentStore:
             return self._index
 
     def to_dict(self) -> dict[str, Any]:
-        """Where the index is; in memory its documents are not part of it.
+        """Serialize the location of the index; the documents of one in memory are not included.
 
         Raises:
             ValueError: If the store was given an open index.
         """
         if self._given:
             raise ValueError(
-                "a store over an open index cannot be serialised: make it by path, collection and "
-                "encoder"
+                "a store over an open index cannot be serialized: create it by path, collection "
+                "and encoder"
             )
         paths = {"path": self._path, "encoder": self._encoder}
         return default_to_dict(
@@ -87,19 +87,19 @@ class EntityDocumentStore:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> EntityDocumentStore:
-        """The store that ``to_dict`` describes."""
+        """Create the store that ``to_dict`` describes."""
         store: EntityDocumentStore = default_from_dict(cls, data)
         return store
 
     def count_documents(self) -> int:
-        """How many documents there are."""
+        """Return the number of documents."""
         return self.index.count()
 
     def filter_documents(self, filters: dict[str, Any] | None = None) -> list[Document]:
-        """The documents whose content, id and metadata pass a filter, in any order.
+        """Return the documents whose content, id and metadata match a filter, in any order.
 
         Args:
-            filters: Haystack's filter, compared as Haystack's own store in memory does; None for
+            filters: A Haystack filter, with the semantics of Haystack's in-memory store; None for
                 all documents.
 
         Raises:
@@ -117,17 +117,17 @@ class EntityDocumentStore:
 
         Args:
             documents: Documents with content.
-            policy: What becomes of documents whose ids are there: ``SKIP``, ``OVERWRITE``, or
+            policy: How to handle documents whose ids exist: ``SKIP``, ``OVERWRITE``, or
                 ``FAIL``, which is what ``NONE`` means here.
 
         Returns:
-            How many were written.
+            Number of documents written.
 
         Raises:
-            DuplicateDocumentError: If ids are there, or stand twice, and the policy is to fail;
-                nothing is written then.
-            ValueError: If something is no document or has no content, or its metadata cannot be
-                stored; nothing is written then.
+            DuplicateDocumentError: If an id exists, or occurs twice, and the policy is to fail;
+                nothing is written in that case.
+            ValueError: If an element is not a document or has no content, or its metadata cannot
+                be stored; nothing is written in that case.
         """
         if not isinstance(documents, list) or any(
             not isinstance(each, Document) for each in documents
@@ -143,7 +143,7 @@ class EntityDocumentStore:
                 there.add(document.id)
                 wanted[document.id] = document
             elif not skips:
-                raise DuplicateDocumentError(f"document {document.id!r} is there already")
+                raise DuplicateDocumentError(f"document {document.id!r} already exists")
         self.index.add([to_indexed(each) for each in wanted.values()])
         return len(documents) if policy == DuplicatePolicy.OVERWRITE else len(wanted)
 
@@ -170,19 +170,19 @@ class EntityDocumentStore:
         await asyncio.to_thread(self.delete_documents, document_ids)
 
     def close(self) -> None:
-        """Let go of the index's folder; the next use opens it again. A given index stays open."""
+        """Release the index's folder; the next use reopens it. An index passed in stays open."""
         with self._lock:
             if self._index is not None and not self._given:
                 self._index.close()
                 self._index = None
 
     def _ids_of(self, documents: list[Document]) -> set[str]:
-        """Those of some documents' ids that are in the index."""
+        """Return the ids of those documents that are already in the index."""
         return {each.id for each in self.index.get(list({one.id for one in documents}))}
 
 
 def to_haystack(document: IndexedDocument, **result: Any) -> Document:
-    """A document of the index as Haystack's.
+    """Convert a document of the index to a Haystack document.
 
     Args:
         document: The document.
@@ -194,7 +194,7 @@ def to_haystack(document: IndexedDocument, **result: Any) -> Document:
 
 
 def to_indexed(document: Document) -> IndexedDocument:
-    """A Haystack document as one to index.
+    """Convert a Haystack document to a document to index.
 
     Raises:
         ValueError: If it has no content.

@@ -1,4 +1,4 @@
-"""Haystack's filters as Chroma's: the same documents pass, or the filter is refused."""
+"""Haystack filters translated to Chroma's: the same documents match, or the filter is refused."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _META = "meta."
 
 
 def to_where(filters: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A Haystack filter as a Chroma filter on the documents' metadata.
+    """Translate a Haystack filter to a Chroma filter on the documents' metadata.
 
     Args:
         filters: A comparison (``field``, ``operator``, ``value``) or a combination (``operator``,
-            ``conditions``); None or empty for none.
+            ``conditions``); None or empty for no filter.
 
     Raises:
-        FilterError: If it is malformed, or Chroma has no such comparison: with None, with values
-            nested in others, of order between anything but numbers, of a field that is not in the
-            metadata, or ``NOT`` around a comparison of order (which documents without the field
-            would pass).
+        FilterError: If it is malformed, or Chroma does not support the comparison: with None, with
+            nested values, an ordering comparison of anything but numbers, a field that is not in
+            the metadata, or ``NOT`` around an ordering comparison (which documents without the
+            field would match).
     """
     return _condition(filters, negated=False) if filters else None
 
@@ -47,10 +47,10 @@ def _condition(filters: Any, *, negated: bool) -> dict[str, Any]:
             raise FilterError(f"'{key}' key missing in {filters}")
     operator, conditions = filters["operator"], filters["conditions"]
     if operator not in ("AND", "OR", "NOT"):
-        raise FilterError(f"unknown logical operator {operator!r}: AND, OR and NOT are known")
+        raise FilterError(f"unknown logical operator {operator!r}: AND, OR and NOT are supported")
     if not conditions:
         raise FilterError(f"'conditions' is empty in {filters}")
-    # NOT is "not all of these", so it is pushed inwards: or, of each one's opposite.
+    # NOT means "not all of these": push it inward, as an OR of the negated conditions.
     negated ^= operator == "NOT"
     inner = [_condition(each, negated=negated) for each in conditions]
     if len(inner) == 1:
@@ -65,11 +65,11 @@ def _comparison(filters: Mapping[str, Any], *, negated: bool) -> dict[str, Any]:
     field, operator, value = filters["field"], filters["operator"], filters["value"]
     if operator not in _COMPARISONS:
         raise FilterError(
-            f"unknown comparison operator {operator!r}: {', '.join(_COMPARISONS)} are known"
+            f"unknown comparison operator {operator!r}: {', '.join(_COMPARISONS)} are supported"
         )
     name = field.removeprefix(_META)
     if field == name and name in ("id", "content", "score", "embedding", "blob"):
-        raise FilterError(f"{field!r} is not in the metadata, and Chroma filters only these")
+        raise FilterError(f"{field!r} is not in the metadata, and Chroma filters only on metadata")
     if operator in ("in", "not in"):
         if not isinstance(value, list):
             raise FilterError(f"{operator!r} needs a list, not {value!r}")
@@ -78,7 +78,7 @@ def _comparison(filters: Mapping[str, Any], *, negated: bool) -> dict[str, Any]:
         values = [value]
     else:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise FilterError(f"Chroma puts numbers in order and nothing else, not {value!r}")
+            raise FilterError(f"Chroma orders only numbers, not {value!r}")
         if negated:
             raise FilterError(f"Chroma has no NOT around {operator!r}: use the opposite comparison")
         return {name: {_COMPARISONS[operator]: value}}

@@ -15,7 +15,7 @@ from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.queries.query import AllOf, AnyOf, Like, Not, is_combined
 from ner_retriever_rag.schema import DocumentMatch, kind_of
 
-# The keywords of a search that have a name of their own here.
+# Search keywords that have their own parameter here.
 _OWN = {"self", "query", "k", "where", "score_threshold", "about"}
 
 
@@ -23,23 +23,24 @@ _OWN = {"self", "query", "k", "where", "score_threshold", "about"}
 class NERTypeRetriever:
     """Retrieves the documents that mention entities of a type; the query is the type description.
 
-    Results have the content, id and metadata that they were written with, the ``score``
-    (probability in [0, 1] of the best mention), and under ``meta["matches"]`` the mentions found,
-    best first: ``{"text", "start", "end", "score"}``, and ``"type"`` for a query of several.
+    Results have the content, id and metadata they were written with, the ``score``
+    (probability in [0, 1] of the best mention), and in ``meta["matches"]`` the matching mentions,
+    best first: ``{"text", "start", "end", "score"}``, plus ``"type"`` for a query of several types.
 
     Args:
-        document_store: Where to look.
-        filters: Haystack's filter on the metadata, as far as Chroma knows it.
-        top_k: How many documents at most; None for all above the threshold.
-        score_threshold: Least score of a document; None for no bound, or for the greatest expected
-            F1 where ``top_k`` is None.
-        about: What the documents should be about, beside the type.
-        filter_policy: Whether filters given to ``run`` replace these or are joined with them.
-        meta_key: Where in the metadata the mentions found go.
+        document_store: The store to search.
+        filters: Haystack filter on the metadata, as far as Chroma supports it.
+        top_k: Maximum number of documents; None for all above the threshold.
+        score_threshold: Minimum score of a document; None for no threshold or, if ``top_k`` is
+            None, for the one with the greatest expected F1.
+        about: What the documents should be about, in addition to the type.
+        filter_policy: Whether filters passed to ``run`` replace these or are merged with them.
+        meta_key: Metadata key for the matching mentions.
         search_options: Other keywords of ``EntityIndex.search``, such as ``{"max_matches": 1}``.
 
     Raises:
-        TypeError: If ``document_store`` is something else, or a search has no such option.
+        TypeError: If ``document_store`` is not an ``EntityDocumentStore``, or a search option is
+            unknown.
         ValueError: If ``top_k`` is not positive.
 
     Example:
@@ -69,7 +70,7 @@ class NERTypeRetriever:
         known = inspect.signature(EntityIndex.search).parameters.keys() - _OWN
         if unknown := (search_options or {}).keys() - known:
             raise TypeError(
-                f"unknown search option {', '.join(sorted(unknown))}: there are "
+                f"unknown search option {', '.join(sorted(unknown))}: the options are "
                 f"{', '.join(sorted(known))}"
             )
         self.document_store = document_store
@@ -82,7 +83,7 @@ class NERTypeRetriever:
         self.search_options = search_options
 
     def to_dict(self) -> dict[str, Any]:
-        """The component as Haystack writes it into a pipeline's YAML.
+        """Serialize the component, as Haystack writes it into a pipeline's YAML.
 
         Raises:
             ValueError: If its store was given an open index.
@@ -102,7 +103,7 @@ class NERTypeRetriever:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> NERTypeRetriever:
-        """The component that ``to_dict`` describes."""
+        """Create the component that ``to_dict`` describes."""
         given = dict(data.get("init_parameters", {}))
         if isinstance(store := given.get("document_store"), dict):
             given["document_store"] = EntityDocumentStore.from_dict(store)
@@ -124,8 +125,8 @@ class NERTypeRetriever:
 
         Args:
             query: The type description, or a combination of several.
-            filters: As in the constructor; what is not given is taken from there.
-            top_k: As in the constructor; 0 finds nothing.
+            filters: As in the constructor, which supplies the arguments that are not given.
+            top_k: As in the constructor; 0 returns nothing.
             score_threshold: As in the constructor.
             about: As in the constructor.
 
@@ -133,9 +134,9 @@ class NERTypeRetriever:
             ``documents``, best first.
 
         Raises:
-            FilterError: If Chroma does not know such a filter.
+            FilterError: If Chroma does not support the filter.
             TypeError: If ``query`` is not a query.
-            ValueError: If a value cannot be, or a document has metadata of its own under
+            ValueError: If a value is invalid, or a document already has metadata under
                 ``meta_key``.
         """
         if top_k == 0:
@@ -164,14 +165,14 @@ class NERTypeRetriever:
         return await asyncio.to_thread(self.run, query, filters, top_k, score_threshold, about)
 
     def close(self) -> None:
-        """Let go of the store's folder."""
+        """Release the store's folder."""
         self.document_store.close()
 
     def _result(self, match: DocumentMatch, with_type: bool) -> Document:
         if self.meta_key in match.metadata:
             raise ValueError(
-                f"document {match.doc_id!r} has metadata of its own under {self.meta_key!r}, where "
-                "its matches have to go: give the retriever another meta_key"
+                f"document {match.doc_id!r} has metadata of its own under {self.meta_key!r}, which "
+                "is needed for its matches: give the retriever another meta_key"
             )
         rows = [each.as_row(with_type=with_type) for each in match.matches]
         return to_haystack(match.document, score=match.score, **{self.meta_key: rows})

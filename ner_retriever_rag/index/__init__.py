@@ -1,6 +1,6 @@
-"""The index: documents in, documents that mention a type of entity out; stored in Chroma.
+"""The index: add documents, retrieve those that mention a type of entity; stored in Chroma.
 
-Names load on first use: importing this package brings in no chromadb.
+Names are imported lazily: importing this package does not import chromadb.
 """
 
 from typing import TYPE_CHECKING

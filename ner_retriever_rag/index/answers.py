@@ -1,4 +1,4 @@
-"""What an index can be asked: documents, mentions, entities, kinds, rows."""
+"""The queries an index answers: documents, mentions, entities, facets, extracted rows."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.storage.protocol import DocumentStore
 
-# Scores from which a mention counts as of a kind.
+# Minimum score for a mention to count towards a kind.
 _LEAST = 0.1
 
 
 class Answers:
-    """The asking half of ``EntityIndex``; its other half writes.
+    """The search methods of ``EntityIndex``.
 
     Attributes:
-        encoder: What turns texts and type descriptions into vectors.
+        encoder: Encodes texts and type descriptions.
     """
 
     encoder: TypeAwareEncoder
@@ -63,39 +63,38 @@ class Answers:
         Args:
             query: The type description, free text; or several of them in ``AnyOf``, ``AllOf`` and
                 ``Not``, or examples in ``Like``.
-            k: How many documents at most; None for all above the threshold.
+            k: Maximum number of documents; None for all above the threshold.
             where: Chroma filter on the documents' metadata.
-            score_threshold: Least score of a document, which is its best mention's probability
-                where the query is one type; None for no bound, or for the greatest expected F1
-                where ``k`` is None.
-            about: What the documents should be about (None or "" for anything), free text that goes
-                on after the type, as in
-                "dinosaur" and "found in Argentina". A document's score is then ``type_score **
-                (1 - topic_weight) * cosine ** topic_weight``, with the cosine of both in one phrase
-                and the document (0 where it is negative).
-            topic_weight: How much the topic counts, in [0, 1]; None for 0.7.
-            sharpen: Let mentions found say something of one another: smoothing over neighbours, see
-                :mod:`~ner_retriever_rag.ranking.stages`. An encoder without a calibration, or with
-                a score of its own (``from_gliner``), does without either way.
-            offset: How many of the best documents to skip, for the next page of a result.
-            max_matches: List at most so many matches of a document, the best; None for all.
-            exact: Look at every text for a topic, and in a large index at every mention, beyond
-                those nearest.
-            rerank: How many of a type's best mentions the pair model judges again, in their
-                passages. 150 are worth the wait on text unlike Wikipedia; 30 are too few to help.
-            named: Whether names are wanted ("person": Ada Lovelace), True, or common nouns as much
-                ("the director"), False; None to tell by what is found first.
+            score_threshold: Minimum score of a document, which is its best mention's probability
+                if the query is a single type; None for no minimum, or, if ``k`` is None, for the
+                threshold that maximizes the expected F1.
+            about: Topic of the documents (None or "" for any), free text that continues the type,
+                as "found in Argentina" continues "dinosaur". A document's score is then
+                ``type_score ** (1 - topic_weight) * cosine ** topic_weight``, with the cosine of
+                the document and the two in one phrase (0 if negative).
+            topic_weight: Weight of the topic, in [0, 1]; None for 0.7.
+            sharpen: Refine scores by kernel smoothing over neighboring mentions, see
+                :mod:`~ner_retriever_rag.ranking.stages`. Has no effect with an encoder that has no
+                calibration, or that computes its own score (``from_gliner``).
+            offset: Number of top documents to skip, for pagination.
+            max_matches: Maximum number of matches listed per document, best first; None for all.
+            exact: Compare a topic with every text, and in a large index the type with every
+                mention, not only the nearest ones.
+            rerank: Number of top mentions per type that the pair model reranks, in their passages.
+                150 are worth the wait on text unlike Wikipedia; 30 are too few to help.
+            named: True to prefer names ("person": Ada Lovelace), False to rank common nouns
+                ("the director") equally; None to decide from the top candidates.
 
         Returns:
-            Best document first. A document's matches are its mentions above the threshold
-            (0.2 where there is none), and those its score comes from in any case; of mentions that
-            overlap, the best.
+            The documents, best first. A document's matches are its mentions above the threshold
+            (0.2 if there is none), and always those its score comes from; of overlapping mentions,
+            only the best.
 
         Raises:
             TypeError: If ``query`` is not a query, or ``about`` not a string.
             ValueError: If ``query`` or ``about`` is empty, ``k`` or ``max_matches`` is not
                 positive, ``offset`` is negative, ``score_threshold`` or ``topic_weight`` is not in
-                [0, 1], Chroma refuses ``where``, or the encoder has no text vectors for ``about``.
+                [0, 1], Chroma rejects ``where``, or the encoder has no text vectors for ``about``.
         """
         bounds = Bounds.check(
             k=k,
@@ -113,15 +112,15 @@ class Answers:
     def search_many(
         self, queries: Sequence[Query], k: int | None = 10, **options: Any
     ) -> list[list[DocumentMatch]]:
-        """Search for several things at once, each by itself.
+        """Run several independent searches at once.
 
         Args:
-            queries: As ``query`` in ``search``.
-            k: How many documents at most for each.
-            options: The other keywords of ``search``; ``about`` goes with every query.
+            queries: Each as ``query`` in ``search``.
+            k: Maximum number of documents per query.
+            options: The other keywords of ``search``; ``about`` applies to every query.
 
         Returns:
-            The result of each query, in order.
+            The results of each query, in order.
 
         Raises:
             TypeError: If ``queries`` is a string, or as ``search``.
@@ -152,18 +151,18 @@ class Answers:
         """Find the mentions of entities of a type.
 
         Args:
-            query: As in ``search``; a combination is applied to each mention by itself.
-            k: How many mentions at most; None for all above the threshold.
+            query: As in ``search``; a combination is evaluated for each mention separately.
+            k: Maximum number of mentions; None for all above the threshold.
             where: As in ``search``.
             score_threshold: As in ``search``.
             sharpen: As in ``search``.
-            offset: How many of the best mentions to skip.
+            offset: Number of top mentions to skip.
             exact: As in ``search``.
             rerank: As in ``search``.
             named: As in ``search``.
 
         Returns:
-            Best mention first; of mentions that overlap, the best.
+            The mentions, best first; of overlapping mentions, only the best.
 
         Raises:
             TypeError: As ``search``.
@@ -197,27 +196,27 @@ class Answers:
     ) -> list[Entity]:
         """List the distinct entities of a type.
 
-        Mentions that differ in case, article, accents, possessive and punctuation are one entity,
-        and so are a company with and without its legal form, and, within a document, a short form
-        and the fuller name it fits; but two that are called the same in contexts that say different
-        things of them are two (:mod:`~ner_retriever_rag.index.joining`). ``Entity.joined`` says
-        what was joined, and why; ``merge`` and ``split`` decide otherwise. An entity's score
-        is made of all its mentions (:mod:`~ner_retriever_rag.index.entities` has the rule).
+        Mentions that differ only in case, article, accents, possessive or punctuation are one
+        entity, as are a company with and without its legal form and, within a document, a short
+        form and the full name it fits. The same name in contexts that disagree is kept as two
+        entities (:mod:`~ner_retriever_rag.index.joining`). ``Entity.joined`` says what was joined,
+        and why; ``merge`` and ``split`` override it. An entity's score combines those of all its
+        mentions (see :mod:`~ner_retriever_rag.index.entities` for the rule).
 
         Args:
-            query: As in ``search``; a combination is applied to each mention by itself.
-            k: How many entities at most; None for all above the threshold.
+            query: As in ``search``; a combination is evaluated for each mention separately.
+            k: Maximum number of entities; None for all above the threshold.
             where: As in ``search``.
-            score_threshold: Least score of an entity; None for no bound, or 0.2 where ``k`` is
+            score_threshold: Minimum score of an entity; None for no minimum, or 0.2 if ``k`` is
                 None.
-            about: Look only in the 100 documents that a search with this topic finds first.
+            about: Restrict to the top 100 documents of a search with this topic.
             sharpen: As in ``search``.
-            join: False makes every spelling an entity of its own, whatever was decided.
+            join: False makes every spelling a separate entity, and ignores earlier decisions.
             rerank: As in ``search``.
             named: As in ``search``.
 
         Returns:
-            Best entity first.
+            The entities, best first.
 
         Raises:
             TypeError: As ``search``.
@@ -243,20 +242,20 @@ class Answers:
         least_score: float = 0.05,
         sharpen: bool = True,
     ) -> Estimate:
-        """Estimate how many documents and how many distinct entities are of a type.
+        """Estimate how many documents mention a type, and how many distinct entities are of it.
 
-        Each number is the sum of the probabilities behind it, with a 90% interval
-        (:mod:`~ner_retriever_rag.index.estimation` says how wide, and how that was found).
+        Each estimate is a sum of probabilities, with a 90% interval
+        (:mod:`~ner_retriever_rag.index.estimation` explains its width and how it was derived).
 
         Args:
-            query: As in ``search``; of entities, a combination is applied to each mention.
+            query: As in ``search``; for entities, a combination is evaluated for each mention.
             where: As in ``search``.
-            least_score: Documents from this score on are listed, entities from it on listed and
-                counted; documents of lower scores count, too.
+            least_score: Minimum score of a document to be listed, and of an entity to be listed
+                and counted; documents with lower scores still count.
             sharpen: As in ``search``.
 
         Returns:
-            Both numbers, and the documents and entities that they are the sums of.
+            Both counts, and the documents and entities behind them.
 
         Raises:
             TypeError: As ``search``.
@@ -280,26 +279,26 @@ class Answers:
         least_score: float | None = None,
         taxonomy: Taxonomy | None = None,
     ) -> list[Facet]:
-        """Say which kinds of entity the documents mention.
+        """Count the kinds of entity that the documents mention.
 
-        Every mention counts for one kind, the one of the shipped vocabulary that fits it best; or
-        for the label of a taxonomy that does, and for those above it.
+        Every mention counts towards one kind, the best-fitting one of the shipped vocabulary; with
+        a taxonomy, towards its best-fitting label and that label's ancestors.
 
         Args:
-            n: How many kinds at most.
+            n: Maximum number of kinds.
             where: As in ``search``.
-            examples: How many names of each kind.
-            least_score: Mentions that a search for their kind gives a lower score are not counted;
-                None for 0.1, or for 0.2 with a taxonomy, which need not have a label for all.
-            taxonomy: Count under its labels, instead of the shipped vocabulary's.
+            examples: Number of example names per kind.
+            least_score: Mentions with a lower score in a search for their kind are not counted;
+                None for 0.1, or for 0.2 with a taxonomy, which need not cover every mention.
+            taxonomy: Count under its labels instead of the shipped vocabulary's.
 
         Returns:
-            The kinds, that with most mentions first.
+            The kinds, most mentions first.
 
         Raises:
-            TypeError: If ``taxonomy`` is something else.
+            TypeError: If ``taxonomy`` is not a ``Taxonomy``.
             ValueError: If ``n`` is not positive, ``examples`` is negative, ``least_score`` is not
-                between 0 and 1, or Chroma refuses ``where``.
+                between 0 and 1, or Chroma rejects ``where``.
         """
         n, examples = whole_number("n", n, 1), whole_number("examples", examples, 0)
         if not isinstance(taxonomy, Taxonomy | None):
@@ -331,14 +330,14 @@ class Answers:
         rerank: int = 0,
         named: bool | None = None,
     ) -> Iterator[MentionMatch]:
-        """Take out every mention of some types, document by document, in order of place.
+        """Extract every mention of some types, document by document, in order of position.
 
         Args:
             types: Type descriptions, or examples in ``Like``; or a taxonomy, for its labels.
-            score_threshold: Least score of a mention.
+            score_threshold: Minimum score of a mention.
             where: As in ``search``.
-            all_types: Give a mention under every type that passes, not only the one it fits best.
-            overlapping: Of mentions of a type that overlap, give all and not only the best.
+            all_types: Yield a mention under every type that passes, not only its best-fitting one.
+            overlapping: Yield all overlapping mentions of a type, not only the best.
             sharpen: As in ``search``.
             rerank: As in ``search``.
             named: As in ``search``.
@@ -347,9 +346,9 @@ class Answers:
             An iterator of matches, each with its ``type``; documents in order of their ids.
 
         Raises:
-            TypeError: If ``types`` is a string, or holds something else.
+            TypeError: If ``types`` is a string, or holds anything but types.
             ValueError: If ``types`` is empty, ``score_threshold`` is not in [0, 1], or Chroma
-                refuses ``where``.
+                rejects ``where``.
         """
         wanted = check_types(types)
         bounds = Bounds.check(

@@ -1,9 +1,9 @@
 """Bulk indexing on a Ray cluster: read, encode, write to Chroma servers.
 
-Ray Data reads the source in blocks and hands them to workers, each with an encoder of its own (on a
-GPU, where there are any) and a connection to every shard. A worker adds its documents as any
-``add`` does: what is stored already, word for word, is skipped before it is encoded. So a block
-that is done twice, since its worker died or the whole run is repeated, changes nothing.
+Ray Data reads the source in blocks and passes them to workers, each with its own encoder (on a GPU,
+if the cluster has any) and a connection to every shard. A worker uses the ordinary ``add``, which
+skips documents already stored with identical content before encoding. Processing is therefore
+idempotent: repeating a block, because its worker died or the run was restarted, changes nothing.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from ner_retriever_rag.storage import chroma
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-_BATCH = 512  # documents that a worker is handed at once
+_BATCH = 512  # documents passed to a worker at once
 
 Encoder = Callable[[], "TypeAwareEncoder"] | str | Path | None
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where a row has what a document is made of; its other columns are metadata.
+    """The columns of a row that make a document; the others become its metadata.
 
     Attributes:
         text: Column of the text.
-        id: Column of the id; None makes ids from the texts, so that a text is stored once.
+        id: Column of the id; None derives ids from the texts, so that duplicates are stored once.
     """
 
     text: str = "text"
     id: str | None = None
 
     def document(self, row: Mapping[str, Any]) -> Document:
-        """The document of a row; metadata that cannot be kept are left out.
+        """Make a document of a row; metadata that cannot be stored are left out.
 
         Raises:
-            TypeError: If the text is no string.
+            TypeError: If the text is not a string.
             ValueError: If the text is empty, or a column is missing.
         """
         for column in filter(None, (self.text, self.id)):
@@ -68,33 +68,35 @@ def bulk_index(
     gpus: float | None = None,
     max_batch: int | None = None,
 ) -> AddReport:
-    """Index a large source on a Ray cluster, or on this machine where there is none.
+    """Index a large source on a Ray cluster, or on this machine if there is none.
 
     Args:
-        source: A Ray ``Dataset``; or files that Ray reads, folders and cloud addresses too:
-            ``.parquet``, ``.csv``, or JSON lines with any other ending.
-        shards: Addresses of Chroma servers, one a shard; search them with ``ShardedIndex(shards)``.
+        source: A Ray ``Dataset``; or files for Ray to read, including folders and cloud addresses:
+            ``.parquet``, ``.csv``, or JSON lines with any other extension.
+        shards: Addresses of Chroma servers, one per shard; search them with
+            ``ShardedIndex(shards)``.
         collection: Name of the index on each server.
-        encoder: Folder or hub id of a saved encoder, or a function that makes one in each worker;
+        encoder: Folder or Hub id of a saved encoder, or a function that creates one in each worker;
             None for the shipped one.
-        columns: Where rows have text and id.
-        workers: How many processes encode; None for one a GPU, or one a CPU but one, which reads.
-        cpus: Cores of each.
-        gpus: GPUs of each; None for one, where the cluster has any.
+        columns: The columns of the text and the id.
+        workers: Number of encoding processes; None for one per GPU, or one per CPU except one,
+            which is left for reading.
+        cpus: Cores per worker.
+        gpus: GPUs per worker; None for one, if the cluster has any.
         max_batch: As for ``EntityIndex``.
 
     Returns:
-        What was done. Of a block that was done twice it is what was left to do the second time.
+        What was done. For a block that was processed twice, what remained the second time.
 
     Raises:
         ImportError: If Ray is not installed.
-        ValueError: If a shard is no address, or as ``ShardedIndex``.
+        ValueError: If a shard is not an address, or as ``ShardedIndex``.
         ConnectionError: If a server does not answer.
     """
     check_addresses(shards)
-    ray_data = require("ray.data", extra="ray")  # it starts workers that die again, by itself
+    ray_data = require("ray.data", extra="ray")  # restarts workers that die, by default
     options = {"collection": collection, "max_batch": max_batch}
-    # Made and marked here, before the workers open them all at once.
+    # Create and mark the shards here, before all workers open them at once.
     ShardedIndex(list(shards), encoder=made(encoder), **options).close()  # type: ignore[arg-type]
     workers, gpus = _resources(workers, cpus, gpus)
     blocks = _read(ray_data, source).map_batches(
@@ -114,7 +116,7 @@ def bulk_index(
 
 
 class _Worker:
-    """Adds blocks of rows to the shards; one in each process of the pool."""
+    """Adds blocks of rows to the shards; one per process of the pool."""
 
     def __init__(
         self, shards: list[str], encoder: Encoder, columns: Columns, options: dict[str, Any]
@@ -123,26 +125,26 @@ class _Worker:
         self._columns = columns
 
     def __call__(self, rows: Any) -> dict[str, list[Any]]:
-        """Add the documents of an Arrow table; what was done is one row."""
+        """Add the documents of an Arrow table; return the report as one row."""
         documents: dict[str, Document] = {}
         failed: list[Failure] = []
         for number, row in enumerate(rows.to_pylist()):
             try:
                 document = self._columns.document(row)
                 if documents.setdefault(document.id, document) != document:
-                    raise ValueError("another document of the source has the id")
+                    raise ValueError("another document of the source has the same id")
             except (TypeError, ValueError) as error:
                 failed.append(Failure(str(row.get(self._columns.id or "", number)), str(error)))
         report = self._index.add(documents.values(), errors="skip")
         report += AddReport(failed=tuple(failed))
         done = asdict(report)
-        # A column of lists, most of them empty, has no type that all blocks share.
+        # As JSON: a column of mostly empty lists has no type common to all blocks.
         done["failed"] = json.dumps(done["failed"])
         return {key: [value] for key, value in done.items()}
 
 
 def check_addresses(shards: Sequence[str]) -> None:
-    """See that shards are servers, which several processes may use at once.
+    """Check that shards are servers, which several processes may use at once.
 
     Raises:
         ValueError: If they are not.
@@ -150,12 +152,12 @@ def check_addresses(shards: Sequence[str]) -> None:
     if isinstance(shards, str) or not shards or not all(map(chroma.is_address, shards)):
         raise ValueError(
             "shards must be a list of addresses of Chroma servers (http://...), since several "
-            "processes use them at once; ner-retriever serve DIR makes one of a folder"
+            "processes use them at once; ner-retriever serve DIR serves a folder"
         )
 
 
 def made(encoder: Encoder) -> TypeAwareEncoder | None:
-    """The encoder that a worker was told to use; None for the shipped one."""
+    """Create the encoder for a worker; None for the shipped one."""
     if encoder is None:
         return None
     if callable(encoder):
@@ -166,7 +168,7 @@ def made(encoder: Encoder) -> TypeAwareEncoder | None:
 
 
 def _read(ray_data: Any, source: Any) -> Any:
-    """A Ray dataset of what may be one already, or the names of files."""
+    """Return a Ray dataset as it is, or read files into one."""
     if isinstance(source, ray_data.Dataset):
         return source
     paths = [str(each) for each in ([source] if isinstance(source, str | Path) else source)]
@@ -180,7 +182,7 @@ def _read(ray_data: Any, source: Any) -> Any:
 
 
 def _resources(workers: int | None, cpus: float, gpus: float | None) -> tuple[int, float]:
-    """How many workers, and the GPUs of each, on the cluster there is."""
+    """The number of workers and the GPUs per worker, given the cluster's resources."""
     import ray
 
     if not ray.is_initialized():

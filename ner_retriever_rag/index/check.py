@@ -1,4 +1,4 @@
-"""Integrity check: what an index holds, compared with what it should, and repaired."""
+"""Integrity check and repair: compare what an index holds with what it should hold."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ _PAGE = 500
 
 @dataclass(slots=True)
 class Findings:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        documents: How many documents there are.
-        mentions: How many mentions that count.
-        unfinished: How many writes did not end.
-        orphans: Ids of rows of mentions that belong to no document as it is now.
-        incomplete: Ids of documents without some of their mentions or vectors.
+        documents: Number of documents.
+        mentions: Number of valid mentions.
+        unfinished: Number of writes that did not complete.
+        orphans: Ids of mention rows that belong to no current document.
+        incomplete: Ids of documents that lack some of their mentions or vectors.
         unreadable: Ids of documents whose record cannot be read.
-        graphs: Damaged files of vectors, with what is wrong with them; until they are mended
-            nothing else can be looked at.
+        graphs: Damaged vector files, each with what is wrong with it; until they are repaired
+            nothing else can be checked.
         stuck: Ids of records in Chroma's log with more metadata than it can write; until they are
-            mended nothing else can be looked at. A repair has them kept as JSON.
-        mended: Ids of documents that were encoded again from their stored text.
-        lost: Ids of documents that could not be mended, since their text is not there.
-        tables: The tables kept in the folder, of all its indexes, and why one will be made again
-            with the next search; empty where it will not.
-        leftovers: What writes and repairs that are over have left in the folder.
-        foreign: The collections there that are no index's.
+            repaired nothing else can be checked. A repair stores that metadata as JSON.
+        mended: Ids of documents that were re-encoded from their stored text.
+        lost: Ids of documents that could not be repaired because their text is missing.
+        tables: The cached tables in the folder, of all its indexes, each with the reason why the
+            next search will rebuild it; "" if it will not.
+        leftovers: Files in the folder left over by finished writes and repairs.
+        foreign: Collections there that do not belong to an index.
     """
 
     documents: int = 0
@@ -65,7 +65,7 @@ class Findings:
 
     @property
     def sound(self) -> bool:
-        """Whether there is nothing to mend."""
+        """Whether there is nothing to repair."""
         return not (
             self.unfinished
             or self.orphans
@@ -77,17 +77,17 @@ class Findings:
 
 
 def check(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
-    """Look over an index without changing it.
+    """Check an index without changing it.
 
-    Chroma reads its files in a process of its own first: where they end that, it is a finding.
+    Chroma first reads its files in a separate process: a crash there is reported as a finding.
 
     Args:
-        folder: Where it is: a folder, or the address of a Chroma server.
-        collection: Its name.
-        encoder: What it was made with.
+        folder: Folder of the index, or the address of a Chroma server.
+        collection: Name of the index.
+        encoder: The encoder it was made with.
 
     Raises:
-        RuntimeError: If another process writes to it.
+        RuntimeError: If another process is writing to it.
         ValueError: If the folder holds something else.
     """
     place = Place(folder, thorough=_collections(collection))
@@ -106,7 +106,7 @@ def check(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Fin
 
 
 def repair(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Findings:
-    """Mend what can be mended: take out what does not count, encode again what is not whole.
+    """Repair what can be repaired: remove orphaned rows, re-encode incomplete documents.
 
     Args:
         folder: As for ``check``.
@@ -114,7 +114,7 @@ def repair(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Fi
         encoder: As for ``check``.
 
     Returns:
-        What was found, with ``mended`` and ``lost``.
+        The findings, with ``mended`` and ``lost`` filled in.
 
     Raises:
         RuntimeError: If another process has it open.
@@ -141,7 +141,7 @@ def repair(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Fi
 
 
 def _look_around(folder: Path, findings: Findings) -> None:
-    """Name what else is in a folder."""
+    """Add the tables, leftovers and foreign collections of a folder to the findings."""
     roles = roles_in(folder)
     findings.foreign = sorted(name for name, role in roles.items() if role is None)
     kept = {f"{TABLE}{name}" for name, role in roles.items() if role == DOCUMENTS}
@@ -153,7 +153,7 @@ def _look_around(folder: Path, findings: Findings) -> None:
 
 
 def _clear_away(folder: Path, findings: Findings) -> None:
-    """Delete tables that are of no use; damaged graphs stay for inspection."""
+    """Delete unusable tables; damaged graphs are kept for inspection."""
     useless = [name for name, problem in findings.tables.items() if problem]
     useless += [name for name in findings.leftovers if name.startswith(TABLE)]
     for name in useless:
@@ -188,7 +188,7 @@ def _look_over(store: Store) -> Findings:
 
 
 def _readable(store: Store, ids: Sequence[str]) -> tuple[list[StoredDocument], list[str]]:
-    """The records of documents, and the ids of those whose records cannot be read."""
+    """The records of documents, and the ids of documents whose records cannot be read."""
     try:
         return list(store.fetch(ids).values()), []
     except DamagedRecordError:
@@ -200,7 +200,7 @@ def _readable(store: Store, ids: Sequence[str]) -> tuple[list[StoredDocument], l
 
 
 def _with_vectors(rows: Rows, ids: Sequence[str]) -> set[str]:
-    """Those of some records whose vectors can be read."""
+    """The ids among these whose vectors can be read."""
     if not ids:
         return set()
     try:
@@ -213,7 +213,7 @@ def _with_vectors(rows: Rows, ids: Sequence[str]) -> set[str]:
 
 
 def _encode_again(store: Store, encoder: TypeAwareEncoder, findings: Findings) -> None:
-    """Rewrite documents from their stored texts."""
+    """Re-encode damaged documents from their stored texts, and rewrite them."""
     for ids in batches(findings.incomplete, _PAGE):
         records = list(store.fetch(ids).values())
         _rewrite(store, encoder, records, [record.spans for record in records])

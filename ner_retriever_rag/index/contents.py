@@ -1,4 +1,4 @@
-"""What an index holds: its documents, how many, and what they were encoded to."""
+"""The contents of an index: its documents, their number, and their encodings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Contents:
-    """The reading half of ``EntityIndex``, without its searches.
+    """The read methods of ``EntityIndex``, except for its searches.
 
     Attributes:
-        encoder: What turns texts and type descriptions into vectors.
+        encoder: Encodes texts and type descriptions.
     """
 
     encoder: TypeAwareEncoder
@@ -32,14 +32,14 @@ class Contents:
     def documents(
         self, where: Mapping[str, Any] | None = None, *, batch: int = 1_000
     ) -> Iterator[Document]:
-        """Stream the documents, those that pass a filter.
+        """Stream the documents that pass a filter.
 
         Args:
-            where: Chroma filter on the documents' metadata.
-            batch: How many are read at once.
+            where: Chroma filter on the documents' metadata; None for all documents.
+            batch: Number of documents to read at once.
 
         Raises:
-            ValueError: If Chroma refuses ``where``, or ``batch`` is not positive.
+            ValueError: If Chroma rejects ``where``, or ``batch`` is not positive.
         """
         for page in self._store.pages(where, whole_number("batch", batch, 1)):
             yield from (record.document for record in page)
@@ -51,39 +51,39 @@ class Contents:
         return isinstance(doc_id, str) and encodable(doc_id) and bool(self._store.fetch([doc_id]))
 
     def get(self, ids: str | Iterable[str]) -> list[Document]:
-        """Documents by id, in the order asked for; unknown ids are left out."""
+        """Get documents by id, in the order given; unknown ids are left out."""
         wanted = ids_of(ids)
         found = self._store.fetch(dict.fromkeys(wanted))
         return [found[doc_id].document for doc_id in wanted if doc_id in found]
 
     def count(self) -> int:
-        """How many documents the index holds."""
+        """The number of documents in the index."""
         return self._store.document_count()
 
     def mention_count(self) -> int:
-        """How many mentions the index holds; on a server, those a crash left over among them."""
+        """The number of mentions in the index; on a server, including leftovers of a crash."""
         return self._search.mention_count()
 
     def storage(self) -> Storage:
-        """Measure what the index takes, beside a sentence index of the same documents."""
+        """Measure the storage of the index, compared with a sentence index of its documents."""
         return measure_storage(self._store, self._folder)
 
     def encoded(self, documents: Sequence[Document]) -> list[EncodedText]:
-        """Mentions and vectors of documents, whether the index holds them or not.
+        """Mentions and vectors of documents, whether or not they are in the index.
 
-        Those it holds under the same id with the same text are read, the others encoded now.
+        Documents stored under the same id with the same text are read, others are encoded now.
 
         Args:
             documents: The documents.
 
         Returns:
-            One encoded text a document, in their order.
+            One encoded text per document, in order.
         """
         return recall(self._store, self.encoder, documents)
 
 
 def ids_of(ids: str | Iterable[str]) -> list[str]:
-    """One id or several as a list, checked."""
+    """Validate one id or several, and return them as a list."""
     if not isinstance(ids, Iterable):
         raise TypeError(f"ids must be a string or a list of strings, not {kind_of(ids)}")
     wanted = [ids] if isinstance(ids, str) else list(ids)

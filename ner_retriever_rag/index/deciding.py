@@ -1,4 +1,4 @@
-"""Say which names are one entity and which are two; the index remembers."""
+"""The ``merge`` and ``split`` methods: user decisions on which names are one entity."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ if TYPE_CHECKING:
 
 
 class Deciding:
-    """What ``EntityIndex`` can be told about names; ``entities`` goes by it."""
+    """The name-decision methods of ``EntityIndex``; ``entities`` applies the decisions."""
 
     _place: Place | Places
     _store: DocumentStore
 
     def decisions(self) -> Decisions:
-        """What ``merge`` and ``split`` decided about names."""
+        """The decisions made about names by ``merge`` and ``split``."""
         return Decisions.read(self._store.texts)
 
     def merge(self, *names: str) -> Decisions:
-        """Decide that names are one entity, wherever they stand.
+        """Decide that names are one entity, wherever they occur.
 
-        The index remembers it, for all who open it. It goes before the rules of ``entities`` and
-        takes back what ``split`` said of these names. A single name says that all it names is one,
-        whatever the contexts.
+        The decision is stored in the index, for every process that opens it. It overrides the
+        rules of ``entities`` and reverts earlier splits of these names. A single name makes all
+        its mentions one entity, whatever their contexts.
 
         Args:
-            *names: The names; spellings of one go together by themselves.
+            *names: The names; spelling variants of a name are included automatically.
 
         Returns:
-            All decisions there are now.
+            All current decisions.
 
         Raises:
             TypeError: If a name is not a string.
-            ValueError: If there is none, or one is empty.
+            ValueError: If there are no names, or one is empty.
             RuntimeError: As ``add``.
         """
         return self._decide(lambda before: before.with_merged(check_names(names, 1)))
 
     def split(self, *names: str) -> Decisions:
-        """Decide that names are as many entities, wherever they stand.
+        """Decide that names are separate entities, wherever they occur.
 
         Args:
             *names: Two names or more.
@@ -54,13 +54,13 @@ class Deciding:
 
         Raises:
             TypeError: As ``merge``.
-            ValueError: If there are fewer than two that are not spellings of one.
+            ValueError: If there are fewer than two, not counting spelling variants.
             RuntimeError: As ``add``.
         """
         return self._decide(lambda before: before.with_split(check_names(names, 2)))
 
     def undecide(self, *names: str) -> Decisions:
-        """Forget what ``merge`` and ``split`` said of names: the rules hold for them again.
+        """Remove the decisions about some names, so that the rules apply to them again.
 
         Args:
             *names: The names.

@@ -1,4 +1,4 @@
-"""What people decide about names, remembered in an index: these are one entity, those are two."""
+"""User decisions about names, stored in an index: which are one entity, and which are not."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ner_retriever_rag.schema import require_text
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import RowReader
 
-KEY = "ner:names"  # in the metadata of an index's documents
+KEY = "ner:names"  # metadata key in the collection of an index's documents
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """Decisions about names, which go before all rules.
+    """Decisions about names, which take precedence over all rules.
 
     Attributes:
-        merged: Groups of names that are one entity, wherever they stand.
-        split: Pairs of names that are two, wherever they stand.
+        merged: Groups of names that are one entity, wherever they occur.
+        split: Pairs of names that are two entities, wherever they occur.
     """
 
     merged: tuple[tuple[str, ...], ...] = ()
@@ -32,7 +32,7 @@ class Decisions:
 
     @cached_property
     def groups(self) -> dict[str, int]:
-        """The number of the merged group of each spelling that is in one."""
+        """The merged group of each spelling that is in one, by number."""
         return {spelling(each): n for n, names in enumerate(self.merged) for each in names}
 
     @cached_property
@@ -40,14 +40,14 @@ class Decisions:
         return frozenset(frozenset(map(spelling, pair)) for pair in self.split)
 
     def apart(self, one: Iterable[str], other: Iterable[str]) -> bool:
-        """Whether a spelling of one and a spelling of the other were said to be two entities."""
+        """Whether a spelling of one and a spelling of the other were split by the user."""
         if not self._pairs:
             return False
         others = tuple(other)
         return any(frozenset((a, b)) in self._pairs for a in one for b in others)
 
     def with_merged(self, names: Iterable[str]) -> Decisions:
-        """These, with names said to be one; groups that share a name become one group."""
+        """Return the decisions with some names merged; groups that share a name are united."""
         group = _distinct(names)
         keys = set(map(spelling, group))
         kept = []
@@ -60,7 +60,7 @@ class Decisions:
         return Decisions((*kept, tuple(group)), tuple(split))
 
     def with_split(self, names: Iterable[str]) -> Decisions:
-        """These, with names said to be as many entities; groups lose all but the first of them."""
+        """Return the decisions with names split; a group keeps only the first of those it has."""
         names = _distinct(names)
         keys = list(map(spelling, names))
         merged = []
@@ -72,7 +72,7 @@ class Decisions:
         return Decisions(tuple(each for each in merged if each), (*self.split, *pairs))
 
     def without(self, names: Iterable[str]) -> Decisions:
-        """These, but for what was decided of some names."""
+        """Return the decisions without those about some names."""
         keys = set(map(spelling, names))
         merged = []
         for group in self.merged:
@@ -86,10 +86,10 @@ class Decisions:
 
     @classmethod
     def read(cls, rows: RowReader) -> Decisions:
-        """Those that an index remembers.
+        """Read the decisions stored in an index.
 
         Args:
-            rows: Its documents' collection.
+            rows: Collection of the index's documents.
         """
         stored = rows.metadata().get(KEY)
         if not isinstance(stored, str):
@@ -98,20 +98,20 @@ class Decisions:
         return cls(tuple(map(tuple, found["merged"])), tuple(map(tuple, found["split"])))
 
     def write(self, rows: RowReader) -> None:
-        """Let an index remember these instead of what it had.
+        """Store these decisions in an index, replacing those it had.
 
         Args:
-            rows: Its documents' collection.
+            rows: Collection of the index's documents.
         """
         said = json.dumps({"merged": self.merged, "split": self.split}, ensure_ascii=False)
         rows.set_metadata({**rows.metadata(), KEY: said})
 
 
 def check_names(names: Iterable[str], least: int) -> list[str]:
-    """Return names that something is decided of, each spelling once.
+    """Validate the names of a decision, and deduplicate them by spelling.
 
     Raises:
-        TypeError: If one is not a string.
+        TypeError: If a name is not a string.
         ValueError: If there are fewer than ``least``, or one is empty.
     """
     checked = _distinct(require_text(name, "names") for name in names)

@@ -1,11 +1,11 @@
-"""The distinct entities of a type: the mentions of each put together.
+"""The distinct entities of a type: mentions grouped by entity.
 
-Which mentions are of one entity is said by :mod:`~ner_retriever_rag.index.joining`. They are
-several looks at one thing, none of them independent of the others: the same words, often the same
-sentence pattern. So their evidence is averaged, not multiplied: an entity's log-odds are the mean
-of its mentions', and they grow in size with the number of mentions n by the factor ``n ** GROWTH``:
-a name that is a river thrice is likelier one than a name that is it once, and one that is none
-thrice is less likely one.
+:mod:`~ner_retriever_rag.index.joining` decides which mentions are of one entity. Those mentions are
+repeated observations of one thing and not independent: the same words, often the same sentence
+pattern. So their evidence is averaged, not multiplied: an entity's log odds are the mean of its
+mentions' log odds, scaled by ``n ** GROWTH`` for n mentions. A name that looks like a river three
+times is more likely to be one than a name that does once, and a name that does not three times is
+less likely to be one.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ if TYPE_CHECKING:
     from ner_retriever_rag.search.search import Search
 
 GROWTH = 0.25
-_LOOK = 20  # mentions looked at for each entity wanted, best first
-_ROUNDS = 2  # "Doe" leads to the "John T. Doe" of its document, and he to his other documents
-_SURE = 1e-6  # probabilities are kept this far from 0 and 1
+_LOOK = 20  # mentions examined for each entity wanted, best first
+_ROUNDS = 2  # "Doe" leads to the "John T. Doe" of its document, and that to his other documents
+_SURE = 1e-6  # probabilities are clipped this far from 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A distinct entity of the type asked for.
+    """A distinct entity of the queried type.
 
     Attributes:
-        name: How it is written most often, short forms of fuller names aside.
-        names: All ways it is written: ``name``, then the most frequent first.
+        name: Its most frequent spelling, not counting short forms of fuller names.
+        names: All its spellings: ``name``, then the most frequent first.
         score: Probability in [0, 1] that it is of the type.
-        mentions: How many mentions it has, whatever their scores; of those that overlap ("the Nile"
-            and "Nile"), one.
+        mentions: Number of its mentions, whatever their scores; overlapping ones ("the Nile" and
+            "Nile") count once.
         documents: Ids of the documents that mention it, sorted.
-        joined: Why names that differ by more than case, accents and signs were joined:
-            "legal form", "short form", "word for its kind", or "merged" where ``index.merge`` said
-            so. ``index.split(name, other)`` takes it back.
+        joined: Why names that differ by more than case, accents and punctuation were joined:
+            "legal form", "short form", "word for its kind", or "merged" if ``index.merge`` joined
+            them. ``index.split(name, other)`` undoes it.
     """
 
     name: str
@@ -76,14 +76,14 @@ def group_entities(
     about: str | None,
     decisions: Decisions | None = None,
 ) -> list[Entity]:
-    """The entities of a type; ``EntityIndex.entities`` explains.
+    """List the entities of a type; see ``EntityIndex.entities``.
 
     Args:
         search: Searches the index.
-        query: What is looked for.
-        bounds: How far.
-        about: What their documents are about, or None.
-        decisions: What was decided about names; None joins nothing but spellings.
+        query: The type, or a combination of types.
+        bounds: Limits and options of the search.
+        about: Topic of their documents, or None.
+        decisions: The user's decisions about names; None joins only spellings of one name.
     """
     found_mentions = search.mention_scores(query, bounds, about)
     table = found_mentions.table
@@ -100,7 +100,7 @@ def group_entities(
 def _clusters(
     search: Search, found: MentionScores, bounds: Bounds, decisions: Decisions | None
 ) -> list[list[int]]:
-    """Mentions by entity, of all entities that have a good one: more of these than are wanted."""
+    """Group mentions by entity, for all entities with a good mention: more than are wanted."""
     table, scores = found.table, found.scores
     most = None if bounds.last is None else _LOOK * bounds.last
     ordered = found.best_first(0.0, most)[:most]
@@ -126,7 +126,7 @@ def _clusters(
 def _by_key(
     table: MentionTable, allowed: NDArray[np.bool_], good: Sequence[int]
 ) -> list[list[int]]:
-    """One entity a name."""
+    """Group mentions by normalized name, one entity per name."""
     members: dict[str, list[int]] = {name_key(table.text(n)): [] for n in good}
     for n in np.flatnonzero(allowed & np.isin(table.names, table.names[list(good)])).tolist():
         if (key := name_key(table.text(n))) in members:
@@ -137,7 +137,7 @@ def _by_key(
 def _of_like_names(
     table: MentionTable, allowed: NDArray[np.bool_], good: Sequence[int], decisions: Decisions
 ) -> NDArray[np.intp]:
-    """The mentions that may be of an entity of one of some, rising; found by hashes of names."""
+    """Mentions that may share an entity with a good one, ascending; found by name hashes."""
     places = np.flatnonzero(allowed)
     names = {table.text(n) for n in good}
     seen: set[str] = set()
@@ -158,7 +158,7 @@ def _of_like_names(
 
 
 def _as_written(names: Iterable[str], decisions: Decisions) -> list[str]:
-    """Names, and others they may stand under: respelled, without a legal form, merged."""
+    """Names with their variants: normalized spelling, without a legal form, merged names."""
     found = {form for name in names for form in (name, spelling(name), without_legal_form(name))}
     groups = {decisions.groups[each] for each in found if each in decisions.groups}
     return [*found, *(name for n in groups for name in decisions.merged[n])]
@@ -167,7 +167,7 @@ def _as_written(names: Iterable[str], decisions: Decisions) -> list[str]:
 def _with_another_form(
     table: MentionTable, mentions: NDArray[np.intp], names: set[str]
 ) -> list[int]:
-    """Mentions that are one of some names but for a legal form."""
+    """Mentions that match one of the names except for a legal form."""
     first = {name.partition(" ")[0] for name in names}
     texts = ((n, table.text(n)) for n in mentions.tolist())
     return [
@@ -180,7 +180,7 @@ def _with_another_form(
 def _beside(
     table: MentionTable, allowed: NDArray[np.bool_], members: NDArray[np.intp]
 ) -> list[int]:
-    """Mentions that share a word with one of some in the same document."""
+    """Mentions that share a word with one of ``members`` in the same document."""
     words: dict[int, set[str]] = {}
     for n in members.tolist():
         words.setdefault(int(table.owner[n]), set()).update(spelling(table.text(n)).split())
@@ -194,7 +194,7 @@ def _beside(
 
 @cache
 def _legal_words() -> NDArray[np.uint32]:
-    """``last_word`` of what ends in a legal form: of "Inc.", of the "A" in "S.A."."""
+    """``last_word`` of names that end in a legal form: of "Inc.", of the "A" in "S.A."."""
     return np.array(
         sorted({last_word(each) for word in legal_words() for each in (word, word[-1])})
     )
@@ -228,12 +228,12 @@ def _entity(table: MentionTable, scores: NDArray[np.float32], group: Sequence[in
 
 
 def _shortens(name: str, other: str) -> bool:
-    """Whether a name is a short form of another that says more than how a company is set up."""
+    """Whether a name is a short form of another that adds more than a legal form."""
     return is_short_form(name, other) and without_legal_form(name) != without_legal_form(other)
 
 
 def joint(scores: NDArray[np.float32]) -> float:
-    """The score of an entity from its mentions', by the rule of this module."""
+    """Combine the scores of an entity's mentions, by the rule in the module docstring."""
     sure = np.clip(scores.astype(np.float64), _SURE, 1 - _SURE)
     logits = np.log(sure / (1 - sure))
     return float(1 / (1 + np.exp(-logits.mean() * len(scores) ** GROWTH)))

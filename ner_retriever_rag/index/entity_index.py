@@ -1,4 +1,4 @@
-"""EntityIndex: documents in, documents that mention a type of entity out."""
+"""EntityIndex: add documents, retrieve those that mention a type of entity."""
 
 from __future__ import annotations
 
@@ -47,25 +47,26 @@ DEFAULT_COLLECTION = "ner-retriever"
 class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
     """An index of documents by the entities they mention, stored in Chroma.
 
-    Any number of processes may have a folder open while none writes. The first write takes it for
-    this process alone, until the index is closed: by ``close``, at the end of a ``with`` block, or
-    with the process. Several processes that write go through ``ner-retriever serve``.
+    Any number of processes may have a folder open as long as none of them writes. The first write
+    locks the folder for this process until the index is closed: by ``close``, at the end of a
+    ``with`` block, or at process exit. To write from several processes, run ``ner-retriever
+    serve``.
 
     Args:
-        path: Folder of the index, made if needed, or the address of a Chroma server
-            (``"http://localhost:8000"``); None keeps it in memory.
+        path: Folder of the index, created if needed, or the address of a Chroma server
+            (``"http://localhost:8000"``); None keeps the index in memory.
         client: A Chroma client (``chromadb.HttpClient(...)``), instead of a path.
         collection: Name of the index within the folder or server.
-        encoder: What turns texts and type descriptions into vectors; None for the shipped one.
-        max_batch: Most records to write, get or find in one call, where the server has such a limit
-            (300 in Chroma's hosted service); None for none but Chroma's own.
+        encoder: Encodes texts and type descriptions; None for the shipped encoder.
+        max_batch: Maximum number of records per write, get or query, for servers with such a limit
+            (300 in Chroma's hosted service); None for Chroma's own limit only.
 
     Raises:
-        TypeError: If ``client`` is not a Chroma client, or an asynchronous one.
+        TypeError: If ``client`` is not a Chroma client, or is an asynchronous one.
         ValueError: If both ``path`` and ``client`` are given, the folder or collection holds
             something else, or the index was made with another encoder.
-        RuntimeError: If another process writes to the folder, or its files are damaged.
-        OSError: If the folder cannot be made or written, or no server answers.
+        RuntimeError: If another process is writing to the folder, or its files are damaged.
+        OSError: If the folder cannot be created or written, or no server answers.
     """
 
     _place: Place | Places
@@ -106,7 +107,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         self._search = Search(store, self._tables, encoder)
 
     def close(self) -> None:
-        """Let go of the folder, so that other processes may write. Closing twice does nothing."""
+        """Release the folder so that other processes may write. Closing twice is a no-op."""
         self._place.close()
 
     def __enter__(self) -> EntityIndex:
@@ -124,7 +125,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         encoder: TypeAwareEncoder | None = None,
         max_batch: int | None = None,
     ) -> EntityIndex:
-        """Open an index that is there; the constructor would make one.
+        """Open an existing index; the constructor would create a missing one.
 
         Args:
             path: As in the constructor.
@@ -133,7 +134,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
             max_batch: As in the constructor.
 
         Raises:
-            FileNotFoundError: If there is no index.
+            FileNotFoundError: If there is no such index.
         """
         chroma.require_index(path, collection)
         return cls(path, collection=collection, encoder=encoder, max_batch=max_batch)
@@ -146,25 +147,25 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         encoder: TypeAwareEncoder | None = None,
         max_batch: int | None = None,
     ) -> EntityIndex:
-        """Open, or make, an index of the documents in a Chroma collection of somebody else's.
+        """Open, or create, an index over the documents of an existing Chroma collection.
 
-        The collection keeps its documents and is never written; the index has two collections
-        beside it, ``<name>-ner`` and ``<name>-ner-mentions``, which hold no text. ``sync`` follows
-        what was added, changed and deleted; a document that has changed since is left out of all
-        answers that name documents. ``add`` and ``delete`` are refused.
+        The collection keeps its documents and is never written to; the index adds two collections
+        beside it, ``<name>-ner`` and ``<name>-ner-mentions``, which hold no text. ``sync`` picks up
+        documents that were added, changed or deleted; until then, a document that has changed is
+        left out of all results that name documents. ``add`` and ``delete`` raise.
 
         Args:
-            collection: The collection, ``client.get_collection(name)``, or what holds one: a
-                ``langchain_chroma.Chroma``, LlamaIndex' ``ChromaVectorStore`` or the
-                ``VectorStoreIndex`` over it. Its documents have to be in Chroma, too.
+            collection: The collection, ``client.get_collection(name)``, or an object that holds
+                one: a ``langchain_chroma.Chroma``, LlamaIndex's ``ChromaVectorStore`` or the
+                ``VectorStoreIndex`` over it. Its documents must be stored in Chroma as well.
             encoder: As in the constructor.
             max_batch: As in the constructor.
 
         Raises:
-            TypeError: If it is no Chroma collection, or an asynchronous one.
+            TypeError: If it is not a Chroma collection, or is an asynchronous one.
             ValueError: If it belongs to an index, or the index beside it was made with another
                 encoder.
-            RuntimeError: If another process writes to the folder, or its files are damaged.
+            RuntimeError: If another process is writing to the folder, or its files are damaged.
         """
         index, encoder = cls.__new__(cls), encoder or _default_encoder()
         index._address = index._collection = index._max_batch = None
@@ -175,26 +176,26 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         return index
 
     def sync(self, *, progress: bool = False) -> SyncReport:
-        """Follow the collection that this index is beside.
+        """Update the index from the collection that it is beside.
 
-        Reads all its texts, encodes those that are new or have changed, and forgets the documents
-        that are gone. What was interrupted goes on with the next call.
+        Reads all texts of the collection, encodes those that are new or have changed, and drops
+        the documents that are gone. An interrupted sync is resumed by the next call.
 
         Args:
             progress: Show a progress bar.
 
         Returns:
-            What was done; ``failed`` are the documents without a text.
+            What was done; ``failed`` lists the documents without a text.
 
         Raises:
-            RuntimeError: If the index has its documents itself, or another process has the folder
+            RuntimeError: If the index stores its own documents, or another process has the folder
                 open.
         """
         store = self._store
         if not isinstance(store, BesideStore):
-            raise RuntimeError("only an index opened with EntityIndex.beside has what to sync with")
+            raise RuntimeError("only an index opened with EntityIndex.beside can be synced")
         with self._place.writing():
-            store.recover()  # also where nothing is left to write
+            store.recover()  # even if nothing is left to write
             return sync(store, self.encoder, progress=progress)
 
     @answers_wrong_keywords
@@ -206,30 +207,30 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         errors: str = "raise",
         progress: bool = False,
     ) -> AddReport:
-        """Index documents; one whose id is there already is replaced, or skipped if unchanged.
+        """Index documents; an existing id is replaced, or skipped if the document is unchanged.
 
-        Documents are written some hundreds at a time. An interrupted ``add`` keeps what was
-        written, and the same call again goes on from there. A change of metadata alone, or of the
-        id, encodes nothing again.
+        Documents are written in batches of at most 128. An interrupted ``add`` keeps the batches
+        it has written, and repeating the call resumes from there. A change of only the metadata or
+        the id does not re-encode the text.
 
         Args:
-            documents: Documents, or texts (which get an id made from the text). LangChain's
-                documents and LlamaIndex' nodes are taken as they are; found through the adapter
-                they come back so.
-            spans: For each document the spans of its mentions, instead of detecting them; needs
-                ``documents`` to be a list.
+            documents: Documents, or texts (whose id is derived from the text). LangChain documents
+                and LlamaIndex nodes are accepted as they are, and the adapters return them as
+                such.
+            spans: The mention spans of each document, instead of detecting them; ``documents`` is
+                then read into a list.
             errors: ``"skip"`` leaves out documents that cannot be indexed; the report's ``failed``
-                says which and why. ``"raise"`` raises for the first.
+                says which and why. ``"raise"`` raises on the first.
             progress: Show a progress bar.
 
         Raises:
-            TypeError: If something is neither a ``Document`` nor a string, or a span is not two
-                whole numbers. As with a ValueError, nothing of a list is written then.
-            ValueError: If a text is empty, an id stands twice, a span lies outside its text, or
-                metadata cannot be stored. Nothing of a list is written then; of a stream, what
-                came some hundred documents before.
+            TypeError: If an item is neither a ``Document`` nor a string, or a span is not two
+                integers. As with a ValueError, nothing of a list is written then.
+            ValueError: If a text is empty, an id occurs twice, a span lies outside its text, or
+                metadata cannot be stored. Nothing of a list is written then; of a stream, the
+                batches up to some hundred documents earlier are.
             RuntimeError: If another process has the folder open, or the index is beside a
-                collection. What the encoder raises for a document is raised again with its id.
+                collection. An error of the encoder is re-raised with the document's id.
         """
         self._store.require_own()
         single = isinstance(documents, str | Mapping) or is_document(documents)
@@ -246,12 +247,12 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         refuse = failed.append if errors == "skip" else None
         good: Iterable[Prepared] = checked(documents, spans, refuse)
         if isinstance(documents, Sequence):
-            good = list(good)  # all of a list before any of it is written
+            good = list(good)  # check the whole list before writing any of it
         report = AddReport()
         total = length_hint(documents) or None
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._place.writing(), bar:
-            self._store.recover()  # also where nothing is left to write
+            self._store.recover()  # even if nothing is left to write
             for done in self._writer.add(self._in_batches(good), refuse):
                 report += done
                 bar.update(done.added + done.replaced + done.unchanged)
@@ -259,24 +260,24 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         return report + AddReport(failed=tuple(failed))
 
     def _in_batches(self, documents: Iterable[Prepared]) -> Iterator[list[Prepared]]:
-        """Documents that are encoded and written together."""
+        """Group documents into batches that are encoded and written together."""
         return in_batches(documents, lambda each: each[0].text)
 
     @answers_wrong_keywords
     def delete(
         self, ids: str | Iterable[str] | None = None, *, where: Mapping[str, Any] | None = None
     ) -> int:
-        """Delete documents, by id or by their metadata; unknown ids are skipped.
+        """Delete documents by id or by metadata; unknown ids are skipped.
 
         Args:
             ids: Their ids.
             where: Chroma filter on the documents' metadata, instead of ids.
 
         Returns:
-            How many were deleted.
+            The number of documents deleted.
 
         Raises:
-            ValueError: If neither or both are given, or Chroma refuses ``where``.
+            ValueError: If neither or both are given, or Chroma rejects ``where``.
             RuntimeError: As ``add``.
         """
         self._store.require_own()
@@ -291,16 +292,16 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         return len(records)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pickle says what to open again: a folder or an address, with the shipped encoder."""
+        """Pickle only what to reopen: a folder or an address, with the shipped encoder."""
         if self._address is None:
             raise TypeError(
                 "an EntityIndex is pickled by its path, and this one has none: it is in memory or "
-                "on a client; open it where it is needed"
+                "uses a client; open it in the process that needs it"
             )
         if self.encoder.fingerprint != _default_encoder().fingerprint:
             raise TypeError(
                 f"an EntityIndex is pickled with the shipped encoder, not with {self.encoder}: "
-                "open it with that encoder where it is needed"
+                "open it with that encoder in the process that needs it"
             )
         path = self._folder.absolute() if self._folder else self._address
         return _reopened, (path, self._collection, self._max_batch)

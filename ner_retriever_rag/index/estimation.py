@@ -1,12 +1,12 @@
-"""How many documents, and how many distinct entities, are of a type: a number with an interval.
+"""Estimated counts, with intervals, of the documents and distinct entities of a type.
 
-The sum of calibrated probabilities is the expected number, but no type is calibrated perfectly: the
-true number is off by a factor that differs from type to type and from corpus to corpus. How large
-it gets was measured on sets whose answers are known (``benchmarks/estimates.py``): the log of the
-true number over the expected one, divided by a spread of two parts, one that every type has
-(``spread``) and one that shrinks with the count as that of a Poisson number does. The 5% and 95%
-quantiles of these residuals make the interval (split conformal prediction: Vovk, Gammerman and
-Shafer 2005), so that it holds the truth in 90% of types like those it was fitted on.
+The sum of calibrated probabilities is the expected count, but no type is calibrated perfectly: the
+true count is off by a factor that varies between types and corpora. Its size was measured on
+labeled sets (``benchmarks/estimates.py``) as residuals: the log ratio of the true to the expected
+count, divided by a spread with two components, one common to all types (``spread``) and one that
+shrinks with the count as that of a Poisson variable does. The 5% and 95% quantiles of these
+residuals give the interval (split conformal prediction: Vovk, Gammerman and Shafer 2005), so it
+covers the true count for 90% of types like those it was fitted on.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from ner_retriever_rag.queries.query import Query
 if TYPE_CHECKING:
     from ner_retriever_rag.search.search import Search
 
-_HALF = 0.5  # added to both numbers, so that none is zero under the logarithm
+_HALF = 0.5  # added to both counts, to avoid the logarithm of zero
 
 
 @dataclass(frozen=True, slots=True)
 class Residuals:
-    """How far expected numbers were from the truth.
+    """Distribution of the errors of expected counts.
 
     Attributes:
-        spread: What every type has of it, in the logarithm.
-        low: The 5% quantile of the residuals in units of their spread.
+        spread: Spread of the log ratio that is common to all types.
+        low: The 5% quantile of the residuals, in units of their spread.
         high: The 95% quantile.
     """
 
@@ -44,15 +44,15 @@ class Residuals:
     high: float
 
     def width(self, expected: float) -> float:
-        """The spread of the logarithm at an expected number."""
+        """The spread of the log ratio at an expected count."""
         return sqrt(self.spread**2 + 1 / (expected + _HALF))
 
     def residual(self, expected: float, true: int) -> float:
-        """How far the truth is from an expected number, in units of the spread."""
+        """The log ratio of the true to an expected count, in units of the spread."""
         return float(np.log((true + _HALF) / (expected + _HALF)) / self.width(expected))
 
     def interval(self, expected: float, most: int) -> tuple[int, int]:
-        """The 90% interval around an expected number, within 0 and ``most``."""
+        """The 90% interval around an expected count, clipped to 0 and ``most``."""
         around = expected + _HALF
         width = self.width(expected)
         low = floor(around * exp(self.low * width) - _HALF)
@@ -60,19 +60,19 @@ class Residuals:
         return max(0, min(low, most)), min(most, max(high, 0))
 
 
-# benchmarks/estimates.py fits them, and measures them with each set left out.
+# Fitted by benchmarks/estimates.py, which evaluates them with each set left out in turn.
 DOCUMENTS = Residuals(1.4, -1.88, 0.67)
 ENTITIES = Residuals(1.4, -0.89, 0.51)
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number that is not known exactly.
+    """An estimated count.
 
     Attributes:
         expected: The sum of the scores behind it.
-        low: Least number of the 90% interval.
-        high: Greatest number of it.
+        low: Lower end of the 90% interval.
+        high: Upper end of the 90% interval.
     """
 
     expected: float
@@ -81,11 +81,11 @@ class Count:
 
     @classmethod
     def of(cls, scores: NDArray[np.floating], residuals: Residuals) -> Count:
-        """The count of what has some scores.
+        """Estimate a count from the scores of its candidates.
 
         Args:
-            scores: ``(n,)``, the probability of everything that may count.
-            residuals: How far such counts are off.
+            scores: ``(n,)``, the probability of each candidate.
+            residuals: Error distribution of such counts.
         """
         expected = float(scores.sum(dtype=np.float64))
         return cls(expected, *residuals.interval(expected, len(scores)))
@@ -96,13 +96,13 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How many documents and entities are of a type, and what that is the sum of.
+    """Estimated numbers of documents and entities of a type, with what they are made of.
 
     Attributes:
-        documents: How many documents mention one.
-        entities: How many distinct entities there are.
-        document_scores: The documents that count for something, id and score, best first.
-        entity_list: The entities that count for something, best first.
+        documents: Number of documents that mention one.
+        entities: Number of distinct entities.
+        document_scores: The documents that reach the minimum score, id and score, best first.
+        entity_list: The entities that reach the minimum score, best first.
     """
 
     documents: Count
@@ -115,13 +115,13 @@ class Estimate:
 
 
 def estimate(search: Search, query: Query, bounds: Bounds, decisions: Decisions) -> Estimate:
-    """Estimate how much is of a type; ``EntityIndex.estimate`` explains.
+    """Estimate the counts of a type; see ``EntityIndex.estimate``.
 
     Args:
         search: Searches the index.
-        query: What is looked for.
-        bounds: Where, and from which score on something is listed.
-        decisions: What was decided about names.
+        query: The type, or a combination of types.
+        bounds: The filter, and the minimum score to be listed.
+        decisions: The user's decisions about names.
     """
     found = search.mention_scores(query, bounds)
     scores = found.document_scores()

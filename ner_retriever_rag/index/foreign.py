@@ -1,6 +1,6 @@
-"""Documents of LangChain and LlamaIndex as ours, without an import of either.
+"""Conversion of LangChain and LlamaIndex documents, without importing either framework.
 
-An object of theirs is known by the module that its class, or a class it is made from, comes from.
+Their objects are recognized by the module of their class or of one of its base classes.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from ner_retriever_rag.schema import Document, DocumentMatch, MentionMatch
 from ner_retriever_rag.storage.metadata import storable
 from ner_retriever_rag.storage.values import encoded
 
-# Under it a node goes along as JSON.
+# Metadata key under which a node is stored as JSON.
 NODE = "document-only:llama-index"
 
 
 def is_langchain(value: object) -> bool:
-    """Whether something is a LangChain document."""
+    """Whether a value is a LangChain document."""
     return _comes_from(value, "langchain_core.documents", "Document")
 
 
 def is_llama_index(value: object) -> bool:
-    """Whether something is a LlamaIndex node; their documents are nodes, too."""
+    """Whether a value is a LlamaIndex node; its documents are nodes, too."""
     return _comes_from(value, "llama_index.core.schema", "BaseNode")
 
 
 def is_document(value: object) -> bool:
-    """Whether something is a document of either, or of ours."""
+    """Whether a value is a document, ours or a framework's."""
     return isinstance(value, Document) or is_langchain(value) or is_llama_index(value)
 
 
 def is_blank(value: Any) -> bool:
-    """Whether something is a string or a framework's document of nothing but white space."""
+    """Whether a value is a string or a framework's document that is empty or only whitespace."""
     if is_langchain(value):
         value = value.page_content
     elif is_llama_index(value):
@@ -44,12 +44,12 @@ def is_blank(value: Any) -> bool:
 
 
 def is_result(value: object) -> bool:
-    """Whether something is what a retriever of either finds."""
+    """Whether a value is a result of a retriever of either framework."""
     return is_langchain(value) or _comes_from(value, "llama_index.core.schema", "NodeWithScore")
 
 
 def as_match(result: Any) -> DocumentMatch:
-    """What a retriever found as a match, with the mentions that ours gives; others give none."""
+    """Convert a retriever's result to a match; only our retrievers' results have mentions."""
     if is_langchain(result):
         metadata = dict(result.metadata)
         doc_id, score, rows = (metadata.pop(key, None) for key in ("doc_id", "score", "matches"))
@@ -75,9 +75,10 @@ def _comes_from(value: object, module: str, name: str) -> bool:
 
 
 def from_langchain(document: Any) -> Document:
-    """A LangChain document as one to index, with its metadata.
+    """Convert a LangChain document, with its metadata.
 
-    Chunks may repeat a text under other metadata, so both make the id of one that has none.
+    Without an id, it gets one derived from both text and metadata, since several chunks may have
+    the same text.
 
     Raises:
         ValueError: If it has no text.
@@ -92,16 +93,16 @@ def from_langchain(document: Any) -> Document:
 
 
 def _as_json(value: object) -> Any:
-    """What stands for a value that JSON has not: the same in every process."""
+    """Replace a value that JSON does not support, with the same result in every process."""
     return encoded(value) if isinstance(value, set | frozenset) else str(value)
 
 
 def from_llama_index(node: Any) -> Document:
-    """A LlamaIndex node as a document to index.
+    """Convert a LlamaIndex node.
 
-    The node itself goes along as JSON, without its embedding and its text. Its metadata are what
-    filters see, with ``ref_doc_id`` added; entries that Chroma cannot store come back, but cannot
-    be filtered on.
+    The node itself is stored along as JSON, without its embedding and its text. Filters apply to
+    its metadata, with ``ref_doc_id`` added; entries that Chroma cannot store are returned with the
+    node, but cannot be filtered on.
 
     Raises:
         ValueError: If it has no text.
@@ -111,15 +112,15 @@ def from_llama_index(node: Any) -> Document:
         raise ValueError(f"node {node.node_id!r} has no text")
     metadata = {key: value for key, value in node.metadata.items() if storable(key, value)}
     if node.ref_doc_id:
-        metadata["ref_doc_id"] = node.ref_doc_id  # the node has its own of the name, if any
+        metadata["ref_doc_id"] = node.ref_doc_id  # an entry of this name is kept in the node
     content = node.model_dump(mode="json", exclude={"embedding"})
     for holder in text_holders(content):
         if holder.get("text") == text:
-            holder["text"] = None  # stored once, as the document's
+            holder["text"] = None  # stored only once, as the document's text
     metadata[NODE] = json.dumps(content, ensure_ascii=False)
     return Document(text, node.node_id, metadata)
 
 
 def text_holders(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Where a node's JSON may have its text: itself, its resource for text, or both."""
+    """The parts of a node's JSON that may hold its text: the node, its text resource, or both."""
     return [content, content.get("text_resource") or {}]  # type: ignore[list-item]

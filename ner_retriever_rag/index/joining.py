@@ -1,13 +1,18 @@
-"""Mentions put together that are of one entity: by name, and where what they stand for agrees.
+"""Grouping of mentions into entities, by name and by agreement of their vectors.
 
-Four steps. Mentions of one spelling in one document are one: a writer does not call two things by
-one name without saying so. Within a document a short form goes to the one fuller name it fits
-("Doe" to "John T. Doe"; to none where there are two). Between documents names of one spelling, or
-one but for a legal form or middle names, go together where their vectors agree, so that two people
-of one name in two contexts stay apart; a name of several words needs less agreement than one of a
-single word, which more things are called by. At last a surname whose document has no fuller name
-goes to the one person among all documents who has it, if there is only one and the vectors agree.
-``benchmarks/same_names.py`` measures it, with a dev half for the thresholds and a test half.
+Four steps:
+
+1. Mentions of one spelling in one document are one entity: a writer does not use one name for two
+   things without saying so.
+2. Within a document, a short form joins the only fuller name it fits ("Doe" joins "John T. Doe"),
+   or none if there are two.
+3. Across documents, names that are equal, or equal except for a legal form or middle names, are
+   joined if their vectors agree, so that namesakes in different contexts stay apart. A name of
+   several words needs less agreement than a single word, which is shared by more things.
+4. A surname whose document has no fuller name joins the person who bears it, if there is only one
+   in all documents and the vectors agree.
+
+``benchmarks/same_names.py`` evaluates this, with a dev half for the thresholds and a test half.
 """
 
 from __future__ import annotations
@@ -28,22 +33,22 @@ from ner_retriever_rag.queries.same_name import (
     without_legal_form,
 )
 
-AGREE_SHORT = 0.2  # cosine of a short form and its fuller name, in one document
-AGREE_ONE_WORD, AGREE_WORDS = 0.55, 0.25  # of names in two documents
-A_PERSON = 0.2  # probability from which a name may have a person's short forms
+AGREE_SHORT = 0.2  # minimum cosine of a short form and its fuller name, in one document
+AGREE_ONE_WORD, AGREE_WORDS = 0.55, 0.25  # the same for names in two documents
+A_PERSON = 0.2  # minimum probability of a person for a name to have a person's short forms
 
 
 @dataclass(slots=True)
 class _Group:
-    """Mentions of one entity, as far as is known.
+    """Mentions grouped so far as one entity.
 
     Attributes:
         name: Its fullest name so far.
-        document: Where it is.
-        mentions: Their numbers.
+        document: Number of its document, or of one of them.
+        mentions: Numbers of the mentions.
         total: float64 ``(dim,)``, the sum of their vectors.
         person: Mean probability that they are people.
-        spellings: All its names.
+        spellings: All its normalized spellings.
     """
 
     name: str
@@ -54,12 +59,12 @@ class _Group:
     spellings: set[str] = field(default_factory=set)
 
     def agreement(self, other: _Group) -> float:
-        """The cosine of both means."""
+        """The cosine of the two mean vectors."""
         norms = np.linalg.norm(self.total) * np.linalg.norm(other.total)
         return float(self.total @ other.total / norms) if norms else 1.0
 
     def take(self, other: _Group) -> None:
-        """Put another's mentions to these."""
+        """Absorb another group's mentions."""
         self.mentions += other.mentions
         self.total = self.total + other.total
         self.spellings |= other.spellings
@@ -72,17 +77,17 @@ def join(
     people: NDArray[np.float32],
     decisions: Decisions | None = None,
 ) -> list[list[int]]:
-    """Put mentions together that are of one entity.
+    """Group mentions by entity.
 
     Args:
-        names: The mentions' words.
-        documents: ``(n,)``, the number of each one's document.
-        vectors: float32 ``(n, dim)``, what each one's context makes of it.
+        names: The mentions' texts.
+        documents: ``(n,)``, the number of each mention's document.
+        vectors: float32 ``(n, dim)``, the mentions' contextual vectors.
         people: float32 ``(n,)``, the probability that each is a person.
-        decisions: What was decided before, which goes before all rules.
+        decisions: The user's decisions, which take precedence over all rules.
 
     Returns:
-        The mentions of each entity, by their places in ``names``.
+        The mentions of each entity, as positions in ``names``.
     """
     decisions = decisions or Decisions()
     groups = []
@@ -98,7 +103,7 @@ def _by_spelling(
     vectors: NDArray[np.float32],
     people: NDArray[np.float32],
 ) -> list[list[_Group]]:
-    """The mentions of one spelling in each document."""
+    """Group the mentions of one spelling in each document."""
     found: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for n, (name, document) in enumerate(zip(names, documents.tolist(), strict=True)):
         found[document][spelling(name)].append(n)
@@ -119,7 +124,7 @@ def _by_spelling(
 
 
 def _with_short_forms(groups: list[_Group], decisions: Decisions) -> list[_Group]:
-    """The groups of one document, each short form put to the one fuller name it fits."""
+    """Join each short form in a document to the only fuller name it fits."""
     if len(groups) == 1:
         return groups
     fuller = {
@@ -147,7 +152,7 @@ def _shortens(short: _Group, full: _Group, decisions: Decisions) -> bool:
 
 
 def _between_documents(groups: Sequence[_Group], decisions: Decisions) -> list[_Group]:
-    """Groups of one name from several documents, those put together that agree."""
+    """Join groups of one name across documents if their vectors agree."""
     blocks: dict[str, list[_Group]] = defaultdict(list)
     for group in groups:
         blocks[_block(group)].append(group)
@@ -158,7 +163,7 @@ def _between_documents(groups: Sequence[_Group], decisions: Decisions) -> list[_
 
 
 def _block(group: _Group) -> str:
-    """What groups share that may be one: the name, without middle names or a legal form."""
+    """Blocking key of groups that may be joined: the name without middle names or legal form."""
     words, bare = Words.of(group.name), without_legal_form(group.name)
     if bare != spelling(group.name):
         return bare
@@ -168,7 +173,7 @@ def _block(group: _Group) -> str:
 
 
 def _agreeing(block: Sequence[_Group], decisions: Decisions) -> list[_Group]:
-    """Groups that share a name, each put to the one it agrees with most, if it does with one."""
+    """Greedily join each group of a block to the cluster it agrees with most, if it does."""
     clusters: list[_Group] = []
     for group in sorted(block, key=lambda each: (-len(each.mentions), each.document)):
         words = len(without_legal_form(group.name).split())
@@ -178,7 +183,7 @@ def _agreeing(block: Sequence[_Group], decisions: Decisions) -> list[_Group]:
         agreement, nearest = max(near, default=(-1.0, -1))
         if agreement >= least:
             clusters[nearest].take(group)
-            # The fuller name, so that "John F. Doe" is not put to "John Doe" and "John T. Doe".
+            # Keep the fuller name, so that "John F. Doe" cannot join "John Doe" and "John T. Doe".
             clusters[nearest].name = max(clusters[nearest].name, group.name, key=len)
         else:
             clusters.append(group)
@@ -186,7 +191,7 @@ def _agreeing(block: Sequence[_Group], decisions: Decisions) -> list[_Group]:
 
 
 def _compatible(group: _Group, other: _Group, decisions: Decisions) -> bool:
-    """Whether no name of one speaks against the other."""
+    """Whether the names of two groups do not contradict each other."""
     if decisions.apart(group.spellings, other.spellings):
         return False
     if without_legal_form(group.name) == without_legal_form(other.name):
@@ -195,7 +200,7 @@ def _compatible(group: _Group, other: _Group, decisions: Decisions) -> bool:
 
 
 def _with_surnames(groups: Sequence[_Group], decisions: Decisions) -> list[_Group]:
-    """The groups of all documents, each bare surname put to the one person who has it."""
+    """Join each bare surname to the only person in all documents who bears it."""
     called: dict[str, list[_Group]] = defaultdict(list)
     for group in groups:
         words = Words.of(group.name)
@@ -214,7 +219,7 @@ def _with_surnames(groups: Sequence[_Group], decisions: Decisions) -> list[_Grou
 
 
 def _merged(groups: Sequence[_Group], decisions: Decisions) -> list[_Group]:
-    """Groups whose names were said to be one put together."""
+    """Join groups whose names the user has merged."""
     if not decisions.merged:
         return list(groups)
     number = decisions.groups

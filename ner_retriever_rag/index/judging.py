@@ -1,4 +1,4 @@
-"""A user's judgements of answers: kept with the index, and counted in by every search."""
+"""A user's relevance judgments: stored with the index, and used by every search."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Judgeable = str | Document | DocumentMatch | MentionMatch
 
 
 class Judging:
-    """The judging half of ``EntityIndex``.
+    """The relevance-judgment methods of ``EntityIndex``.
 
     Attributes:
-        encoder: What turns texts and type descriptions into vectors.
+        encoder: Encodes texts and type descriptions.
     """
 
     encoder: TypeAwareEncoder
@@ -49,25 +49,26 @@ class Judging:
         right: Sequence[Judgeable] = (),
         wrong: Sequence[Judgeable] = (),
     ) -> JudgeReport:
-        """Say which answers to a type description are right and which are wrong.
+        """Judge results of a type description as right or wrong (relevance feedback).
 
-        From ten to twenty judgements, best of answers from all over a ranking, the index learns for
-        this description what is like the right ones, how sure to be, and where a search for all
-        (``k=None``) stops. They are kept with the index, add up, and count in every later search
-        for the description, in every process that opens the index. A later judgement of a mention
-        replaces an earlier one.
+        From ten to twenty judgments, ideally spread over the whole ranking, the index learns for
+        this description what right results look like, how to calibrate their scores, and where an
+        unlimited search (``k=None``) stops. Judgments are stored with the index, accumulate, and
+        apply to every later search for the description, in every process that opens the index. A
+        later judgment of a mention replaces an earlier one.
 
         Args:
-            description: The type description, as it is searched for; case does not matter.
-            right: Documents (by id too, or as they were found) or mentions that are of the type. Of
-                a document its best mention is meant.
-            wrong: Likewise, that are not. Of a document all mentions are meant, the best eight.
+            description: The type description, as used in searches; case does not matter.
+            right: Documents (or their ids, or search results) or mentions that are of the type. A
+                document stands for its best mention.
+            wrong: Likewise, those that are not. A document stands for all its mentions, up to the
+                best eight.
 
         Returns:
-            How many answers have been judged for the description by now.
+            The number of results judged for the description so far.
 
         Raises:
-            TypeError: If ``description`` is not a string, or something judged is no document or
+            TypeError: If ``description`` is not a string, or a judged item is not a document or
                 mention.
             ValueError: If nothing is judged, a document or mention is not in the index, or is
                 judged both right and wrong, or the encoder has no calibration.
@@ -79,7 +80,7 @@ class Judging:
         items = [(each, True) for each in _listed("right", right)]
         items += [(each, False) for each in _listed("wrong", wrong)]
         if not items:
-            raise ValueError("judge needs answers: give right, wrong, or both")
+            raise ValueError("nothing to judge: give right, wrong, or both")
         doc_ids = [doc_id for each, _ in items for doc_id in _document_of(each)]
         table = self._search.table_with(description, doc_ids)
         log_odds = self._search.unjudged(description, table)
@@ -109,7 +110,7 @@ class Judging:
         return self.judged()[kind]
 
     def judged(self) -> dict[str, JudgeReport]:
-        """The descriptions that answers have been judged for, and how many of each."""
+        """The descriptions with judgments, and the number of judged results for each."""
         found: defaultdict[str, list[bool]] = defaultdict(list)
         for each in self._store.judgements():
             if each.telling:
@@ -120,13 +121,13 @@ class Judging:
         }
 
     def forget_judgements(self, description: str) -> int:
-        """Forget what was judged for a description.
+        """Delete the judgments for a description.
 
         Args:
             description: As in ``judge``.
 
         Returns:
-            How many answers had been judged.
+            The number of results that had been judged.
 
         Raises:
             TypeError: As ``judge``.
@@ -149,7 +150,7 @@ def _listed(name: str, given: Sequence[Judgeable]) -> list[Judgeable]:
 
 
 def _document_of(item: object) -> list[str]:
-    """The id of what is judged; none of what cannot be."""
+    """The document id of a judged item, in a list; an empty list if it cannot be judged."""
     if isinstance(item, MentionMatch | DocumentMatch):
         return [item.doc_id]
     return [item.id] if isinstance(item, Document) else [item] if isinstance(item, str) else []

@@ -1,9 +1,9 @@
-"""Exact answers from more mentions than one machine holds: an actor on Ray for each shard.
+"""Exact search over more mentions than fit one machine: a Ray actor for each shard.
 
-Servers search approximately, by their graphs. What has to look at every mention (``exact=True``,
-``facets``, ``extract``) goes to actors of a Ray cluster instead: each holds the table of one shard,
-memory-mapped on its machine, and answers with its best. An actor that dies is started again, and
-reads its table again.
+Servers search approximately, with their graph indexes. Operations that must scan every mention
+(``exact=True``, ``facets``, ``extract``) go to actors on a Ray cluster instead: each holds the
+table of one shard, memory-mapped on its machine, and returns its best candidates. An actor that
+dies is restarted, and reads its table again.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from ner_retriever_rag.queries.taxonomy import Taxonomy
     from ner_retriever_rag.storage.protocol import DocumentStore
 
-_MORE = 4  # kinds that each shard counts, for each that is wanted
+_MORE = 4  # kinds that each shard returns, per kind wanted
 
 
 class RayIndex(ShardedIndex):
-    """Shards on Chroma servers, with actors on a Ray cluster for what must look at every mention.
+    """Shards on Chroma servers, with actors on a Ray cluster for exhaustive scans.
 
     Setup:
         .. code-block:: text
@@ -60,22 +60,22 @@ class RayIndex(ShardedIndex):
             index = RayIndex(["http://one:8000", "http://two:8000"])
             index.search("dinosaur", k=20, exact=True)
 
-    Answers are those of :class:`ShardedIndex`. ``facets`` counts all documents instead of a sample;
-    each shard counts the kinds that are frequent in it. The first exact answer waits until the
-    actors have read their shards; later ones read what has changed.
+    Results are those of :class:`ShardedIndex`. ``facets`` counts all documents instead of a sample;
+    each shard counts the kinds that are frequent in it. The first exact search waits until the
+    actors have read their shards; later ones read only what has changed.
 
     Args:
-        shards: Addresses of the servers, in their order.
+        shards: Addresses of the servers, in shard order.
         collection: As for ``ShardedIndex``.
-        encoder: Folder or hub id of a saved encoder, or a function that makes one in each actor;
+        encoder: Folder or Hub id of a saved encoder, or a function that creates one in each actor;
             None for the shipped one.
         max_batch: As for ``ShardedIndex``.
-        partial: As for ``ShardedIndex``; an exact answer needs all shards.
-        cpus: Cores of each actor.
+        partial: As for ``ShardedIndex``; an exact search needs all shards.
+        cpus: Cores per actor.
 
     Raises:
         ImportError: If Ray is not installed.
-        ValueError: If a shard is no address, or as ``ShardedIndex``.
+        ValueError: If a shard is not an address, or as ``ShardedIndex``.
         ConnectionError: If a server does not answer.
     """
 
@@ -97,29 +97,29 @@ class RayIndex(ShardedIndex):
             ray.init()
         holder = ray.remote(num_cpus=cpus, max_restarts=-1, max_task_retries=-1)(_Holder)
         self._holders = [holder.remote(each, encoder, options) for each in shards]
-        assert isinstance(self._source, SeveralSources)  # addresses alone are taken
+        assert isinstance(self._source, SeveralSources)  # only addresses are accepted
         source = _HeldSources(self._source.sources, self._store, self.encoder.dim, self._answering)
         source.holders = self._holders
         self._source, self._search = source, _RaySearch(self._store, source, self.encoder)
 
     def close(self) -> None:
-        """Let go of the servers, and end the actors. Closing what is closed does nothing."""
+        """Disconnect from the servers and stop the actors. Closing twice is a no-op."""
         for each in self._holders:
             self._ray.kill(each)
         self._holders = []
         super().close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Refused: its actors belong to this process.
+        """Not supported: the actors belong to this process.
 
         Raises:
             TypeError: Always.
         """
-        raise TypeError("a RayIndex is not pickled: open it where it is needed")
+        raise TypeError("a RayIndex is not pickled: open it in the process that needs it")
 
 
 class _HeldSources(SeveralSources):
-    """The mentions of several shards, those of an exact search from their actors.
+    """The mentions of several shards; exact searches get them from the shards' actors.
 
     Attributes:
         holders: The actors.
@@ -128,7 +128,7 @@ class _HeldSources(SeveralSources):
     holders: Sequence[Any]
 
     def ask_all(self, method: str, *arguments: Any) -> list[Any]:
-        """What a method of each actor answers; they work at the same time."""
+        """Call a method of every actor in parallel, and return the results."""
         ray = require("ray", extra="ray")
         answers: list[Any] = ray.get(
             [getattr(each, method).remote(*arguments) for each in self.holders]
@@ -136,19 +136,19 @@ class _HeldSources(SeveralSources):
         return answers
 
     def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
-        """The mentions nearest to some vectors."""
+        """The mentions nearest to each of some vectors."""
         if not exact:
             return super().nearest(vectors, n)
         return self._joined_tables(self.ask_all("nearest", vectors, n))
 
 
 class _RaySearch(EngineSearch):
-    """A search whose facets and extracted mentions come from the shards' actors."""
+    """A search that computes facets and extracts mentions in the shards' actors."""
 
     _source: _HeldSources
 
     def facets(self, where: Mapping[str, Any] | None, kinds: Kinds, **options: Any) -> list[Facet]:
-        """The kinds of entity, counted by each actor in its shard."""
+        """Count the kinds of entity, each actor in its shard."""
         self._see_that_chroma_takes(where)
         counted = self._source.ask_all("facets", where, {**options, "n": _MORE * options["n"]})
         return _summed(counted, options["n"], options["examples"])
@@ -156,7 +156,7 @@ class _RaySearch(EngineSearch):
     def extract(
         self, types: Sequence[Leaf], bounds: Bounds, **options: bool
     ) -> Iterator[MentionMatch]:
-        """Every mention of some types, from each actor in its shard; documents in order of id."""
+        """Extract every mention of some types, each actor in its shard; documents sorted by id."""
         self._see_that_chroma_takes(bounds.where)
         ray = require("ray", extra="ray")
         vectors = self._with_examples(AnyOf(*types)).vectors
@@ -170,12 +170,12 @@ class _RaySearch(EngineSearch):
 
 
 class _Holder:
-    """The table of one shard, in a process of its own on a Ray cluster.
+    """Holds the table of one shard, as an actor on a Ray cluster.
 
     Args:
-        address: The shard's server.
+        address: Address of the shard's server.
         encoder: As for :class:`RayIndex`.
-        options: For ``EntityIndex``.
+        options: Options of ``EntityIndex``.
     """
 
     def __init__(self, address: str, encoder: Encoder, options: Mapping[str, Any]) -> None:
@@ -184,11 +184,11 @@ class _Holder:
         self._table: MentionTable | None = None
 
     def nearest(self, vectors: NDArray[np.float32], n: int) -> MentionTable:
-        """The n mentions nearest to each of some vectors, all compared."""
+        """The n mentions nearest to each of some vectors, by exhaustive comparison."""
         return nearest_of(self._current(), vectors, n)
 
     def facets(self, where: Mapping[str, Any] | None, options: dict[str, Any]) -> list[Facet]:
-        """The kinds of entity in this shard."""
+        """Count the kinds of entity in this shard."""
         taxonomy: Taxonomy | None = options["taxonomy"]
         encoder = self._index.encoder
         kinds = encoder.kinds if taxonomy is None else taxonomy.kinds(encoder)
@@ -201,7 +201,7 @@ class _Holder:
         options: Mapping[str, bool],
         candidates: MentionTable,
     ) -> Iterator[list[MentionMatch]]:
-        """Every mention of some types in this shard, page by page, each among the best of all."""
+        """Extract the mentions of some types page by page, scored among all shards' candidates."""
         search = self._index._search
         assert isinstance(search, EngineSearch)
         for page in TableSource(self._current, self._index._store.document_ids).pages(bounds.where):
@@ -215,7 +215,7 @@ class _Holder:
         return search
 
     def _current(self) -> MentionTable:
-        """The table of what the server holds now; what has not changed is not read again."""
+        """The table of the server's current contents; only changes are read again."""
         store, before = self._index._store, self._table
         touched = None if before is None else _differing(store, before)
         if before is None or touched:
@@ -229,7 +229,7 @@ class _Holder:
 
 
 def _differing(store: DocumentStore, table: MentionTable) -> set[str]:
-    """The ids of documents that are not as a table has them, new and deleted ones among them."""
+    """The ids of documents that differ from a table, including new and deleted ones."""
     now = store.records(store.document_ids())
     known = dict(zip(table.doc_ids, table.versions, strict=True))
     changed = {each for each, record in now.items() if known.get(each) != record.version}
@@ -237,7 +237,7 @@ def _differing(store: DocumentStore, table: MentionTable) -> set[str]:
 
 
 def _summed(counted: Sequence[Sequence[Facet]], n: int, examples: int) -> list[Facet]:
-    """The facets of several shards, those of one kind added up; the n most frequent."""
+    """Add up the shards' facets by kind; return the n most frequent."""
     of_kind: defaultdict[str, list[Facet]] = defaultdict(list)
     for each in chain.from_iterable(counted):
         of_kind[each.type].append(each)

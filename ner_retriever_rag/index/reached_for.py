@@ -1,4 +1,4 @@
-"""What people look for on an index and is elsewhere, with where it is."""
+"""Hints for methods that other libraries' indexes have and this one does not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ENGINE = (
     "with the retriever of ner_retriever_rag.llama_index, makes a query engine"
 )
 _SEARCH = 'index.search("dinosaur", k=4) finds documents by the type of entity they mention'
-_ADD = "index.add(documents) takes strings, documents of ours, of LangChain and of LlamaIndex"
+_ADD = "index.add(documents) takes strings and documents: ours, LangChain's and LlamaIndex's"
 _ELSEWHERE = {
     "as_retriever": _RETRIEVER,
     "as_query_engine": _ENGINE,
@@ -35,9 +35,9 @@ _ELSEWHERE = {
 
 
 class ReachedFor:
-    """Answers attributes of other libraries' indexes with the line that does it here."""
+    """Raises, for attributes of other libraries' indexes, an error that names the equivalent."""
 
-    if not TYPE_CHECKING:  # where every attribute would then seem to be there
+    if not TYPE_CHECKING:  # a type checker would otherwise accept every attribute
 
         def __getattr__(self, name):  # noqa: ANN001, ANN204
             there = _ELSEWHERE.get(name)

@@ -1,4 +1,4 @@
-"""Found documents as people see them: in a notebook, in a terminal, as a page of HTML."""
+"""Display of search results: in a notebook, in a terminal, as an HTML page."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ner_retriever_rag._markup import cards, name_of, one_line, score_of, visibl
 from ner_retriever_rag.index.foreign import as_match, is_result
 from ner_retriever_rag.schema import DocumentMatch
 
-_PASSAGE = 200  # characters of a document on a line of the terminal
+_PASSAGE = 200  # characters of a document shown on a terminal line
 
-# The page loads nothing and runs nothing, whatever a document holds.
+# The page loads no resources and runs no scripts, whatever a document contains.
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -41,14 +41,14 @@ h1 {{ font-size: 1.4em }}
 
 
 def show(matches: DocumentMatch | Iterable[DocumentMatch | Any]) -> None:
-    """Show what a search found, every span highlighted.
+    """Show search results, with every span highlighted.
 
-    A notebook shows it as HTML, one colour for each type, the score where the mouse rests; anywhere
-    else it is printed, a line for each document, the spans in brackets.
+    In a notebook, results are shown as HTML, one color per type, with scores on hover; elsewhere
+    they are printed, one line per document, with spans in brackets.
 
     Args:
-        matches: The documents found, or one of them; also as the retrievers of the adapters give
-            them, LangChain's documents and LlamaIndex' nodes, and those of other retrievers, which
+        matches: The documents found, or one of them. LangChain documents and LlamaIndex nodes from
+            the adapters' retrievers are accepted, too, as are those of other retrievers, which
             have no spans.
 
     Raises:
@@ -68,25 +68,25 @@ def show(matches: DocumentMatch | Iterable[DocumentMatch | Any]) -> None:
 
 
 def page(matches: Iterable[DocumentMatch], title: str) -> str:
-    """Found documents as one HTML file that needs no other."""
+    """Render found documents as a self-contained HTML page."""
     return _PAGE.format(title=escape(visible(title)), cards=cards(list(matches)))
 
 
 def print_matches(console: Console, matches: Iterable[DocumentMatch]) -> None:
-    """Print found documents, a line each."""
+    """Print found documents, one line each."""
     lines = [line(match) for match in matches]
     for each in lines or [Text("  nothing found", style="dim")]:
         console.print(each)
 
 
 def line(match: DocumentMatch) -> Text:
-    """A document on one line: its score, its name and the passage around its best match."""
+    """Format a document as one line: score, name and the passage around its best match."""
     name = one_line(name_of(match))
     return Text.assemble((f"  {score_of(match):4}  ", "cyan"), (name, "bold"), "  ", _marked(match))
 
 
 def _marked(match: DocumentMatch) -> Text:
-    """The passage around the best match, every match in it in brackets and colour."""
+    """The passage around the best match, with every match in it bracketed and colored."""
     text = match.text
     best = match.matches[0] if match.matches else None
     low, high = window(text, best.start if best else 0, best.end if best else 0, _PASSAGE)
@@ -102,7 +102,7 @@ def _marked(match: DocumentMatch) -> Text:
 
 
 def _in_notebook() -> bool:
-    """Whether a notebook's kernel runs this; without importing IPython where it is not used."""
+    """Whether this runs in a notebook kernel; does not import IPython if it is not loaded."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return getattr(shell, "kernel", None) is not None

@@ -1,4 +1,4 @@
-"""ShardedIndex: one index over several, each with a part of the documents."""
+"""ShardedIndex: one index over several shards, each with a part of the documents."""
 
 from __future__ import annotations
 
@@ -25,34 +25,36 @@ if TYPE_CHECKING:
 
 
 class ShardedIndex(EntityIndex):
-    """Several indexes, on one machine or many, that are written and searched as one.
+    """Several indexes, on one or more machines, that are written and searched as one.
 
-    A document is in the shard that the hash of its id names. Answers are those of a single index
-    of the same documents. Shards are asked at the same time. Those on servers search by themselves,
-    and what they find is merged; of folders the table of all mentions is in this process.
+    Documents are assigned to shards by the hash of their id. Results are those of a single index
+    of the same documents. Shards are queried in parallel. Shards on servers search locally, and
+    their results are merged; for folders, this process holds the table of all mentions.
 
-    Their number and order stay: an index remembers which shard it is, and of how many.
+    The number and order of shards are fixed: an index records which shard it is, and of how many.
 
     Args:
         shards: The shards: indexes, folders, or addresses of Chroma servers.
-        collection: Name of each index within its folder or server, for those given by place.
-        encoder: As for ``EntityIndex``, for those given by place.
-        max_batch: As for ``EntityIndex``, for those given by place.
-        folder: Where to keep the table of all mentions of folders, so that the next process need
-            not read it from them; None for nowhere. Of no effect where a shard is on a server.
-        partial: Whether an answer will do that is without the documents of shards on servers that
-            are away; a warning names them. They are asked again after a minute. To open the index
-            and to write, all shards are needed.
+        collection: Name of each index within its folder or server, for shards given by location.
+        encoder: As for ``EntityIndex``, for shards given by location.
+        max_batch: As for ``EntityIndex``, for shards given by location.
+        folder: Where to cache the table of all mentions of folders, so that the next process need
+            not read it from the shards; None for no cache. Has no effect if a shard is on a
+            server.
+        partial: Whether to return results without the documents of unreachable servers, with a
+            warning that names them; they are retried after a minute. Opening the index and
+            writing need all shards.
 
     Raises:
-        TypeError: If ``shards`` is a single one.
-        ValueError: If there is none, they are of different encoders, not all of one arrangement in
-            its order, or hold documents from before; or as ``EntityIndex``.
+        TypeError: If ``shards`` is a single shard.
+        ValueError: If there are no shards, they have different encoders, are not all shards of one
+            index in its order, or hold documents that were not distributed by their hash; or as
+            ``EntityIndex``.
         RuntimeError: As ``EntityIndex``.
         OSError: As ``EntityIndex``.
 
     Attributes:
-        shards: The shards, each an index by itself.
+        shards: The shards, each an index of its own.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class ShardedIndex(EntityIndex):
         for number, shard in enumerate(self.shards):
             store = shard._store
             if not isinstance(store, Store) or isinstance(store, BesideStore):
-                raise ValueError(f"shards[{number}] must have its documents itself")
+                raise ValueError(f"shards[{number}] must store its documents itself")
             if shard.encoder.fingerprint != self.shards[0].encoder.fingerprint:
                 raise ValueError(
                     f"shards[{number}] is of the encoder {shard.encoder.description}, shards[0] of "
@@ -102,7 +104,7 @@ class ShardedIndex(EntityIndex):
                 )
             stores.append(store)
         if len({id(store) for store in stores}) < len(stores):
-            raise ValueError("shards holds an index twice")
+            raise ValueError("shards lists the same index twice")
         mark_shards(stores, self._place.writing)
         return ShardedStore(stores, self._answering)
 
@@ -135,7 +137,7 @@ class ShardedIndex(EntityIndex):
         folder: str | Path | None = None,
         partial: bool = False,
     ) -> ShardedIndex:
-        """Open shards that are there; the constructor would make them.
+        """Open existing shards; the constructor would create missing ones.
 
         Args:
             shards: Folders or addresses of Chroma servers.
@@ -146,7 +148,7 @@ class ShardedIndex(EntityIndex):
             partial: As in the constructor.
 
         Raises:
-            FileNotFoundError: If one is missing.
+            FileNotFoundError: If a shard is missing.
         """
         opened: list[EntityIndex] = []
         options: Any = {"collection": collection, "encoder": encoder, "max_batch": max_batch}
@@ -161,7 +163,7 @@ class ShardedIndex(EntityIndex):
 
     @classmethod
     def beside(cls, *_: Any, **__: Any) -> NoReturn:
-        """Refused: an index beside a collection is where the collection is.
+        """Not supported: an index beside a collection lives where the collection does.
 
         Raises:
             TypeError: Always.
@@ -169,13 +171,13 @@ class ShardedIndex(EntityIndex):
         raise TypeError("an index beside a collection has no shards: use EntityIndex.beside")
 
     def storage(self) -> Storage:
-        """Measure what all shards take, beside a sentence index of the same documents."""
+        """Measure the storage of all shards, compared with a sentence index of the documents."""
         on_disk = [shard.storage().disk_bytes for shard in self.shards]
         whole = measure_storage(self._store)
         return replace(whole, disk_bytes=None if None in on_disk else sum(filter(None, on_disk)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pickle says what to open again, as each shard's does."""
+        """Pickle only what to reopen, as each shard does."""
         return _reopened, (self.shards, self._folder, self._partial)
 
 

@@ -1,4 +1,4 @@
-"""An index beside somebody else's collection follows what was written to it."""
+"""Synchronization of an index with the existing collection it is beside."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.storage.beside import BesideStore
 
-_PAGE = 1_000  # documents compared at once
+_PAGE = 1_000  # documents compared per page
 
 
 def sync(store: BesideStore, encoder: TypeAwareEncoder, *, progress: bool) -> SyncReport:
-    """Follow what was written to their collection; ``EntityIndex.sync`` explains.
+    """Bring the index up to date with the collection; see ``EntityIndex.sync``.
 
     Args:
-        store: The store; the caller holds its place.
-        encoder: What encodes new texts.
+        store: The store; the caller holds the lock on its place.
+        encoder: Encodes new texts.
         progress: Show a progress bar.
     """
     report, there, writer = AddReport(), set[str](), Writer(store, encoder)
-    ids = store.all_ids()  # all at once: pages of a collection that is being written shift
+    ids = store.all_ids()  # in one call: pages shift while a collection is being written
     with tqdm(total=len(ids), unit="document", disable=not progress, smoothing=0.05) as bar:
         for some in batches(ids, _PAGE):
             documents, failed = _documents(store.texts_of(some))
@@ -39,17 +39,17 @@ def sync(store: BesideStore, encoder: TypeAwareEncoder, *, progress: bool) -> Sy
                 bar.update(done.added + done.replaced + done.unchanged)
             report += AddReport(failed=failed)
             bar.update(len(failed))
-    # Last, so that a document under a new id finds the vectors it had under the old one.
+    # Deleted last, so that a document under a new id can reuse the vectors of its old id.
     gone = [doc_id for doc_id in store.document_ids() if doc_id not in there]
     for some in batches(gone, BATCH):
         store.delete(list(store.records(some).values()))
-    # Readers may have left out a document that has its old text again.
+    # Readers may be leaving out a document whose original text has been restored.
     store.renew()
     return SyncReport(**{**asdict(report), "failed": report.failed}, deleted=len(gone))
 
 
 def _documents(texts: Mapping[str, str | None]) -> tuple[list[Document], tuple[Failure, ...]]:
-    """Texts as documents without metadata, and those that can be none."""
+    """Make documents without metadata of texts; also return the texts that are not valid."""
     documents, failed = [], []
     for doc_id, text in texts.items():
         try:

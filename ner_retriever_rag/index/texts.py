@@ -1,4 +1,4 @@
-"""What a search would say of texts that are in no index."""
+"""Matching of documents that are not in an index: the results a search over them would give."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def judge(
     top_n: int | None = None,
     rerank: int = 0,
 ) -> list[tuple[int, DocumentMatch]]:
-    """Which of some documents mention a type: what filters and postprocessors share.
+    """Keep the documents that mention a type; shared by the filters and postprocessors.
 
     Args:
-        documents: What another retriever found.
-        query: What is looked for.
-        index: Where some of them are; by their ids, with the text they have, their mentions are
-            read instead of being detected and encoded again.
-        encoder: Finds and encodes mentions; None for the index's, or the shipped one.
-        threshold: Least score of a document, and of a mention that is listed; None for no bound,
-            and mentions from 0.2 on.
-        top_n: How many at most, best first; None for all, in the order given.
-        rerank: How many of the best mentions the pair model judges again.
+        documents: Documents found by another retriever.
+        query: The type, or a combination of types.
+        index: An index that may hold some of them; for documents with the same id and text, it
+            supplies the mentions instead of detecting and encoding them again.
+        encoder: Detects and encodes mentions; None for the index's, or the shipped one.
+        threshold: Minimum score of a document, and of a listed mention; None for no minimum, and
+            0.2 for mentions.
+        top_n: Maximum number of documents, best first; None for all, in the order given.
+        rerank: Number of top mentions that the pair model reranks.
 
     Returns:
-        The documents kept, each with its number among those given.
+        The documents kept, each with its position among those given.
     """
     matches = match_documents(
         index.encoder if index else encoder or default_encoder(),
@@ -59,10 +59,10 @@ def judge(
 
 
 def check_entity_type(value: Any) -> Any:
-    """A component's field ``entity_type``: a query, or None.
+    """Validate a component's field ``entity_type``: a query, or None.
 
     Raises:
-        ValueError: If it is something else; pydantic reports no TypeErrors.
+        ValueError: If it is something else; pydantic does not report a TypeError.
     """
     try:
         return None if value is None else check_query(value, "entity_type")
@@ -71,13 +71,13 @@ def check_entity_type(value: Any) -> Any:
 
 
 def check_one_encoder(index: EntityIndex | None, encoder: TypeAwareEncoder | None) -> None:
-    """See that a component was not given both.
+    """Check that a component was not given both an index and an encoder.
 
     Raises:
         ValueError: If it was.
     """
     if index is not None and encoder is not None:
-        raise ValueError("give index or encoder, not both: an index has its encoder")
+        raise ValueError("give index or encoder, not both: an index has its own encoder")
 
 
 def match_documents(
@@ -91,20 +91,20 @@ def match_documents(
     judged: JudgedOf | None = None,
     rerank: int = 0,
 ) -> list[DocumentMatch]:
-    """What a search would say of documents that are in no index, had it just these.
+    """Match documents as a search would in an index of just these documents.
 
     Args:
-        encoder: Finds and encodes their mentions.
+        encoder: Detects and encodes their mentions.
         documents: The documents.
-        query: What is looked for.
-        threshold: Least score of a mention that is listed; the best one is in any case.
-        encoded: Their mentions and vectors, where these are known; None encodes them.
+        query: The type, or a combination of types.
+        threshold: Minimum score of a listed mention; the best one is always listed.
+        encoded: Their mentions and vectors, if known; None encodes them.
         sharpen: As in ``EntityIndex.search``.
-        judged: Knows what was judged of a type by its description; None for nothing.
-        rerank: Likewise.
+        judged: Gives the judgments of a type by its description; None for no judgments.
+        rerank: As in ``EntityIndex.search``.
 
     Returns:
-        One match a document, in their order, however low its score.
+        One match per document, in order, however low its score.
     """
     if encoded is None:
         encoded = encoder.encode([document.text for document in documents])

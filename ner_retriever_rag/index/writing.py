@@ -1,4 +1,4 @@
-"""Writing an index: documents are checked, encoded where they have to be, and stored."""
+"""Writing to an index: documents are validated, encoded if needed, and stored."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-BATCH = 128  # documents encoded and written together, at most; progress moves as often
-_LONG = 100_000  # characters in them, or a little more: a second or two; a write costs 55 ms
+BATCH = 128  # most documents encoded and written together; also the step of the progress bar
+_LONG = 100_000  # characters that close a batch: a second or two of encoding; a write costs 55 ms
 
 Given = Sequence[Sequence[Span]]
 Refuse = Callable[[Failure], None]
@@ -46,11 +46,11 @@ T = TypeVar("T")
 
 
 class Writer:
-    """Writes documents into a store; the caller holds the folder.
+    """Writes documents to a store; the caller holds the lock on the folder.
 
     Args:
-        store: Where they go.
-        encoder: What encodes them.
+        store: Receives the documents.
+        encoder: Encodes them.
     """
 
     def __init__(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
@@ -59,22 +59,23 @@ class Writer:
     def add(
         self, batches: Iterable[Sequence[Prepared]], refuse: Refuse | None = None
     ) -> Iterator[AddReport]:
-        """Store documents; those that are there already, word for word, are left as they are.
+        """Store documents; documents already stored with identical content are skipped.
 
-        Where a text is stored with the same mentions, under other metadata or another id, its
-        vectors are taken from there. Batches are encoded while those before them are written.
+        If a text is stored with the same mentions under other metadata or another id, its vectors
+        are reused. Batches are encoded while the preceding ones are written.
 
         Args:
-            batches: Documents, no id twice in all of them, and the spans given for each, if any.
-            refuse: Told of documents that cannot be encoded, which are left out; None raises
+            batches: Documents, with ids unique across all batches, and the spans given for each,
+                if any.
+            refuse: Called for each document that cannot be encoded, which is left out; None raises
                 instead.
 
         Yields:
-            For each batch what was done, once it is written.
+            A report for each batch, once it is written.
 
         Raises:
-            Exception: What the encoder raises for a document, which is named; a RuntimeError where
-                the kind takes more than a message.
+            Exception: The encoder's error for a document, with the document's id in the message;
+                as a RuntimeError if the error type takes more than a message.
         """
         plans = map(self._plan, batches)
         for plan, (found, failed) in ahead(self._encode, plans, self._encoder.threads):
@@ -86,7 +87,7 @@ class Writer:
             yield self._write(plan.without(failed), found)
 
     def _plan(self, batch: Sequence[Prepared]) -> _Plan:
-        """See what of a batch is there already."""
+        """Determine what of a batch is already stored."""
         versions = {document.id: version_of(document, given) for document, given in batch}
         stored = self._store.replaceable(versions)
         todo = [
@@ -97,13 +98,13 @@ class Writer:
         return _Plan(batch, versions, todo, stored, self._known(todo, versions, stored))
 
     def _write(self, plan: _Plan, found: dict[str, EncodedText]) -> AddReport:
-        """Write what a batch needs, and say what was done."""
+        """Write what is new or changed in a batch, and report it."""
         if not plan.todo:
             return AddReport(unchanged=len(plan.batch))
         encoded = plan.known | found
         documents = [document for document, _ in plan.todo]
         stored = plan.stored
-        if not self._store.alone:  # others may have written meanwhile
+        if not self._store.alone:  # other processes may have written in the meantime
             stored = self._store.replaceable(document.id for document in documents)
         self._store.write(
             documents,
@@ -125,7 +126,7 @@ class Writer:
         versions: Mapping[str, str],
         stored: Mapping[str, Record],
     ) -> dict[str, EncodedText]:
-        """Mentions and vectors, by id, of those documents whose texts the store has already."""
+        """Mentions and vectors, by id, of the documents whose texts are already stored."""
         new = {versions[each.id]: each for each, _ in todo if each.id not in stored}
         elsewhere = self._store.twins(new)
         known = {}
@@ -140,7 +141,7 @@ class Writer:
         return stored_encodings(self._store, known, self._encoder.dim)
 
     def _encode(self, plan: _Plan) -> tuple[dict[str, EncodedText], dict[str, Exception]]:
-        """Mentions and vectors, by id, of the documents whose texts are new; what failed, by id."""
+        """Encode the documents whose texts are new; return encodings and errors, both by id."""
         new = [each for each in plan.todo if each[0].id not in plan.known]
         found: dict[str, EncodedText] = {}
         failed: dict[str, Exception] = {}
@@ -157,7 +158,7 @@ class Writer:
         found: dict[str, EncodedText],
         failed: dict[str, Exception],
     ) -> None:
-        """Encode documents together; if that fails, one by one, so that one costs no other."""
+        """Encode documents together; if that fails, one by one, to isolate the bad documents."""
         texts = [document.text for document, _ in some]
         try:
             if with_spans:
@@ -174,21 +175,21 @@ class Writer:
             alone: dict[str, Exception] = {}
             for each in some:
                 self._encode_alike([each], with_spans, found, alone)
-            if len(alone) == len(some):  # it is not the documents
+            if len(alone) == len(some):  # the cause is not a particular document
                 raise
             failed.update(alone)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to be done with a batch.
+    """What to do with a batch.
 
     Attributes:
-        batch: Documents, and the spans given for each, if any.
-        versions: The content hash of each, by id.
+        batch: The documents, and the spans given for each, if any.
+        versions: Their content hashes, by id.
         todo: Those that are new or have changed.
-        stored: What is stored under their ids.
-        known: Mentions and vectors, by id, that need not be encoded.
+        stored: The records stored under their ids.
+        known: Mentions and vectors, by id, that need not be encoded again.
     """
 
     batch: Sequence[Prepared]
@@ -198,7 +199,7 @@ class _Plan:
     known: dict[str, EncodedText]
 
     def without(self, failed: Collection[str]) -> _Plan:
-        """The same without documents that cannot be encoded."""
+        """Return the plan without the documents that cannot be encoded."""
         if not failed:
             return self
         batch = [each for each in self.batch if each[0].id not in failed]
@@ -211,18 +212,18 @@ def _kind_of(error: Exception) -> type[Exception]:
 
 
 def in_batches(items: Iterable[T], text_of: Callable[[T], str]) -> Iterator[list[T]]:
-    """Items that are encoded and written together: so many, or fewer with long texts."""
+    """Group items into batches to encode and write together; fewer to a batch if texts are long."""
     return batches(items, BATCH, lambda item: len(text_of(item)), _LONG)
 
 
 def in_batches_by_shard(
     documents: Iterable[Prepared], shard_of: Callable[[str], int]
 ) -> Iterator[list[Prepared]]:
-    """The same, each batch of one shard: so no shard is called for a few documents at a time.
+    """Like ``in_batches``, with one shard per batch, so that shards are not sent tiny batches.
 
     Args:
         documents: Documents, with the spans given for each.
-        shard_of: The number of the shard of a document, by its id.
+        shard_of: Maps a document's id to the number of its shard.
     """
     waiting: dict[int, list[Prepared]] = {}
     characters: dict[int, int] = {}
@@ -240,17 +241,17 @@ def in_batches_by_shard(
 def checked(
     documents: Iterable[object], spans: Given | None, refuse: Refuse | None
 ) -> Iterator[Prepared]:
-    """Documents that can be stored, with the spans given for each.
+    """Validate the caller's documents; yield those that can be stored, with their spans.
 
     Args:
-        documents: What the caller gave: documents, ours or a framework's, and strings.
-        spans: For each the spans of its mentions, or None.
-        refuse: Told of those that cannot be; None raises instead, and skips what is blank
-            (empty pages are in most files), with a line in the log.
+        documents: What the caller passed: documents, ours or a framework's, and strings.
+        spans: The mention spans of each document, or None.
+        refuse: Called for each document that cannot be stored; None raises instead, and skips
+            blank documents (most files have empty pages) with a warning in the log.
 
     Raises:
-        TypeError: If something is neither a document nor a string, or spans are no numbers.
-        ValueError: If an id stands twice, metadata cannot be kept, or a span lies
+        TypeError: If an item is neither a document nor a string, or spans are not numbers.
+        ValueError: If an id occurs twice, metadata cannot be stored, or a span lies
             outside its text.
     """
     seen: dict[str, int] = {}
@@ -293,5 +294,5 @@ def _document(each: object, place: int) -> Document:
 
 
 def storable_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of metadata that an index can keep exactly."""
+    """The metadata entries that an index can store without loss."""
     return {key: value for key, value in metadata.items() if storable(key, value)}

@@ -1,4 +1,4 @@
-"""LangChain adapter: retriever, document index, filter, an agent's tool, what a question asks."""
+"""LangChain adapter: retriever, document index, filter, agent tool, question parsing."""
 
 from ner_retriever_rag.langchain.agents import create_entity_type_tool, render_context
 from ner_retriever_rag.langchain.answer_type import AnswerType

@@ -1,4 +1,4 @@
-"""For language models: results as text for a prompt, and the search as a tool of an agent."""
+"""For language models: results as text for a prompt, and search as an agent tool."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def render_context(
     metadata_prefix: str = "",
     max_characters: int | None = MAX_CHARACTERS,
 ) -> str:
-    """Documents as text for a prompt, numbered, each with the names that were found in it.
+    """Format documents as text for a prompt, numbered, each with the names found in it.
 
-    Documents of other retrievers are written without names. Only the first line of a document and
-    the names stand at the margin; a document's further lines are indented, so that it cannot pass
-    for two.
+    Documents from other retrievers are formatted without names. Only a document's first line and
+    the names start at the margin; its other lines are indented, so that it cannot pass itself off
+    as two.
 
     Args:
-        documents: What a retriever found.
-        metadata_prefix: That of the retriever.
-        max_characters: Most characters of all texts together; of those that are longer than their
-            share, the part around the best match is given. None for no bound.
+        documents: Results of a retriever.
+        metadata_prefix: The retriever's ``metadata_prefix``.
+        max_characters: Maximum length of all texts together; texts longer than their share are
+            cut to the part around the best match. None for no limit.
 
     Raises:
         ValueError: If ``max_characters`` is not positive.
@@ -63,22 +63,22 @@ def create_entity_type_tool(
     description: str = TOOL_DESCRIPTION,
     threshold: float = TOOL_THRESHOLD,
 ) -> StructuredTool:
-    """A tool by which an agent finds documents that mention a kind of entity.
+    """Create a tool with which an agent finds documents that mention a kind of entity.
 
-    Its arguments are ``type``, ``about`` and ``k``; whatever else bounds the search are the fields
-    of the retriever. The content of its answer, for the model, is the documents' texts with the
-    names found (``render_context``); the artifact is the documents. Where there are none the model
-    is told the best name and its score. A search that fails is told to the model.
+    Its arguments are ``type``, ``about`` and ``k``; all other search options are the fields of
+    the retriever. The content of its message, for the model, is the documents' texts with the
+    names found (``render_context``); the artifact is the documents. If there are none, the model
+    is told the best name and its score. Failed searches are reported to the model.
 
     Args:
-        retriever: Searches for the agent.
-        name: What the model calls it by.
-        description: What the model is told of it; say here what the documents are.
-        threshold: Least score of a document's best match, in [0, 1]; a ``score_threshold`` of the
-            retriever takes its place.
+        retriever: The retriever to search with.
+        name: Name of the tool, as the model sees it.
+        description: Description of the tool, for the model; say here what the documents are.
+        threshold: Minimum score of a document's best match, in [0, 1]; the retriever's
+            ``score_threshold`` takes precedence.
 
     Raises:
-        TypeError: If ``retriever`` is something else.
+        TypeError: If ``retriever`` is not a ``NERTypeRetriever`` or ``EntityDocumentIndex``.
         ValueError: If ``threshold`` is not in [0, 1].
 
     Example:
@@ -128,5 +128,5 @@ def create_entity_type_tool(
 
 
 def _given(**arguments: Any) -> dict[str, Any]:
-    """The arguments the model gave; the retriever's own fields stand for the others."""
+    """Return the arguments that the model passed; the retriever's fields apply for the others."""
     return {name: value for name, value in arguments.items() if value is not None}

@@ -1,4 +1,4 @@
-"""From a question to the type and topic to retrieve by, as a LangChain Runnable."""
+"""Parse a question into the type and topic to retrieve by, as a LangChain Runnable."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _PROMPT = ChatPromptTemplate([("system", ANSWER_TYPE_PROMPT), ("human", "{questi
 
 
 class AnswerType(RunnableSerializable[str, ParsedQuestion]):
-    """Finds the type of entity a question asks for, and the topic.
+    """Extracts the type of entity a question asks for, and the topic.
 
-    The result has ``question``, ``type`` and ``topic``; ``type`` is None where the question asks
-    for no kind of entity. ``NERTypeRetriever`` takes it as a query: it then looks for the type,
-    with the topic as ``about``, and finds nothing where there is no type.
+    The result has ``question``, ``type`` and ``topic``; ``type`` is None if the question asks
+    for no kind of entity. ``NERTypeRetriever`` accepts it as a query: it searches for the type,
+    with the topic as ``about``, and returns nothing if there is no type.
 
-    Without a model, rules for English do it (``ner_retriever_rag.questions.questions``); with one,
-    its structured output does.
+    Without a model it uses rules for English (``ner_retriever_rag.questions.questions``); with
+    one, the model's structured output.
 
     Example:
         .. code-block:: python
@@ -40,7 +40,7 @@ class AnswerType(RunnableSerializable[str, ParsedQuestion]):
             chain.invoke("Which dinosaurs lived in what is now Argentina?")
 
     Raises:
-        ValueError: If ``model`` is no chat model, or has no structured output.
+        ValueError: If ``model`` is not a chat model, or has no structured output.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -63,7 +63,7 @@ class AnswerType(RunnableSerializable[str, ParsedQuestion]):
     def invoke(
         self, input: str, config: RunnableConfig | None = None, **kwargs: Any
     ) -> ParsedQuestion:
-        """Take a question apart.
+        """Parse a question.
 
         Args:
             input: The question.
@@ -71,16 +71,16 @@ class AnswerType(RunnableSerializable[str, ParsedQuestion]):
             **kwargs: Passed to the model.
 
         Raises:
-            TypeError: If the question is not a string, or the model answers something else than
-                was asked for.
-            ValueError: If it is empty.
+            TypeError: If the question is not a string, or the model returns something other than
+                the requested structure.
+            ValueError: If the question is empty.
         """
         return self._call_with_config(self._parse, input, config, run_type="chain", **kwargs)
 
     async def ainvoke(
         self, input: str, config: RunnableConfig | None = None, **kwargs: Any
     ) -> ParsedQuestion:
-        """As ``invoke``."""
+        """Async version of ``invoke``."""
         return await self._acall_with_config(
             self._aparse, input, config, run_type="chain", **kwargs
         )

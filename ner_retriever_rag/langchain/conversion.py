@@ -1,4 +1,4 @@
-"""Between LangChain's documents and the package's own."""
+"""Conversion between LangChain's documents and the package's own."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _MATCH_KEYS = {"text", "start", "end", "score"}
 
 
 def match_to_langchain(match: DocumentMatch, prefix: str, *, with_type: bool = False) -> Document:
-    """A document match as a LangChain document, its matches in the metadata.
+    """Convert a document match to a LangChain document with the matches in its metadata.
 
     Args:
         match: The match.
-        prefix: What the keys ``doc_id``, ``score`` and ``matches`` begin with.
+        prefix: Prefix of the keys ``doc_id``, ``score`` and ``matches``.
         with_type: Label each match with its type.
 
     Raises:
-        ValueError: If the document has metadata of its own under one of the keys.
+        ValueError: If the document already has metadata under one of the keys.
     """
     check_keys(match.metadata, match.doc_id, prefix)
     rows = [each.as_row(with_type=with_type) for each in match.matches]
@@ -39,21 +39,22 @@ def match_to_langchain(match: DocumentMatch, prefix: str, *, with_type: bool = F
 
 
 def to_langchain(document: IndexedDocument) -> Document:
-    """A document as it was added."""
+    """Convert a document of the index back to the LangChain document that was added."""
     metadata = dict(document.metadata)
     return Document(page_content=document.text, id=document.id, metadata=metadata)
 
 
 def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDocument]:
-    """LangChain documents as documents to index; blank ones are skipped and logged.
+    """Convert LangChain documents to documents to index; blank ones are skipped and logged.
 
     Args:
         documents: The documents.
-        prefix: What the keys of results begin with.
+        prefix: Prefix of the metadata keys of results.
 
     Raises:
-        TypeError: If it is a single document or a string, or one of them is no document.
-        ValueError: If one has metadata that its results would overwrite.
+        TypeError: If ``documents`` is a single document or a string, or an element is not a
+            document.
+        ValueError: If a document has metadata that its results would overwrite.
     """
     if isinstance(documents, str | Document) or not isinstance(documents, Iterable):
         raise TypeError(f"documents must be a list of documents, not one {kind_of(documents)}")
@@ -76,7 +77,7 @@ def check_keys(metadata: Mapping[str, Any], doc_id: str, prefix: str) -> None:
     """Check that a result would overwrite nothing but an earlier result.
 
     Raises:
-        ValueError: If it would; the message names the document and the key.
+        ValueError: If it would overwrite other metadata; the message names document and key.
     """
     if _is_result(metadata, doc_id, prefix):
         return
@@ -85,31 +86,31 @@ def check_keys(metadata: Mapping[str, Any], doc_id: str, prefix: str) -> None:
             key == "doc_id" and metadata[f"{prefix}doc_id"] == doc_id
         ):
             raise ValueError(
-                f"document {doc_id!r} has metadata of its own under {prefix + key!r}, where its "
-                "result has to go: give the retriever another metadata_prefix, such as 'ner_'"
+                f"document {doc_id!r} has metadata of its own under {prefix + key!r}, which is "
+                "needed for results: give the retriever another metadata_prefix, such as 'ner_'"
             )
 
 
 def merge_results(documents: Iterable[Document], *, metadata_prefix: str = "") -> list[Document]:
-    """Results of several searches in one list, each document once, best first.
+    """Merge the results of several searches into one list, each document once, best first.
 
-    A document found by several searches has the matches of all of them, and the best score. For
-    what asks a retriever several times, such as ``MultiQueryRetriever``:
+    A document found by several searches gets the matches of all of them, and the best score. Use
+    it after anything that calls a retriever several times, such as ``MultiQueryRetriever``:
     ``MultiQueryRetriever(...) | merge_results``.
 
     Args:
         documents: Results of ``NERTypeRetriever`` or ``EntityTypeFilter``.
-        metadata_prefix: That of the retriever.
+        metadata_prefix: The retriever's ``metadata_prefix``.
 
     Raises:
-        ValueError: If a document is no result of theirs.
+        ValueError: If a document is not such a result.
     """
     doc_id, score, matches = (f"{metadata_prefix}{key}" for key in RESULT_KEYS)
     merged: dict[str, Document] = {}
     for document in documents:
         metadata = document.metadata
         if not {doc_id, score, matches} <= metadata.keys():
-            raise ValueError(f"document {document.id!r} has no {matches!r}: it is no result")
+            raise ValueError(f"document {document.id!r} has no {matches!r}: it is not a result")
         if (other := merged.get(metadata[doc_id])) is not None:
             rows = [*other.metadata[matches], *metadata[matches]]
             distinct = {json.dumps(row, sort_keys=True): row for row in rows}
@@ -124,7 +125,7 @@ def merge_results(documents: Iterable[Document], *, metadata_prefix: str = "") -
 
 
 def _is_result(metadata: Mapping[str, Any], doc_id: str, prefix: str) -> bool:
-    """Whether metadata are those of an earlier search's result, which another may replace."""
+    """Whether metadata comes from an earlier search result, which a new one may replace."""
     matches = metadata.get(f"{prefix}matches")
     return (
         metadata.get(f"{prefix}doc_id") == doc_id
@@ -135,7 +136,7 @@ def _is_result(metadata: Mapping[str, Any], doc_id: str, prefix: str) -> bool:
 
 
 def without_copies(documents: Iterable[IndexedDocument]) -> list[IndexedDocument]:
-    """Leave out documents that stand there twice, word for word."""
+    """Drop exact duplicates of documents."""
     first: dict[str, IndexedDocument] = {}
     return [
         each

@@ -14,7 +14,7 @@ from ner_retriever_rag.langchain.searching import TypeSearching
 
 
 class EntityDocumentIndex(TypeSearching, DocumentIndex):
-    """Documents in and out by id, and retrieval by entity type.
+    """A document index: documents are stored by id and retrieved by entity type.
 
     Example:
         .. code-block:: python
@@ -25,19 +25,19 @@ class EntityDocumentIndex(TypeSearching, DocumentIndex):
     """
 
     def upsert(self, items: Sequence[Document], /, **kwargs: Any) -> UpsertResponse:
-        """Index documents; one whose id is there already is replaced.
+        """Index documents; a document with an existing id is replaced.
 
         Args:
-            items: LangChain documents; one without an id gets one made from its content.
+            items: LangChain documents; one without an id gets an id derived from its content.
             **kwargs: ``progress=True`` shows a progress bar.
 
         Returns:
-            All ids under ``succeeded``, in order; ``failed`` is empty, as failures raise.
+            All ids under ``succeeded``, in order; ``failed`` is empty, since failures raise.
 
         Raises:
-            TypeError: If ``items`` is no list of documents.
+            TypeError: If ``items`` is not a list of documents.
             ValueError: If a document is empty, or its metadata cannot be stored or would be
-                overwritten by results; nothing is written then.
+                overwritten by results; nothing is written in that case.
         """
         documents = all_to_indexed(items, self.metadata_prefix)
         self.index.add(without_copies(documents), **kwargs)
@@ -48,17 +48,17 @@ class EntityDocumentIndex(TypeSearching, DocumentIndex):
 
         Args:
             ids: The ids; unknown ones are skipped.
-            **kwargs: None are known.
+            **kwargs: Not supported.
 
         Returns:
-            The ids that were there under ``succeeded``.
+            The ids that existed, under ``succeeded``.
 
         Raises:
             ValueError: If ``ids`` is None.
-            TypeError: If there are other arguments.
+            TypeError: If other arguments are given.
         """
         if ids is None:
-            raise ValueError("ids: say which documents to delete")
+            raise ValueError("ids is None: give the ids of the documents to delete")
         if kwargs:
             raise TypeError(f"unknown argument {', '.join(kwargs)}")
         there = [document.id for document in self.index.get(list(dict.fromkeys(ids)))]
@@ -66,14 +66,14 @@ class EntityDocumentIndex(TypeSearching, DocumentIndex):
         return DeleteResponse(succeeded=there, num_deleted=len(there), failed=[], num_failed=0)
 
     def get(self, ids: Sequence[str], /, **kwargs: Any) -> list[Document]:
-        """Documents by id, in order, as they were added; unknown ids are left out.
+        """Return documents by id, in order, as they were added; unknown ids are skipped.
 
         Args:
             ids: The ids.
-            **kwargs: None are known.
+            **kwargs: Not supported.
 
         Raises:
-            TypeError: If there are other arguments.
+            TypeError: If other arguments are given.
         """
         if kwargs:
             raise TypeError(f"unknown argument {', '.join(kwargs)}")

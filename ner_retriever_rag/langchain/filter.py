@@ -1,4 +1,4 @@
-"""A filter on another retriever's results: those that mention entities of a type."""
+"""Filter another retriever's results: keep those that mention entities of a type."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from ner_retriever_rag.questions.questions import asked_for
 class EntityTypeFilter(BaseDocumentCompressor):
     """Keeps the documents that mention entities of a type, whatever retriever found them.
 
-    Without ``top_n`` they stay in the order they came in; with it they come best first. They keep
-    their text, id and metadata, and have ``doc_id``, ``score`` and ``matches`` more, as the
-    results of ``NERTypeRetriever`` do.
+    Without ``top_n`` they keep their order; with it they are sorted best first. They keep
+    their text, id and metadata, plus ``doc_id``, ``score`` and ``matches``, like the
+    results of ``NERTypeRetriever``.
 
     Example:
         .. code-block:: python
@@ -38,20 +38,20 @@ class EntityTypeFilter(BaseDocumentCompressor):
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     entity_type: Any = None
-    """The type description, or a combination of several; None takes the query for it."""
+    """The type description, or a combination of several; None to use the query."""
     top_n: int | None = Field(default=None, gt=0)
-    """How many documents at most, the best ones; None for all."""
+    """Maximum number of documents, the best ones; None for all."""
     threshold: float | None = Field(default=DEFAULT_THRESHOLD, ge=0, le=1)
-    """Least score of a document that is kept; None for no bound."""
+    """Minimum score of a document to be kept; None for no threshold."""
     rerank: int = Field(default=0, ge=0)
-    """How many of the best mentions the pair model judges again, in their passages."""
+    """How many of the best mentions the pair model reranks, in their passages."""
     index: EntityIndex | None = None
-    """Where some of the documents are: by their ids, with the text they have, their mentions are
-    read instead of being detected and encoded again."""
+    """An index that contains some of the documents: for those with the same id and text, the
+    mentions are read from it instead of being detected and encoded again."""
     encoder: TypeAwareEncoder | None = None
-    """What finds and encodes their mentions; None for the index's, or the shipped one."""
+    """Detects and encodes the mentions; None for the index's encoder, or the shipped one."""
     metadata_prefix: str = ""
-    """What the metadata keys ``doc_id``, ``score`` and ``matches`` begin with."""
+    """Prefix of the metadata keys ``doc_id``, ``score`` and ``matches``."""
 
     @field_validator("entity_type")
     @classmethod
@@ -69,14 +69,14 @@ class EntityTypeFilter(BaseDocumentCompressor):
         """Keep the documents that mention the type.
 
         Args:
-            documents: What another retriever found.
-            query: Its query; the type looked for where ``entity_type`` is None. Of what
-                ``AnswerType`` makes of a question, its type; where the question asks for none, all
-                documents are kept as they are.
+            documents: Results of another retriever.
+            query: Its query, used as the type if ``entity_type`` is None. If it is the output of
+                ``AnswerType``, its type is used; if the question asks for none, all documents are
+                kept unchanged.
             callbacks: Not used.
 
         Raises:
-            ValueError: If a document has metadata of its own under a key of results.
+            ValueError: If a document already has metadata under a key used for results.
         """
         wanted, _ = asked_for(query, None) if self.entity_type is None else (self.entity_type, None)
         if wanted is None:

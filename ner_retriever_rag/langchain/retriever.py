@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 class NERTypeRetriever(TypeSearching):
     """Retrieves the documents that mention entities of a type; the query is the type description.
 
-    Results keep ``page_content``, ``id`` and the metadata they were added with, and have three
-    metadata keys more: ``doc_id``, ``score`` (probability in [0, 1] of the best mention) and
-    ``matches`` (a list of ``{"text", "start", "end", "score"}``, best first). Where documents have
-    such keys of their own, ``metadata_prefix`` keeps both; without it they are refused.
+    Results keep the ``page_content``, ``id`` and metadata they were added with, plus three
+    metadata keys: ``doc_id``, ``score`` (probability in [0, 1] of the best mention) and
+    ``matches`` (a list of ``{"text", "start", "end", "score"}``, best first). If documents already
+    have such keys, ``metadata_prefix`` keeps both; without it they are refused.
 
-    The query may also be a combination (``AnyOf``, ``AllOf``, ``Not``, ``Like``); with several
-    types each of ``matches`` has a ``type`` too. Every field but ``index`` and
-    ``metadata_prefix`` may also be given to ``invoke``, ``ainvoke`` and ``batch``. What
-    ``AnswerType`` makes of a question is a query too, with its topic as ``about``.
+    The query can also be a combination (``AnyOf``, ``AllOf``, ``Not``, ``Like``); with several
+    types, each match also has a ``type``. Every field except ``index`` and
+    ``metadata_prefix`` can also be passed to ``invoke``, ``ainvoke`` and ``batch``. The output of
+    ``AnswerType`` is also accepted as a query, with its topic as ``about``.
 
-    A retriever over an index in a folder, with the shipped encoder, can be pickled: it opens the
-    folder again.
+    A retriever over an index in a folder, with the shipped encoder, can be pickled: unpickling
+    opens the folder again.
 
     Example:
         .. code-block:: python
@@ -61,7 +61,7 @@ class NERTypeRetriever(TypeSearching):
 
         Args:
             documents: LangChain documents.
-            index: The index; None to open or make one by the next four arguments.
+            index: The index; None to open or create one with the next four arguments.
             path: Folder of the index; None keeps it in memory.
             client: A Chroma client, instead of a path.
             collection: Name of the index within the folder or server.
@@ -70,9 +70,9 @@ class NERTypeRetriever(TypeSearching):
                 ``metadata_prefix``, ...
 
         Raises:
-            TypeError: If ``documents`` is no list of documents, or ``index`` no index.
+            TypeError: If ``documents`` is not a list of documents, or ``index`` not an index.
             ValueError: If a document is empty, its metadata cannot be stored or would be
-                overwritten by results, or ``index`` comes with what makes another.
+                overwritten by results, or ``index`` is combined with arguments that create one.
         """
         if index is None:
             index = EntityIndex(path, client=client, collection=collection, encoder=encoder)
@@ -102,14 +102,14 @@ class NERTypeRetriever(TypeSearching):
 
         Args:
             texts: The texts.
-            metadatas: Metadata of each.
-            ids: Id of each; made from the content where None.
+            metadatas: Metadata of each text.
+            ids: Id of each text; derived from its content if None.
             **kwargs: As in ``from_documents``.
 
         Raises:
-            TypeError: If ``texts`` is a single string, or holds something else.
-            ValueError: If ``metadatas`` or ``ids`` are not as many as the texts; and as
-                ``from_documents``.
+            TypeError: If ``texts`` is a single string, or contains anything but strings.
+            ValueError: If the number of ``metadatas`` or ``ids`` differs from that of the texts;
+                and as in ``from_documents``.
         """
         if isinstance(texts, str):
             raise TypeError("texts must be a list of strings, not one string")
@@ -136,19 +136,19 @@ class NERTypeRetriever(TypeSearching):
         return await run_in_executor(None, cls.from_texts, texts, metadatas, **kwargs)
 
     def add_documents(self, documents: Iterable[Document], *, progress: bool = False) -> list[str]:
-        """Index documents; one whose id is there already is replaced.
+        """Index documents; a document with an existing id is replaced.
 
         Args:
-            documents: LangChain documents. One without an id gets one made from its content, so
-                that adding it again changes nothing.
+            documents: LangChain documents. One without an id gets an id derived from its content,
+                so that adding it again changes nothing.
             progress: Show a progress bar.
 
         Returns:
             Their ids, in order.
 
         Raises:
-            TypeError: As ``from_documents``.
-            ValueError: As ``from_documents``; nothing is written then.
+            TypeError: As in ``from_documents``.
+            ValueError: As in ``from_documents``; nothing is written in that case.
         """
         converted = all_to_indexed(documents, self.metadata_prefix)
         self.index.add(without_copies(converted), progress=progress)
@@ -161,7 +161,7 @@ class NERTypeRetriever(TypeSearching):
         return await run_in_executor(None, self.add_documents, documents, progress=progress)
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Delete documents by id and return how many there were."""
+        """Delete documents by id and return the number deleted."""
         return self.index.delete(ids)
 
     async def adelete(self, ids: Sequence[str]) -> int:
@@ -169,7 +169,7 @@ class NERTypeRetriever(TypeSearching):
         return await run_in_executor(None, self.delete, ids)
 
     def get_by_ids(self, ids: Sequence[str]) -> list[Document]:
-        """Documents by id, in order, as they were added; unknown ids are left out."""
+        """Return documents by id, in order, as they were added; unknown ids are skipped."""
         return [to_langchain(document) for document in self.index.get(ids)]
 
     async def aget_by_ids(self, ids: Sequence[str]) -> list[Document]:

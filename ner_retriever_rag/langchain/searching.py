@@ -1,4 +1,4 @@
-"""What LangChain's retriever and document index over an ``EntityIndex`` share."""
+"""Base class shared by the LangChain retriever and document index over an ``EntityIndex``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ner_retriever_rag.questions.questions import NO_TYPE, ParsedQuestion, asked
 
 NO_TYPE_EVENT = "ner_retriever_no_type"
 _log = logging.getLogger(__name__)
-# The fields that are keywords of a search, too.
+# Fields that are also keywords of a search.
 _OPTIONS = (
     "k", "where", "score_threshold", "about", "topic_weight", "offset", "max_matches", "sharpen",
     "exact", "rerank", "named",
@@ -33,40 +33,42 @@ _OPTIONS = (
 
 
 class TypeSearching(BaseRetriever):
-    """Fields, and a search by them."""
+    """The search options as fields, and retrieval with them."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     index: EntityIndex
-    """Where to look."""
+    """The index to search."""
     k: int | None = Field(default=4, gt=0)
-    """How many documents at most; None for all above the threshold."""
+    """Maximum number of documents; None for all above the threshold."""
     where: dict[str, Any] | None = None
     """Chroma filter on the documents' metadata."""
     score_threshold: float | None = Field(default=None, ge=0, le=1)
-    """Least score of a document; None for no bound, or, with ``k`` None, for the best F1."""
+    """Minimum score of a document; None for no threshold or, if ``k`` is None, for the one with
+    the best expected F1."""
     about: str | None = None
-    """What the documents should be about, beside the type."""
+    """What the documents should be about, in addition to the type."""
     topic_weight: float | None = Field(default=None, ge=0, le=1)
     """How much the topic counts; None for the index's default. Only used with ``about``."""
     offset: int = Field(default=0, ge=0)
-    """How many of the best documents to skip: the next page of a result."""
+    """How many of the best documents to skip, for the next page of a result."""
     max_matches: int | None = Field(default=None, gt=0)
-    """How many of a document's mentions are listed at most, the best; None for all."""
+    """Maximum number of mentions listed per document, the best; None for all."""
     sharpen: bool = True
-    """Let mentions found say something of one another: smoothing over neighbours."""
+    """Smooth scores over neighboring mentions."""
     exact: bool = False
-    """Compare with every mention, in a large index too, and look at every text for a topic."""
+    """Compare with every mention even in a large index, and with every text for a topic."""
     rerank: int = Field(default=0, ge=0)
-    """How many of the best mentions the pair model judges again; None for the index's default."""
+    """How many of the best mentions the pair model reranks; 0 for none."""
     named: bool | None = None
-    """Whether names are wanted, not common nouns; None to tell by what is found first."""
+    """Whether names are wanted rather than common nouns; None to decide from the best
+    candidates."""
     metadata_prefix: str = ""
-    """What the metadata keys ``doc_id``, ``score`` and ``matches`` of results begin with."""
+    """Prefix of the metadata keys ``doc_id``, ``score`` and ``matches`` of results."""
 
     fallback: Runnable[Any, list[Document]] | None = None
-    """Another retriever, for questions that ask for no type of entity (of ``AnswerType``); None
-    finds nothing for these. Either way an event ``ner_retriever_no_type`` stands in the trace."""
+    """Another retriever, for questions (from ``AnswerType``) that ask for no type of entity; with
+    None the result is empty. Either way the trace gets an event ``ner_retriever_no_type``."""
 
     @model_validator(mode="before")
     @classmethod
@@ -96,19 +98,19 @@ class TypeSearching(BaseRetriever):
         return await self.fallback.ainvoke(query.question, config) if self.fallback else []
 
     def _no_type(self, asked: ParsedQuestion) -> dict[str, Any]:
-        """Log that a question has no type, and return what the trace says of it."""
+        """Log that a question has no type, and return the data of the trace event."""
         _log.log(logging.INFO if self.fallback else logging.WARNING, NO_TYPE, asked.question)
         return {"question": asked.question, "fallback": self.fallback is not None}
 
     def _search(self, query: Any, **kwargs: Any) -> list[Document]:
-        """Search with the retriever's fields, any of which a call may override."""
+        """Search with the retriever's fields, any of which a call can override."""
         fields = {name: getattr(self, name) for name in _OPTIONS}
         if told := wrong_keywords("a call", kwargs, fields):
             raise TypeError(told)
         query, fields["about"] = asked_for(query, self.about)
         asked = fields | kwargs
         if asked["about"] in (None, "") and "topic_weight" not in kwargs:
-            asked["topic_weight"] = None  # the field waits for a call with a topic
+            asked["topic_weight"] = None  # the field only applies to calls with a topic
         return [
             match_to_langchain(match, self.metadata_prefix, with_type=is_combined(query))
             for match in self.index.search(query, **asked)

@@ -1,4 +1,4 @@
-"""LlamaIndex adapter: retriever, postprocessor, pipeline steps, an agent's tool, questions."""
+"""LlamaIndex adapter: retriever, postprocessor, pipeline steps, agent tool, question parsing."""
 
 from ner_retriever_rag.llama_index.agents import create_entity_type_tool, render_context
 from ner_retriever_rag.llama_index.events import NoTypeEvent

@@ -1,4 +1,4 @@
-"""For language models: results as text for a prompt, and the search as a tool of an agent."""
+"""For language models: results as text for a prompt, and search as an agent tool."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from ner_retriever_rag.schema import kind_of
 def render_context(
     nodes: Iterable[NodeWithScore], *, max_characters: int | None = MAX_CHARACTERS
 ) -> str:
-    """Nodes as text for a prompt, numbered, each with the names that were found in it.
+    """Format nodes as text for a prompt, numbered, each with the names found in it.
 
-    Their metadata stand before the text as LlamaIndex writes them for models. Nodes of other
-    retrievers are written without names. Only the first line of a node and the names stand at the
-    margin; a node's further lines are indented, so that it cannot pass for two.
+    Metadata precedes the text, as LlamaIndex formats it for models. Nodes from other
+    retrievers are formatted without names. Only a node's first line and the names start at the
+    margin; its other lines are indented, so that it cannot pass itself off as two.
 
     Args:
-        nodes: What a retriever found.
-        max_characters: Most characters of all texts together; of those that are longer than their
-            share, the part around the best match is given. None for no bound.
+        nodes: Results of a retriever.
+        max_characters: Maximum length of all texts together; texts longer than their share are
+            cut to the part around the best match. None for no limit.
 
     Raises:
         ValueError: If ``max_characters`` is not positive.
@@ -51,7 +51,7 @@ def render_context(
 
 
 class _Shown(list[NodeWithScore]):
-    """What a search found for a model, and the best match of all that were found."""
+    """The nodes to show to a model, and the best match of all that were found."""
 
     best: Mapping[str, Any] | None = None
 
@@ -63,22 +63,22 @@ def create_entity_type_tool(
     description: str = TOOL_DESCRIPTION,
     threshold: float = TOOL_THRESHOLD,
 ) -> FunctionTool:
-    """A tool by which an agent finds nodes that mention a kind of entity.
+    """Create a tool with which an agent finds nodes that mention a kind of entity.
 
-    Its arguments are ``type``, ``about`` and ``k``; whatever else bounds the search is set on the
+    Its arguments are ``type``, ``about`` and ``k``; all other search options are set on the
     retriever. Its output's ``content``, for the model, is the nodes' texts with the names found
-    (``render_context``); ``raw_output`` is the nodes. Where there are none the model is told the
+    (``render_context``); ``raw_output`` is the nodes. If there are none, the model is told the
     best name and its score.
 
     Args:
-        retriever: Searches for the agent.
-        name: What the model calls it by.
-        description: What the model is told of it; say here what the nodes are.
-        threshold: Least score of a node's best match, in [0, 1]; a ``score_threshold`` of the
-            retriever takes its place.
+        retriever: The retriever to search with.
+        name: Name of the tool, as the model sees it.
+        description: Description of the tool, for the model; say here what the nodes are.
+        threshold: Minimum score of a node's best match, in [0, 1]; the retriever's
+            ``score_threshold`` takes precedence.
 
     Raises:
-        TypeError: If ``retriever`` is something else.
+        TypeError: If ``retriever`` is not a ``NERTypeRetriever``.
         ValueError: If ``threshold`` is not in [0, 1].
 
     Example:
@@ -114,7 +114,7 @@ def create_entity_type_tool(
 
 
 def _query(type: str, about: str | None, k: int | None) -> TypeQuery:
-    """What the model asked for, checked."""
+    """Validate the model's arguments and return them as a query."""
     given = EntityTypeArguments(type=type, about=about, k=k)
     return TypeQuery(
         given.type, entity_type=given.type, about=given.about, similarity_top_k=given.k

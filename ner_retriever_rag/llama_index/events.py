@@ -1,4 +1,4 @@
-"""What the adapter tells LlamaIndex' instrumentation, beside what LlamaIndex tells itself."""
+"""Events that the adapter sends to LlamaIndex's instrumentation, besides LlamaIndex's own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from llama_index.core.instrumentation.events import BaseEvent
 
 
 class NoTypeEvent(BaseEvent):
-    """A question asks for no type of entity, so the index was not asked.
+    """A question asks for no type of entity, so the index was not searched.
 
     Attributes:
         question: The question.
-        fallback: Whether another retriever was asked instead.
+        fallback: Whether another retriever was called instead.
     """
 
     question: str

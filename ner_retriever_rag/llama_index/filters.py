@@ -26,13 +26,13 @@ _CONDITIONS = {FilterCondition.AND: "$and", FilterCondition.OR: "$or"}
 
 
 def to_where(filters: MetadataFilters | None) -> dict[str, Any] | None:
-    """Translate filters.
+    """Translate LlamaIndex filters to a Chroma ``where``.
 
     Args:
         filters: May be nested; None or empty for no filter.
 
     Raises:
-        TypeError: If ``filters`` is something else.
+        TypeError: If ``filters`` is not ``MetadataFilters``.
         ValueError: If Chroma has no such operator or condition; the message names it.
     """
     if filters is None:
@@ -47,7 +47,7 @@ def to_where(filters: MetadataFilters | None) -> dict[str, Any] | None:
     condition = filters.condition or FilterCondition.AND
     if condition not in _CONDITIONS:
         raise ValueError(f"filters: Chroma has no condition {condition.value!r}")
-    # Chroma wants at least two parts under a condition.
+    # Chroma requires at least two parts in a condition.
     return {_CONDITIONS[condition]: parts} if len(parts) > 1 else next(iter(parts), None)
 
 

@@ -1,4 +1,4 @@
-"""Between LlamaIndex's nodes and the package's documents."""
+"""Conversion between LlamaIndex's nodes and the package's documents."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ _KINDS: dict[str, type[BaseNode]] = {
 
 
 class MatchedNode(NodeWithScore):
-    """A node with its score and the mentions that say why.
+    """A node with its score and the mentions it is based on.
 
     Attributes:
-        matches: The mentions found, best first: ``{"text", "start", "end", "score"}``, with
-            several types also ``"type"``. They count characters in the node's bare text.
+        matches: The matching mentions, best first: ``{"text", "start", "end", "score"}``, with
+            several types also ``"type"``. Offsets refer to the node's text without metadata.
     """
 
     matches: list[dict[str, Any]] = []
 
     @classmethod
     def class_name(cls) -> str:
-        """Name in serialised components."""
+        """Name in serialized components."""
         return "MatchedNode"
 
 
 def text_of(node: BaseNode) -> str:
-    """A node's bare text, which mentions are counted in."""
+    """Return a node's text without metadata, which the offsets of mentions refer to."""
     return node.get_content(metadata_mode=MetadataMode.NONE)
 
 
 def to_document(node: BaseNode) -> Document:
-    """A node as a document to index; :mod:`~ner_retriever_rag.index.foreign` says how.
+    """Convert a node to a document to index; see :mod:`~ner_retriever_rag.index.foreign`.
 
     Raises:
-        TypeError: If it is no node.
+        TypeError: If ``node`` is not a node.
         ValueError: If it has no text.
     """
     if not isinstance(node, BaseNode):
@@ -61,7 +61,7 @@ def to_document(node: BaseNode) -> Document:
 
 
 def to_node(document: Document) -> BaseNode:
-    """The node a document was made from; a new ``TextNode`` for one that came another way."""
+    """Return the node a document was made from, or a new ``TextNode`` if it was not a node."""
     stored = document.metadata.get(NODE)
     if stored is None and "_node_content" in document.metadata:  # from one of LlamaIndex's stores
         return metadata_dict_to_node(dict(document.metadata), document.text)
@@ -76,11 +76,11 @@ def to_node(document: Document) -> BaseNode:
 
 
 def matched_node(node: BaseNode, match: DocumentMatch, *, with_type: bool) -> MatchedNode:
-    """A document match as a node with score.
+    """Combine a node and its document match into a node with score.
 
     Args:
-        node: The node found.
-        match: What was found of it.
+        node: The matching node.
+        match: Its match.
         with_type: Label each match with its type.
     """
     rows = [each.as_row(with_type=with_type) for each in match.matches]

@@ -20,9 +20,9 @@ from ner_retriever_rag.schema import Document
 class EntityTypePostprocessor(BaseNodePostprocessor):
     """Ranks nodes by whether they mention entities of a type, best first.
 
-    Each becomes a ``MatchedNode`` around the same node: its ``score`` is the type's, ``matches``
-    has the mentions. Nodes without text are left out. Where ``entity_type`` is None the query is
-    taken for it; nodes stay as they are for a question that asks for no type.
+    Each becomes a ``MatchedNode`` around the same node: its ``score`` is that for the type,
+    ``matches`` holds the mentions. Nodes without text are dropped. If ``entity_type`` is None, the
+    query is used as the type; for a question that asks for no type, nodes are returned unchanged.
 
     Example:
         .. code-block:: python
@@ -34,25 +34,25 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
 
     entity_type: Any = Field(
         default=None,
-        description="The type description, or a combination of several; None takes the query.",
+        description="The type description, or a combination of several; None to use the query.",
     )
-    top_n: int | None = Field(default=None, gt=0, description="How many nodes at most.")
+    top_n: int | None = Field(default=None, gt=0, description="Maximum number of nodes.")
     threshold: float | None = Field(
-        default=None, ge=0, le=1, description="Least score of a node that is kept."
+        default=None, ge=0, le=1, description="Minimum score of a node to be kept."
     )
     rerank: int = Field(
-        default=0, ge=0, description="How many mentions the pair model judges again."
+        default=0, ge=0, description="How many of the best mentions the pair model reranks."
     )
     index: EntityIndex | None = Field(
         default=None,
         exclude=True,
-        description="Where some of the nodes are: by their ids, with the text they have, their "
-        "mentions are read instead of being detected and encoded again.",
+        description="An index that contains some of the nodes: for those with the same id and "
+        "text, the mentions are read from it instead of being detected and encoded again.",
     )
     encoder: TypeAwareEncoder | None = Field(
         default=None,
         exclude=True,
-        description="Finds and encodes mentions; None for the index's, or the shipped one.",
+        description="Detects and encodes mentions; None for the index's, or the shipped one.",
     )
 
     @field_validator("entity_type")
@@ -67,7 +67,7 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
 
     @classmethod
     def class_name(cls) -> str:
-        """Name in serialised components."""
+        """Name in serialized components."""
         return "EntityTypePostprocessor"
 
     def _postprocess_nodes(
@@ -76,7 +76,7 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
         wanted = self.entity_type
         if wanted is None:
             if query_bundle is None:
-                raise ValueError("entity_type is None, and there is no query to take for it")
+                raise ValueError("entity_type is None, and there is no query to use instead")
             wanted = query_of(query_bundle)
             if wanted is None:  # a question that asks for no type
                 return nodes

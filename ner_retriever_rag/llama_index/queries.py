@@ -1,4 +1,4 @@
-"""Queries that say more than a string, and questions as such queries."""
+"""Structured queries, and a transform that parses questions into them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _PROMPT = ChatPromptTemplate(
 
 @dataclass
 class TypeQuery(QueryBundle):
-    """A query that names its type by itself, so that ``query_str`` can be a whole question.
+    """A query with its own entity type, so that ``query_str`` can be a whole question.
 
     Attributes:
         entity_type: The type description, or a combination of several; None for a question that
-            asks for none, which the retriever's ``fallback`` answers, or nothing.
-        about: What the nodes should be about; None leaves it to the retriever.
-        similarity_top_k: How many nodes at most; None leaves it to the retriever.
-        offset: How many of the best nodes to skip: the next page of a result.
+            asks for none, which goes to the retriever's ``fallback``, if any.
+        about: What the nodes should be about; None for the retriever's setting.
+        similarity_top_k: Maximum number of nodes; None for the retriever's setting.
+        offset: How many of the best nodes to skip, for the next page of a result.
 
     Example:
         .. code-block:: python
@@ -52,20 +52,20 @@ class TypeQuery(QueryBundle):
 
     @classmethod
     def of(cls, asked: ParsedQuestion) -> Self:
-        """A question taken apart, as a query."""
+        """Create a query from a parsed question."""
         kind, about = asked_for(asked, None)
         return cls(asked.question, entity_type=kind, about=about)
 
 
 class AnswerType(BaseQueryTransform):
-    """Finds the type of entity a question asks for, and the topic, and makes them a ``TypeQuery``.
+    """Extracts the type of entity a question asks for, and the topic, into a ``TypeQuery``.
 
-    Without a model, rules for English do it (``ner_retriever_rag.questions.questions``); with one,
-    its structured output does.
+    Without a model it uses rules for English (``ner_retriever_rag.questions.questions``); with
+    one, the model's structured output.
 
     Args:
         llm: A language model with structured output; None for the built-in rules.
-        prompt: What the model is asked, with ``{question}`` in it; None for the built-in prompt.
+        prompt: Prompt for the model, containing ``{question}``; None for the built-in one.
 
     Example:
         .. code-block:: python
@@ -74,7 +74,7 @@ class AnswerType(BaseQueryTransform):
             by_question.retrieve("Which rivers flow through Sudan?")
 
     Raises:
-        TypeError: If ``llm`` is no language model.
+        TypeError: If ``llm`` is not a language model.
     """
 
     def __init__(self, llm: LLM | None = None, prompt: BasePromptTemplate | None = None) -> None:
@@ -98,7 +98,7 @@ class AnswerType(BaseQueryTransform):
 
 
 def query_of(bundle: QueryBundle) -> Query | None:
-    """What a bundle looks for; None where it asks for no type."""
+    """Return the type query of a bundle; None if it asks for no type."""
     if isinstance(bundle, TypeQuery):
         return bundle.entity_type
     types = bundle.custom_embedding_strs or [bundle.query_str]

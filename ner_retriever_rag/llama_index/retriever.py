@@ -35,31 +35,31 @@ _dispatcher = get_dispatcher(__name__)
 class NERTypeRetriever(BaseRetriever):
     """Retrieves the nodes that mention entities of a type; the query is the type description.
 
-    Results are ``MatchedNode``, a ``NodeWithScore`` that has ``matches`` too; the node in it is
+    Results are ``MatchedNode``, a ``NodeWithScore`` with ``matches``; the node in it is
     the one that was added, with the same id and hash. A ``QueryBundle`` with
-    ``custom_embedding_strs`` is a search for any of those types; a ``TypeQuery`` says type, topic
-    and number by itself, as ``AnswerType`` makes it of a question.
+    ``custom_embedding_strs`` searches for any of those types; a ``TypeQuery`` carries its own
+    type, topic and number of results, and ``AnswerType`` creates one from a question.
 
     Args:
-        index: Where to look.
-        similarity_top_k: How many nodes at most; None for all above the threshold.
+        index: The index to search.
+        similarity_top_k: Maximum number of nodes; None for all above the threshold.
         filters: Metadata filters.
-        score_threshold: Least score of a node, in [0, 1]; None for no bound, or for the
-            greatest expected F1 where ``similarity_top_k`` is None.
-        about: What the nodes should be about, beside the type.
+        score_threshold: Minimum score of a node, in [0, 1]; None for no threshold or, if
+            ``similarity_top_k`` is None, for the one with the greatest expected F1.
+        about: What the nodes should be about, in addition to the type.
         topic_weight: How much the topic counts, in [0, 1]; None for the index's default.
-        max_matches: How many of a node's mentions are listed at most, the best; None for all.
-        sharpen: Let mentions found say something of one another.
-        exact: Look at every text for a topic, and at every mention of a large index.
-        fallback: Another retriever, for questions that ask for no type of entity (of
-            ``AnswerType``); None finds nothing for these. Either way a ``NoTypeEvent`` stands in
-            the trace.
-        rerank: How many of the best mentions the pair model judges again.
-        named: Whether names are wanted, not common nouns; None to tell by what is found first.
+        max_matches: Maximum number of mentions listed per node, the best; None for all.
+        sharpen: Smooth scores over neighboring mentions.
+        exact: Compare with every text for a topic, and with every mention of a large index.
+        fallback: Another retriever, for questions (from ``AnswerType``) that ask for no type of
+            entity; with None the result is empty. Either way the trace gets a ``NoTypeEvent``.
+        rerank: How many of the best mentions the pair model reranks.
+        named: Whether names are wanted rather than common nouns; None to decide from the best
+            candidates.
         **kwargs: As for ``BaseRetriever``: ``callback_manager``, ``objects``, ``verbose``, ...
 
     Raises:
-        TypeError: If ``index``, ``filters`` or ``fallback`` is something else, or a keyword is
+        TypeError: If ``index``, ``filters`` or ``fallback`` has the wrong type, or a keyword is
             unknown.
         ValueError: If ``similarity_top_k`` is not positive, or a filter cannot be translated.
 
@@ -105,7 +105,7 @@ class NERTypeRetriever(BaseRetriever):
 
     @property
     def similarity_top_k(self) -> int | None:
-        """How many nodes at most; None for all above the threshold."""
+        """Maximum number of nodes; None for all above the threshold."""
         return self._similarity_top_k
 
     @similarity_top_k.setter
@@ -126,11 +126,11 @@ class NERTypeRetriever(BaseRetriever):
         show_progress: bool = False,
         **kwargs: Any,
     ) -> Self:
-        """Make a retriever over an index, and put nodes into it if some are given.
+        """Create a retriever over an index, and add nodes to it if some are given.
 
         Args:
-            nodes: Nodes to index; those that are there already, unchanged, are skipped.
-            index: The index; None to open or make one at ``path``.
+            nodes: Nodes to index; those that already exist unchanged are skipped.
+            index: The index; None to open or create one at ``path``.
             path: Folder of the index; None keeps it in memory.
             encoder: For a new index; None for the shipped one.
             show_progress: Show a progress bar.
@@ -138,7 +138,7 @@ class NERTypeRetriever(BaseRetriever):
 
         Raises:
             ValueError: If none of ``nodes``, ``index`` and ``path`` is given, or ``index``
-                together with ``path`` or ``encoder``; and as the class.
+                together with ``path`` or ``encoder``; and as for the class.
         """
         if index is None and nodes is None and path is None:
             raise ValueError("give nodes, index or path")
@@ -149,15 +149,15 @@ class NERTypeRetriever(BaseRetriever):
         return retriever
 
     def add_nodes(self, nodes: Sequence[BaseNode], *, show_progress: bool = False) -> list[str]:
-        """Index nodes; one whose id is there already is replaced, or skipped if unchanged.
+        """Index nodes; a node with an existing id is replaced, or skipped if unchanged.
 
-        Blank ones are skipped, with a line in the log.
+        Blank nodes are skipped and logged.
 
         Returns:
-            The ids of the others, in order.
+            The ids of the other nodes, in order.
 
         Raises:
-            TypeError: If ``nodes`` is no list of nodes.
+            TypeError: If ``nodes`` is not a list of nodes.
         """
         if isinstance(nodes, str | BaseNode) or not isinstance(nodes, Iterable):
             raise TypeError(f"nodes must be a list of nodes, not one {kind_of(nodes)}")
@@ -171,11 +171,11 @@ class NERTypeRetriever(BaseRetriever):
         return [document.id for document in documents]
 
     def delete_nodes(self, node_ids: Sequence[str]) -> int:
-        """Delete nodes by id and return how many there were."""
+        """Delete nodes by id and return the number deleted."""
         return self.index.delete(node_ids)
 
     def delete_ref_doc(self, ref_doc_id: str) -> int:
-        """Delete the nodes made from a source document and return how many there were."""
+        """Delete the nodes made from a source document and return the number deleted."""
         return self.index.delete(where={"ref_doc_id": require_text(ref_doc_id, "ref_doc_id")})
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:

@@ -20,8 +20,9 @@ from ner_retriever_rag.schema import Document
 class EntityTypeTagger(TransformComponent):
     """Adds the names found of each type to a node's metadata: ``{"river": ["Nile"]}``.
 
-    The nodes given stay as they are; copies with the same id come out. What the pipeline's cache
-    goes by is the types, the threshold and the encoder's fingerprint, the same in every process.
+    The input nodes are not modified; the output is copies with the same id. The pipeline's cache
+    key consists of the types, the threshold and the encoder's fingerprint, and is the same in
+    every process.
 
     Example:
         .. code-block:: python
@@ -33,13 +34,13 @@ class EntityTypeTagger(TransformComponent):
 
     entity_types: list[str] = Field(min_length=1, description="Type descriptions; metadata keys.")
     threshold: float = Field(
-        default=DEFAULT_THRESHOLD, ge=0, le=1, description="Least score of a mention."
+        default=DEFAULT_THRESHOLD, ge=0, le=1, description="Minimum score of a mention."
     )
     rerank: int = Field(
-        default=0, ge=0, description="How many mentions the pair model judges again."
+        default=0, ge=0, description="How many of the best mentions the pair model reranks."
     )
     encoder: TypeAwareEncoder | None = Field(
-        default=None, exclude=True, description="Finds and encodes mentions; None for the shipped."
+        default=None, exclude=True, description="Detects and encodes mentions; None: the shipped."
     )
     encoder_fingerprint: str | None = Field(
         default=None, description="Fingerprint of the encoder; filled in, or checked if given."
@@ -62,7 +63,7 @@ class EntityTypeTagger(TransformComponent):
 
     @classmethod
     def class_name(cls) -> str:
-        """Name in serialised components."""
+        """Name in serialized components."""
         return "EntityTypeTagger"
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
@@ -86,5 +87,5 @@ class EntityTypeTagger(TransformComponent):
         ]
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
-        """The same without blocking the event loop."""
+        """Call the tagger without blocking the event loop."""
         return await asyncio.to_thread(self.__call__, nodes, **kwargs)

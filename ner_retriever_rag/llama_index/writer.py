@@ -14,15 +14,15 @@ from llama_index.core.schema import BaseNode, TransformComponent
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.llama_index.nodes import text_of, to_document
 
-_SOURCES = 1_000  # asked for in one filter
+_SOURCES = 1_000  # source documents per filter
 _log = logging.getLogger(__name__)
 
 
 class EntityIndexWriter(TransformComponent):
-    """Writes the nodes that come through a pipeline into an index, and passes them on.
+    """Writes the nodes of a pipeline into an index, and passes them on.
 
-    Nodes that are there already, unchanged, are skipped, and so are those without text. A
-    pipeline's cache never stands for it: it is called on every run.
+    Nodes that already exist unchanged are skipped, and so are nodes without text. A
+    pipeline's cache never replaces the call: it runs every time.
 
     Example:
         .. code-block:: python
@@ -30,33 +30,33 @@ class EntityIndexWriter(TransformComponent):
             IngestionPipeline(transformations=[SentenceSplitter(), EntityIndexWriter(index=index)])
     """
 
-    index: EntityIndex = Field(exclude=True, description="Where the nodes go.")
+    index: EntityIndex = Field(exclude=True, description="The index to write to.")
     replace: bool = Field(
         default=False,
-        description="Delete nodes in the index whose source document is among those of the nodes "
-        "written, but which are not among these themselves: what is left of an earlier version.",
+        description="Delete nodes in the index that share a source document with the nodes "
+        "written but are not among them: what is left of an earlier version.",
     )
 
     @classmethod
     def class_name(cls) -> str:
-        """Name in serialised components."""
+        """Name in serialized components."""
         return "EntityIndexWriter"
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
-        """What a pipeline's cache goes by: another value each time, as a write is no function."""
+        """Serialize for the pipeline's cache key: different each time, since a write must run."""
         return {**super().to_dict(**kwargs), "call": uuid4().hex}
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Write the nodes and return them."""
         documents = [to_document(node) for node in nodes if text_of(node).strip()]
         report = self.index.add(documents)
-        if self.replace:  # last: where a run fails, what was there before still is
+        if self.replace:  # last, so that a failed run leaves the existing nodes
             self._delete_others(nodes)
         _log.info("%d of %d nodes have text: %s", len(documents), len(nodes), report)
         return nodes
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """The same without blocking the event loop."""
+        """Call the writer without blocking the event loop."""
         return await asyncio.to_thread(self.__call__, nodes, **kwargs)
 
     def _delete_others(self, nodes: Sequence[BaseNode]) -> None:

@@ -1,4 +1,4 @@
-"""What can be asked: one type or several, types by example, a topic, a question."""
+"""Queries: one type or several, types by example, topics, taxonomies."""
 
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,8 @@
-"""Descriptions that name alternatives: "lid or seal" is a lid, or a seal.
+"""Descriptions that list alternatives: "lid or seal" is a lid, or a seal.
 
-To a transformer "crack, hole or noise" is one thing, and near none of the three. So each is encoded
-by itself, too, and the vectors are averaged, as those of a class's prompts are in CLIP (Radford and
-others 2021; figures in benchmarks/results/training.md).
+A transformer encodes "crack, hole or noise" as one thing, close to none of the three. So each
+alternative is also encoded separately, and the vectors are averaged, like the prompts of a class in
+CLIP (Radford and others 2021; figures in benchmarks/results/training.md).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.queries.english import CLAUSE_WORDS, DETERMINERS, PREPOSITIONS
 
-MOST = 8  # more than that is a list for AnyOf
+MOST = 8  # maximum number of alternatives; longer lists are a case for AnyOf
 _OR = re.compile(r"\s+(?:and/)?or\s+|\s+/\s+", re.IGNORECASE)
 _BETWEEN = re.compile(rf"\s*,\s*(?:or\s+)?|{_OR.pattern}", re.IGNORECASE)
 _TIES = PREPOSITIONS | {"of"}
@@ -22,12 +22,12 @@ _CLAUSES = CLAUSE_WORDS - _ARTICLES - {"or"}
 
 
 def alternatives(description: str) -> list[str]:
-    """What a description says with "or", each by itself; nothing where it says none.
+    """Split a description at "or" into its alternatives; an empty list if it has none.
 
-    What stands before a preposition, or after the last alternative, belongs to all: "field of
-    knowledge or technology", "river or lake in Africa"; so does a last noun that single words
-    stand before: "French or Italian painter". What a clause says ("drug that lowers blood pressure
-    or cholesterol") is left whole.
+    Words up to a preposition, or after the last alternative, are shared by all: "field of
+    knowledge or technology", "river or lake in Africa"; so is a final noun that is modified by
+    single words: "French or Italian painter". Clauses ("drug that lowers blood pressure or
+    cholesterol") are not split.
 
     Args:
         description: A type description.
@@ -61,13 +61,13 @@ def _is_participle(word: str) -> bool:
 
 
 def _after_last_tie(words: Sequence[str]) -> int:
-    """The place after the last preposition; 0 where there is none."""
+    """The index after the last preposition; 0 if there is none."""
     ties = (place + 1 for place, word in enumerate(words) if word.casefold() in _TIES)
     return max(ties, default=0)
 
 
 def _end_of_noun_phrase(words: Sequence[str]) -> int:
-    """The place where a preposition, a clause or a participle follows the noun."""
+    """The index where a preposition, a clause or a participle follows the noun."""
     for place, word in enumerate(words[1:], start=1):
         participle = _is_participle(word) and place < len(words) - 1
         if word.casefold() in _TIES or _begins_clause(word) or participle:
@@ -83,5 +83,5 @@ def _without_articles(words: Sequence[str]) -> list[str]:
 
 
 def _with_noun(words: list[str], noun: str) -> list[str]:
-    """A single word with the noun it shares: "French painter" of "French or Italian painter"."""
+    """Append a shared noun to a single word: "French painter" in "French or Italian painter"."""
     return [*words, noun] if len(words) == 1 and words != [noun] else words

@@ -1,4 +1,4 @@
-"""How far a search goes, checked once."""
+"""The limits and options of a search, validated once."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any
 from ner_retriever_rag._markup import shortened
 
 DEFAULT_THRESHOLD = 0.2
-MOST = 2**31 - 1  # of anything that is counted: Chroma counts in 32 bits
+MOST = 2**31 - 1  # maximum of all counts: Chroma uses 32-bit integers
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How far a search goes.
+    """The limits and options of a search.
 
     Attributes:
-        k: How many results, None for all.
-        offset: How many of the best to skip.
+        k: Maximum number of results; None for all.
+        offset: Number of top results to skip.
         where: Metadata filter.
-        floor: Least score of a result.
-        threshold: Least score of a mention that is listed.
-        sharpen: Whether the query is made sharper by what the index holds.
-        max_matches: How many mentions of a document are listed, None for all.
-        exact: Whether nothing may be approximate.
-        rerank: How many of a type's best mentions the pair model judges.
+        floor: Minimum score of a result.
+        threshold: Minimum score of a listed mention.
+        sharpen: Whether to smooth scores over neighboring mentions.
+        max_matches: Maximum number of mentions listed per document; None for all.
+        exact: Whether to rule out approximate search.
+        rerank: Number of top mentions per type that the pair model reranks.
         given: Whether the caller gave the threshold.
-        named: Whether names are wanted, not common nouns; None to tell by the best.
+        named: Whether names are wanted, not common nouns; None to decide from the best mentions.
     """
 
     k: int | None
@@ -57,11 +57,11 @@ class Bounds:
         rerank: int = 0,
         named: bool | None = None,
     ) -> Bounds:
-        """Check a search's arguments and fill in the defaults.
+        """Validate a search's arguments and fill in the defaults.
 
         Raises:
-            TypeError: If ``where`` is not a mapping or a number is something else.
-            ValueError: If a number is out of its range.
+            TypeError: If ``where`` is not a mapping, or ``named`` is not a bool or None.
+            ValueError: If a number is not one, or is out of its range.
         """
         if where is not None and not isinstance(where, Mapping):
             raise TypeError(f"where must be a mapping or None, not {type(where).__name__}")
@@ -85,15 +85,15 @@ class Bounds:
 
     @property
     def last(self) -> int | None:
-        """One past the last place of a result, None for no end."""
+        """One past the rank of the last result; None for no limit."""
         return None if self.k is None else self.offset + self.k
 
 
 def whole_number(name: str, value: object, least: int, otherwise: str = "") -> int:
-    """Return ``value`` if it is a whole number of at least ``least`` (NumPy's count too).
+    """Return ``value`` if it is an integer (or NumPy integer) of at least ``least``.
 
     Raises:
-        ValueError: If it is not, or beyond what 31 bits hold.
+        ValueError: If it is not, or exceeds 31 bits.
     """
     if hasattr(value, "__index__") and not isinstance(value, bool):
         number = operator.index(value)

@@ -1,8 +1,8 @@
-"""Just enough English for types and questions: singular and plural, heads, verbs, closed classes.
+"""Minimal English morphology for types and questions: number, head nouns, verbs, closed classes.
 
-Rules of our own: libraries that inflect take a word's number for granted. Over the 3,757 commonest
-head nouns of mined types, ``singular`` changes 10 (plurals: "fungi", "children"), ``inflect`` 67
-("bus" to "bu"), ``textblob`` 42 ("harbour" to "harbmy").
+Custom rules, because inflection libraries assume that the number of a word is known. Of the 3,757
+most common head nouns of mined types, ``singular`` changes 10 (plurals: "fungi", "children"),
+``inflect`` 67 ("bus" to "bu"), ``textblob`` 42 ("harbour" to "harbmy").
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREPOSITIONS = frozenset(
     toward towards under until up upon via with within without
     """.split()
 )
-# What else no noun phrase goes on after.
+# Other words that end a noun phrase.
 CLAUSE_WORDS = frozenset(
     """
     that which who whom whose where when while because if than as and or but nor so not also ever
@@ -40,7 +40,7 @@ DETERMINERS = frozenset(
     these those this
     """.split()
 )
-# Say nothing about the kind of thing.
+# Adjectives that say nothing about the type.
 VAGUE = frozenset(
     """
     famous well-known best-known notable major main chief important popular prominent good great
@@ -55,7 +55,7 @@ SUPERLATIVES = frozenset(
     northernmost southernmost most least only
     """.split()
 )
-# Nouns that name no kind of entity: a question about them wants a quantity, a reason, a date.
+# Nouns that are not entity types: questions about them ask for a quantity, a reason, a date.
 NO_KIND = frozenset(
     """
     age amount answer argument average aim benefit cause chance colour color consequence cost date
@@ -68,7 +68,7 @@ NO_KIND = frozenset(
     width year
     """.split()
 )
-# Present and past of verbs that questions are asked with, where the ending does not give them away.
+# Present and past forms of verbs common in questions that cannot be recognized by their ending.
 _VERBS = frozenset(
     """
     allow appear attack attend bear become begin belong border break bring build burn buy carry
@@ -111,7 +111,7 @@ _IRREGULAR = {
     "atlases": "atlas", "canvases": "canvas", "axes": "axe", "movies": "movie",
     "cookies": "cookie", "zombies": "zombie", "pies": "pie", "ties": "tie", "shoes": "shoe",
     "canoes": "canoe", "quizzes": "quiz",
-    # The singular ends as if it were a plural, or the plural as if it were a singular.
+    # The singular looks like a plural, or the plural like a singular.
     "rabbis": "rabbi", "taxis": "taxi", "kiwis": "kiwi", "tsunamis": "tsunami",
     "safaris": "safari", "gurus": "guru", "menus": "menu", "emus": "emu",
 }  # fmt: skip
@@ -152,7 +152,7 @@ def is_plural(word: str) -> bool:
 
 
 def singular(noun: str) -> str:
-    """The singular of a noun, the word itself where it has none; the case of letters stays."""
+    """The singular of a noun, or the word itself if it has none; preserves case."""
     low = noun.lower()
     if low in _IRREGULAR:
         return _IRREGULAR[low]
@@ -178,7 +178,7 @@ def singular(noun: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """The plural of a noun, the word itself where it is one; the case of letters stays."""
+    """The plural of a noun, or the word itself if it is one already; preserves case."""
     low = noun.lower()
     if low in _PLURALS:
         return _PLURALS[low]
@@ -200,10 +200,10 @@ def plural(noun: str) -> str:
 
 
 def head_noun(phrase: str) -> str:
-    """The head noun of a type phrase, lower-cased: "body of water" keeps its complement.
+    """The head noun of a type phrase, lowercased: "body of water" keeps its complement.
 
     Raises:
-        IndexError: If the phrase has no word.
+        IndexError: If the phrase is empty.
     """
     words = phrase.lower().split()
     for i, word in enumerate(words):
@@ -213,7 +213,7 @@ def head_noun(phrase: str) -> str:
 
 
 def is_verb(word: str) -> bool:
-    """Whether a word is a verb in the present or past that questions are asked with."""
+    """Whether a word is a present or past form of a verb common in questions."""
     low = word.lower()
     if low in _VERBS or low in _PASTS:
         return True
@@ -222,12 +222,12 @@ def is_verb(word: str) -> bool:
 
 
 def is_past(word: str) -> bool:
-    """Whether a word looks like a verb's past or participle."""
+    """Whether a word looks like a past tense or past participle."""
     return word.lower() in _PASTS or word.lower().endswith("ed")
 
 
 def is_noun(word: str) -> bool:
-    """Whether a word is the head noun of one of the shipped kinds, in either number."""
+    """Whether a word is the head noun of one of the shipped kinds, singular or plural."""
     return singular(word).lower() in _nouns()
 
 

@@ -1,4 +1,4 @@
-"""The vector of a type: of a description, of examples, or of both."""
+"""Type vectors: from a description, from examples, or from both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ner_retriever_rag.queries.query import Example, Leaf
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-# Rocchio's weights beside a description's 1 (chosen on fewnerd-dev, benchmarks/by_example.py).
+# Rocchio weights, relative to a description's 1 (chosen on fewnerd-dev, benchmarks/by_example.py).
 EXAMPLES_WEIGHT = 1.0
 UNLIKE_WEIGHT = 0.25
 
@@ -24,22 +24,22 @@ ExampleVector = Callable[["TypeAwareEncoder", Example], NDArray[np.float32]]
 def type_vector(
     leaf: Leaf, encoder: TypeAwareEncoder, example_vector: ExampleVector
 ) -> NDArray[np.float32]:
-    """The vector of one type, float32 ``(dim,)``, L2-normalised.
+    """The vector of one type, float32 ``(dim,)``, L2-normalized.
 
     Args:
         leaf: A type description, or examples.
-        encoder: What encodes them.
+        encoder: Encodes the description.
         example_vector: Gives the vector of an example.
 
     Raises:
-        ValueError: If examples are given to an encoder that cannot compare mentions.
+        ValueError: If examples are given but the encoder cannot compare mentions with each other.
     """
     if isinstance(leaf, str):
         return _description(encoder, leaf)
     if encoder.similarity != "cosine":
         raise ValueError(
             f"Like: the encoder {encoder.description} compares mentions with types by their inner "
-            "product, and a mention with no other: give a type description"
+            "product, and cannot compare mentions with each other: give a type description"
         )
     total = np.zeros(encoder.dim, dtype=np.float32)
     if leaf.description:
@@ -51,14 +51,14 @@ def type_vector(
 
 
 def bare_name(encoder: TypeAwareEncoder, example: Example) -> NDArray[np.float32]:
-    """The vector of an example by its name alone, float32 ``(dim,)``."""
+    """The vector of an example's name without context, float32 ``(dim,)``."""
     name = (example if isinstance(example, str) else example.text).strip()
     vector: NDArray[np.float32] = encoder.encode([name], spans=[[(0, len(name))]])[0].vectors[0]
     return vector
 
 
 def mean_vector(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The L2-normalised mean of vectors, float32 ``(dim,)``."""
+    """The L2-normalized mean of vectors, float32 ``(dim,)``."""
     return _unit(np.mean(np.stack(vectors), axis=0, dtype=np.float32))
 
 
@@ -67,10 +67,10 @@ def description_vectors(
 ) -> NDArray[np.float32]:
     """The vectors of type descriptions, float32 ``(n, dim)``.
 
-    That of one which names alternatives is the mean of its own and theirs.
+    A description that lists alternatives gets the mean of its own vector and theirs.
 
     Args:
-        encoder: What encodes them.
+        encoder: Encodes the descriptions.
         descriptions: The descriptions.
     """
     vectors = encoder.encode_types(descriptions)

@@ -1,9 +1,9 @@
-"""Words of a description that name something: "Norwegian", "Nintendo", "Saturn".
+"""Names within a type description: "Norwegian", "Nintendo", "Saturn".
 
-A mention's vector says what kind of thing it is, and hardly where it is from: to "Norwegian band"
-come bands of all the North. Whose it is stands beside it: near two in five mentions that are of
-such a type the word stands, near one in a hundred others of the same kind. So where it stands
-ranking puts a mention higher (figures in benchmarks/results/training.md).
+A mention's vector says what kind of thing it is, but hardly where it is from: "Norwegian band"
+retrieves bands from all over Scandinavia. The text nearby tells: the word occurs near two in five
+mentions of such a type, and near one in a hundred others of the same kind. So ranking promotes
+mentions near the word (figures in benchmarks/results/training.md).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ner_retriever_rag.schema import Span
 _NEAR = 130  # characters before and after a mention
 _BITS, _OF_A_WORD = 128, 3
 _WORD = re.compile(r"\w+")
-# What a country and its people do not share: "Sweden", "Swedish"; longest first.
+# Endings that differ between a country and its demonym: "Sweden", "Swedish"; longest first.
 _ENDINGS = sorted(
     """
     a ain an anese ani any e ean en er ese ey i ia ian ic ish ium land landic lish nish o s
@@ -34,15 +34,15 @@ _ENDINGS = sorted(
     key=len,
     reverse=True,
 )
-_STEM = 3  # letters that are left at least
+_STEM = 3  # minimum letters of a stem
 _LITTLE = DETERMINERS | PREPOSITIONS | CLAUSE_WORDS
 
 
 class NamedWords:
     """The names among the words of a type description.
 
-    They are those with a capital, but for the head noun. Where all words have one, little ones
-    aside ("Bodies of Water"), capitals say nothing, and there are none.
+    These are the capitalized words, except for the head noun. If all content words are capitalized
+    ("Bodies of Water"), capitals are uninformative, and there are no names.
 
     Args:
         description: The type description.
@@ -58,7 +58,7 @@ class NamedWords:
         self._marks = _rows([_mark(name) for name in names if name.casefold() != noun])
 
     def share_nearby(self, nearby: NDArray[np.uint64]) -> NDArray[np.float32]:
-        """The share of the names that stand near mentions, or in them, float32 ``(n,)``.
+        """The share of the names that occur near mentions, or in them, float32 ``(n,)``.
 
         Args:
             nearby: uint64 ``(n, 2)``, see :func:`names_nearby`.
@@ -70,10 +70,9 @@ class NamedWords:
 
 
 def names_nearby(text: str, spans: Sequence[Span]) -> NDArray[np.uint64]:
-    """Which words with capitals stand near mentions, or in them, uint64 ``(mentions, 2)``.
+    """The capitalized words near mentions, or in them, as Bloom filters, uint64 ``(mentions, 2)``.
 
-    Each word sets three of 128 bits (a Bloom filter), so that now and then a word seems to be
-    there that is not.
+    Each word sets three of 128 bits, so there are occasional false positives.
 
     Args:
         text: The text.
@@ -92,7 +91,7 @@ def names_nearby(text: str, spans: Sequence[Span]) -> NDArray[np.uint64]:
 
 @lru_cache(maxsize=50_000)
 def _mark(word: str) -> int:
-    """The bits of a word; a country and its people have the same."""
+    """The bits of a word; the same for a country and its demonym."""
     stem = word.casefold()
     for ending in _ENDINGS:
         if stem.endswith(ending) and len(stem) - len(ending) >= _STEM:

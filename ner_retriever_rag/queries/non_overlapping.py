@@ -1,4 +1,4 @@
-"""Of spans that overlap, the first."""
+"""Greedy selection of non-overlapping spans: first come, first kept."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ner_retriever_rag.schema import Span
 
 
 class NonOverlapping:
-    """Spans none of which overlap, of several texts or types at once.
+    """A growing set of non-overlapping spans, for several texts or types at once.
 
-    They are kept in their order, so that one is compared with its neighbours only: a book has some
+    Spans are kept sorted, so that a new one is compared only with its neighbors: a book has about
     ten thousand mentions.
     """
 
@@ -20,10 +20,10 @@ class NonOverlapping:
         self._taken: defaultdict[Hashable, list[Span]] = defaultdict(list)
 
     def take(self, of: Hashable, span: Span) -> bool:
-        """Take a span, if it lies apart from those taken before; whether it does.
+        """Add a span unless it overlaps one added before; return whether it was added.
 
         Args:
-            of: What it is compared within.
+            of: Key of the group, such as a text or type, within which spans must not overlap.
             span: First character, and one past the last.
         """
         taken = self._taken[of]

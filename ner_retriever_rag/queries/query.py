@@ -1,10 +1,10 @@
-"""Queries that say more than one type description: any of, all of, not, and by example.
+"""Queries beyond a single type description: any of, all of, not, and by example.
 
-A query is a type description (a string) or one of the classes here, nested as you like. For a
-document, each type description has the probability of the document's best mention, and the
-combinations follow the rule of fuzzy sets (Zadeh 1965): any-of takes the largest of its parts'
-scores, all-of the smallest, not one minus its part's. So a score is still a probability of a single
-mention, and a document passes a threshold with all-of just where every part passes it.
+A query is a type description (a string) or one of the classes here, nested arbitrarily. For a
+document, each type description is scored by the probability of the document's best mention, and
+combinations follow fuzzy set theory (Zadeh 1965): any-of takes the maximum of its parts' scores,
+all-of the minimum, not one minus its part's. So a score is still a probability of a single mention,
+and a document passes a threshold with all-of if and only if every part passes it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from ner_retriever_rag.schema import MentionMatch, require_text
 
 Example = str | MentionMatch
-_DEEPEST = 100  # queries within queries
-MOST_TYPES = 1_000  # in a query, or examples of one: each is compared with every mention
-MOST_CHARACTERS = 2_000  # of a description; each 1,000 take 0.15 seconds
+_DEEPEST = 100  # maximum nesting depth
+MOST_TYPES = 1_000  # types per query, or examples per type: each is compared with every mention
+MOST_CHARACTERS = 2_000  # characters per description; encoding takes 0.15 seconds per 1,000
 
 
 @dataclass(frozen=True, init=False)
 class AnyOf:
-    """Mentions an entity of at least one of several types; scored by the best of them.
+    """Matches documents that mention at least one of several types; scored by the best of them.
 
     Args:
         *parts: Type descriptions or other queries.
@@ -48,7 +48,7 @@ class AnyOf:
 
 @dataclass(frozen=True, init=False)
 class AllOf:
-    """Mentions an entity of each of several types; scored by the worst of them.
+    """Matches documents that mention each of several types; scored by the worst of them.
 
     Args:
         *parts: Type descriptions or other queries.
@@ -71,9 +71,9 @@ class AllOf:
 
 @dataclass(frozen=True)
 class Not:
-    """Mentions no entity of a type; scored by one minus the score of its part.
+    """Matches documents that do not mention a type; scored by one minus the score of its part.
 
-    Alone it has to look at every document, so better put it into an ``AllOf``.
+    On its own it has to scan every document, so combine it with other types in an ``AllOf``.
 
     Args:
         part: A type description or another query.
@@ -91,16 +91,16 @@ class Not:
 
 @dataclass(frozen=True, init=False)
 class Like:
-    """Mentions an entity of the kind of some examples.
+    """Matches documents that mention entities of the same kind as some examples.
 
-    An example's vector is the mean over its mentions in the index that are spelled so (case
-    aside), or that of the bare name where it has none; the query's is the weighted mean of
-    description, examples and, taken away, counterexamples (Rocchio 1971).
+    An example's vector is the mean over the mentions in the index with its spelling (ignoring
+    case), or that of the bare name if there are none. The query vector is the weighted mean of
+    description, examples and, with a negative weight, counterexamples (Rocchio 1971).
 
     Args:
-        *examples: Names, or mentions that a search found.
-        description: A type description to go with them.
-        unlike: Names or found mentions of another kind.
+        *examples: Names, or mentions found by a search.
+        description: A type description to combine with the examples.
+        unlike: Counterexamples: names, or mentions found by a search.
 
     Raises:
         ValueError: If there is neither an example nor a description with ``unlike``, or one is
@@ -146,16 +146,16 @@ Query = str | Like | AnyOf | AllOf | Not
 
 
 def check_query(query: object, name: str = "query") -> Query:
-    """Return ``query`` if it is one.
+    """Return ``query`` if it is a valid query.
 
     Raises:
         TypeError: If it is neither a string nor one of the classes of this module.
         ValueError: If it is an empty string or one longer than 2,000 characters, or has more than
-            1,000 types, or more than 100 queries stand in one another.
+            1,000 types, or is nested more than 100 levels deep.
     """
     if not isinstance(query, Like | AnyOf | AllOf | Not):
         return require_words(query, name)
-    # Each part once, with how often it stands there: that doubles with every level.
+    # Visit each part once, with its number of occurrences, which may double with every level.
     level: dict[int, tuple[Query, int]] = {id(query): (query, 1)}
     types = 0
     for _ in range(_DEEPEST + 1):
@@ -177,15 +177,15 @@ def check_query(query: object, name: str = "query") -> Query:
 
 
 def require_words(value: object, name: str) -> str:
-    """Return ``value`` if it is a string fit to be encoded while somebody waits.
+    """Return ``value`` if it is a string that can be encoded at query time.
 
     Args:
         value: What the caller passed.
-        name: The argument's name, for the message.
+        name: The argument's name, for the error message.
 
     Raises:
         TypeError: If it is not a string.
-        ValueError: If it is empty, longer than 2,000 characters, or cannot be written as UTF-8.
+        ValueError: If it is empty, longer than 2,000 characters, or not encodable as UTF-8.
     """
     text = require_text(value, name)
     if len(text) > MOST_CHARACTERS:
@@ -199,13 +199,13 @@ def is_combined(query: Query) -> bool:
 
 
 def label(leaf: Leaf) -> str:
-    """What the matches of a type are labelled with: its description, or its examples."""
+    """The label of a type's matches: its description, or its examples."""
     described_so = isinstance(leaf, str) or leaf.description
     return _words(leaf) if described_so else f"like {_words(leaf)}"
 
 
 def described(query: Query) -> str:
-    """The types that count for a document in words, "river, lake"; empty if there are none."""
+    """The positive types of a query as text, "river, lake"; empty if there are none."""
     return ", ".join(dict.fromkeys(_words(leaf) for leaf, wanted in _walk(query, True) if wanted))
 
 
@@ -215,16 +215,16 @@ def leaves(query: Query) -> list[Leaf]:
 
 
 def wanted_leaves(query: Query) -> set[Leaf]:
-    """The types that count for a document and not against it."""
+    """The positive types of a query: those not negated by a ``Not``."""
     return {leaf for leaf, wanted in _walk(query, True) if wanted}
 
 
 def combine(query: Query, scores: Mapping[Leaf, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """A query's scores from those of its types.
+    """Combine the scores of a query's types.
 
     Args:
         query: The query.
-        scores: For each type an array in [0, 1], all of one shape: of documents, or of mentions.
+        scores: An array in [0, 1] for each type, all of one shape: of documents, or of mentions.
 
     Returns:
         An array of that shape.
@@ -239,7 +239,7 @@ def combine(query: Query, scores: Mapping[Leaf, NDArray[np.float32]]) -> NDArray
 
 
 def score_range(query: Query, highest: Mapping[Leaf, float]) -> tuple[float, float]:
-    """Least and greatest score a query can have where each type's is between 0 and ``highest``."""
+    """Minimum and maximum score of a query whose types score between 0 and ``highest``."""
     if isinstance(query, str | Like):
         return 0.0, highest[query]
     if isinstance(query, Not):
@@ -253,7 +253,7 @@ def score_range(query: Query, highest: Mapping[Leaf, float]) -> tuple[float, flo
 def deciding_leaves(
     query: Query, scores: Mapping[Leaf, NDArray[np.float32]], *, wanted: bool = True
 ) -> set[Leaf]:
-    """The types whose mentions a document owes its score to: all of all-of, the best of any-of.
+    """The types that determine a document's score: all parts of all-of, the best of any-of.
 
     Args:
         query: The query.
@@ -265,7 +265,7 @@ def deciding_leaves(
     if isinstance(query, Not):
         return deciding_leaves(query.part, scores, wanted=not wanted)
     parts: Iterable[Query] = query.parts
-    if isinstance(query, AnyOf) == wanted:  # not all-of is any-of not
+    if isinstance(query, AnyOf) == wanted:  # De Morgan: not all-of is any-of not
         choose = max if wanted else min
         parts = [choose(parts, key=lambda part: combine(part, scores).item())]
     return set().union(*(deciding_leaves(part, scores, wanted=wanted) for part in parts))
@@ -280,7 +280,7 @@ def _words(leaf: Leaf) -> str:
 
 
 def _parts(query: Query) -> tuple[Query, ...]:
-    """The queries that stand in another."""
+    """The direct subqueries of a query."""
     match query:
         case AnyOf(parts=parts) | AllOf(parts=parts):
             return parts

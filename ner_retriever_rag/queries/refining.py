@@ -1,4 +1,4 @@
-"""A query moved by what was right and wrong in its results."""
+"""Query refinement by relevance feedback."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ def refine(
     relevant: Sequence[Example | DocumentMatch] = (),
     irrelevant: Sequence[Example | DocumentMatch] = (),
 ) -> Like:
-    """Move a query towards what was relevant in its results and away from what was not.
+    """Move a query towards relevant results and away from irrelevant ones.
 
     Args:
         query: A type description, or an earlier ``Like`` (its examples are kept).
         relevant: Results of a search, or names; a document stands for its best match.
-        irrelevant: The same.
+        irrelevant: Likewise.
 
     Returns:
         A query for the next search.
 
     Raises:
         ValueError: If both lists are empty, or a document has no match.
-        TypeError: If the query is not one type, or a list is none or holds something else.
+        TypeError: If the query is not a single type, or an argument is not a list, or holds
+            anything but results and names.
     """
     if not isinstance(query, str | Like):
         raise TypeError(f"query must be a string or a Like, not {type(query).__name__}")
     for name, given in (("relevant", relevant), ("irrelevant", irrelevant)):
         if isinstance(given, str | MentionMatch | DocumentMatch):
-            raise TypeError(f"{name} must be a list of results or names, not one of them")
+            raise TypeError(f"{name} must be a list of results or names, not a single one")
     if not relevant and not irrelevant:
-        raise ValueError("refine needs something in relevant or irrelevant")
+        raise ValueError("nothing to refine with: give relevant or irrelevant results, or both")
     before = query if isinstance(query, Like) else None
     examples = [*(before.examples if before else ()), *map(_as_example, relevant)]
     unlike = [*(before.unlike if before else ()), *map(_as_example, irrelevant)]

@@ -1,8 +1,8 @@
-"""Mentions that only repeat what was asked for.
+"""Mentions that only repeat the type description.
 
-To "volcano" the nearest of all spans are often the words "volcano" and "active volcanoes", and to
-"moon of Saturn" it is "Saturn". A name is a better answer than a word of the question, so ranking
-puts such mentions lower.
+The nearest spans to "volcano" are often the words "volcano" and "active volcanoes", and the nearest
+to "moon of Saturn" is "Saturn". A name is a better result than a word of the query, so ranking
+demotes such mentions.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _POSSESSIVE = re.compile(r"['’]s?$")
 
 
 class Repetition:
-    """The words of a type description, to know its repetitions by.
+    """The words of a type description, to recognize repetitions of it.
 
     Args:
         description: The type description.
 
     Attributes:
-        last_words: ``last_word`` of every mention that may be a repetition; what has another one
-            need not be looked at.
+        last_words: ``last_word`` of every mention that may be a repetition; mentions with another
+            one need not be checked.
     """
 
     def __init__(self, description: str) -> None:
@@ -36,12 +36,12 @@ class Repetition:
         self.last_words = frozenset(map(_number, self._words))
 
     def covers(self, mention: str) -> bool:
-        """Whether a mention has no word but the description's."""
+        """Whether a mention has only words of the description."""
         return self._words.issuperset(map(singular, _content(mention)))
 
 
 def last_word(mention: str) -> int:
-    """A number that mentions with the same last word share; case, plural, possessive aside."""
+    """Hash of a mention's last word, ignoring case, plural and possessive."""
     words = _words(_POSSESSIVE.sub("", mention))
     return _number(singular(words[-1])) if words else 0
 
@@ -59,10 +59,10 @@ def _content(text: str) -> list[str]:
 
 
 def noun_asked_for(words: Sequence[str]) -> str:
-    """What stands before the first preposition or clause ("drug that lowers").
+    """The word before the first preposition or clause ("drug that lowers"), or the last word.
 
     Args:
-        words: One or more, in lower case.
+        words: One or more words, in lower case.
     """
     for before, word in zip(words, words[1:], strict=False):
         if word in PREPOSITIONS or word in CLAUSE_WORDS:

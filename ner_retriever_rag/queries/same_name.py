@@ -1,7 +1,7 @@
-"""Which names may be of one entity, by the names alone.
+"""Name matching: which names may refer to one entity, judged by the names alone.
 
 Nothing here is certain: "Apple" and "Apple Inc." may be a fruit and a company, "Doe" and "John Doe"
-two people. What may be one is joined where what the names stand for agrees, too
+two people. Possible matches are joined only if their contexts agree, too
 (:mod:`~ner_retriever_rag.index.joining`).
 """
 
@@ -18,19 +18,19 @@ from ner_retriever_rag.encoder.names import name_key
 from ner_retriever_rag.queries.english import is_noun
 
 _WORD = re.compile(r"\w+(?:['’`-]\w+)*\.?")
-_INITIALS = re.compile(r"\b\w(?: \w\b)+")  # "u s", once the points are gone
+_INITIALS = re.compile(r"\b\w(?: \w\b)+")  # "u s", with periods removed
 _HONORIFICS = frozenset(
     "mr mrs ms miss mx dr prof professor sir dame lord lady st saint president king queen prince "
     "princess pope emperor captain general judge justice senator".split()
 )
 _GENERATIONS = frozenset("jr sr ii iii iv".split())
-_LIGATURES = str.maketrans({"æ": "ae", "œ": "oe", "þ": "th", "ð": "d"})  # cleanco keeps them
-_LONGEST = 8  # words of a name that can have a short form
+_LIGATURES = str.maketrans({"æ": "ae", "œ": "oe", "þ": "th", "ð": "d"})  # cleanco keeps these
+_LONGEST = 8  # words of a name that are considered
 
 
 @lru_cache(maxsize=100_000)
 def spelling(name: str) -> str:
-    """What the spellings of one name share: case, accents, signs, ligatures, spaced initials.
+    """Normalize a name: case, accents, punctuation, ligatures, spaced initials.
 
     >>> spelling("U. S.") == spelling("U.S."), spelling("Ægir") == spelling("Aegir")
     (True, True)
@@ -40,30 +40,30 @@ def spelling(name: str) -> str:
 
 
 def _in_plain_letters(name: str) -> str:
-    """A name without accents and ligatures; one that has any also without capitals."""
+    """A name without accents and ligatures; if it has non-ASCII letters, also lowercased."""
     return name if name.isascii() else remove_accents(name).translate(_LIGATURES)
 
 
 @lru_cache(maxsize=100_000)
 def without_legal_form(name: str) -> str:
-    """The spelling of a name without what says how a company is incorporated.
+    """Normalize a name and remove a company's legal form.
 
     >>> without_legal_form("Apple Inc.")
     'apple'
     """
     words = name.split()
-    # A legal form comes last, after a name with a capital; "limited edition" has none.
+    # A legal form comes last, in a name with capitals; "limited edition" has neither.
     if len(words) < 2 or name.islower() or _bare(words[-1]) not in legal_words():
         return spelling(name)
     bare, before = basename(name), name
-    while bare != before:  # "Co., Ltd." is two
+    while bare != before:  # "Co., Ltd." is two forms
         bare, before = basename(bare), bare
     return spelling(bare) if len(bare) > 1 else spelling(name)
 
 
 @cache
 def legal_words() -> frozenset[str]:
-    """The last words of all legal forms, lower-cased, without points: "inc", "gmbh"."""
+    """The last words of all legal forms, lowercased, without periods: "inc", "gmbh"."""
     return frozenset(words[-1] for _, words in prepare_default_terms())
 
 
@@ -73,12 +73,12 @@ def _bare(word: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of a name that may be a person's.
+    """The parts of a possible person name.
 
     Attributes:
-        words: Lower-cased, without titles and generation; initials as one letter.
+        words: The words, lowercased, without titles and generation; initials as one letter.
         generation: "jr", "iii", ...; empty for none.
-        capitals: Whether every word has one, as names of people and places have.
+        capitals: Whether every word is capitalized, as in names of people and places.
     """
 
     words: tuple[str, ...]
@@ -87,7 +87,7 @@ class Words:
 
     @classmethod
     def of(cls, name: str) -> Words:
-        """Take a name apart."""
+        """Parse a name."""
         return _words_of(name)
 
 
@@ -123,7 +123,7 @@ def is_short_form(short: str, full: str) -> bool:
 
 
 def _within(short: tuple[str, ...], full: tuple[str, ...]) -> bool:
-    """Whether the words of one are those of the other, some left out, some as initials."""
+    """Whether one name has the other's words, some left out, some abbreviated to initials."""
     if short[-1] != full[-1]:
         return False
     rest = iter(full[:-1])
@@ -142,11 +142,11 @@ def is_without_kind(short: str, full: str) -> bool:
 
 
 def why_one(name: str, head: str) -> str | None:
-    """How a name can be of the entity that is called otherwise; None if it cannot.
+    """The reason why a name can refer to an entity with another name; None if it cannot.
 
     Args:
         name: The name.
-        head: What the entity is called.
+        head: The main name of the entity.
     """
     if spelling(name) == spelling(head):
         return "spelling"

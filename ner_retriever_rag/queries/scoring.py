@@ -1,4 +1,4 @@
-"""Scores of mentions and documents for a query of one type or several."""
+"""Scoring of mentions and documents for a query of one or more types."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
 LeafVector = Callable[[Leaf], NDArray[np.float32]]
-_NOT_THERE = float("-inf")  # the log odds of a document without mentions
+_NOT_THERE = float("-inf")  # log odds of a document without mentions
 
 
 class ScoredQuery:
     """A query with its types encoded, ready to score mentions and documents.
 
     Args:
-        query: What is looked for.
-        encoder: What turns similarities into log odds, and these into scores.
-        vector_of: The vector of each type, float32 ``(dim,)``, L2-normalised.
+        query: The query.
+        encoder: Converts similarities to log odds, and these to scores.
+        vector_of: Gives the vector of a type, float32 ``(dim,)``, L2-normalized.
 
     Attributes:
-        leaves: The query's types; rows of every array here are in their order.
+        leaves: The query's types; the rows of all arrays here are in their order.
         vectors: float32 ``(types, dim)``.
-        scales: Each type's, from similarities to log odds and from these to scores.
-        descriptions: Each type's words; None for examples, which say none.
-        repetitions: Tells which mentions only repeat each description; None likewise.
-        named: Tells which mentions stand near the names in each; None likewise.
-        without: The score of a document without mentions; above 0 only where ``Not`` decides.
+        scales: For each type, the conversion of similarities to log odds and of these to scores.
+        descriptions: The description of each type; None for examples without one.
+        repetitions: For each description, recognizes mentions that only repeat it; None likewise.
+        named: For each description, recognizes mentions near its names; None likewise.
+        without: The score of a document without mentions; above 0 only if decided by a ``Not``.
     """
 
     def __init__(self, query: Query, encoder: TypeAwareEncoder, vector_of: LeafVector) -> None:
@@ -65,18 +65,18 @@ class ScoredQuery:
         self._wanted = [row for row, leaf in enumerate(self.leaves) if leaf in wanted]
 
     def scores(self, log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores in [0, 1] of log odds, both float32 ``(types, n)``."""
+        """Convert log odds to scores in [0, 1], both float32 ``(types, n)``."""
         there, scores = log_odds != _NOT_THERE, np.zeros_like(log_odds)
         for row, some in enumerate(there):
             scores[row, some] = self.scales[row].score(log_odds[row, some])
         return scores
 
     def combine(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The query's scores, float32 ``(n,)``, from those of its types, ``(types, n)``."""
+        """Combine the scores of the types, ``(types, n)``, to the query's, float32 ``(n,)``."""
         return combine(self.query, dict(zip(self.leaves, scores, strict=True)))
 
     def highest(self, bounds: Sequence[float]) -> float:
-        """The greatest score where no type's is above its bound."""
+        """The maximum score if no type scores above its bound."""
         return score_range(self.query, dict(zip(self.leaves, bounds, strict=True)))[1]
 
     def document_match(
@@ -89,19 +89,20 @@ class ScoredQuery:
         max_matches: int | None = None,
         score: float | None = None,
     ) -> DocumentMatch:
-        """Score a document and list its mentions of the types that count for it.
+        """Score a document and list its mentions of the query's positive types.
 
-        Of mentions of a type that overlap, the best is listed.
+        Of overlapping mentions of a type, only the best is listed.
 
         Args:
             document: The document.
             spans: Its mentions.
-            cosines: float32 ``(types, len(spans))``, raw.
+            cosines: float32 ``(types, len(spans))``, raw similarities.
             log_odds: The same shape, after all stages of ranking.
-            threshold: Least probability of a mention that is listed; those the score comes from are
-                in any case.
-            max_matches: List at most so many, the best; None for all.
-            score: The document's, where a topic counts, too; None for what its mentions make it.
+            threshold: Minimum probability of a listed mention; those that determine the score are
+                always listed.
+            max_matches: Maximum number of mentions listed, best first; None for all.
+            score: The document's score, if a topic is part of it; None to compute it from the
+                mentions.
         """
         if not spans:
             return DocumentMatch(document, self.without if score is None else score, [])
@@ -113,7 +114,7 @@ class ScoredQuery:
             key=lambda place: (-log_odds[place], spans[place[1]][0] - spans[place[1]][1]),
         )
         places.sort(key=lambda place: -probabilities[place])
-        # Reversed, so that the best place of a type is what stays.
+        # Reversed, so that the best place of each type overwrites the others.
         owed = {row: (row, n) for row, n in reversed(places) if self.leaves[row] in deciding}
         shown = [
             place
@@ -136,14 +137,14 @@ class ScoredQuery:
     def mention_match(
         self, doc_id: str, text: str, span: Span, row: int, score: float, cosine: float
     ) -> MentionMatch:
-        """A mention as a match for the type of one row."""
+        """Make a match of a mention for the type of one row."""
         return MentionMatch(doc_id, text, *span, score, cosine, self._labels[row])
 
     def best_wanted(self, probabilities: NDArray[np.float32]) -> int:
-        """Which of the types that count for a mention it fits best; -1 if none counts for it."""
+        """The row of the positive type that a mention fits best; -1 if there are none."""
         return max(self._wanted, key=lambda row: float(probabilities[row]), default=-1)
 
 
 def is_cased(text: str) -> bool:
-    """Whether a text uses capitals."""
+    """Whether a text has capital letters."""
     return text != text.lower()

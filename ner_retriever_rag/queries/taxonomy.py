@@ -1,4 +1,4 @@
-"""A taxonomy: the labels of a domain's own kinds of thing, and which are broader than which."""
+"""Taxonomies: the labels of a domain's own entity types, and their hierarchy."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class Taxonomy:
-    """Labels with their broader terms; each label is a type description to search with.
+    """Labels with their broader terms; each label is used as a type description.
 
-    ``index.extract(taxonomy)`` takes mentions out under its labels, and ``index.facets(taxonomy=)``
-    counts them, rolled up. Iterating gives the labels. A label that stands in a cycle of broader
-    terms (classes that OWL says are equivalent) is never above itself.
+    ``index.extract(taxonomy)`` extracts mentions under its labels, and ``index.facets(taxonomy=)``
+    counts them, rolled up to broader labels. Iterating yields the labels. A label in a cycle of
+    broader terms (equivalent OWL classes) is never above itself.
 
     Args:
-        broader: Label to the labels directly above it, none for one at the top. Labels that stand
-            only above others are labels too.
+        broader: Maps each label to the labels directly above it, none for a top label. Labels
+            that occur only as broader terms are labels, too.
 
     Raises:
         TypeError: If it does not map strings to lists of strings.
-        ValueError: If it is empty, or a label is.
+        ValueError: If it is empty, or has an empty label.
 
     Example:
         .. code-block:: python
@@ -39,7 +39,7 @@ class Taxonomy:
     def __init__(self, broader: Mapping[str, Sequence[str]]) -> None:
         if not isinstance(broader, Mapping):
             raise TypeError(
-                f"broader must map labels to lists of broader ones, not be a {kind_of(broader)}"
+                f"broader must map labels to lists of broader labels, not be a {kind_of(broader)}"
             )
         above: dict[str, dict[str, None]] = {}
         for label, terms in broader.items():
@@ -58,18 +58,21 @@ class Taxonomy:
         """Read a SKOS or OWL file, or a table of labels and broader terms.
 
         Args:
-            path: ``.csv`` or ``.tsv`` with the columns ``label`` and ``broader``: several broader
-                terms in several rows, or with ``|`` between them. Or RDF: ``.ttl``, ``.rdf``,
+            path: ``.csv`` or ``.tsv`` with the columns ``label`` and ``broader``; several broader
+                terms go in several rows, or are separated by ``|``. Or RDF: ``.ttl``, ``.rdf``,
                 ``.owl``, ``.xml``, ``.nt``, ``.n3``, ``.jsonld``, ``.trig``: SKOS concepts by their
-                preferred labels, OWL and RDFS classes by theirs, else by their local names where
-                these are words; what is deprecated is left out.
-            language: Which labels; those without a language where there is none in it. A concept
-                with neither is left out, and what is below it goes below what is above it.
+                preferred labels, OWL and RDFS classes by their labels, or else by their local names
+                if these are words; deprecated ones are left out.
+            language: Language of the labels; labels without a language tag are the fallback. A
+                concept with neither is left out, and its narrower concepts move up to its broader
+                ones.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ImportError: If RDF is to be read and ``rdflib`` is not installed (extra ``ontology``).
-            ValueError: If the file cannot be read as what its name says, or has no labels.
+            ImportError: If an RDF file is given and ``rdflib`` is not installed (extra
+                ``ontology``).
+            ValueError: If the file cannot be parsed in the format of its extension, or has no
+                labels.
         """
         from ner_retriever_rag.queries.vocabularies import read_broader
 
@@ -94,22 +97,22 @@ class Taxonomy:
         return f"Taxonomy({len(self)} labels under {', '.join(tops[:5]) or 'each other'})"
 
     def kinds(self, encoder: TypeAwareEncoder) -> Kinds:
-        """The labels as an encoder sees them."""
+        """Encode the labels as a vocabulary of kinds."""
         return encoder.kinds_of(self.labels, description_vectors(encoder, self.labels))
 
     def broader(self, label: str) -> tuple[str, ...]:
         """The labels directly above a label.
 
         Raises:
-            KeyError: If it is no label of the taxonomy.
+            KeyError: If it is not a label of the taxonomy.
         """
         return self._broader[label]
 
     def above(self, label: str) -> tuple[str, ...]:
-        """All labels above a label, each once, nearer ones first.
+        """All labels above a label, each once, nearest first.
 
         Raises:
-            KeyError: If it is no label of the taxonomy.
+            KeyError: If it is not a label of the taxonomy.
         """
         found: dict[str, None] = {}
         ring = self._broader[label]
@@ -127,10 +130,10 @@ class Taxonomy:
         return tuple(found)
 
     def path(self, label: str) -> tuple[str, ...]:
-        """The way from the top down to a label, by the first broader term of each.
+        """The path from the root down to a label, following the first broader term of each.
 
         Raises:
-            KeyError: If it is no label of the taxonomy.
+            KeyError: If it is not a label of the taxonomy.
         """
         way = [label]
         while terms := [each for each in self._broader[way[-1]] if each not in way]:

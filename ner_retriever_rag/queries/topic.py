@@ -1,4 +1,4 @@
-"""Topics: what a document is about, by the text vectors of the pass that finds its mentions."""
+"""Topics: what a document is about, by text vectors from the pass that detects its mentions."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ner_retriever_rag.queries.query import MOST_CHARACTERS, Query, described, r
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-# A cosine of texts spans less than one order of magnitude, a probability several: hence the high
-# weight (chosen on the "tune" half of benchmarks/type_topic.py).
+# Text cosines span less than one order of magnitude, probabilities several, hence the high weight
+# (chosen on the "tune" half of benchmarks/type_topic.py).
 TOPIC_WEIGHT = 0.7
 Score = TypeVar("Score", float, NDArray[np.float32])
 
 
 def topic_asked(about: str | None, weight: float | None) -> str | None:
-    """The topic that is asked for; None where there is none, an empty one among them.
+    """Return the topic, or None if it is None or empty.
 
     Raises:
-        ValueError: If a weight is given and no topic.
+        ValueError: If a weight is given without a topic.
     """
     about = None if about == "" else about
     if about is None and weight is not None:
@@ -33,11 +33,11 @@ def topic_asked(about: str | None, weight: float | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What documents should be about, and how much that counts beside the type.
+    """The topic of the documents wanted, and its weight relative to the type.
 
     Attributes:
-        vector: float32 ``(hidden,)``, L2-normalised text vector of types and topic in one phrase.
-        weight: In [0, 1]; 0 is the type alone, 1 the text alone.
+        vector: float32 ``(hidden,)``, L2-normalized text vector of types and topic in one phrase.
+        weight: In [0, 1]; 0 for the type alone, 1 for the text alone.
     """
 
     vector: NDArray[np.float32]
@@ -47,16 +47,16 @@ class Topic:
     def encode(
         cls, about: object, query: Query, encoder: TypeAwareEncoder, weight: float | None
     ) -> Topic:
-        """Check and encode a topic.
+        """Validate and encode a topic.
 
-        What is encoded is "dinosaur found in Argentina", the query's words before the topic: "found
-        in Argentina" by itself says little of what the text should be about.
+        The encoded phrase is "dinosaur found in Argentina", the query's words followed by the
+        topic: "found in Argentina" alone says little about the subject of the text.
 
         Args:
             about: The topic.
-            query: What it goes with.
-            encoder: What encodes it.
-            weight: None for the default.
+            query: The query it belongs to.
+            encoder: Encodes it.
+            weight: Weight of the topic; None for the default.
 
         Raises:
             TypeError: If ``about`` is not a string.
@@ -77,7 +77,7 @@ class Topic:
         return cls(vector, weight)
 
     def combine(self, type_score: Score, similarity: Score) -> Score:
-        """Weighted geometric mean of a type's score and the text's cosine (0 where negative)."""
+        """Weighted geometric mean of a type's score and the text's cosine (0 if negative)."""
         topic_score = np.clip(similarity, 0.0, 1.0)
         combined: Score = type_score ** (1 - self.weight) * topic_score**self.weight
         return combined

@@ -1,4 +1,4 @@
-"""Files that hold a taxonomy: SKOS and OWL in any RDF notation, and tables."""
+"""Readers for taxonomy files: SKOS and OWL in any RDF format, and tables."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _NOTATIONS = {
     ".jsonld": "json-ld",
     ".trig": "trig",
 }
-_WORDS = re.compile(r"[A-Za-z]{2,}(?:[_-]?[A-Za-z]+)*")  # a local name that says something
+_WORDS = re.compile(r"[A-Za-z]{2,}(?:[_-]?[A-Za-z]+)*")  # a local name made of words
 
 
 def read_broader(path: Path, language: str) -> dict[str, list[str]]:
-    """Labels and the labels directly above each, of a file; ``Taxonomy.read`` explains.
+    """Read labels, and the labels directly above each, from a file; see ``Taxonomy.read``.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If ``rdflib`` is needed and not installed.
-        ValueError: If it cannot be read as what its name says, or has no labels.
+        ValueError: If it cannot be parsed in the format of its extension, or has no labels.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
@@ -41,7 +41,7 @@ def read_broader(path: Path, language: str) -> dict[str, list[str]]:
         found = _Graph(path, _NOTATIONS[kind], language).broader()
     else:
         known = ", ".join([*_TABLES, *_NOTATIONS])
-        raise ValueError(f"{path} is no vocabulary by its name: it must end in {known}")
+        raise ValueError(f"{path} does not have a vocabulary's extension: it must end in {known}")
     if not found:
         raise ValueError(f"{path} has no labels in {language!r} or without a language")
     return found
@@ -67,8 +67,8 @@ class _Graph:
 
     Args:
         path: The file.
-        notation: What it is written in.
-        language: Which labels are wanted.
+        notation: Its format, as rdflib names it.
+        language: Language of the labels.
 
     Raises:
         ValueError: If it cannot be parsed.
@@ -81,12 +81,12 @@ class _Graph:
         self._graph = rdflib.Graph() if notation != "trig" else rdflib.Dataset(default_union=True)
         try:
             self._graph.parse(path, format=notation)
-        except Exception as error:  # each of rdflib's parsers has exceptions of its own
+        except Exception as error:  # every parser of rdflib has its own exceptions
             said = " ".join(str(error).split())
             raise ValueError(f"{path} cannot be read as {notation}: {said}") from error
 
     def broader(self) -> dict[str, list[str]]:
-        """Labels and the labels directly above each; concepts of one label are one."""
+        """Labels and the labels directly above each; concepts with the same label are merged."""
         labels = {each: label for each in self._concepts() if (label := self._label(each))}
         found: dict[str, list[str]] = {label: [] for label in labels.values()}
         for concept, label in labels.items():
@@ -94,7 +94,7 @@ class _Graph:
         return found
 
     def _concepts(self) -> Iterator[Any]:
-        """Every concept and class that has a name and is not deprecated, in order of IRIs."""
+        """Every concept and class that has an IRI and is not deprecated, sorted by IRI."""
         skos, owl, rdfs, rdf = (getattr(self._names, each) for each in _NAMESPACES)
         kinds = (skos.Concept, owl.Class, rdfs.Class)
         found = {each for kind in kinds for each in self._graph.subjects(rdf.type, kind)}
@@ -119,13 +119,13 @@ class _Graph:
         return None if named or not _WORDS.fullmatch(name) else name
 
     def _preferred(self, languages: Mapping[str, object]) -> list[str]:
-        """Of some languages those wanted, best first: itself, its variants, none said."""
+        """The acceptable languages, best first: the requested one, its variants, untagged."""
         wanted = self._language
         variants = sorted(each for each in languages if each.startswith(f"{wanted}-"))
         return [each for each in (wanted, *variants, "") if each in languages]
 
     def _labelled_above(self, concept: Any, labels: dict[Any, str]) -> list[Any]:
-        """The nearest concepts above one that have labels, past those that have none."""
+        """The nearest labeled concepts above a concept, skipping unlabeled ones."""
         found: dict[Any, None] = {}
         seen, ring = {concept}, self._above(concept)
         while ring:

@@ -1,4 +1,4 @@
-"""A question taken apart into type and topic."""
+"""Parsing of questions into type and topic."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Where a noun phrase ends, and which kind of thing it names."""
+"""Noun phrase parsing: where a noun phrase ends, and which kind of entity it names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ner_retriever_rag.queries.english import (
 )
 
 _ENDS = AUXILIARIES | PREPOSITIONS | CLAUSE_WORDS
-# "a kind of cheese", "articles about shipwrecks": what counts comes after.
+# "a kind of cheese", "articles about shipwrecks": the type comes after.
 _TRANSPARENT = frozenset(
     "kind type sort form variety name list example instance selection number overview".split()
 )
@@ -32,10 +32,10 @@ _ABOUT = re.compile(
     r"\s+(?:(?:that|which)\s+(?:mentions?|names?|discuss|(?:talk|is|are)\s+about)"
     r"|about|on|mentioning|regarding|concerning)\s+"
 )
-# "a species of bear", "a head of state": the type goes on after "of".
+# "a species of bear", "a head of state": the type continues after "of".
 _TAXA = frozenset("species subspecies genus breed".split())
 _FIXED = frozenset({("head", "state"), ("work", "art"), ("place", "worship"), ("piece", "music")})
-# "Chief executive", "major general": here the word belongs to the kind and is no praise.
+# "Chief executive", "major general": here the adjective is part of a title.
 _TITLES = {
     "chief": frozenset(
         "architect constable economist editor engineer executive financial information judge "
@@ -45,27 +45,27 @@ _TITLES = {
     "major": frozenset("general league scale".split()),
     "common": frozenset("cold law market".split()),
 }
-# Stand before another noun in the plural, or as they are: "women writers", "fish species".
+# Nouns that modify another noun in plural or unchanged form: "women writers", "fish species".
 _ATTRIBUTIVE = frozenset("women men sports arts games species fish sheep deer aircraft".split())
 _TOKEN = re.compile(r"\w+(?:[-'’&/.]\w+)*|[^\w\s]")
 _POSSESSOR = re.compile(r"((?:[\w-]+\s+){0,3}?[\w-]+?)(?:['’]s|(?<=s)['’])\s+")
 _NEVER_OWN = _ENDS - DETERMINERS | {"of"}
 _OF = re.compile(r"\s+of\s+")
 _AND = re.compile(r"\s+(?:and|or)\s+")
-_LONGEST = 20  # tokens looked at for one noun phrase
+_LONGEST = 20  # maximum number of tokens examined for a noun phrase
 _JOINING = AUXILIARIES | frozenset("that which who whose there of , - :".split())
 
 
 @dataclass(frozen=True, slots=True)
 class NounPhrase:
-    """A noun phrase and what is said about it.
+    """A noun phrase and what the sentence says about it.
 
     Attributes:
         type: The kind it names, in the singular.
-        topic: The rest of the sentence, with what is no part of the kind: "longest", "Norway" in
-            "Norway's cities".
+        topic: The rest of the sentence, plus words of the phrase that are not part of the kind:
+            "longest", "Norway" in "Norway's cities".
         rest: The text after the phrase.
-        determiner: What stands in front, lower-cased: "the", "five"; empty for nothing.
+        determiner: Its determiner, lowercased: "the", "five"; empty if there is none.
         plural: Whether its head is a plural.
         common: Whether its head is a common noun, not a name.
     """
@@ -79,15 +79,15 @@ class NounPhrase:
 
 
 def noun_phrase(text: str, at: int, *, counting: bool = False) -> NounPhrase | None:
-    """Read a noun phrase.
+    """Parse a noun phrase.
 
     Args:
         text: The sentence.
-        at: Where in it the phrase begins.
-        counting: It follows "how many", where "people" asks for a number.
+        at: Offset in the sentence at which the phrase begins.
+        counting: Whether it follows "how many", where "people" asks for a number.
 
     Returns:
-        None where there is no noun, or one that names no kind of entity ("the reason").
+        The phrase; None if there is no noun, or one that is not a kind of entity ("the reason").
     """
     extra: list[str] = []
     determiner = ""
@@ -120,7 +120,7 @@ def noun_phrase(text: str, at: int, *, counting: bool = False) -> NounPhrase | N
 
 
 def _kind(text: str, words: list[str], end: int) -> tuple[str, int]:
-    """What the words of a phrase name, with what belongs to it after them, and where that ends."""
+    """The kind that a phrase names, including complements after its words, and its end offset."""
     kind, head = _in_singular(words), singular(words[-1]).lower()
     if of := _OF.match(text, end):
         more, more_end = _words(text, of.end())
@@ -138,7 +138,7 @@ def _in_singular(words: list[str]) -> str:
 
 
 def clean_topic(words: str) -> str:
-    """Drop what only joins a topic to its noun: relative pronouns and auxiliaries in front."""
+    """Strip leading words that only link a topic to its noun: relative pronouns, auxiliaries."""
     kept = list(_TOKEN.finditer(words))
     while kept and kept[0][0].lower() in _JOINING:
         kept.pop(0)
@@ -146,10 +146,10 @@ def clean_topic(words: str) -> str:
 
 
 def _leading(text: str, at: int, extra: list[str]) -> tuple[int, str]:
-    """Skip determiners and vague adjectives; superlatives and possessors go to ``extra``.
+    """Skip determiners and vague adjectives; add superlatives and possessors to ``extra``.
 
     Returns:
-        Where the noun phrase goes on, and the first determiner.
+        The offset at which the noun phrase continues, and the first determiner.
     """
     determiner = ""
     while True:
@@ -177,26 +177,26 @@ def _leading(text: str, at: int, extra: list[str]) -> tuple[int, str]:
 
 
 def _is_title(word: str, following: re.Match[str] | None) -> bool:
-    """Whether a word that is vague elsewhere makes a title with the next: "chief executive"."""
+    """Whether an otherwise vague word forms a title with the next: "chief executive"."""
     return following is not None and singular(following[0].lower()) in _TITLES.get(word, ())
 
 
 def _words(text: str, at: int) -> tuple[list[str], int]:
-    """Modifiers and head of the noun phrase that begins here, and where it ends."""
+    """The modifiers and head of the noun phrase that begins here, and its end offset."""
     words: list[str] = []
     end = at
     for token, following in _tokens(text, at):
         place = _Place(words[-1] if words else "", token[0], following)
         if place.ends_phrase():
             break
-        # A capital at the beginning of the sentence says nothing.
+        # A capital at the beginning of the sentence is not informative.
         words.append(place.low if token.start() == 0 and is_noun(place.word) else place.word)
         end = token.end()
     return words, end
 
 
 def _tokens(text: str, at: int) -> Iterator[tuple[re.Match[str], str]]:
-    """The next tokens, each with the word that follows it; empty for none."""
+    """The next tokens, each with the word that follows it; empty at the end."""
     tokens = list(islice(_TOKEN.finditer(text, at), _LONGEST))
     for token, after in pairwise([*tokens, None]):
         assert token is not None
@@ -205,12 +205,12 @@ def _tokens(text: str, at: int) -> Iterator[tuple[re.Match[str], str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A place before a word, where a noun phrase may end.
+    """A position before a word, where a noun phrase may end.
 
     Attributes:
         head: The phrase's last word so far; empty before its first.
-        word: What comes next.
-        following: What comes after that; empty at the end.
+        word: The next word.
+        following: The word after that; empty at the end.
     """
 
     head: str
@@ -218,7 +218,7 @@ class _Place:
     following: str
 
     def ends_phrase(self) -> bool:
-        """Whether ``word`` is no part of the phrase."""
+        """Whether ``word`` is not part of the phrase."""
         if not self.word[0].isalnum() or self.low in _ENDS:
             return True
         return self._after_noun() if self.head else self._is_verb_phrase()
@@ -229,7 +229,7 @@ class _Place:
 
     @property
     def _known(self) -> bool:
-        """Whether the phrase could end with its head: it is the noun of a kind."""
+        """Whether the phrase could end with its head, as a known noun of a kind."""
         return is_noun(self.head)
 
     @property
@@ -259,7 +259,7 @@ class _Place:
         return self._after_singular()
 
     def _after_singular(self) -> bool:
-        """By the form of a lower-cased word: participle, adverb, verb, or an object's plural."""
+        """Decide by the form of a lowercase word: participle, adverb, verb, or plural object."""
         if self.low.endswith("ed"):
             return self._known or not (self._named or self.head.endswith("ly"))
         if self.low.endswith("ing"):

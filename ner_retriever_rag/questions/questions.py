@@ -1,10 +1,10 @@
-"""What kind of entity a question asks for, and what about it.
+"""Question parsing: the type of entity a question asks for, and its topic.
 
 "Which dinosaurs lived in what is now Argentina?" asks for the type "dinosaur" and the topic "lived
-in what is now Argentina": what ``EntityIndex.search`` takes as ``query`` and ``about``. Rules for
-English, without a tagger: the question's opening says where its noun phrase stands, and the phrase
-ends where a preposition, an auxiliary, a clause or a verb begins. Questions for a reason, a manner,
-a date, a quantity, a definition, and for yes or no, ask for no type of entity.
+in what is now Argentina", the ``query`` and ``about`` of ``EntityIndex.search``. The rules are for
+English and need no tagger: the opening of the question determines where its noun phrase is, and the
+phrase ends where a preposition, an auxiliary, a clause or a verb begins. Questions that ask for a
+reason, a manner, a date, a quantity or a definition, and yes/no questions, have no type of entity.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.questions.noun_phrases import NounPhrase, clean_topic, noun_phrase
 from ner_retriever_rag.schema import require_text
 
-# What adapters log, with the question.
+# Logged by the adapters, with the question.
 NO_TYPE = (
-    "%r asks for no type of entity, so nothing is looked for; fallback= takes a retriever for such "
-    "questions"
+    "%r does not ask for a type of entity, so nothing is searched; fallback= takes a retriever for "
+    "such questions"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuestion:
-    """A question, taken apart.
+    """A question, parsed into type and topic.
 
     Attributes:
-        question: As it was asked.
-        type: The kind of entity asked for, in the singular, for ``search``; None for no kind.
-        topic: What the question says about it, for ``about``; None for nothing, or no type.
+        question: The original question.
+        type: The kind of entity asked for, in the singular, for ``search``; None if there is none.
+        topic: What the question says about it, for ``about``; None if nothing, or without a type.
     """
 
     question: str
@@ -40,14 +40,14 @@ class ParsedQuestion:
 
 
 def asked_for(query: Query | ParsedQuestion, about: str | None) -> tuple[Query | None, str | None]:
-    """What to search for: the type and topic of a question, or the query as it is.
+    """The type and topic of a parsed question, or the query as it is.
 
     Args:
-        query: A query, or a question taken apart.
-        about: The topic where the question has none.
+        query: A query, or a parsed question.
+        about: The topic to use if the question has none.
 
     Returns:
-        Query and topic; the query is None where the question asks for no kind of entity.
+        Query and topic; the query is None if the question does not ask for a kind of entity.
     """
     if isinstance(query, ParsedQuestion):
         return query.type, query.topic or about
@@ -55,7 +55,7 @@ def asked_for(query: Query | ParsedQuestion, about: str | None) -> tuple[Query |
 
 
 def parse_question(question: str) -> ParsedQuestion:
-    """Find the type and the topic a question asks for.
+    """Parse the type and the topic that a question asks for.
 
     Args:
         question: A question, a request ("List rivers in Peru"), or a bare phrase.
@@ -144,13 +144,13 @@ def _which(text: str, which: re.Match[str]) -> Found:
         counting = which["word"].lower().endswith("many")
         return _named(noun_phrase(text, which.end(), counting=counting))
     phrase = noun_phrase(text, copula.end())
-    # "What is inflation", "what is an atom", "what are quarks" want a definition.
+    # "What is inflation", "what is an atom", "what are quarks" ask for a definition.
     asked = phrase and phrase.common and phrase.determiner not in {"", "a", "an"}
     return _named(phrase) if asked else None
 
 
 def _any(text: str, start: int) -> Found:
-    """The noun of "does Belgium have any mountains"; other such questions want yes or no."""
+    """The noun of "does Belgium have any mountains"; other such questions are yes/no questions."""
     any_ = _ANY.search(text, start)
     phrase = noun_phrase(text, any_.end()) if any_ else None
     if not any_ or not phrase:
@@ -179,7 +179,7 @@ def _at_the_end(text: str, start: int) -> Found:
 
 
 def _bare(text: str, start: int) -> Found:
-    """A phrase by itself, "rivers in Peru", "mayor of Lyon", and no sentence, "rivers are long"."""
+    """A bare phrase, "rivers in Peru", "mayor of Lyon"; not a sentence, "rivers are long"."""
     phrase = noun_phrase(text, start)
     if phrase is None or not phrase.common:
         return None

@@ -1,1 +1,1 @@
-"""Candidates in, scores out: numbers only."""
+"""Ranking: from candidates' similarities to scores, on arrays only."""

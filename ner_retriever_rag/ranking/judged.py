@@ -1,9 +1,9 @@
-"""What a user has judged of a type's answers, counted in.
+"""Relevance feedback: a user's judgments of a type's results, applied to its log odds.
 
-A few judgements say how far the log odds of this type are off in this corpus, and what the right
-answers are like. So three numbers are fitted: a slope and an offset of the log odds (Platt 1999),
-and the weight of a kernel estimate of the odds among judged mentions near by (Nadaraya 1964, Watson
-1964). A normal prior on each holds them where a few judgements say little.
+A few judgments show how far the log odds of this type are off in this corpus, and what the correct
+results look like. So three parameters are fitted: a slope and an offset of the log odds (Platt
+1999), and the weight of a kernel estimate of the odds among nearby judged mentions (Nadaraya 1964,
+Watson 1964). Each has a normal prior that regularizes it while judgments are few.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery
 from ner_retriever_rag.schema import Candidates
 
-# Chosen on the seven choosing domain sets: F1 of k=None after 20 judgements of documents among the
-# first 100, 300 and 1,500 texts a set (benchmarks/results/training.md, "Judgements").
+# Chosen on the seven domain sets used for selection: F1 of k=None after 20 judgments of documents
+# among the first 100, 300 and 1,500 texts of a set (benchmarks/results/training.md, "Judgements").
 BANDWIDTH = 0.08  # cosine
-UNKNOWN = 0.1  # of a judged mention's own weight of 1: what is right and wrong far from all
-PRIOR = np.array([1.3, 0.0, 1.5])  # slope, offset in log odds, weight of the neighbours
+UNKNOWN = 0.1  # pseudo-count of right and of wrong; a judged mention counts up to 1
+PRIOR = np.array([1.3, 0.0, 1.5])  # slope, offset in log odds, weight of the neighbors
 PRIOR_DEVIATION = np.array([0.5, 2.0, 0.3])
-SAME = 0.9995  # cosine from which a mention is the one judged: vectors are kept in float32
-CERTAIN = 6.0  # log odds of the mentions judged themselves
-_BOUND = 12.0  # log odds beyond which one judgement would move the fit alone
+SAME = 0.9995  # minimum cosine of a judged mention with itself: vectors are stored as float32
+CERTAIN = 6.0  # minimum magnitude of the log odds of judged mentions
+_BOUND = 12.0  # log odds are clipped here, so that no single judgment dominates the fit
 _STEPS, _SMALL = 50, 1e-6
 
 
@@ -34,11 +34,11 @@ class Judgements:
     """Mentions that were judged for one type.
 
     Attributes:
-        vectors: float32 ``(n, dim)``, L2-normalised.
-        log_odds: float32 ``(n,)``, what the other stages of ranking made of them.
+        vectors: float32 ``(n, dim)``, L2-normalized.
+        log_odds: float32 ``(n,)``, after the other stages of ranking.
         right: bool ``(n,)``, whether they are of the type.
-        telling: bool ``(n,)``, whether they say something of others; not so the lesser mentions
-            of a document judged wrong as a whole, whose mentions were not judged one by one.
+        telling: bool ``(n,)``, whether they are evidence about other mentions; False for the lesser
+            mentions of a document judged wrong as a whole, which were not judged individually.
     """
 
     vectors: NDArray[np.float32]
@@ -47,7 +47,7 @@ class Judgements:
     telling: NDArray[np.bool_]
 
     def told(self) -> Judgements:
-        """Those that say something of others."""
+        """The judgments that are evidence about other mentions."""
         return Judgements(
             self.vectors[self.telling],
             self.log_odds[self.telling],
@@ -58,11 +58,11 @@ class Judgements:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedType:
-    """A type with judgements.
+    """A type fitted to its judgments.
 
     Attributes:
-        judgements: One or more.
-        weights: float64 ``(3,)``: slope, offset, weight of the neighbours.
+        judgements: One or more judgments.
+        weights: float64 ``(3,)``: slope, offset, weight of the neighbors.
     """
 
     judgements: Judgements
@@ -70,10 +70,10 @@ class JudgedType:
 
     @classmethod
     def fit(cls, judgements: Judgements) -> JudgedType:
-        """Fit the weights by maximum a posteriori; a judgement does not count as its own neighbour.
+        """Fit the weights by maximum a posteriori; no judgment counts as its own neighbor.
 
         Args:
-            judgements: One or more.
+            judgements: One or more judgments.
         """
         told = judgements.told()
         features = _features(told.vectors, told.log_odds, told, itself=False)
@@ -91,20 +91,20 @@ class JudgedType:
             curve = (features.T * (said * (1 - said))) @ features + np.diag(precision)
             step = np.linalg.solve(curve, slope)
             while loss(weights + step) > loss(weights) and np.abs(step).max() > _SMALL:
-                step /= 2  # Newton's step goes too far where nearly all is sure
+                step /= 2  # Newton steps overshoot if nearly all probabilities are saturated
             weights = weights + step
             if np.abs(step).max() <= _SMALL:
                 break
         return cls(judgements, weights)
 
     def log_odds(self, vectors: NDArray[np.float32], log_odds: LogOdds) -> LogOdds:
-        """The log odds of mentions with what was judged counted in, float64 ``(m,)``.
+        """Apply the judgments to the log odds of mentions; float64 ``(m,)``.
 
-        Mentions that were judged themselves are as judged.
+        Mentions that were judged themselves get their verdicts.
 
         Args:
-            vectors: float32 ``(m, dim)``, L2-normalised.
-            log_odds: float ``(m,)``, without judgements.
+            vectors: float32 ``(m, dim)``, L2-normalized.
+            log_odds: float ``(m,)``, without judgments.
         """
         found = _features(vectors, log_odds, self.judgements.told()) @ self.weights
         cosines = vectors @ self.judgements.vectors.T
@@ -119,13 +119,13 @@ class JudgedType:
 
 @dataclass(frozen=True, slots=True)
 class JudgedEvidence:
-    """Counts in what was judged for the query's type."""
+    """Applies the judgments of the query's type."""
 
     sharpens: ClassVar[bool] = False
     needs_calibration: ClassVar[bool] = True
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
-        """The log odds with judgements counted in; as they were without any."""
+        """Apply the judgments to the log odds; no change if there are none."""
         if query.judged is None:
             return log_odds
         return query.judged(np.asarray(candidates.vectors), log_odds)
@@ -134,13 +134,13 @@ class JudgedEvidence:
 def _features(
     vectors: NDArray[np.float32], log_odds: LogOdds, judged: Judgements, *, itself: bool = True
 ) -> NDArray[np.float64]:
-    """Log odds, 1, and those among judged mentions near by: float64 ``(m, 3)``.
+    """Log odds, 1, and the log odds among nearby judged mentions: float64 ``(m, 3)``.
 
     Args:
         vectors: float32 ``(m, dim)``.
         log_odds: float ``(m,)``.
-        judged: The mentions judged.
-        itself: Whether a mention that was judged is its own neighbour; without, ``vectors`` are
+        judged: The judged mentions.
+        itself: Whether a judged mention counts as its own neighbor; if not, ``vectors`` must be
             those of ``judged``.
     """
     near = np.exp((vectors @ judged.vectors.T - 1) / np.float32(BANDWIDTH)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The best of many numbers, in order."""
+"""Top-k selection and sorting of scores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def largest(values: NDArray[np.floating], n: int) -> NDArray[np.intp]:
-    """The places of the n largest values, largest first."""
+    """The indices of the n largest values, largest first."""
     n = min(n, len(values))
     some = np.argpartition(-values, n - 1)[:n] if n < len(values) else np.arange(n)
     ordered: NDArray[np.intp] = some[np.argsort(-values[some])]
@@ -21,9 +21,9 @@ def best_first(
     floor: float,
     most: int | None = None,
 ) -> NDArray[np.intp]:
-    """The places of allowed scores from ``floor`` on, best first; equals by nearness, place.
+    """The indices of allowed scores of at least ``floor``, best first; ties by nearness, index.
 
-    With ``most`` it stops after about so many.
+    With ``most``, stops after about that many.
     """
     places = np.flatnonzero(allowed & (scores >= floor))
     if most is not None and most < len(places):

@@ -1,4 +1,4 @@
-"""What ranking is given, and what a stage of it is."""
+"""The input of ranking, and the interface of its stages."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ner_retriever_rag.encoder.log_odds import LogOddsScale
 from ner_retriever_rag.schema import Candidates, WordFeatures
 
 LogOdds = NDArray[np.floating]  # float32 or float64 (candidates,)
-# Takes numbers of candidates, int64 (m,), and gives the pair model's logits, float (m,).
+# Takes numbers of candidates, int64 (m,); returns the pair model's logits, float (m,).
 Reranker = Callable[[NDArray[np.intp]], NDArray[np.floating]]
-# Takes vectors, float32 (m, dim), and log odds, float (m,); gives log odds, float (m,).
+# Takes vectors, float32 (m, dim), and log odds, float (m,); returns log odds, float (m,).
 Judged = Callable[[NDArray[np.float32], LogOdds], LogOdds]
 
 
 class Wanted(NamedTuple):
-    """Which candidates have to be right where not all have to be.
+    """The candidates that need exact log odds, if not all do.
 
     Attributes:
-        mask: bool ``(n,)``, those that may be returned.
-        most: So many of these, the best.
+        mask: bool ``(n,)``, the candidates that may be returned.
+        most: Number of best candidates among these that need exact log odds.
     """
 
     mask: NDArray[np.bool_]
@@ -36,16 +36,16 @@ class TypeQuery:
     """One type, compared with candidates.
 
     Attributes:
-        vector: float32 ``(dim,)``, the encoded type, L2-normalised.
-        similarities: float32 ``(n,)``, the candidates' to it.
-        scale: Makes log odds of similarities, and scores of log odds.
-        words: What candidates' words say; None where the type is given by examples alone.
-        wanted: Which candidates have to be right; None for all.
-        named: Whether names are wanted, not common nouns; None to tell by the best candidates.
-        rerank: The pair model's logits of some candidates; None without such a model.
-        rerank_top: How many candidates it judges at most.
-        judged: Counts in what a user has judged of the type; None where there are no judgements.
-        before: What each stage that ran was given, by its class; filled in by ``rank``.
+        vector: float32 ``(dim,)``, the encoded type, L2-normalized.
+        similarities: float32 ``(n,)``, the candidates' similarities to it.
+        scale: Converts similarities to log odds, and log odds to scores.
+        words: Lexical features of the candidates; None if the type is given by examples alone.
+        wanted: Which candidates need exact log odds; None for all.
+        named: Whether names are wanted, not common nouns; None to decide from the best candidates.
+        rerank: Computes the pair model's logits of some candidates; None without such a model.
+        rerank_top: Maximum number of candidates to rerank.
+        judged: Applies the user's judgments of the type; None if there are none.
+        before: The input of each stage that was run, by its class; filled in by ``rank``.
     """
 
     vector: NDArray[np.float32]
@@ -65,17 +65,17 @@ class Stage(Protocol):
 
     @property
     def sharpens(self) -> bool:
-        """Whether it uses other candidates, which ``sharpen=False`` switches off."""
+        """Whether it uses other candidates as evidence, which ``sharpen=False`` disables."""
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether it is left out where log odds are not those of a probability."""
+        """Whether it is skipped if log odds are not those of a probability."""
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
-        """New log odds, float ``(n,)``; those given stay as they are.
+        """Compute new log odds, float ``(n,)``, without modifying those given.
 
         Args:
             query: The type.
-            candidates: One or more.
-            log_odds: float ``(n,)``, theirs so far.
+            candidates: One or more candidates.
+            log_odds: float ``(n,)``, their log odds so far.
         """

@@ -1,9 +1,9 @@
-"""Reranking: the pair model judges the best candidates again, in their passages.
+"""Reranking of the best candidates by the pair model, in their passages.
 
-A cross-encoder sees what a vector cannot hold: modifiers of the description, what the passage says
-of the mention (Nogueira and Cho 2019). Its logit and the candidate's log odds are stacked by a
-logistic regression; candidates that it was not asked about keep their own log odds, so that all of
-a type's scores are on one scale.
+A cross-encoder sees what a vector cannot hold: modifiers of the description, and what the passage
+says about the mention (Nogueira and Cho 2019). Its logit and the candidate's log odds are stacked
+by a logistic regression; candidates that are not reranked keep their own log odds, so that all
+scores of a type are on one scale.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Rerank:
     """Stacks log odds and the pair model's logits.
 
     Attributes:
-        own: Weight of a judged candidate's log odds.
+        own: Weight of a reranked candidate's log odds.
         judged: Weight of the pair model's logit.
     """
 
@@ -34,7 +34,7 @@ class Rerank:
     needs_calibration: ClassVar[bool] = True
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
-        """The log odds stacked with the pair model's; as they were where it is not to be asked."""
+        """Combine the best candidates' log odds with the pair model's logits, if requested."""
         if query.rerank is None or not query.rerank_top:
             return log_odds
         may = np.arange(len(log_odds))

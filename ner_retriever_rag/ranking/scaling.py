@@ -1,10 +1,10 @@
-"""Platt scaling: log odds become those of a probability in the corpus that is searched.
+"""Platt scaling: log odds become those of a calibrated probability in the corpus searched.
 
-A mention's log odds say how well it fits the type, not how often what fits so well is right, which
-is another thing in tickets than in an encyclopedia. A logistic regression (Platt 1999) tells that
-from the log odds and from one sign of whether a query found what it asked for: how far its best
-candidate stands out from all others. Where nothing does, the log odds say little, whatever they
-are, as at a high temperature (Guo and others 2017).
+A mention's log odds say how well it fits the type, not how often a mention that fits this well is
+correct, which differs between tickets and an encyclopedia. A logistic regression (Platt 1999)
+predicts the latter from the log odds and from one indicator of whether the query has matches at
+all: how far its best candidate stands out from all others. If none stands out, the log odds carry
+little information, as at a high temperature (Guo and others 2017).
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ner_retriever_rag.ranking.query import LogOdds, TypeQuery
 from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
 from ner_retriever_rag.schema import Candidates
 
-_LEAST_SPREAD = 1e-3  # log odds; where all candidates are one
-_LEAST_GAIN = 0.1  # where the best is below the mean; the order stays
+_LEAST_SPREAD = 1e-3  # log odds; for candidates that are all the same
+_LEAST_GAIN = 0.1  # for a best candidate below the mean; positive, so that the order is kept
 
 
 @dataclass(frozen=True, slots=True)
 class PlattScaling:
-    """A line of the log odds, the steeper the further the best candidate stands out.
+    """A linear map of the log odds, steeper the further the best candidate stands out.
 
     Attributes:
-        slope: Of the log odds, for each standard deviation of information gain.
-        per_breadth: Log odds for each unit of the type's breadth: the mentions of a narrow type are
-            surer than those of a broad one.
-        offset: Log odds.
+        slope: Slope of the log odds per standard deviation of information gain.
+        per_breadth: Log odds per unit of the type's breadth: the mentions of a narrow type are
+            more certain than those of a broad one.
+        offset: Offset in log odds.
     """
 
     slope: float
@@ -41,7 +41,7 @@ class PlattScaling:
     needs_calibration: ClassVar[bool] = True
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
-        """The log odds, scaled."""
+        """Scale the log odds."""
         steepness = self.slope * self.gain(query, candidates, log_odds)
         scaled: LogOdds = (
             steepness * (log_odds + self.per_breadth * query.scale.breadth) + self.offset
@@ -49,12 +49,12 @@ class PlattScaling:
         return scaled
 
     def gain(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> float:
-        """How far the best candidate stands out from all, in standard deviations of all.
+        """How far the best candidate stands out from all candidates, in standard deviations.
 
-        That is weighted information gain (Zhou and Croft 2007), which predicts how well a query
-        is answered. The best is that before neighbours were counted in, all are represented by
-        the background sample. The calibration's sample of mentions counts as much as they: the
-        spread among few candidates says nothing, and of a common type many are good.
+        This is weighted information gain (Zhou and Croft 2007), a query performance predictor. The
+        best candidate is taken before kernel smoothing; the background sample represents all
+        candidates. The calibration's sample of mentions gets the same weight as the background:
+        the spread of few candidates is uninformative, and of a common type many are good.
         """
         scale, background = query.scale, candidates.background
         best = query.before.get(NeighborSmoothing, log_odds).max()

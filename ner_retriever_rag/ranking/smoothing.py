@@ -1,4 +1,4 @@
-"""Kernel smoothing (Nadaraya 1964, Watson 1964): what neighbours say of a candidate counts."""
+"""Kernel smoothing of probabilities over neighboring candidates (Nadaraya 1964, Watson 1964)."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery, Wanted
 from ner_retriever_rag.schema import Candidates
 
-_CERTAIN = 30.0  # log odds stay within
-_SAMPLED = 128  # of the last tenth that are smoothed for others
+_CERTAIN = 30.0  # log odds are clipped to this magnitude
+_SAMPLED = 128  # approximate number of candidates smoothed in the last tenth, on behalf of others
 _BLOCK = 1_024  # candidates smoothed at once
 
 
 @dataclass(frozen=True, slots=True)
 class NeighborSmoothing:
-    """Counts in the probability that is usual among a candidate's neighbours.
+    """Adds the log odds of the mean probability among a candidate's neighbors to its own.
 
-    A mention among likely rivers is likelier a river than one among lakes, however near both are to
-    "river". So every candidate has a kernel-weighted mean of its neighbours' probabilities, whose
-    log odds are added to a part of its own. The best candidates are the neighbours; all others are
-    represented by the background sample, or a type would seem the more frequent the larger the
-    index. So scores do not depend on how many candidates were fetched beyond these, of which a
-    cosine says less than their neighbours do: their own log odds drop. A candidate counts among its
-    neighbours, once.
+    A mention among likely rivers is more likely a river than one among lakes, however close both
+    are to "river". So each candidate gets the kernel-weighted mean of its neighbors' probabilities,
+    and the log odds of that mean are added to a share of its own. The neighbors are the best
+    candidates; all others are represented by the background sample, since otherwise a type would
+    seem more frequent the larger the index. Scores therefore do not depend on how many candidates
+    were fetched beyond the neighbors. For those, the cosine is less informative than the neighbors,
+    so their own log odds are lowered. A candidate counts once among its own neighbors.
 
     Attributes:
-        bandwidth: Cosine by which a neighbour's weight falls to 1/e.
-        own_part: Share of its own log odds that is added to the neighbours'.
-        neighbors: The best candidates, so many, are the neighbours.
-        drop: Log odds by which those after the neighbours are below the last of these, at least.
-        background_weight: Weight of each other candidate.
-        cutoff: Rank after which candidates are not smoothed; of them is assumed what is said of the
-            last tenth that are.
+        bandwidth: Decrease in cosine over which a neighbor's weight falls to 1/e.
+        own_part: Share of a candidate's own log odds that is added to those of the mean.
+        neighbors: Number of best candidates that serve as neighbors.
+        drop: Minimum distance, in log odds, of the candidates after the neighbors below the last
+            neighbor.
+        background_weight: Weight of each other candidate, relative to a neighbor's 1.
+        cutoff: Rank after which candidates are not smoothed; they are assigned the median of the
+            last tenth of those that are, if that is lower than their own log odds.
     """
 
     bandwidth: float
@@ -50,7 +51,7 @@ class NeighborSmoothing:
     needs_calibration: ClassVar[bool] = True
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
-        """The log odds, smoothed."""
+        """Smooth the log odds."""
         odds = np.clip(log_odds.astype(np.float64), -_CERTAIN, _CERTAIN)
         ranking = largest(log_odds, self.cutoff)
         reached = odds[ranking[: self.neighbors][-1]]
@@ -70,7 +71,7 @@ class NeighborSmoothing:
         odds: NDArray[np.float64],
         best: NDArray[np.intp],
     ) -> Neighbors:
-        """Those that count: the best, and the background sample, which stands for all others."""
+        """Collect the neighbors: the best, and the background sample on behalf of all others."""
         scale, background = query.scale, candidates.background
         priorities, vectors = candidates.priorities[best], candidates.vectors[best]
         log_odds, counts = odds[best], np.ones(len(best), dtype=np.float32)
@@ -95,10 +96,10 @@ class NeighborSmoothing:
         """The log odds of the mean probability around candidates, float64 ``(m,)``.
 
         Args:
-            neighbors: Whose probabilities.
-            candidates: All of them.
-            rows: ``(m,)``, numbers of those that are smoothed.
-            odds: float64 ``(m,)``, theirs.
+            neighbors: The neighbors whose probabilities are averaged.
+            candidates: All candidates.
+            rows: ``(m,)``, numbers of the candidates to smooth.
+            odds: float64 ``(m,)``, their log odds.
         """
         sums = _chances(odds)
         vectors, priorities = candidates.vectors[rows], candidates.priorities[rows]
@@ -108,7 +109,7 @@ class NeighborSmoothing:
             weights = vectors[some] @ nearness
             weights -= np.float32(1 / self.bandwidth)
             np.exp(weights, out=weights)
-            # What a candidate says of itself is in the sums already.
+            # A candidate's own probability is already in the sums.
             _, selves, there = np.intersect1d(
                 priorities[some], neighbors.priorities, return_indices=True
             )
@@ -121,13 +122,13 @@ class NeighborSmoothing:
 
 @dataclass(frozen=True, slots=True)
 class Neighbors:
-    """Those whose probabilities are averaged.
+    """The neighbors whose probabilities are averaged.
 
     Attributes:
-        priorities: float32 ``(v,)``, which tell one candidate from another.
-        vectors: float32 ``(v, dim)``, L2-normalised.
-        chances: float32 ``(v, 2)``, their probability and the rest.
-        counts: float32 ``(v,)``, how many candidates each counts for.
+        priorities: float32 ``(v,)``, which identify candidates.
+        vectors: float32 ``(v, dim)``, L2-normalized.
+        chances: float32 ``(v, 2)``, their probabilities p and 1 - p.
+        counts: float32 ``(v,)``, the number of candidates each stands for.
     """
 
     priorities: NDArray[np.float32]
@@ -139,9 +140,9 @@ class Neighbors:
 def _smoothed_ranks(
     ranking: NDArray[np.intp], wanted: Wanted | None
 ) -> tuple[NDArray[np.intp], int]:
-    """The ranks that are smoothed, rising, and where the last tenth begins.
+    """The ranks to smooth, ascending, and the rank where the last tenth begins.
 
-    Some of that tenth always are: they stand for all others.
+    Some of the last tenth are always smoothed, on behalf of all candidates that are not.
     """
     last = len(ranking) - (len(ranking) // 10 + 1)
     if wanted is None:
@@ -152,5 +153,5 @@ def _smoothed_ranks(
 
 
 def _chances(odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The probability and the rest, float64 ``(n, 2)``, of log odds."""
+    """The probabilities p and 1 - p, float64 ``(n, 2)``, of log odds."""
     return 1.0 / (1.0 + np.exp(np.stack([-odds, odds], axis=1)))

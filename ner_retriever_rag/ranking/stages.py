@@ -1,8 +1,8 @@
-"""Ranking: from candidates' similarities to log odds, stage by stage.
+"""The ranking pipeline: from candidates' similarities to log odds, stage by stage.
 
-A similarity becomes log odds once, here at the beginning; a door makes a score of them once, at the
-end. An ablation is an edit of ``STAGES``, and all constants of ranking stand here: log odds are
-natural logarithms, cosines are of unit vectors, counts are of candidates.
+Similarities are converted to log odds once, at the start, and callers convert log odds to scores
+once, at the end. An ablation is an edit of ``STAGES``. All constants of ranking are defined here:
+log odds are natural logarithms, cosines are of unit vectors, counts are of candidates.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
 from ner_retriever_rag.ranking.words import NamesFirst, WordEvidence
 from ner_retriever_rag.schema import Candidates
 
-# Words. Chosen by benchmarks/top_answers.py and fewnerd-dev; of texts without capitals on the seven
-# choosing sets and draws of 40 texts.
+# Word evidence. Chosen with benchmarks/top_answers.py and fewnerd-dev; for texts without capitals,
+# on the seven domain sets used for selection and samples of 40 texts.
 REPETITION = -3.0  # log odds; "[Saturn]" for "moon of Saturn", "[the volcanoes]" for "volcano"
 UNCASED_REPETITION = -1.5  # log odds
-NEARBY_NAMES = 1.66  # log odds; of a country beside the band (benchmarks/results/training.md)
+NEARBY_NAMES = 1.66  # log odds; e.g. the country next to a band (benchmarks/results/training.md)
 
-# Kernel smoothing. Chosen on fewnerd-dev, four sets of other fields and seven domain sets.
+# Kernel smoothing. Chosen on fewnerd-dev, four sets from other fields and seven domain sets.
 BANDWIDTH = 0.15  # cosine
-OWN_PART = 0.5  # share of log odds; with all of them absent types score high
-NEIGHBORS = 500  # the best candidates
-DROP = 2.0  # log odds, of what comes after these
-BACKGROUND_WEIGHT = 0.3  # of a neighbour's 1
+OWN_PART = 0.5  # share of log odds; at 1, types that do not occur score high
+NEIGHBORS = 500  # best candidates
+DROP = 2.0  # log odds, for candidates after the neighbors
+BACKGROUND_WEIGHT = 0.3  # relative to a neighbor's 1
 RANK_CUTOFF = 10_000  # rank; bounds the cost
 
-# Names before common nouns. Chosen on fewnerd-dev and the seven choosing sets, left out in turn.
+# Names before common nouns. Chosen on fewnerd-dev and the seven domain sets used for selection,
+# leaving one out in turn.
 COMMON_NOUN = -3.0  # log odds
 
-# Platt scaling. Fitted on fewnerd-dev, four boundary sets and fourteen domain sets, large and small
-# and in draws, with types that nothing is of (benchmarks/fit_scaling.py).
-SLOPE, PER_BREADTH, OFFSET = 0.152, 18.4, -2.44  # per gain; log odds a unit of cosine; log odds
+# Platt scaling. Fitted on fewnerd-dev, four boundary sets and fourteen domain sets, large, small
+# and sampled, including types that no text mentions (benchmarks/fit_scaling.py).
+SLOPE, PER_BREADTH, OFFSET = 0.152, 18.4, -2.44  # per unit of gain; log odds per cosine; log odds
 
-# Reranking. Fitted by benchmarks/fit_reranking.py, 150 mentions judged.
+# Reranking. Fitted by benchmarks/fit_reranking.py, with 150 mentions reranked.
 OWN, JUDGED = 0.77, 0.59  # weights
 
 STAGES: tuple[Stage, ...] = (
@@ -65,17 +66,17 @@ def rank(
     sharpen: bool = True,
     stages: Sequence[Stage] | None = None,
 ) -> LogOdds:
-    """The log odds of candidates, after all stages.
+    """Compute the log odds of candidates by running all stages.
 
     Args:
-        query: The type, compared with them.
+        query: The type, compared with the candidates.
         candidates: The candidates.
-        sharpen: Whether candidates say something of one another.
-        stages: In their order; None for ``STAGES``. Those that need a calibration are left out
-            where there is none, and all of them where the encoder has a score of its own.
+        sharpen: Whether to run stages that use other candidates as evidence.
+        stages: The stages, in order; None for ``STAGES``. Stages that need a calibration are
+            skipped if there is none, and all stages if the encoder computes its own score.
 
     Returns:
-        float ``(n,)``; ``query.scale.score`` makes scores of them.
+        float ``(n,)``; ``query.scale.score`` converts them to scores.
     """
     log_odds: LogOdds = query.scale.log_odds(query.similarities)
     if not len(log_odds) or query.scale.complete:

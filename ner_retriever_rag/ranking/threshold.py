@@ -1,22 +1,23 @@
-"""Where a search for all ends: at the greatest expected F1."""
+"""The threshold of an unlimited search: the one that maximizes the expected F1."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = 0.1  # score; below it answers do not count: too many to be sure
-GREATEST = 0.9  # threshold
+LEAST = 0.1  # score; results below it are ignored: there are too many for a reliable sum
+GREATEST = 0.9  # upper limit of the threshold
 
 
 def threshold_of(scores: NDArray[np.float32]) -> float:
-    """The score from which on answers have the greatest expected F1.
+    """The threshold that maximizes the expected F1.
 
-    Scores are treated as probabilities: of the first n, their sum is right; of all,
-    the sum of all (Lipton, Elkan and Naryanaswamy 2014).
+    Scores are treated as probabilities: the expected number of correct results among the first n
+    is the sum of their scores, and the expected total is the sum of all scores (Lipton, Elkan and
+    Naryanaswamy 2014).
 
     Args:
-        scores: float32 ``(n,)``, probabilities of all answers there are.
+        scores: float32 ``(n,)``, probabilities of all possible results.
     """
     ordered = np.sort(np.asarray(scores, dtype=np.float64))[::-1]
     ordered = ordered[ordered >= LEAST]

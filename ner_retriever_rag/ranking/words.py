@@ -1,6 +1,6 @@
-"""What words say: repetitions of the description come lower, mentions near its names higher.
+"""Lexical evidence: demotes repetitions of the description, promotes mentions near its names.
 
-And where names are wanted, names come before common nouns.
+And ranks names before common nouns if names are wanted.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ner_retriever_rag.schema import Candidates
 
 @dataclass(frozen=True, slots=True)
 class WordEvidence:
-    """Adds what a candidate's words, and those around it, say beside its vector.
+    """Adds evidence from a candidate's words, and the words around it, to that of its vector.
 
     Attributes:
-        repetition: Log odds of a candidate without a word but the description's.
+        repetition: Log odds added to a candidate that has only words of the description.
         uncased_repetition: The same in a text without capitals, where it may be the answer: "pump"
             in "pump leaks", but not "song" in "play a song".
-        nearby_names: Log odds of one with all names of the description near by; a share of the
-            names gives that share.
+        nearby_names: Log odds added to a candidate with all names of the description nearby;
+            proportionally less with some of the names.
     """
 
     repetition: float
@@ -33,7 +33,7 @@ class WordEvidence:
     needs_calibration: ClassVar[bool] = False
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
-        """The log odds with those of words added."""
+        """Add the lexical evidence to the log odds."""
         if (words := query.words) is None:
             return log_odds
         added = self.nearby_names * words.nearby_names
@@ -44,13 +44,14 @@ class WordEvidence:
 
 @dataclass(frozen=True, slots=True)
 class NamesFirst:
-    """Puts common nouns after names where names are wanted: "directors" for "person".
+    """Demotes common nouns if names are wanted: "directors" for "person".
 
-    Most of the best candidates decide whether they are, unless the caller does (``query.named``).
+    Names are wanted if most of the best candidates are names, unless the caller decides
+    (``query.named``).
 
     Attributes:
-        common_noun: Log odds of a candidate that is no name.
-        best: How many are the best.
+        common_noun: Log odds added to a candidate that is not a name.
+        best: Number of best candidates that decide.
     """
 
     common_noun: float
@@ -60,7 +61,7 @@ class NamesFirst:
     needs_calibration: ClassVar[bool] = False
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
-        """The log odds, common nouns' lower where names are wanted."""
+        """Lower the log odds of common nouns if names are wanted."""
         if (words := query.words) is None or query.named is False:
             return log_odds
         if query.named is None and words.named[largest(log_odds, self.best)].mean() <= 0.5:

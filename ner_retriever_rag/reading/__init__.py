@@ -1,4 +1,4 @@
-"""Reading: what a text says once its layout is understood, and the way back to its characters."""
+"""Reading: what a text says once its layout is understood, with a mapping to its characters."""
 
 from typing import TYPE_CHECKING
 

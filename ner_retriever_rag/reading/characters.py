@@ -1,4 +1,4 @@
-"""Characters as a reader takes them: one way to write each letter, nothing that cannot be seen."""
+"""Character normalization: one way to write each letter, no invisible characters."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from html import unescape
 from ner_retriever_rag.reading.draft import Draft
 
 _ESCAPE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours in logs
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colors in logs
 _BROKEN_WORD = re.compile(r"(?<=\w)\u00ad[ \t]*(?:\r\n|[\r\n\u2028])[ \t]*(?=\w)")
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x85\u2028]")
 _PAGES = re.compile(r"[\x0c\u2029]")
-# Soft hyphens, joiners, marks of direction, variation selectors, tags.
+# Soft hyphens, joiners, direction marks, variation selectors, tags.
 _UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
     "\ufff9-\ufffb\U000e0000-\U000e01ef]"
 )
 _JAMO = "\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff"
-# Of one letter another drawing: compatibility decompositions that say no more than that.
+# Compatibility decompositions that only stand for another drawing of the same letter.
 _DRAWINGS = ("<font>", "<wide>", "<narrow>")
 _LIGATURES = ("\ufb00", "\ufb17")
-_BARS = "│┃║❘"  # of drawn tables
+_BARS = "│┃║❘"  # in drawn tables
 
 
 def plain(draft: Draft) -> None:
-    """Write every character plainly: escapes, line ends, letters, spaces, accents."""
+    """Normalize every character: escapes, line ends, letters, spaces, accents."""
     if "&" in draft.text:
         draft.substitute(_ESCAPE, lambda found: unescape(found[0]))
     if "\x1b" in draft.text:
@@ -43,7 +43,7 @@ def plain(draft: Draft) -> None:
 
 
 def apart(draft: Draft) -> None:
-    """Put a space between words and the pictures and arrows glued to them."""
+    """Insert a space between words and the pictures and arrows attached to them."""
     if draft.text.isascii():
         return
     signs = [char for char in set(draft.text) if _is_picture(char)]
@@ -53,12 +53,12 @@ def apart(draft: Draft) -> None:
 
 
 def marks_in(text: str) -> list[str]:
-    """The accents and vowel signs that stand beside their letters, each once."""
+    """Accents and vowel signs that are separate characters, deduplicated."""
     return [char for char in set(text) if unicodedata.category(char).startswith("M")]
 
 
 def _plain(char: str) -> str:
-    """How a single character is written plainly."""
+    """Normalized form of a single character."""
     if char in "\t\n" or " " <= char <= "~":
         return char
     if _UNSEEN.match(char):
@@ -75,7 +75,7 @@ def _plain(char: str) -> str:
 
 
 def _compose(draft: Draft) -> None:
-    """Compose letters with their accents, which share a place in any case: no span parts them."""
+    """Compose letters with their accents; these share a source span anyway: no span splits them."""
     if marks := marks_in(draft.text):
         one = _any_of(marks).pattern
         clusters = re.compile(rf"[^\n\t ]?{one}+")
@@ -87,7 +87,7 @@ def _whole(draft: Draft, clusters: re.Pattern[str]) -> None:
     edits = []
     for found in clusters.finditer(draft.text):
         first, after = found.span()
-        while first and draft.starts[first - 1] == draft.starts[first]:  # of one ligature
+        while first and draft.starts[first - 1] == draft.starts[first]:  # from one ligature
             first -= 1
         edits.append((first, after, unicodedata.normalize("NFC", draft.text[first:after])))
     draft.edit(edits)

@@ -1,9 +1,9 @@
-"""Text of .pdf, .docx, .html and .eml files (extra ``files``).
+"""Extracts the text of .pdf, .docx, .html and .eml files (extra ``files``).
 
-Three small libraries that keep the layout, which is what the readable view goes by: pypdf (no
-binary parts, lines as they stand on the page), python-docx (paragraphs and tables in their order)
-and beautifulsoup4. Converters to Markdown that bundle such libraries, markitdown among them, bring
-in models of their own and rewrite the layout.
+Three small libraries keep the layout, on which the readable view depends: pypdf (no binary parts,
+lines as they are on the page), python-docx (paragraphs and tables in order) and beautifulsoup4.
+Converters to Markdown that bundle such libraries, such as markitdown, bring in models of their own
+and rewrite the layout.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _HEADERS = ("From", "To", "Cc", "Date")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a file says.
+    """Content of a file.
 
     Attributes:
-        text: Its text, the layout kept: line ends, tabs between cells, form feeds between pages.
+        text: Its text with the layout: line ends, tabs between cells, form feeds between pages.
         title: Its title; empty if it has none.
     """
 
@@ -45,15 +45,15 @@ class Page:
 
 
 def read_document(path: str | Path) -> Page:
-    """Read a file of one of :data:`CONVERTED`.
+    """Read a file of one of the types in :data:`CONVERTED`.
 
     Args:
-        path: The file; its suffix says how it is read.
+        path: The file; its suffix determines how it is read.
 
     Raises:
-        ImportError: If the library that reads it is not installed; it names the extra.
+        ImportError: If the library that reads it is not installed; the message names the extra.
         OSError: If there is no such file.
-        ValueError: If it cannot be read as what it says it is.
+        ValueError: If it cannot be read as the type that its suffix says.
     """
     path = Path(path)
     read, content = _READERS[path.suffix.lower()], path.read_bytes()
@@ -61,7 +61,7 @@ def read_document(path: str | Path) -> Page:
         return read(content, str(path))
     except ImportError:
         raise
-    except Exception as error:  # whatever a parser makes of a damaged file
+    except Exception as error:  # whatever a parser raises on a damaged file
         kind = path.suffix.lower().lstrip(".")
         raise ValueError(
             f"is no {kind} that can be read: {error or type(error).__name__}"

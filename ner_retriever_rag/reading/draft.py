@@ -1,4 +1,4 @@
-"""A text on its way to its readable view: edited, with what each character stands for kept."""
+"""A text on its way to its readable view: edited, with a mapping to the source."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-Edit = tuple[int, int, str]  # first character, one past the last, what comes instead
+Edit = tuple[int, int, str]  # first character, one past the last, replacement
 
 
 class Draft:
-    """A text under edit.
+    """A text being edited.
 
     Attributes:
-        text: As it is now.
-        starts: int64 ``(len(text),)``, for each character the first one of the source that it
-            stands for; never falls.
-        ends: int64 ``(len(text),)``, one past the last; never falls. A character that stands for
-            nothing of the source has the same in both.
+        text: Its current state.
+        starts: int64 ``(len(text),)``, for each character the first source character that it stands
+            for; non-decreasing.
+        ends: int64 ``(len(text),)``, one past the last; non-decreasing. For a character that stands
+            for nothing in the source, both are the same.
     """
 
     def __init__(self, source: str) -> None:
@@ -28,13 +28,13 @@ class Draft:
         self.ends: NDArray[np.int64] = self.starts + 1
 
     def edit(self, edits: Iterable[Edit]) -> None:
-        """Replace stretches of the text.
+        """Replace spans of the text.
 
-        Every character put in stands for all that it replaces; one that replaces nothing stands
-        for the place between its neighbours.
+        Every inserted character stands for everything that it replaces; one that replaces nothing
+        stands for the position between its neighbors.
 
         Args:
-            edits: In order, none overlapping another.
+            edits: In order, without overlaps.
         """
         texts: list[str] = []
         starts, ends = [], []
@@ -57,7 +57,7 @@ class Draft:
     def substitute(
         self, pattern: re.Pattern[str], new: str | Callable[[re.Match[str]], str]
     ) -> None:
-        """Replace all matches of a pattern, those left as they are aside."""
+        """Replace all matches of a pattern, except those that would not change."""
         made = (
             (found.start(), found.end(), new if isinstance(new, str) else new(found))
             for found in pattern.finditer(self.text)
@@ -65,7 +65,7 @@ class Draft:
         self.edit(each for each in made if self.text[each[0] : each[1]] != each[2])
 
     def _stretch(self, first: int, after: int) -> tuple[int, int]:
-        """What of the source a stretch stands for."""
+        """Source span that a span of the text stands for."""
         if first < after:
             return int(self.starts[first]), int(self.ends[after - 1])
         place = int(self.ends[first - 1]) if first else 0

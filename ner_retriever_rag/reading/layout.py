@@ -1,7 +1,7 @@
-"""Which line ends break a text and which only wrap it, told from its layout.
+"""Decides from the layout which line ends break a text and which only wrap it.
 
-A line was wrapped where the first word of the next would not have fitted. How wide lines may be is
-seen where wrapping is beyond doubt: where a long line goes on with a small letter.
+A line was wrapped if the first word of the next would not have fitted. The maximum width of lines
+is inferred where wrapping is beyond doubt: where a long line continues in lower case.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ner_retriever_rag.reading.lines import Line, lines_of
 
 BOUNDARY = " | "
 
-_NARROWEST, _WIDEST = 25, 160  # characters of a line that was wrapped
-_QUOTED = 50  # characters of a quoted line that may go on without a mark
-_RAGGED = 0.85  # of the width, from where on a line of proportional type counts as full
+_NARROWEST, _WIDEST = 25, 160  # characters of a wrapped line
+_QUOTED = 50  # minimum characters of a quoted line that may continue without a quote mark
+_RAGGED = 0.85  # share of the width from which a line of proportional type counts as full
 _FUNCTION = frozenset(
     "a an the of and or nor in on at by for to from with without as into than that de la le les du "
     "des del della di da van von vom der den dem zu zum ten ter el al bin ibn und et y e".split()
 )
 _TITLES = re.compile(r"(?:^|\s)(?:Dr|Mr|Mrs|Ms|Prof|St|Sir|Fr|Rev|Gen|Col|Capt|Lt|Sgt|No|vs)\.?$")
 _OPENING = "\"'“‘«([{*_"
-_UNBROKEN = re.compile(r"\S{30}")  # an address in a line makes it wider, or narrower, than others
+_UNBROKEN = re.compile(r"\S{30}")  # a URL makes a line wider, or narrower, than others
 _HYPHEN = re.compile(r"(\w+(?:[-‐]\w+)*)[-‐¬]$")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*$")
@@ -33,7 +33,7 @@ _SUSPENDED = frozenset({"and", "or", "to", "nor", "und", "oder", "et", "ou", "y"
 
 
 def lay_out(draft: Draft) -> None:
-    """Make one line of a text: wraps become spaces, what parts lines and cells a boundary."""
+    """Join a text into one line: wraps become spaces, line and cell borders a boundary."""
     text = draft.text
     if not text:
         return
@@ -42,7 +42,7 @@ def lay_out(draft: Draft) -> None:
 
 
 def _edits(text: str, lines: Sequence[Line], joints: Sequence[tuple[str, int]]) -> Iterator[Edit]:
-    """Edits that put joints between lines and boundaries between cells."""
+    """Yield edits that put joints between lines and boundaries between cells."""
     at = 0
     joint, cut = "", 0
     for number, line in enumerate(lines):
@@ -58,7 +58,7 @@ def _edits(text: str, lines: Sequence[Line], joints: Sequence[tuple[str, int]]) 
 
 
 class Joints:
-    """What comes between each two lines.
+    """Decides what goes between each two adjacent lines.
 
     Args:
         lines: All lines of a text.
@@ -74,7 +74,7 @@ class Joints:
         self._words: Counter[str] | None = None
 
     def all(self) -> list[tuple[str, int]]:
-        """For each line but the last what follows it, and how many of its characters that takes."""
+        """For each line but the last: the joint, and how many last characters it replaces."""
         return [self._joint(number) for number in range(len(self._lines) - 1)]
 
     def _joint(self, number: int) -> tuple[str, int]:
@@ -92,7 +92,7 @@ class Joints:
         return ("", 1) if self._drops(line, hyphen[1], first) else ("", 0)
 
     def _drops(self, line: Line, before: str, first: str) -> bool:
-        """Whether a hyphen at a line's end only parts a word, and goes with the line end."""
+        """Whether a hyphen at a line's end only splits a word, and is removed with the line end."""
         if line.text[-1] == "¬":
             return True
         word = line.text.split()[-1]
@@ -108,13 +108,13 @@ class Joints:
         return "-" not in before and "‐" not in before
 
     def _breaks(self, number: int) -> bool:
-        """Whether the end of a line parts it from the next."""
+        """Whether the end of a line separates it from the next."""
         line, after = self._lines[number], self._lines[number + 1]
         if "heading" in (line.kind, after.kind) or line.cells or after.cells:
             return True
         small = after.text.lstrip(_OPENING)[:1].islower()
         if after.depth != line.depth:
-            # A quoted paragraph may leave out the marks of its later lines.
+            # A quoted paragraph may omit the marks of its later lines.
             lazy = after.depth < line.depth and small and line.width >= _QUOTED
             return after.blank or not lazy or bool(_SENTENCE_END.search(line.text))
         if line.text.isupper() and len(line.text) > 3 and not after.text.isupper():
@@ -124,7 +124,7 @@ class Joints:
         first = after.text.split()[0]
         full = width is not None and line.width + 1 + len(first) > width
         if after.blank and not self._double:
-            # A paragraph that goes on over the page.
+            # A paragraph that continues on the next page.
             wide = width is not None and line.width >= _RAGGED * width
             return not (wide and full and small and not _SENTENCE_END.search(line.text))
         if after.kind:
@@ -137,7 +137,7 @@ class Joints:
             return False
         hanging = line.kind and not after.kind and after.indent > line.indent + 1
         if hanging and (small or full or _UNBROKEN.match(first)):
-            return False  # an item that goes on below its first words
+            return False  # an item that continues below its first words
         if small:
             if first.lower() in _FUNCTION or full:
                 return line.width > _WIDEST
@@ -148,7 +148,7 @@ class Joints:
         return not full or line.width < _NARROWEST
 
     def _all_widths(self) -> list[float | None]:
-        """For each line how wide lines around it may be; None where no line seems wrapped."""
+        """Maximum width of the lines around each line; None if no line seems wrapped."""
         own = [_width(block) for block in self._blocks]
         known = [n for n, width in enumerate(own) if width is not None]
         widths: list[float | None] = []
@@ -166,7 +166,7 @@ class Joints:
 
 
 def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Runs of lines with no blank line, heading or other depth of quotation between them."""
+    """Yield runs of lines without a blank line, heading or change of quote depth in between."""
     block: list[Line] = []
     for line in lines:
         if block and (line.blank or line.depth != block[-1].depth or line.kind == "heading"):
@@ -178,7 +178,7 @@ def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
 
 
 def _width(block: Sequence[Line]) -> float | None:
-    """How wide the lines of a block may be, where some of them were wrapped beyond doubt."""
+    """Maximum width of the lines of a block, if some of them were wrapped beyond doubt."""
     sure = [
         (line.width, len(after.text.split()[0]))
         for line, after in zip(block, block[1:], strict=False)
@@ -200,13 +200,13 @@ def _width(block: Sequence[Line]) -> float | None:
         if _plain(line)
     ]
     if 3 * len(sure) < len(ends) and 5 * sum(ends) < 3 * len(ends):
-        return None  # a list with a small letter in it
+        return None  # a list with a lower-case line in it
     exact = all(length + 1 + first > width for length, first in sure)
     return width if exact else _RAGGED * median([length for length, _ in sure])
 
 
 def _width_of_prose(block: Sequence[Line]) -> float | None:
-    """The width of a short block that ends as a sentence does and reads like one all along."""
+    """Width of a short block that reads like sentences throughout and ends like one."""
     widest = max(line.width for line in block)
     if len(block) < 2 or not _NARROWEST + 5 <= widest <= _WIDEST:
         return None
@@ -225,7 +225,7 @@ def _plain(line: Line) -> bool:
 
 
 def _goes_on(line: Line, after: Line) -> bool:
-    """Whether a line cannot end there: its last word says so, or a bracket that the next closes."""
+    """Whether a line cannot end there: by its last word, or a bracket that the next line closes."""
     for opening, closing in (("(", ")"), ("[", "]"), ("**", "**")):
         inside = line.text.rpartition(opening)[2] if opening in line.text else closing
         if opening == closing:
@@ -242,7 +242,7 @@ def _goes_on(line: Line, after: Line) -> bool:
 
 
 def _double_spaced(lines: Sequence[Line]) -> bool:
-    """Whether a blank line follows every line, those of a paragraph, too."""
+    """Whether a blank line follows every line, even within paragraphs."""
     if len(lines) < 4:
         return False
     small = sum(

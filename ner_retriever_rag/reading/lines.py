@@ -1,4 +1,4 @@
-"""The lines of a text: what each says, what marks stand before it, where its cells part."""
+"""The lines of a text: their content, the marks before them, the borders of their cells."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _TIME = re.compile(
 _TABBED = re.compile(r" *\t[ \t]*")
 _GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
 _BAR = re.compile(r"(?<!\|)[ \t]*\|(?!\|)[ \t]*")
-_WORDS_OF_PROSE = 5  # between two gaps, on average, from which on they are no cells
-_FURTHEST = 4  # spaces between two words of justified text
+_WORDS_OF_PROSE = 5  # mean words between gaps from which these are prose, not cell borders
+_FURTHEST = 4  # maximum spaces between two words of justified text
 
 
 @dataclass(slots=True)
 class Line:
-    """One line with something on it.
+    """A line that is not blank.
 
     Attributes:
-        text: What it says, without marks and white space at its edges.
-        start: Where that begins in the whole text.
-        width: How wide the line is, its indent and marks counted, without marks of quotation.
-        indent: How far it is indented.
-        depth: How many marks of quotation stand before it.
+        text: Its content, without marks and without white space at its edges.
+        start: Offset of the content in the whole text.
+        width: Width of the line, including indent and marks, but not quote marks.
+        indent: Width of the indent.
+        depth: Number of quote marks before it.
         kind: ``"heading"``, a list's mark, ``"key"``, ``"time"`` or nothing.
-        blank: Whether blank lines, or none but rules, stand before it.
-        cells: Where its cells part, in characters of ``text``.
+        blank: Whether it follows blank lines or rules (not at the start of the text).
+        cells: Spans that separate its cells, in characters of ``text``.
     """
 
     text: str
@@ -60,7 +60,7 @@ class Line:
 
 
 def lines_of(text: str) -> list[Line]:
-    """The lines of a text, blank ones and rules left out."""
+    """Split a text into lines, leaving out blank ones and rules."""
     raw = text.split("\n")
     quoted = sum(line.lstrip().startswith(">") for line in raw)
     marks, numbers = Counter(_mark(line.lstrip(" \t>")) for line in raw), {0}
@@ -81,14 +81,14 @@ def lines_of(text: str) -> list[Line]:
 
 
 def _line(raw: str, at: int, quoted: int, marks: Counter[str], numbers: set[int]) -> Line:
-    """One line, without the marks before it.
+    """Parse one line, removing the marks before it.
 
     Args:
         raw: The line.
-        at: Where it begins in the text.
-        quoted: How many lines of the text begin with ``>``.
-        marks: How many begin with which mark.
-        numbers: Those that items had so far; filled.
+        at: Its offset in the text.
+        quoted: Number of lines of the text that begin with ``>``.
+        marks: Number of lines that begin with each mark.
+        numbers: Numbers of the items so far; updated.
     """
     place = depth = 0
     if (quote := _QUOTE.match(raw)) and (
@@ -102,7 +102,7 @@ def _line(raw: str, at: int, quoted: int, marks: Counter[str], numbers: set[int]
     kind = ""
     mark = _mark(raw[place:])
     if mark == "1" and not _follows(raw[place:], numbers):
-        mark = ""  # a sentence that ends in a number, wrapped before it
+        mark = ""  # a sentence that ends with a number, wrapped before it
     if mark and (
         marks[mark] > 1 or (mark not in "1a" and raw[place:].lstrip(mark).strip()[:1].isalpha())
     ):
@@ -126,7 +126,7 @@ def _line(raw: str, at: int, quoted: int, marks: Counter[str], numbers: set[int]
 
 
 def _follows(line: str, numbers: set[int]) -> bool:
-    """Whether an item's number comes after one that was there, which is remembered."""
+    """Whether an item's number continues an earlier one; if so, it is recorded."""
     digits = re.search(r"\d+", line)
     assert digits is not None
     number = int(digits[0])
@@ -137,7 +137,7 @@ def _follows(line: str, numbers: set[int]) -> bool:
 
 
 def _mark(line: str) -> str:
-    """What kind of mark a line begins with: ``#``, the bullet, ``1``, ``a``, or nothing."""
+    """Kind of mark that a line begins with: ``#``, the bullet, ``1``, ``a``, or nothing."""
     if _HEADING.match(line):
         return "#"
     if _BULLET.match(line):
@@ -148,7 +148,7 @@ def _mark(line: str) -> str:
 
 
 def _part(lines: Sequence[Line]) -> None:
-    """Find the cells of every line."""
+    """Find the borders between cells of every line."""
     justified = _justified(lines)
     bars = [len(_BAR.findall(line.text)) for line in lines]
     for number, line in enumerate(lines):
@@ -176,7 +176,7 @@ def _cells(text: str, in_table: bool, justified: bool) -> Iterator[Span]:
 
 
 def _justified(lines: Sequence[Line]) -> set[int]:
-    """The lines whose words are set apart to make them as wide as their neighbours."""
+    """Lines whose words are spaced out to make them as wide as their neighbors."""
     found: set[int] = set()
     for number in range(len(lines) - 1):
         line, after = lines[number], lines[number + 1]

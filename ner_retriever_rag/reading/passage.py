@@ -1,15 +1,15 @@
-"""A mention in the little text that is read with it."""
+"""A mention with the surrounding text that is read with it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-WIDTH = 200  # characters of a passage, the mention's among them
+WIDTH = 200  # characters of a passage, including the mention
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A mention, ``text[start:end]``, in what stands around it."""
+    """A mention, ``text[start:end]``, with the text around it."""
 
     text: str
     start: int
@@ -17,7 +17,7 @@ class Passage:
 
     @classmethod
     def around(cls, text: str, start: int, end: int, width: int = WIDTH) -> Passage:
-        """The mention in at most about ``width`` characters of a text, cut between words."""
+        """Cut a passage of at most about ``width`` characters around a mention, between words."""
         if len(text) <= width:
             return cls(text, start, end)
         margin = max(0, width - (end - start)) // 2

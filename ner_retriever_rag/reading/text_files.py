@@ -1,4 +1,4 @@
-"""Text files, compressed or not."""
+"""Text files, plain or compressed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import IO, Any, cast
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 COMPRESSED = frozenset(_OPENERS)
 
-# What reading a damaged file raises, or one that is no text.
+# Raised on reading a damaged file, or one that is not text.
 UNREADABLE = (OSError, EOFError, UnicodeError, zlib.error, lzma.LZMAError)
 
 
 def open_text(path: str | Path, errors: str = "strict") -> IO[str]:
-    """Open a UTF-8 text for reading; what it ends in (.gz, .bz2, .xz) says how it is packed.
+    """Open a UTF-8 text for reading; its suffix (.gz, .bz2, .xz) determines the decompression.
 
-    A byte-order mark, which spreadsheets write, is left out; line ends stay as they are.
+    A byte-order mark, which spreadsheets write, is skipped; line ends are kept as they are.
 
     Args:
         path: The file.
-        errors: What to do with bytes that are not UTF-8, as ``open`` takes it.
+        errors: How to handle bytes that are not UTF-8, as in ``open``.
 
     Raises:
         OSError: If there is no such file.

@@ -1,8 +1,8 @@
-"""The readable view of a text: what a model reads of it, with an exact way back.
+"""The readable view of a text: what a model reads of it, with an exact mapping to the source.
 
-A clean paragraph is its own view. Anything else is written plainly (characters, accents, escapes),
-its hard wraps joined, and what its layout parts (titles, list items, rows and cells of tables,
-addresses, paragraphs) parted by ``" | "``.
+A clean paragraph is its own view. In any other text, characters, accents and escapes are
+normalized, hard wraps are joined, and what the layout separates (titles, list items, rows and cells
+of tables, addresses, paragraphs) is separated by ``" | "``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ner_retriever_rag.schema import Span
 
 __all__ = ["BOUNDARY", "View", "name_in", "readable"]
 
-# What a text has to have to be anything but its own view.
+# What can make a text differ from its view, besides accents (see _is_plain).
 _UNREADABLE = re.compile(
     r"[^\S ]|[^ -~\xa1-\xac\xae-\xff\u0100-\u02af\u2010-\u2015\u2018-\u201f\u2026\u20ac]|  "
     r"|^[ #>*+(|\d-]|^[a-zA-Z]\)| $|\||[*_&\x00-\x1f\x7f]"
@@ -44,10 +44,10 @@ class View:
     """A text as it is read.
 
     Attributes:
-        text: What is read; ``" | "`` where the layout parts what comes before from what follows.
+        text: The text read; ``" | "`` where the layout separates what precedes from what follows.
         source: The original string.
-        starts: int64 ``(len(text),)``, for each character the first one of the source that it
-            stands for; None where the view is the source.
+        starts: int64 ``(len(text),)``, for each character the first source character that it stands
+            for; None if the view is the source.
         ends: int64 ``(len(text),)``, one past the last.
     """
 
@@ -57,11 +57,11 @@ class View:
     ends: NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
 
     def to_source(self, start: int, end: int) -> Span:
-        """The characters of the source that a span of the view stands for.
+        """Map a span of the view to the source characters that it stands for.
 
         Args:
             start: First character.
-            end: One past the last.
+            end: One past the last character.
         """
         if self.starts is None or self.ends is None:
             return start, end
@@ -71,14 +71,14 @@ class View:
         return place, place
 
     def to_view(self, start: int, end: int) -> Span:
-        """The characters of the view that stand for any of a span of the source.
+        """Map a span of the source to the view characters that stand for any part of it.
 
         Args:
             start: First character.
-            end: One past the last.
+            end: One past the last character.
 
         Returns:
-            A span, empty where nothing of it is read.
+            A span, empty if no part of it is in the view.
         """
         if self.starts is None or self.ends is None:
             return start, end
@@ -88,7 +88,7 @@ class View:
 
 
 def readable(text: str) -> View:
-    """Read a text.
+    """Return the readable view of a text.
 
     Args:
         text: Any string.
@@ -103,7 +103,7 @@ def readable(text: str) -> View:
 
 
 def name_in(words: str) -> str:
-    """The words of a mention as its text's view has them, on one line.
+    """Return the text of a mention as in the view of its text, on one line.
 
     Args:
         words: The mention's own characters.
@@ -119,7 +119,7 @@ def name_in(words: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text is its own view; not where an accent stands beside its letter."""
+    """Whether a text is its own view; not if an accent is separate from its letter."""
     if _UNREADABLE.search(text) or not unicodedata.is_normalized("NFC", text):
         return False
     return text.isascii() or not marks_in(text)
@@ -134,7 +134,7 @@ def _finish(draft: Draft) -> None:
 
 
 def _unmark(draft: Draft) -> None:
-    """Take away the marks of bold and italic words."""
+    """Remove the marks of bold and italic words."""
     edits = []
     for found in _BOLD.finditer(draft.text):
         inner = found.span("inner") if found["mark"] else found.span("words")

@@ -1,1 +1,1 @@
-"""Search: a query over candidates, ranked and grouped by document; what the doors ask."""
+"""Search: scores candidates for a query, ranks them and groups them by document."""

@@ -1,4 +1,4 @@
-"""What is asked of all mentions, not of the best: how many there are, their kinds, rows."""
+"""Operations over all mentions rather than the best: counts, facets, extraction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Aggregations(ABC):
-    """The half of ``Search`` that looks at all mentions; the other half finds the best."""
+    """The methods of ``Search`` that scan all mentions instead of finding the best."""
 
     _tables: CurrentTable
 
@@ -55,10 +55,10 @@ class Aggregations(ABC):
     def drop_stale(
         self, table: MentionTable, found: Iterable[T], document: Callable[[T], int]
     ) -> Iterator[T]:
-        """Of what was found, what is of documents that are as they were when it was encoded."""
+        """Yield the results whose documents are unchanged since they were encoded."""
 
     def table_with(self, description: str, doc_ids: Sequence[str]) -> MentionTable:
-        """A table to rank a type in, with all mentions of some documents: here all there are."""
+        """A table to rank a type in, with all mentions of some documents: here, the whole table."""
         return self._tables.current()
 
     def people(self, table: MentionTable, mentions: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -70,11 +70,11 @@ class Aggregations(ABC):
         return found
 
     def mention_count(self) -> int:
-        """How many mentions there are."""
+        """The number of mentions."""
         return len(self._tables.current())
 
     def facets(self, where: Mapping[str, Any] | None, kinds: Kinds, **options: Any) -> list[Facet]:
-        """The kinds of entity in the documents that pass a filter; ``EntityIndex`` explains."""
+        """Count the kinds of entity in documents that pass a filter; see ``EntityIndex.facets``."""
         table = self._tables.current()
         return self._facets_of(table, self.allowed(table, where), kinds, **options)
 
@@ -85,14 +85,14 @@ class Aggregations(ABC):
         kinds: Kinds,
         **options: Any,
     ) -> list[Facet]:
-        """The kinds of entity in some documents of a table."""
+        """Count the kinds of entity in some documents of a table."""
         scores_of = partial(self.scores_of_kind, kinds=kinds, table=table)
         return count_facets(table, kinds, allowed, scores_of, **options)
 
     def extract(
         self, types: Sequence[Leaf], bounds: Bounds, **options: bool
     ) -> Iterator[MentionMatch]:
-        """Every mention of some types, document by document; ``EntityIndex`` explains."""
+        """Yield every mention of some types, document by document; see ``EntityIndex.extract``."""
         table = self._tables.current()
         return self._rows_of(table, types, bounds, self.allowed(table, bounds.where), **options)
 
@@ -106,7 +106,7 @@ class Aggregations(ABC):
         all_types: bool,
         overlapping: bool,
     ) -> Iterator[MentionMatch]:
-        """The mentions of some types in some documents of a table."""
+        """Yield the mentions of some types in some documents of a table."""
 
         def rows_of(some: AnyOf, overlapping: bool) -> Iterator[MentionMatch]:
             query = self.scored(some, table)

@@ -1,10 +1,10 @@
-"""The search of an index whose mentions are elsewhere: on a server, on several, in shards.
+"""Search in an index whose mentions are remote: on a server, on several, in shards.
 
-Candidates come from a :class:`~ner_retriever_rag.candidates.protocol.CandidateSource`; what is made
-of them is what a folder's search makes of its table (:mod:`~ner_retriever_rag.search.search`). They
-are the mentions nearest to the query's types, then all mentions of the documents that look best, so
-that a document is judged by the whole of it. Where too few results are found, or all are wanted,
-more candidates are asked for, twice as many in each round. Of a small index all mentions are.
+Candidates come from a :class:`~ner_retriever_rag.candidates.protocol.CandidateSource`, and are
+ranked as a local index ranks its table (:mod:`~ner_retriever_rag.search.search`). They are the
+mentions nearest to the query's types, followed by all mentions of the best documents so far, so
+that each document is scored in full. If too few results are found, or all are wanted, the number
+of candidates is doubled in each round. In a small index, all mentions are candidates.
 """
 
 from __future__ import annotations
@@ -40,24 +40,26 @@ if TYPE_CHECKING:
     from ner_retriever_rag.ranking.query import Judged
     from ner_retriever_rag.storage.protocol import DocumentStore
 
-SMALL = 2_500  # mentions; of an index that has no more all are candidates
-# Of each type at first: more than ranking takes for neighbours, or so many for each result.
+SMALL = 2_500  # mentions; in an index with no more than this, all are candidates
+# Candidates per type in the first round, at least and per result: more than the neighbors of
+# kernel smoothing.
 CANDIDATES, A_RESULT = 600, 20
-MOST = 16_000  # of each type at last
-_TAIL = 16  # the last of so many candidates say whether one further off could pass a threshold
-_FEW = 1_000  # documents; where a filter passes no more, their mentions are all candidates
-_NAMES = 4  # looked up for each entity that is wanted
-_SPARE = 5  # more documents than are wanted are judged by the whole of them
-_NEAR_TEXTS, _NEAR_TEXTS_A_RESULT = 64, 4  # documents near to a topic, as of a folder's search
-_ON_TOPIC = 100  # documents that entities with a topic are taken from
-_SAMPLE = 4_096  # mentions that kinds of entity are counted in, about
+MOST = 16_000  # candidates per type in the last round
+_TAIL = 16  # the last 1/16 of candidates decides whether further ones could pass a threshold
+_FEW = 1_000  # documents; if a filter passes no more than this, all their mentions are candidates
+_NAMES = 4  # names looked up per entity wanted
+_SPARE = 5  # documents scored in full beyond those wanted
+# Documents nearest to a topic, at least and per result, as in a local search.
+_NEAR_TEXTS, _NEAR_TEXTS_A_RESULT = 64, 4
+_ON_TOPIC = 100  # top documents that entities with a topic are taken from
+_SAMPLE = 4_096  # approximate number of sampled mentions that facets are counted in
 
 
 Door = TypeVar("Door", bound=Callable[..., Any])
 
 
 def _of_few_by_table(door: Door) -> Door:
-    """A door; of an index with few mentions a folder's search opens it, which looks at all."""
+    """Decorate a search method to run as a local, exhaustive search in a small index."""
 
     @wraps(door)
     def asked(self: EngineSearch, *arguments: Any, **options: Any) -> Any:
@@ -72,9 +74,9 @@ class EngineSearch(Search):
     """Searches an index through a source of candidates; ``EntityIndex`` documents the arguments.
 
     Args:
-        store: Where documents are.
-        source: Where candidate mentions come from.
-        encoder: What they were encoded with.
+        store: Stores the documents.
+        source: Provides candidate mentions.
+        encoder: The encoder of the index.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class EngineSearch(Search):
         self._source = source
 
     def mention_count(self) -> int:
-        """How many mentions there are."""
+        """The number of mentions."""
         return self._store.mentions.count()
 
     @_of_few_by_table
@@ -95,7 +97,7 @@ class EngineSearch(Search):
         about: str | None = None,
         topic_weight: float | None = None,
     ) -> list[list[DocumentMatch]]:
-        """For each query the best documents, best first."""
+        """The best documents for each query, best first."""
         about = topic_asked(about, topic_weight)
         found = []
         for query in queries:
@@ -109,7 +111,7 @@ class EngineSearch(Search):
 
     @_of_few_by_table
     def mentions(self, query: Query, bounds: Bounds) -> list[MentionMatch]:
-        """The best mentions, best first; the rule is applied to each mention by itself."""
+        """The best mentions, best first; a combination is evaluated for each mention separately."""
         scored, best = self._for_mentions(query), list[int]()
         for look in self._looks(scored, bounds, None):
             scores = MentionScores(look.table, scored, look.compared, look.of_mentions)
@@ -122,12 +124,12 @@ class EngineSearch(Search):
     def mention_scores(
         self, query: Query, bounds: Bounds, about: str | None = None
     ) -> MentionScores:
-        """Score the mentions of the names that a search finds, and the candidates it found them by.
+        """Score all mentions of the names that a search finds, together with its candidates.
 
         Args:
-            query: What is looked for.
-            bounds: How many names are wanted, where, and whether sharpened.
-            about: Look only in the documents found first with this topic.
+            query: The type, or a combination of types.
+            bounds: The number of names wanted, the filter, and whether to sharpen.
+            about: Restrict to the top documents of a search with this topic.
         """
         scored = self._for_mentions(query)
         if about:
@@ -140,7 +142,7 @@ class EngineSearch(Search):
             compared = self.compare(table, scored, bounds)
             return MentionScores(table, scored, compared, allowed[table.owner])
         looks = self._looks(scored, bounds, None)
-        # One look has mentions of more names than are wanted, unless all are.
+        # One round has mentions of more names than are wanted, unless all are wanted.
         look = next(looks) if bounds.last is not None else list(looks)[-1]
         scores = MentionScores(look.table, scored, look.compared, look.of_mentions)
         most = None if bounds.last is None else A_RESULT * bounds.last
@@ -151,14 +153,14 @@ class EngineSearch(Search):
         looked_up = list(names) if most is None else list(names)[: _NAMES * (bounds.last or 0)]
         table = joined([look.table, self._source.of_names(looked_up)])
         compared = self.compare(table, scored, bounds)
-        # Of other names not all mentions are here.
+        # The table lacks some mentions of other names.
         allowed = self._allowed_of(table, bounds.where)[table.owner]
         allowed &= np.isin(table.names, name_hashes(looked_up))
         return MentionScores(table, scored, compared, allowed)
 
     @_of_few_by_table
     def facets(self, where: Mapping[str, Any] | None, kinds: Kinds, **options: Any) -> list[Facet]:
-        """The kinds of entity, counted in a sample of documents."""
+        """Estimate the counts of the kinds of entity from a sample of documents."""
         self._see_that_chroma_takes(where)
         mentions, documents = self._source.count, self._store.document_count()
         sampled = self._source.sampled_documents(max(1, _SAMPLE * documents // mentions))
@@ -170,7 +172,7 @@ class EngineSearch(Search):
     def extract(
         self, types: Sequence[Leaf], bounds: Bounds, **options: bool
     ) -> Iterator[MentionMatch]:
-        """Every mention of some types, page by page, each among the candidates of a search."""
+        """Extract the mentions of some types page by page, ranked among a search's candidates."""
         self._see_that_chroma_takes(bounds.where)
         scored = self._with_examples(AnyOf(*types))
         each = max(A_RESULT, CANDIDATES // len(types))
@@ -185,13 +187,13 @@ class EngineSearch(Search):
         bounds: Bounds,
         **options: bool,
     ) -> Iterator[MentionMatch]:
-        """The mentions of some types in the documents of some pages, each ranked with candidates.
+        """Yield the mentions of some types in pages of documents, each ranked with candidates.
 
         Args:
             pages: Tables of documents.
-            candidates: The best mentions of all.
+            candidates: The best mentions of the whole index.
             types: As in ``EntityIndex.extract``.
-            bounds: The threshold.
+            bounds: Holds the threshold.
             options: As in ``EntityIndex.extract``.
         """
         for page in pages:
@@ -204,7 +206,7 @@ class EngineSearch(Search):
         return self._with_examples(query)
 
     def _small(self) -> Search | None:
-        """A folder's search, of an index with so few mentions that all can be looked at."""
+        """A local search over all mentions, if the index is small; otherwise None."""
         if self._source.count > SMALL:
             return None
         revision = self._store.revisions.current()
@@ -214,31 +216,31 @@ class EngineSearch(Search):
         return small
 
     def judgements_of(self, description: str) -> Judged | None:
-        """What counts in what was judged of a type; None where nothing was."""
+        """The fitted judgments of a type; None if there are none."""
         return self.judged(self._store.revisions.current(), description)
 
     @_of_few_by_table
     def table_with(self, description: str, doc_ids: Sequence[str]) -> MentionTable:
-        """The candidates for a type, all mentions of some documents among them."""
+        """The candidates for a type, including all mentions of some documents."""
         scored = self._with_examples(description)
         near = self._source.nearest(scored.vectors, CANDIDATES)
         return joined([near, self._source.of_documents(doc_ids)])
 
     def _see_that_chroma_takes(self, where: Mapping[str, Any] | None) -> None:
-        """See that a filter is one, before it is applied here.
+        """Let Chroma validate a filter before it is applied in this process.
 
         Raises:
-            ValueError: If Chroma refuses it.
+            ValueError: If Chroma rejects it.
         """
         if where:
             matching(self._store.texts, where, 1)
 
     def _first(self, bounds: Bounds) -> int:
-        """How many candidates of each type are looked at first."""
+        """The number of candidates per type in the first round."""
         return max(CANDIDATES, A_RESULT * (bounds.last or 0))
 
     def _looks(self, scored: ScoredQuery, bounds: Bounds, topic: Topic | None) -> Iterator[_Look]:
-        """Ever more candidates, compared with a query, until no other can be a result."""
+        """Yield growing sets of candidates, scored, until no other mention can be a result."""
         few = matching(self._store.texts, bounds.where, _FEW) if bounds.where else None
         wanted, most = self._first(bounds), min(MOST, self._source.most or MOST)
         all_likely = bounds.k is None and not bounds.given
@@ -265,8 +267,8 @@ class EngineSearch(Search):
             if n == most:
                 if bounds.last is None:
                     warnings.warn(
-                        f"only the {n:,} mentions nearest to each type were looked at: there may "
-                        "be more results; ask with a higher score_threshold or a narrower where",
+                        f"only the {n:,} mentions nearest to each type were compared: there may "
+                        "be more results; use a higher score_threshold or a narrower where",
                         stacklevel=4,
                     )
                 return
@@ -275,11 +277,11 @@ class EngineSearch(Search):
     def _found(
         self, scored: ScoredQuery, bounds: Bounds, topic: Topic | None, replaced: set[str]
     ) -> list[DocumentMatch]:
-        """The best documents; ``replaced`` gets the ids of those that changed meanwhile."""
+        """The best documents; adds the ids of those replaced meanwhile to ``replaced``."""
         if scored.without > 0:
             raise ValueError(
-                "query: on a server Not alone would look at every document; put it into an AllOf "
-                "with a type that counts"
+                "query: on a server, Not alone would scan every document; put it into an AllOf "
+                "with a type to search for"
             )
         found: list[DocumentMatch] = []
         for look in self._looks(scored, bounds, topic):
@@ -310,21 +312,21 @@ class EngineSearch(Search):
         return _among(table, passing(self._store.texts, table.doc_ids, where))
 
     def _for_mentions(self, query: Query) -> ScoredQuery:
-        """Check a query that is asked of single mentions, and encode its types."""
+        """Check a query over single mentions, and encode its types."""
         return self._of_single_mentions(self._with_examples(query))
 
     def _with_examples(self, query: Query) -> ScoredQuery:
-        """Check a query and encode its types; examples by their mentions in the index."""
+        """Check a query and encode its types; examples are encoded from their indexed mentions."""
         return scored_by(self._source, query, self._encoder)
 
 
 class _Look:
-    """Candidates, compared with a query.
+    """One round of candidates, scored for a query.
 
     Args:
         table: The candidates.
-        allowed: bool ``(documents,)``, which may be found.
-        compared: The query's types compared with them.
+        allowed: bool ``(documents,)``, which documents may be returned.
+        compared: The query's types compared with the candidates.
     """
 
     def __init__(self, table: MentionTable, allowed: NDArray[np.bool_], compared: Compared) -> None:
@@ -332,11 +334,11 @@ class _Look:
 
     @property
     def of_mentions(self) -> NDArray[np.bool_]:
-        """Which mentions may be found, bool ``(mentions,)``."""
+        """Which mentions may be returned, bool ``(mentions,)``."""
         return self.allowed[self.table.owner]
 
     def is_past(self, scored: ScoredQuery, n: int, floor: float) -> bool:
-        """Whether, of each type that counts, the furthest candidates all are below a threshold."""
+        """Whether the furthest candidates of every positive type are all below a threshold."""
         if floor <= 0:
             return False
         scores, wanted = scored.scores(self.compared.log_odds), wanted_leaves(scored.query)

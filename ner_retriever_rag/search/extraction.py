@@ -1,4 +1,4 @@
-"""Take the entities of given types out of an index, as rows."""
+"""Extraction of the mentions of given types from an index, as rows."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
     from ner_retriever_rag.search.mention_scores import Compared
 
-_NUMBERS_AT_ONCE = 32 << 20  # similarities of types to mentions; each is held some times over
+_NUMBERS_AT_ONCE = 32 << 20  # type-mention similarities in memory; several arrays have this size
 
 
 def types_together(mentions: int) -> int:
-    """How many types are compared with so many mentions at once."""
+    """The number of types to compare with this many mentions at once."""
     return min(MOST_TYPES, max(1, _NUMBERS_AT_ONCE // max(1, mentions)))
 
 
 def check_types(types: object) -> list[Leaf]:
-    """Return the distinct types asked for.
+    """Validate types, and return the distinct ones.
 
     Raises:
-        TypeError: If ``types`` is a string, or holds something else than descriptions and
+        TypeError: If ``types`` is a string, or holds anything other than descriptions and
             ``Like``.
-        ValueError: If it is empty or a description is, or it has more than 1,000 and is no
+        ValueError: If it or a description is empty, or it has more than 1,000 types and is not a
             taxonomy.
     """
     if isinstance(types, str) or not isinstance(types, Iterable):
@@ -47,7 +47,7 @@ def check_types(types: object) -> list[Leaf]:
         if not isinstance(each, str | Like):
             kind = type(each).__name__
             raise TypeError(f"types[{number}] must be a type description or a Like, not {kind}")
-    AnyOf(*wanted)  # checks each
+    AnyOf(*wanted)  # validates each type
     return wanted
 
 
@@ -61,16 +61,16 @@ def extract(
     all_types: bool,
     overlapping: bool,
 ) -> Iterator[MentionMatch]:
-    """Yield every mention of some types, document by document; ``EntityIndex.extract`` explains.
+    """Yield every mention of some types, document by document; see ``EntityIndex.extract``.
 
     Args:
         table: The mentions.
         query: The types, as ``AnyOf``.
         compared: The types compared with all mentions.
-        allowed: bool ``(documents,)``, where to look.
-        score_threshold: Least probability.
-        all_types: Every type that passes, not only the one that fits best.
-        overlapping: Mentions within others too.
+        allowed: bool ``(documents,)``, which documents to extract from.
+        score_threshold: Minimum probability.
+        all_types: Yield every type that passes, not only the best-fitting one.
+        overlapping: Also yield mentions that overlap better ones.
     """
     scores = query.scores(compared.log_odds)
     passing = (scores >= score_threshold) & allowed[table.owner]
@@ -103,12 +103,12 @@ def extract_in_parts(
     all_types: bool,
     overlapping: bool,
 ) -> Iterator[MentionMatch]:
-    """The rows of many types, some types at a time; the same as all at once.
+    """Extract many types in chunks, with the same result as all at once.
 
     Args:
         types: All types.
-        rows_of: The rows of some types, with those that overlap others or without.
-        together: How many types at a time.
+        rows_of: Yields the rows of some types, with or without overlapping ones.
+        together: Number of types per chunk.
         all_types: As in :func:`extract`.
         overlapping: As in :func:`extract`.
     """
@@ -116,7 +116,8 @@ def extract_in_parts(
         return rows_of(AnyOf(*types), overlapping)
     best: dict[tuple[str, int, int, str], MentionMatch] = {}
     for some in batches(types, together):
-        # Of those that overlap one may turn out to be of another type, and leave the others alone.
+        # Keep overlapping rows for now: the best may turn out to be of another type in a later
+        # chunk, and then no longer suppresses the others.
         for row in rows_of(AnyOf(*some), True):
             key = (row.doc_id, row.start, row.end, row.type if all_types else "")
             if key not in best or row.score > best[key].score:

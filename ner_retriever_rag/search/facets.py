@@ -1,4 +1,4 @@
-"""The kinds of entity in an index, counted and named."""
+"""Facets: counts of the kinds of entity in an index."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.queries.taxonomy import Taxonomy
 
 _BLOCK = 1_024  # mentions compared with the vocabulary at once
-_LOOKED_AT = 2  # kinds that are searched for, for each that is wanted
+_LOOKED_AT = 2  # kinds scored, per kind wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class Facet:
     """One kind of entity in a corpus.
 
     Attributes:
-        type: Its name, a type description to search with.
-        mentions: How many mentions are best named so.
-        documents: How many documents they are in.
-        examples: Some of their names, those that fit best first.
-        path: In a taxonomy, the labels from the top down to this one.
-        error: Standard error of ``mentions``, where they are estimated from a sample of documents;
-            0 where all were counted.
+        type: Its name, usable as a type description.
+        mentions: Number of mentions that it fits best.
+        documents: Number of documents they are in.
+        examples: Some of their names, best-fitting first.
+        path: In a taxonomy, the labels from the root down to this one.
+        error: Standard error of ``mentions`` if they are estimated from a sample of documents;
+            0 if all were counted.
     """
 
     type: str
@@ -55,26 +55,27 @@ def count_facets(
     taxonomy: Taxonomy | None = None,
     share: float = 1.0,
 ) -> list[Facet]:
-    """Count the kinds of entity; ``EntityIndex.facets`` explains.
+    """Count the kinds of entity; see ``EntityIndex.facets``.
 
-    Each mention counts once, for the phrase of the vocabulary that fits it best, unless it
-    overlaps one that fits its own better. Rarer phrases that mean nearly the same as a more
-    frequent one are then counted as that. Of the kinds that are most frequent so, those mentions
-    count that a search for the kind scores high enough. Labels of a taxonomy are all looked at,
-    none counts as another, and what counts for one counts for those above it.
+    Each mention is assigned to the phrase of the vocabulary that fits it best, unless it overlaps
+    a mention that fits its own phrase better. Rarer near-synonyms are merged into the more
+    frequent phrase. Of the kinds most frequent so far, only mentions that a search for the kind
+    scores high enough are counted. Of a taxonomy all labels are scored, none are merged, and
+    counts of a label are added to its ancestors.
 
     Args:
         table: The mentions.
         kinds: The vocabulary.
-        allowed: bool ``(documents,)``, which documents count.
-        scores_of: The scores of all mentions in a search for a kind, float32 ``(mentions,)``.
-        n: How many kinds at most.
-        examples: How many names of each.
+        allowed: bool ``(documents,)``, which documents to count in.
+        scores_of: Gives the scores of all mentions in a search for a kind, float32
+            ``(mentions,)``.
+        n: Maximum number of kinds.
+        examples: Number of example names per kind.
         least_score: Mentions with a lower score are not counted.
-        taxonomy: Whose labels the vocabulary is, if it is one's.
-        share: Which part of all documents the table has; counts are for all.
+        taxonomy: The taxonomy whose labels are the vocabulary, if any.
+        share: Fraction of all documents that is in the table; counts are extrapolated to all.
     """
-    # A taxonomy's labels are its owner's; of ours, some are no kinds to a reader.
+    # A taxonomy's labels are the user's choice; some of the shipped ones make no sense as kinds.
     odd = odd_kinds() if taxonomy is None else frozenset()
     kind, fit = _best_kinds(table, kinds, odd)
     order = np.argsort(-fit, kind="stable")
@@ -99,7 +100,7 @@ def count_facets(
             names = list(islice(_names(table, best.tolist()), examples))
             kind_name = kinds.names[number]
             path = () if taxonomy is None else taxonomy.path(kind_name)
-            # Documents are sampled each by itself, so that their counts' variances add up.
+            # Documents are sampled independently, so the variances of their counts add up.
             error = float(np.sqrt((1 - share) * np.square(of_each, dtype=np.float64).sum())) / share
             mentioned, documents = (round(count / share) for count in (len(best), len(of_each)))
             facets.append(Facet(kind_name, mentioned, documents, names, path, error))
@@ -109,7 +110,7 @@ def count_facets(
 def _rolled_up(
     counted: Mapping[int, NDArray[np.intp]], kinds: Kinds, taxonomy: Taxonomy
 ) -> dict[int, NDArray[np.intp]]:
-    """What was counted for labels counted for those above them, too."""
+    """Add the mentions counted for each label to its ancestors."""
     numbers = {label: number for number, label in enumerate(kinds.names)}
     rolled: defaultdict[int, list[NDArray[np.intp]]] = defaultdict(list)
     for number, some in counted.items():
@@ -122,7 +123,7 @@ def _rolled_up(
 def _best_kinds(
     table: MentionTable, kinds: Kinds, without: Set[str]
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The kind that fits each mention best, some left out, and how well (log-odds)."""
+    """The best-fitting kind of each mention, some kinds excluded, and its fit (log odds)."""
     kind = np.zeros(len(table), dtype=np.intp)
     fit = np.zeros(len(table), dtype=np.float32)
     odd = [number for number, name in enumerate(kinds.names) if name in without]
@@ -136,7 +137,7 @@ def _best_kinds(
 
 
 def _merged(mentions: Mapping[int, list[int]], kinds: Kinds) -> dict[int, list[int]]:
-    """The mentions of each kind, those of its rarer synonyms among them."""
+    """The mentions of each kind, including those of its rarer synonyms."""
     merged: dict[int, list[int]] = {}
     for kind in sorted(mentions, key=lambda kind: (-len(mentions[kind]), kind)):
         if kinds.is_synonym(kind, list(merged)):
@@ -147,7 +148,7 @@ def _merged(mentions: Mapping[int, list[int]], kinds: Kinds) -> dict[int, list[i
 
 
 def _names(table: MentionTable, mentions: Iterable[int]) -> Iterator[str]:
-    """Distinct names of mentions, in order."""
+    """The distinct names of mentions, in order, ignoring case."""
     seen = set()
     for mention in mentions:
         name = table.text(mention)

@@ -1,7 +1,7 @@
-"""Encoded texts searched without a database, by the code that searches an index.
+"""In-memory search over encoded texts, with the code that searches an index.
 
-What Chroma stores and gives back is the same, but takes longer than all the rest of a search of a
-thousand texts; an evaluation that asks for hundreds of rankings of whole corpora goes without.
+Chroma would return the same data, but a round trip takes longer than the rest of a search over a
+thousand texts; evaluations that need hundreds of rankings of whole corpora skip it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """All texts for one query.
+    """The ranking of all texts for one query.
 
     Attributes:
         order: int64 ``(found,)``, numbers of the texts with a mention, best first.
-        scores: float32 ``(found,)``, the score of each.
-        threshold: The score at which a search for all ends.
+        scores: float32 ``(found,)``, their scores.
+        threshold: The threshold of an unlimited search.
     """
 
     order: NDArray[np.int64]
@@ -44,12 +44,12 @@ class Ranked:
 
 
 class HeldTexts:
-    """Encoded texts, to be ranked.
+    """Encoded texts held in memory, to be ranked.
 
     Args:
-        encoder: What encoded them; encodes queries.
+        encoder: The encoder of the texts, used for queries.
         texts: The texts.
-        encoded: What each was encoded to.
+        encoded: Their encodings.
     """
 
     def __init__(
@@ -99,12 +99,12 @@ class HeldTexts:
         return Ranked(self._numbers[order], scores[order], threshold)
 
     def judge(self, description: str, right: Iterable[int], wrong: Iterable[int]) -> None:
-        """Judge texts for a description, as ``EntityIndex.judge``; earlier judgements are dropped.
+        """Judge texts for a description, as ``EntityIndex.judge``; earlier judgments are dropped.
 
         Args:
-            description: As it is ranked for.
+            description: The type description, as used in ``rank``.
             right: Numbers of texts that mention one.
-            wrong: Of texts that do not.
+            wrong: Numbers of texts that do not.
         """
         self._judged = {}
         judged = [(number, True) for number in right] + [(number, False) for number in wrong]

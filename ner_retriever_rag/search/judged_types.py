@@ -1,4 +1,4 @@
-"""What has been judged of types, fitted and at hand for every search."""
+"""Judgments of types, fitted and cached for every search."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ner_retriever_rag.schema import require_text
 from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.records import StoredJudgement
 
-_OF_A_WRONG_DOCUMENT = 8  # mentions that are judged wrong with it, at most
+_OF_A_WRONG_DOCUMENT = 8  # most mentions judged wrong along with their document
 
 
 class JudgedTypes:
-    """What has been judged, fitted once for every revision of an index.
+    """The judgments of an index, fitted once per revision.
 
     Args:
-        store: What keeps the judgements.
+        store: Stores the judgments.
     """
 
     def __init__(self, store: DocumentStore) -> None:
@@ -33,11 +33,11 @@ class JudgedTypes:
         self._known: dict[str, JudgedType] = {}
 
     def of(self, revision: str | None, description: str) -> Judged | None:
-        """What counts in the judgements for a description; None where there are none.
+        """The fitted judgments for a description; None if there are none.
 
         Args:
-            revision: The index's, which changes with every judgement.
-            description: As it is searched for.
+            revision: Revision of the index, which changes with every judgment.
+            description: The type description, as used in searches.
         """
         with self._lock:
             if self._revision is None or revision != self._revision:
@@ -48,7 +48,7 @@ class JudgedTypes:
 
 
 def fitted(judgements: Iterable[StoredJudgement]) -> dict[str, JudgedType]:
-    """The types that have judgements, fitted to them."""
+    """Fit the types that have judgments."""
     of_type: defaultdict[str, list[StoredJudgement]] = defaultdict(list)
     for each in judgements:
         of_type[each.type].append(each)
@@ -66,22 +66,22 @@ def fitted(judgements: Iterable[StoredJudgement]) -> dict[str, JudgedType]:
 
 
 def as_judged(description: str) -> str:
-    """What a description's judgements are kept under: case and spaces aside."""
+    """The key of a description's judgments: lowercase, with whitespace normalized."""
     return " ".join(require_text(description, "description").lower().split())
 
 
 def mentions_judged(
     table: MentionTable, log_odds: NDArray[np.floating], document: int, right: bool
 ) -> list[int]:
-    """The mentions that the judgement of a document is of: the best, or of a wrong one all.
+    """The mentions that the judgment of a document applies to: its best, or if wrong, the top 8.
 
-    The first is the best, the one that says something of others.
+    The first is the best, the only one that is evidence about other mentions.
 
     Args:
         table: The mentions.
         log_odds: float ``(mentions,)``, for the type.
         document: The number of the document.
-        right: Whether it is right; then its best mention alone is.
+        right: Whether it is right, which then holds for its best mention only.
     """
     places = table.mentions_of(document)
     order = np.argsort(-log_odds[places], kind="stable")

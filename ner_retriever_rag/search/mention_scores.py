@@ -1,4 +1,4 @@
-"""A query compared with all mentions of a table, and every one's score."""
+"""Comparison of a query with all mentions of a table, and the resulting scores."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from ner_retriever_rag.candidates.protocol import CandidateSource
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-# Takes a type description, a table and numbers of its mentions, ``(m,)``; gives logits of each.
+# Takes a type description, a table and numbers of its mentions, ``(m,)``; returns their logits.
 Rerank = Callable[[str, MentionTable, NDArray[np.intp]], NDArray[np.floating]]
-# Takes a type description; gives what counts in what was judged of it, None if nothing was.
+# Takes a type description; returns its fitted judgments, or None if there are none.
 JudgedOf = Callable[[str], Judged | None]
 
 
@@ -38,7 +38,7 @@ class Compared:
     """A query compared with all mentions.
 
     Attributes:
-        cosines: float32 ``(types, mentions)``, raw.
+        cosines: float32 ``(types, mentions)``, raw similarities.
         log_odds: The same shape, after all stages of ranking.
     """
 
@@ -47,12 +47,12 @@ class Compared:
 
 
 def scored_over(table: MentionTable, query: Query, encoder: TypeAwareEncoder) -> ScoredQuery:
-    """Check a query and encode its types; examples are looked for among the mentions of a table."""
+    """Check a query and encode its types; examples are looked up among the mentions of a table."""
     return scored_by(TableSource(lambda: table), query, encoder)
 
 
 def scored_by(source: CandidateSource, query: Query, encoder: TypeAwareEncoder) -> ScoredQuery:
-    """The same; examples are looked for in a source of candidates."""
+    """Check a query and encode its types; examples are looked up in a source of candidates."""
     examples = IndexedExamples(source)
     return ScoredQuery(
         check_query(query), encoder, lambda leaf: type_vector(leaf, encoder, examples)
@@ -71,17 +71,17 @@ def compare(
     named: bool | None = None,
     stages: Sequence[Stage] | None = None,
 ) -> Compared:
-    """Compare a query's types with all mentions of a table: every door asks here.
+    """Compare a query's types with all mentions of a table: the entry point of all scoring.
 
     Args:
         table: The mentions.
         query: The types.
-        sharpen: Whether mentions found say something of one another.
-        wanted: Which mentions have to be right; None for all.
-        rerank: The pair model, asked for the best of each type that has a description.
-        rerank_top: For how many of these at most.
-        judged: Knows what was judged of a type by its description; None for nothing.
-        named: Whether names are wanted, not common nouns; None to tell by the best.
+        sharpen: Whether to smooth scores over neighboring mentions.
+        wanted: Which mentions need exact log odds; None for all.
+        rerank: The pair model, applied to the best mentions of each type with a description.
+        rerank_top: Maximum number of mentions to rerank.
+        judged: Gives the fitted judgments of a type by its description; None for no judgments.
+        named: Whether names are wanted, not common nouns; None to decide from the best mentions.
         stages: As in :func:`~ner_retriever_rag.ranking.stages.rank`.
     """
     cosines = query.vectors @ table.vectors.T
@@ -107,14 +107,14 @@ def compare(
 
 
 def least_of_all(query: ScoredQuery, scores: NDArray[np.float32], floor: float) -> float:
-    """The score at which a search for all ends where no threshold was given.
+    """The threshold of an unlimited search for which none was given.
 
-    That of the greatest expected F1 where scores are probabilities.
+    It maximizes the expected F1 if scores are probabilities.
 
     Args:
-        query: What is looked for.
-        scores: float32 ``(n,)``, of all that may be found.
-        floor: The score where scores are no probabilities.
+        query: The query.
+        scores: float32 ``(n,)``, of all possible results.
+        floor: The threshold to use if scores are not probabilities.
     """
     if query.without > 0 or not all(scale.calibrated for scale in query.scales):
         return floor
@@ -122,13 +122,13 @@ def least_of_all(query: ScoredQuery, scores: NDArray[np.float32], floor: float) 
 
 
 class MentionScores:
-    """Every mention of an index with its score for a query.
+    """The mentions of a table with their scores for a query.
 
     Args:
         table: The mentions.
-        query: What is looked for.
-        compared: The query's types compared with them.
-        allowed: bool ``(mentions,)``, which of them may be found.
+        query: The query.
+        compared: The query's types compared with the mentions.
+        allowed: bool ``(mentions,)``, which mentions may be returned.
 
     Attributes:
         scores: float32 ``(mentions,)``.
@@ -147,19 +147,19 @@ class MentionScores:
         self.scores = query.combine(self._probabilities)
 
     def best_first(self, floor: float, most: int | None = None) -> NDArray[np.intp]:
-        """The mentions that may be found with a score from ``floor`` on, best first.
+        """The allowed mentions with a score of at least ``floor``, best first.
 
         Args:
-            floor: Least score.
-            most: Stop after about so many; None for all.
+            floor: Minimum score.
+            most: Approximate number to stop after; None for all.
         """
         nearness = self._compared.log_odds.max(axis=0)
         return best_first(self.scores, nearness, self.allowed, floor, most)
 
     def document_scores(self) -> NDArray[np.float32]:
-        """The score of each document, its best mentions' combined, float32 ``(documents,)``.
+        """The scores of documents, combined from their best mentions, float32 ``(documents,)``.
 
-        0 where it has no mention that may be found.
+        0 for a document without an allowed mention.
         """
         best = self.table.best_of_each(self._compared.log_odds)
         scores = self._query.combine(self._query.scores(best))
@@ -168,7 +168,7 @@ class MentionScores:
         return np.where(may_be, scores, np.float32(0))
 
     def match(self, mention: int) -> MentionMatch:
-        """A mention as a match, for the type it fits best."""
+        """Make a match of a mention, with the type it fits best."""
         row = self._query.best_wanted(self._probabilities[:, mention])
         return self._query.mention_match(
             self.table.doc_ids[self.table.owner[mention]],

@@ -1,4 +1,4 @@
-"""What documents were encoded to, from the index where it holds them."""
+"""Encodings of documents, read from the index if it holds them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def recall(
     store: DocumentStore, encoder: TypeAwareEncoder, documents: Sequence[Document]
 ) -> list[EncodedText]:
-    """Mentions and vectors of documents; ``EntityIndex.encoded`` explains.
+    """Mentions and vectors of documents; see ``EntityIndex.encoded``.
 
     Args:
-        store: Where to look.
-        encoder: What the index was made with; encodes the documents it does not hold.
+        store: The store of the index.
+        encoder: The encoder of the index, for the documents it does not hold.
         documents: The documents.
     """
     records = store.fetch(dict.fromkeys(document.id for document in documents))

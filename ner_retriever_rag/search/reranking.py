@@ -1,4 +1,4 @@
-"""The pair model over the documents of an index, or over texts in none."""
+"""Reranking with the pair model, over the documents of an index or other texts."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-_AROUND = 600  # characters of a document on each side of a mention that are made readable
+_AROUND = 600  # characters on each side of a mention that are converted to the readable view
 
 
 def reranker(
     encoder: TypeAwareEncoder, texts_of: Callable[[Sequence[str]], Mapping[str, str]]
 ) -> Rerank | None:
-    """Judges mentions of a table in their documents' texts; None without a pair model.
+    """Make a function that scores mentions in their documents' texts; None without a pair model.
 
     Args:
-        encoder: Whose pair model.
-        texts_of: Texts of documents by id; those that are gone are left out.
+        encoder: The encoder with the pair model.
+        texts_of: Gives the texts of documents by id, without deleted documents.
     """
     judge = encoder.judge
     if judge is None:
@@ -40,7 +40,7 @@ def reranker(
         texts = texts_of(list(dict.fromkeys(doc_ids)))
         spans = [table.span(n) for n in mentions.tolist()]
         there = [n for n, doc_id in enumerate(doc_ids) if spans[n][1] <= len(texts.get(doc_id, ""))]
-        found = np.zeros(len(mentions))  # what is gone is not returned, whatever its score
+        found = np.zeros(len(mentions))  # deleted documents are not returned, whatever their score
         passages = [passage_of(texts[doc_ids[n]], *spans[n]) for n in there]
         found[there] = judge.logits(spelled_out(description), passages)
         return found
@@ -49,7 +49,7 @@ def reranker(
 
 
 def passage_of(text: str, start: int, end: int) -> Passage:
-    """A mention of a document in its passage, as a model reads it."""
+    """The passage around a mention, in the readable view, as input of the pair model."""
     first = max(0, start - _AROUND)
     view = readable(text[first : end + _AROUND])
     span = view.to_view(start - first, end - first)

@@ -1,8 +1,8 @@
-"""The search: a query becomes types with vectors, mentions get scores, documents their best.
+"""Search: encode the types of a query, score mentions, and rank documents by their best mention.
 
 Every type is compared with all mentions of the index in one matrix product
-(:mod:`~ner_retriever_rag.candidates.mention_table`), and one type is the case of a combination of
-one. For a few results from a large index only the nearest mentions are compared
+(:mod:`~ner_retriever_rag.candidates.mention_table`); a single type is handled as a combination of
+one. For a few results from a large index, only the nearest mentions are compared
 (:mod:`~ner_retriever_rag.candidates.nearest`).
 """
 
@@ -48,10 +48,10 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
     from ner_retriever_rag.storage.records import StoredDocument
 
-_FIRST_LOOK = 256  # mentions put in order at first, at least
-_LOOKED_UP = 64  # mentions whose documents are looked at together
-_SMOOTHED, _SMOOTHED_A_RESULT = 500, 20  # of the nearest in a large index, and so many more
-_ON_TOPIC = 100  # documents that entities with a topic are taken from
+_FIRST_LOOK = 256  # minimum number of results sorted in the first round
+_LOOKED_UP = 64  # results whose documents are looked up together
+_SMOOTHED, _SMOOTHED_A_RESULT = 500, 20  # mentions smoothed in a large index: base, per result
+_ON_TOPIC = 100  # top documents that entities with a topic are taken from
 
 T = TypeVar("T")
 
@@ -60,12 +60,12 @@ class Search(Aggregations):
     """Searches an index; ``EntityIndex`` documents the arguments.
 
     Args:
-        store: Where documents are.
-        tables: Where their mentions are.
-        encoder: What they were encoded with.
+        store: Stores the documents.
+        tables: Provides the table of their mentions.
+        encoder: The encoder of the index.
 
     Attributes:
-        judged: Knows what was judged at a revision of the index, by description.
+        judged: Gives the judgments at a revision of the index, by description.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Search(Aggregations):
         about: str | None = None,
         topic_weight: float | None = None,
     ) -> list[list[DocumentMatch]]:
-        """For each query the best documents, best first."""
+        """The best documents for each query, best first."""
         about = topic_asked(about, topic_weight)
         return self._steadily(
             lambda replaced: self._best_documents(queries, bounds, about, topic_weight, replaced)
@@ -100,7 +100,7 @@ class Search(Aggregations):
         topic_weight: float | None,
         replaced: set[str],
     ) -> list[list[DocumentMatch]]:
-        """As ``documents``, from one table; ``replaced`` gets what changed meanwhile."""
+        """As ``documents``, from one table; adds the documents replaced meanwhile to a set."""
         table = self._tables.current()
         scored = [self.scored(query, table) for query in queries]
         topics = [
@@ -119,7 +119,7 @@ class Search(Aggregations):
         return results
 
     def mentions(self, query: Query, bounds: Bounds) -> list[MentionMatch]:
-        """The best mentions, best first; the rule is applied to each mention by itself."""
+        """The best mentions, best first; a combination is evaluated for each mention separately."""
         table = self._tables.current()
         scored = self._of_mentions(query, table)
         allowed = self.allowed(table, bounds.where)
@@ -133,7 +133,7 @@ class Search(Aggregations):
         return [scores.match(n) for n in best[bounds.offset :]]
 
     def _best_mentions(self, scores: MentionScores, bounds: Bounds) -> list[int]:
-        """The numbers of the best mentions, as many as are wanted or are there."""
+        """The numbers of the best mentions, up to the number wanted."""
         table = scores.table
         best: list[int] = []
         for order in _orders(lambda most: scores.best_first(bounds.floor, most), bounds):
@@ -152,9 +152,9 @@ class Search(Aggregations):
         bounds: Bounds,
         topic: Topic | None = None,
     ) -> Iterator[tuple[MentionTable, Compared]]:
-        """What is looked at, and the query compared with it: the nearest, at last all."""
+        """Compare the query with the nearest mentions, if these may suffice, then with all."""
         rows = None
-        # Where no stage comes after it, one product with all mentions is all that there is to do.
+        # With another similarity no stages follow, and one product with all mentions does it all.
         if topic is None and self._encoder.similarity == "cosine":
             rows = nearest(table, query, allowed, bounds)
         if rows is not None and bounds.last is not None:
@@ -169,9 +169,9 @@ class Search(Aggregations):
         """Score every mention by itself.
 
         Args:
-            query: What is looked for.
-            bounds: Where, and whether sharpened.
-            about: Look only in the documents found first with this topic.
+            query: The type, or a combination of types.
+            bounds: The filter, and whether to sharpen.
+            about: Restrict to the top documents of a search with this topic.
         """
         about = topic_asked(about, None)
         return self._steadily(lambda replaced: self._mention_scores(query, bounds, about, replaced))
@@ -193,13 +193,13 @@ class Search(Aggregations):
         return MentionScores(table, scored, compared, allowed[table.owner])
 
     def _steadily(self, look: Callable[[set[str]], T]) -> T:
-        """What is found, once no document found was replaced between two looks at it.
+        """Search again until no document among the results was replaced during the search.
 
-        The table has its old version then, the store its new one, and it would be left out. At
-        last this process's writers wait for the moment; others' on a server cannot be kept out.
+        Such a document has its old version in the table and its new one in the store, and would be
+        dropped. The last attempt blocks this process's writers; others' cannot be, on a server.
 
         Args:
-            look: Finds it, and adds the ids of documents replaced meanwhile to the set it is given.
+            look: Runs the search, and adds the ids of replaced documents to the set it is given.
         """
         waits: Callable[[], AbstractContextManager[Any]] = self._store.still
         for hold in (nullcontext, nullcontext, waits):
@@ -211,11 +211,11 @@ class Search(Aggregations):
         return found
 
     def _of_mentions(self, query: Query, table: MentionTable) -> ScoredQuery:
-        """Check a query that is asked of single mentions, and encode its types."""
+        """Check a query over single mentions, and encode its types."""
         return self._of_single_mentions(self.scored(query, table))
 
     def _of_single_mentions(self, scored: ScoredQuery) -> ScoredQuery:
-        """A query that is asked of single mentions, checked.
+        """Check that a query can be evaluated for single mentions.
 
         Raises:
             ValueError: If it is a ``Not`` alone.
@@ -227,19 +227,19 @@ class Search(Aggregations):
     def drop_stale(
         self, table: MentionTable, found: Iterable[T], document: Callable[[T], int]
     ) -> Iterator[T]:
-        """Of what was found, what is of documents that are as they were when it was encoded.
+        """Yield the results whose documents are unchanged since they were encoded.
 
         Args:
-            table: What it was found in.
-            found: It.
-            document: The number of the document of each.
+            table: The table the results are from.
+            found: The results.
+            document: Gives the number of a result's document.
         """
         for some in batches(found, _LOOKED_UP):
             changed = self.changed(table, {document(each) for each in some})
             yield from (each for each in some if document(each) not in changed)
 
     def changed(self, table: MentionTable, documents: Iterable[int]) -> set[int]:
-        """Those of some documents that have another text now, or none."""
+        """Those of some documents that have a different text now, or have been deleted."""
         rows = {table.doc_ids[row]: row for row in documents}
         versions = {doc_id: table.versions[row] for doc_id, row in rows.items()}
         return {rows[doc_id] for doc_id in self._store.changed(versions)}
@@ -247,7 +247,7 @@ class Search(Aggregations):
     def compare(
         self, table: MentionTable, query: ScoredQuery, bounds: Bounds, wanted: Wanted | None = None
     ) -> Compared:
-        """Compare a query's types with all mentions of a table; only those wanted are right."""
+        """Compare a query's types with all mentions of a table; only ``wanted`` need be exact."""
         return compare(
             table,
             query,
@@ -260,26 +260,26 @@ class Search(Aggregations):
         )
 
     def _texts(self, doc_ids: Sequence[str]) -> dict[str, str]:
-        """The texts of documents, by id; those that are gone are left out."""
+        """The texts of documents, by id; deleted documents are left out."""
         records = self._store.fetch(doc_ids)
         return {doc_id: record.document.text for doc_id, record in records.items()}
 
     def unjudged(self, description: str, table: MentionTable) -> NDArray[np.float32]:
-        """The log odds of all mentions without what was judged, float32 ``(mentions,)``."""
+        """The log odds of all mentions without judgments, float32 ``(mentions,)``."""
         query = self.scored(description, table)
         return np.asarray(compare(table, query).log_odds[0])
 
     def judgements_of(self, description: str) -> Judged | None:
-        """What counts in what was judged of a type; None where nothing was."""
+        """The fitted judgments of a type; None if there are none."""
         return self.judged(self._tables.revision, description)
 
     def _ending(self, query: ScoredQuery, bounds: Bounds, scores: NDArray[np.float32]) -> Bounds:
-        """Where a search for all ends: at the threshold given, or at that of the greatest F1.
+        """Set the threshold of an unlimited search: the one given, or that of the best expected F1.
 
         Args:
-            query: What is looked for.
-            bounds: How far, as asked.
-            scores: float32 ``(n,)``, of all that may be found.
+            query: The query.
+            bounds: The bounds given by the caller.
+            scores: float32 ``(n,)``, of all possible results.
         """
         if bounds.k is not None or bounds.given:
             return bounds
@@ -289,7 +289,7 @@ class Search(Aggregations):
     def scores_of_kind(self, kind: int, kinds: Kinds, table: MentionTable) -> NDArray[np.float32]:
         """The scores of all mentions for a kind of a vocabulary, float32 ``(mentions,)``.
 
-        The pair model is not asked: there are too many kinds.
+        Without the pair model: there are too many kinds.
         """
         query = ScoredQuery(kinds.names[kind], self._encoder, lambda _: kinds.vectors[kind])
         log_odds = compare(table, query, judged=self.judgements_of).log_odds
@@ -314,7 +314,7 @@ class Search(Aggregations):
         bounds: Bounds,
         topic: Topic | None,
     ) -> tuple[NDArray[np.float32], Iterator[NDArray[np.intp]], Bounds]:
-        """Documents' scores, float32 ``(documents,)``; their numbers in order; how far it goes."""
+        """Document scores, float32 ``(documents,)``; their numbers, best first; final bounds."""
         best = table.best_of_each(compared.log_odds)
         scores = query.combine(query.scores(best))
         allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
@@ -359,13 +359,13 @@ class Search(Aggregations):
     def _page(
         self, table: MentionTable, order: Sequence[int], bounds: Bounds, replaced: set[str]
     ) -> list[tuple[int, StoredDocument]]:
-        """The documents wanted of those found, without those replaced or deleted since.
+        """The requested page of results, without documents replaced or deleted since.
 
         Args:
-            table: Where they were found.
+            table: The table they were found in.
             order: Their numbers, best first.
-            bounds: How many are wanted.
-            replaced: Gets the ids of those that are there in another version now.
+            bounds: The number of results wanted, and the offset.
+            replaced: Set to add the ids of replaced documents to.
         """
         there: list[tuple[int, StoredDocument]] = []
         for rows in batches(order, bounds.last or max(1, len(order))):
@@ -384,11 +384,11 @@ class Search(Aggregations):
 def _orders(
     best_of: Callable[[int | None], NDArray[np.intp]], bounds: Bounds
 ) -> Iterator[NDArray[np.intp]]:
-    """Results in order, best first: about as many as are wanted, then all if there are more.
+    """Yield results, best first: about as many as are wanted, then all if there are more.
 
     Args:
-        best_of: Puts so many in order, or all.
-        bounds: How many are wanted.
+        best_of: Sorts about as many results as it is given, or all if given None.
+        bounds: The number of results wanted.
     """
     if bounds.last is not None:
         most = _FIRST_LOOK + 8 * bounds.last

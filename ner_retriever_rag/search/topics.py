@@ -1,8 +1,8 @@
-"""Documents by type and topic at once.
+"""Search for documents by type and topic together.
 
-A document's score is made of its type's and its text's. The type's is known for all; text vectors
-are looked up in Chroma, some more of the nearest in each round, until no document that has not been
-seen can come before those that have (the threshold algorithm of Fagin, Lotem and Naor 2003).
+A document's score combines its type score and its topic score. Type scores are known for all
+documents; text vectors are fetched from Chroma, more of the nearest in each round, until no unseen
+document can outrank those seen (the threshold algorithm of Fagin, Lotem and Naor 2003).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ner_retriever_rag.queries.topic import Topic
     from ner_retriever_rag.storage.protocol import RowReader
 
-_FIRST_LOOK = 64  # documents looked at first, at least
-_MOST = 5_000  # an approximate search for k results stops widening here
+_FIRST_LOOK = 64  # minimum number of documents in the first round
+_MOST = 5_000  # documents seen at which an approximate search for k results stops widening
 
 
 def with_topic(
@@ -32,15 +32,15 @@ def with_topic(
     texts: RowReader,
     bounds: Bounds,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Scores for type and topic, and the documents that have one; float32 and bool ``(n,)``.
+    """Combined scores, and which documents have one; float32 and bool ``(documents,)``.
 
     Args:
         table: The documents.
         scores: float32 ``(documents,)``, for the type.
-        allowed: bool, same shape; the others are not looked at.
-        topic: What the documents should be about.
-        texts: Their text vectors.
-        bounds: How many are wanted; where all or exact ones are, every text is looked at.
+        allowed: bool, same shape; other documents are skipped.
+        topic: The topic of the documents.
+        texts: Provides their text vectors.
+        bounds: The number of results wanted; if all or exact ones are, every text is compared.
     """
     by_type = largest(np.where(allowed, scores, np.float32(-1)), int(allowed.sum()))
     both = np.zeros(len(scores), dtype=np.float32)
@@ -48,7 +48,7 @@ def with_topic(
     everything = bounds.exact or bounds.last is None
     n = len(by_type) if everything else max(_FIRST_LOOK, 4 * (bounds.last or 0))
     while len(by_type):
-        n = min(n, len(by_type))  # Chroma makes room for as many as are asked for
+        n = min(n, len(by_type))  # Chroma allocates memory for as many as are requested
         near = [] if everything else texts.nearest(topic.vector, n, bounds.where)
         rows = np.union1d(by_type[:n], table.documents(doc_id for doc_id, _ in near))
         rows = rows[allowed[rows] & ~seen[rows]]

@@ -1,1 +1,1 @@
-"""Storage: documents, their mentions and vectors in Chroma. Knows no encoder."""
+"""Storage of documents, mentions and vectors in Chroma, independent of the encoder."""

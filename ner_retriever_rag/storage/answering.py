@@ -1,4 +1,4 @@
-"""Several places asked at the same time, of which one may be away."""
+"""Query several shards in parallel, some of which may be unavailable."""
 
 from __future__ import annotations
 
@@ -8,34 +8,35 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-_THREADS = 16  # places asked at the same time
-_LEFT_ALONE = 60.0  # seconds for which a place that was away is not asked again
+_THREADS = 16  # places queried in parallel
+_LEFT_ALONE = 60.0  # seconds for which an unavailable place is not queried again
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
 class Answering:
-    """Asks places at the same time, and says which of them did not answer.
+    """Queries places in parallel, and reports which of them did not answer.
 
     Args:
-        partial: Whether an answer without some of the places will do; a warning names them.
+        partial: Whether results without some of the places are acceptable; a warning names them.
     """
 
     def __init__(self, *, partial: bool = False) -> None:
         self._partial = partial
-        self._away: dict[int, tuple[float, str]] = {}  # until when, and what was said
+        self._away: dict[int, tuple[float, str]] = {}  # until when, and the error message
 
     def ask(self, call: Callable[[S], T], places: Sequence[S], numbers: Sequence[int]) -> list[T]:
-        """What the places answer, in their order, without those that are away.
+        """Return the places' answers, in order, without those that are unavailable.
 
         Args:
-            call: What to ask of one.
+            call: The query to run on each place.
             places: The places.
-            numbers: The number of each, by which it is known again.
+            numbers: The number that identifies each place across calls.
 
         Raises:
-            ConnectionError: If one is away and a partial answer will not do, or all are.
+            ConnectionError: If one is unavailable and partial results are not acceptable, or if all
+                are unavailable.
         """
         now = time.monotonic()
         open_ = [
@@ -49,7 +50,7 @@ class Answering:
             if len(away) == len(places):
                 raise ConnectionError(away[0])
             warnings.warn(
-                f"the answer is without the documents of {len(away)} of {len(places)} shards: "
+                f"the results lack the documents of {len(away)} of {len(places)} shards: "
                 + "; ".join(away),
                 stacklevel=3,
             )

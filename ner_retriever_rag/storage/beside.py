@@ -1,13 +1,13 @@
-"""An index beside a Chroma collection that somebody else writes, whose documents it is of.
+"""An index of the documents in a Chroma collection that another program writes.
 
-Their collection ``<name>`` keeps the documents: ids, texts, embeddings, metadata. It is read, and
-never written. ``<name>-ner`` in the same database holds of each document its text vector and its
-record, with no text and no metadata of theirs, and ``<name>-ner-mentions`` the mentions' vectors,
-both as in any index (:mod:`~ner_retriever_rag.storage.store`).
+Their collection ``<name>`` holds the documents: ids, texts, embeddings, metadata. It is read and
+never written. ``<name>-ner`` in the same database holds each document's text vector and record,
+without their text and metadata, and ``<name>-ner-mentions`` holds the mention vectors, both as in
+any index (:mod:`~ner_retriever_rag.storage.store`).
 
-Nothing says when they write, so a record's version is the hash of the text it was made from, and a
+Nothing tells when they write. So a record's version is the hash of the text it was made from, and a
 document is joined with its record only while its text has that hash: spans of an old text are never
-put on a new one. What they have changed is left out until the next ``sync``.
+applied to a new one. Documents they have changed are left out until the next ``sync``.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
 
 
 class TextVectors(Rows):
-    """Text vectors without the metadata of their documents."""
+    """Text vectors without their documents' metadata."""
 
     def nearest(
         self, vector: NDArray[np.float32], n: int, where: Where = None
     ) -> list[tuple[str, float]]:
-        """As of any rows, but of all, whether they pass a filter or not."""
+        """As :meth:`Rows.nearest`, but among all records, whether they pass the filter or not."""
         return super().nearest(vector, n)
 
 
 class BesideStore(Store):
-    """Records and mentions of documents that are in somebody else's collection.
+    """Records and mentions of documents in a collection that another program writes.
 
     Args:
         place: Where the collections are.
@@ -71,10 +71,10 @@ class BesideStore(Store):
 
     @classmethod
     def over(cls, place: Place, theirs: Collection, encoder: VectorSource) -> BesideStore:
-        """Take hold of a collection's database and open, or make, the index beside it.
+        """Open a collection's database and the index beside it, creating the index if needed.
 
         Raises:
-            ValueError: If something else has the index's name, or it was made by another encoder.
+            ValueError: If something else has the index's name, or another encoder made it.
             RuntimeError: If another process writes there, or the files are damaged.
         """
         with place.opening():
@@ -87,7 +87,7 @@ class BesideStore(Store):
         return store
 
     def require_own(self) -> None:
-        """See that documents may be written, which they may not: they are not ours.
+        """Refuse to write documents: they are not ours.
 
         Raises:
             RuntimeError: Always.
@@ -98,7 +98,7 @@ class BesideStore(Store):
         )
 
     def fetch(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
-        """Their documents with our records, where a record is of the text that is there now."""
+        """Return their documents with our records, where the record matches the current text."""
         found = {}
         for some in batches(ids, self._documents.batch):
             records = self.records(some)
@@ -112,11 +112,11 @@ class BesideStore(Store):
         return found
 
     def replaceable(self, ids: Iterable[str]) -> Mapping[str, Record]:
-        """Our records, which are of texts that may have changed."""
+        """Return our records, whose texts may have changed."""
         return self.records(ids)
 
     def changed(self, versions: Mapping[str, str]) -> set[str]:
-        """Those of documents that have another text now, or none."""
+        """Return the ids of documents whose text has changed or is gone."""
         now = self.fetch(versions)
         return {
             doc_id
@@ -125,26 +125,26 @@ class BesideStore(Store):
         }
 
     def document_ids(self, where: Where = None) -> list[str]:
-        """The ids of all documents that pass a filter; with one, those without a record too."""
+        """Return the ids of documents that pass a filter; with one, also those without a record."""
         return (self._theirs if where else self._documents).ids(where)
 
     def all_ids(self) -> list[str]:
-        """The ids of all documents there are now, whether they have a record or not."""
+        """Return the ids of all current documents, with or without a record."""
         return self._theirs.ids()
 
     def texts_of(self, ids: Sequence[str]) -> dict[str, str | None]:
-        """The texts of documents as they are now, None of one that has none."""
+        """Return the current texts of documents; None for one without text."""
         rows = self._theirs.get(ids, ["documents"])
         return dict(zip(rows["ids"], rows["documents"], strict=True))
 
     def twins(self, documents: Mapping[str, Document]) -> dict[str, StoredDocument]:
-        """Records that have the text of a document, whatever their ids.
+        """Return records made from the texts of the given documents, under any id.
 
         Args:
-            documents: Documents by their versions.
+            documents: Documents by version.
 
         Returns:
-            By version, where there is one.
+            The records by version, where there is one.
         """
         found = {}
         for doc_id, metadata, _ in self._of_versions(documents, ["metadatas"]):

@@ -1,4 +1,4 @@
-"""Opening Chroma: a folder, memory or a server, and the two collections of an index in it."""
+"""Open Chroma (a folder, memory or a server) and the two collections of an index in it."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
 
-# 1 held the text among the metadata, and one journal for all writers; 2 held one mention a row. An
-# index of 1 goes over to 2 with its next write; it cannot go over to 3, whose rows are wider. 4 is
-# what Chroma itself searches, one mention a row again, with a graph that is asked.
+# Format 1 kept the text in the metadata, and one journal for all writers; format 2 had one mention
+# per row. The next write upgrades an index from 1 to 2; it cannot be upgraded to 3, whose rows are
+# wider. Format 4 is searched by Chroma itself: one mention per row again, with a graph in use.
 FORMAT, ONE_A_ROW, SEARCHED = 3, 2, 4
 FINGERPRINT_KEY = "ner:fingerprint"
-TOKEN = "NER_RETRIEVER_TOKEN"  # the variable of the environment that has a server's token
+TOKEN = "NER_RETRIEVER_TOKEN"  # environment variable with a server's token
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
-SIMILARITY_KEY = "ner:similarity"  # where it is not the cosine
+SIMILARITY_KEY = "ner:similarity"  # only if it is not cosine
 REVISION_KEY = "ner:revision"
-TOGETHER_KEY = "ner:together"  # how many mentions a row holds; an index of format 2 does not say
-BESIDE_KEY = "ner:beside"  # the collection whose documents an index is of, if it has none itself
-# Can be set at creation only. Cosine: Chroma's default is l2. Documents are found by their text
-# vectors. Mentions are all compared (mention_table.py); Chroma makes a graph of their rows
-# nonetheless, which is cheap with few candidates for each link. It keeps Chroma's 16 neighbours:
-# with 2 or 4 Chroma 1.5 ends the process, segmentation fault, when rows are deleted and written
-# again. With l2 vectors come back as they were written; with cosine each row is made a unit vector.
+TOGETHER_KEY = "ner:together"  # mentions per row; not recorded in an index of format 2
+BESIDE_KEY = "ner:beside"  # the collection with the index's documents, if the index has none itself
+# Fixed at creation. Documents are searched by text vector, with cosine; Chroma's default is l2.
+# Mentions are compared exhaustively (mention_table.py). Chroma builds a graph of their rows anyway,
+# which is cheap with a low ef_construction. max_neighbors stays at Chroma's default of 16: with 2
+# or 4, Chroma 1.5 ends the process with a segmentation fault when rows are deleted and written
+# again. With l2, vectors come back as they were written; with cosine, each row is normalized.
 _DOCUMENTS: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, "max_neighbors": 16}
 _MENTIONS: Any = {"space": "l2", "ef_construction": 16}
-# Of the n nearest a search with ef_search 100 finds all but a few; for more it looks at n.
+# With ef_search 100 a search finds all but a few of the n nearest; for n above 100, ef is n.
 _SEARCHED: Any = {"space": "cosine", "ef_construction": 100, "ef_search": 100, "max_neighbors": 16}
-# Chroma's work is by the row more than by the number: four vectors of 128 in one row are written in
-# less than half the time of four rows, and a text with one mention wastes 1.5 kB. Of wider vectors
-# fewer go into a row.
+# Chroma's cost depends on the number of rows more than on their width: four vectors of 128 in one
+# row are written in less than half the time of four rows, and a text with one mention wastes 1.5
+# kB. Wider vectors are packed fewer to a row.
 _TOGETHER, _WIDTH = 4, 512
-_DESCRIBED = 60  # characters: Chroma's hosted service allows 256 bytes of metadata a collection
+_DESCRIBED = 60  # characters; Chroma's hosted service allows 256 bytes of metadata per collection
 
 
 class VectorSource(Protocol):
-    """What an index's vectors come from, as far as an index has to know it again."""
+    """The encoder of an index's vectors, as far as an index needs to recognize it."""
 
     @property
     def fingerprint(self) -> str:
@@ -65,7 +65,7 @@ class VectorSource(Protocol):
 
     @property
     def description(self) -> str:
-        """What it is, for messages."""
+        """Description of the encoder, for messages."""
 
     @property
     def dim(self) -> int:
@@ -73,14 +73,14 @@ class VectorSource(Protocol):
 
     @property
     def dtype(self) -> str:
-        """What it computes in."""
+        """The data type it computes in."""
 
     @property
     def similarity(self) -> str:
         """How mentions are compared with types: ``"cosine"``, or ``"inner product"``."""
 
     def understands(self, fingerprint: str) -> bool:
-        """Whether vectors kept under a fingerprint are as its own."""
+        """Whether vectors stored under a fingerprint are equivalent to its own."""
 
 
 def is_address(path: str | Path | None) -> bool:
@@ -89,11 +89,11 @@ def is_address(path: str | Path | None) -> bool:
 
 
 def made(folder: Path) -> Path:
-    """Make a folder if needed, and see that an index can be in it.
+    """Create a folder if needed, and check that it can hold an index.
 
     Raises:
-        ValueError: If it holds something else than an index of this package.
-        OSError: If it cannot be made or written.
+        ValueError: If it holds something other than an index of this package.
+        OSError: If it cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,26 +101,26 @@ def made(folder: Path) -> Path:
         raise type(error)(f"path: the index folder {folder} cannot be made: {error}") from error
     if not os.access(folder, os.W_OK):
         raise PermissionError(
-            f"path: the index folder {folder} cannot be written, and Chroma writes even where it "
-            "is only read: open a copy of it, or have a process that may write it serve it to you "
+            f"path: the index folder {folder} cannot be written, and Chroma writes even when it "
+            "only reads: open a copy, or have a process with write access serve the folder "
             f"(ner-retriever serve {folder})"
         )
     contents = {entry.name for entry in folder.iterdir()} - OWN_FILES
     if contents and DATABASE not in contents:
-        raise ValueError(f"path: {folder} holds other files and no index; give an empty folder")
+        raise ValueError(f"path: {folder} holds other files and no index; choose an empty folder")
     return folder
 
 
 def connect(place: Path | str | None) -> ClientAPI:
-    """Open a folder, a server by its address, or for None a database in memory.
+    """Open a folder, a server by its address or, for None, a database in memory.
 
     Raises:
-        ValueError: If a folder holds something else than an index of this package.
+        ValueError: If a folder holds something other than an index of this package.
         OSError: If no server answers.
     """
     import chromadb
 
-    # Both for this client and those that others make later: Chroma wants the same settings of all.
+    # For this client and any that others create later: Chroma requires equal settings for all.
     os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
     if place is None:
         return _with_the_settings_there_are(chromadb.EphemeralClient, "ephemeral")
@@ -135,8 +135,8 @@ def connect(place: Path | str | None) -> ClientAPI:
         client.close()  # type: ignore[attr-defined]
         raise ValueError(
             f"path: {place} is a Chroma database of something else (collections "
-            f"{', '.join(each.name for each in collections)}); give another folder, or pass it "
-            "on purpose as client="
+            f"{', '.join(each.name for each in collections)}); choose another folder, or pass it "
+            "explicitly as client="
         )
     return client
 
@@ -155,20 +155,20 @@ def _connect_to_server(address: str) -> ClientAPI:
     except Exception as error:
         raise ConnectionError(
             f"path: no Chroma server answers at {address} ({error}): see that it runs "
-            "(ner-retriever serve DIR, or chroma run), that the address is right, and that "
-            f"{TOKEN} is what it wants if it wants one"
+            "(ner-retriever serve DIR, or chroma run), that the address is right and, if it "
+            f"requires a token, that {TOKEN} holds it"
         ) from error
 
 
 def is_open(folder: Path) -> bool:
-    """Whether this process has a database open by a path, exactly as that was given."""
+    """Whether this process has a database open under exactly this path."""
     from chromadb.api.shared_system_client import SharedSystemClient
 
     return str(folder) in SharedSystemClient._identifier_to_system
 
 
 def _with_the_settings_there_are(make: Callable[..., ClientAPI], identifier: str) -> ClientAPI:
-    """Make a client; with the settings of one that this process has open there, if it has."""
+    """Create a client, with the settings of one that this process has open there, if any."""
     from chromadb.api.shared_system_client import SharedSystemClient
 
     there = SharedSystemClient._identifier_to_system.get(identifier)
@@ -176,22 +176,22 @@ def _with_the_settings_there_are(make: Callable[..., ClientAPI], identifier: str
 
 
 def folder_of(client: ClientAPI) -> Path | None:
-    """The folder that a client has open in this process; None in memory and on a server.
+    """Return the folder that a client has open in this process; None for memory or a server.
 
     Raises:
-        TypeError: If it is no Chroma client, or one whose methods are coroutines.
+        TypeError: If it is not a Chroma client, or an asynchronous one.
     """
     if not hasattr(client, "get_or_create_collection"):
         raise TypeError(f"client must be a Chroma client, not {type(client).__name__}")
     if iscoroutinefunction(client.get_or_create_collection):
-        raise TypeError("client must not be asynchronous: give chromadb.HttpClient(...)")
+        raise TypeError("client must not be asynchronous: use chromadb.HttpClient(...)")
     settings = client.get_settings()
     embedded = settings.is_persistent and not is_server(client)
     return Path(settings.persist_directory) if embedded else None
 
 
 def collection_of(store: Any) -> Any:
-    """The Chroma collection in a vector store of LangChain or LlamaIndex, or what was given."""
+    """Return the Chroma collection of a LangChain or LlamaIndex store, or the argument itself."""
     from chromadb.api.models.Collection import Collection
 
     store = getattr(store, "vector_store", store)  # of a LlamaIndex VectorStoreIndex
@@ -200,15 +200,15 @@ def collection_of(store: Any) -> Any:
 
 
 def is_server(client: ClientAPI) -> bool:
-    """Whether a client asks a server, wherever that is."""
+    """Whether a client talks to a server, wherever that runs."""
     return "FastAPI" in client.get_settings().chroma_api_impl
 
 
 def client_of(collection: Collection) -> ClientAPI:
-    """Another client of the database a collection is in, for the caller to close.
+    """Return another client of a collection's database, for the caller to close.
 
     Raises:
-        TypeError: If it is no Chroma collection, or one whose methods are coroutines.
+        TypeError: If it is not a Chroma collection, or an asynchronous one.
         ValueError: If it belongs to an index.
     """
     from chromadb.api.client import Client
@@ -216,8 +216,8 @@ def client_of(collection: Collection) -> ClientAPI:
 
     if not isinstance(collection, Collection):
         raise TypeError(
-            "collection must be a chromadb Collection that is not asynchronous, or a vector store "
-            f"with such a _collection (langchain_chroma.Chroma, ChromaVectorStore), not "
+            "collection must be a synchronous chromadb Collection, or a vector store that has one "
+            f"as its _collection (langchain_chroma.Chroma, ChromaVectorStore), not "
             f"{kind_of(collection)}"
         )
     if FORMAT_KEY in (collection.metadata or {}):
@@ -228,7 +228,7 @@ def client_of(collection: Collection) -> ClientAPI:
 
 
 def manifest_of(encoder: VectorSource) -> dict[str, Any]:
-    """What an index made with an encoder records of it."""
+    """Return what an index records of the encoder it is created with."""
     other = encoder.similarity != "cosine"
     return {
         **({SIMILARITY_KEY: encoder.similarity} if other else {}),
@@ -242,38 +242,38 @@ def manifest_of(encoder: VectorSource) -> dict[str, Any]:
 
 
 def searched_manifest_of(encoder: VectorSource) -> dict[str, Any]:
-    """The same, of an index that Chroma searches."""
+    """As ``manifest_of``, for an index that Chroma searches."""
     manifest = {**manifest_of(encoder), FORMAT_KEY: SEARCHED, TOGETHER_KEY: 1}
     return {**manifest, ENCODER_KEY: encoder.description[:_DESCRIBED]}
 
 
 def format_of(client: ClientAPI, name: str | None) -> int | None:
-    """The format of an index; None where there is none of the name, or none of ours."""
+    """Return the format of an index; None if there is no index of that name, or not one of ours."""
     format_ = _manifest_found(client, name).get(FORMAT_KEY)
     return None if format_ is None else int(format_)
 
 
 def _manifest_found(client: ClientAPI, name: str | None) -> Mapping[str, Any]:
-    """What the mentions' collection of an index says; empty where there is none."""
+    """Return the metadata of an index's mentions collection; empty if there is none."""
     found = {each.name: each.metadata or {} for each in client.list_collections()}
     return found.get(f"{name}-mentions", {})
 
 
 def require_searched(client: ClientAPI, name: str | None) -> None:
-    """See that an index on a server, if it is there, is one that Chroma can search.
+    """Check that an index on a server, if there is one, can be searched by Chroma.
 
     Raises:
-        ValueError: If it is of an older version of this package, or beside a collection.
+        ValueError: If an older version of this package made it, or it is beside a collection.
     """
     if theirs := _manifest_found(client, name).get(BESIDE_KEY):
         raise ValueError(_of_another_kind(name, theirs))
     found = format_of(client, name)
     if found is not None and found < SEARCHED:
         raise ValueError(
-            f"the index {name!r} on the server has format {found}, of which Chroma cannot search "
-            f"the mentions: rebuild it under another name, EntityIndex(..., "
-            f"collection='{name}-{SEARCHED}').add(documents); where ner-retriever serve has its "
-            "folder, stop that and start it again: it brings indexes over, and encodes nothing"
+            f"the index {name!r} on the server has format {found}, whose mentions Chroma cannot "
+            f"search: rebuild it under another name, EntityIndex(..., "
+            f"collection='{name}-{SEARCHED}').add(documents); if ner-retriever serve serves its "
+            "folder, restart it instead: it converts indexes without encoding anything"
         )
 
 
@@ -287,13 +287,13 @@ def open_collections(
 
     Args:
         client: Any Chroma client.
-        name: The index's name; None for one that nothing else has.
-        manifest: What a new index records and an old one has to agree with.
-        understands: Whether vectors kept under a fingerprint are as the encoder's.
+        name: The index's name; None for a new unique one.
+        manifest: What a new index records and an existing one must match.
+        understands: Whether vectors stored under a fingerprint are equivalent to the encoder's.
 
     Raises:
-        ValueError: If the name cannot be used, or the index there was made by another encoder,
-            another version of the package, or something else.
+        ValueError: If the name cannot be used, or the index there was made with another encoder,
+            by another version of the package, or by something else.
     """
     name = name or f"ner-{uuid4().hex}"
     existing = {each.name: dict(each.metadata or {}) for each in client.list_collections()}
@@ -317,13 +317,13 @@ def open_collections(
             )
             for (each, role), graph in zip(roles.items(), graphs, strict=True)
         )
-    except Exception as error:  # the client's errors differ between folder and server
+    except Exception as error:  # the client's errors differ between folders and servers
         raise ValueError(f"collection {name!r} cannot be opened: {error}") from error
     return documents, mentions
 
 
 def searched_collection(client: ClientAPI, name: str, manifest: dict[str, Any]) -> Collection:
-    """A new collection of mentions that Chroma searches."""
+    """Create a collection of mentions that Chroma searches."""
     hnsw: Any = {"hnsw": _searched_by(manifest)}
     return client.create_collection(
         name,
@@ -334,21 +334,21 @@ def searched_collection(client: ClientAPI, name: str, manifest: dict[str, Any]) 
 
 
 def _searched_by(manifest: Mapping[str, Any]) -> Any:
-    """The graph of mentions that Chroma searches as the encoder compares them."""
-    if SIMILARITY_KEY in manifest:  # by cosine each vector would be made a unit vector
+    """Return graph settings for searching mentions with the encoder's similarity."""
+    if SIMILARITY_KEY in manifest:  # with cosine, each vector would be normalized
         return {**_SEARCHED, "space": "ip"}
     return _SEARCHED
 
 
 def require_index(path: str | Path, name: str) -> None:
-    """See that an index is there, without making anything.
+    """Check that an index exists, without creating anything.
 
     Args:
         path: A folder, or the address of a server.
         name: The index's name.
 
     Raises:
-        FileNotFoundError: If it is not.
+        FileNotFoundError: If it does not.
     """
     if is_address(path):
         names = {each.name for each in connect(str(path)).list_collections()}
@@ -356,14 +356,14 @@ def require_index(path: str | Path, name: str) -> None:
             raise FileNotFoundError(f"path: no index {name!r} on the server at {path}")
     elif not (Path(path) / DATABASE).is_file():
         raise FileNotFoundError(
-            f"there is no index in {path}; EntityIndex(path) or `ner-retriever index` makes one"
+            f"there is no index in {path}; EntityIndex(path) or `ner-retriever index` creates one"
         )
     elif name not in (found := index_names(Path(path))) and found:
         raise FileNotFoundError(f"there is no index {name!r} in {path}, only {', '.join(found)}")
 
 
 def _of_another_kind(name: str | None, theirs: object) -> str:
-    """What is said of an index that is beside a collection, or is not."""
+    """Return the message for an index that unexpectedly is, or is not, beside a collection."""
     way = f"EntityIndex.beside(the collection {theirs!r})" if theirs else "EntityIndex(...)"
     return f"collection {name!r} holds another kind of index: open it with {way}"
 
@@ -385,5 +385,5 @@ def _check_manifest(
             f"the index {name!r} was made with the encoder {found[ENCODER_KEY]} (fingerprint "
             f"{found[FINGERPRINT_KEY]}, vectors of {found[DIM_KEY]}), not with "
             f"{wanted[ENCODER_KEY]} (fingerprint {wanted[FINGERPRINT_KEY]}, vectors of "
-            f"{wanted[DIM_KEY]}): open it with that encoder, or index again elsewhere"
+            f"{wanted[DIM_KEY]}): open it with that encoder, or build a new index elsewhere"
         )

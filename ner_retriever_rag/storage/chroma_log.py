@@ -1,8 +1,8 @@
-"""Records in Chroma's log that it cannot write into its tables, and the way out.
+"""Find and repair records in Chroma's log that it cannot write to its tables.
 
-Chroma logs a record before it writes it. One with more metadata than fits into an SQL statement
-stays in the log, and nothing of its collection can be read or written from then on. Of an index's
-document such metadata can be kept as JSON, where they take one value; so nothing of it is lost.
+Chroma logs a record before writing it. A record with more metadata than fits into an SQL statement
+stays in the log, and from then on nothing of its collection can be read or written. The metadata of
+an index's document can be stored as JSON instead, as a single value, so nothing is lost.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ner_retriever_rag.storage.records import REST
 from ner_retriever_rag.storage.roles import DATABASE, DOCUMENTS, roles_in
 from ner_retriever_rag.storage.values import RESERVED, encoded
 
-_MOST = 32_766 // 6  # SQLite's variables in a statement, Chroma's for each value
-_SHORT = 2 * _MOST  # characters that so many values take in JSON at least
-# What is not written yet: the log beyond the place that the collection's metadata have reached.
+_MOST = 32_766 // 6  # SQLite's variables per statement over Chroma's variables per value
+_SHORT = 2 * _MOST  # least number of characters of that many values in JSON
+# What is not written yet: the log beyond the position that the collection's metadata has reached.
 _WAITING = """
     SELECT log.seq_id, collections.name, log.id, log.metadata
     FROM embeddings_queue AS log
@@ -37,10 +37,10 @@ class StuckRecord(NamedTuple):
     """A record that Chroma cannot write.
 
     Attributes:
-        place: Where it stands in the log.
+        place: Its position in the log.
         collection: The name of its collection.
         id: Its id.
-        metadata: Its metadata, as Chroma has them.
+        metadata: Its metadata as Chroma stores it.
     """
 
     place: int
@@ -61,35 +61,35 @@ class StuckLogError(RuntimeError):
         first = records[0]
         super().__init__(
             f"record {first.id!r} of the collection {first.collection!r} in {folder} has more "
-            f"metadata than Chroma can write, and until it is mended nothing there can be read: "
-            f"ner-retriever check {folder} --repair keeps them as JSON (stop a server of the "
-            "folder first)"
+            f"metadata than Chroma can write, and until it is repaired nothing there can be read: "
+            f"ner-retriever check {folder} --repair keeps them as JSON (first stop any server of "
+            "the folder)"
         )
         self.records = records
 
 
 def stuck(folder: Path) -> list[StuckRecord]:
-    """The records in a folder's log that cannot be written, in any collection, oldest first."""
+    """Return the unwritable records in a folder's log, of any collection, oldest first."""
     database = f"{(folder / DATABASE).resolve().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(database, uri=True)) as connection:
             rows = connection.execute(_WAITING, (_SHORT,)).fetchall()
-    except sqlite3.Error:  # no database, or one of another layout: Chroma says so itself
+    except sqlite3.Error:  # no database, or one of another layout: Chroma reports that itself
         return []
     records = (StuckRecord(row[0], row[1], row[2], _read(row[3])) for row in rows)
     return [each for each in records if _too_much(each.metadata)]
 
 
 def unstick(folder: Path) -> list[StuckRecord]:
-    """Have the metadata of documents that cannot be written kept as JSON.
+    """Convert metadata of documents that cannot be written to JSON.
 
-    For a process that has the folder alone, and Chroma not open there.
+    The calling process must hold the folder exclusively and not have Chroma open there.
 
     Args:
         folder: The database's folder.
 
     Returns:
-        The records that were mended; those of collections that are not of an index are left.
+        The repaired records; those of collections that are not an index's are left alone.
     """
     roles = roles_in(folder)
     ours = [each for each in stuck(folder) if roles.get(each.collection) == DOCUMENTS]
@@ -117,7 +117,7 @@ def _too_much(metadata: Mapping[str, Any]) -> bool:
 
 
 def _narrowed(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata with long lists in the JSON that an index keeps, or if need be with all there."""
+    """Move long lists into the JSON that an index keeps, or all metadata if that is not enough."""
     own = {key for key in metadata if not key.startswith((RESERVED, "chroma:"))}
     for moved in (
         {
@@ -128,7 +128,7 @@ def _narrowed(metadata: Mapping[str, Any]) -> dict[str, Any]:
         own,
     ):
         rest = {key: encoded(metadata[key]) for key in moved if metadata[key] is not None}
-        rest |= json.loads(metadata.get(REST) or "{}")  # what is there is more exact
+        rest |= json.loads(metadata.get(REST) or "{}")  # what is there already is more exact
         narrow = {**metadata, **dict.fromkeys(moved), REST: json.dumps(rest)}
         if not _too_much(narrow):
             break

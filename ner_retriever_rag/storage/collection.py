@@ -1,4 +1,4 @@
-"""One of an index's two collections: reads that stand a write going on, errors in our words."""
+"""One of an index's collections: reads that tolerate concurrent writes, and clear errors."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
     from ner_retriever_rag.storage.place import Place
 
-_MAX_IDS = 5_000  # Chroma hands at most 32,766 ids to SQLite at once; this is well below
-_WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # seconds between attempts to read
+_MAX_IDS = 5_000  # Chroma passes at most 32,766 ids to SQLite at once; this is well below
+_WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # seconds between read attempts
 T = TypeVar("T")
 
 
 class Rows:
     """A Chroma collection of an index.
 
-    Every method raises RuntimeError where the index is closed or was opened before a fork, and
-    where what is on disk cannot be read, and ConnectionError where its server stays unavailable.
+    Every method raises RuntimeError if the index is closed or was opened before a fork, or if the
+    data on disk cannot be read, and ConnectionError if the server stays unavailable.
 
     Args:
         place: Where it is.
@@ -39,8 +39,8 @@ class Rows:
 
     Attributes:
         name: Its name.
-        batch: How many records are asked for, or written, at once.
-        most: How many results a search for the nearest can have; None for any number.
+        batch: Number of records requested, or written, per call.
+        most: Most results of a nearest-neighbor search; None for no limit.
     """
 
     def __init__(self, place: Place, collection: Collection) -> None:
@@ -51,43 +51,43 @@ class Rows:
         self.most = place.max_batch
 
     def metadata(self) -> dict[str, Any]:
-        """The collection's own metadata as they are now."""
+        """Return the collection's current metadata."""
         client = self._place.client
         found = self._call(lambda: client.get_collection(self.name, embedding_function=None))
         return dict(found.metadata or {})
 
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
-        """Replace the collection's own metadata."""
+        """Replace the collection's metadata."""
         self._call(lambda: self._collection.modify(metadata=dict(metadata)))
 
     def count(self) -> int:
-        """How many records there are."""
+        """Return the number of records."""
         return self._read(self._collection.count)
 
     def get(self, ids: Sequence[str], include: Sequence[str], *, retry: bool = True) -> Any:
-        """Records by id, at most ``batch``; unknown ids are left out.
+        """Get records by id, at most ``batch``; unknown ids are ignored.
 
         Args:
             ids: Their ids.
-            include: What of them, in Chroma's words.
-            retry: Whether a failure may be a write of this moment, and is worth another look.
+            include: The fields to get, as Chroma names them.
+            retry: Whether to retry, as a failure may be due to a concurrent write.
         """
         wanted: Any = list(include)
         return self._read(lambda: self._collection.get(ids=list(ids), include=wanted), retry=retry)
 
     def first(self, include: Sequence[str]) -> Any:
-        """Any one record."""
+        """Get any one record."""
         wanted: Any = list(include)
         return self._read(lambda: self._collection.get(limit=1, include=wanted))
 
     def ids(self, where: Where = None, most: int | None = None) -> list[str]:
-        """The ids of all records that pass a filter, or of ``most`` of them.
+        """Return the ids of all records that pass a filter, or of ``most`` of them.
 
-        In one call, for pages shift while others delete; where the number of results has a limit,
-        in pages.
+        They are read in one call, as pages shift while others delete; in pages only where the
+        number of results is limited.
 
         Raises:
-            ValueError: If Chroma refuses ``where``.
+            ValueError: If Chroma rejects ``where``.
         """
         filters: Any = filter_of(where)
         found: dict[str, None] = {}
@@ -104,12 +104,12 @@ class Rows:
         return list(found)
 
     def find(self, where: Mapping[str, Any], include: Sequence[str], most: int) -> Any:
-        """Records that pass a filter.
+        """Get records that pass a filter.
 
         Args:
             where: The filter.
-            include: What of them, in Chroma's words.
-            most: How many at most, and no more than ``batch``.
+            include: The fields to get, as Chroma names them.
+            most: Most records to get; never more than ``batch``.
         """
         wanted: Any = list(include)
         filters: Any = filter_of(where)
@@ -119,7 +119,7 @@ class Rows:
         )
 
     def vectors(self, ids: Sequence[str], *, retry: bool = True) -> dict[str, NDArray[np.float32]]:
-        """The vectors of records, by id; unknown ids are left out. ``retry`` as in ``get``."""
+        """Return records' vectors by id; unknown ids are ignored. ``retry`` as in ``get``."""
         found: dict[str, NDArray[np.float32]] = {}
         for some in batches(ids, self.batch):
             rows = self.get(some, ["embeddings"], retry=retry)
@@ -131,12 +131,12 @@ class Rows:
     def nearest(
         self, vector: NDArray[np.float32], n: int, where: Where = None
     ) -> list[tuple[str, float]]:
-        """The ids of the n records nearest to a vector, best first, with their cosines.
+        """Return the ids of the n records nearest to a vector, best first, with their cosines.
 
-        No more than ``most``.
+        At most ``most`` are returned.
 
         Raises:
-            ValueError: If Chroma refuses ``where``, or the vector holds NaN or infinity.
+            ValueError: If Chroma rejects ``where``, or the vector contains NaN or infinity.
         """
         if not np.isfinite(vector).all():
             raise ValueError("the encoder's vector for the query holds NaN or infinity")
@@ -156,10 +156,10 @@ class Rows:
         ]
 
     def check_ids(self, ids: Iterable[str]) -> None:
-        """See that records may be written under some ids; here any may.
+        """Check that records may be written under the given ids; here any id is allowed.
 
         Raises:
-            ValueError: If one may not.
+            ValueError: If an id is not allowed.
         """
 
     def upsert(self, **columns: Any) -> None:
@@ -178,7 +178,7 @@ class Rows:
         return call_with_retry(call, self._place.client)
 
     def _read(self, call: Callable[[], T], where: Where = None, *, retry: bool = True) -> T:
-        """Read; once more where a record went between Chroma's look at one table and the next."""
+        """Read, retrying if a record was deleted between Chroma's reads of two tables."""
         from chromadb.errors import InternalError
 
         for wait in (*_WAITS, None) if retry else (None,):
@@ -195,17 +195,17 @@ class Rows:
             except RecursionError:
                 raise ValueError("where is nested too deep") from None
             except (ConnectionError, RuntimeError, FileNotFoundError):
-                raise  # of the place, whatever the filter
+                raise  # caused by the place, whatever the filter
             except Exception as error:
                 raise where_error(where, error) from error
         raise AssertionError  # the last attempt returns or raises
 
 
 class SettledRows(Rows):
-    """Records that Chroma brings up to date with its log when they are first read.
+    """Records to which Chroma applies its log when they are first read.
 
-    It does so with the first look at a collection, and reads the collection's whole graph into
-    memory on the way: for one process at a time, and not before it must be.
+    It does so at the first access to a collection, and loads the collection's whole graph into
+    memory in doing so: this is for one process at a time, and no earlier than necessary.
     """
 
     def __init__(self, place: Place, collection: Collection) -> None:
@@ -224,7 +224,7 @@ class SettledRows(Rows):
 def batches(
     items: Iterable[T], size: int, weight: Callable[[T], float] = lambda _: 0, most: float = inf
 ) -> Iterator[list[T]]:
-    """Items, ``size`` at a time, or fewer where their weights come to ``most``."""
+    """Yield items in batches of ``size``, or fewer once their weights add up to ``most``."""
     batch: list[T] = []
     load = 0.0
     for item in items:

@@ -1,7 +1,7 @@
-"""A folder's index made one that Chroma searches, for the server that will have the folder.
+"""Convert a folder's indexes to the format that Chroma searches, for a server of the folder.
 
-Documents stay where they are. Their mentions go, a row each, into a new collection, which takes the
-old one's name once it is complete; nothing is encoded. An interrupted conversion begins again.
+Documents stay in place. Their mentions are copied, one per row, into a new collection, which takes
+the old one's name once it is complete; nothing is encoded. An interrupted conversion starts over.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PAGE = 500  # documents
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    """The encoder of an index, as far as the index records it."""
+    """The encoder of an index, as recorded in the index."""
 
     metadata: Mapping[str, Any]
 
@@ -56,14 +56,14 @@ class _Recorded:
 
 
 def convert(folder: Path, describe: Describe) -> dict[str, int]:
-    """Make the indexes in a folder ones that Chroma searches, but for those beside a collection.
+    """Convert the indexes in a folder to Chroma's search, except those beside a collection.
 
     Args:
         folder: The folder.
-        describe: What is stored of mentions for ranking.
+        describe: Returns the metadata that ranking needs of each mention.
 
     Returns:
-        How many documents each has, by the names of those that were converted.
+        The number of documents of each converted index, by its name.
 
     Raises:
         RuntimeError: If another process has the folder open, or its files are damaged.
@@ -82,7 +82,7 @@ def convert(folder: Path, describe: Describe) -> dict[str, int]:
 
 
 def _names(client: ClientAPI) -> list[str]:
-    """The names of the indexes there, of one whose conversion was interrupted, too."""
+    """Return the names of the indexes, including any whose conversion was interrupted."""
     there = {each.name: dict(each.metadata or {}) for each in client.list_collections()}
     return sorted(
         name
@@ -93,7 +93,7 @@ def _names(client: ClientAPI) -> list[str]:
 
 
 def _converted(place: Place, name: str, describe: Describe) -> int | None:
-    """Convert one; None where there is nothing to do."""
+    """Convert one index; return its number of documents, or None if there is nothing to do."""
     client = place.client
     there = {each.name: each for each in client.list_collections()}
     old, new, mentions = (f"{name}{end}" for end in (_OLD, _NEW, MENTIONS_SUFFIX))
@@ -101,7 +101,7 @@ def _converted(place: Place, name: str, describe: Describe) -> int | None:
         recorded = there[mentions].metadata or {}
         if recorded.get(FORMAT_KEY) == chroma.SEARCHED or chroma.BESIDE_KEY in recorded:
             return None
-        if new in there:  # of an earlier attempt, incomplete
+        if new in there:  # incomplete, from an earlier attempt
             client.delete_collection(new)
         _copy(place, name, new, _Recorded(recorded), describe)
         client.get_collection(mentions, embedding_function=None).modify(name=old)
@@ -114,7 +114,7 @@ def _converted(place: Place, name: str, describe: Describe) -> int | None:
 
 
 def _copy(place: Place, name: str, new: str, encoder: _Recorded, describe: Describe) -> None:
-    """Rewrite the mentions of an index, a row each, and mark its documents for samples."""
+    """Copy the mentions of an index, one per row, and mark its documents for sampling."""
     store = Store.within(place, name, encoder)
     store.recover()
     rows = chroma.searched_collection(place.client, new, EngineStore.manifest_of(encoder))

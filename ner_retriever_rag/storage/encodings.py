@@ -1,4 +1,4 @@
-"""Mentions and vectors of documents as they are stored."""
+"""Read the stored mentions and vectors of documents."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 def stored_encodings(
     store: DocumentStore, records: Mapping[str, StoredDocument], dim: int
 ) -> dict[str, EncodedText]:
-    """The mentions and vectors of documents as they are stored, under the keys of ``records``.
+    """Return the stored mentions and vectors of documents, under the keys of ``records``.
 
-    One that has not all of its vectors is left out.
+    A document with vectors missing is left out.
 
     Args:
-        store: Where to look.
+        store: The store to read from.
         records: The documents.
         dim: Width of the vectors.
     """
-    different = {one.document.id: one for one in records.values()}  # under two keys may be one
+    different = {one.document.id: one for one in records.values()}  # two keys may share one
     vectors = store.vectors(different.values(), dim)
     texts = store.texts.vectors(list(different))
     encoded = {}
@@ -34,6 +34,6 @@ def stored_encodings(
             encoded[key] = EncodedText(
                 [Mention(one.document.text[a:b], a, b) for a, b in one.spans],
                 vectors[one.document.id],
-                text if len(text) > 1 else None,  # 1: the placeholder of a cut backbone
+                text if len(text) > 1 else None,  # 1: the placeholder of a truncated backbone
             )
     return encoded

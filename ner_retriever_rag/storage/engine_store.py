@@ -1,13 +1,13 @@
-"""An index on a server: its mentions are rows that Chroma searches, and nothing is held here.
+"""An index on a server: Chroma searches the rows of its mentions, and nothing is held here.
 
 ``<name>`` has each document once, as in a folder (:mod:`~ner_retriever_rag.storage.store`).
-``<name>-mentions`` has one mention a row, by cosine: its words as the text, its document and place
-as metadata, for any client of the server; and under keys that begin with ``ner:`` what ranking
-needs of it.
+``<name>-mentions`` has one mention per row, compared by cosine: its words as the text, its document
+and span as metadata, for any client of the server, and under keys that begin with ``ner:`` the
+features that ranking needs.
 
-There is no journal. A row's id has its document's version; a document's record says which version
-counts, and is written after the rows of its own and before those of the old one are deleted. So
-what a crash leaves over is never an answer, and ``ner-retriever check`` takes it out.
+There is no journal. A row's id contains its document's version. A document's record says which
+version counts, and is written after the rows of that version and before those of the old one are
+deleted. So what a crash leaves behind is never a result, and ``ner-retriever check`` deletes it.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.chroma import VectorSource
     from ner_retriever_rag.storage.place import Place
 
-# What ranking needs of a document's mentions, as metadata of each.
+# Returns the metadata that ranking needs of each of a document's mentions.
 Describe = Callable[[Document, Sequence[Span]], list[dict[str, Any]]]
 
 
 def open_store(place: Place, name: str | None, encoder: VectorSource, describe: Describe) -> Store:
-    """Take hold of a place and open the index there, or make one: Chroma searches it on a server.
+    """Open a place and the index in it, or create one; on a server it is searched by Chroma.
 
     Args:
-        place: Where.
-        name: The index's name; None for one that nothing else has.
-        encoder: What its vectors are, or will be, made by.
-        describe: What is stored of mentions for ranking, on a server.
+        place: Where the index is.
+        name: The index's name; None for a new unique one.
+        encoder: The encoder that its vectors are, or will be, computed with.
+        describe: Returns the metadata that ranking needs of each mention, stored on a server.
 
     Raises:
-        ValueError: If something else is there, or an index of another encoder, or on a server one
-            from before it was searched there.
+        ValueError: If something else is there, or an index of another encoder, or on a server an
+            index in a format that Chroma cannot search.
         RuntimeError: If another process writes there, or the files are damaged.
     """
     with place.opening():
@@ -70,7 +70,7 @@ class EngineStore(Store):
     """Documents, and mentions that Chroma searches, in two collections.
 
     Attributes:
-        describe: What is stored of mentions for ranking.
+        describe: Returns the metadata that ranking needs of each mention.
     """
 
     describe: Describe
@@ -85,12 +85,12 @@ class EngineStore(Store):
 
     @staticmethod
     def manifest_of(encoder: VectorSource) -> dict[str, Any]:
-        """What a new index records of the encoder, and an old one has to agree with."""
+        """Return what a new index records of the encoder and an existing one must match."""
         return chroma.searched_manifest_of(encoder)
 
     @property
     def mentions(self) -> SearchedRows:
-        """The rows of mentions."""
+        """The mention rows."""
         return self._rows
 
     def rewrite(
@@ -98,33 +98,33 @@ class EngineStore(Store):
         rows: Sequence[tuple[StoredDocument, EncodedText]],
         replaced: Mapping[str, Record],
     ) -> None:
-        """Write documents again that are there, with the mentions of each, as another format's."""
+        """Rewrite existing documents and their mentions when converting from another format."""
         self._write_mentions(rows)
         self._write_records(rows, replaced)
 
     def renew(self) -> None:
-        """Nothing to do: readers hold nothing."""
+        """Do nothing: readers hold nothing."""
 
     def judge(
         self, added: Sequence[StoredJudgement], dropped: Sequence[StoredJudgement] = ()
     ) -> None:
-        """Add judgements, and drop others; readers, which cache them, are notified."""
+        """Add judgments and drop others; readers, which cache them, are notified."""
         super().judge(added, dropped)
         self.revisions.mark([])
 
     def recover(self, *, unread: bool = False) -> None:
-        """Nothing to take out: what a crash left over does not count."""
+        """Do nothing: what a crash left behind does not count."""
 
     def unfinished(self) -> int:
-        """None: no write is noted before it ends."""
+        """Return 0: no write is recorded before it ends."""
         return 0
 
     def leftovers(self) -> set[str]:
-        """None that are known; ``check`` finds those there are."""
+        """Return no ids, as none are recorded; ``check`` finds any leftovers."""
         return set()
 
     def changed(self, versions: Mapping[str, str]) -> set[str]:
-        """Those of documents whose record says another version now, or that have none."""
+        """Return the ids of documents whose record now has another version or is gone."""
         now = self.records(versions)
         return {
             doc_id
@@ -133,7 +133,7 @@ class EngineStore(Store):
         }
 
     def _settle(self) -> None:
-        """Of a folder as any store; a server keeps its own tables."""
+        """In a folder, settle as any store does; a server maintains its own tables."""
         if self._place.alone:
             super()._settle()
             self._mentions.count()

@@ -1,8 +1,8 @@
-"""Filters on metadata as callers write them: what is let through to Chroma, and what is refused.
+"""Callers' metadata filters: what is passed on to Chroma, and what is rejected.
 
-Chroma makes SQL of a filter, in SQLite's bounds and by recursion: a filter somewhat beyond them
-fails with an internal error that reads like a damaged index, and one far beyond them ends the
-process, or the server. So a filter is measured before Chroma sees it.
+Chroma compiles a filter to SQL recursively, within SQLite's limits. A filter somewhat beyond them
+fails with an internal error that looks like a damaged index, and one far beyond them crashes the
+process or the server. So a filter's size is checked before Chroma sees it.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 from ner_retriever_rag._markup import cut, shortened
 from ner_retriever_rag.storage.protocol import Where
 
-# Measured with Chroma 1.5: 988 conditions side by side, 62 levels, and 32,766 variables of SQLite,
-# of which a number takes two.
+# Limits measured with Chroma 1.5: 988 conditions side by side, 62 levels, and SQLite's 32,766
+# variables, of which a number takes two.
 CONDITIONS, DEPTH, VALUES = 900, 50, 32_000
 _ERRORS_OF_SIZE = ("Expression tree is too large", "too many SQL variables")
-_TOLD = 500  # characters of Chroma's own words
+_TOLD = 500  # characters of Chroma's own message
 
 
 def filter_of(where: Where) -> dict[str, Any] | None:
-    """A filter as Chroma takes it; an empty one is none.
+    """Return a filter as Chroma accepts it; an empty one becomes None.
 
     Raises:
         TypeError: If it is not a mapping.
-        ValueError: If it is larger than Chroma can stand.
+        ValueError: If it is larger than Chroma can handle.
     """
     if where is not None and not isinstance(where, Mapping):
         raise TypeError(f"where must be a mapping such as {{'lang': 'en'}}, not {shortened(where)}")
@@ -37,23 +37,23 @@ def filter_of(where: Where) -> dict[str, Any] | None:
 
 
 def where_error(where: Where, error: Exception) -> Exception:
-    """An error of Chroma's during a search, put down to the filter if there was one."""
+    """Attribute an error of Chroma's during a search to the filter, if there was one."""
     if not where:
         return error
     if is_about_size(error):
-        return ValueError("where is too large for Chroma: give fewer conditions and values")
+        return ValueError("where is too large for Chroma: use fewer conditions and values")
     several = shortened([{key: value} for key, value in where.items()])
-    hint = f"; several conditions go together as {{'$and': {several}}}" if len(where) > 1 else ""
+    hint = f"; combine several conditions as {{'$and': {several}}}" if len(where) > 1 else ""
     return ValueError(f"where: Chroma refuses {shortened(where)}: {cut(str(error), _TOLD)}{hint}")
 
 
 def is_about_size(error: Exception) -> bool:
-    """Whether an internal error of Chroma's says that the filter was too large."""
+    """Whether an internal error of Chroma's means that the filter was too large."""
     return any(each in str(error) for each in _ERRORS_OF_SIZE)
 
 
 def keys_of(where: Mapping[str, Any]) -> set[str]:
-    """The metadata keys that a filter asks for."""
+    """Return the metadata keys that a filter uses."""
     keys: set[str] = set()
     for key, value in where.items():
         if key.startswith("$") and isinstance(value, list):
@@ -64,17 +64,17 @@ def keys_of(where: Mapping[str, Any]) -> set[str]:
 
 
 def warn_of_unknown_keys(unknown: Set[str]) -> None:
-    """Say which keys of a filter that nothing passes are in no document, if any."""
+    """Warn of keys, in a filter that nothing passes, that no document has."""
     if unknown:
         named = ", ".join(map(repr, sorted(unknown)))
         warnings.warn(
-            f"where: no document has the metadata key {named} with a value that filters see",
+            f"where: no document has the metadata key {named} with a value that filters can match",
             stacklevel=2,
         )
 
 
 def _measure(where: Mapping[str, Any]) -> None:
-    """See that Chroma can stand a filter, level by level: it may hold itself."""
+    """Check that Chroma can handle a filter, level by level, as it may contain itself."""
     level: list[Mapping[str, Any]] = [where]
     conditions = values = 0
     for _ in range(DEPTH + 1):
@@ -103,7 +103,7 @@ def _measure(where: Mapping[str, Any]) -> None:
 
 
 def _variables(condition: object) -> int:
-    """How many variables a condition makes in SQLite's statement."""
+    """Return the number of SQLite variables that a condition needs."""
     values = list(condition.values()) if isinstance(condition, Mapping) else [condition]
     flat = (one for each in values for one in (each if isinstance(each, list | tuple) else [each]))
     return sum(1 if isinstance(one, str) else 2 for one in flat)

@@ -1,8 +1,8 @@
-"""Chroma's files of nearest-neighbour graphs: whether they are whole.
+"""Integrity checks of Chroma's nearest-neighbor graph files.
 
-Chroma writes them in place, so a process that is killed meanwhile may leave them torn, and reads
-them without checking: a file cut short gives wrong vectors, and a torn one can end the process.
-They hold the vectors; the texts are in SQLite, and new vectors can be made from them.
+Chroma writes these files in place, so a process killed meanwhile may leave them torn, and it reads
+them unchecked: a truncated file yields wrong vectors, and a torn one can crash the process. The
+files hold the vectors; the texts are in SQLite, and the vectors can be recomputed from them.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from ner_retriever_rag.storage.roles import DATABASE
 _HEADER = struct.Struct("<i6QiI3QdQ")
 _FILES = ("header.bin", "data_level0.bin", "length.bin", "link_lists.bin")
 _MAP = "index_metadata.pickle"
-_PAGE = 100_000  # nodes looked at together
+_PAGE = 100_000  # nodes checked at once
 _GRAPH = (
     "SELECT segments.id FROM segments JOIN collections ON collections.id = collection "
     "WHERE scope = 'VECTOR' AND name = ?"
 )
-# Damaged graphs: until what was in them is there again, and after that.
+# Name prefixes of damaged graphs: until their content has been restored, and after that.
 _ASIDE, _DONE_WITH = "mending-", "damaged-"
 
 
 class DamagedFilesError(RuntimeError):
-    """Files of vectors are not whole.
+    """Files that hold vectors are damaged.
 
     Args:
         folder: The index.
@@ -67,15 +67,15 @@ class _Header(NamedTuple):
     ef: int
 
 
-ASIDE = (_ASIDE, _DONE_WITH)  # what the names of graphs that are not in use begin with
+ASIDE = (_ASIDE, _DONE_WITH)  # name prefixes of graphs that are not in use
 
 
 def damaged(folder: Path, *, thorough: bool) -> dict[str, str]:
-    """Find the graphs of a database that are not whole.
+    """Find the damaged graphs of a database.
 
     Args:
         folder: The database's folder.
-        thorough: Look at every node, not only at the files' sizes.
+        thorough: Check every node, not only the files' headers and sizes.
 
     Returns:
         What is wrong with each, by the name of its folder.
@@ -90,7 +90,7 @@ def damaged(folder: Path, *, thorough: bool) -> dict[str, str]:
 
 
 def graph_of(folder: Path, collection: str) -> str | None:
-    """The name of the folder of a collection's graph; None where it has none."""
+    """Return the name of the folder of a collection's graph; None if it has none."""
     database = f"{(folder / DATABASE).resolve().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(database, uri=True)) as connection:
@@ -101,7 +101,7 @@ def graph_of(folder: Path, collection: str) -> str | None:
 
 
 def set_aside(folder: Path, graphs: list[str]) -> None:
-    """Rename graphs, so that Chroma makes new ones; they are damaged until ``put_away``.
+    """Rename graphs so that Chroma creates new ones; they count as damaged until ``put_away``.
 
     Args:
         folder: The database's folder.
@@ -113,7 +113,7 @@ def set_aside(folder: Path, graphs: list[str]) -> None:
 
 
 def put_away(folder: Path) -> None:
-    """Keep the graphs set aside for inspection, now that there are new ones."""
+    """Keep the graphs that were set aside for inspection, now that there are new ones."""
     for graph in _aside(folder):
         graph.rename(_unused(folder / f"{_DONE_WITH}{graph.name.removeprefix(_ASIDE)}"))
 
@@ -123,7 +123,7 @@ def _aside(folder: Path) -> list[Path]:
 
 
 def _unused(path: Path) -> Path:
-    """The path, or with a number where it is taken: a graph may be damaged more than once."""
+    """Return the path, numbered if it is taken: a graph may be damaged more than once."""
     others = (path.with_name(f"{path.name}-{number}") for number in count(2))
     return next(each for each in chain([path], others) if not each.exists())
 
@@ -159,12 +159,12 @@ def _problems(graph: Path, thorough: bool) -> Iterator[str]:
 
 
 def _ends(file: Path) -> bool:
-    """Whether a pickle has its end; nothing of it is run."""
+    """Whether a pickle is complete; nothing in it is executed."""
     return file.is_file() and file.read_bytes()[-1:] == b"."
 
 
 def _torn_nodes(graph: Path, header: _Header) -> Iterator[str]:
-    """Links that lead nowhere."""
+    """Yield a problem if links point to nodes that do not exist."""
     if not header.elements:
         return
     shape = header.elements, header.stride

@@ -1,9 +1,9 @@
-"""What writes have begun, so that what a crash leaves over can be told from what counts.
+"""The write journal, which tells what a crash left behind from what counts.
 
-Where no other process can write (a folder, memory) what a write touches stands in the metadata of
-the mentions' collection, beside the revision: one call begins it, one ends it. On a server each
-write has a collection of its own, without records, that is made before the write and deleted after
-it: Chroma does either at once or not at all, and two writers cannot overwrite each other's.
+Where no other process can write (a folder, memory), what a write touches is recorded in the
+metadata of the mentions' collection, beside the revision: one call begins it and one ends it. On a
+server each write has an empty collection of its own, created before the write and deleted after it:
+Chroma does either atomically, and two writers cannot overwrite each other's entries.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.place import Place
 
 SINCE = "ner:since"
-_STALE = 3_600  # seconds after which another process's write, seen on a server, counts as dead
+_STALE = 3_600  # seconds after which another process's write to a server counts as dead
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One write that has begun.
+    """A write that has begun.
 
     Attributes:
-        name: Its collection; None for one in the metadata of the mentions' collection.
+        name: Its collection; None if it is in the metadata of the mentions' collection.
         records: What it writes and deletes; None if that cannot be read.
         since: When it began, in seconds.
     """
@@ -56,10 +56,10 @@ class Journal:
         self._open: str | None = None
 
     def begin(self, records: Iterable[Record]) -> None:
-        """Write down in a collection what is about to be touched."""
+        """Record what is about to be touched, in a collection."""
         name, client = f"{self._prefix}{uuid4().hex}", self._place.client
         metadata = {ROLE_KEY: WRITE, **self.note(records)}
-        call_with_retry(  # the name is unique: if it is there, an earlier attempt made it
+        call_with_retry(  # the name is unique: if it exists, an earlier attempt made it
             lambda: client.get_or_create_collection(
                 name, metadata=metadata, embedding_function=None
             ),
@@ -68,23 +68,23 @@ class Journal:
         self._open = name
 
     def note(self, records: Iterable[Record]) -> dict[str, Any]:
-        """What is about to be touched, as metadata of a collection."""
+        """Return what is about to be touched, as metadata of a collection."""
         touched = [[record.doc_id, record.version, record.spans] for record in records]
         return {TOUCHED: json.dumps(touched), SINCE: self._now()}
 
     def end(self) -> None:
-        """Strike out what was begun in a collection."""
+        """Remove the entry that ``begin`` made."""
         if self._open is not None:
             self._delete(self._open)
         self._open = None
 
     def strike(self, entry: Entry) -> None:
-        """Strike out what another write began."""
+        """Remove the entry of another write."""
         if entry.name is not None:
             self._delete(entry.name)
 
     def look(self, mentions: str) -> tuple[dict[str, Any], list[Entry]]:
-        """The metadata of a collection as they are now, and all writes that did not end.
+        """Return the current metadata of the mentions' collection, and all unfinished writes.
 
         Args:
             mentions: Name of the mentions' collection.
@@ -102,9 +102,9 @@ class Journal:
         return metadata, found
 
     def dead(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Those of writes that will not go on: call it while it is this thread's turn to write.
+        """Return the writes that will not continue; call it during this thread's turn to write.
 
-        On a server another process may be in the middle of one; then only old ones are.
+        On a server another process may be in the middle of a write; there, only old ones are dead.
         """
         if self._place.alone or not entries:
             return list(entries)
@@ -114,13 +114,13 @@ class Journal:
         ]
 
     def _is_own(self, name: str) -> bool:
-        """Whether a journal of this index may have the name; another index may be called so."""
+        """Whether a name fits a journal of this index; another index's name may begin the same."""
         return name.startswith(self._prefix) and bool(
             re.fullmatch("[0-9a-f]{32}", name.removeprefix(self._prefix))
         )
 
     def _now(self) -> float:
-        """Seconds since 1970, by the server's clock where there is one: writers' may differ."""
+        """Seconds since 1970, by the server's clock if there is one, as writers' clocks differ."""
         client = self._place.client
         return time.time() if self._place.alone else call_with_retry(client.heartbeat, client) / 1e9
 

@@ -1,7 +1,7 @@
-"""What users have judged of answers: a third collection, made with the first judgement.
+"""Users' relevance judgments: a third collection, created with the first judgment.
 
-A judged mention is a record of its vector, which stays when its document is changed or deleted.
-Records are written whole or not at all, each by itself, so that no journal has to name them.
+A judged mention is a record with its vector, which remains when its document is changed or deleted.
+Each record is written atomically by itself, so no journal has to name it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RIGHT, _TELLING, _LOG_ODDS = "right", "telling", "log_odds"
 
 
 class JudgementRows:
-    """The judgements of an index.
+    """The judgments of an index.
 
     Args:
         place: Where the index is.
@@ -35,7 +35,7 @@ class JudgementRows:
         self._rows = SideRows(place, f"{name}{JUDGEMENTS_SUFFIX}", JUDGEMENTS)
 
     def all(self) -> list[StoredJudgement]:
-        """All judgements there are."""
+        """Return all judgments."""
         if (rows := self._rows.there()) is None:
             return []
         return [
@@ -54,7 +54,7 @@ class JudgementRows:
         ]
 
     def put(self, judgements: Sequence[StoredJudgement]) -> None:
-        """Write judgements; those of the same mentions and types are replaced.
+        """Write judgments, replacing those of the same mentions and types.
 
         Raises:
             ValueError: If something else has the collection's name.
@@ -66,7 +66,7 @@ class JudgementRows:
         )
 
     def drop(self, judgements: Iterable[StoredJudgement]) -> None:
-        """Delete judgements."""
+        """Delete judgments."""
         if (rows := self._rows.there()) is not None:
             rows.delete(each.id for each in judgements)
 

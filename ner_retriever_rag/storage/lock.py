@@ -1,8 +1,8 @@
-"""Who may use a folder: any number of processes that read, or one that writes.
+"""The lock on a folder, for any number of processes that read or a single one that writes.
 
-The kernel's lock (``flock``) on a file in the folder, which goes with the process however that
-ends. A change of the lock, and whatever may be done once only, happens behind a gate, a second
-lock that is held for moments: so no process can slip in between the two halves of a change.
+It is a kernel lock (``flock``) on a file in the folder, which is released however the process ends.
+Changes of the lock, and anything that only one process may do at a time, happen behind a gate: a
+second lock, held briefly, so that no process can slip in between the two halves of a change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 LOCK_FILE = ".ner-retriever.lock"
-GATE_FILE = ".write.lock"  # what earlier versions hold while they write
+GATE_FILE = ".write.lock"  # earlier versions hold it while they write
 OWN_FILES = frozenset({LOCK_FILE, GATE_FILE})
 _GATE_SECONDS = 60.0
 
@@ -27,10 +27,10 @@ _POSIX = sys.platform != "win32"
 
 
 class FolderLock:
-    """One process's hold on a folder.
+    """One process's lock on a folder.
 
-    Where there is no ``flock`` (Windows) every hold is exclusive: one process at a time, whatever
-    it does.
+    Where there is no ``flock`` (Windows), every lock is exclusive: one process at a time, whether
+    it reads or writes.
 
     Args:
         folder: An existing folder.
@@ -43,11 +43,11 @@ class FolderLock:
 
     @contextmanager
     def gate(self) -> Iterator[None]:
-        """Keep every other process from opening the folder, or changing its hold on it.
+        """Keep other processes from opening the folder or changing their lock on it.
 
         Raises:
-            RuntimeError: If another process does not let go of the gate for a minute.
-            ValueError: If the gate's file is none of ours.
+            RuntimeError: If other processes hold the gate for more than a minute.
+            ValueError: If the gate's file is not ours.
         """
         _require_own(self._folder / GATE_FILE)
         gate = FileLock(self._folder / GATE_FILE, timeout=_GATE_SECONDS)
@@ -56,7 +56,7 @@ class FolderLock:
         except Timeout as error:
             raise RuntimeError(
                 f"other processes have been opening the index in {self._folder} for more than "
-                f"{_GATE_SECONDS:.0f} seconds; try again, or have it served to all of them: "
+                f"{_GATE_SECONDS:.0f} seconds; try again, or serve the index to all of them: "
                 f"ner-retriever serve {self._folder}"
             ) from error
         try:
@@ -65,11 +65,11 @@ class FolderLock:
             gate.release()
 
     def share(self) -> None:
-        """Take the folder for reading. Call it behind the gate.
+        """Take a shared lock, for reading. Call it behind the gate.
 
         Raises:
             RuntimeError: If another process writes.
-            ValueError: If the lock's file is none of ours.
+            ValueError: If the lock file is not ours.
         """
         file = _opened(self._folder / LOCK_FILE)
         if not _lock(file, exclusive=not _POSIX):
@@ -84,17 +84,17 @@ class FolderLock:
         self._note("reads")
 
     def exclude(self, purpose: str = "writes") -> None:
-        """Turn the hold into that of the only process. Call it behind the gate.
+        """Upgrade to an exclusive lock. Call it behind the gate.
 
         Args:
             purpose: What this process does, for the error that others get.
 
         Raises:
-            RuntimeError: If other processes have the folder open; the hold stays as it was.
+            RuntimeError: If other processes have the folder open; the lock stays as it was.
         """
         assert self._file is not None
         if not _lock(self._file, exclusive=True):
-            # flock gives up the shared lock before it fails to get the exclusive one.
+            # flock releases the shared lock before it fails to take the exclusive one.
             _lock(self._file, exclusive=not _POSIX)
             raise RuntimeError(
                 f"the index in {self._folder} cannot be written while another process has it open "
@@ -104,14 +104,14 @@ class FolderLock:
         self._note(purpose)
 
     def relax(self) -> None:
-        """Let other processes read again."""
+        """Downgrade to a shared lock, so that other processes can read again."""
         assert self._file is not None
         _lock(self._file, exclusive=not _POSIX)
         self.exclusive = False
         self._note("reads")
 
     def release(self) -> None:
-        """Let go of the folder."""
+        """Release the lock."""
         if self._file is not None:
             with suppress(OSError):
                 self._note(None)
@@ -119,21 +119,21 @@ class FolderLock:
             self.forget()
 
     def forget(self) -> None:
-        """Close the file and nothing else: in a forked child the lock is its parent's."""
+        """Close the file without unlocking: in a forked child the lock is the parent's."""
         if self._file is not None:
             with suppress(OSError):
                 os.close(self._file)
         self._file, self.exclusive = None, False
 
     def _note(self, purpose: str | None) -> None:
-        """Add a line to the lock file: what this process does now, for others' messages."""
+        """Add a line to the lock file saying what this process does now, for others' messages."""
         assert self._file is not None
-        with suppress(OSError):  # a full disk must not keep anybody from reading
+        with suppress(OSError):  # a full disk must not prevent reading
             os.write(self._file, f"{os.getpid()} {purpose or ''}\n".encode())
 
 
 def _opened(path: Path) -> int:
-    """Open, or make, the lock's file; never another that a link in its place leads to."""
+    """Open or create the lock file, never following a link in its place."""
     _require_own(path)
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
     for flag in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
@@ -152,12 +152,12 @@ def _opened(path: Path) -> int:
 
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Let one process at a time do something; the others wait.
+    """Let one process at a time run the context; the others wait.
 
-    Without effect where there can be no lock (a read-only disk).
+    Has no effect where a lock is impossible (a read-only disk).
 
     Args:
-        path: The lock's file; nothing that must last is in it.
+        path: The lock file; its content is not preserved.
     """
     lock = FileLock(path)
     try:
@@ -173,7 +173,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 
 
 def _require_own(path: Path) -> None:
-    """See that a file is a plain one in the folder, or not there yet: it will be cut short."""
+    """Check that a file is a regular one or does not exist yet, as it will be truncated."""
     try:
         if not _is_own(os.lstat(path)):
             raise _foreign(path)
@@ -187,22 +187,22 @@ def _is_own(found: os.stat_result) -> bool:
 
 def _foreign(path: Path) -> ValueError:
     return ValueError(
-        f"path: {path} is a link or no plain file, which this package never makes: see where the "
-        "folder comes from, and remove it if you trust the rest"
+        f"path: {path} is a link or no plain file, which this package never makes: check where the "
+        "folder comes from, and delete the file if you trust the rest"
     )
 
 
 def _purposes(file: int) -> dict[int, str]:
-    """What each process wrote last."""
+    """Return the purpose that each process wrote last, by pid."""
     os.lseek(file, 0, os.SEEK_SET)
     lines = os.read(file, 1 << 20).decode(errors="replace").splitlines()
     split = [line.partition(" ") for line in lines]
-    # Nine digits at most: whatever is in the file, a number that the system takes for a pid.
+    # Nine digits at most: whatever the file holds, the system accepts the number as a pid.
     return {int(pid): purpose for pid, _, purpose in split if re.fullmatch("[0-9]{1,9}", pid)}
 
 
 def _others(file: int) -> str:
-    """The living processes that have the folder open, in words."""
+    """Describe the other living processes that have the folder open."""
     found = [
         f"pid {pid} {purpose}"
         for pid, purpose in _purposes(file).items()
@@ -212,7 +212,7 @@ def _others(file: int) -> str:
 
 
 def _forget_the_dead(file: int) -> None:
-    """Keep the lock file short."""
+    """Drop the lines of dead processes, to keep the lock file short."""
     kept = [(pid, purpose) for pid, purpose in _purposes(file).items() if purpose and _alive(pid)]
     with suppress(OSError):
         os.ftruncate(file, 0)
@@ -221,19 +221,19 @@ def _forget_the_dead(file: int) -> None:
 
 def _alive(pid: int) -> bool:
     if not _POSIX:
-        return True  # there, signal 0 would end the process
+        return True  # on Windows, signal 0 would end the process
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # another user's
+    except OSError:  # another user's process
         return True
     return True
 
 
 def _remedy(folder: Path) -> str:
     return (
-        f"close it there, or let a server have the folder (ner-retriever serve {folder}) and open "
+        f"close it there, or run a server on the folder (ner-retriever serve {folder}) and open "
         "the index with client=chromadb.HttpClient(...) in every process"
     )
 
@@ -242,7 +242,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: int, exclusive: bool) -> bool:
-        """Lock a byte far behind the file's text, unless it is locked here already."""
+        """Lock a byte far beyond the file's text, or renew the lock if this process holds it."""
         os.lseek(file, 1 << 30, os.SEEK_SET)
         with suppress(OSError):
             msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
@@ -260,7 +260,7 @@ else:
     import fcntl
 
     def _lock(file: int, exclusive: bool) -> bool:
-        """Take or change a lock without waiting; whether that was possible."""
+        """Take or change a lock without waiting; return whether that was possible."""
         kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)

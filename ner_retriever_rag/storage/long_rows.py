@@ -1,10 +1,10 @@
-"""Records that are longer than a server takes: the rest of them is kept in parts of their own.
+"""Records larger than a server accepts: what exceeds the limits is stored in separate parts.
 
-Chroma's hosted service takes 16 KB of a text, 32 metadata keys of 36 bytes, and 4 KB of a value. A
-record within these is stored as everywhere. Of a longer one the beginning of the text stays where
-it is, for any client to read; the whole text and what of the metadata does not fit are JSON in a
-further collection, which the record names. Parts go by their content, are written before the
-record, and those of the record before are deleted after it.
+Chroma's hosted service accepts 16 KB of text, 32 metadata keys of 36 bytes and 4 KB per value. A
+record within these limits is stored as anywhere else. Of a larger one, the beginning of the text
+stays in place for any client to read; the full text and the metadata that does not fit are JSON in
+a further collection, referenced by the record. Parts are addressed by their content, are written
+before the record, and those of the previous record are deleted after it.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
     from ner_retriever_rag.storage.place import Place
 
-_IN_PARTS = "ner:parts"  # digest of the parts' content, and how many there are
+_IN_PARTS = "ner:parts"  # digest of the parts' content, and their number
 _TEXT, _VALUE, _KEY = 16_384, 4_096, 36  # bytes of a text, of a metadata value, of its key
 _KEYS = 28  # of the 32; the others are ours
-_ID = 94  # bytes of a document's id, of 128 that a mention's row has, with version and place
-_PART = 4_000  # characters of a part, of four bytes at most
+_ID = 94  # bytes of a document id; a mention's row id adds version and span, within 128
+_PART = 4_000  # characters per part, of at most four bytes each
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Where the rest of a record is.
+    """Reference to the parts of a record.
 
     Attributes:
-        digest: Hash of the record's id and of what is in them.
-        count: How many there are.
+        digest: Hash of the record's id and the parts' content.
+        count: Number of parts.
     """
 
     digest: str
@@ -49,13 +49,13 @@ class _Parts:
 
     @classmethod
     def parse(cls, text: str) -> _Parts:
-        """Read what ``str`` wrote."""
+        """Parse what ``str`` wrote."""
         digest, _, count = text.partition(":")
         return cls(digest, int(count))
 
     @property
     def ids(self) -> list[str]:
-        """Their ids."""
+        """The ids of the parts."""
         return [f"{self.digest}:{n}" for n in range(self.count)]
 
 
@@ -63,7 +63,7 @@ class LongRows(Rows):
     """A collection of records of any length.
 
     Args:
-        place: Where it is; records are divided only where its calls have limits.
+        place: Where it is; records are split only if its calls are limited (``max_batch``).
         collection: The collection.
     """
 
@@ -72,15 +72,15 @@ class LongRows(Rows):
         self._parts = SideRows(place, f"{collection.name}{PARTS_SUFFIX}", PARTS)
 
     def get(self, ids: Sequence[str], include: Sequence[str], *, retry: bool = True) -> Any:
-        """Records by id, whole; as :meth:`Rows.get`."""
+        """Get complete records by id; as :meth:`Rows.get`."""
         return self._whole(super().get(ids, include, retry=retry), include)
 
     def find(self, where: Mapping[str, Any], include: Sequence[str], most: int) -> Any:
-        """Records that pass a filter, whole; as :meth:`Rows.find`."""
+        """Get complete records that pass a filter; as :meth:`Rows.find`."""
         return self._whole(super().find(where, include, most), include)
 
     def check_ids(self, ids: Iterable[str]) -> None:
-        """See that ids are not longer than the server takes.
+        """Check that ids are not longer than the server accepts.
 
         Raises:
             ValueError: If one is.
@@ -88,17 +88,17 @@ class LongRows(Rows):
         for doc_id in ids if self.most is not None else ():
             if len(doc_id.encode()) > _ID:
                 raise ValueError(
-                    f"document id {doc_id!r} is longer than the {_ID} bytes that it may have "
-                    "where max_batch is set (Chroma's hosted service)"
+                    f"document id {doc_id!r} is longer than the {_ID} bytes allowed when "
+                    "max_batch is set (Chroma's hosted service)"
                 )
 
     def upsert(self, **columns: Any) -> None:
-        """Write records; what is too long of them goes into parts."""
+        """Write records; what exceeds the limits goes into parts."""
         if self.most is None:
             super().upsert(**columns)
             return
         before = self._parts_of(columns["ids"])
-        rest: dict[str, str] = {}  # of parts by their ids
+        rest: dict[str, str] = {}  # the parts' texts by id
         for row, doc_id in enumerate(columns["ids"]):
             text, metadata, parts = _divided(
                 doc_id, columns["documents"][row], columns["metadatas"][row]
@@ -117,7 +117,7 @@ class LongRows(Rows):
         self._drop_parts(parts)
 
     def _parts_of(self, ids: Sequence[str]) -> set[str]:
-        """The ids of the parts of records."""
+        """Return the ids of the parts of records."""
         found: set[str] = set()
         if self._parts.there() is None:
             return found
@@ -138,7 +138,7 @@ class LongRows(Rows):
             rows.delete(ids)
 
     def _whole(self, rows: Any, include: Sequence[str]) -> Any:
-        """Records as they were before they were divided."""
+        """Reassemble records that were split."""
         if "metadatas" not in include:
             return rows
         divided = {
@@ -154,7 +154,7 @@ class LongRows(Rows):
             found = there.get(some, ["documents"])
             texts |= dict(zip(found["ids"], found["documents"], strict=True))
         for row, parts in divided.items():
-            if texts.keys() >= set(parts.ids):  # else its version's hash is of another text
+            if texts.keys() >= set(parts.ids):  # else its text does not match its version's hash
                 rest = json.loads("".join(texts[each] for each in parts.ids))
                 metadata = dict(rows["metadatas"][row]) | rest["metadata"]
                 metadata.pop(_IN_PARTS)
@@ -167,14 +167,14 @@ class LongRows(Rows):
 def _divided(
     doc_id: str, text: str, metadata: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any], dict[str, str]]:
-    """A record as the server takes it, and the texts of its parts by their ids."""
+    """Split a record: what the server accepts, and the texts of its parts by id."""
     own = [key for key, value in metadata.items() if value is not None and _is_users(key)]
     moved = {
         key: value
         for key, value in metadata.items()
         if value is not None and (key in own[_KEYS:] or _is_long(key, value))
     }
-    # None takes a key out that the record has from before, as it cannot have one that is too long.
+    # None removes a key that the previous record may have; it cannot have one that is too long.
     short = {
         key: None if key in moved else value
         for key, value in metadata.items()

@@ -1,4 +1,4 @@
-"""Mentions as rows of a collection that Chroma searches: one a row, with its words and place."""
+"""Mentions as rows of a collection that Chroma searches: one per row, with its words and span."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class MentionRows(NamedTuple):
     """Mentions as they are stored.
 
     Attributes:
-        ids: Of their rows, see :class:`~ner_retriever_rag.storage.records.RowKey`.
-        words: Of each.
-        metadata: Of each: document, place, and what ranking needs.
+        ids: Row ids, see :class:`~ner_retriever_rag.storage.records.RowKey`.
+        words: The words of each mention.
+        metadata: The metadata of each: document, span, and the features that ranking needs.
         vectors: float32 ``(n, dim)``.
     """
 
@@ -38,7 +38,7 @@ class MentionRows(NamedTuple):
     vectors: NDArray[np.float32]
 
     def only(self, places: Sequence[int]) -> MentionRows:
-        """Some of them."""
+        """Return the mentions at the given positions."""
         return MentionRows(
             [self.ids[n] for n in places],
             [self.words[n] for n in places],
@@ -50,12 +50,12 @@ class MentionRows(NamedTuple):
 class SearchedRows(Rows):
     """The collection of mentions of an index that Chroma searches."""
 
-    _counted: tuple[float, int] | None = None  # when, and how many
+    _counted: tuple[float, int] | None = None  # time of the count, and the count
 
     def recent_count(self) -> int:
-        """How many there are, or were five seconds ago; what was written here is seen at once.
+        """Return the count, at most five seconds old; writes made here are seen at once.
 
-        Chroma counts a million in 80 ms, as long as it searches them.
+        Chroma takes 80 ms to count a million mentions, as long as to search them.
         """
         now = time.monotonic()
         if self._counted is None or now - self._counted[0] > _FRESH:
@@ -70,21 +70,21 @@ class SearchedRows(Rows):
             self._counted = None
 
     def delete(self, ids: Iterable[str]) -> None:
-        """Delete mentions by their rows' ids."""
+        """Delete mentions by row id."""
         try:
             super().delete(ids)
         finally:
             self._counted = None
 
     def nearest_to(self, vectors: NDArray[np.float32], n: int) -> MentionRows:
-        """For each vector the n mentions nearest to it, or ``most`` of them; each mention once.
+        """Return the n mentions nearest to each vector, at most ``most`` each, deduplicated.
 
         Args:
             vectors: float32 ``(m, dim)``.
-            n: How many.
+            n: Number of mentions per vector.
 
         Raises:
-            ValueError: If a vector holds NaN or infinity.
+            ValueError: If a vector contains NaN or infinity.
         """
         if not np.isfinite(vectors).all():
             raise ValueError("the encoder's vector for the query holds NaN or infinity")
@@ -103,7 +103,7 @@ class SearchedRows(Rows):
         return together(of_each, vectors.shape[1])
 
     def mentions(self, row_ids: Sequence[str], dim: int) -> MentionRows:
-        """Mentions by their rows' ids; unknown ids are left out."""
+        """Return mentions by row id; unknown ids are ignored."""
         found = [
             _mention_rows(self.get(some, _INCLUDE), dim) for some in batches(row_ids, self.batch)
         ]
@@ -112,7 +112,7 @@ class SearchedRows(Rows):
     def matching(
         self, where: Where, most: int, dim: int, include: Sequence[str] = _INCLUDE
     ) -> MentionRows:
-        """Mentions that pass a filter, ``most`` of them at most; without what is not included."""
+        """Return at most ``most`` mentions that pass a filter; fields not included are empty."""
         wanted: Any = list(include)
         filters: Any = filter_of(where)
         found: list[MentionRows] = []
@@ -137,12 +137,12 @@ class SearchedRows(Rows):
 
 
 def hash_share(text: str) -> float:
-    """A number in (0, 1] that goes by a text's hash."""
+    """Map a text to a number in (0, 1] by its hash."""
     return (int.from_bytes(blake2b(text.encode(), digest_size=4).digest()) + 1) / 2**32
 
 
 def level_of(number: float, deepest: int = 24) -> int:
-    """How often a number in (0, 1] can be doubled: one in 2**n has level n or more."""
+    """How often a number in (0, 1] can be doubled within it: one in 2**n has level n or more."""
     level = 0
     while level < deepest and number <= 0.5:
         number, level = number * 2, level + 1
@@ -150,7 +150,7 @@ def level_of(number: float, deepest: int = 24) -> int:
 
 
 def together(parts: Sequence[MentionRows], dim: int) -> MentionRows:
-    """Several groups of mentions as one, each mention once."""
+    """Concatenate groups of mentions, deduplicated."""
     ids = [each for part in parts for each in part.ids]
     first = {each: n for n, each in reversed(list(enumerate(ids)))}
     all_of_them = MentionRows(

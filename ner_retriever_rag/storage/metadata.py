@@ -1,8 +1,7 @@
-"""Metadata as callers have them, in what Chroma can hold.
+"""Convert callers' metadata to what Chroma can store, and back.
 
-What Chroma keeps without changing it stays as it is, and can be filtered on. The rest (None, dates,
-nested values, long lists, NaN, ...) is written as JSON under one key of ours and comes back as it
-was.
+What Chroma stores unchanged is passed through and can be filtered on. The rest (None, dates, nested
+values, long lists, NaN, ...) is written as JSON under one key of ours and is restored exactly.
 """
 
 from __future__ import annotations
@@ -19,42 +18,43 @@ import numpy as np
 from ner_retriever_rag.schema import Document, encodable
 from ner_retriever_rag.storage.values import RESERVED, decoded, encoded, plain
 
-# Chroma writes a record's keys in one SQL statement, and the elements of its lists in another, with
-# six variables for each; SQLite takes 32,766. One more, and the record stays in Chroma's log, which
-# it can get over no more: nothing of the collection can be read again. 5,460 keys are the most.
+# Chroma writes a record's keys in one SQL statement and the elements of its lists in another, with
+# six variables for each; SQLite allows 32,766. Beyond that the record stays in Chroma's log, Chroma
+# cannot get past it, and nothing of the collection can be read again. The maximum is 5,460 keys.
 MOST_KEPT = 5_000  # keys, and elements of lists
-LONGEST_LIST = 256  # elements; a longer one is kept as JSON
+LONGEST_LIST = 256  # elements; a longer list is stored as JSON
 _NO_KEYS = (RESERVED, "chroma:", "#", "$")  # the last three are Chroma's own
-_DIGITS, _POWERS = 15, 22  # a double holds all integers of 15 digits, and powers of ten to 22
+_DIGITS, _POWERS = 15, 22  # a double holds all 15-digit integers and powers of ten up to 22
 
 
 def check_metadata(document: Document) -> None:
-    """Check that a document's metadata can be kept exactly.
+    """Check that a document's metadata can be stored exactly.
 
     Raises:
-        ValueError: If not; the message names the document and, where it is one, the key.
+        ValueError: If not; the message names the document and, if it is a single one, the key.
     """
     for key, value in document.metadata.items():
         if problem := key_problem(key) or _problem(value):
             raise ValueError(f"metadata key {key!r} of document {document.id!r}: {problem}")
     if (count := _rows(document.metadata)) > MOST_KEPT:
         raise ValueError(
-            f"the metadata of document {document.id!r} are {count:,} values (keys, and elements of "
+            f"the metadata of document {document.id!r} has {count:,} values (keys, and elements of "
             f"lists of up to {LONGEST_LIST}), more than the {MOST_KEPT:,} that can be written: put "
-            "those that no filter asks for into one nested value, which is kept as JSON"
+            "those that no filter uses into one nested value, which is stored as JSON"
         )
 
 
 def storable(key: object, value: object) -> bool:
-    """Whether a metadata entry can be kept exactly."""
+    """Whether a metadata entry can be stored exactly."""
     return not (key_problem(key) or _problem(value))
 
 
 def split(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """Divide metadata into what Chroma holds as it is and JSON of the rest, None without any.
+    """Split metadata into what Chroma stores as is and JSON of the rest, None if there is none.
 
-    In both are a date, as ISO text that filters can equal and as itself, and a number that Chroma
-    changes: it loses the sign of zero, and Chroma 1.5 may round the last of many digits.
+    Two kinds of value are in both: a date, as ISO text that filters can match and as itself, and a
+    number that Chroma changes (it loses the sign of zero, and Chroma 1.5 may round the last of many
+    digits).
     """
     held: dict[str, Any] = {}
     rest: dict[str, Any] = {}
@@ -70,20 +70,20 @@ def split(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
 
 
 def joined(held: Mapping[str, Any], rest: str | None) -> dict[str, Any]:
-    """The metadata that ``split`` divided."""
+    """Reassemble the metadata that ``split`` split."""
     extra = json.loads(rest) if rest else {}
     return {**held, **{key: decoded(value) for key, value in extra.items()}}
 
 
 def key_problem(key: object) -> str | None:
-    """What keeps a metadata key from being stored, in words; None if nothing does."""
+    """Return why a metadata key cannot be stored, in words; None if it can."""
     if not isinstance(key, str) or not key or key.startswith(_NO_KEYS):
         return f"keys must be non-empty strings that do not begin with {', '.join(_NO_KEYS)}"
     return None if encodable(key) else "the key holds half of a surrogate pair"
 
 
 def _problem(value: object) -> str | None:
-    """What keeps a value from coming back as it is, in words; None if nothing does."""
+    """Return why a value would not be restored exactly, in words; None if it would."""
     held = _as_held(value)
     try:
         if not _is_plain(held) or not _all_encodable(held):
@@ -96,33 +96,33 @@ def _problem(value: object) -> str | None:
 
 
 def _all_encodable(value: Any) -> bool:
-    """Whether the strings of a plain value can be written."""
+    """Whether the strings of a plain value can be encoded."""
     some = value if isinstance(value, list) else [value]
     return all(encodable(each) for each in some if isinstance(each, str))
 
 
 def _rows(metadata: Mapping[str, Any]) -> int:
-    """How many rows Chroma writes for metadata."""
+    """Return the number of rows that Chroma writes for metadata."""
     held, _ = split(metadata)
     return len(held) + sum(len(value) for value in held.values() if isinstance(value, list))
 
 
 def _as_held(value: Any) -> Any:
-    """A value, and the elements of a list, as Python's own types."""
+    """Convert a value, or the elements of a list, to Python's built-in types."""
     return [plain(each) for each in value] if isinstance(value, list) else plain(value)
 
 
 def _as_text(value: Any) -> str | None:
-    """A date or time in ISO format, which filters can equal; None of anything else."""
+    """Return a date or time in ISO format, which filters can match; None for anything else."""
     if isinstance(value, date | time):
         return value.isoformat()
     return str(value) if isinstance(value, np.datetime64) and not np.isnat(value) else None
 
 
 def _is_plain(value: object) -> bool:
-    """Whether Chroma keeps a value, but for what ``_is_changed`` tells.
+    """Whether Chroma stores a value, apart from the changes that ``_is_changed`` detects.
 
-    It drops None, NaN and infinities, and rounds integers beyond 64 bits, all without a word.
+    It silently drops None, NaN and infinities, and rounds integers beyond 64 bits.
     """
     if isinstance(value, list):
         few = 0 < len(value) <= LONGEST_LIST
@@ -131,9 +131,9 @@ def _is_plain(value: object) -> bool:
 
 
 def _is_changed(value: object) -> bool:
-    """Whether a plain value is, or holds, a number that Chroma may change.
+    """Whether a plain value is, or contains, a number that Chroma may change.
 
-    Its JSON reads digits and a power of ten, which is exact as long as both are exact doubles.
+    Its JSON parser reads digits and a power of ten, which is exact if both are exact doubles.
     """
     if isinstance(value, list):
         return any(map(_is_changed, value))

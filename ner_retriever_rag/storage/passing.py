@@ -1,7 +1,7 @@
-"""Filters on metadata that has come back already, as Chroma would decide them.
+"""Evaluate metadata filters on records already fetched, as Chroma would.
 
-Chroma decides a filter for a collection as a whole; which of some records pass takes it as long as
-all of them do. What a search found is some hundred documents.
+Chroma evaluates a filter over a whole collection: testing some records takes it as long as testing
+all of them. A search finds only some hundred documents.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _ORDERED: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def passes(metadata: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
-    """Whether a record's metadata pass a filter, one that Chroma takes.
+    """Whether a record's metadata passes a filter that Chroma accepts.
 
-    A record without the key passes only what says that something is not so (``$ne``, ``$nin``,
+    A record without the key passes only negative conditions (``$ne``, ``$nin``,
     ``$not_contains``).
 
     Args:
-        metadata: The record's.
+        metadata: The record's metadata.
         where: The filter.
     """
     for key, wanted in where.items():
@@ -59,21 +59,21 @@ def _holds(value: Any, condition: str, wanted: Any) -> bool:
         case "$not_contains":
             return not _contains(value, wanted)
     if condition not in _ORDERED:
-        raise ValueError(f"where: {condition!r} is no condition")
+        raise ValueError(f"where: {condition!r} is not a condition")
     if not _is_number(value) or not _is_number(wanted):
         return False
     return _ORDERED[condition](value, _as(value, wanted))
 
 
 def _equal(value: Any, wanted: Any) -> bool:
-    """Equal, and of one kind: True is not 1."""
+    """Whether two values are equal and of the same kind: True is not 1."""
     if _is_number(value) and _is_number(wanted):
         return bool(value == _as(value, wanted))
     return type(value) is type(wanted) and bool(value == wanted)
 
 
 def _as(value: float, wanted: float) -> float:
-    """What a filter's number is compared as: with a whole number, Chroma drops its fraction."""
+    """Convert a filter's number for comparison: against an integer, Chroma drops its fraction."""
     return int(wanted) if isinstance(value, int) else float(wanted)
 
 
@@ -88,12 +88,12 @@ def _is_number(value: Any) -> bool:
 
 
 def passing(rows: RowReader, ids: Iterable[str], where: Mapping[str, Any]) -> set[str]:
-    """Those of some records that pass a filter.
+    """Return the ids of the given records that pass a filter.
 
     Args:
         rows: Their collection.
         ids: Their ids; unknown ones do not pass.
-        where: The filter, one that Chroma takes.
+        where: A filter that Chroma accepts.
     """
     found: set[str] = set()
     for some in batches(ids, rows.batch):
@@ -107,15 +107,15 @@ def passing(rows: RowReader, ids: Iterable[str], where: Mapping[str, Any]) -> se
 
 
 def matching(rows: RowReader, where: Where, most: int) -> list[str] | None:
-    """The ids of the records that pass a filter; None where they are more than ``most``.
+    """Return the ids of the records that pass a filter; None if there are more than ``most``.
 
     Args:
         rows: Their collection.
         where: The filter.
-        most: How many are few.
+        most: The limit.
 
     Raises:
-        ValueError: If Chroma refuses ``where``.
+        ValueError: If Chroma rejects ``where``.
     """
     found = rows.ids(where, most + 1)
     return None if len(found) > most else found

@@ -1,7 +1,7 @@
-"""Where an index's data are: a folder, memory or a server, and this process's hold on it.
+"""Where an index's data is (a folder, memory or a server), and this process's lock on it.
 
-Indexes of one process in one folder share one lock, and one turn at writing: Chroma itself keeps
-one database for each path in a process.
+Indexes that one process has open in one folder share a single lock and a single write turn: Chroma
+itself keeps one database per path in a process.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Held:
-    """What the indexes of this process share that are in one place.
+    """State shared by this process's indexes in one place.
 
     Attributes:
-        path: The folder as Chroma knows it, a client's as it was given to that; None in memory and
-            on a server.
-        lock: This process's hold on the folder.
+        path: The folder as Chroma knows it, for a client as it was given to the client; None in
+            memory and on a server.
+        lock: This process's lock on the folder.
         turn: Held by the thread that writes.
-        moment: Held by it while documents are neither as they were nor as they will be.
-        places: How many indexes there are.
-        writers: Those that have written.
+        moment: Held by that thread while documents are in an intermediate state.
+        places: Number of open indexes.
+        writers: Ids of those that have written.
         turns: How often a thread has begun to write.
-        settled: The token of the store that knows what is in each index, and since which turn.
+        settled: By index, the token of the store that knows its content, and since which turn.
     """
 
     path: Path | None = None
@@ -55,42 +55,42 @@ class _Held:
 
 
 _MEMORY = "memory"
-_LITTLE_ROOM = 8 << 20  # bytes on a disk that Chroma may have no room to work with
+_LITTLE_ROOM = 8 << 20  # free bytes on a disk below which Chroma may be unable to work
 _AFTER_FORK = (
-    "an index was opened before a fork: the threads it runs on are not in the child, nor can "
-    "others be started there; open the index in the child and only there, or start processes "
-    "with multiprocessing's method spawn"
+    "an index was opened before a fork: its threads do not exist in the child and cannot be "
+    "started there; open the index in the child only, or start processes with multiprocessing's "
+    "spawn method"
 )
 _held: dict[Path | str, _Held] = {}
-_registry = threading.RLock()  # not a plain lock: the collector may close an index at any line
-_used = False  # whether this process has had Chroma running
-_orphaned = False  # whether this process was forked from one that had Chroma running
+_registry = threading.RLock()  # reentrant: garbage collection may close an index at any line
+_used = False  # whether this process has run Chroma
+_orphaned = False  # whether this process was forked from one that had run Chroma
 
 
 class Place:
-    """One index's hold on its data: opened once, closed once.
+    """One index's access to its data: opened once, closed once.
 
     Args:
         path: Folder, or address of a Chroma server; None for memory.
         client: A Chroma client instead of a path.
-        closing: Close the client given together with the place.
-        thorough: The collections whose files to look at as a whole when opening a folder, in a
-            process of its own, too; None looks at the sizes of all files.
-        mending: Take the folder for this process alone when opening it, and set damaged files
-            aside instead of refusing them.
-        max_batch: Most records of one call, where the server has such a limit.
+        closing: Whether to close the given client together with the place.
+        thorough: Collections to read completely, in a separate process, when opening a folder; all
+            graph files are then checked node by node. None checks only the files' sizes.
+        mending: Lock the folder exclusively when opening it, and set damaged files aside instead of
+            raising.
+        max_batch: Most records per call, if the server has such a limit.
 
     Raises:
-        TypeError: If the client is not a Chroma client that answers at once.
+        TypeError: If the client is not a synchronous Chroma client.
         ValueError: If the folder holds something else.
-        OSError: If the folder cannot be made or written, or no server answers.
+        OSError: If the folder cannot be created or written, or no server answers.
 
     Attributes:
         client: The Chroma client; set by ``opening``.
         folder: The folder; None in memory and on a server.
         alone: Whether this process is the only one that can write.
         damaged: The files that were set aside, and what was wrong with them.
-        unstuck: The records in Chroma's log that it could not write, and now can.
+        unstuck: The records in Chroma's log that it could not write but now can.
         max_batch: As given.
     """
 
@@ -118,7 +118,7 @@ class Place:
         elif chroma.is_address(path):
             self._address, self.folder, given = str(path), None, None
         else:
-            # Absolute: the process may go to another folder while the index is open.
+            # Absolute: the process may change its working directory while the index is open.
             given = self.folder = None if path is None else chroma.made(Path(path).absolute())
         in_memory = path is None and client is None
         self.alone = in_memory or self.folder is not None
@@ -134,10 +134,10 @@ class Place:
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """Take hold of the place, and keep other processes from opening it meanwhile.
+        """Open the place, and keep other processes from opening it meanwhile.
 
-        The first that reads a database brings it up to date with its log, which is for one process
-        at a time: the caller should do so here.
+        The first reader of a database makes Chroma apply its log, which is for one process at a
+        time: the caller should do that read within this context.
 
         Raises:
             RuntimeError: If another process writes to the folder, its files are damaged, or this
@@ -178,9 +178,9 @@ class Place:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Keep other writers out: threads wait for each other, processes are refused.
+        """Exclude other writers: threads wait for each other, other processes get an error.
 
-        The first write takes the folder from all other processes, until the index is closed.
+        The first write locks the folder exclusively until the index is closed.
 
         Raises:
             RuntimeError: If other processes have the folder open.
@@ -197,25 +197,25 @@ class Place:
                 yield
 
     def gate(self) -> AbstractContextManager[None]:
-        """Keep other processes from opening the folder meanwhile, and from what else needs this.
+        """Keep other processes from opening the folder, or doing anything else behind the gate.
 
         Raises:
-            RuntimeError: If another process does not let go of it for a minute.
+            RuntimeError: If other processes hold the gate for more than a minute.
         """
         return FolderLock(self.folder).gate() if self.folder else nullcontext()
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Keep this process's writers from changing documents; for moments."""
+        """Keep this process's writers from changing documents; to be held only briefly."""
         with self._held.moment:
             yield
 
     def check(self) -> None:
-        """See that the place can be used.
+        """Check that the place can be used.
 
         Raises:
             RuntimeError: If it is closed, or was opened before a fork.
-            FileNotFoundError: If its folder is gone, or another is in its place.
+            FileNotFoundError: If its folder is gone or has been replaced by another.
         """
         if os.getpid() != self._pid:
             raise RuntimeError(_AFTER_FORK)
@@ -227,11 +227,11 @@ class Place:
         if self._database is not None and now != self._database:
             raise FileNotFoundError(
                 f"the index folder {self.folder} was moved away, and another is in its place: "
-                "close the index and open the one that is meant"
+                "close the index and open the intended one"
             )
 
     def _database_now(self) -> tuple[int, int] | None:
-        """What tells the folder's database from another one; None where there is none."""
+        """Return what identifies the folder's database (device, inode); None if there is none."""
         try:
             found = os.stat(self.folder / DATABASE) if self.folder else None
         except OSError:
@@ -239,10 +239,10 @@ class Place:
         return (found.st_dev, found.st_ino) if found else None
 
     def is_settled(self, name: str, store: object) -> bool:
-        """Whether a store knows what is in an index, and need not look for what others left over.
+        """Whether a store knows an index's content and need not look for others' leftovers.
 
-        It does since it last said so, where no other process can have written since; on a
-        server, within one turn at writing.
+        It does from its last call of ``settle`` on, if no other store has settled since and no
+        other process can have written; on a server, only within the same write turn.
 
         Args:
             name: The index.
@@ -254,36 +254,36 @@ class Place:
         return self.alone or settled[1] == self._held.turns
 
     def settle(self, name: str, store: object | None) -> None:
-        """Note which store knows what is in an index.
+        """Record which store knows an index's content.
 
         Args:
             name: The index.
-            store: The store's token; None for no store, as after a write that failed.
+            store: The store's token; None for no store, as after a failed write.
         """
         self._held.settled[name] = None if store is None else (store, self._held.turns)
 
     def why_unreadable(self) -> str:
-        """What keeps Chroma from reading what is there, as far as one can tell, and what helps."""
-        # What was written is in Chroma's log; to read it Chroma writes it into its tables first.
+        """Return why Chroma cannot read the data, as far as one can tell, and what to do."""
+        # What was written is in Chroma's log; to read it, Chroma first writes it to its tables.
         if self.folder is not None and (room := shutil.disk_usage(self.folder).free) < _LITTLE_ROOM:
             return (
-                f"only {room // 1024} KiB are left on its disk, and reading needs some: nothing "
-                "that was reported as written is lost, make room and open the index again"
+                f"only {room // 1024} KiB are left on its disk, and reading needs some space: "
+                "nothing reported as written is lost; make room and open the index again"
             )
         if self.folder is not None and (records := stuck(self.folder)):
             return str(StuckLogError(self.folder, records))
         return (
             "if no other process writes to it, its files are damaged: "
-            "ner-retriever check DIR --repair (stop a server of the folder first)"
+            "ner-retriever check DIR --repair (first stop any server of the folder)"
         )
 
     def close(self) -> None:
-        """Let go of it. Closing what is closed does nothing."""
+        """Close the place. Closing it again does nothing."""
         self._finish()
 
     @contextmanager
     def _write_errors(self) -> Iterator[None]:
-        """Say what a failed write means; Chroma tells of a full disk in SQLite's words."""
+        """Explain a failed write; Chroma reports a full disk in SQLite's words."""
         from chromadb.errors import InternalError
 
         try:
@@ -293,12 +293,12 @@ class Place:
                 raise StuckLogError(self.folder, records) from error
             raise RuntimeError(
                 f"the index{f' in {self.folder}' if self.folder else ''} could not be written: "
-                f"{error}. What was reported as written before is kept; see that there is room, "
-                "close the index, open it again and repeat the call"
+                f"{error}. What was reported as written before is kept; check that there is disk "
+                "space, close the index, open it again and repeat the call"
             ) from error
 
     def _path(self) -> Path | None:
-        """The folder as Chroma knows it, which keeps one database for each path in a process."""
+        """Return the folder as Chroma knows it, which keeps one database per path in a process."""
         known = self._held.path is not None and chroma.is_open(self._held.path)
         return self._held.path if known else self.folder
 
@@ -312,7 +312,7 @@ class Place:
             self._set_aside(damaged)
         elif damaged:
             raise DamagedFilesError(self.folder, damaged)
-        # Once for every graph that ends a process: each of them may hide the next.
+        # Once for every graph that crashes a process, as each may hide the next.
         while self._thorough and (found := trial.ends_in(self.folder, self._thorough)):
             name, problem = found
             graph = graph_files.graph_of(self.folder, name)
@@ -332,12 +332,12 @@ _opened: weakref.WeakSet[Place] = weakref.WeakSet()
 def _close(
     held: _Held, key: Path | str | None, place: int, pid: int, clients: list[ClientAPI]
 ) -> None:
-    """Close a place's own client, and give back the lock with the last one that needs it."""
+    """Close a place's own client, and release the lock with the last place that needs it."""
     if os.getpid() != pid:
         return
     with _registry:
         for client in clients:
-            client.close()  # type: ignore[attr-defined]  # clients have it, their protocol not yet
+            client.close()  # type: ignore[attr-defined]  # clients have it, their protocol does not yet
         held.places -= 1
         held.writers.discard(place)
         if held.places == 0 and key is not None:
@@ -349,7 +349,7 @@ def _close(
 
 
 def _after_fork() -> None:
-    """Leave a child nothing of its parent's: no lock, and a note that Chroma is of no use there."""
+    """In a forked child, drop the parent's locks and mark Chroma as unusable."""
     global _registry, _orphaned
     _registry = threading.RLock()
     _orphaned = _orphaned or _used
@@ -358,7 +358,7 @@ def _after_fork() -> None:
             held.lock.forget()
     _held.clear()
     for place in list(_opened):
-        # Never taken down, not even at the child's end: that would wait for threads it has not.
+        # Never torn down, not even at the child's exit: that would wait for threads it lacks.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(place.client))
 
 

@@ -1,4 +1,4 @@
-"""What every store can do: an index asks nothing else of where its documents are."""
+"""The store interface: everything an index requires of the place where its documents are."""
 
 from __future__ import annotations
 
@@ -16,57 +16,57 @@ Where = Mapping[str, Any] | None
 
 
 class RowReader(Protocol):
-    """Records of a collection, or of several as one, for reading; see ``Rows``."""
+    """Read access to the records of one collection, or of several as one; see ``Rows``."""
 
     name: str
     batch: int
     most: int | None
 
     def metadata(self) -> dict[str, Any]:
-        """The collection's own; of several, the first one's, which has what is said of all."""
+        """Return the collection's metadata; of several, the first one's, which apply to all."""
 
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
-        """Replace those."""
+        """Replace the collection's metadata."""
 
     def count(self) -> int:
-        """How many records there are."""
+        """Return the number of records."""
 
     def get(self, ids: Sequence[str], include: Sequence[str], *, retry: bool = True) -> Any:
-        """Records by id, at most ``batch``; unknown ids are left out."""
+        """Get records by id, at most ``batch``; unknown ids are ignored."""
 
     def find(self, where: Mapping[str, Any], include: Sequence[str], most: int) -> Any:
-        """Records that pass a filter, so many at most, and no more than ``batch``."""
+        """Get records that pass a filter, at most ``most`` and no more than ``batch``."""
 
     def ids(self, where: Where = None, most: int | None = None) -> list[str]:
-        """The ids of all records that pass a filter, or of ``most`` of them."""
+        """Return the ids of all records that pass a filter, or of ``most`` of them."""
 
     def vectors(self, ids: Sequence[str], *, retry: bool = True) -> dict[str, NDArray[np.float32]]:
-        """The vectors of records, by id; unknown ids are left out."""
+        """Return the vectors of records, by id; unknown ids are ignored."""
 
     def nearest(
         self, vector: NDArray[np.float32], n: int, where: Where = None
     ) -> list[tuple[str, float]]:
-        """The ids of the n records nearest to a vector, best first, with their cosines."""
+        """Return the ids of the n records nearest to a vector, best first, with their cosines."""
 
 
 class RevisionReader(Protocol):
-    """What changes with every write; see ``Revisions``."""
+    """The revision of an index, which changes with every write; see ``Revisions``."""
 
     def current(self) -> str:
-        """The current revision, whichever process wrote last; empty before the first write."""
+        """Return the current revision, across processes; empty before the first write."""
 
     def touched_since(self, revision: str) -> set[str] | None:
-        """Ids of the documents written or deleted since a revision; None where it is not known."""
+        """Return the ids of documents written or deleted since a revision; None if unknown."""
 
 
 class DocumentStore(Protocol):
     """Documents, their mentions and vectors, in one database or in several.
 
-    Writing methods are for one thread at a time, within ``Place.writing``.
+    Writing methods may be called by one thread at a time, within ``Place.writing``.
     """
 
     together: int
-    """How many mentions' vectors are in a row of their collection."""
+    """Number of mention vectors per row of their collection."""
 
     @property
     def alone(self) -> bool:
@@ -74,66 +74,66 @@ class DocumentStore(Protocol):
 
     @property
     def texts(self) -> RowReader:
-        """The documents by their text vectors."""
+        """The documents' rows, with their text vectors."""
 
     @property
     def mentions(self) -> RowReader:
-        """The rows of mentions' vectors."""
+        """The rows of mention vectors."""
 
     @property
     def revisions(self) -> RevisionReader:
-        """Tells readers when to look again."""
+        """The revision, which tells readers when to read again."""
 
     def still(self) -> AbstractContextManager[None]:
-        """Have writers in this process wait until what is done within has been done."""
+        """Make the writers of this process wait until the context ends."""
 
     def document_count(self) -> int:
-        """How many documents there are."""
+        """Return the number of documents."""
 
     def document_ids(self, where: Where = None) -> list[str]:
-        """The ids of all documents that pass a filter."""
+        """Return the ids of all documents that pass a filter."""
 
     def pages(self, where: Where = None, size: int = 1_000) -> Iterator[list[StoredDocument]]:
-        """All documents that pass a filter, some at a time."""
+        """Yield all documents that pass a filter, in batches."""
 
     def unknown_keys(self, keys: Iterable[str]) -> set[str]:
-        """Those of some metadata keys that no document has."""
+        """Return those of the metadata keys that no document has."""
 
     def fetch(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
-        """Documents with their records, by id; unknown ids are left out."""
+        """Return documents with their records, by id; unknown ids are ignored."""
 
     def records(self, ids: Iterable[str]) -> dict[str, Record]:
-        """The records of documents, by id, without them; unknown ids are left out."""
+        """Return documents' records, by id, without the documents; unknown ids are ignored."""
 
     def replaceable(self, ids: Iterable[str]) -> Mapping[str, Record]:
-        """What a write under some ids would replace, with all that it needs to know of it."""
+        """Return what a write to these ids would replace, in the detail that the write needs."""
 
     def twins(self, documents: Mapping[str, Document]) -> dict[str, StoredDocument]:
-        """Stored documents of the content of others, by version, whatever their ids."""
+        """Return stored documents with the content of the given ones, by version, under any id."""
 
     def changed(self, versions: Mapping[str, str]) -> set[str]:
-        """Those of documents that have another text now, or none, under the same revision."""
+        """Return the ids whose text has changed or is gone though the revision is the same."""
 
     def vectors(self, records: Iterable[Record], dim: int) -> dict[str, NDArray[np.float32]]:
-        """The mentions' vectors of documents, float32 ``(mentions, dim)`` in order, by id."""
+        """Return the mention vectors of documents, float32 ``(mentions, dim)`` in order, by id."""
 
     def widths(self) -> tuple[int, int]:
-        """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
+        """Return the stored widths of the text and mention vectors; 0 where there are none."""
 
     def row_ids(self) -> list[str]:
-        """The ids of all rows of mentions; some may not count (see ``leftovers``)."""
+        """Return the ids of all mention rows; some may not count (see ``leftovers``)."""
 
     def leftovers(self) -> set[str]:
-        """Ids of rows of mentions that do not count (yet): writes that did not end wrote them."""
+        """Return the ids of mention rows that do not count (yet), from unfinished writes."""
 
     def unfinished(self) -> int:
-        """How many writes began and did not end."""
+        """Return the number of writes that began and did not end."""
 
     def salvaged(self, doc_id: str) -> Document | None:
-        """What is left of a document whose record cannot be read; None without its text."""
+        """Return what is left of a document with an unreadable record; None without its text."""
 
     def require_own(self) -> None:
-        """See that documents may be written here."""
+        """Check that documents may be written here."""
 
     def write(
         self,
@@ -142,24 +142,24 @@ class DocumentStore(Protocol):
         encoded: Sequence[EncodedText],
         replaced: Mapping[str, Record],
     ) -> None:
-        """Write documents and their mentions; whatever was stored under their ids goes."""
+        """Write documents and their mentions, replacing whatever was stored under their ids."""
 
     def delete(self, records: Sequence[Record]) -> None:
         """Delete documents and their mentions."""
 
     def recover(self, *, unread: bool = False) -> None:
-        """Take out the mentions that interrupted writes and deletes left over."""
+        """Delete the mentions that interrupted writes and deletes left behind."""
 
     def judgements(self) -> list[StoredJudgement]:
-        """What has been judged of answers."""
+        """Return all relevance judgments."""
 
     def judge(
         self, added: Sequence[StoredJudgement], dropped: Sequence[StoredJudgement] = ()
     ) -> None:
-        """Add judgements, and drop others."""
+        """Add judgments and drop others."""
 
     def renew(self) -> None:
         """Tell readers that anything may have changed."""
 
     def drop_rows(self, row_ids: Sequence[str]) -> None:
-        """Delete rows of mentions that belong to no document."""
+        """Delete mention rows that belong to no document."""

@@ -1,4 +1,4 @@
-"""What is stored of documents and mentions, as values and as Chroma's rows."""
+"""What is stored of documents and mentions, as values and as rows in Chroma."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ VERSION, SPANS, REST = "ner:version", "ner:spans", "ner:metadata"
 
 
 class RowKey(NamedTuple):
-    """What the id of a row of mentions says.
+    """The content of a mention row's id.
 
     Attributes:
-        doc_id: The document they are in.
+        doc_id: The document of the mentions.
         version: Hash of its content.
-        spans: The mentions whose vectors stand side by side in the row.
+        spans: The mentions whose vectors are side by side in the row.
     """
 
     doc_id: str
@@ -38,7 +38,7 @@ class RowKey(NamedTuple):
 
     @classmethod
     def parse(cls, row_id: str) -> RowKey:
-        """Read an id written by ``str``."""
+        """Parse an id written by ``str``."""
         doc_id, _, place = row_id.rpartition("#")
         version, _, spans = place.partition(":")
         starts_and_ends = (each.partition("-") for each in spans.split(","))
@@ -47,7 +47,7 @@ class RowKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the index says of a document, without the document.
+    """What the index records of a document, without the document itself.
 
     Attributes:
         doc_id: Its id.
@@ -60,7 +60,7 @@ class Record:
     spans: list[tuple[int, int]]
 
     def row_ids(self, together: int) -> list[str]:
-        """Ids of the rows with its mentions' vectors, so many ``together`` in each."""
+        """Return the ids of the rows of its mention vectors, with ``together`` vectors in each."""
         return [
             str(RowKey(self.doc_id, self.version, tuple(self.spans[first : first + together])))
             for first in range(0, len(self.spans), together)
@@ -80,16 +80,16 @@ class StoredDocument(Record):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredJudgement:
-    """A mention that was judged.
+    """A relevance judgment of a mention.
 
     Attributes:
         type: The type description.
         doc_id: The mention's document.
-        span: Its characters there.
+        span: Its span in the document.
         right: Whether it is of the type.
-        telling: Whether it says something of others; see ``Judgements``.
-        log_odds: What ranking made of it when it was judged.
-        vector: float32 ``(dim,)``, the mention's.
+        telling: Whether it is evidence about other mentions; see ``Judgements``.
+        log_odds: The log odds that ranking gave it when it was judged.
+        vector: float32 ``(dim,)``, the mention's vector.
     """
 
     type: str
@@ -102,13 +102,13 @@ class StoredJudgement:
 
     @property
     def id(self) -> str:
-        """The same for the same mention and type: what is judged again is replaced."""
+        """Equal for the same mention and type, so that judging again replaces the record."""
         kind = sha256(self.type.encode()).hexdigest()[:16]
         return f"{kind}:{self.doc_id}#{self.span[0]}-{self.span[1]}"
 
 
 def version_of(document: Document, given: Sequence[tuple[int, int]] | None) -> str:
-    """Hash of a document's content: text, metadata, and the spans given by the caller, if any."""
+    """Hash a document's content: text, metadata, and the spans given by the caller, if any."""
     metadata = sorted((key, encoded(value)) for key, value in document.metadata.items())
     content = json.dumps(
         [document.text, metadata, given and sorted(map(tuple, given))],
@@ -118,7 +118,7 @@ def version_of(document: Document, given: Sequence[tuple[int, int]] | None) -> s
 
 
 class DamagedRecordError(RuntimeError):
-    """What the index says of a document cannot be read.
+    """The record of a document cannot be read.
 
     Args:
         doc_id: The document.
@@ -126,8 +126,8 @@ class DamagedRecordError(RuntimeError):
 
     def __init__(self, doc_id: str) -> None:
         super().__init__(
-            f"what the index says of document {doc_id!r} cannot be read: "
-            "ner-retriever check DIR --repair makes it again from its text"
+            f"the record of document {doc_id!r} cannot be read: "
+            "ner-retriever check DIR --repair rebuilds it from its text"
         )
 
 
@@ -135,10 +135,10 @@ _DAMAGED = (KeyError, ValueError, TypeError, AttributeError, RecursionError)
 
 
 def record_of(doc_id: str, metadata: Mapping[str, Any]) -> Record:
-    """A record from the metadata of its row in Chroma.
+    """Read a record from the metadata of its row in Chroma.
 
     Raises:
-        DamagedRecordError: If they are none.
+        DamagedRecordError: If the metadata holds no valid record.
     """
     try:
         spans = [(start, end) for start, end in json.loads(metadata[SPANS])]
@@ -148,15 +148,15 @@ def record_of(doc_id: str, metadata: Mapping[str, Any]) -> Record:
 
 
 def from_row(doc_id: str, metadata: Mapping[str, Any], text: str | None) -> StoredDocument:
-    """A document with its record from its row in Chroma.
+    """Read a document and its record from its row in Chroma.
 
     Args:
         doc_id: Its id.
-        metadata: Its metadata there.
-        text: Its text there; None in format 1, which has it among the metadata.
+        metadata: The row's metadata.
+        text: The row's text; None in format 1, which has it in the metadata.
 
     Raises:
-        DamagedRecordError: If it cannot be read, or has spans that are not of the text.
+        DamagedRecordError: If it cannot be read, or has spans that do not fit the text.
     """
     record = record_of(doc_id, metadata)
     try:
@@ -170,7 +170,7 @@ def from_row(doc_id: str, metadata: Mapping[str, Any], text: str | None) -> Stor
 
 
 def salvaged(doc_id: str, metadata: Mapping[str, Any] | None, text: str | None) -> Document | None:
-    """A document from a row whose record cannot be read: its text and what metadata there are."""
+    """Recover a document from a row with an unreadable record: its text and readable metadata."""
     found = metadata or {}
     own = {key: value for key, value in found.items() if not key.startswith(RESERVED)}
     text = text or found.get(TEXT_OF_FORMAT_1)
@@ -183,15 +183,15 @@ def salvaged(doc_id: str, metadata: Mapping[str, Any] | None, text: str | None) 
 
 
 def row_metadata(record: StoredDocument, old: Record | None) -> dict[str, Any]:
-    """A document's metadata in Chroma; its text stands where Chroma keeps texts.
+    """Return a document's metadata in Chroma; its text is stored as Chroma's document text.
 
     Args:
-        record: What is written.
-        old: What it replaces, if anything.
+        record: The record to write.
+        old: The record it replaces, if any.
     """
     plain, rest = split(record.document.metadata)
-    # Chroma merges metadata on upsert: keys the new version lacks have to be taken out by name.
-    # All of them: an earlier version may have written plainly what is in the JSON today.
+    # Chroma merges metadata on upsert: keys the new version lacks must be removed by name. All of
+    # them: an earlier version may have written as plain values what is in the JSON today.
     keys = old.document.metadata if isinstance(old, StoredDocument) else {}
     gone = dict.fromkeys([*keys, TEXT_OF_FORMAT_1]) if old else {}
     return {
@@ -204,10 +204,10 @@ def row_metadata(record: StoredDocument, old: Record | None) -> dict[str, Any]:
 
 
 def check_vectors(document: Document, one: EncodedText) -> None:
-    """Check that an encoder gave numbers.
+    """Check that an encoder's vectors are finite.
 
     Raises:
-        ValueError: If one is NaN or infinite.
+        ValueError: If a value is NaN or infinite.
     """
     vectors = [one.vectors] if one.text_vector is None else [one.vectors, one.text_vector]
     if not all(np.isfinite(each).all() for each in vectors):
@@ -215,17 +215,17 @@ def check_vectors(document: Document, one: EncodedText) -> None:
 
 
 def text_vector(encoded: EncodedText) -> NDArray[np.float32]:
-    """What is stored as a document's vector."""
-    # Chroma wants a vector with every record; a cut backbone has none for the whole text.
+    """Return the vector stored for a document."""
+    # Chroma requires a vector for every record; a truncated backbone has none for the whole text.
     return np.ones(1, dtype=np.float32) if encoded.text_vector is None else encoded.text_vector
 
 
 def side_by_side(vectors: NDArray[np.float32], together: int) -> NDArray[np.float32]:
-    """Mentions' vectors as rows, float32 ``(rows, together * dim)``; zeros fill up the last.
+    """Pack mention vectors into rows, float32 ``(rows, together * dim)``, the last zero-padded.
 
     Args:
         vectors: float32 ``(mentions, dim)``.
-        together: How many to a row.
+        together: Number of vectors per row.
     """
     mentions, dim = vectors.shape
     rows = np.zeros((-(-mentions // together), together * dim), dtype=np.float32)
@@ -234,11 +234,11 @@ def side_by_side(vectors: NDArray[np.float32], together: int) -> NDArray[np.floa
 
 
 def one_by_one(rows: Sequence[NDArray[np.float32]], mentions: int, dim: int) -> NDArray[np.float32]:
-    """The vectors that ``side_by_side`` made rows of, float32 ``(mentions, dim)``."""
+    """Unpack the vectors that ``side_by_side`` packed, float32 ``(mentions, dim)``."""
     vectors = np.zeros(0, dtype=np.float32) if not rows else np.concatenate(rows)
     return vectors.reshape(-1, dim)[:mentions]
 
 
 def distinct_spans(encoded: EncodedText) -> list[tuple[int, int]]:
-    """The spans of mentions, each once."""
+    """Return the spans of mentions, deduplicated."""
     return list(dict.fromkeys((mention.start, mention.end) for mention in encoded.mentions))

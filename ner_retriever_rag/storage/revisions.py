@@ -1,4 +1,4 @@
-"""Revisions of an index: what changes with every write, so that readers know when to look again."""
+"""Revisions of an index: they change with every write, so readers know when to read again."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from uuid import uuid4
 from ner_retriever_rag.storage.chroma import REVISION_KEY
 from ner_retriever_rag.storage.collection import Rows
 
-_REMEMBERED = 128  # own writes, by which a table is brought up to date without reading everything
+_REMEMBERED = 128  # own writes; they allow updating a table without reading everything
 
 
 class Revisions:
-    """The revision of an index, kept in the metadata of a collection.
+    """The revision of an index, stored in the metadata of a collection.
 
     Args:
         rows: The collection.
@@ -25,7 +25,7 @@ class Revisions:
         self._writes: deque[tuple[str, str, list[str]]] = deque(maxlen=_REMEMBERED)
 
     def current(self) -> str:
-        """What changes with every write, by any process; empty before the first."""
+        """Return the revision, which any process's write changes; empty before the first write."""
         return str(self._rows.metadata().get(REVISION_KEY, ""))
 
     def mark(
@@ -35,10 +35,10 @@ class Revisions:
 
         Args:
             doc_ids: The documents that are written or deleted.
-            metadata: The collection's, where they are known, with whatever is to change.
+            metadata: The collection's metadata, if known, including any changes to write.
 
         Returns:
-            The collection's metadata from now on.
+            The collection's new metadata.
         """
         found = self._rows.metadata() if metadata is None else metadata
         before, after = str(found.get(REVISION_KEY, "")), uuid4().hex
@@ -47,14 +47,14 @@ class Revisions:
         return marked
 
     def renew(self) -> None:
-        """Give the index a new revision of which it is not known what it touched."""
+        """Give the index a new revision that may have touched anything."""
         self.mark([])
         self._writes.clear()
 
     def touched_since(self, revision: str) -> set[str] | None:
-        """Ids of the documents written or deleted since a revision; None where it is not known.
+        """Return the ids of documents written or deleted since a revision; None if unknown.
 
-        It is known of this object's own last writes, with none of another writer between them.
+        Only this object's own latest writes are known, and only if no other writer wrote between.
         """
         touched: set[str] = set()
         now = self.current()

@@ -1,4 +1,4 @@
-"""What a collection is for: documents, mentions, judgements, long records' parts, or not ours."""
+"""The role of a collection: documents, mentions, judgments, parts of long records, or not ours."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
-DATABASE = "chroma.sqlite3"  # in every folder that Chroma has made its own
-# A write's journal: the middle of its collection's name, and its key in that one's metadata.
+DATABASE = "chroma.sqlite3"  # in every folder that Chroma uses
+# A write's journal: the middle of its collection's name, and its key in the collection's metadata.
 JOURNAL, TOUCHED = "-journal-", "ner:journal"
 MENTIONS_SUFFIX, JUDGEMENTS_SUFFIX, PARTS_SUFFIX = "-mentions", "-judged", "-parts"
-# What a collection is for; earlier versions left it to be told from its name (see ``role_of``).
+# A collection's role; of earlier versions it has to be inferred from the name (see ``role_of``).
 ROLE_KEY = "ner:role"
 DOCUMENTS, MENTIONS, WRITE = "documents", "mentions", "journal"
 JUDGEMENTS, PARTS = "judgements", "parts"
@@ -33,7 +33,7 @@ _ROLES = (
 
 
 def is_interrupted(client: ClientAPI) -> bool:
-    """Whether a write to an index there began and did not end."""
+    """Whether a write to any index of the database began and did not end."""
     return any(
         TOUCHED in (found := each.metadata or {})
         or (JOURNAL in each.name and FORMAT_KEY not in found)
@@ -42,11 +42,11 @@ def is_interrupted(client: ClientAPI) -> bool:
 
 
 def role_of(name: str, collections: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """What a collection is for; None where it is none of an index.
+    """Return a collection's role; None if it does not belong to an index.
 
     Args:
         name: The collection's name.
-        collections: The metadata of all there are, by name.
+        collections: The metadata of all collections, by name.
     """
     found = collections[name]
     if ROLE_KEY in found:
@@ -61,12 +61,12 @@ def role_of(name: str, collections: Mapping[str, Mapping[str, Any]]) -> str | No
 
 
 def index_names(folder: Path) -> list[str]:
-    """The names of the indexes in a folder, as far as they can be read without its lock."""
+    """Return the names of the indexes in a folder, as far as readable without its lock."""
     return sorted(name for name, role in roles_in(folder).items() if role == DOCUMENTS)
 
 
 def roles_in(folder: Path) -> dict[str, str | None]:
-    """What each collection in a folder is for, as far as can be read without its lock."""
+    """Return the role of each collection in a folder, as far as readable without its lock."""
     database = f"{(folder / DATABASE).resolve().as_uri()}?mode=ro"
     collections: dict[str, dict[str, Any]] = {}
     try:
@@ -77,43 +77,43 @@ def roles_in(folder: Path) -> dict[str, str | None]:
                     collections[name][key] = True
             for name, role in connection.execute(_ROLES, (ROLE_KEY,)):
                 collections[name][ROLE_KEY] = role
-    except sqlite3.Error:  # being made, or no database
+    except sqlite3.Error:  # being created, or not a database
         return {}
     return {name: role_of(name, collections) for name in collections}
 
 
 def check_name(name: str) -> None:
-    """See that no index takes a new one's collections for its own.
+    """Check that an index's name does not clash with another index's collections.
 
     Raises:
-        ValueError: If one would.
+        ValueError: If it does.
     """
     own = MENTIONS_SUFFIX, JUDGEMENTS_SUFFIX, PARTS_SUFFIX
     if name.endswith(own) or re.search(f"{JOURNAL}[0-9a-f]{{32}}$", name):
         raise ValueError(
-            f"collection {name!r}: names that end in {', '.join(map(repr, own))} or as a "
-            "journal's are those of collections that an index makes itself; give another"
+            f"collection {name!r}: names that end in {', '.join(map(repr, own))} or like a "
+            "journal's are reserved for collections that an index makes itself; choose another"
         )
 
 
 def check_role(name: str, role: str, existing: Mapping[str, Mapping[str, Any]]) -> None:
-    """See that a collection of an index is for what it would be used for.
+    """Check that an existing collection has the role it would be used in.
 
     Args:
         name: The collection's name.
-        role: What it would be used for.
-        existing: The metadata of all there are, by name.
+        role: The role it would be used in.
+        existing: The metadata of all collections, by name.
 
     Raises:
-        ValueError: If it is for something else.
+        ValueError: If it has another role.
     """
     found = role_of(name, existing)
-    if found in (role, None):  # of something else: the manifest is missing, too
+    if found in (role, None):  # None: not ours, so its manifest is missing too
         return
     if role == MENTIONS:
         raise ValueError(
             f"collection {name.removesuffix(MENTIONS_SUFFIX)!r} cannot be opened: its mentions "
-            f"would be in {name!r}, which is an index itself; give another name"
+            f"would be in {name!r}, which is an index itself; choose another name"
         )
     suffix = _SUFFIXES.get(str(found))
     index = name.removesuffix(suffix) if suffix else name.split(JOURNAL)[0]

@@ -1,8 +1,8 @@
-"""Several indexes' storage as one: every document is in the shard that the hash of its id names.
+"""Storage of several indexes as one: the hash of a document's id determines its shard.
 
-Each shard is an index by itself, with its own journal and revision. What searches sees one store,
-and makes one table of all their mentions in the order it would have in a single index; hence the
-answers are a single index's.
+Each shard is an index by itself, with its own journal and revision. A search sees one store. Unless
+Chroma searches a shard itself (``EngineStore``), it builds one table of all their mentions, in the
+order it would have in a single index; hence the results are those of a single index.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from ner_retriever_rag.storage.stored import StoreReader
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.place import Place
 
-SHARD_KEY = "ner:shard"  # in a shard's metadata: which it is, and of how many
-_THREADS = 16  # shards asked at the same time
+SHARD_KEY = "ner:shard"  # in a shard's metadata: its number, and the number of shards
+_THREADS = 16  # shards queried in parallel
 
 T = TypeVar("T")
 S = TypeVar("S")
 
 
 def shard_of(doc_id: str, shards: int) -> int:
-    """The number of the shard that a document belongs to, wherever it is asked."""
+    """Return the number of the shard that a document belongs to, the same on every machine."""
     return int.from_bytes(sha256(doc_id.encode()).digest()[:8], "big") % shards
 
 
 def by_shard(items: Iterable[T], doc_id: Callable[[T], str], shards: int) -> dict[int, list[T]]:
-    """Items by the number of their document's shard, in order; shards without any are left out."""
+    """Group items by their document's shard number, in order; shards without items are left out."""
     found: dict[int, list[T]] = {}
     for item in items:
         found.setdefault(shard_of(doc_id(item), shards), []).append(item)
@@ -54,7 +54,7 @@ def by_shard(items: Iterable[T], doc_id: Callable[[T], str], shards: int) -> dic
 
 
 def in_parallel(call: Callable[[S], T], each: Sequence[S]) -> list[T]:
-    """Call with each of some things, at the same time."""
+    """Call a function with each item, in parallel."""
     if len(each) < 2:
         return [call(one) for one in each]
     with ThreadPoolExecutor(min(_THREADS, len(each))) as pool:
@@ -64,14 +64,14 @@ def in_parallel(call: Callable[[S], T], each: Sequence[S]) -> list[T]:
 def mark_shards(
     stores: Sequence[Store], writing: Callable[[], AbstractContextManager[None]]
 ) -> None:
-    """See that stores are all shards of one index in their order; empty ones become that.
+    """Check that stores are all shards of one index, in order; mark empty ones as such.
 
     Args:
         stores: The stores.
-        writing: Gives the turn to write to all of them, should that be needed.
+        writing: Takes the write turn of all of them, if that is needed.
 
     Raises:
-        ValueError: If one is another shard, or an index whose documents nothing has distributed.
+        ValueError: If one is another shard, or holds documents that were not distributed.
     """
     unmarked: list[tuple[Store, str]] = []
     for number, store in enumerate(stores):
@@ -80,7 +80,7 @@ def mark_shards(
         if found is None and len(stores) > 1 and store.document_count():
             raise ValueError(
                 f"shards[{number}] holds documents that were not distributed by their hash: "
-                "begin with empty indexes and add its documents to the ShardedIndex"
+                "start with empty indexes and add its documents to the ShardedIndex"
             )
         if found not in (None, mark):
             raise ValueError(
@@ -96,12 +96,12 @@ def mark_shards(
 
 
 class ShardedRows:
-    """Records in several collections, for reading.
+    """Read access to records in several collections.
 
     Args:
-        parts: Those of each shard.
-        doc_id_of: The id of the document that a record is of.
-        answering: Asks them; None for one that wants an answer of all.
+        parts: The records of each shard.
+        doc_id_of: Returns the document id of a record by the record's id.
+        answering: Queries the shards; None to require an answer from all of them.
     """
 
     def __init__(
@@ -116,19 +116,19 @@ class ShardedRows:
         self.most = min((part.most for part in parts if part.most is not None), default=None)
 
     def metadata(self) -> dict[str, Any]:
-        """Those of the first shard's, which keep what is said of the whole index."""
+        """Return the first shard's metadata, which holds what applies to the whole index."""
         return self._parts[0].metadata()
 
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
-        """Replace those."""
+        """Replace the first shard's metadata."""
         self._parts[0].set_metadata(metadata)
 
     def count(self) -> int:
-        """How many records there are."""
+        """Return the number of records."""
         return sum(self._ask(lambda part: part.count()))
 
     def get(self, ids: Sequence[str], include: Sequence[str], *, retry: bool = True) -> Any:
-        """As of one collection."""
+        """Get records by id, as from one collection."""
         wanted = by_shard(ids, self._doc_id_of, len(self._parts))
         found = self._ask_some(
             lambda number: self._parts[number].get(wanted[number], include, retry=retry),
@@ -137,16 +137,16 @@ class ShardedRows:
         return _joined(found, include)
 
     def find(self, where: Mapping[str, Any], include: Sequence[str], most: int) -> Any:
-        """Records that pass a filter, so many at most from each shard."""
+        """Get records that pass a filter, at most ``most`` from each shard."""
         return _joined(self._ask(lambda part: part.find(where, include, most)), include)
 
     def ids(self, where: Where = None, most: int | None = None) -> list[str]:
-        """The ids of all records that pass a filter, or of ``most`` of them."""
+        """Return the ids of all records that pass a filter, or of ``most`` of them."""
         found = self._ask(lambda part: part.ids(where, most))
         return [each for ids in found for each in ids][:most]
 
     def vectors(self, ids: Sequence[str], *, retry: bool = True) -> dict[str, NDArray[np.float32]]:
-        """The vectors of records, by id; unknown ids are left out."""
+        """Return the vectors of records, by id; unknown ids are ignored."""
         wanted = by_shard(ids, self._doc_id_of, len(self._parts))
         found = self._ask_some(
             lambda number: self._parts[number].vectors(wanted[number], retry=retry), list(wanted)
@@ -156,9 +156,9 @@ class ShardedRows:
     def nearest(
         self, vector: NDArray[np.float32], n: int, where: Where = None
     ) -> list[tuple[str, float]]:
-        """The ids of the n records nearest to a vector, best first, with their cosines."""
+        """Return the ids of the n records nearest to a vector, best first, with their cosines."""
         found = self._ask(lambda part: part.nearest(vector, n, where))
-        most = n if self.most is None else min(n, self.most)  # no more are sure to be the nearest
+        most = n if self.most is None else min(n, self.most)  # only these surely are nearest
         return sorted((each for some in found for each in some), key=lambda each: -each[1])[:most]
 
     def _ask(self, call: Callable[[RowReader], T]) -> list[T]:
@@ -169,7 +169,7 @@ class ShardedRows:
 
 
 def _joined(found: Sequence[Any], include: Sequence[str]) -> dict[str, list[Any]]:
-    """The columns of several answers as those of one."""
+    """Concatenate the columns of several answers."""
     columns = {
         name: [each for rows in found if rows[name] is not None for each in rows[name]]
         for name in include
@@ -188,11 +188,11 @@ class ShardedRevisions:
         self._parts = [store.revisions for store in stores]
 
     def current(self) -> str:
-        """What changes with every write to any of them."""
+        """Return the revision, which changes with every write to any of them."""
         return " ".join(in_parallel(lambda part: part.current() or "-", self._parts))
 
     def touched_since(self, revision: str) -> set[str] | None:
-        """Ids of the documents written or deleted since a revision; None where it is not known."""
+        """Return the ids of documents written or deleted since a revision; None if unknown."""
         before = ["" if each == "-" else each for each in revision.split(" ")]
         if len(before) != len(self._parts):
             return None
@@ -208,8 +208,8 @@ class ShardedStore(StoreReader):
     """The documents and mentions of several stores.
 
     Args:
-        stores: The shards'.
-        answering: Asks them when they are read; None for one that wants an answer of all.
+        stores: The shards' stores.
+        answering: Queries the shards when reading; None to require an answer from all of them.
     """
 
     def __init__(self, stores: Sequence[Store], answering: Answering | None = None) -> None:
@@ -231,56 +231,57 @@ class ShardedStore(StoreReader):
         return all(store.alone for store in self._stores)
 
     def require_own(self) -> None:
-        """See that documents may be written here."""
+        """Check that documents may be written here."""
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Have writers in this process wait; of all shards, always in the same order."""
+        """Make this process's writers wait, of all shards, always in the same order."""
         with ExitStack() as stack:
             for store in self._stores:
                 stack.enter_context(store.still())
             yield
 
     def judgements(self) -> list[StoredJudgement]:
-        """What has been judged of answers; the first shard keeps it."""
+        """Return all relevance judgments, which the first shard stores."""
         return self._stores[0].judgements()
 
     def judge(
         self, added: Sequence[StoredJudgement], dropped: Sequence[StoredJudgement] = ()
     ) -> None:
-        """As of one store."""
+        """Add judgments and drop others; as in one store."""
         self._stores[0].judge(added, dropped)
 
     def widths(self) -> tuple[int, int]:
-        """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
+        """Return the stored widths of the text and mention vectors; 0 where there are none."""
         texts, mentions = zip(*in_parallel(lambda s: s.widths(), self._stores), strict=True)
         return max(texts), max(mentions)
 
     def vectors(self, records: Iterable[Record], dim: int) -> dict[str, NDArray[np.float32]]:
-        """The mentions' vectors of documents; as of one store."""
+        """Return the mention vectors of documents; as from one store."""
         wanted = by_shard(records, lambda record: record.doc_id, len(self._stores))
         found = in_parallel(lambda n: self._stores[n].vectors(wanted[n], dim), list(wanted))
         return {doc_id: each for some in found for doc_id, each in some.items()}
 
     def twins(self, documents: Mapping[str, Document]) -> dict[str, StoredDocument]:
-        """Stored documents of the content of others, by version, as far as they are in one shard.
+        """Return stored documents with the content of the given ones, by version, under any id.
 
-        All shards would have to be asked for the others, for every batch that is written.
+        Only a document's own shard is searched: searching the others would mean querying all shards
+        for every batch that is written.
         """
         wanted = by_shard(documents.items(), lambda item: item[1].id, len(self._stores))
         found = in_parallel(lambda n: self._stores[n].twins(dict(wanted[n])), list(wanted))
         return {version: twin for some in found for version, twin in some.items()}
 
     def unfinished(self) -> int:
-        """How many writes began and did not end."""
+        """Return the number of writes that began and did not end."""
         return sum(in_parallel(lambda store: store.unfinished(), self._stores))
 
     def leftovers(self) -> set[str]:
-        """Ids of rows of mentions that do not count (yet); as of one store."""
+        """Return the ids of mention rows that do not count (yet); as from one store."""
         return set().union(*in_parallel(lambda store: store.leftovers(), self._stores))
 
     def drop_rows(self, row_ids: Sequence[str]) -> None:
-        """Delete rows of mentions that belong to no document."""
+        """Delete mention rows that belong to no document."""
         wanted = by_shard(row_ids, lambda row: RowKey.parse(row).doc_id, len(self._stores))
         in_parallel(lambda number: self._stores[number].drop_rows(wanted[number]), list(wanted))
 
@@ -295,7 +296,7 @@ class ShardedStore(StoreReader):
         encoded: Sequence[EncodedText],
         replaced: Mapping[str, Record],
     ) -> None:
-        """Write documents and their mentions, each into its shard; as of one store."""
+        """Write documents and their mentions, each to its shard; as in one store."""
         for document, one in zip(documents, encoded, strict=True):
             check_vectors(document, one)
         rows = zip(documents, versions, encoded, strict=True)
@@ -313,7 +314,7 @@ class ShardedStore(StoreReader):
         in_parallel(lambda number: self._stores[number].delete(wanted[number]), list(wanted))
 
     def recover(self, *, unread: bool = False) -> None:
-        """Take out the mentions that interrupted writes and deletes left over; as of one store."""
+        """Delete the mentions that interrupted writes and deletes left behind; as in one store."""
         in_parallel(lambda store: store.recover(unread=unread), self._stores)
 
 
@@ -321,8 +322,9 @@ class Places:
     """The places of several shards.
 
     Args:
-        places: Where each is, always in the same order: threads that write wait for each other.
-        folder: Where the table of all is kept; None for nowhere.
+        places: The place of each shard, always in the same order, as writing threads wait for each
+            other.
+        folder: Where the table of all shards is saved; None to not save it.
     """
 
     def __init__(self, places: Sequence[Place | Places], folder: Path | None) -> None:
@@ -330,13 +332,13 @@ class Places:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Keep other writers out of all of them."""
+        """Exclude other writers from all places."""
         with ExitStack() as stack:
             for place in self._places:
                 stack.enter_context(place.writing())
             yield
 
     def close(self) -> None:
-        """Let go of all."""
+        """Close all places."""
         for place in self._places:
             place.close()

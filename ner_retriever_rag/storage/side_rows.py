@@ -1,4 +1,4 @@
-"""A further collection of an index, made when it is first written to."""
+"""An additional collection of an index, created when it is first written to."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class SideRows:
-    """The rows of such a collection.
+    """The rows of an additional collection.
 
     Args:
         place: Where the index is.
         name: The collection's name.
-        role: What it is for.
+        role: The collection's role.
     """
 
     def __init__(self, place: Place, name: str, role: str) -> None:
@@ -27,7 +27,7 @@ class SideRows:
         self._rows: Rows | None = None
 
     def there(self) -> Rows | None:
-        """Its rows, if there is one."""
+        """Return the rows if the collection exists, else None."""
         from chromadb.errors import NotFoundError
 
         client = self._place.client
@@ -44,10 +44,10 @@ class SideRows:
         return self._rows
 
     def made(self) -> Rows:
-        """Its rows; it is made if need be.
+        """Return the rows, creating the collection if needed.
 
         Raises:
-            ValueError: If something else has its name.
+            ValueError: If something else has the collection's name.
         """
         client = self._place.client
         if (rows := self.there()) is not None:
@@ -63,7 +63,7 @@ class SideRows:
         )
         if (made.metadata or {}).get(ROLE_KEY) != self._role:
             raise ValueError(
-                f"{self._role} would be kept in {self._name!r}, which is something else"
+                f"{self._role} are stored in {self._name!r}, but that collection is something else"
             )
         self._rows = Rows(self._place, made)
         return self._rows

@@ -1,4 +1,4 @@
-"""What an index takes in storage."""
+"""The storage size of an index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
 
-FLOAT32 = 4  # bytes; Chroma stores vectors in float32, whatever the encoder computes in
+FLOAT32 = 4  # bytes; Chroma stores vectors as float32, whatever the encoder computes in
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,14 @@ class Storage:
     """The size of an index.
 
     Attributes:
-        documents: How many documents.
-        mentions: How many mentions, each with a vector.
+        documents: Number of documents.
+        mentions: Number of mentions, each with a vector.
         mention_width: Width of a mention's vector as stored.
-        text_width: Width of a document's vector as stored; 1, a placeholder, where the encoder has
-            no text vectors.
+        text_width: Width of a document's vector as stored; 1, a placeholder, if the encoder has no
+            text vectors.
         text_bytes: Size of the documents' texts in UTF-8.
-        disk_bytes: Size of all files of the index's folder (of all collections in it), with texts,
-            metadata, the nearest-neighbour graph and Chroma's log; None without a folder.
+        disk_bytes: Size of all files in the index's folder (of all collections in it), with texts,
+            metadata, the nearest-neighbor graph and Chroma's log; None without a folder.
     """
 
     documents: int
@@ -36,12 +36,12 @@ class Storage:
 
     @property
     def mention_vector_bytes(self) -> int:
-        """Size of the mentions' vectors."""
+        """Size of the mention vectors."""
         return self.mentions * self.mention_width * FLOAT32
 
     @property
     def vector_bytes(self) -> int:
-        """Size of all vectors, those of the documents too."""
+        """Size of all vectors, including those of the documents."""
         return self.mention_vector_bytes + self.documents * self.text_width * FLOAT32
 
 
@@ -50,7 +50,7 @@ def measure_storage(store: DocumentStore, folder: Path | None = None) -> Storage
 
     Args:
         store: The index's storage.
-        folder: Where it is on disk, if it is.
+        folder: Its folder, if it is on disk.
     """
     text_bytes = mentions = 0
     for stored in (each for page in store.pages() for each in page):
@@ -68,5 +68,5 @@ def measure_storage(store: DocumentStore, folder: Path | None = None) -> Storage
 
 
 def disk_usage(folder: Path) -> int:
-    """Size of all files in a folder and the folders in it, in bytes."""
+    """Return the size of all files in a folder and its subfolders, in bytes."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,14 +1,14 @@
-"""The index's storage: documents, mentions, and writes that leave nothing half done.
+"""Storage of an index: documents and mentions, with crash-safe writes.
 
-Two Chroma collections. ``<name>`` holds each document once: its text vector, its text, the caller's
-metadata, and under keys that begin with ``ner:`` its version (a hash of its content) and the spans
-of its mentions. ``<name>-mentions`` holds the mentions' vectors, those of some mentions of a
-document side by side in a row. A row's id says all there is to say about it, ``<document
-id>#<version>:<start>-<end>,<start>-<end>``; hence rows of one id hold the same.
+An index is two Chroma collections. ``<name>`` holds each document once: its text vector, its text,
+the caller's metadata and, under keys that begin with ``ner:``, its version (a hash of its content)
+and the spans of its mentions. ``<name>-mentions`` holds the mention vectors, those of several
+mentions of a document side by side in one row. A row's id fully describes its content, ``<document
+id>#<version>:<start>-<end>,<start>-<end>``; hence rows with the same id have the same content.
 
-A document's record is what makes its mentions count. Rows of a new version are written before
-the record, those of the old one deleted after it, and a journal names both, so that what a crash
-leaves over is skipped by those who read and taken out by the next write.
+Mentions count only through their document's record. Rows of a new version are written before the
+record, those of the old version are deleted after it, and a journal names both, so that readers
+skip what a crash leaves behind and the next write deletes it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ __all__ = ["Store", "StoredDocument", "version_of"]
 class Store(StoreReader):
     """Documents and mentions in two Chroma collections.
 
-    Its writing methods are for one thread at a time, within ``Place.writing``.
+    Its writing methods may be called by one thread at a time, within ``Place.writing``.
 
     Args:
         place: Where the collections are.
@@ -66,8 +66,8 @@ class Store(StoreReader):
         self._place, self._journal = place, Journal(place, documents.name)
         self.revisions = Revisions(self._mentions)
         self._judgements = JudgementRows(place, documents.name)
-        self._token = object()  # tells the place which store this is, without keeping it alive
-        self._metadata: dict[str, Any] = {}  # the mentions' collection's, while this store writes
+        self._token = object()  # identifies this store to the place without keeping it alive
+        self._metadata: dict[str, Any] = {}  # of the mentions' collection, while this store writes
 
     _documents: Rows
     _mentions: Rows
@@ -78,12 +78,12 @@ class Store(StoreReader):
 
     @property
     def texts(self) -> Rows:
-        """The documents by their text vectors."""
+        """The documents' rows, with their text vectors."""
         return self._documents
 
     @property
     def mentions(self) -> Rows:
-        """The rows of mentions' vectors."""
+        """The rows of mention vectors."""
         return self._mentions
 
     @property
@@ -92,11 +92,11 @@ class Store(StoreReader):
         return self._place.alone
 
     def still(self) -> AbstractContextManager[None]:
-        """Have writers in this process wait until what is done within has been done."""
+        """Make the writers of this process wait until the context ends."""
         return self._place.still()
 
     def widths(self) -> tuple[int, int]:
-        """Widths of the documents' and the mentions' vectors as stored; 0 where there are none."""
+        """Return the stored widths of the text and mention vectors; 0 where there are none."""
         widths = []
         for table in (self._documents, self._mentions):
             rows = table.first(["embeddings"])["embeddings"]
@@ -104,7 +104,7 @@ class Store(StoreReader):
         return widths[0], widths[1] // self.together
 
     def leftovers(self) -> set[str]:
-        """Ids of rows of mentions that do not count (yet): writes that did not end wrote them."""
+        """Return the ids of mention rows that do not count (yet), from unfinished writes."""
         touched = self._touched_by(self._journal.look(self._mentions.name)[1])
         left = self._rows_of(touched) - self._current(touched)
         return {
@@ -114,17 +114,17 @@ class Store(StoreReader):
         }
 
     def unfinished(self) -> int:
-        """How many writes began and did not end."""
+        """Return the number of writes that began and did not end."""
         return len(self._journal.look(self._mentions.name)[1])
 
     @classmethod
     def open(cls, place: Place, name: str | None, encoder: VectorSource) -> Store:
-        """Take hold of a place and open, or make, the index there.
+        """Open a place and the index in it, creating the index if needed.
 
         Args:
-            place: Where.
-            name: The index's name; None for one that nothing else has.
-            encoder: What its vectors are, or will be, made by.
+            place: Where the index is.
+            name: The index's name; None for a new unique one.
+            encoder: The encoder that its vectors are, or will be, computed with.
 
         Raises:
             ValueError: If something else is there, or an index of another encoder.
@@ -135,7 +135,7 @@ class Store(StoreReader):
 
     @classmethod
     def within(cls, place: Place, name: str | None, encoder: VectorSource) -> Self:
-        """The same, of a place that is being opened."""
+        """As ``open``, in a place that is already being opened."""
         manifest = cls.manifest_of(encoder)
         store = cls(
             place, *chroma.open_collections(place.client, name, manifest, encoder.understands)
@@ -145,11 +145,11 @@ class Store(StoreReader):
 
     @staticmethod
     def manifest_of(encoder: VectorSource) -> dict[str, Any]:
-        """What a new index records of the encoder, and an old one has to agree with."""
+        """Return what a new index records of the encoder and an existing one must match."""
         return chroma.manifest_of(encoder)
 
     def require_own(self) -> None:
-        """See that documents may be written here."""
+        """Check that documents may be written here."""
 
     def write(
         self,
@@ -158,17 +158,17 @@ class Store(StoreReader):
         encoded: Sequence[EncodedText],
         replaced: Mapping[str, Record],
     ) -> None:
-        """Write documents and their mentions; whatever was stored under their ids goes.
+        """Write documents and their mentions, replacing whatever was stored under their ids.
 
         Args:
-            documents: Documents with different ids.
+            documents: Documents with distinct ids.
             versions: The content hash of each.
             encoded: The mentions and vectors of each.
             replaced: The records that the documents replace, by id.
 
         Raises:
-            ValueError: If a vector holds NaN or infinity, or an id is longer than the server takes;
-                nothing is written then.
+            ValueError: If a vector contains NaN or infinity, or an id is longer than the server
+                accepts; nothing is written then.
         """
         self._documents.check_ids(document.id for document in documents)
         for document, one in zip(documents, encoded, strict=True):
@@ -191,22 +191,22 @@ class Store(StoreReader):
             self._delete_mentions(self._rows_of(records))
 
     def _settle(self) -> None:
-        """Let Chroma bring its tables up to date with its log; for one process at a time.
+        """Let Chroma apply its log to the documents' tables; for one process at a time.
 
-        Those of the mentions when they are read, which a table of them makes unnecessary.
+        The mentions' tables follow when they are read, which a saved mention table avoids.
         """
         self._documents.count()
 
     def recover(self, *, unread: bool = False) -> None:
-        """Take out the mentions that interrupted writes and deletes left over.
+        """Delete the mentions that interrupted writes and deletes left behind.
 
-        For the writer whose turn it is, once before it writes.
+        Called by the writer whose turn it is, once before it writes.
 
         Args:
-            unread: Strike out journals that cannot be read, too.
+            unread: Also remove journal entries that cannot be read.
 
         Raises:
-            RuntimeError: If a journal cannot be read.
+            RuntimeError: If a journal entry cannot be read.
         """
         if self._place.is_settled(self._mentions.name, self._token):
             return
@@ -215,7 +215,7 @@ class Store(StoreReader):
         if not unread and any(entry.records is None for entry in dead):
             raise RuntimeError(
                 "the journal of an interrupted write cannot be read: "
-                "ner-retriever check DIR --repair finds what was left over without it"
+                "ner-retriever check DIR --repair finds the leftovers without it"
             )
         touched = self._touched_by(dead)
         going_on = self._touched_by(entry for entry in entries if entry not in dead)
@@ -223,7 +223,7 @@ class Store(StoreReader):
             self._rows_of(touched) - self._current(touched) - self._rows_of(going_on)
         )
         migrated = self._migrated(metadata)
-        if dead:  # the process that ended may have told readers of its beginning only
+        if dead:  # the dead process may have notified readers only of the start of its write
             doc_ids = sorted({record.doc_id for record in touched})
             migrated = self.revisions.mark(doc_ids, migrated)
         elif migrated != metadata:
@@ -239,16 +239,16 @@ class Store(StoreReader):
         self._place.settle(self._mentions.name, None)
 
     def judgements(self) -> list[StoredJudgement]:
-        """What has been judged of answers."""
+        """Return all relevance judgments."""
         return self._judgements.all()
 
     def judge(
         self, added: Sequence[StoredJudgement], dropped: Sequence[StoredJudgement] = ()
     ) -> None:
-        """Add judgements, and drop others; readers are notified.
+        """Add judgments and drop others; readers are notified.
 
         Raises:
-            ValueError: If something else has the name of the judgements' collection.
+            ValueError: If something else has the name of the judgments' collection.
         """
         with self._written([]):
             self._judgements.drop(dropped)
@@ -256,16 +256,15 @@ class Store(StoreReader):
                 self._judgements.put(added)
 
     def drop_rows(self, row_ids: Sequence[str]) -> None:
-        """Delete rows of mentions that belong to no document."""
+        """Delete mention rows that belong to no document."""
         if row_ids:
             with self._written([]):
                 self._mentions.delete(row_ids)
 
     def _migrated(self, mentions: Mapping[str, Any]) -> dict[str, Any]:
-        """The mentions' metadata without a journal; of format 1, those of format 2.
+        """Return the mentions' metadata without a journal entry, upgraded from format 1 to 2.
 
-        Records that are written from now on are of format 2; so the documents' collection is
-        marked.
+        Records written from now on have format 2, so the documents' collection is marked too.
         """
         found = {key: value for key, value in mentions.items() if key not in (TOUCHED, SINCE)}
         if found.get(FORMAT_KEY, 1) < chroma.ONE_A_ROW:
@@ -276,7 +275,7 @@ class Store(StoreReader):
 
     @contextmanager
     def _written(self, records: Sequence[Record]) -> Iterator[None]:
-        """Write or delete documents; readers are notified before and after, however it ends."""
+        """Wrap one write or delete; readers are notified before and after, even if it fails."""
         with self.still():
             doc_ids = [record.doc_id for record in records]
             self.recover()
@@ -285,7 +284,7 @@ class Store(StoreReader):
             try:
                 yield
             except BaseException:
-                # A table made meanwhile may have some as they were, though they are not.
+                # A table built meanwhile may hold documents in a state that is out of date.
                 with suppress(Exception):
                     self.revisions.mark(doc_ids)
                 raise
@@ -293,7 +292,7 @@ class Store(StoreReader):
             self._place.settle(self._mentions.name, self._token)
 
     def _begin(self, records: Sequence[Record], doc_ids: Sequence[str]) -> None:
-        """Write down what is about to be touched."""
+        """Record in the journal what is about to be touched."""
         if self._place.alone:
             begun = {**self._metadata, **self._journal.note(records)}
             self._metadata = self.revisions.mark(doc_ids, begun)
@@ -302,7 +301,7 @@ class Store(StoreReader):
             self.revisions.mark(doc_ids)
 
     def _end(self, doc_ids: Sequence[str]) -> None:
-        """Strike it out."""
+        """Remove the journal entry."""
         if self._place.alone:
             self._metadata = self.revisions.mark(doc_ids, self._migrated(self._metadata))
         else:
@@ -310,7 +309,7 @@ class Store(StoreReader):
             self._journal.end()
 
     def _touched_by(self, writes: Iterable[Entry]) -> list[Record]:
-        """What writes write and delete."""
+        """Return what the given writes write and delete."""
         return [record for entry in writes for record in entry.records or ()]
 
     def _write_mentions(self, rows: Sequence[tuple[StoredDocument, EncodedText]]) -> None:

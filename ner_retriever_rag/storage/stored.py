@@ -1,4 +1,4 @@
-"""Reading what is stored: documents, their records, the vectors of their mentions."""
+"""Read what is stored: documents, their records, and the vectors of their mentions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ner_retriever_rag.storage.records import (
     salvaged,
 )
 
-_VERSIONS = 128  # asked for at once
+_VERSIONS = 128  # per request
 
 
 class StoreReader:
@@ -32,8 +32,8 @@ class StoreReader:
 
     Args:
         documents: The documents' records.
-        mentions: The rows of mentions' vectors.
-        together: How many vectors are in a row.
+        mentions: The rows of mention vectors.
+        together: Number of vectors per row.
     """
 
     def __init__(self, documents: RowReader, mentions: RowReader, together: int) -> None:
@@ -41,20 +41,20 @@ class StoreReader:
 
     @property
     def texts(self) -> RowReader:
-        """The documents by their text vectors."""
+        """The documents' rows, with their text vectors."""
         return self._documents
 
     @property
     def mentions(self) -> RowReader:
-        """The rows of mentions' vectors."""
+        """The rows of mention vectors."""
         return self._mentions
 
     def document_count(self) -> int:
-        """How many documents there are."""
+        """Return the number of documents."""
         return self._documents.count()
 
     def fetch(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
-        """The records of documents, by id; unknown ids are left out."""
+        """Return documents with their records, by id; unknown ids are ignored."""
         found = {}
         for some in batches(ids, self._documents.batch):
             rows = self._documents.get(some, ["metadatas", "documents"])
@@ -65,17 +65,17 @@ class StoreReader:
         return found
 
     def replaceable(self, ids: Iterable[str]) -> Mapping[str, Record]:
-        """What a write under some ids would replace, with all that it needs to know of it."""
+        """Return what a write to these ids would replace, in the detail that the write needs."""
         return self.fetch(ids)
 
     def twins(self, documents: Mapping[str, Document]) -> dict[str, StoredDocument]:
-        """Stored documents of the content of others, whatever their ids.
+        """Return stored documents with the content of the given ones, under any id.
 
         Args:
-            documents: Documents by their versions.
+            documents: Documents by version.
 
         Returns:
-            By version, where there is one.
+            The stored documents by version, where there is one.
         """
         rows = self._of_versions(documents, ["metadatas", "documents"])
         return {metadata[VERSION]: from_row(each, metadata, text) for each, metadata, text in rows}
@@ -83,13 +83,13 @@ class StoreReader:
     def _of_versions(
         self, versions: Iterable[str], include: Sequence[str]
     ) -> Iterator[tuple[str, Any, Any]]:
-        """A record of each version, where there is one: its id, metadata and text.
+        """Yield one record of each version that exists: its id, metadata and text.
 
-        Of a text that thousands of documents have, some of the records are read and not all.
+        If thousands of documents share a text, only some of their records are read.
 
         Args:
             versions: The versions.
-            include: What of a record, in Chroma's words; its metadata among it.
+            include: The fields to read, as Chroma names them; must include the metadata.
         """
         for some in batches(versions, _VERSIONS):
             missing, before = set(some), -1
@@ -104,7 +104,7 @@ class StoreReader:
                         yield row
 
     def records(self, ids: Iterable[str]) -> dict[str, Record]:
-        """What the index says of documents, by id, without them; unknown ids are left out."""
+        """Return documents' records, by id, without the documents; unknown ids are ignored."""
         return {
             doc_id: record_of(doc_id, metadata)
             for some in batches(ids, self._documents.batch)
@@ -113,25 +113,25 @@ class StoreReader:
         }
 
     def changed(self, versions: Mapping[str, str]) -> set[str]:
-        """Those of documents that have another text now, or none, though the revision is the same.
+        """Return the ids whose text has changed or is gone though the revision is the same.
 
         Args:
-            versions: The version of each as it was read.
+            versions: The version of each document as it was read.
         """
         return set()  # nothing changes here without a new revision
 
     def document_ids(self, where: Where = None) -> list[str]:
-        """The ids of all documents that pass a filter.
+        """Return the ids of all documents that pass a filter.
 
         Raises:
-            ValueError: If Chroma refuses ``where``.
+            ValueError: If Chroma rejects ``where``.
         """
         return self._documents.ids(where)
 
     def unknown_keys(self, keys: Iterable[str]) -> set[str]:
-        """Those of some metadata keys that no document has in a form that filters see.
+        """Return the metadata keys that no document has with a value that filters can match.
 
-        Reads on until all were seen.
+        Reads documents until all keys have been seen.
         """
         unknown = set(keys)
         for page in self.pages():
@@ -141,25 +141,25 @@ class StoreReader:
         return unknown
 
     def row_ids(self) -> list[str]:
-        """The ids of all rows of mentions; some may not count (see ``leftovers``)."""
+        """Return the ids of all mention rows; some may not count (see ``leftovers``)."""
         return self._mentions.ids()
 
     def pages(self, where: Where = None, size: int = 1_000) -> Iterator[list[StoredDocument]]:
-        """All documents that pass a filter, some at a time.
+        """Yield all documents that pass a filter, in batches.
 
         Raises:
-            ValueError: If Chroma refuses ``where``.
+            ValueError: If Chroma rejects ``where``.
         """
         for some in batches(self.document_ids(where), size):
             yield list(self.fetch(some).values())
 
     def vectors(self, records: Iterable[Record], dim: int) -> dict[str, NDArray[np.float32]]:
-        """The mentions' vectors of documents, float32 ``(mentions, dim)`` in order, by id.
+        """Return the mention vectors of documents, float32 ``(mentions, dim)`` in order, by id.
 
-        A document whose rows are not all there is left out.
+        A document with rows missing is left out.
 
         Args:
-            records: What the index says of the documents.
+            records: The documents' records.
             dim: Width of the vectors.
         """
         ids = [(record, record.row_ids(self.together)) for record in records]
@@ -171,20 +171,20 @@ class StoreReader:
         }
 
     def salvaged(self, doc_id: str) -> Document | None:
-        """What is left of a document whose record cannot be read; None without its text."""
+        """Return what is left of a document with an unreadable record; None without its text."""
         rows = self._documents.get([doc_id], ["metadatas", "documents"])
         if not rows["ids"]:
             return None
         return salvaged(doc_id, rows["metadatas"][0], rows["documents"][0])
 
     def _rows_of(self, records: Iterable[Record]) -> set[str]:
-        """Ids of the rows of documents' mentions."""
+        """Return the ids of the documents' mention rows."""
         return {each for record in records for each in record.row_ids(self.together)}
 
     def _current(self, records: Iterable[Record]) -> set[str]:
-        """Ids of the rows that count of the documents some records are, or were, of.
+        """Return the ids of the rows that currently count, of the documents of the given records.
 
-        Of one whose record cannot be read none does: it has to be encoded again.
+        Of a document with an unreadable record none count: it has to be encoded again.
         """
         current: list[Record] = []
         for some in batches(dict.fromkeys(each.doc_id for each in records), self._documents.batch):

@@ -1,7 +1,7 @@
-"""Reading all that Chroma has of some collections, in a process of its own.
+"""Read everything that Chroma has of some collections, in a separate process.
 
-Chroma and its nearest-neighbour library read their files in native code, and damaged ones can end
-the process. Where that happens here, it is known which files they were.
+Chroma and its nearest-neighbor library read their files in native code, and damaged files can crash
+the process. If that happens here, it is known which files caused it.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from pathlib import Path
 from typing import Any
 
 _PAGE = 5_000  # records read at once
-_CODES = range(256)  # of a process that ended by itself
+_CODES = range(256)  # exit codes of a process that ended by itself
 
 
 def ends_in(folder: Path, collections: Sequence[str]) -> tuple[str, str] | None:
-    """Where a process that reads collections comes to a violent end.
+    """Find the collection at which a process that reads all of them crashes.
 
-    For a process that has no Chroma open in the folder, and keeps others from opening it.
+    The calling process must not have Chroma open in the folder, and must keep others from opening
+    it.
 
     Args:
         folder: The database's folder.
-        collections: Their names.
+        collections: The collections' names.
 
     Returns:
-        The name of the collection that it read last, empty if none, and what happened; None where
-        the process ended by itself, whatever it found.
+        The name of the collection that was read last, empty if none, and what happened; None if the
+        process ended by itself, whatever it found.
     """
-    # Not with -m, which would have the working folder among what is imported from.
+    # Not with -m, which would add the working directory to the import path.
     command = [sys.executable, "-P", __file__, str(folder), *collections]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode in _CODES:
@@ -40,7 +41,7 @@ def ends_in(folder: Path, collections: Sequence[str]) -> tuple[str, str] | None:
 
 
 def _read(folder: str, names: Sequence[str]) -> None:
-    """Read all vectors and search once, saying before each collection which it is."""
+    """Read all vectors of each collection and search it once, printing its name beforehand."""
     import chromadb
 
     client: Any = chromadb.PersistentClient(folder)

@@ -1,7 +1,8 @@
-"""Metadata values in JSON, so that what is read again equals what was written.
+"""Encode metadata values as JSON, so that the decoded value equals the original.
 
-What JSON has not (dates, tuples, sets, NaN, ...) is an object whose first key begins with ``ner:``
-and says what it is. A value that would not come back equal is refused before anything is written.
+What JSON lacks (dates, tuples, sets, NaN, ...) becomes an object whose first key begins with
+``ner:`` and names its kind. A value that would not be restored equal is rejected before anything is
+written.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ import numpy as np
 from ner_retriever_rag.schema import encodable, kind_of
 
 RESERVED = "ner:"
-MOST_NESTED = 100  # deeper ones may be read where less of Python's stack is left than here
+MOST_NESTED = 100  # levels; a reader may have less of Python's stack left than the writer
 MOST_VALUES = 1_000_000  # in one metadata entry, all levels together
-_LONG_INTEGER = 2_000  # bits; Python refuses to write or read some longer ones in decimal
+_LONG_INTEGER = 2_000  # bits; Python refuses to convert some longer ones to or from decimal
 
 
 def _moment(content: str, zone: str | None, fold: int, kind: Any) -> Any:
-    """A date with time, or a time; of a zone that is unknown here, with its offset alone."""
+    """Parse a datetime or time; if its zone is unknown here, only the offset is restored."""
     moment = kind.fromisoformat(content)
     if zone is not None:
         try:
             moment = moment.replace(tzinfo=ZoneInfo(zone))
-        except (OSError, ValueError, KeyError):  # another machine's data of time zones
+        except (OSError, ValueError, KeyError):  # the time zone data differs between machines
             pass
     return moment.replace(fold=fold)
 
 
-# Kinds of value that JSON has not: how they are written, and read again.
+# Kinds of value that JSON lacks: how they are encoded and decoded.
 _KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),  # before date, its base
     "date": (date, date.isoformat, date.fromisoformat),
@@ -53,9 +54,9 @@ _KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
 
 
 def plain(value: Any) -> Any:
-    """A value without what Python's own types would not keep of it: NumPy's, an Enum's, ...
+    """Convert a value of a NumPy type, an Enum and the like to an equal built-in Python value.
 
-    Only what equals it: an ``IntEnum`` becomes its number, ``numpy.float32`` a float.
+    Only to an equal one: an ``IntEnum`` becomes its number, ``numpy.float32`` a float.
     """
     if isinstance(value, np.generic) and value.dtype.kind not in "mM":
         value = value.item()
@@ -69,19 +70,19 @@ def plain(value: Any) -> Any:
 
 
 def encoded(value: Any) -> Any:
-    """A value as JSON can hold it; what JSON holds anyway stays as it is.
+    """Encode a value for JSON; what JSON can represent anyway is unchanged.
 
-    Two sets that are equal become the same, in whatever process.
+    Equal sets have the same encoding, in any process.
 
     Raises:
-        ValueError: If the value is of a kind that would not come back as it is, nested too deep,
-            or holds too many values.
+        ValueError: If the value is of a kind that would not be restored exactly, is nested too
+            deep, or holds too many values.
     """
     return _Encoding().encoded(value)
 
 
 class _Encoding:
-    """The encoding of one value, which counts what is in it."""
+    """Encodes one value, and counts the values in it."""
 
     def __init__(self) -> None:
         self._values = 0
@@ -119,7 +120,7 @@ class _Encoding:
             return items
         if isinstance(value, tuple):
             return {"ner:tuple": items}
-        # The order of a set is another in every process.
+        # A set's order differs between processes.
         items.sort(key=json.dumps)
         return {"ner:frozenset" if isinstance(value, frozenset) else "ner:set": items}
 
@@ -133,7 +134,7 @@ class _Encoding:
 
 
 def _single(value: Any) -> dict[str, Any]:
-    """A value of one of ``_KINDS`` as JSON; refused where something of it would be lost."""
+    """Encode a value of one of ``_KINDS``; reject it if anything of it would be lost."""
     for name, (kind, write, read) in _KINDS.items():
         if not isinstance(value, kind):
             continue
@@ -143,7 +144,7 @@ def _single(value: Any) -> dict[str, Any]:
             content |= {"fold": value.fold} if value.fold else {}
             if not _same_moment(value, decoded(content)):
                 break
-        # By what is written: a signalling NaN can be compared with nothing.
+        # Compare what is written: a signaling NaN cannot be compared with anything.
         elif write(read(write(value))) != write(value) or (
             isinstance(value, timedelta) and read(write(value)) != value
         ):
@@ -152,19 +153,19 @@ def _single(value: Any) -> dict[str, Any]:
     else:
         raise ValueError(f"a value of type {kind_of(value)} cannot be kept")
     raise ValueError(
-        f"{value!r} of type {kind_of(value)} would not come back as it is (Python's dates and "
-        "times have microseconds and no NaT): round it, or give it as text or numpy.datetime64"
+        f"{value!r} of type {kind_of(value)} would not come back unchanged (Python's dates and "
+        "times have microseconds and no NaT): round it, or pass it as text or numpy.datetime64"
     )
 
 
 def _same_moment(one: Any, other: Any) -> bool:
-    """Whether two dates or times are the same, whatever the kind of their time zones."""
+    """Whether two dates or times are the same, whatever the class of their time zones."""
     clocks = one.replace(tzinfo=None) == other.replace(tzinfo=None)
     return bool(clocks) and one.utcoffset() == other.utcoffset()
 
 
 def decoded(value: Any) -> Any:
-    """The value that ``encoded`` wrote."""
+    """Decode what ``encoded`` returned."""
     if isinstance(value, list):
         return [decoded(each) for each in value]
     if not isinstance(value, dict):
@@ -195,6 +196,6 @@ def decoded(value: Any) -> Any:
 
 
 def _hashable(value: Any) -> Any:
-    """An element of a set, or a key; earlier versions wrote a frozen set as a set."""
+    """Decode a set's element or a key; earlier versions wrote a frozenset as a set."""
     found = decoded(value)
     return frozenset(found) if isinstance(found, set) else found

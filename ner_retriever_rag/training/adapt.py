@@ -1,8 +1,8 @@
-"""Adapting a backbone: deltas to its linear layers, trained together with the head.
+"""Adapt a backbone: train deltas to its linear layers together with the projection head.
 
-Only the deltas and the head learn. A distillation term holds the mean of
-the top layer to what the unadapted backbone gives, so that the text vector of the same pass keeps
-its meaning.
+Only the deltas and the head are trained. A distillation term keeps the mean of the top layer close
+to that of the unadapted backbone, so that the text vector of the same forward pass keeps its
+meaning.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ from ner_retriever_rag.training.pairs import PairSampler
 
 @dataclass(frozen=True, slots=True)
 class AdaptOptions:
-    """The deltas, the head, and how both are trained.
+    """Hyperparameters of the deltas, the head, and their training.
 
     Attributes:
-        rank: Of the deltas; 0 for full ones.
-        first_block: Blocks before this one stay as they are, and no gradient goes through them.
-        hidden: Widths of the head's hidden layers; none for a linear head.
+        rank: Rank of the deltas; 0 for full-rank ones.
+        first_block: Blocks before this one stay frozen, and no gradient flows through them.
+        hidden: Widths of the head's hidden layers; empty for a linear head.
         dim: Output width.
-        dropout: In the head.
-        temperature: Of the in-batch loss.
-        batch: Texts a step.
-        types: Type descriptions a step: one for each text, the rest as negatives only.
-        learning_rate: Of the deltas; rises over ``warmup`` steps, then falls to zero in a line.
-        head_learning_rate: Of the head.
-        warmup: Steps.
-        text_weight: Weight of ``1 - cosine`` to the unadapted text vector.
-        text_share: Share of a batch's contexts on which that is measured.
+        dropout: Dropout in the head.
+        temperature: Temperature of the in-batch loss.
+        batch: Texts per step.
+        types: Type descriptions per step: one per text; the rest serve only as negatives.
+        learning_rate: Learning rate of the deltas: linear warmup over ``warmup`` steps, then linear
+            decay to zero.
+        head_learning_rate: Learning rate of the head.
+        warmup: Warmup steps.
+        text_weight: Weight of the distillation term, ``1 - cosine`` to the unadapted text vector.
+        text_share: Share of a batch's contexts on which that term is computed.
         context_width: Characters of context kept around a mention.
-        loose: How often a mention is taken a word too wide or too narrow.
-        share: How far the weights go in the end from where they started to where training left
-            them. What lies between generalises better (WiSE-FT, arXiv 2109.01903).
+        loose: Probability that a mention is made one word too wide or too narrow.
+        share: Interpolation between the initial weights (0) and the trained ones (1) after
+            training. Interpolated weights generalize better (WiSE-FT, arXiv 2109.01903).
     """
 
     rank: int = 32
@@ -80,13 +81,13 @@ def adapt(
 
     Args:
         adaptation: Trained in place.
-        entities: To draw pairs from.
-        weights: How often to draw each, in relation; see ``flattened``.
-        sampler: Makes a sampler of pairs from a source of randomness.
-        mask: Says which in-batch pairs are no negatives.
-        options: Sizes, rates.
+        entities: Entities to sample pairs from.
+        weights: Relative sampling weight of each entity; see ``flattened``.
+        sampler: Builds a pair sampler from a random generator.
+        mask: Marks in-batch pairs that are not negatives.
+        options: Sizes and learning rates.
         loop: Steps, seed, checkpoints.
-        evaluate: Figures to note on the way.
+        evaluate: Computes metrics to record during training.
     """
     deltas = [p for n, p in adaptation.named_parameters() if p.requires_grad and "head." not in n]
     optimizer = torch.optim.AdamW(

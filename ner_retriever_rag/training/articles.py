@@ -1,4 +1,4 @@
-"""Reading articles, and what of them is held out."""
+"""Read articles, and exclude held-out sentences."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from ner_retriever_rag.reading.text_files import open_text
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """A title and its text, paragraphs on lines of their own."""
+    """A title and its text, one paragraph per line."""
 
     title: str
     text: str
 
 
 def read_articles(source: str | Path) -> Iterator[Article]:
-    """Read articles from a file of JSON lines or from a Hugging Face data set.
+    """Read articles from a JSON Lines file or from a Hugging Face dataset.
 
     Args:
-        source: ``*.jsonl``, plain or compressed, with ``title`` and ``text`` a line; or, when no
-            such file exists, ``name[:config[:split]]`` of a data set with those columns, for
+        source: ``*.jsonl``, plain or compressed, with ``title`` and ``text`` on each line; or, if
+            no such file exists, ``name[:config[:split]]`` of a dataset with those columns, for
             example ``wikimedia/wikipedia:20231101.en``.
 
     Raises:
-        ImportError: If a data set is asked for and ``datasets`` is not installed.
+        FileNotFoundError: If a ``.jsonl`` file does not exist.
+        ImportError: If a dataset is requested and ``datasets`` is not installed.
         ValueError: If a line has no title or no text.
     """
     path = Path(source)
@@ -55,21 +56,21 @@ def _parse(lines: IO[str], path: Path) -> Iterator[Article]:
 
 
 def fingerprint(sentence: str) -> str:
-    """What two copies of a sentence share whatever their spacing, case and punctuation."""
+    """Normalize a sentence so that spacing, case and punctuation do not matter."""
     return re.sub(r"\W+", "", sentence).casefold()
 
 
 class HeldOut:
-    """Sentences that must not be trained on, with copies that differ in spacing or in a few words.
+    """Sentences that must not be trained on, including near-duplicates of them.
 
-    A sentence counts as held out when it is one of them up to spacing, case and punctuation, or
-    shares ten words in a row with one.
+    A sentence counts as held out if it equals one of them up to spacing, case and punctuation, or
+    shares ten consecutive words with one.
     """
 
     RUN = 10
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
-        """Remember ``texts``."""
+        """Hold out ``texts``."""
         self._whole: set[str] = set()
         self._runs: set[int] = set()
         for text in texts:
@@ -82,14 +83,14 @@ class HeldOut:
             yield hash(tuple(words[i : i + self.RUN]))
 
     def __contains__(self, sentence: str) -> bool:
-        """Whether ``sentence`` is, or overlaps, a held-out one."""
+        """Whether ``sentence`` equals or overlaps a held-out one."""
         return fingerprint(sentence) in self._whole or any(
             run in self._runs for run in self._runs_of(sentence)
         )
 
     @classmethod
     def from_files(cls, paths: Iterable[str | Path]) -> HeldOut:
-        """Read the ``text`` of every line of JSON-lines files."""
+        """Read the ``text`` field of every line of JSON Lines files."""
         return cls(
             json.loads(line)["text"]
             for path in paths

@@ -1,4 +1,4 @@
-"""Drawing the batches that a backbone is adapted on."""
+"""Sample the batches for adapting a backbone."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ner_retriever_rag.training.lowrank import Span
 from ner_retriever_rag.training.mined import MinedEntity
 from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
 
-_BUCKET = 16  # batches drawn together and sorted by length
+_BUCKET = 16  # batches sampled together and sorted by length
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step trains on.
+    """The training data of one step.
 
     Attributes:
-        texts: The texts, tokenised.
-        entities: One for each text.
-        spans: The mention of each.
-        queries: A description for each; then more that are negatives only.
+        texts: The tokenized texts.
+        entities: The entity of each text.
+        spans: The mention span of each text.
+        queries: One type description per text, then extra ones that serve only as negatives.
     """
 
     texts: list[Tokens]
@@ -34,17 +34,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class BatchDrawer:
-    """Draws batches; what a step gets depends on the seed and its number only.
+    """Samples batches; the batch of a step depends only on the seed and the step number.
 
     Attributes:
-        entities: To draw from.
-        weights: How often to draw each, in relation.
-        sampler: Makes a sampler of pairs from a source of randomness.
-        tokenize: Texts to tokens.
-        batch: Texts a step.
-        types: Descriptions a step, one for each text and others.
+        entities: Entities to sample from.
+        weights: Relative sampling weight of each entity.
+        sampler: Builds a pair sampler from a random generator.
+        tokenize: Tokenizes texts.
+        batch: Texts per step.
+        types: Type descriptions per step: one per text, plus extra negatives.
         width: Characters of context kept around a mention.
-        seed: Of everything.
+        seed: Random seed.
     """
 
     entities: Sequence[MinedEntity]
@@ -59,7 +59,7 @@ class BatchDrawer:
     _cumulative: list[float] = field(default_factory=list)
 
     def at(self, step: int) -> Batch:
-        """The batch of a step."""
+        """Return the batch of a step."""
         chunk, place = divmod(step, _BUCKET)
         if chunk not in self._drawn:
             self._drawn.clear()
@@ -72,7 +72,7 @@ class BatchDrawer:
         return rng.choices(self.entities, cum_weights=self._cumulative, k=count)
 
     def _draw(self, chunk: int) -> list[Batch]:
-        """The batches of ``_BUCKET`` steps, texts of like length together."""
+        """Sample the batches of ``_BUCKET`` steps, each of texts of similar length."""
         rng = random.Random(f"{self.seed} {chunk}")
         draw = self.sampler(rng)
         chosen = self._choose(rng, self.batch * _BUCKET)

@@ -1,8 +1,8 @@
-"""Fitting the calibration on mined mentions, with types that training never saw.
+"""Fit the calibration on mined mentions, including types that training never saw.
 
 The negatives of a type description are a random sample of all mined mentions, and labels are
-weighted to a prior, by default six mentions in a hundred. Mentions that may or may not be of the
-type (those with a kindred head noun) are left out.
+weighted to a prior, by default 6% positives. Ambiguous mentions, those with a kindred head noun,
+are left out.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class LabelledTypes:
-    """Type descriptions with the mentions that are, and are not, of them.
+    """Type descriptions with their positive and negative mentions.
 
     Attributes:
         phrases: The descriptions.
-        members: For each the rows of the mentions that are of the type.
-        others: For each the rows of those that are not.
-        unseen: For each whether training never saw its head noun.
+        members: For each description, the rows of the mentions of the type.
+        others: For each description, the rows of mentions not of the type.
+        unseen: For each description, whether training never saw its head noun.
     """
 
     phrases: list[str]
@@ -49,19 +49,19 @@ class LabelledTypes:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationReport:
-    """How well probabilities hold on types seen neither in training nor in the fit.
+    """Calibration quality on types seen neither in training nor in the fit.
 
-    All figures are weighted to the prior.
+    All metrics are weighted to the prior.
 
     Attributes:
-        error: Expected calibration error over the mentions that a search would show: for each type
-            the most similar ones, five times as many as are of the type (at least twenty).
-        error_all: The same over all mentions; nearly all of them are plain negatives.
-        curve: Reliability over the shown ones: mean probability, share true, share of weight, by
-            bin.
-        precision: Of the mentions at or above one half, over all types together.
-        recall: Likewise.
-        types: How many types were looked at.
+        error: Expected calibration error over the mentions that a search would return: for each
+            type the most similar ones, five times as many as there are positives (at least twenty).
+        error_all: The same over all mentions, nearly all of which are easy negatives.
+        curve: Reliability over the returned mentions: per bin, mean probability, share of true
+            labels, share of weight.
+        precision: Precision at a probability of at least 0.5, pooled over all types.
+        recall: Recall, likewise.
+        types: Number of types evaluated.
     """
 
     error: float
@@ -82,17 +82,17 @@ def label_types(
     held_out: set[str],
     drawn: int | None = None,
 ) -> LabelledTypes:
-    """Find the types of a sample of mentions, and who is of them, broader types among them.
+    """Find the types of a sample of mentions, broader types included, and their members.
 
     Args:
-        entities: One for each mention.
-        hierarchy: Says which mentions are doubtful.
-        least: Mentions a type must have.
-        longest: Words a description has at most; mining knows too little of finer ones.
-        most: Types at most that training saw, the choice random but fixed.
-        held_out: Head nouns that training never saw; all their types are taken.
-        drawn: How many of the mentions, the first ones, are a random sample of what was mined; only
-            these are ever among the others of a type. By default all.
+        entities: One per mention.
+        hierarchy: Tells which mentions are ambiguous.
+        least: Minimum number of mentions of a type.
+        longest: Maximum number of words in a description; mining covers finer types too sparsely.
+        most: Maximum number of types seen in training; chosen at random with a fixed seed.
+        held_out: Head nouns that training never saw; all their types are included.
+        drawn: How many of the mentions, counted from the first, are a random sample of what was
+            mined; only these serve as negatives. By default all.
     """
     of_phrase: defaultdict[str, set[int]] = defaultdict(set)
     of_head: defaultdict[str, set[int]] = defaultdict(set)
@@ -121,7 +121,7 @@ def label_types(
     everyone = np.arange(len(entities) if drawn is None else drawn)
     found = LabelledTypes(phrases, [], [], [head_noun(p) in unknown for p in phrases])
     for phrase in phrases:
-        # A mention called no more than "person" may be the "politician" that is asked for.
+        # A mention typed only as "person" may be the "politician" asked for.
         vaguer = hierarchy.heads_above(phrase) - {head_noun(phrase)}
         doubtful = close[head_noun(phrase)].union(*(of_head[head] for head in vaguer))
         found.members.append(np.array(sorted(of_phrase[phrase])))
@@ -142,23 +142,24 @@ def fit_calibration(
     folds: int = 4,
     seed: int = 0,
 ) -> tuple[Calibration, CalibrationReport]:
-    """Fit on all types; report on the unseen ones, each judged by a fit that left it out.
+    """Fit on all types; report on the unseen ones, each scored by a fit that left it out.
 
     Args:
-        entities: One for each mention.
+        entities: One per mention.
         vectors: ``(n, dim)``, the encoded mentions.
         encode_types: Encodes type descriptions.
-        hierarchy: Says which mentions are doubtful.
+        hierarchy: Tells which mentions are ambiguous.
         held_out: Head nouns that training never saw.
-        drawn: How many of the mentions, the first ones, are a random sample; the others were added
-            as members of rare types and are neither negatives nor background. By default all.
-        prior: Share of mentions that are of a type asked for.
-        background: Mentions kept beside the model, of as many types as possible.
-        folds: Parts into which the unseen head nouns are divided for the report.
-        seed: Of the choice of the background.
+        drawn: How many of the mentions, counted from the first, are a random sample; the others
+            were added as members of rare types and serve neither as negatives nor as background.
+            By default all.
+        prior: Assumed share of mentions that are of a queried type.
+        background: Size of the background sample kept with the model, of as many types as possible.
+        folds: Cross-validation folds over the unseen head nouns, for the report.
+        seed: Seed for choosing the background sample.
 
     Raises:
-        ValueError: If there are too few unseen types.
+        ValueError: If there are fewer than two unseen types.
     """
     labelled = label_types(entities, hierarchy, held_out=held_out, drawn=drawn)
     if sum(labelled.unseen) < 2:
@@ -194,7 +195,7 @@ def report(
     labels: Sequence[NDArray[np.bool_]],
     prior: float,
 ) -> CalibrationReport:
-    """Measure probabilities of each type's mentions; see :class:`CalibrationReport`."""
+    """Evaluate the probabilities of each type's mentions; see :class:`CalibrationReport`."""
     rows = []  # probability, label, weight, shown
     for of_type, label in zip(probabilities, labels, strict=True):
         shown = np.zeros(len(label), dtype=bool)
@@ -216,7 +217,7 @@ def report(
 
 
 def diverse(entities: Sequence[MinedEntity], count: int, seed: int) -> NDArray[np.int64]:
-    """Rows of a sample in which no head noun is much more frequent than others."""
+    """Sample rows so that no head noun is much more frequent than the others."""
     order = list(range(len(entities)))
     random.Random(seed).shuffle(order)
     seen: Counter[str] = Counter()

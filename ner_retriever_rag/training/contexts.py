@@ -1,4 +1,4 @@
-"""Finding the entities of articles in the sentences of all articles."""
+"""Find mentions of the articles' entities in the sentences of all articles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PRONOUN = re.compile(r"\b(he|she|his|her)\b", re.IGNORECASE)
 _BEFORE = re.compile(r"([A-Z][\w.'’-]*)\s$")
 _GOES_ON = re.compile(r"\w|-\w")
 _AFTER = re.compile(r"\s(?:[A-Z][\w'’-]*|of [A-Z])")
-# Capitalised for opening the sentence, not for being part of a name.
+# Capitalized because they open a sentence, not because they are part of a name.
 _OPENING = set(
     """
     The A An In On At He She It When While After Before For From With As But And Both Since
@@ -38,12 +38,12 @@ class Found:
 
 
 def surface(title: str) -> str:
-    """How running text names the subject of an article: "Cabaret (1972 film)" -> "Cabaret"."""
+    """The name of an article's subject in running text: "Cabaret (1972 film)" -> "Cabaret"."""
     return _PARENTHESIS.sub("", title).split(", ")[0].strip()
 
 
 def family_name(article: Article) -> str | None:
-    """The last word of a person's name, by which the person's own article goes on to name them."""
+    """The last word of a person's name, as used in their own article; None if not a person."""
     words = surface(article.title).split()
     if words and words[-1] in _SUFFIXES:
         words.pop()
@@ -56,26 +56,26 @@ def family_name(article: Article) -> str | None:
 
 
 class LowerCased:
-    """How often a corpus writes a word without a capital; says which titles are common nouns."""
+    """Case-sensitive word counts of a corpus, which tell which titles are common nouns."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         """Count the words of ``texts``."""
         self._count = Counter(word for text in texts for word in _WORD.findall(text))
 
     def is_common(self, word: str) -> bool:
-        """Whether ``word`` is written in lower case more than one time in ten."""
+        """Whether ``word`` occurs lower-cased over 3 times and over 10% as often as capitalized."""
         lower = self._count[word.lower()]
         return lower > 3 and lower > 0.1 * self._count[word.capitalize()]
 
 
 def surfaces(titles: Iterable[str], common: LowerCased) -> dict[str, tuple[str, int]]:
-    """The strings by which to find each title, and the length of the mention in each.
+    """The strings to search for to find each title, and the length of the mention in each.
 
-    Left out: strings that two titles share (homonyms), titles with digits only, capitalised common
-    words.
+    Excluded are strings shared by two titles (homonyms), titles without letters, and capitalized
+    common words.
 
     Returns:
-        String to ``(title, length)``; the mention is the first ``length`` characters of the string.
+        Maps a string to ``(title, length)``; the mention is its first ``length`` characters.
     """
     found: dict[str, tuple[str, int]] = {}
     shared: set[str] = set()
@@ -92,7 +92,7 @@ def surfaces(titles: Iterable[str], common: LowerCased) -> dict[str, tuple[str, 
         if "," in title and not title.endswith(")"):
             add(title, title, len(name))
             if len(words) == 1:
-                continue  # "Aberdeen" alone is anyone's guess
+                continue  # "Aberdeen" alone is ambiguous
         if len(words) == 1:
             if common.is_common(name):
                 if title == name and name.isalpha():
@@ -108,10 +108,10 @@ def surfaces(titles: Iterable[str], common: LowerCased) -> dict[str, tuple[str, 
 
 
 class EntityFinder:
-    """Finds the longest known names in a sentence, by an Aho-Corasick automaton."""
+    """Finds the longest known names in a sentence with an Aho-Corasick automaton."""
 
     def __init__(self, names: Mapping[str, tuple[str, int]]) -> None:
-        """Build the automaton from what :func:`surfaces` returns.
+        """Build the automaton from the result of :func:`surfaces`.
 
         Raises:
             ImportError: If ``pyahocorasick`` is not installed.
@@ -122,7 +122,7 @@ class EntityFinder:
         self._automaton.make_automaton()
 
     def find(self, sentence: str) -> list[Found]:
-        """Names in a sentence: leftmost longest, whole words, no piece of a longer name."""
+        """Names in a sentence: leftmost-longest, whole words, no fragments of longer names."""
         hits: list[tuple[int, int, str, int]] = []
         for last, (width, title, length) in self._automaton.iter(sentence):
             start, end = last + 1 - width, last + 1
@@ -142,7 +142,7 @@ class EntityFinder:
 
     @staticmethod
     def _is_part(sentence: str, start: int, end: int) -> bool:
-        """Whether a capitalised neighbour shows the name to be a piece of a longer one."""
+        """Whether a capitalized neighbor shows that the name is part of a longer one."""
         if start and sentence[start - 1] == "-":
             return True
         before = _BEFORE.search(sentence, max(0, start - 30), start)
@@ -152,7 +152,7 @@ class EntityFinder:
 
 
 def find_name(sentence: str, name: str) -> tuple[int, int] | None:
-    """The one place where ``name`` stands alone as a word, without capitalised neighbours."""
+    """The span of ``name`` if it occurs exactly once, without capitalized neighbors."""
     found = [m.span() for m in re.finditer(rf"(?<!\w){re.escape(name)}(?![\w-])", sentence)]
     if len(found) != 1 or EntityFinder._is_part(sentence, *found[0]):
         return None
@@ -160,7 +160,7 @@ def find_name(sentence: str, name: str) -> tuple[int, int] | None:
 
 
 def usable_sentences(article: Article) -> Iterator[tuple[int, str]]:
-    """The sentences of an article that are neither too short nor too long, with their number."""
+    """The sentences of an article that are neither too short nor too long, with their index."""
     for number, sentence in enumerate(sentences(article.text)):
         if MIN_SENTENCE <= len(sentence) <= MAX_SENTENCE:
             yield number, sentence

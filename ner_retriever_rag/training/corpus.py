@@ -1,4 +1,4 @@
-"""A mined folder as training reads it: entities, hierarchy, what is held out."""
+"""A mined folder as training reads it: entities, hierarchy, held-out types."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.mined import MinedEntity, load_entities
 from ner_retriever_rag.training.wordnet import WordNet, broader_by_wordnet, phrases_by_head
 
-_ALIKE = 0.75  # cosine from which the names of two head nouns mean nearly the same
+_ALIKE = 0.75  # minimum cosine at which two head nouns count as near-synonyms
 
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """A mined folder, read: entities to train on, and the hierarchy."""
+    """The content of a mined folder: all entities, those to train on, hierarchy, held-out heads."""
 
     train: list[MinedEntity]
     every: list[MinedEntity]
@@ -33,12 +33,12 @@ class Mined:
     def load(
         cls, folder: str | Path, backbone: str | Path, wordnet: str | Path | None = None
     ) -> Mined:
-        """Read a folder; head nouns with names alike to the backbone become kindred.
+        """Read a folder; head nouns that the backbone finds near-synonymous become kindred.
 
         Args:
-            folder: What ``mine`` wrote.
-            backbone: Folder or name of the backbone whose text vectors tell names alike.
-            wordnet: Folder of WordNet's noun files, for broader types than definitions name.
+            folder: Output folder of ``mine``.
+            backbone: Folder or name of the backbone whose text vectors compare head nouns.
+            wordnet: Folder of WordNet's noun files, for broader types than definitions give.
         """
         every = load_entities(folder)
         hierarchy = Hierarchy.load(folder)

@@ -1,4 +1,4 @@
-"""Linear layers that learn a delta to a frozen weight: two thin matrices (LoRA), or a full one."""
+"""Linear layers that learn a delta to a frozen weight: low-rank (LoRA) or full-rank."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from ner_retriever_rag.encoder.backbone.adaptation import DELTA, LORA_A, LORA_B
 
 
 class _LowRank(torch.autograd.Function):
-    """A linear layer by its merged weight; gradients go to the two thin matrices alone.
+    """A linear layer with a merged weight, of which only the low-rank factors are trained.
 
-    One matrix product each way, instead of three: ``up @ down`` is in the weight already, and the
-    gradient of the weight, which is not needed, is never formed.
+    The output and the input gradient take one matrix product each instead of three, since
+    ``up @ down`` is already merged into the weight. The weight's own gradient is not needed and
+    never formed.
     """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor
     ) -> Tensor:
-        """``x @ weight.T + bias`` with ``weight`` the sum of the frozen one and ``up @ down``."""
+        """``x @ weight.T + bias``, where ``weight`` is the frozen weight plus ``up @ down``."""
         ctx.save_for_backward(x, weight, down, up)
         return functional.linear(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the input and of both thin matrices."""
+        """Gradients of the input and of both low-rank factors."""
         x, weight, down, up = ctx.saved_tensors
         flat, out = x.reshape(-1, x.shape[-1]), gradients[0].reshape(-1, weight.shape[0])
         to_input = (out @ weight).view_as(x) if ctx.needs_input_grad[0] else None
@@ -40,11 +41,11 @@ class _LowRank(torch.autograd.Function):
 
 
 class _FullRank(torch.autograd.Function):
-    """A linear layer by its merged weight, in the frozen one's dtype; the delta stays float32."""
+    """A linear layer with a merged weight in the frozen one's dtype; the delta stays float32."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, delta: Tensor) -> Tensor:
-        """``x @ weight.T + bias`` with ``weight`` the sum of the frozen one and ``delta``."""
+        """``x @ weight.T + bias``, where ``weight`` is the frozen weight plus ``delta``."""
         ctx.save_for_backward(x, weight)
         return functional.linear(x, weight, bias)
 
@@ -58,11 +59,11 @@ class _FullRank(torch.autograd.Function):
 
 
 class AdaptedLinear(nn.Module):
-    """A frozen linear layer plus a delta, which starts at zero.
+    """A frozen linear layer plus a learned delta, initialized to zero.
 
     Args:
         frozen: The layer.
-        rank: Of the delta; 0 for a full one.
+        rank: Rank of the delta; 0 for a full-rank one.
     """
 
     def __init__(self, frozen: nn.Linear, rank: int) -> None:
@@ -91,7 +92,7 @@ class AdaptedLinear(nn.Module):
         return merged
 
     def saved(self, name: str) -> dict[str, Tensor]:
-        """The delta as float16 tensors for ``merge_adaptation``."""
+        """The delta as float16 tensors, as ``merge_adaptation`` expects them."""
         keys = (LORA_A, LORA_B) if self.rank else (DELTA,)
         return {
             name + key: value.detach().half().contiguous()
@@ -99,7 +100,7 @@ class AdaptedLinear(nn.Module):
         }
 
     def load(self, name: str, deltas: Mapping[str, Tensor]) -> bool:
-        """Take over a saved delta; a full one also takes what thin matrices make. False if none."""
+        """Load a saved delta; a full-rank layer also accepts low-rank factors. False if none."""
         down, up = deltas.get(name + LORA_A), deltas.get(name + LORA_B)
         with torch.no_grad():
             if not self.rank:
@@ -117,11 +118,11 @@ class AdaptedLinear(nn.Module):
 
     @property
     def learned(self) -> tuple[Tensor, ...]:
-        """The thin matrices ``(rank, in)`` and ``(out, rank)``, or the full delta."""
+        """The low-rank factors ``(rank, in)`` and ``(out, rank)``, or the full delta."""
         return (self.down, self.up) if self.rank else (self.full,)
 
     def _weight(self) -> Tensor:
-        """The merged weight, rebuilt whenever an optimiser has changed the delta."""
+        """The merged weight, rebuilt whenever the optimizer has changed the delta."""
         now = [each._version for each in self.learned]
         if self._merged is None or self._merged[0] != now:
             with torch.no_grad():
@@ -132,15 +133,15 @@ class AdaptedLinear(nn.Module):
 
 
 def adapted_layers(model: nn.Module, rank: int, first_block: int = 0) -> dict[str, AdaptedLinear]:
-    """Freeze a backbone and give its linear layers deltas, in place.
+    """Freeze a backbone and add deltas to its linear layers, in place.
 
     Args:
         model: The backbone.
-        rank: Of the deltas; 0 for full ones.
-        first_block: Blocks before this one stay as they are; no gradient goes through them.
+        rank: Rank of the deltas; 0 for full-rank ones.
+        first_block: Blocks before this one stay frozen; no gradient flows through them.
 
     Returns:
-        The layers by their names.
+        The adapted layers by name.
     """
     model.requires_grad_(False)
     model.train(False)
@@ -154,5 +155,5 @@ def adapted_layers(model: nn.Module, rank: int, first_block: int = 0) -> dict[st
 
 
 def _block(name: str) -> int:
-    """Number of the block a module is in; -1 outside of blocks."""
+    """Index of the block that contains a module; -1 outside of blocks."""
     return next((int(part) for part in name.split(".") if part.isdigit()), -1)

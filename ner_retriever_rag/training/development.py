@@ -1,4 +1,4 @@
-"""Scoring a model in the making on sentences with typed mentions, to choose settings by."""
+"""Score a model during training on sentences with typed mentions, to choose settings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ner_retriever_rag.training.mined import MentionContext
 
 @dataclass(frozen=True, slots=True)
 class DevelopmentTask:
-    """Sentences with typed mentions, to choose settings by; never to train on.
+    """Sentences with typed mentions for choosing settings, never for training.
 
     Attributes:
         contexts: Every mention in its sentence.
-        sentence: Number of the sentence of each.
-        labels: Type label of each.
-        queries: The scored labels and how to ask for each.
+        sentence: Index of each mention's sentence.
+        labels: Type label of each mention.
+        queries: Maps each scored label to its query text.
     """
 
     contexts: list[MentionContext]
@@ -33,12 +33,12 @@ class DevelopmentTask:
 
     @classmethod
     def load(cls, path: str | Path, names: str | Path, limit: int | None = None) -> DevelopmentTask:
-        """Read ``{"text", "mentions"}`` lines and the map of labels to query texts.
+        """Read ``{"text", "mentions"}`` lines and the mapping of labels to query texts.
 
         Args:
             path: The sentences.
-            names: JSON; the key is the part of a label after ``-``. "Other" is not scored.
-            limit: Sentences taken, at random but always the same.
+            names: JSON file; a key is the part of a label after ``-``. "Other" is not scored.
+            limit: Maximum number of sentences, sampled with a fixed seed.
         """
         rows = read_lines(path)
         if limit is not None and limit < len(rows):
@@ -60,7 +60,7 @@ class DevelopmentTask:
     def r_precision(
         self, mentions: NDArray[np.float32], types: NDArray[np.float32]
     ) -> dict[str, float]:
-        """R-Precision of every scored type, over sentences, a sentence scored by its best mention.
+        """R-Precision of every scored type over sentences, each scored by its best mention.
 
         Args:
             mentions: ``(len(contexts), dim)``.

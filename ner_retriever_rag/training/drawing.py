@@ -1,4 +1,4 @@
-"""Which entities to draw: frequent types less often than they are."""
+"""Sample entities so that frequent types are underrepresented."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ner_retriever_rag.training.mined import MinedEntity
 
 
 def flattened(entities: Sequence[MinedEntity], power: float = 0.25) -> list[float]:
-    """Weights for drawing entities so that frequent types come less often than they are.
+    """Sampling weights that draw frequent types less often than they occur.
 
     Args:
-        entities: To be drawn from.
-        power: 0 draws all alike; 0.5 draws every head noun about as often as every other.
+        entities: Entities to sample from.
+        power: 0 samples uniformly; 0.5 samples all head nouns about equally often.
 
     Returns:
-        A weight for each: ``(entities of its head noun * of its phrase) ** -power``, a quarter of
-        that where nothing but its definition is known.
+        One weight per entity: ``(entities of its head noun * of its phrase) ** -power``, a quarter
+        of that if its definition is its only context.
     """
     phrases = Counter(e.types[0].lower() for e in entities)
     heads = Counter(head_noun(e.types[0]) for e in entities)
@@ -34,7 +34,7 @@ def flattened(entities: Sequence[MinedEntity], power: float = 0.25) -> list[floa
 def weighted_sample(
     entities: Sequence[MinedEntity], weights: Sequence[float], count: int, rng: random.Random
 ) -> list[MinedEntity]:
-    """``count`` different entities, the likelier the heavier (Efraimidis and Spirakis, 2006)."""
+    """Weighted sample of ``count`` entities without replacement (Efraimidis and Spirakis, 2006)."""
     keys = [math.log(1.0 - rng.random()) / weight for weight in weights]
     best = sorted(range(len(entities)), key=keys.__getitem__, reverse=True)[:count]
     rng.shuffle(best)

@@ -24,13 +24,13 @@ def mention_features(
     cache: Path | None = None,
     pooling: str = "mean",
 ) -> NDArray[np.float16]:
-    """float16 ``(n, width)``, the pooled taps of each mention.
+    """Pooled taps of each mention: float16 ``(n, width)``.
 
     Args:
-        backbone: Reads the taps.
+        backbone: Backbone whose taps are read.
         contexts: One mention each.
-        cache: Folder for the result, found again by backbone, taps, pooling and contexts.
-        pooling: How a mention's tokens become one vector.
+        cache: Folder for the result, keyed by backbone, taps, pooling and contexts.
+        pooling: How a mention's tokens are pooled into one vector.
     """
     key = [f"{c.text}\t{c.start}\t{c.end}" for c in contexts]
     spans = [(c.start, c.end) for c in contexts]
@@ -43,13 +43,13 @@ def type_features(
     cache: Path | None = None,
     pooling: str = "mean",
 ) -> NDArray[np.float16]:
-    """float16 ``(n, width)``, taps of type descriptions, each read alone and pooled whole."""
+    """Taps of type descriptions, read separately and pooled in full: float16 ``(n, width)``."""
     spans = [(0, len(text)) for text in descriptions]
     return _cached(backbone, descriptions, spans, descriptions, cache, pooling)
 
 
 def as_tensor(rows: NDArray[np.float16]) -> Tensor:
-    """Cached features as a head reads them, float32."""
+    """Cached features as the float32 tensor that a head takes."""
     return torch.from_numpy(np.ascontiguousarray(rows)).float()
 
 
@@ -82,7 +82,7 @@ def _cached(
             return found
     places: dict[str, list[int]] = {}
     for i, text in enumerate(texts):
-        places.setdefault(text, []).append(i)  # a sentence is read once, for all its mentions
+        places.setdefault(text, []).append(i)  # read each text once for all its mentions
     unique = list(places)
     features: NDArray[np.float16] | None = None
     progress = tqdm(backbone.read(unique), total=len(unique), desc=f"read {taps}", unit="text")
@@ -93,7 +93,7 @@ def _cached(
             features = np.empty((len(texts), rows.shape[1]), dtype=np.float16)
         features[places[text]] = rows.half().numpy()
     if features is None:
-        raise ValueError("nothing to read")
+        raise ValueError("there are no texts to read")
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, features)

@@ -1,4 +1,4 @@
-"""A calibration fitted to labelled similarities, and how far what it says is from what is so."""
+"""Fit a calibration to labeled similarities, and measure its calibration error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.calibration import Calibration, background_statistics
 
-PRIOR = 0.06  # of a corpus' mentions, how many are of a type asked for; by k=None on fewnerd-dev
+PRIOR = 0.06  # share of a corpus' mentions that fit a query; chosen by k=None on fewnerd-dev
 
 
 def fit_line(
@@ -22,21 +22,21 @@ def fit_line(
     *,
     prior: float = PRIOR,
 ) -> Calibration:
-    """Fit a calibration by maximum likelihood to what a search would show; types count the same.
+    """Fit a calibration by maximum likelihood to what a search would return; types count equally.
 
     Args:
         background: ``(n, dim)``; see ``Calibration``.
         type_vectors: float32 ``(types, dim)``.
-        similarities: For each type the cosines of mentions.
-        labels: For each type which of these mentions are of it; both kinds must be there.
-        prior: The share of a corpus' mentions that are of a type asked for, which nobody knows
+        similarities: For each type, the cosines of mentions.
+        labels: For each type, which of these mentions are of it; both classes must occur.
+        prior: Assumed share of a corpus' mentions that are of a queried type, which is unknown
             beforehand. Labels are weighted to it.
 
     Raises:
         ValueError: If a type has no positive or no negative label.
     """
     if any(known.all() or not known.any() for known in labels):
-        raise ValueError("every type needs mentions that are of it and some that are not")
+        raise ValueError("every type needs at least one positive and one negative mention")
     shown = [shown_rows(s, known) for s, known in zip(similarities, labels, strict=True)]
 
     def shown_of(each: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -73,16 +73,16 @@ def fit_line(
 
 
 def shown_rows(similarities: NDArray[np.float32], labels: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Which mentions of a type's a search would show: the nearest, five for each that is of it.
+    """Rows of the mentions that a search would return for a type: the nearest, five per positive.
 
-    There are twenty at least. How likely the others are, far down, nobody asks; to fit them too
-    would cost accuracy here.
+    At least twenty. Nobody looks at the probabilities further down the ranking, and fitting them
+    too would cost accuracy here.
     """
     return np.argsort(-similarities)[: max(20, 5 * int(labels.sum()))]
 
 
 def prior_weights(labels: NDArray[np.bool_], prior: float) -> NDArray[np.float64]:
-    """Weights that sum to 1, the true ones' to ``prior``: float64 ``(n,)``."""
+    """Weights that sum to 1, those of the positives to ``prior``: float64 ``(n,)``."""
     true = labels.sum()
     weights: NDArray[np.float64] = np.where(
         labels, prior / max(true, 1), (1 - prior) / max(len(labels) - true, 1)
@@ -96,11 +96,11 @@ def expected_calibration_error(
     weights: NDArray[np.float64],
     bins: int = 10,
 ) -> tuple[float, list[tuple[float, float, float]]]:
-    """Mean gap between what was said and what was so, over bins of equal width.
+    """Expected calibration error over bins of equal width.
 
     Returns:
-        The error, and for each bin that is not empty: mean probability, share of true labels, share
-        of all weight.
+        The error, and for each nonempty bin: mean probability, share of true labels, share of the
+        total weight.
     """
     place = np.minimum((probabilities * bins).astype(int), bins - 1)
     curve = []

@@ -1,9 +1,8 @@
-"""Marked texts of many domains, as the detector trains on them.
+"""Annotated texts of many domains, as training data for the detector.
 
-Each set follows a guideline of its own and few mark everything, so what a *sparse* set leaves
-unmarked is weak evidence at most (partial annotation). Texts are cut to passages and laid out as
-the readable view lays out what people have in their folders: titles and paragraphs
-apart by `` | ``.
+Each set follows its own guideline and few annotate everything, so what a *sparse* set leaves
+unmarked is weak evidence at most (partial annotation). Texts are cut into passages and laid out as
+the readable view lays out users' files: titles and paragraphs separated by `` | ``.
 """
 
 from __future__ import annotations
@@ -21,20 +20,21 @@ from ner_retriever_rag.training.marked import MarkedSentence
 
 BOUNDARY = " | "
 _PASSAGE = 420  # characters
-_TITLED, _FOLLOWED = 0.12, 0.08  # share of the passages laid out in each way
+_TITLED, _FOLLOWED = 0.12, 0.08  # shares of passages put under a title, and after another passage
 _LINE_END = re.compile(r"[ \t]*\n\s*")
-_SHORT = 45  # characters of a line that is no wrapped one
+_SHORT = 45  # characters; only longer lines can be wrapped ones
 
 
 @dataclass(frozen=True, slots=True)
 class MarkedSet:
-    """A set of marked texts.
+    """A set of annotated texts.
 
     Attributes:
-        name: What it is called.
-        texts: With their mentions' labels.
-        sparse: Whether only one family of things is marked.
-        names: Label to how a person would ask for it; labels that may not teach a kind are absent.
+        name: Name of the set.
+        texts: The texts with labeled mentions.
+        sparse: Whether only one family of things is annotated.
+        names: Maps a label to how a user would ask for it; labels not used to teach types are
+            absent.
     """
 
     name: str
@@ -49,13 +49,13 @@ def read_sets(
     """Read a folder of ``SET.jsonl.gz`` files with their ``names.json``.
 
     Args:
-        folder: The folder. Labels that its ``excluded.json`` names, if there is one, keep their
-            boundaries and lose their name.
-        sparse: Names of the sets that mark one family of things only.
+        folder: The folder. Labels listed in its ``excluded.json``, if there is one, keep their
+            boundaries but lose their name.
+        sparse: Names of the sets that annotate only one family of things.
         only: The sets to read; None for all.
 
     Raises:
-        FileNotFoundError: If there is no ``names.json``, or no file of a set.
+        FileNotFoundError: If ``names.json`` or the file of a set is missing.
     """
     folder = Path(folder)
     names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
@@ -74,17 +74,17 @@ def read_sets(
 
 
 def _file_of(folder: Path, name: str) -> Path:
-    """The file of a set; its training part where it is in parts."""
+    """The file of a set; its training split if it has one."""
     part = folder / f"{name}-train.jsonl"
     return part if part.exists() else folder / f"{name}.jsonl.gz"
 
 
 def read_folders(folders: Sequence[Path], sparse: str = "") -> list[MarkedSet]:
-    """Read the sets of several folders; ``NAME,NAME@FOLDER`` reads some of one.
+    """Read the sets of several folders; ``NAME,NAME@FOLDER`` reads only the named sets.
 
     Args:
         folders: The folders.
-        sparse: Names, by commas, of the sets that mark one family of things only.
+        sparse: Comma-separated names of the sets that annotate only one family of things.
 
     Raises:
         FileNotFoundError: If a folder has no ``names.json``.
@@ -97,12 +97,12 @@ def read_folders(folders: Sequence[Path], sparse: str = "") -> list[MarkedSet]:
 
 
 def marked_passages(of: MarkedSet, characters: int, rng: random.Random) -> list[MarkedSentence]:
-    """Passages of a set, about so many characters of them, drawn at random and laid out.
+    """Sample passages of a set at random and lay them out.
 
     Args:
         of: The set.
-        characters: Of all passages together, at most.
-        rng: Draws them.
+        characters: Approximate total length of the passages.
+        rng: Random generator.
     """
     order = list(of.texts)
     rng.shuffle(order)
@@ -120,13 +120,13 @@ def marked_passages(of: MarkedSet, characters: int, rng: random.Random) -> list[
 
 
 def joined_lines(row: TypedText) -> TypedText:
-    """A text as the readable view has it: wrapped lines joined, other line ends a boundary."""
+    """A text as in the readable view: wrapped lines joined, other line breaks made boundaries."""
     if "\n" not in row.text:
         return row
     lines = [len(line) for line in row.text.split("\n") if line.strip()]
     wrapped = len(lines) >= 4 and sorted(lines)[len(lines) // 2] > _SHORT
     pieces: list[str] = []
-    shifts: list[tuple[int, int]] = []  # from this character on, so much is added to offsets
+    shifts: list[tuple[int, int]] = []  # (character from which the shift applies, shift)
     last = length = 0
     for found in _LINE_END.finditer(row.text):
         start, end = found.span()
@@ -158,7 +158,7 @@ def joined_lines(row: TypedText) -> TypedText:
 
 
 def cut(row: TypedText, longest: int) -> Iterator[TypedText]:
-    """The passages of a text, with the mentions that lie within each."""
+    """Passages of a text with the mentions inside each, except those that split a mention."""
     for start, end in passages(row.text, longest):
         inside = tuple(
             (a - start, b - start, label) for a, b, label in row.mentions if start <= a and b <= end
@@ -169,10 +169,9 @@ def cut(row: TypedText, longest: int) -> Iterator[TypedText]:
 
 
 def laid_out(sentences: Sequence[MarkedSentence], rng: random.Random) -> list[MarkedSentence]:
-    """The passages, some under a title, some after another.
+    """Lay out passages: some under a title, some appended to another passage.
 
-    Lists of nothing but names are not among them: they teach that a cell is a mention, whatever is
-    in it.
+    Bare lists of names are not generated: they teach that a cell is a mention, whatever it holds.
     """
     result: list[MarkedSentence] = []
     for sentence in sentences:

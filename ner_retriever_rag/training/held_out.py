@@ -1,4 +1,4 @@
-"""Which types training never sees, so that calibration can be fitted on unseen ones."""
+"""Withhold types from training, so that the calibration can be fitted on unseen ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ner_retriever_rag.training.mined import MinedEntity
 def held_out_heads(
     entities: Sequence[MinedEntity], *, one_in: int = 20, least: int = 5, most: int = 400
 ) -> set[str]:
-    """Head nouns kept for calibration, always the same share of them.
+    """Head nouns reserved for calibration; the selection is deterministic.
 
     Args:
-        entities: All that was mined.
-        one_in: Every how manieth head noun.
-        least: Rarer ones are left to training.
-        most: So are more frequent ones; an encoder that never saw "city" would be of no use.
+        entities: All mined entities.
+        one_in: Reserve one in this many head nouns.
+        least: Head nouns with fewer entities are left to training.
+        most: So are those with more entities; an encoder that never saw "city" would be useless.
     """
     count = Counter(head for entity in entities for head in entity.heads)
     return {
@@ -29,6 +29,6 @@ def held_out_heads(
 
 
 def split_held_out(entities: Sequence[MinedEntity]) -> tuple[list[MinedEntity], set[str]]:
-    """Entities to train on, and the head nouns of the types that training never sees."""
+    """The entities to train on, and the head nouns of the types withheld from training."""
     held = held_out_heads(entities)
     return [e for e in entities if not e.heads & held], held

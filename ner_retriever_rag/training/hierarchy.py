@@ -1,4 +1,4 @@
-"""Which type names are broader than which, and which are no negatives of each other."""
+"""Which type names are broader than others, and which must not be negatives of each other."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _CLASSES = {"species", "genus", "kind", "type", "form", "variety", "breed", "fam
 def broader_terms(
     definitions: Mapping[str, Sequence[TypePhrase]], known: Iterable[str]
 ) -> dict[str, list[str]]:
-    """For every known type name with a definition of its own, the types it is a kind of.
+    """Broader types of every known type name that has its own definition.
 
-    "A band is a musical group" gives ``{"band": ["musical group", "group"]}``, followed upwards.
+    "A band is a musical group" gives ``{"band": ["musical group", "group"]}``, followed upward.
 
     Args:
-        definitions: Lower-cased article title to the types its first sentence gives it.
+        definitions: Maps a lower-cased article title to the types in its first sentence.
         known: Type names in use, lower-cased.
     """
     direct = {
@@ -55,12 +55,12 @@ def broader_terms(
 def kindred_heads(
     entities: Iterable[Sequence[str]], *, share: float = 0.1, least: int = 3
 ) -> dict[str, set[str]]:
-    """Head nouns that often describe the same entity, so that neither is a negative for the other.
+    """Head nouns that often describe the same entity, so that neither is a negative of the other.
 
     Args:
         entities: For each entity, the head nouns of all its type phrases.
-        share: Least share of the rarer noun's entities that the other describes too.
-        least: Least number of entities in common.
+        share: Minimum share of the rarer noun's entities that the other one describes too.
+        least: Minimum number of shared entities.
     """
     alone: Counter[str] = Counter()
     together: Counter[tuple[str, str]] = Counter()
@@ -77,22 +77,22 @@ def kindred_heads(
 
 
 class Hierarchy:
-    """What is broader than what, and what is no negative of what."""
+    """Broader types, and head nouns that must not be negatives of each other."""
 
     def __init__(self, broader: dict[str, list[str]], kindred: dict[str, list[str]]) -> None:
-        """Keep what :func:`broader_terms` and :func:`kindred_heads` give."""
+        """Store the results of :func:`broader_terms` and :func:`kindred_heads`."""
         self.broader = broader
         self.kindred = {head: set(others) for head, others in kindred.items()}
 
     @classmethod
     def load(cls, folder: str | Path) -> Hierarchy:
-        """Read ``hierarchy.json`` of a mined folder."""
+        """Read ``hierarchy.json`` from a mined folder."""
         return cls(**json.loads((Path(folder) / "hierarchy.json").read_text(encoding="utf-8")))
 
     def above(self, phrase: str) -> list[str]:
-        """Types broader than a phrase, those of its longest known suffix.
+        """Types broader than a phrase: those of its longest known suffix.
 
-        Of "capital of a region" that is a suffix of "capital", but of "species of beetle" one of
+        For "capital of a region" this is a suffix of "capital", but for "species of beetle" one of
         "beetle".
         """
         front, of, back = phrase.lower().partition(" of ")
@@ -108,25 +108,25 @@ class Hierarchy:
         return {head_noun(up) for ups in self.broader.values() for up in ups}
 
     def add_kindred(self, heads: Sequence[str], vectors: NDArray[np.float32], least: float) -> None:
-        """Also hold head nouns for kindred whose names mean nearly the same ("film", "movie").
+        """Add near-synonymous head nouns ("film", "movie") as kindred.
 
         Args:
             heads: Head nouns.
-            vectors: ``(len(heads), n)``, L2-normalised text vectors of the nouns.
-            least: Cosine from which two are kindred.
+            vectors: ``(len(heads), n)``, L2-normalized text vectors of the nouns.
+            least: Minimum cosine of two kindred nouns.
         """
         for i, j in np.argwhere(vectors @ vectors.T >= least):
             if i != j:
                 self.kindred.setdefault(heads[i], set()).add(heads[j])
 
     def add_broader(self, broader: Mapping[str, Sequence[str]]) -> None:
-        """Also know these broader types of names, before those already known."""
+        """Add broader types of names, placed before those already known."""
         for name, ups in broader.items():
             self.broader[name] = list(dict.fromkeys([*ups, *self.broader.get(name, ())]))
 
-    @lru_cache(maxsize=200_000)  # noqa: B019 - one hierarchy lives as long as the training
+    @lru_cache(maxsize=200_000)  # noqa: B019 - the hierarchy lives as long as the training run
     def heads_above(self, phrase: str) -> frozenset[str]:
-        """The head nouns of a phrase and of everything broader."""
+        """The head nouns of a phrase and of all broader types."""
         return frozenset({head_noun(phrase)} | {head_noun(up) for up in self.above(phrase)})
 
     def not_negative(self, entity: MinedEntity) -> set[str]:

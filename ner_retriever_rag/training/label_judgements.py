@@ -1,6 +1,6 @@
-"""What the pair model learns from the labels of marked texts.
+"""Training pairs for the pair model from the labels of annotated texts.
 
-Against other labels of the same guideline, and against what the detector finds that no label marks.
+Negatives are other labels of the same guideline, and detected mentions that no label marks.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from ner_retriever_rag.training.judgements import Judgements, varied
 from ner_retriever_rag.training.mined import MentionContext
 
 _PASSAGE = 420  # characters
-_ALIKE, _FAR = 0.75, 0.3  # cosines of descriptions: may mean the same; cannot
+# Cosines of descriptions: from _ALIKE on they may mean the same, below _FAR they cannot.
+_ALIKE, _FAR = 0.75, 0.3
 
 
 class LabelSource:
-    """Judgements from the labels of marked texts.
+    """Judged pairs from the labels of annotated texts.
 
     Args:
         sets: The sets; those with fewer than two named labels are skipped.
-        vector_of: Each description's unit vector, which separates near ones from far ones.
-        size: How many pairs are drawn together.
-        found: Finds mentions in texts, marked or not.
-        of_a_set: In how many passages of a set they are looked for.
+        vector_of: Unit vector of each description, to tell similar from dissimilar ones.
+        size: Number of pairs drawn together.
+        found: Detects mentions in texts, annotated or not.
+        of_a_set: Number of passages per set in which to detect mentions.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class LabelSource:
             self._passages.append((each, pieces, dict(usable), unmarked))
 
     def draw(self, rng: random.Random) -> Judgements:
-        """Pairs of a set, a label and a text drawn in this order."""
+        """Draw a group of pairs: first a set, then a label, then a text."""
         weights = [len(usable) ** 0.5 for _, _, usable, _ in self._passages]
         of, pieces, usable, unmarked = rng.choices(self._passages, weights)[0]
         label = rng.choice(list(usable))
@@ -98,7 +99,7 @@ class LabelSource:
         unmarked: Sequence[MentionContext],
         rng: random.Random,
     ) -> Judgements:
-        """Mentions of a label; others of its set, of its passage, unmarked ones, of other sets."""
+        """Mentions of a label against others of its set and passage, unmarked ones, other sets'."""
         name = of.names[label]
 
         def mention(number: int, place: int) -> MentionContext:
@@ -133,7 +134,7 @@ class LabelSource:
 
     @staticmethod
     def _touching(of: MarkedSet, piece: TypedText, start: int, end: int) -> set[str]:
-        """What the mentions that touch a span are called."""
+        """Label names of the mentions that overlap a span."""
         return {
             of.names[label]
             for a, b, label in piece.mentions

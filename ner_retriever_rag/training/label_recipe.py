@@ -1,4 +1,4 @@
-"""The recipe behind ``train labels``: an encoder whose head knows labels of many domains."""
+"""The recipe behind ``train labels``: tune an encoder's head to labels of many domains."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from ner_retriever_rag.training.train_labels import (
 )
 from ner_retriever_rag.training.tune import Moved, Rows
 
-_LOOSE = 0.15  # how often a mined mention is taken a word too wide or too narrow
-_MAPPED = 8_000  # mined mentions, and types, on which the map of what is kept is fitted
+_LOOSE = 0.15  # probability that a mined mention is made one word too wide or too narrow
+_MAPPED = 8_000  # mined mentions, and types, on which the map of stored vectors is fitted
 
 
 def label_recipe(
@@ -45,23 +45,23 @@ def label_recipe(
     loop: LoopOptions,
     cache: Path | None = None,
 ) -> TypeAwareEncoder:
-    """Tune a saved encoder's head to the labels of marked texts; the rest follows its head.
+    """Tune a saved encoder's head to the labels of annotated texts.
 
-    Prototypes, known names and the calibration's background, of which only vectors are kept, go
-    where the nearest linear map takes them; fit the calibration again afterwards.
+    Prototypes, known names and the calibration's background, which are stored only as vectors, are
+    carried over by a linear least-squares map; refit the calibration afterwards.
 
     Args:
-        source: The encoder, as ``TypeAwareEncoder.from_pretrained`` takes it.
-        mined: Where pairs come from.
-        sets: Where labels come from.
-        pairs: How many mined pairs are trained along.
-        seeds: How many heads are averaged, each of its own draw of labelled mentions.
-        options: How to train.
-        loop: Steps, first seed.
-        cache: Folder for features.
+        source: The encoder, as ``TypeAwareEncoder.from_pretrained`` accepts it.
+        mined: Source of mined pairs.
+        sets: Source of labels.
+        pairs: Number of mined pairs to train on alongside the labels.
+        seeds: Number of heads to average, each trained on its own sample of labeled mentions.
+        options: Hyperparameters.
+        loop: Steps and first seed.
+        cache: Folder for cached features.
 
     Raises:
-        ValueError: If the encoder has no head, or no label may teach.
+        ValueError: If the encoder has no head, or no label is used to teach types.
     """
     encoder = TypeAwareEncoder.from_pretrained(source)
     if encoder.head is None:

@@ -1,4 +1,4 @@
-"""Files of labelled texts: read with every line checked, and split."""
+"""Read files of labeled texts, validating every line, and split them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _EXAMPLE = '{"text": "We gave haloperidol.", "mentions": [{"start": 8, "end": 19
 
 
 def read_labelled(path: str | Path) -> list[TypedText]:
-    """Read ``{"text", "mentions": [{"start", "end", "type"}]}``, one a line, plain or compressed.
+    """Read ``{"text", "mentions": [{"start", "end", "type"}]}`` lines, plain or compressed.
 
     Args:
-        path: The file. Other fields are skipped; a text may have no mentions.
+        path: The file. Other fields are ignored; a text may have no mentions.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, a line is not like that, or none has a mention; the
-            message says which line and why.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file cannot be read, a line is malformed, or no line has a mention; the
+            message names the line and the reason.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file; it should hold lines such as {_EXAMPLE}")
@@ -37,16 +37,16 @@ def read_labelled(path: str | Path) -> list[TypedText]:
     except UNREADABLE as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if not any(each.mentions for each in found):
-        raise ValueError(f"{path} has no labelled mention; a line is such as {_EXAMPLE}")
+        raise ValueError(f"{path} has no labelled mention; a line looks like {_EXAMPLE}")
     return found
 
 
 def described(typed: Sequence[TypedText], names: Mapping[str, str] | None) -> list[TypedText]:
-    """The texts with descriptions for labels, ``""`` for a mention of none.
+    """Replace labels with descriptions; ``""`` for a label that has none.
 
     Args:
-        typed: Labelled texts.
-        names: Label to description, as ``queries_for`` takes them.
+        typed: Labeled texts.
+        names: Maps labels to descriptions, as ``queries_for`` accepts them.
 
     Raises:
         ValueError: If no label has a description.
@@ -63,12 +63,12 @@ def described(typed: Sequence[TypedText], names: Mapping[str, str] | None) -> li
 def split(
     typed: Sequence[TypedText], share: float, seed: int
 ) -> tuple[list[TypedText], list[TypedText]]:
-    """Texts to train on, and texts held out; the same text is never among both.
+    """Split texts into training and held-out ones; duplicates always land on the same side.
 
     Args:
-        typed: All of them.
-        share: How many of the distinct texts to hold out, 0 for none.
-        seed: Of the choice.
+        typed: All texts.
+        share: Share of the distinct texts to hold out; 0 for none.
+        seed: Random seed.
     """
     distinct = list(dict.fromkeys(each.text for each in typed))
     held = set(random.Random(seed).sample(distinct, round(share * len(distinct))))
@@ -80,7 +80,7 @@ def _labelled(line: str, where: str) -> TypedText:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: no JSON ({error}); wanted is {_EXAMPLE}") from None
+        raise ValueError(f"{where}: no JSON ({error}); expected {_EXAMPLE}") from None
     if not isinstance(row, dict) or not {"text", "mentions"} <= row.keys():
         raise ValueError(f"{where}: text and mentions are wanted, such as {_EXAMPLE}")
     text, mentions = row["text"], row["mentions"]
@@ -93,7 +93,7 @@ def _labelled(line: str, where: str) -> TypedText:
 
 def _mention(mention: Any, text: str, where: str) -> tuple[int, int, str]:
     if not isinstance(mention, dict) or not {"start", "end", "type"} <= mention.keys():
-        raise ValueError(f"{where}: a mention needs start, end and type, unlike {mention!r}")
+        raise ValueError(f"{where}: a mention needs start, end and type, not {mention!r}")
     start, end, label = mention["start"], mention["end"], mention["type"]
     if not isinstance(label, str) or not label.strip():
         raise ValueError(f"{where}: type must be a string that is not empty, not {label!r}")

@@ -1,4 +1,4 @@
-"""The training loop: progress, checkpoints, resuming, and a plot of how it went."""
+"""The training loop: progress, checkpoints, resuming, and a plot of the metrics."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ner_retriever_rag._imports import require
 
 @dataclass(frozen=True, slots=True)
 class LoopOptions:
-    """How long to train and what to keep on the way.
+    """How long to train, and what to save along the way.
 
     Attributes:
-        steps: Optimiser steps in all.
-        seed: Fixes dropout; what a step trains on has to depend on the step number only.
-        folder: Where the checkpoint and the plot go; None keeps nothing.
+        steps: Total number of optimizer steps.
+        seed: Seeds dropout; the data of a step must depend only on the step number.
+        folder: Folder for the checkpoint and the plot; None saves nothing.
         checkpoint_every: Steps between checkpoints.
         evaluate_every: Steps between evaluations; the last step is always evaluated.
-        clip: Largest gradient norm.
+        clip: Maximum gradient norm.
     """
 
     steps: int
@@ -51,18 +51,18 @@ def run(
     options: LoopOptions,
     evaluate: Callable[[], dict[str, float]] | None = None,
 ) -> History:
-    """Train ``module``; go on from the folder's checkpoint if there is one.
+    """Train ``module``; resume from the folder's checkpoint if there is one.
 
     Args:
-        module: What is trained; only parameters that require a gradient are checkpointed.
+        module: The module to train; only parameters that require a gradient are checkpointed.
         optimizer: Holds those parameters.
-        schedule: Stepped once a step.
-        loss_at: The loss of step n, which must depend on nothing that a restart would lose.
+        schedule: Advanced once per step.
+        loss_at: The loss of step n; must not depend on state that a restart would lose.
         options: Length, seed, folder.
-        evaluate: Figures to note beside the loss.
+        evaluate: Computes metrics to record next to the loss.
 
     Returns:
-        A row of figures for each evaluation: ``step``, ``loss`` (mean since the last), others.
+        One row of metrics per evaluation: ``step``, ``loss`` (mean since the last one), others.
 
     Raises:
         KeyboardInterrupt: On Ctrl-C, after a checkpoint has been written.
@@ -96,7 +96,7 @@ def run(
                 _save(options.checkpoint, done, module, optimizer, schedule, history)
     except KeyboardInterrupt:
         if options.checkpoint:
-            # The step that was cut short is run again.
+            # The interrupted step is run again on resuming.
             _save(options.checkpoint, step, module, optimizer, schedule, history)
         raise
     if options.folder and options.checkpoint:
@@ -124,7 +124,7 @@ def _save(
     }
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
-    os.replace(partial, path)  # a crash while writing leaves the old checkpoint whole
+    os.replace(partial, path)  # a crash while writing leaves the old checkpoint intact
 
 
 def _resume(
@@ -144,7 +144,7 @@ def _resume(
 
 
 def plot(history: History, path: Path) -> None:
-    """Draw every figure of a history over the steps.
+    """Plot every metric of a history over the steps.
 
     Raises:
         ImportError: If ``matplotlib`` is not installed.

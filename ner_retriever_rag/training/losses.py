@@ -1,4 +1,4 @@
-"""Losses on L2-normalised mention and type vectors."""
+"""Losses on L2-normalized mention and type vectors."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def info_nce(
     *,
     temperature: float = 0.05,
 ) -> Tensor:
-    """In-batch cross-entropy, both ways: each mention picks its type, each type its mention.
+    """Symmetric in-batch cross-entropy: each mention picks its type, each type its mention.
 
     Args:
         mentions: ``(n, dim)``.
         types: ``(m, dim)``, ``m >= n``; row i < n is the type of mention i, the rest are negatives.
-        not_negative: bool ``(n, m)``, pairs to leave out of the sums; the diagonal never is.
+        not_negative: bool ``(n, m)``, pairs to leave out of the sums; the diagonal always counts.
         temperature: Divides the cosines.
 
     Returns:
@@ -44,17 +44,17 @@ def triplet(
     margin: float = 0.5,
     hard: float = 0.1,
 ) -> Tensor:
-    """The paper's triplet loss (arXiv 2509.04011, section 3.3), negatives from the batch.
+    """The paper's triplet loss (arXiv 2509.04011, section 3.3) with in-batch negatives.
 
     The anchor is the type description, the positive its mention, the negative a mention of
-    another type: one drawn at random or, for some anchors, the nearest; distance is
+    another type: a random one or, for some anchors, the nearest (hard negative). The distance is
     ``1 - cosine``.
 
     Args:
         mentions: ``(n, dim)``.
         types: ``(n, dim)``.
-        not_negative: bool ``(n, n)``, rows mentions, columns types.
-        margin: By how much a negative has to be further away.
+        not_negative: bool ``(n, n)``, mentions by types; pairs not to use as negatives.
+        margin: Margin by which a negative must be further away than the positive.
         hard: Share of the anchors that get their nearest negative.
     """
     cosines = types @ mentions.T

@@ -1,4 +1,4 @@
-"""Sentences with marked mentions to train the detector on, and what is not known of them."""
+"""Annotated sentences for training the detector, including spans of unknown status."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ner_retriever_rag.encoder.span_head import Words
 from ner_retriever_rag.evaluation.formats import TypedText, read_lines
 from ner_retriever_rag.schema import Span
 
-# Words that may be capitalised without being part of a name, beside the first of a sentence.
+# Words that may be capitalized without being part of a name, besides the first of a sentence.
 _FUNCTION = set(
     "the a an of and or in on at for to by with from as is was he she it his her".split()
 )
 
-# No name goes on over one of these in lower case, whatever its language.
+# No name, in whatever language, continues across one of these in lower case.
 _SEAMS = set(
     """
     is was are were be been has had have did does can could will would may might who whom whose
@@ -35,12 +35,12 @@ class MarkedSentence:
 
     Attributes:
         text: The sentence.
-        mentions: Character spans.
-        unknown: Character spans; a span that overlaps one and is no mention is left out of the
+        mentions: Character spans of the mentions.
+        unknown: Character spans; a span that overlaps one and is not a mention is left out of the
             loss.
-        seams: Characters that no mention reaches across, whatever else is unknown.
-        partial: Whether not everything is marked: what touches no mention is then weak evidence,
-            and none where it has a capital or a digit.
+        seams: Character positions that no mention crosses, whatever else is unknown.
+        partial: Whether the annotation is partial: a span that touches no mention is then weak
+            evidence, and no evidence if it has a capital or a digit.
     """
 
     text: str
@@ -53,10 +53,10 @@ class MarkedSentence:
 def read_marked(path: str | Path) -> list[MarkedSentence]:
     """Read ``{"text", "mentions": [{"start", "end"}]}`` lines, plain or compressed.
 
-    Mentions with a ``seen`` count come from mining: they are known to be names, but not to be all
-    the names of the sentence, nor the longest; other capitalised words, parts of them and
-    lower-cased names as common as nouns are therefore unknown. Dates are no mentions, whoever says
-    so; sums of money with a currency's sign are.
+    Mentions with a ``seen`` count come from mining: they are known to be names, but not necessarily
+    all names of the sentence, nor the longest ones. Other capitalized words, parts of the mentions,
+    and lower-cased names frequent enough to be common nouns are therefore unknown. Dates are never
+    mentions, whatever the annotation says; amounts of money with a currency sign always are.
     """
     return [
         _silver(row) if row.seen else MarkedSentence(row.text, _spans(row))
@@ -64,7 +64,7 @@ def read_marked(path: str | Path) -> list[MarkedSentence]:
     ]
 
 
-_COMMON = 60  # found more often than this, a lower-cased title is a common noun
+_COMMON = 60  # a lower-cased title found more often than this is a common noun
 
 
 _DATE = re.compile(
@@ -77,7 +77,7 @@ _MONEY = re.compile(r"[$€£¥₹] ?\d+(?:[.,]\d+)*(?: (?:thousand|million|bill
 
 
 def _spans(row: TypedText) -> tuple[Span, ...]:
-    """The spans of a row without dates, and with the sums of money of its text."""
+    """The spans of a row, without dates and with the amounts of money in its text."""
     spans = ((start, end) for start, end, _ in row.mentions)
     kept = {span for span in spans if not _DATE.fullmatch(row.text, *span)}
     return tuple(sorted(kept | {m.span() for m in _MONEY.finditer(row.text)}))
@@ -104,7 +104,7 @@ def _silver(row: TypedText) -> MarkedSentence:
 
 
 def _seams(words: Words, text: str, mentions: Sequence[Span]) -> tuple[int, ...]:
-    """Where words stand that no name has; between two names of a sentence more of them do."""
+    """Positions of words that no name contains; between two names, more words count as such."""
     first = min((end for _, end in mentions), default=0)
     last = max((start for start, _ in mentions), default=0)
     seams = []
@@ -119,12 +119,12 @@ def _seams(words: Words, text: str, mentions: Sequence[Span]) -> tuple[int, ...]
 def joined(
     sentences: Sequence[MarkedSentence], rng: random.Random, share: float = 0.4
 ) -> list[MarkedSentence]:
-    """Put some sentences together, two by two, so that no span learns to cross a full stop.
+    """Concatenate some sentences in pairs, so that no span learns to cross a full stop.
 
     Args:
         sentences: In any order.
-        rng: Chooses which.
-        share: Of the sentences, how many become part of a pair.
+        rng: Chooses the sentences.
+        share: Share of the sentences that become part of a pair.
     """
     order = list(sentences)
     rng.shuffle(order)

@@ -1,21 +1,21 @@
-"""From articles to training pairs: entities, the contexts that mention them, their types.
+"""Mine training pairs from articles: entities, the contexts that mention them, their types.
 
 The result is a folder:
 
 ``entities.jsonl.xz``
-    a line an entity: ``title``, ``types`` (cleaned phrases, finest grain), ``contexts``
+    One entity per line: ``title``, ``types`` (cleaned phrases, finest grain), ``contexts``
     (``[sentence, start, end, kind]``; kind is ``other`` for a sentence of another article, ``own``
-    for the entity's own, ``definition`` for its first).
+    for one of the entity's own article, ``definition`` for that article's first).
 ``silver.jsonl.xz``
-    sentences with all the known names found in them, for the mention detector; ``seen`` says how
-    often a name was found in all.
+    Sentences with all known names found in them, for the mention detector; ``seen`` is how often a
+    name was found overall.
 ``names.jsonl.xz``
-    a line a name: ``name``, the ``types`` of all that bear it, whether it is an ``alias``; of every
-    definition understood, with contexts or without.
+    One name per line: ``name``, the ``types`` of everything that bears it, whether it is an
+    ``alias``; covers every definition understood, with or without contexts.
 ``hierarchy.json``
-    ``broader`` type names, and ``kindred`` head nouns that are no negatives of each other.
+    ``broader`` type names, and ``kindred`` head nouns that must not be negatives of each other.
 ``report.md``
-    counts, top types, fifty random pairs.
+    Counts, most frequent types, fifty random pairs.
 """
 
 from __future__ import annotations
@@ -43,15 +43,16 @@ Context = tuple[str, int, int, str]
 
 @dataclass(frozen=True, slots=True)
 class MiningOptions:
-    """How much to keep.
+    """Size limits and the random seed.
 
     Attributes:
         seed: Seed of every random choice.
-        contexts: Contexts kept of an entity, and of each kind at most.
-        per_head: Entities kept whose first type has the same head noun.
-        per_phrase: Entities kept whose first type is the same phrase.
-        least_heads: Definitions a head noun must have, by itself, to count as a type.
-        silver: Sentences kept for the mention detector.
+        contexts: Maximum number of contexts kept per entity and kind.
+        per_head: Maximum number of entities whose first type has the same head noun.
+        per_phrase: Maximum number of entities whose first type is the same phrase.
+        least_heads: Minimum number of definitions that use a head noun uncoordinated, for it to
+            count as a type.
+        silver: Maximum number of sentences kept for the mention detector.
     """
 
     seed: int = 0
@@ -64,7 +65,7 @@ class MiningOptions:
 
 @dataclass(slots=True)
 class Entity:
-    """An article's subject with its types and where it is mentioned."""
+    """The subject of an article, with its types and the contexts that mention it."""
 
     title: str
     types: list[str]
@@ -72,7 +73,7 @@ class Entity:
     seen: Counter[str] = field(default_factory=Counter)
 
     def offer(self, context: Context, limit: int, rng: random.Random) -> None:
-        """Keep a uniform sample of at most ``limit`` contexts of a kind."""
+        """Keep a uniform sample of at most ``limit`` contexts of each kind (reservoir sampling)."""
         kind = context[3]
         kept = self.contexts[kind]
         self.seen[kind] += 1
@@ -92,13 +93,13 @@ def mine(
     """Mine ``sources`` into ``folder``.
 
     Args:
-        sources: What :func:`~ner_retriever_rag.training.articles.read_articles` reads.
-        folder: Made if missing; files in it are replaced.
-        held_out: Sentences never to be kept, those of evaluation files.
-        options: Sizes and the seed.
+        sources: Sources accepted by :func:`~ner_retriever_rag.training.articles.read_articles`.
+        folder: Created if missing; files in it are replaced.
+        held_out: Sentences never to keep, such as those of evaluation files.
+        options: Size limits and the seed.
 
     Returns:
-        The counts of the report.
+        The counts in the report.
 
     Raises:
         ImportError: If ``textblob`` or ``pyahocorasick`` is not installed.
@@ -112,7 +113,7 @@ def mine(
         t: Entity(t, list(dict.fromkeys(p.text for p in types))) for t, types in definitions.items()
     }
     if not entities:
-        raise ValueError("no article's first sentence says what its subject is; nothing to mine")
+        raise ValueError("no article's first sentence defines its subject; nothing to mine")
     held_out = held_out or HeldOut()
     names = known_names(articles, definitions, held_out)
     folder = Path(folder)
@@ -156,7 +157,10 @@ def mine(
 
 
 def _definitions(articles: Iterable[Article], least_heads: int) -> dict[str, list[TypePhrase]]:
-    """Title to type phrases, over all its articles; rare coordinated heads are noise."""
+    """Map titles to type phrases, over all their articles.
+
+    Head nouns that rarely occur uncoordinated are dropped as noise.
+    """
     parsed: defaultdict[str, list[TypePhrase]] = defaultdict(list)
     for article in tqdm(articles, desc="parse definitions"):
         if lead := next(sentences(article.text), ""):
@@ -177,10 +181,10 @@ def _find_contexts(
     options: MiningOptions,
     rng: random.Random,
 ) -> tuple[list[tuple[str, list[ctx.Found]]], Counter[str]]:
-    """Fill the contexts of ``entities``.
+    """Fill in the contexts of ``entities``.
 
     Returns:
-        Sentences with all the names found in them, and how often each name was found in all.
+        Sentences with all names found in them, and how often each entity was found overall.
     """
     articles = list(articles)
     common = ctx.LowerCased(a.text for a in tqdm(articles, desc="count words"))
@@ -214,7 +218,7 @@ def _find_contexts(
 
 
 def _cap(entities: dict[str, Entity], options: MiningOptions, rng: random.Random) -> list[Entity]:
-    """At most so many entities a type; those that other articles mention come first."""
+    """Cap the number of entities per type, preferring those that other articles mention."""
     order = [e for e in entities.values() if any(e.contexts.values())]
     rng.shuffle(order)
     order.sort(key=lambda e: not e.contexts["other"])

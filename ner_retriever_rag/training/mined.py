@@ -1,4 +1,4 @@
-"""What mining found: entities, their types, and the sentences that mention them."""
+"""Mining results: entities, their types, and the sentences that mention them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class MentionContext:
     kind: str = "other"
 
     def cropped(self, width: int) -> MentionContext:
-        """The same mention in at most about ``width`` characters, cut between words."""
+        """The same mention in a context of at most about ``width`` characters, cut at words."""
         passage = Passage.around(self.text, self.start, self.end, width)
         return MentionContext(passage.text, passage.start, passage.end, self.kind)
 
     def loosened(self, rng: random.Random) -> MentionContext:
-        """The same mention a word too wide or too narrow, as a detector may find it."""
+        """The same mention one word too wide or too narrow, as a detector may find it."""
         words = [(word.start(), word.end()) for word in WORD.finditer(self.text)]
         inside = [span for span in words if self.start < span[1] and span[0] < self.end]
         before = [start for start, end in words if end <= self.start][-1:]
@@ -59,11 +59,11 @@ class MinedEntity:
 
     @property
     def elsewhere(self) -> list[MentionContext]:
-        """The contexts that are not its definition."""
+        """The contexts other than its definition."""
         return [context for context in self.contexts if context.kind != "definition"]
 
     def drawn_elsewhere(self, rng: random.Random) -> MentionContext:
-        """One of these by chance, cropped as in training."""
+        """A random context from ``elsewhere``, cropped as in training."""
         return rng.choice(self.elsewhere).cropped(CROP)
 
 
@@ -71,7 +71,7 @@ def load_entities(folder: str | Path) -> list[MinedEntity]:
     """Read ``entities.jsonl.xz`` of a mined folder.
 
     Raises:
-        FileNotFoundError: If the folder was not mined into.
+        FileNotFoundError: If the folder holds no mining output.
     """
     path = Path(folder) / "entities.jsonl.xz"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Names and what they name: from definitions to the table that an encoder looks names up in."""
+"""Names and their types: from definitions to an encoder's lookup table of known names."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ner_retriever_rag.training.contexts import surface
 from ner_retriever_rag.training.phrases import TypePhrase
 
 NAMES = "names.jsonl.xz"
-LEAST = 3  # entries that end in a phrase, for the phrase to have a vector of its own
-MOST = 5  # types of a name; one that is more things than that ("John", "USS") says little
+LEAST = 3  # a phrase gets its own vector if at least this many entries end in it
+MOST = 5  # types of a name; a name of more things than that ("John", "USS") says little
 _COPULA = re.compile(r"\s(?:is|was|are|were)\s")
 _NAME = r"(?:the |The )?[\"“]?([A-Z0-9][^,;:()\"”\[\]]*?)[\"”]?"
 _END = r"(?=\s*(?:[,;()\"”\[\]]|$|\sor\s|\sin\s|\sby\s))"
@@ -36,12 +36,12 @@ MOST_WORDS = 8
 
 @dataclass(frozen=True, slots=True)
 class KnownName:
-    """A name and the types that definitions give what bears it.
+    """A name and the types that definitions give its bearers.
 
     Attributes:
         name: As written.
-        types: Type phrases, of all that bear the name.
-        alias: Not an article's title but another name that its first sentence gives.
+        types: Type phrases of everything that bears the name.
+        alias: Whether it is not an article's title but another name from its first sentence.
     """
 
     name: str
@@ -54,12 +54,12 @@ def known_names(
     definitions: Mapping[str, Sequence[TypePhrase]],
     held_out: HeldOut,
 ) -> list[KnownName]:
-    """The names of all articles with a definition, homonyms as one.
+    """Names of all articles with a definition, homonyms merged.
 
     Args:
-        articles: All of them.
-        definitions: Title to types.
-        held_out: Where one of an article's first sentences is held out, its names are left out.
+        articles: All articles.
+        definitions: Maps titles to types.
+        held_out: If one of an article's first sentences is held out, its names are left out.
     """
     leads: dict[str, list[str]] = {}
     for article in tqdm(articles, desc="collect names"):
@@ -82,7 +82,7 @@ def known_names(
 
 
 def other_names(title: str, lead: str) -> Iterator[str]:
-    """The names a definition gives its subject beside the title.
+    """The names that a definition gives its subject besides the title.
 
     "The Army Medical Museum (AMM), also known as the Old Red, was ..." gives AMM and Old Red.
     """
@@ -102,7 +102,7 @@ def other_names(title: str, lead: str) -> Iterator[str]:
 
 
 def write_mined(path: Path, names: Iterable[KnownName]) -> None:
-    """Write names as JSON lines."""
+    """Write names as JSON Lines."""
     with lzma.open(path, "wt", encoding="utf-8", preset=1) as out:
         for each in names:
             row = {"name": each.name, "types": each.types, "alias": each.alias}
@@ -110,7 +110,7 @@ def write_mined(path: Path, names: Iterable[KnownName]) -> None:
 
 
 def read_mined(path: Path) -> Iterator[KnownName]:
-    """Read what :func:`write_mined` wrote."""
+    """Read the output of :func:`write_mined`."""
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
@@ -118,16 +118,16 @@ def read_mined(path: Path) -> Iterator[KnownName]:
 
 
 def train_names(path: Path, encode: EncodeTypes, *, least: int = LEAST) -> KnownNames:
-    """The table of mined names for an encoder.
+    """Build an encoder's table of known names from mined ones.
 
     Args:
         path: The file of mined names.
-        encode: The encoder's type descriptions to vectors.
-        least: A phrase that fewer names' phrases end in gives way to its longest suffix that so
-            many do: few rare phrases are worth the room of a vector.
+        encode: Encodes type descriptions.
+        least: A phrase in which fewer than this many of the names' phrases end is shortened to its
+            longest suffix that reaches the count: few rare phrases are worth storing a vector.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If it holds no name.
     """
     names: dict[str, dict[str, None]] = {}
@@ -141,7 +141,7 @@ def train_names(path: Path, encode: EncodeTypes, *, least: int = LEAST) -> Known
 
 
 def _frequent(types: Iterable[Iterable[str]], least: int) -> Callable[[str], str]:
-    """Cuts a phrase to its longest suffix that so many phrases end in, or to its last word."""
+    """Return a function that cuts a phrase to its longest frequent suffix, or its last word."""
     ends = Counter(end for phrases in types for phrase in phrases for end in _suffixes(phrase))
 
     def cut(phrase: str) -> str:

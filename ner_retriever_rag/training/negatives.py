@@ -1,4 +1,4 @@
-"""Which pairs of a batch are no negatives."""
+"""Mark in-batch pairs that are not negatives."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ner_retriever_rag.training.pairs import TypeQuery
 
 
 class NegativeMask:
-    """Says which in-batch pairs are no negatives: same type, a sub- or super-type, kindred."""
+    """Marks in-batch pairs that are not negatives: same type, a subtype or supertype, kindred."""
 
     def __init__(self, hierarchy: Hierarchy) -> None:
-        """Use what ``hierarchy`` knows."""
+        """Use the relations of ``hierarchy``."""
         self.hierarchy = hierarchy
 
     def __call__(self, entities: Sequence[MinedEntity], queries: Sequence[TypeQuery]) -> Tensor:
-        """Bool ``(len(entities), len(queries))``, True where the query may well fit the entity."""
+        """Bool ``(len(entities), len(queries))``, True where the query may fit the entity."""
         close = [self.hierarchy.not_negative(e) for e in entities]
         own = [e.heads for e in entities]
         columns: dict[str, list[int]] = {}
@@ -29,7 +29,7 @@ class NegativeMask:
         for j, query in enumerate(queries):
             for phrase in query.phrases:
                 columns.setdefault(head_noun(phrase), []).append(j)
-                # An entity called no more than "group" may be the "band" that is asked for.
+                # An entity typed only as "group" may be the "band" asked for.
                 for up in self.hierarchy.heads_above(phrase):
                     above.setdefault(up, []).append(j)
         mask = torch.zeros(len(entities), len(queries), dtype=torch.bool)

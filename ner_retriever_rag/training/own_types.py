@@ -1,4 +1,4 @@
-"""The recipe behind ``train types``: from a labelled file to an encoder that knows its types."""
+"""The recipe behind ``train types``: tune an encoder to the types of a labeled file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ner_retriever_rag.training.tune import (
     tune,
 )
 
-_MEASURED = 0.2  # of what is to be kept: never trained on, to see whether it was
+_MEASURED = 0.2  # share of what is to be preserved that is held out, to check that it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class OwnType:
     """A type that was trained.
 
     Attributes:
-        description: What a search asks for.
-        mentions: How many were trained on.
-        texts: How many of the texts held out have one.
-        before: R-Precision over the texts held out, spans given, of the encoder before.
-        after: The same of the tuned one.
-        found_before: As ``before``, spans found in the bare text.
+        description: The query for the type.
+        mentions: Number of mentions trained on.
+        texts: Number of held-out texts that mention it.
+        before: R-Precision of the original encoder over the held-out texts, with given spans.
+        after: The same of the tuned encoder.
+        found_before: As ``before``, with spans detected in the plain text.
         found_after: As ``after``, likewise.
     """
 
@@ -57,22 +57,22 @@ class OwnType:
 
     @property
     def figures(self) -> tuple[float | None, ...]:
-        """Before and after with spans given, before and after with spans found."""
+        """Before and after with given spans, then before and after with detected spans."""
         return self.before, self.after, self.found_before, self.found_after
 
 
 @dataclass(frozen=True, slots=True)
 class TypesReport:
-    """What tuning came to.
+    """The results of tuning.
 
     Attributes:
-        types: Each type; figures are None where no text held out has one.
-        held_out: How many texts were held out.
-        answers_kept: Of the ten mentions that other kinds fit best, the share that still are among
-            the ten; kinds and mentions that training did not see.
-        kinds: How many other kinds that is the mean of.
-        carried: Mean cosine between where vectors kept without their words (of known names, of the
-            calibration) were moved and where the head puts them; on kinds that the map did not see.
+        types: Each type; metrics are None if no held-out text mentions it.
+        held_out: Number of held-out texts.
+        answers_kept: Mean share of the ten best mentions of other kinds that are still among their
+            ten best; on kinds and mentions that training did not see.
+        kinds: Number of other kinds in that mean.
+        carried: Mean cosine between where the linear map moved vectors stored without their text
+            (known names, calibration) and where the head puts them; on kinds held out from its fit.
     """
 
     types: list[OwnType]
@@ -82,7 +82,7 @@ class TypesReport:
     carried: float
 
     def means(self) -> list[float | None]:
-        """The means of the types' figures, over the types that have any."""
+        """Means of the metrics over the types that have any."""
         known = [each.figures for each in self.types if each.before is not None]
         return [float(np.mean(column)) for column in zip(*known, strict=True)] or [None] * 4
 
@@ -96,18 +96,18 @@ def own_types_recipe(
     options: TuneOptions,
     loop: LoopOptions,
 ) -> tuple[TypeAwareEncoder, TypesReport]:
-    """Tune a saved encoder's head to labelled types; the rest of it stays.
+    """Tune a saved encoder's head to labeled types; the rest of the encoder is unchanged.
 
-    Prototypes, known names and the calibration's background, of which only vectors are kept, follow
-    the head by the nearest linear map.
+    Prototypes, known names and the calibration's background, which are stored only as vectors, are
+    carried over by a linear least-squares map.
 
     Args:
-        source: The encoder, as ``TypeAwareEncoder.from_pretrained`` takes it.
-        typed: Labelled texts, descriptions for labels; a mention of none has ``""``.
-        ordinary: Texts about all sorts of things, whose mentions are to stay where they are.
-        held_out: Share of the texts that is measured on and not trained on.
-        options: How to train.
-        loop: Seed.
+        source: The encoder, as ``TypeAwareEncoder.from_pretrained`` accepts it.
+        typed: Labeled texts with descriptions as labels; ``""`` for a mention without one.
+        ordinary: Texts on general topics, whose mentions should keep their vectors.
+        held_out: Share of the texts to evaluate on instead of training on them.
+        options: Hyperparameters.
+        loop: Provides the seed.
 
     Raises:
         ValueError: If the encoder has no head, or nothing is left to train on.
@@ -123,7 +123,7 @@ def own_types_recipe(
     head = tune(encoder.head, labelled, stays, encoder.score, options, loop)
     move = Moved(_together(stays.kinds, stays.mentions, labelled.types), head)
     tuned = with_head(source, head, move)
-    if tuned.prototypes is not None:  # no Wikipedia mention may be near the user's own
+    if tuned.prototypes is not None:  # the user's mentions may be far from all of Wikipedia's
         tuned.prototypes = tuned.prototypes.joined(project(head, labelled.mentions.features))
     report = TypesReport(
         _measured(encoder, tuned, held, labelled),
@@ -136,12 +136,12 @@ def own_types_recipe(
 
 
 def with_head(source: str | Path | None, head: ProjectionHead, move: Moved) -> TypeAwareEncoder:
-    """A saved encoder with another head, and all that lies in its space moved along.
+    """Load a saved encoder with another head; all vectors of its space are moved along.
 
     Args:
-        source: As ``TypeAwareEncoder.from_pretrained`` takes it.
-        head: Instead of the encoder's own.
-        move: Where that puts what was in the own one's space.
+        source: The encoder, as ``TypeAwareEncoder.from_pretrained`` accepts it.
+        head: Replaces the encoder's own head.
+        move: Maps vectors from the old head's space to the new one's.
     """
     tuned = TypeAwareEncoder.from_pretrained(source)
     tuned.head = head
@@ -151,20 +151,20 @@ def with_head(source: str | Path | None, head: ProjectionHead, move: Moved) -> T
         tuned.prototypes = tuned.prototypes.moved(move)
     if tuned.names is not None:
         tuned.names = tuned.names.moved(move)
-        if tuned.names.learned:  # their words are kept: they are read again
+        if tuned.names.learned:  # stored as text, so encode them again
             tuned.names = tuned.names.learn(tuned.names.learned, tuned.encode_types)
     return tuned
 
 
 class _Reader:
-    """Reads what is trained on, with the encoder's backbone and head."""
+    """Encodes the training data with the encoder's backbone and head."""
 
     def __init__(self, encoder: TypeAwareEncoder, head: ProjectionHead) -> None:
         self.encoder, self.head = encoder, head
         self.backbone: Backbone = encoder.source.load(encoder.taps)
 
     def labelled(self, typed: Sequence[TypedText]) -> Labelled:
-        """The labelled mentions; one that is marked twice, with two types, is of both."""
+        """The labeled mentions; a mention annotated with two types is of both."""
         found: dict[MentionContext, set[str]] = {}
         for each in typed:
             for start, end, description in each.mentions:
@@ -178,7 +178,7 @@ class _Reader:
         return Labelled(types, self._types(types), self._mentions(list(found)), of)
 
     def kept(self, texts: Sequence[str]) -> Kept:
-        """The vocabulary of kinds, and the mentions found in texts."""
+        """The vocabulary of kinds, and the mentions detected in texts."""
         contexts = [
             MentionContext(text, mention.start, mention.end)
             for text, mentions in zip(texts, self.encoder.detect(texts), strict=True)
@@ -209,7 +209,7 @@ def _measured(
     held: Sequence[TypedText],
     labelled: Labelled,
 ) -> list[OwnType]:
-    """Each type with its R-Precision on the texts held out, through an index with its defaults."""
+    """R-Precision of each type on the held-out texts, through an index with default settings."""
     task = make_task("held out", held, {each: each for each in labelled.descriptions})
     figures = [
         _r_precisions(encoder, task, detected)
@@ -223,7 +223,7 @@ def _measured(
 
 
 def _r_precisions(encoder: TypeAwareEncoder, task: Task, detected: bool) -> dict[str, float]:
-    """R-Precision of every type that a text held out has."""
+    """R-Precision of every type that a held-out text mentions."""
     if not task.queries:
         return {}
     scores = ByType(encoder, detected=detected).rank(task).scores

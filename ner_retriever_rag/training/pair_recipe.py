@@ -1,4 +1,4 @@
-"""The recipe of the pair model: sources put together, the training run, figures on the way."""
+"""The pair-model recipe: combine the sources, train, and record metrics along the way."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from ner_retriever_rag.training.train_pair_model import PairOptions, PairTrainee
 from ner_retriever_rag.training.wordnet import WordNet
 
 GROUP = 8  # pairs drawn together
-_PHRASES = 12_000  # mined types to take wrong ones from
-_SENTENCES, _OF_A_SET = 30_000, 150  # running text for common nouns
-_SHARES = (0.45, 0.38, 0.17)  # of labels, definitions, senses
+_PHRASES = 12_000  # mined types to draw negatives from
+_SENTENCES, _OF_A_SET = 30_000, 150  # running text for common nouns: mined sentences, texts per set
+_SHARES = (0.45, 0.38, 0.17)  # sampling shares of labels, definitions, senses
 
 
 def pair_model_recipe(
@@ -42,17 +42,17 @@ def pair_model_recipe(
     loop: LoopOptions,
     development: Sequence[MarkedSet] = (),
 ) -> tuple[PairModel, History]:
-    """Train a pair model that begins as an encoder's backbone.
+    """Train a pair model initialized from an encoder's backbone.
 
     Args:
-        encoder: Its backbone is shared, its vectors say which descriptions are near, its
-            detector finds what labels do not mark.
-        mined: Where definitions come from.
-        sets: Where labels come from.
+        encoder: Shares its backbone; its vectors tell which descriptions are similar, and its
+            detector finds mentions that labels do not mark.
+        mined: Source of definitions.
+        sets: Source of labels.
         wordnet: Folder of WordNet's noun files.
-        options: Rates.
+        options: Hyperparameters.
         loop: Steps, seed, checkpoints.
-        development: Sets on whose labels figures are taken on the way.
+        development: Sets whose labels are evaluated during training.
     """
     rng = random.Random(loop.seed)
     names = sorted({n for each in (*sets, *development) for n in each.names.values()})
@@ -96,7 +96,7 @@ def pair_model_recipe(
     asked = {
         name: [source.draw(random.Random(n)) for n in range(150)] for name, source in judged.items()
     }
-    # Eager attention takes half the time, in training on a CPU.
+    # Eager attention halves the training time on a CPU.
     backbone = encoder.source.eager().load([encoder.backbone.top])
 
     def evaluate(model: PairTrainee) -> dict[str, float]:
@@ -112,7 +112,7 @@ def pair_model_recipe(
 
 
 def common_phrases(entities: Sequence[MinedEntity], count: int) -> list[str]:
-    """The commonest types, their last two words and their head nouns, as they are written."""
+    """The most frequent types, their last two words and their head nouns, as written."""
     written: dict[str, str] = {}
     seen: Counter[str] = Counter()
     for entity in entities:

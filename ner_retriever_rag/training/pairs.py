@@ -1,4 +1,4 @@
-"""Training pairs out of mined entities: which context, which grain of a type."""
+"""Sample training pairs from mined entities: a context, and a type at some grain."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from ner_retriever_rag.queries.english import plural
 from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity
 
-_NEARER = 0.8  # how often a broader type is taken in relation to the one before it
+_NEARER = 0.8  # sampling weight of a broader type relative to the one before it
 _KIND_WEIGHT = {"other": 1.0, "own": 0.7, "definition": 0.25}
 
 
 @dataclass(frozen=True, slots=True)
 class TypeQuery:
-    """A type description to train on and the phrases (one, or two alternatives) behind it."""
+    """A type description to train on, and the phrases (one, or two alternatives) behind it."""
 
     text: str
     phrases: tuple[str, ...]
 
 
 class PairSampler:
-    """Draws a context and a type description for an entity."""
+    """Samples a context and a type description for an entity."""
 
     def __init__(
         self,
@@ -37,17 +37,17 @@ class PairSampler:
         other_phrases: Sequence[str] = (),
         loose: float = 0.0,
     ) -> None:
-        """Set how often a description is made in each way.
+        """Set the probability of each way of building a description.
 
         Args:
-            hierarchy: Knows the broader types.
-            rng: Source of randomness.
-            shorter: How often a phrase is cut to a suffix ("metal band").
-            broader: How often it is replaced by a broader one ("group") or another name of it.
-            plurals: How often it is made plural.
-            alternatives: How often another phrase is offered beside it ("metal band or river").
-            other_phrases: Where these come from.
-            loose: How often the mention is taken a word too wide or too narrow.
+            hierarchy: Provides the broader types.
+            rng: Random generator.
+            shorter: Probability that a phrase is cut to a suffix ("metal band").
+            broader: Probability that it is replaced by a broader one ("group") or a synonym.
+            plurals: Probability that it is made plural.
+            alternatives: Probability that another phrase is added to it ("metal band or river").
+            other_phrases: Phrases to add.
+            loose: Probability that the mention is made one word too wide or too narrow.
         """
         self.hierarchy, self.rng = hierarchy, rng
         self.shorter, self.broader, self.plurals = shorter, broader, plurals
@@ -56,13 +56,13 @@ class PairSampler:
         self.loose = loose
 
     def context(self, entity: MinedEntity) -> MentionContext:
-        """A context; other articles' sentences are preferred, definitions are the last resort."""
+        """A context; sentences of other articles are preferred, definitions are a last resort."""
         weights = [_KIND_WEIGHT[c.kind] for c in entity.contexts]
         context = self.rng.choices(entity.contexts, weights)[0]
         return context.loosened(self.rng) if self.rng.random() < self.loose else context
 
     def query(self, entity: MinedEntity) -> TypeQuery:
-        """A description of one of its types, at some grain."""
+        """A description of one of the entity's types, at some grain."""
         phrase = self.rng.choice(entity.types)
         draw = self.rng.random()
         if draw < self.broader and (up := self.hierarchy.above(phrase)):

@@ -1,6 +1,6 @@
-"""Lists of people as papers, credits and minutes have them: "J. Smith, A. B. Miller and P. Rossi".
+"""Lists of people as in papers, credits and minutes: "J. Smith, A. B. Miller and P. Rossi".
 
-Marked texts have few of them, and a detector that saw none takes a list of authors for noise.
+Annotated texts contain few of them, and a detector that saw none takes an author list for noise.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LAST = (", ", " and ", ", and ", " & ")
 
 
 def people_of(entities: Sequence[MinedEntity]) -> list[str]:
-    """The names of people among mined entities, first names before the last."""
+    """The names of people among mined entities, first name first."""
     return [
         each.title
         for each in entities
@@ -38,12 +38,12 @@ def people_of(entities: Sequence[MinedEntity]) -> list[str]:
 
 
 def people_lists(names: Sequence[str], count: int, rng: random.Random) -> list[MarkedSentence]:
-    """Lists of people, every name marked, in the forms that names have in lists.
+    """Generate lists of people with every name marked, in the forms that names take in lists.
 
     Args:
-        names: Of people, as :func:`people_of` gives them.
-        count: How many lists.
-        rng: Draws names and forms.
+        names: Names of people, from :func:`people_of`.
+        count: Number of lists.
+        rng: Chooses names and forms.
     """
     return [_list_of(names, rng) for _ in range(count)] if names else []
 
@@ -52,7 +52,7 @@ def _list_of(names: Sequence[str], rng: random.Random) -> MarkedSentence:
     form, between = rng.choice(_FORMS), rng.choice(_BETWEEN)
     last = rng.choice(_LAST) if between == ", " else between
     if form is _last_first:
-        between = last = "; "  # a comma stands within the name
+        between = last = "; "  # the name itself contains a comma
     some = [form(rng.choice(names).split()) for _ in range(rng.randint(_FEW, _MANY))]
     text, spans = rng.choice(_BEFORE), []
     for place, name in enumerate(some):

@@ -1,7 +1,7 @@
 """Type phrases from definitions: "Dissection was a Swedish metal band" -> "Swedish metal band".
 
-The parts of speech come from the pattern tagger that ``textblob`` bundles (no download); the
-noun-phrase grammar on top of them is ours, since a definition needs more than a chunk: "one of the
+The parts of speech come from the pattern tagger that ``textblob`` bundles (no download). The
+noun-phrase grammar on top is our own, since a definition needs more than a chunker: "one of the
 largest cities" is a city, "a species of beetle" is a beetle, "an actor and film director" is both.
 """
 
@@ -15,7 +15,7 @@ from ner_retriever_rag._imports import require
 from ner_retriever_rag.queries.english import singular
 
 COPULAS = {"is", "was", "are", "were"}
-# "a kind of X": an X. The second group also names a class of its own: "a species of beetle".
+# "a kind of X" is an X. The second group also names a class of its own: "a species of beetle".
 _TRANSPARENT = set(
     """
     kind type form variety sort piece style example class branch subset version variant name
@@ -65,14 +65,14 @@ _PARTICIPLES = set(
 )
 _PARTITIVES = {"one", "two", "three", "some", "any"}
 _DETERMINERS = {"a", "an", "the", "any", "some", "its", "their", "his", "another"}
-Tagged = tuple[str, str]  # a word and its part of speech
+Tagged = tuple[str, str]  # a word and its part-of-speech tag
 _TOKEN = re.compile(r"[^\W_]+(?:['’.&/\-–+][^\W_]+)*|\S")
 _BRACKETS = re.compile(r"\s*[(\[][^()\[\]]*[)\]]")
 
 
 @dataclass(frozen=True, slots=True)
 class TypePhrase:
-    """A cleaned noun phrase that names a type; ``words[-1]`` is its head noun, in the singular."""
+    """A cleaned noun phrase that names a type; ``words[-1]`` is its head noun, singular."""
 
     words: tuple[str, ...]
     coordinated: bool = False
@@ -93,14 +93,14 @@ class TypePhrase:
 
 
 def strip_brackets(sentence: str) -> str:
-    """Drop parentheses and square brackets, nested ones too."""
+    """Remove parentheses and square brackets with their content, nested ones too."""
     while (shorter := _BRACKETS.sub("", sentence)) != sentence:
         sentence = shorter
     return sentence
 
 
 def defined_types(sentence: str) -> list[TypePhrase]:
-    """The types that a definition gives its subject, best first; empty if it is no definition.
+    """The types that a definition gives its subject, best first; empty if it is not one.
 
     Args:
         sentence: An article's first sentence, "X (born 1970) is a Y and Z from W."
@@ -116,7 +116,7 @@ def defined_types(sentence: str) -> list[TypePhrase]:
 
 
 def _tag(tokens: Sequence[str]) -> list[Tagged]:
-    """Part-of-speech tags of tokens, one each."""
+    """Tag tokens with their parts of speech."""
     parsed = (
         require("textblob.en", extra="train")
         .parse(" ".join(tokens), tokenize=False, chunks=False)
@@ -132,7 +132,7 @@ def _is_nominal(word: str, tag: str) -> bool:
 
 
 class _Cursor:
-    """A place in a tagged sentence; ``word`` and ``tag`` are what comes next, empty at the end."""
+    """A position in a tagged sentence; ``word`` and ``tag`` come next, both empty at the end."""
 
     def __init__(self, tagged: Sequence[Tagged]) -> None:
         self._tagged, self._at = tagged, 0
@@ -144,23 +144,23 @@ class _Cursor:
         self.low = self.word.lower()
 
     def ahead(self, count: int) -> Sequence[Tagged]:
-        """The next words with their tags, the very next one first."""
+        """The next ``count`` words with their tags."""
         return self._tagged[self._at : self._at + count]
 
     def skip(self, count: int = 1) -> None:
-        """Go on."""
+        """Advance by ``count`` words."""
         self._at += count
         self._look()
 
     def skip_all(self, words: Container[str]) -> bool:
-        """Go on past all of these words; whether there was one."""
+        """Skip all of these words; return whether there was one."""
         start = self._at
         while self.word and self.low in words:
             self.skip()
         return self._at > start
 
     def nominals(self) -> list[Tagged]:
-        """Take what can be in a noun phrase."""
+        """Consume the words that can be in a noun phrase."""
         taken = []
         while self.word and _is_nominal(self.word, self.tag):
             taken.append((self.word, self.tag))
@@ -168,7 +168,7 @@ class _Cursor:
         return taken
 
     def skip_determiner(self) -> bool:
-        """Go on past "a", "the", and past "one of the"; whether there was one."""
+        """Skip "a", "the" and "one of the"; return whether there was a determiner."""
         while True:
             determiner = self.low in _DETERMINERS
             self.skip(determiner)
@@ -187,7 +187,7 @@ def _complements(cursor: _Cursor) -> Iterator[TypePhrase]:
             return  # "is located in", "are used to"
         words = cursor.nominals()
         if not words or words[-1][0].lower() == "member":
-            return  # a member is of what is no type: "a member of the National Assembly"
+            return  # what follows "member of" is not a type: "a member of the National Assembly"
         if cursor.word == "of" and words[-1][0].lower() in _TRANSPARENT | _TAXA:
             cursor.skip()
             yield from _inner(cursor, words[-1][0].lower(), coordinated)
@@ -203,7 +203,7 @@ def _complements(cursor: _Cursor) -> Iterator[TypePhrase]:
 
 
 def _inner(cursor: _Cursor, outer: str, coordinated: bool) -> Iterator[TypePhrase]:
-    """The type after "a kind of", and with the outer noun where that says something too."""
+    """The type after "a kind of", also with the outer noun where that is informative."""
     inner = next(_complements(cursor), None)
     if inner is None:
         return
@@ -214,7 +214,7 @@ def _inner(cursor: _Cursor, outer: str, coordinated: bool) -> Iterator[TypePhras
 
 
 def _goes_on(cursor: _Cursor) -> bool:
-    """Whether another noun phrase comes after a joint."""
+    """Whether another noun phrase follows a conjunction or comma."""
     if cursor.tag in {"VBN", "VBG", "CD"}:
         return False
     return bool(cursor.word) and (
@@ -223,7 +223,7 @@ def _goes_on(cursor: _Cursor) -> bool:
 
 
 def _bare_complement(following: Sequence[Tagged]) -> str:
-    """The " of water" that makes "body" a type: a bare noun, and nothing nominal after it."""
+    """The " of water" that makes "body" a type: a bare noun with nothing nominal after it."""
     if len(following) < 2 or following[0][0] != "of" or not following[1][1].startswith("NN"):
         return ""
     if not following[1][0].islower() or (len(following) > 2 and _is_nominal(*following[2])):
@@ -232,7 +232,7 @@ def _bare_complement(following: Sequence[Tagged]) -> str:
 
 
 def _clean(words: Sequence[Tagged], coordinated: bool, complement: str = "") -> TypePhrase | None:
-    """Drop what does not name the type: leading superlatives, numbers, "famous", "former"."""
+    """Drop words that do not name the type: leading superlatives, numbers, "famous", "former"."""
     kept = [
         (word, tag)
         for word, tag in words
@@ -252,6 +252,6 @@ def _clean(words: Sequence[Tagged], coordinated: bool, complement: str = "") -> 
         return None
     if head.lower() in _STOP_NOUN or (head.lower() in _EMPTY and not complement):
         return None
-    if head[0].isupper():  # a name
+    if head[0].isupper():  # a proper name
         return None
     return TypePhrase((*(w for w, _ in kept[:-1]), head + complement), coordinated)

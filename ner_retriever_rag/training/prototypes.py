@@ -1,4 +1,4 @@
-"""Finding prototypes: the centres of mined mentions that lie together."""
+"""Compute prototypes: the k-means centroids of mined mentions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.training.features import mention_features, project
 from ner_retriever_rag.training.mined import MinedEntity
 
-_ROUNDS = 8  # of k-means
+_ROUNDS = 8  # k-means iterations
 
 
 def prototypes_recipe(
@@ -29,16 +29,16 @@ def prototypes_recipe(
     seed: int = 0,
     pooling: str = "mean",
 ) -> Prototypes:
-    """Read mined mentions of all kinds and find their prototypes.
+    """Encode mined mentions of all kinds and cluster them into prototypes.
 
     Args:
-        backbone: With the head's taps.
+        backbone: Backbone with the head's taps.
         head: The projection head.
-        entities: Mined ones; of their types nothing is looked at.
-        mentions: How many of them, a random sample.
-        count: Prototypes.
-        seed: Of the sample and of k-means.
-        pooling: The encoder's.
+        entities: Mined entities; their types are ignored.
+        mentions: Size of the random sample of mentions.
+        count: Number of prototypes.
+        seed: Seed of the sample and of k-means.
+        pooling: The encoder's pooling.
 
     Raises:
         ImportError: If scikit-learn is not installed.
@@ -53,22 +53,22 @@ def prototypes_recipe(
 
 
 def centres(vectors: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
-    """K-means: float32 ``(count, dim)``, L2-normalised.
+    """K-means centroids: float32 ``(count, dim)``, L2-normalized.
 
     Args:
-        vectors: float32 ``(n, dim)``, L2-normalised.
-        count: How many centres.
-        seed: Of where they begin.
+        vectors: float32 ``(n, dim)``, L2-normalized.
+        count: Number of centroids.
+        seed: Seed of the initialization.
 
     Raises:
-        ValueError: If there are fewer vectors than centres.
+        ValueError: If there are fewer vectors than centroids.
     """
     if len(vectors) < count:
         raise ValueError(f"{count} prototypes need as many mentions, not {len(vectors)}")
     cluster = require("sklearn.cluster", extra="train")
     means = cluster.KMeans(count, init="random", n_init=1, max_iter=_ROUNDS, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it has not converged
+        warnings.simplefilter("ignore")  # k-means has not converged
         found: NDArray[np.float32] = means.fit(vectors).cluster_centers_
     found /= np.linalg.norm(found, axis=1, keepdims=True)
     return found

@@ -1,4 +1,4 @@
-"""Training the span head: on boundary sets, and on the names that mining found."""
+"""Train the span head on boundary sets and on the names found by mining."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from ner_retriever_rag.training.loop import History, LoopOptions, run
 from ner_retriever_rag.training.marked import MarkedSentence
 from ner_retriever_rag.training.train_head import batch_at
 
-_ACROSS = 2  # the target of a span that reaches across a seam
-_UNMARKED = 3  # of one that touches no mention of a sentence in which not everything is marked
+_ACROSS = 2  # target of a span that crosses a seam
+_UNMARKED = 3  # target of a span that touches no mention in a partially annotated sentence
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorOptions:
-    """The span head and how it is trained.
+    """Hyperparameters of the span head and its training.
 
     Attributes:
-        hidden: Width inside.
-        max_words: Longest span.
-        batch: Sentences a step.
+        hidden: Hidden width.
+        max_words: Maximum span length in words.
+        batch: Sentences per step.
         learning_rate: Peak of a one-cycle schedule.
-        lower_cased: How often a sentence is shown without its capitals.
-        positive_weight: Of a mention's loss against any other span's.
-        seam_weight: Of that of a span that reaches across a seam.
-        unmarked_weight: Of that of a span that touches no mention where not everything is marked.
-        upper_cased: How often a sentence is shown in capitals.
+        lower_cased: Probability that a sentence is shown without its capitals.
+        positive_weight: Loss weight of a mention relative to any other span.
+        seam_weight: Loss weight of a span that crosses a seam.
+        unmarked_weight: Loss weight of a span that touches no mention under partial annotation.
+        upper_cased: Probability that a batch is shown in capitals.
     """
 
     hidden: int = 192
@@ -56,8 +56,8 @@ class ReadSentence:
     Attributes:
         vectors: float16 ``(words, width)``.
         shapes: float32 ``(words, SHAPES)``.
-        targets: int8 ``(words, max_words)``: 1 a mention, 0 none, 2 none and across a seam, 3 not
-            marked where not everything is, -1 unknown or not there.
+        targets: int8 ``(words, max_words)``: 1 a mention, 0 none, 2 none and across a seam, 3
+            unmarked under partial annotation, -1 unknown or beyond the sentence.
     """
 
     vectors: NDArray[np.float16]
@@ -68,7 +68,7 @@ class ReadSentence:
 def read_sentences(
     backbone: Backbone, sentences: Sequence[MarkedSentence], max_words: int
 ) -> list[ReadSentence]:
-    """Run sentences through the backbone and mark every span of theirs."""
+    """Run sentences through the backbone and compute the target of every span."""
     read = []
     texts = [s.text for s in sentences]
     progress = tqdm(backbone.read(texts), total=len(texts), desc="read sentences", unit="text")
@@ -82,7 +82,7 @@ def read_sentences(
 
 
 def targets(sentence: MarkedSentence, words: Words, max_words: int) -> NDArray[np.int8]:
-    """What every span of a sentence is; see :class:`ReadSentence`."""
+    """The target of every span of a sentence; see :class:`ReadSentence`."""
     n = len(words)
     target = np.zeros((n, max_words), dtype=np.int8)
     i, k = np.indices(target.shape)
@@ -132,7 +132,7 @@ def collate(batch: Sequence[ReadSentence]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def without_capitals(shapes: Tensor) -> Tensor:
-    """What the looks of words would be in lower-cased text; an uncased backbone sees no change."""
+    """Word shapes as in lower-cased text; an uncased backbone sees no difference."""
     lower = shapes.clone()
     lower[..., 3] = shapes[..., :4].amax(-1)
     lower[..., :3] = 0
@@ -140,7 +140,7 @@ def without_capitals(shapes: Tensor) -> Tensor:
 
 
 def all_capitals(shapes: Tensor) -> Tensor:
-    """What the looks of words would be in a text in capitals."""
+    """Word shapes as in all-caps text."""
     upper = shapes.clone()
     upper[..., 1] = shapes[..., :4].amax(-1)
     upper[..., 0] = upper[..., 2] = upper[..., 3] = 0
@@ -148,19 +148,19 @@ def all_capitals(shapes: Tensor) -> Tensor:
 
 
 def in_other_cases(shapes: Tensor, options: DetectorOptions) -> Tensor:
-    """The looks of a batch's words, some sentences lower-cased, now and then all in capitals."""
+    """Word shapes of a batch, some sentences lower-cased; occasionally the whole batch all-caps."""
     lower = (torch.rand(len(shapes), 1, 1) < options.lower_cased).float()
     shapes = lower * without_capitals(shapes) + (1 - lower) * shapes
     return all_capitals(shapes) if torch.rand(()) < options.upper_cased else shapes
 
 
 def span_loss(logits: Tensor, target: Tensor, options: DetectorOptions) -> Tensor:
-    """Weighted binary cross-entropy of all spans, a mention's share of it.
+    """Weighted binary cross-entropy summed over all spans, divided by the number of mentions.
 
     Args:
         logits: ``(batch, words, max_words)``.
         target: int8, the same shape; see :class:`ReadSentence`.
-        options: Weights.
+        options: Loss weights.
     """
     known = target >= 0
     mention = (target[known] == 1).float()
@@ -183,11 +183,11 @@ def train_detector(
     """Train a span head.
 
     Args:
-        taps: What ``sentences`` were read at.
-        sentences: From :func:`read_sentences`.
-        options: Sizes and rates.
+        taps: Taps at which ``sentences`` were read.
+        sentences: Output of :func:`read_sentences`.
+        options: Sizes and learning rates.
         loop: Steps, seed, checkpoints.
-        evaluate: Figures of a head, noted on the way.
+        evaluate: Computes metrics of a head to record during training.
 
     Raises:
         ValueError: If there are no sentences.
@@ -202,7 +202,7 @@ def train_detector(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, options.learning_rate, total_steps=loop.steps + 1, pct_start=0.1
     )
-    # Batches are cut from sentences of like length, so that little is padding.
+    # Batches group sentences of similar length to minimize padding.
     by_length = np.argsort([len(s.vectors) for s in sentences], kind="stable")
     groups = [by_length[i : i + size] for i in range(0, len(by_length) - size + 1, size)]
 

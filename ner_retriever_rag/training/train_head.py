@@ -1,4 +1,4 @@
-"""Training a projection head on the cached features of a frozen backbone."""
+"""Train a projection head on the cached features of a frozen backbone."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
 
 @dataclass(frozen=True, slots=True)
 class HeadOptions:
-    """The head and how it is trained.
+    """Hyperparameters of the head and its training.
 
     Attributes:
-        hidden: Widths of the hidden layers; none for a linear head.
+        hidden: Widths of the hidden layers; empty for a linear head.
         dim: Output width.
-        dropout: Share dropped between layers.
+        dropout: Dropout between layers.
         loss: ``"info_nce"``, or the paper's ``"triplet"``.
-        temperature: Of the in-batch loss.
-        margin: Of the triplet loss.
-        hard_negatives: Share of the triplets with the nearest negative, not a random one.
-        grains: Whether a type is also asked for by shorter, broader and plural forms of its name.
-        pooling: How a mention's tokens become one vector.
-        batch: Pairs a step.
+        temperature: Temperature of the in-batch loss.
+        margin: Margin of the triplet loss.
+        hard_negatives: Share of the triplets with the nearest negative instead of a random one.
+        grains: Whether a type is also queried by shorter, broader and plural forms of its name.
+        pooling: How a mention's tokens are pooled into one vector.
+        batch: Pairs per step.
         learning_rate: Peak of a one-cycle schedule.
-        weight_decay: AdamW's.
+        weight_decay: Weight decay of AdamW.
     """
 
     hidden: tuple[int, ...] = (512,)
@@ -75,10 +75,10 @@ PRESETS = {
 
 
 def preset_options(preset: str, **given: Any) -> HeadOptions:
-    """A preset's options, but for those given that are not None.
+    """Return a preset's options, overridden by the given ones that are not None.
 
     Raises:
-        ValueError: If there is no such preset or pooling.
+        ValueError: If the preset or the pooling is unknown.
     """
     if preset not in PRESETS:
         raise ValueError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
@@ -90,14 +90,14 @@ def preset_options(preset: str, **given: Any) -> HeadOptions:
 
 @dataclass(frozen=True, slots=True)
 class CachedPairs:
-    """Pairs whose features are known.
+    """Pairs with precomputed features.
 
     Attributes:
-        entities: One for each row of ``mentions``.
-        mentions: ``(n, width)`` pooled taps of a context of each entity.
-        queries: For each entity some type descriptions to choose from.
-        rows: Row of ``types`` for a description's text.
-        types: ``(m, width)``.
+        entities: One per row of ``mentions``.
+        mentions: ``(n, width)``, pooled taps of one context per entity.
+        queries: For each entity, type descriptions to choose from.
+        rows: Maps a description's text to its row of ``types``.
+        types: ``(m, width)``, pooled taps of the descriptions.
     """
 
     entities: Sequence[MinedEntity]
@@ -114,14 +114,14 @@ def read_pairs(
     cache: Path | None,
     pooling: str,
 ) -> CachedPairs:
-    """Draw a context and four type descriptions of each entity, and read their features.
+    """Sample one context and four type descriptions per entity, and compute their features.
 
     Args:
-        backbone: Its taps are what the head will read.
-        entities: One for each pair.
-        sampler: Draws contexts, then descriptions.
-        cache: Folder for features.
-        pooling: How a mention's tokens become one vector.
+        backbone: Provides the taps that the head will read.
+        entities: One per pair.
+        sampler: Samples contexts, then descriptions.
+        cache: Folder for cached features.
+        pooling: How a mention's tokens are pooled into one vector.
     """
     contexts = [sampler.context(each).cropped(CROP) for each in entities]
     queries = [[sampler.query(each) for _ in range(4)] for each in entities]
@@ -142,17 +142,17 @@ def train_head(
     loop: LoopOptions,
     evaluate: Callable[[ProjectionHead], dict[str, float]] | None = None,
 ) -> tuple[ProjectionHead, History]:
-    """Train a head; the same seed gives the same head, also when training was cut short.
+    """Train a head; deterministic for a given seed, even if training was interrupted.
 
     Args:
-        pairs: What to train on.
-        mask: Says which in-batch pairs are no negatives.
+        pairs: Training pairs.
+        mask: Marks in-batch pairs that are not negatives.
         options: The head and its loss.
         loop: Steps, seed, checkpoints.
-        evaluate: Figures of a head, noted on the way.
+        evaluate: Computes metrics of a head to record during training.
 
     Raises:
-        ValueError: If there are fewer pairs than a batch, or the loss is unknown.
+        ValueError: If there are fewer pairs than one batch, or the loss is unknown.
     """
     if len(pairs.entities) < options.batch:
         raise ValueError(f"{len(pairs.entities)} pairs are fewer than one batch of {options.batch}")
@@ -197,7 +197,7 @@ def _order(n: int, epoch: int, seed: int) -> NDArray[np.int64]:
 
 
 def batch_at(step: int, n: int, size: int, seed: int) -> NDArray[np.int64]:
-    """The items of step ``step``: epochs of shuffled, full batches, with no state to lose."""
+    """The items of step ``step``: shuffled epochs of full batches, computed without state."""
     epoch, place = divmod(step, n // size)
     return _order(n, epoch, seed)[place * size : (place + 1) * size]
 

@@ -1,10 +1,10 @@
-"""Tuning a head to the labels of marked texts of many domains, with mined pairs beside them.
+"""Tune a head to the labels of annotated texts of many domains, alongside mined pairs.
 
 Labels of other domains teach kinds that definitions in an encyclopedia do not ("skill", "adverse
-effect"). There are few of them, so a head learns them by heart and forgets what it knew.
-Hence mined pairs are trained along, the head is held near to where it began, heads of several
-draws are averaged (model soups: Wortsman et al. 2022, arXiv 2203.05482), and their mean with the
-head before is what is kept (WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903).
+effect"). There are few of them, so a head overfits to them and forgets what it knew. Hence it is
+trained on mined pairs too and regularized toward its initial vectors, heads trained on several
+samples are averaged (model soups: Wortsman et al. 2022, arXiv 2203.05482), and the average is
+interpolated with the original head (WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903).
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.train_head import CachedPairs, batch_at
 
 _PASSAGE = 420  # characters
-_OUT = -1e4  # a logit that weighs nothing
+_OUT = -1e4  # masks a logit out of the softmax
 
 M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelOptions:
-    """How a head is tuned to labels.
+    """Hyperparameters for tuning a head to labels.
 
     Attributes:
-        characters: Text read of each set.
-        variants: How many wordings of a label are drawn.
-        batch: Labelled mentions a step.
-        pairs: Mined pairs a step.
+        characters: Characters of text read per set.
+        variants: Number of wordings sampled per label.
+        batch: Labeled mentions per step.
+        pairs: Mined pairs per step.
         learning_rate: Peak of a one-cycle schedule.
         temperature: Divides the cosines.
-        keep: Weight of leaving kinds and mined mentions where they are.
+        keep: Weight of the term that keeps the vectors of kinds and mined mentions in place.
         alike: Cosine from which two labels of one guideline may mean the same.
-        near: Cosine from which labels of two guidelines may.
-        share: Of the tuned head in what is kept.
+        near: Cosine from which labels of two guidelines may mean the same.
+        share: Weight of the tuned head in the final interpolation.
     """
 
     characters: int = 22_000
@@ -68,15 +68,16 @@ class LabelOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledMentions:
-    """Labelled mentions of many guidelines, and the wordings of their labels.
+    """Labeled mentions of many guidelines, and the wordings of their labels.
 
     Attributes:
         features: float16 ``(n, width)``, pooled taps of the mentions.
-        sets: int64 ``(n,)``, the guideline of each.
-        labels: int64 ``(n,)``, the label of each.
+        sets: int64 ``(n,)``, the guideline of each mention.
+        labels: int64 ``(n,)``, the label of each mention.
         in_set: bool ``(guidelines, labels)``, which labels a guideline has.
-        wordings: float16 ``(m, width)``, pooled taps of all wordings, label by label.
-        first: int64 ``(labels + 1,)``, where each label's wordings begin; the first is its own.
+        wordings: float16 ``(m, width)``, pooled taps of all wordings, grouped by label.
+        first: int64 ``(labels + 1,)``, start of each label's wordings; the first is the label
+            itself.
     """
 
     features: NDArray[np.float16]
@@ -90,12 +91,12 @@ class LabelledMentions:
 def labelled_contexts(
     sets: Sequence[MarkedSet], characters: int, rng: random.Random
 ) -> list[tuple[int, str, MentionContext]]:
-    """Mentions whose labels may teach: the number of their set, the label's words, the context.
+    """Mentions with labels to teach: the index of their set, the label's name, the context.
 
     Args:
-        sets: Marked texts.
-        characters: Text of each set, one passage of a document.
-        rng: Draws documents and passages.
+        sets: Annotated texts.
+        characters: Characters of text per set, taken as one passage per document.
+        rng: Samples documents and passages.
     """
     found = []
     for number, each in enumerate(sets):
@@ -123,15 +124,15 @@ def tune_to_labels(
     options: LabelOptions,
     loop: LoopOptions,
 ) -> ProjectionHead:
-    """Train a copy of a head; the same seed gives the same one.
+    """Train a copy of a head; deterministic for a given seed.
 
     Args:
         head: The head.
-        labelled: What is to be learned.
-        mined: Pairs trained along.
-        mask: Says which of these are no negatives of one another.
-        kinds: float16 ``(k, width)``, pooled taps of descriptions that are to stay.
-        options: How to train.
+        labelled: What to learn.
+        mined: Mined pairs to train on alongside.
+        mask: Marks in-batch mined pairs that are not negatives.
+        kinds: float16 ``(k, width)``, pooled taps of descriptions whose vectors should stay.
+        options: Hyperparameters.
         loop: Steps, seed.
     """
     tuned = deepcopy(head).train().requires_grad_(True)
@@ -168,14 +169,14 @@ def label_loss(
     in_set: NDArray[np.bool_],
     options: LabelOptions,
 ) -> Tensor:
-    """Each mention picks its label, and each label drawn its mention among those of others.
+    """Symmetric cross-entropy: a mention picks its label, a sampled label its mention.
 
     Args:
-        logits: ``(n, m)``, of mentions and labels.
+        logits: ``(n, m)``, mentions by labels.
         labels: ``(n,)``, the column of each mention's label.
-        near: ``(n, m)``, cosines of that label to all.
-        in_set: ``(n, m)``, whether a label is of the mention's guideline.
-        options: From which cosine labels may mean the same.
+        near: ``(n, m)``, cosines of that label to all labels.
+        in_set: ``(n, m)``, whether a label belongs to the mention's guideline.
+        options: Cosine thresholds from which labels may mean the same.
     """
     unknown = near >= np.where(in_set, options.alike, options.near)
     unknown[np.arange(len(labels)), labels] = False
@@ -189,7 +190,7 @@ def label_loss(
 
 
 def averaged(before: M, heads: Sequence[M], share: float) -> M:
-    """The mean of heads, and so much of it as ``share`` says in a mean with the head before."""
+    """Average heads, then interpolate with the original; ``share`` is the average's weight."""
     mean = deepcopy(before)
     weights = [dict(each.named_parameters()) for each in heads]
     with torch.no_grad():
@@ -200,7 +201,7 @@ def averaged(before: M, heads: Sequence[M], share: float) -> M:
 
 
 class _Batches:
-    """Draws labelled mentions: of each guideline, whatever its size, in the root of its labels."""
+    """Samples labeled mentions; a guideline weighs the square root of its number of labels."""
 
     def __init__(
         self, head: ProjectionHead, labelled: LabelledMentions, options: LabelOptions
@@ -218,7 +219,7 @@ class _Batches:
         self.weights = (1 / np.sqrt(np.bincount(sets)[sets])).tolist()
 
     def loss(self, head: ProjectionHead, rng: random.Random) -> Tensor:
-        """Each mention picks its label, and each label drawn its mention among those of others."""
+        """The loss of one sampled batch; see :func:`label_loss`."""
         drawn = rng.choices(self.places, self.weights, k=self.options.batch)
         rows = np.array([rng.choice(of_it) for of_it in drawn])
         labels, sets = self.labelled.labels[rows], self.labelled.sets[rows]

@@ -1,4 +1,4 @@
-"""Training the pair model: low-rank deltas to the backbone that it shares."""
+"""Train the pair model: low-rank deltas to the backbone that it shares."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from ner_retriever_rag.training.deltas import adapted_layers
 from ner_retriever_rag.training.judgements import Judgements
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 
-_TOGETHER = 32  # pairs of like length that are read at once
+_TOGETHER = 32  # pairs of similar length per forward pass
 
 
 @dataclass(frozen=True, slots=True)
 class PairOptions:
-    """How the pair model is trained.
+    """Hyperparameters of the pair model's training.
 
     Attributes:
-        batch: Groups of pairs a step.
-        rank: Of the deltas to the backbone's linear layers.
-        learning_rate: Of the deltas; rises over ``warmup`` steps, then falls to zero in a line.
-        head_learning_rate: Of the last layer.
-        warmup: Steps.
-        softmax_weight: Of choosing what fits within a group, beside judging each pair.
+        batch: Groups of pairs per step.
+        rank: Rank of the deltas to the backbone's linear layers.
+        learning_rate: Learning rate of the deltas: linear warmup over ``warmup`` steps, then linear
+            decay to zero.
+        head_learning_rate: Learning rate of the last layer.
+        warmup: Warmup steps.
+        softmax_weight: Weight of the softmax loss per group, added to the binary loss per pair.
     """
 
     batch: int = 8
@@ -42,11 +43,11 @@ class PairOptions:
 
 
 class PairTrainee(nn.Module):
-    """A pair model that is learning.
+    """A pair model in training.
 
     Args:
-        backbone: Read up to its topmost residual stream; frozen, and given deltas in place.
-        rank: Of the deltas.
+        backbone: Read up to its topmost residual stream; frozen, with deltas added in place.
+        rank: Rank of the deltas.
     """
 
     def __init__(self, backbone: Backbone, rank: int) -> None:
@@ -57,7 +58,7 @@ class PairTrainee(nn.Module):
         self.judge = nn.Linear(backbone.hidden_size, 1)
 
     def forward(self, groups: Sequence[Judgements]) -> tuple[Tensor, Tensor]:
-        """Logits of all pairs of some groups, and which group each is of."""
+        """Logits of all pairs of some groups, and the index of each pair's group."""
         pairs = [
             (said, Passage(context.text, context.start, context.end))
             for group in groups
@@ -75,7 +76,7 @@ class PairTrainee(nn.Module):
         return torch.cat(logits)[order.argsort()], of
 
     def learned(self) -> PairModel:
-        """What it has learnt so far."""
+        """The pair model as trained so far."""
         deltas = {k: v for n, layer in self.layers.items() for k, v in layer.saved(n).items()}
         return PairModel(deltas, self.judge.weight.detach(), self.judge.bias.detach())
 
@@ -87,14 +88,14 @@ def train_pair_model(
     loop: LoopOptions,
     evaluate: Callable[[PairTrainee], dict[str, float]] | None = None,
 ) -> tuple[PairModel, History]:
-    """Train a pair model; it begins as the backbone.
+    """Train a pair model, initialized from the backbone.
 
     Args:
         backbone: Read up to its topmost residual stream.
-        draw: Draws what is judged.
-        options: Rates.
+        draw: Samples a group of judged pairs.
+        options: Hyperparameters.
         loop: Steps, seed, checkpoints.
-        evaluate: Figures of a model, noted on the way.
+        evaluate: Computes metrics of a model to record during training.
     """
     torch.manual_seed(loop.seed)
     model = PairTrainee(backbone, options.rank)

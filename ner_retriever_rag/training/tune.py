@@ -1,4 +1,4 @@
-"""Tuning a head to labelled types, while what it says of everything else stays as it is."""
+"""Tune a head to labeled types while preserving its vectors of everything else."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ner_retriever_rag.training.features import as_tensor, project
 from ner_retriever_rag.training.loop import LoopOptions, run
 
 Score = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
-"""Probabilities of mentions, from a type's vector and their cosines to it."""
+"""Probabilities of mentions, given a type's vector and their cosines to it."""
 
-_OUT = -1e4  # a cosine that weighs nothing
+_OUT = -1e4  # masks a cosine out of the softmax
 
 
 @dataclass(frozen=True, slots=True)
 class TuneOptions:
-    """How a head is tuned.
+    """Hyperparameters for tuning a head.
 
     Attributes:
-        epochs: Passes over the labelled mentions.
-        least_steps: However few they are.
-        keep: Weight of leaving everything else where it is.
-        batch: Labelled mentions a step; as many kinds and other mentions.
+        epochs: Passes over the labeled mentions.
+        least_steps: Minimum number of steps, however few mentions there are.
+        keep: Weight of the term that keeps all other vectors in place.
+        batch: Labeled mentions per step; as many kinds and other mentions.
         learning_rate: Peak of a one-cycle schedule.
         temperature: Divides the cosines.
-        close: Cosine from which a kind counts as one of the types, and may move with it.
-        doubt: Probability from which a kind may fit a mention, so that it is no negative.
+        close: Cosine from which a kind counts as one of the types and may move with it.
+        doubt: Probability from which a kind may fit a mention, so that it is not a negative.
     """
 
     epochs: float = 10.0
@@ -49,11 +49,11 @@ class TuneOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Mentions or descriptions, as the backbone and as the head to be tuned sees them.
+    """Mentions or descriptions as encoded by the backbone and by the head to be tuned.
 
     Attributes:
         features: float16 ``(n, width)``, pooled taps.
-        vectors: float32 ``(n, dim)``, L2-normalised.
+        vectors: float32 ``(n, dim)``, L2-normalized.
     """
 
     features: NDArray[np.float16]
@@ -61,7 +61,7 @@ class Rows:
 
     @classmethod
     def seen(cls, features: NDArray[np.float16], head: ProjectionHead) -> Rows:
-        """Put features and what a head makes of them together."""
+        """Combine features with their projections by a head."""
         return cls(features, project(head, features))
 
     def __len__(self) -> int:
@@ -73,13 +73,13 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labelled:
-    """What is to be learned.
+    """What the head is to learn.
 
     Attributes:
-        descriptions: Of the types.
-        types: The same, as they are seen.
-        mentions: Labelled ones.
-        of: bool ``(mentions, types)``, which types a mention is of; one at least.
+        descriptions: Descriptions of the types.
+        types: The same, encoded.
+        mentions: The labeled mentions.
+        of: bool ``(mentions, types)``, the types of each mention; at least one.
     """
 
     descriptions: Sequence[str]
@@ -90,7 +90,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
-    """What is to stay where it is.
+    """Vectors that are to stay in place.
 
     Attributes:
         kinds: Descriptions of all kinds.
@@ -101,7 +101,7 @@ class Kept:
     mentions: Rows
 
     def parted(self, share: float, seed: int) -> tuple[Kept, Kept]:
-        """Two parts of it, the second with ``share`` of both."""
+        """Split at random into two parts, the second with ``share`` of both."""
         rng = np.random.default_rng(seed)
         in_second = [rng.permutation(len(r)) < share * len(r) for r in (self.kinds, self.mentions)]
         kinds, mentions = in_second
@@ -111,7 +111,7 @@ class Kept:
         )
 
     def without(self, types: Rows, close: float) -> Kept:
-        """The same but for kinds whose cosine to one of ``types`` is ``close`` or more."""
+        """The same without kinds whose cosine to one of ``types`` is ``close`` or more."""
         nearest = (self.kinds.vectors @ types.vectors.T).max(axis=1)
         return replace(self, kinds=self.kinds[nearest < close])
 
@@ -124,18 +124,18 @@ def tune(
     options: TuneOptions,
     loop: LoopOptions,
 ) -> ProjectionHead:
-    """Train a copy of a head; the same seed gives the same one.
+    """Train a copy of a head; deterministic for a given seed.
 
-    A mention is to pick its types among all those labelled and kinds that it is not of; a type its
-    mentions among those of other types, and mentions of all kinds that it does not fit.
+    A mention picks its types from all labeled types and from kinds that it is not of; a type picks
+    its mentions from those of other types and from general mentions that it does not fit.
 
     Args:
         head: The head.
-        labelled: What is to be learned.
-        kept: What is to stay; its kinds are none of the types.
-        score: The encoder's probabilities.
-        options: How to train.
-        loop: Its ``steps`` are replaced by what ``options`` come to.
+        labelled: What to learn.
+        kept: What to preserve; none of its kinds is one of the types.
+        score: Computes the encoder's probabilities.
+        options: Hyperparameters.
+        loop: Its ``steps`` are replaced by the number that ``options`` imply.
     """
     batches = _Batches(labelled, kept, score, options)
     steps = max(options.least_steps, round(options.epochs * len(labelled.mentions) / batches.size))
@@ -150,7 +150,7 @@ def tune(
 
 
 def answers_kept(kept: Kept, head: ProjectionHead, best: int = 10) -> float:
-    """Of each kind's best mentions, the share that still are among its best; the mean of kinds."""
+    """Share of each kind's best mentions that are still among its best, averaged over kinds."""
     before = kept.kinds.vectors @ kept.mentions.vectors.T
     after = project(head, kept.kinds.features) @ project(head, kept.mentions.features).T
     old, new = (np.argsort(-each, axis=1, kind="stable")[:, :best] for each in (before, after))
@@ -158,34 +158,34 @@ def answers_kept(kept: Kept, head: ProjectionHead, best: int = 10) -> float:
 
 
 class Moved:
-    """Where a tuned head puts what is kept as vectors alone: the nearest linear map.
+    """Linear least-squares map to a tuned head's space, for data stored only as vectors.
 
     Args:
-        rows: What it is fitted on.
+        rows: Data to fit the map on.
         head: The tuned head.
     """
 
     def __init__(self, rows: Rows, head: ProjectionHead) -> None:
         after = project(head, rows.features)
-        # A little of leaving things as they are, for directions in which nothing lies.
+        # Ridge penalty toward the identity, for directions without data.
         ridge = 1e-3 * len(rows) / rows.vectors.shape[1] * np.eye(rows.vectors.shape[1])
         old = rows.vectors.T @ rows.vectors + ridge
         self.matrix = np.linalg.solve(old, rows.vectors.T @ after + ridge).astype(np.float32)
 
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 ``(n, dim)``, L2-normalised."""
+        """float32 ``(n, dim)``, L2-normalized."""
         there = vectors @ self.matrix
         unit: NDArray[np.float32] = there / np.linalg.norm(there, axis=1, keepdims=True)
         return unit
 
     def cosine(self, rows: Rows, head: ProjectionHead) -> float:
-        """How near it comes to where the head puts ``rows``, in the mean."""
+        """Mean cosine between the mapped ``rows`` and where the head puts them."""
         there = self(rows.vectors) * project(head, rows.features)
         return float(there.sum(axis=1).mean())
 
 
 class _Batches:
-    """Draws batches; which, depends on torch's seed alone, which the loop sets for each step."""
+    """Samples batches, depending only on torch's seed, which the loop sets for each step."""
 
     def __init__(self, labelled: Labelled, kept: Kept, score: Score, options: TuneOptions) -> None:
         self.labelled, self.kept, self.options = labelled, kept, options
@@ -195,7 +195,7 @@ class _Batches:
         fits = _fits(score, kept.kinds.vectors, mentions, options.doubt)
         self.may_be = torch.tensor(fits | ((labelled.of @ alike.astype(np.float32)) > 0))
         self.may_be_type = torch.tensor(_fits(score, types, kept.mentions.vectors, options.doubt))
-        # Rare types come more often than they are.
+        # Rare types are oversampled.
         rarity = 1 / np.sqrt(np.maximum(labelled.of.sum(axis=0), 1))
         self.weights = torch.tensor(np.where(labelled.of, rarity, 0.0).max(axis=1))
         self.size = min(options.batch, len(mentions))
@@ -217,19 +217,19 @@ class _Batches:
         )
 
     def _stay(self, rows: Rows, head: ProjectionHead) -> tuple[Tensor, Tensor, Tensor]:
-        """Some rows as the head sees them now, how far they have gone, and which they are."""
+        """Some rows as the head encodes them now, how far they have moved, and their indices."""
         which = torch.randint(0, len(rows), (min(self.options.batch, len(rows)),))
         now = head(_features(rows, which))
         before = torch.from_numpy(rows.vectors[which.numpy()])
         return now, (1 - (now * before).sum(dim=1)).mean(), which
 
     def _picked(self, cosines: Tensor, wrong: Tensor, right: Tensor) -> Tensor:
-        """Cross-entropy of each right one of a row against the row's wrong ones, row by row.
+        """Cross-entropy of each correct entry of a row against the row's incorrect ones.
 
         Args:
             cosines: ``(n, m)``.
-            wrong: ``(n, k)``, of more wrong ones.
-            right: bool ``(n, m)``.
+            wrong: ``(n, k)``, cosines of further incorrect entries.
+            right: bool ``(n, m)``, which entries are correct.
         """
         all_wrong = torch.cat([cosines.masked_fill(right, _OUT), wrong], dim=1)
         against = torch.logsumexp(all_wrong / self.options.temperature, dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The backbone: a Hugging Face transformer, cut after the last place it is read at."""
+"""The backbone: a Hugging Face transformer, cut after its last tap."""
 
 from typing import TYPE_CHECKING
 

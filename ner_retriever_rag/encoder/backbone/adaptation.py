@@ -1,7 +1,7 @@
-"""Adaptation of a backbone: deltas on its linear layers, merged when it is loaded.
+"""Adaptation of a backbone: deltas to its linear layers, merged on loading.
 
-A mild adaptation is stored as two thin matrices a layer instead of a second copy of the backbone
-(LoRA, arXiv 2106.09685), a thorough one as a whole matrix a layer.
+A mild adaptation is stored as two low-rank matrices per layer instead of a second copy of the
+backbone (LoRA, arXiv 2106.09685), a thorough one as a full matrix per layer.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ LORA_A, LORA_B, DELTA = ".lora_A", ".lora_B", ".delta"
 
 
 def merge_adaptation(model: nn.Module, path: str | Path) -> None:
-    """Add the deltas of a safetensors file to a backbone: see :func:`add_deltas`.
+    """Add the deltas of a safetensors file to a backbone; see :func:`add_deltas`.
 
     Raises:
-        ValueError: If the file holds no deltas, or one that fits no weight of the model.
+        ValueError: If the file holds no deltas for the model, or one of another shape than the
+            weight.
     """
     try:
         add_deltas(model, load_file(path))
@@ -29,15 +30,15 @@ def merge_adaptation(model: nn.Module, path: str | Path) -> None:
 
 
 def add_deltas(model: nn.Module, deltas: Mapping[str, Tensor]) -> None:
-    """Add ``B @ A``, or the delta, to the weight of every linear layer named, in place.
+    """Add ``B @ A``, or the full delta, to the weight of every named linear layer, in place.
 
     Args:
         model: The backbone, possibly cut: deltas of modules it no longer has are skipped.
-        deltas: ``<module>.lora_A`` ``(rank, in)`` and ``<module>.lora_B`` ``(out, rank)`` for each
-            layer, the scale folded in, or ``<module>.delta`` ``(out, in)``.
+        deltas: For each layer ``<module>.lora_A`` ``(rank, in)`` and ``<module>.lora_B``
+            ``(out, rank)``, with the scale folded in, or ``<module>.delta`` ``(out, in)``.
 
     Raises:
-        ValueError: If there is none, or one that fits no weight of the model.
+        ValueError: If there is none for the model, or one of another shape than the weight.
     """
     modules = dict(model.named_modules())
     merged = 0
@@ -49,7 +50,7 @@ def add_deltas(model: nn.Module, deltas: Mapping[str, Tensor]) -> None:
         if delta is None:
             delta = deltas[layer + LORA_B].float() @ deltas[layer + LORA_A].float()
         if delta.shape != weight.shape:
-            raise ValueError(f"{layer} is {tuple(delta.shape)}, not {tuple(weight.shape)}")
+            raise ValueError(f"{layer} has shape {tuple(delta.shape)}, not {tuple(weight.shape)}")
         with torch.no_grad():
             weight += delta.to(weight)
         merged += 1

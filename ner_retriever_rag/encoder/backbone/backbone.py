@@ -1,6 +1,6 @@
 """The backbone: a Hugging Face transformer that ends at its last tap.
 
-One forward pass reads every tap. Blocks and modules after the last tap are taken out before the
+One forward pass reads every tap. Blocks and modules after the last tap are removed before the
 weights are loaded, so they are neither computed nor read from disk.
 """
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _DEFAULT_WINDOW = 512
-_TOKENS_HELD = 16_384  # how many tokens' vectors are held before texts are handed on
+_TOKENS_HELD = 16_384  # tokens to read before texts are handed on
 
 
 class Backbone:
@@ -50,20 +50,21 @@ class Backbone:
     Args:
         source: Folder of a Hugging Face checkpoint, encoder or decoder.
         taps: ``"value@17"``, several joined by ``+``, or a list of them.
-        device: ``"cpu"``, ``"cuda"``, ...; None takes the accelerator if there is one.
-        dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``; ``"auto"`` is the checkpoint's own on
-            an accelerator, on the CPU bfloat16 where the processor computes in it, else float32.
-        window: Longest run of tokens (special ones counted) through the model at once; longer
-            texts are split. None: the model's own limit, at most 512.
-        overlap: Tokens that neighbouring windows share. None: 64, or a quarter of a small window.
-        adaptation: safetensors file with low-rank deltas to merge into the weights, or None.
+        device: ``"cpu"``, ``"cuda"``, ...; None uses the accelerator if there is one.
+        dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``. ``"auto"`` is the checkpoint's own
+            dtype on an accelerator; on the CPU, bfloat16 if the processor computes in it, else
+            float32.
+        window: Maximum sequence length in tokens, special tokens included; longer texts are split.
+            None: the model's own limit, at most 512.
+        overlap: Tokens shared by neighboring windows. None: 64, or a quarter of a small window.
+        adaptation: safetensors file of weight deltas to merge, or None.
         trust_remote_code: Allow code that comes with the checkpoint to run.
-        load_options: More keyword arguments for ``from_pretrained`` (``quantization_config``,
+        load_options: Extra keyword arguments for ``from_pretrained`` (``quantization_config``,
             ``device_map``, ``revision``, ...).
 
     Raises:
-        ValueError: If a tap, the window, or the tokenizer does not fit the model, the checkpoint
-            lacks weights the taps need, or the device is not there.
+        ValueError: If a tap, the window or the tokenizer does not fit the model, the checkpoint
+            lacks weights that the taps need, or the device is not available.
         OSError: If the checkpoint cannot be found.
     """
 
@@ -101,15 +102,15 @@ class Backbone:
                 self.source, self.taps, getattr(torch, dtype), options
             )
         if "device_map" in options or "quantization_config" in options:
-            self.device = self.model.device  # where accelerate has put the embeddings
+            self.device = self.model.device  # where accelerate has placed the embeddings
         else:
             cast("nn.Module", self.model).to(self.device)
         if adaptation is not None:
             from ner_retriever_rag.encoder.backbone.adaptation import merge_adaptation
 
             merge_adaptation(self.model, adaptation)
-        # A CPU computes for several threads at once; hooks that move weights about cannot, and of
-        # custom code may not be thread-safe either.
+        # On the CPU, threads may run the model concurrently. The hooks of device_map, which move
+        # weights, do not allow that, and custom code may not be thread-safe either.
         alone = self.device.type != "cpu" or "device_map" in options or trust_remote_code
         self._turn = threading.Lock() if alone else nullcontext()
         self._reader = TapReader(self.model, self.taps, anatomy)
@@ -122,12 +123,12 @@ class Backbone:
 
     @property
     def block_count(self) -> int:
-        """How many blocks the whole model has, cut ones included."""
+        """Number of blocks of the full model, including those cut off."""
         return int(self.model.config.get_text_config().num_hidden_layers)
 
     @property
     def top(self) -> str:
-        """The tap of the topmost residual stream, ``hidden@N``; text vectors come from it."""
+        """Tap of the topmost residual stream, ``hidden@N``; text vectors are read from it."""
         return f"hidden@{self.block_count}"
 
     @property
@@ -137,14 +138,14 @@ class Backbone:
 
     @property
     def window(self) -> int:
-        """The longest run of tokens that goes through the model at once, special ones counted."""
+        """Maximum sequence length in tokens, special tokens included."""
         return self._window
 
     def read(self, texts: Sequence[str]) -> Iterator[TokenStates]:
         """Run texts through the backbone and yield their token states, in order.
 
         Args:
-            texts: Any number of strings; they are held a few thousand tokens at a time.
+            texts: Any number of strings; they are read about 16,000 tokens at a time.
         """
         held: list[Tokens] = []
         for start in range(0, len(texts), 256):
@@ -172,11 +173,11 @@ class Backbone:
             )
 
     def _tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        with self._lock:  # fast tokenizers refuse to be borrowed twice
+        with self._lock:  # fast tokenizers are not thread-safe ("Already borrowed")
             return tokenize(self.tokenizer, texts)
 
     def _read_held(self, held: Sequence[Tokens]) -> Iterator[TokenStates]:
-        """Read a few texts: all their windows in batches, then each text put together again."""
+        """Read a few texts: run all their windows in batches, then merge those of each text."""
         merged = [MergedText(len(tokens.ids)) for tokens in held]
         special = len(self._prefix) + len(self._suffix)
         windows = [
@@ -197,7 +198,7 @@ class Backbone:
             yield TokenStates(tokens.offsets, text.taps, text.text_vector())
 
     def _taps(self, batch: Sequence[Window], held: Sequence[Tokens]) -> dict[str, Tensor]:
-        """The taps of a batch of windows, float32 in main memory."""
+        """Taps of a batch of windows, float32 on the CPU."""
         with torch.inference_mode():
             read = self.forward(*self._pad(batch, held))
             return {tap: vectors.float().cpu() for tap, vectors in read.items()}
@@ -227,11 +228,11 @@ class Backbone:
 
 
 def _model_limit(model: PreTrainedModel, tokenizer: Any) -> int:
-    """The longest input the model's positions and the tokenizer's own limit allow."""
+    """Longest input that the model's positions and the tokenizer's own limit allow."""
     config: Any = model.config.get_text_config()
     limit = getattr(config, "max_position_embeddings", None) or sys.maxsize
     for module in model.modules():
-        # RoBERTa numbers its positions from padding_idx + 1 on.
+        # RoBERTa's positions start at padding_idx + 1.
         positions = getattr(module, "position_embeddings", None)
         if isinstance(positions, nn.Embedding) and positions.padding_idx is not None:
             limit = min(limit, positions.num_embeddings - positions.padding_idx - 1)

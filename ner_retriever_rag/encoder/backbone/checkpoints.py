@@ -1,4 +1,4 @@
-"""Where a backbone's files are, and what tells one set of weights from another."""
+"""Finding a backbone's files, and telling one set of weights from another."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def find_checkpoint(source: str | Path) -> Path:
     """Find a backbone's folder.
 
-    A folder is taken as it is. all-MiniLM-L6-v2, with which training begins, comes from the package
-    of the extra ``train`` where that is installed; anything else is a Hugging Face hub id.
+    A folder is used as is. all-MiniLM-L6-v2, the starting point of training, comes from the package
+    of the extra ``train`` if that is installed; anything else is a Hugging Face hub id.
 
     Raises:
-        FileNotFoundError: If it is nowhere to be found; the message says where it was looked for.
+        FileNotFoundError: If it cannot be found; the message says where it was looked for.
     """
     if Path(source).is_dir():
         return Path(source)
@@ -32,14 +32,14 @@ def find_checkpoint(source: str | Path) -> Path:
         return packaged
     try:
         return _download(str(source))
-    except Exception as error:  # the hub client raises a dozen kinds for "not there"
+    except Exception as error:  # the hub client has a dozen exception types for "not found"
         hint = (
             ', is not installed as a package (pip install "ner-retriever-rag[train]")'
             if str(source) == MINILM
             else ""
         )
         raise FileNotFoundError(
-            f"backbone {str(source)!r} is not a folder{hint} and could not be had from the "
+            f"backbone {str(source)!r} is not a folder{hint} and could not be fetched from the "
             f"Hugging Face hub: {error}"
         ) from error
 
@@ -53,11 +53,11 @@ def _packaged_minilm() -> Path | None:
 
 
 def _download(repository: str) -> Path:
-    """Fetch a checkpoint from the hub (or its cache), leaving out formats that are not read."""
+    """Fetch a checkpoint from the hub (or its cache), without formats that are not read."""
     from huggingface_hub import snapshot_download
 
     texts = ["*.json", "*.txt", "*.model", "*.jinja"]
-    # Whole copies of the weights for other programs, and other formats, lie in some repositories.
+    # Some repositories also hold the weights in other formats, or copies for other programs.
     others = ["consolidated*", "*/*"]
     for weights in ("*.safetensors", "*.bin"):
         folder = Path(
@@ -69,7 +69,7 @@ def _download(repository: str) -> Path:
 
 
 def find_head(source: str | Path) -> Path:
-    """Find a head's file or folder; a URL is fetched once, into torch's cache.
+    """Find a head's file or folder; a URL is downloaded once, into torch's cache.
 
     Raises:
         FileNotFoundError: If a URL cannot be fetched.
@@ -79,7 +79,7 @@ def find_head(source: str | Path) -> Path:
         return Path(source)
     import torch
 
-    # One folder a URL: other people's heads have the same file name.
+    # One folder per URL: heads from different sources have the same file name.
     folder = Path(torch.hub.get_dir()) / "ner-retriever-rag" / sha256(url.encode()).hexdigest()[:16]
     file = folder / Path(urlsplit(url).path).name
     if not file.exists():
@@ -108,11 +108,11 @@ def weights_digest(folder: Path) -> str:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """The files transformers reads the weights from; others may lie beside them."""
+    """Files from which transformers reads the weights; there may be others next to them."""
     index = folder / INDEX
     if index.is_file():
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        # Shards after the last tap are not needed and may have been left out.
+        # Shards after the last tap are not needed and may be absent.
         return [folder / shard for shard in sorted(shards) if (folder / shard).exists()]
     single = folder / "model.safetensors"
     if single.exists():

@@ -1,4 +1,4 @@
-"""Load a checkpoint without anything that lies after the last tap."""
+"""Loads a checkpoint without anything that comes after the last tap."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from ner_retriever_rag.encoder.backbone.taps import (
     module_path,
 )
 
-# What transformers' models run after their last block, as siblings of the block list or above.
+# Modules that run after the last block, next to the block list or at the top of the model.
 _AFTER_BLOCKS = ("norm", "ln_f", "final_layernorm", "final_layer_norm", "final_norm", "pooler")
-# What a checkpoint may hold beside the bare model, or beside the encoder.
+# Weights that a checkpoint may hold besides the bare model, or besides the encoder.
 _BESIDE = ("lm_head", "embed_out", "decoder")
 
 
 def load_tokenizer(source: str, trust_remote_code: bool) -> Any:
-    """A checkpoint's tokenizer.
+    """Load a checkpoint's tokenizer.
 
     Raises:
-        ValueError: If it gives no character offsets.
+        ValueError: If it provides no character offsets.
     """
     tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
     if not tokenizer.is_fast:
-        raise ValueError(f"the tokenizer of {source} gives no character offsets")
+        raise ValueError(f"the tokenizer of {source} provides no character offsets")
     return tokenizer
 
 
@@ -50,15 +50,15 @@ def load_cut_model(
 ) -> tuple[PreTrainedModel, Anatomy | None]:
     """Load the part of a model that the taps need.
 
-    The model's class is given a constructor that takes the model apart as soon as it is built,
-    which transformers does before it reads weights: what has no place is never read. Shards that
+    The model's class gets a constructor that cuts the model as soon as it is built, which in
+    transformers is before weights are read: weights without a place are never read. Shards that
     hold nothing else are not even opened.
 
     Args:
         source: Folder or hub id.
-        taps: What will be read.
+        taps: Taps to be read.
         dtype: A ``torch.dtype``, or ``"auto"`` for the checkpoint's.
-        options: Keyword arguments for ``from_pretrained``; must hold ``trust_remote_code``.
+        options: Keyword arguments for ``from_pretrained``; must contain ``trust_remote_code``.
 
     Returns:
         The model, frozen and in eval mode, and its anatomy (None for an unknown architecture).
@@ -71,7 +71,7 @@ def load_cut_model(
     config = AutoConfig.from_pretrained(source, trust_remote_code=options["trust_remote_code"])
     config.use_cache = False
     if getattr(config.get_text_config(), "attn_logit_softcapping", None):
-        # Before transformers 5.17 its fused attention leaves soft-capping out (Gemma 2).
+        # Before transformers 5.17, its fused attention ignores soft-capping (Gemma 2).
         options = {"attn_implementation": "eager", **options}
     base = _model_class(config)
     with torch.device("meta"):
@@ -111,7 +111,7 @@ def load_cut_model(
 
 
 def _model_class(config: Any) -> Any:
-    """The bare model of an architecture; for encoder-decoders the encoder alone."""
+    """Bare model class of an architecture; for encoder-decoders the encoder alone."""
     for mapping in (MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING):
         if type(config) in mapping:
             found = mapping[type(config)]
@@ -120,7 +120,7 @@ def _model_class(config: Any) -> Any:
 
 
 def _require_extras(options: dict[str, Any]) -> None:
-    """Say which extra is missing before transformers says it in its own way."""
+    """Name a missing extra before transformers raises an error of its own."""
     if "device_map" in options:
         require("accelerate", extra="llm")
     if "load_in_" in repr(options.get("quantization_config")):  # a dict or a BitsAndBytesConfig
@@ -128,16 +128,16 @@ def _require_extras(options: dict[str, Any]) -> None:
 
 
 def _cut(model: PreTrainedModel, anatomy: Anatomy | None, taps: tuple[Tap, ...]) -> None:
-    """Take out of a model what lies after its last tap."""
+    """Remove everything after a model's last tap."""
     if any(tap.kind == "module" for tap in taps):
         _cut_after_modules(model, taps)
         return
-    assert anatomy is not None  # check_taps saw to it
+    assert anatomy is not None  # ensured by check_taps
     if anatomy.blocks.startswith(LANGUAGE_MODEL + "."):
         for name in [name for name, _ in model.named_children() if name != LANGUAGE_MODEL]:
-            setattr(model, name, None)  # no image will come
+            setattr(model, name, None)  # there are no images
     last = last_block(taps)
-    # One block stays for hidden@0, whose reader sits at the first block's door.
+    # hidden@0 is read at the input of the first block, so one block is kept.
     blocks = _cut_after_block(model, anatomy.blocks, max(last, 0))
     if last < 0:
         _keep_only(blocks[0], set())
@@ -146,7 +146,7 @@ def _cut(model: PreTrainedModel, anatomy: Anatomy | None, taps: tuple[Tap, ...])
 
 
 def _cut_after_block(model: PreTrainedModel, path: str, last: int) -> Any:
-    """Take out the blocks after one and what runs after all of them; returns the block list."""
+    """Remove the blocks after ``last`` and what runs after all of them; return the block list."""
     above, _, _ = path.rpartition(".")
     for parent in {model, model.get_submodule(above)}:
         for name in _AFTER_BLOCKS:
@@ -158,7 +158,7 @@ def _cut_after_block(model: PreTrainedModel, path: str, last: int) -> Any:
 
 
 def _needed_parts(anatomy: Anatomy, taps: tuple[Tap, ...], last: int) -> set[str]:
-    """The parts of the last block that run up to its last tap; empty for all of them."""
+    """Parts of the last block that run up to its last tap; empty for all of them."""
     kinds = {tap.kind for tap in taps if tap.block == last and tap.kind != "hidden"}
     if "mlp" in kinds or Tap("hidden", last + 1) in taps:
         return set()
@@ -168,11 +168,11 @@ def _needed_parts(anatomy: Anatomy, taps: tuple[Tap, ...], last: int) -> set[str
 
 
 def _keep_only(block: nn.Module, paths: set[str]) -> None:
-    """Replace every module of a block that holds weights, but those at the paths, by nothing."""
+    """Replace a block's modules with weights, except those at ``paths``, by identities."""
     for name, module in list(block.named_modules()):
         if any(name == path or name.startswith(path + ".") for path in paths):
             continue
-        # transformers initialises what the checkpoint lacks; it would miss the parts taken out.
+        # transformers initializes what the checkpoint lacks; it would stumble over removed parts.
         vars(module)["_is_hf_initialized"] = True
         if not name or any(path.startswith(name + ".") for path in paths):
             continue
@@ -182,7 +182,7 @@ def _keep_only(block: nn.Module, paths: set[str]) -> None:
 
 
 def _cut_after_modules(model: PreTrainedModel, taps: tuple[Tap, ...]) -> None:
-    """Drop the later blocks of the block list that holds every ``module:`` tap, if one does."""
+    """Drop the later blocks, if all ``module:`` taps are in one block list."""
     paths = [module_path(model, tap.path) for tap in taps]
     places = [re.fullmatch(r"(.*?)\.(\d+)(?:\..*)?", path) for path in paths]
     lists = {place[1] if place else "" for place in places}
@@ -193,7 +193,7 @@ def _cut_after_modules(model: PreTrainedModel, taps: tuple[Tap, ...]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence transformers' report on unused weights: leaving some out is the point here."""
+    """Silence transformers' report on unused weights: skipping some is intended."""
     verbosity = transformers_logging.get_verbosity()
     bar = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]

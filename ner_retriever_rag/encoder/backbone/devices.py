@@ -1,4 +1,4 @@
-"""Where a backbone computes, and in which dtype."""
+"""Device and dtype of a backbone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 DTYPES = ("float32", "bfloat16", "float16")
-# Instructions with which a processor multiplies matrices of bfloat16 faster than of float32.
+# Instructions that make matrix products faster in bfloat16 than in float32.
 _FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
@@ -21,10 +21,10 @@ def best_device() -> str:
 
 
 def check_device(device: str | None) -> None:
-    """Check that a device is there, without waking it.
+    """Check that a device is available, without initializing it.
 
     Raises:
-        ValueError: If torch knows no device of that name, or there is none here.
+        ValueError: If torch knows no device of that name, or it is not available.
     """
     if device is None:
         return
@@ -32,7 +32,7 @@ def check_device(device: str | None) -> None:
         wanted = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(
-            f"device {device!r} is none that torch knows: cpu, cuda, cuda:1, mps ..."
+            f"device {device!r} is not one that torch knows: cpu, cuda, cuda:1, mps ..."
         ) from error
     if wanted.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -43,22 +43,22 @@ def check_device(device: str | None) -> None:
 
 
 def resolve_dtype(dtype: str, device: str | None, checkpoint: Callable[[], Path]) -> str:
-    """The dtype that ``"auto"`` stands for on a device; another one's name is only checked.
+    """Resolve ``"auto"`` to a dtype for a device; other names are only checked.
 
-    On the CPU it is bfloat16 where the processor computes in that, float32 elsewhere; on an
-    accelerator it is the checkpoint's own.
+    On the CPU it is bfloat16 if the processor computes in it, else float32; on an accelerator it is
+    the checkpoint's own dtype.
 
     Args:
-        dtype: ``"auto"`` or the name of one.
+        dtype: ``"auto"`` or the name of a dtype.
         device: As for ``Backbone``.
-        checkpoint: Gives the folder of the checkpoint; asked only where that decides.
+        checkpoint: Returns the folder of the checkpoint; called only if needed.
 
     Raises:
         ValueError: If the dtype is unknown.
     """
     if dtype != "auto":
         if dtype not in DTYPES:
-            raise ValueError(f"dtype {dtype!r} is not auto, {', '.join(DTYPES)}")
+            raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
         return dtype
     if torch.device(device or best_device()).type == "cpu":
         return "bfloat16" if _computes_in_bfloat16() else "float32"
@@ -67,6 +67,6 @@ def resolve_dtype(dtype: str, device: str | None, checkpoint: Callable[[], Path]
 
 
 def _computes_in_bfloat16() -> bool:
-    # Older versions of torch do not tell; there float32 is never wrong.
+    # Older versions of torch do not report it; then float32 is always safe.
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name) for name in _FAST_BFLOAT16)

@@ -1,4 +1,4 @@
-"""How many tokens go through a backbone together: as many as there is room for."""
+"""Batch size: as many tokens go through a backbone at once as there is memory for."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import torch
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_CPU = 4_096  # tokens; more together are no faster there
-_MOST = 32_768  # tokens; a card is busy with fewer
-_SHARE = 0.5  # of the free memory: the estimate is rough, and other processes want some
+_CPU = 4_096  # tokens; larger batches are no faster
+_MOST = 32_768  # tokens; fewer already saturate a GPU
+_SHARE = 0.5  # of the free memory: the estimate is rough, and other processes need some
 
 T = TypeVar("T")
 S = TypeVar("S")
 
 
 def batch_tokens(model: PreTrainedModel, device: torch.device, window: int) -> int:
-    """How many padded tokens fit into one batch.
+    """Number of padded tokens that fit into one batch.
 
     Args:
         model: The backbone.
-        device: Where it computes.
-        window: Tokens of the longest window, which has to go through in any case.
+        device: Its device.
+        window: Tokens of the longest window, which must fit in any case.
     """
     if device.type == "cpu":
         return _CPU
@@ -35,16 +35,16 @@ def batch_tokens(model: PreTrainedModel, device: torch.device, window: int) -> i
 
 
 def free_memory(device: torch.device) -> int:
-    """Free bytes of a GPU, with those that torch's allocator has cached."""
+    """Free bytes of a GPU, including those cached by torch's allocator."""
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def bytes_of_token(model: PreTrainedModel, window: int) -> int:
-    """What one token takes in a forward pass, at the worst of it.
+    """Peak bytes that one token needs in a forward pass.
 
-    That is a block's residual streams, projections and feed-forward layers, and one row of float32
-    scores of each attention head, should they be computed in full.
+    These are a block's residual streams, projections and feed-forward layers, and one row of
+    float32 scores per attention head, in case they are computed in full.
     """
     config: Any = model.config.get_text_config()
     hidden = int(config.hidden_size)
@@ -55,13 +55,13 @@ def bytes_of_token(model: PreTrainedModel, window: int) -> int:
 
 
 def in_halves(call: Callable[[Sequence[S]], T], batch: Sequence[S]) -> Iterator[tuple[T, list[S]]]:
-    """Call with a batch; where its device has no room for that, with its halves, and so on.
+    """Call with a batch; if the device runs out of memory, with its halves, recursively.
 
     Yields:
-        What came of a part, and the part; in order.
+        The result of a part, and the part; in order.
 
     Raises:
-        torch.OutOfMemoryError: If there is no room for a single one.
+        torch.OutOfMemoryError: If there is no room for a single item.
     """
     try:
         found = call(batch)
@@ -71,7 +71,7 @@ def in_halves(call: Callable[[Sequence[S]], T], batch: Sequence[S]) -> Iterator[
     else:
         yield found, list(batch)
         return
-    # Outside the handler, which holds on to the tensors of the attempt.
+    # Outside the handler, which keeps the tensors of the failed attempt alive.
     torch.cuda.empty_cache()
     half = len(batch) // 2
     yield from in_halves(call, batch[:half])

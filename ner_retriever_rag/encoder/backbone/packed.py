@@ -1,7 +1,7 @@
-"""Packed backbones: a checkpoint in a fraction of its bytes, as saved encoders carry it.
+"""Packed backbones: a checkpoint in a fraction of its size, as bundled with saved encoders.
 
-Weights are float16; large embeddings are int8 with a float16 scale for each row. What lies after
-the last tap is left out and deltas are merged, so nothing else is needed to load it.
+Weights are float16; large embeddings are int8 with one float16 scale per row. Everything after the
+last tap is left out and deltas are merged, so nothing else is needed to load it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "packed.safetensors"
 _SCALE = ".int8_scale"
-_LARGE = 4096  # an embedding with so many rows is worth its scales
+_LARGE = 4096  # an embedding with at least this many rows is worth its scales
 _STEPS = 127
 
 
@@ -30,15 +30,15 @@ def is_packed(folder: str | Path) -> bool:
 
 
 def write_packed(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a model with its tokenizer and configuration into a folder, made if needed.
+    """Write a model with its tokenizer and configuration into a folder, created if needed.
 
     Args:
         model: In float32, cut after its last tap, deltas merged.
         tokenizer: Its tokenizer.
-        folder: Where to.
+        folder: Target folder.
 
     Raises:
-        ValueError: If a weight is beyond what float16 holds.
+        ValueError: If a weight exceeds the range of float16.
     """
     folder.mkdir(parents=True, exist_ok=True)
     large = {
@@ -61,7 +61,7 @@ def write_packed(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fol
 
 
 def read_packed(folder: str | Path, has_place: Callable[[str], bool]) -> dict[str, Tensor]:
-    """Read the weights that a model has a place for, float16 or float32."""
+    """Read the weights that a model has a place for, as float16 or float32."""
     with safe_open(Path(folder) / WEIGHTS, framework="pt") as file:
         names = [name for name in file.keys() if not name.endswith(_SCALE)]  # noqa: SIM118
         weights = {name: file.get_tensor(name) for name in names if has_place(name)}
@@ -72,8 +72,8 @@ def read_packed(folder: str | Path, has_place: Callable[[str], bool]) -> dict[st
 
 
 def _to_int8(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows as int8 ``(n, width)`` and the scales that give them back, float16 ``(n, 1)``."""
+    """Quantize rows to int8 ``(n, width)``; also return the scales, float16 ``(n, 1)``."""
     scales = (rows.abs().amax(1, keepdim=True) / _STEPS).half()
-    # A row of zeros (padding's) has no scale to divide by.
+    # A row of zeros (of the padding token) has scale 0, which cannot be divided by.
     steps = rows / scales.float().masked_fill(scales == 0, 1)
     return steps.round().clamp(-_STEPS, _STEPS).to(torch.int8), scales

@@ -1,9 +1,9 @@
-"""A packed BERT by torch and tokenizers alone.
+"""A packed BERT that needs only torch and tokenizers.
 
-Importing transformers takes longer than all else of a first answer together. The backbone that is
-shipped is a BERT, so it is built here: modules by the names of transformers' ``BertModel``, whose
-weights they take and whose hidden states they give (arXiv 1810.04805). Any other backbone, and one
-whose projections are read, is loaded by transformers.
+Importing transformers takes longer than everything else up to a first answer. The shipped backbone
+is a BERT, so it is built here: its modules have the names of transformers' ``BertModel``, so it
+takes the same weights and gives the same hidden states (arXiv 1810.04805). Any other backbone, and
+one whose projections are read, is loaded by transformers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CONFIG, _TOKENIZER = "config.json", "tokenizer.json"
 
 
 def reads_as_bert(folder: str | Path, taps: Sequence[Tap]) -> bool:
-    """Whether a folder holds a packed BERT of which blocks' hidden states alone are read."""
+    """Whether a folder holds a packed BERT and only hidden states of blocks are read."""
     if not is_packed(folder) or any(tap.kind != "hidden" or not tap.block for tap in taps):
         return False
     config = _read(folder, _CONFIG)
@@ -40,17 +40,17 @@ def reads_as_bert(folder: str | Path, taps: Sequence[Tap]) -> bool:
 
 
 class BertConfig:
-    """What ``config.json`` says of a BERT, by attribute.
+    """A BERT's ``config.json``, by attribute.
 
     Args:
-        values: The file's.
+        values: Contents of the file.
     """
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.__dict__.update(values)
 
     def get_text_config(self) -> BertConfig:
-        """Itself: there is nothing but text."""
+        """Return itself: the model is text-only."""
         return self
 
 
@@ -58,8 +58,8 @@ class PackedBert(nn.Module):
     """A BERT encoder without pooler.
 
     Args:
-        config: Its sizes.
-        blocks: How many of its blocks are built.
+        config: The model's configuration.
+        blocks: Number of blocks to build.
     """
 
     def __init__(self, config: Any, blocks: int) -> None:
@@ -78,7 +78,7 @@ class PackedBert(nn.Module):
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(self._blocks)})
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """The topmost hidden states.
+        """Compute the topmost hidden states.
 
         Args:
             input_ids: int64 ``(batch, tokens)``.
@@ -100,7 +100,7 @@ class PackedBert(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """What it computes in."""
+        """Compute dtype."""
         return next(self.parameters()).dtype
 
     def get_input_embeddings(self) -> nn.Module:
@@ -108,12 +108,12 @@ class PackedBert(nn.Module):
         return self.embeddings["word_embeddings"]
 
     def set_input_embeddings(self, embeddings: nn.Module) -> None:
-        """Use another module's word embeddings."""
+        """Use the word embeddings of another model."""
         self.embeddings["word_embeddings"] = embeddings
 
 
 class _Block(nn.Module):
-    """Self-attention and feed-forward, each with its residual sum and norm."""
+    """Self-attention and feed-forward, each with its residual sum and layer norm."""
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class _Block(nn.Module):
         self.output = _Sum(inner, width, eps)
 
     def forward(self, states: Tensor, mask: Tensor | None) -> Tensor:
-        """The block's hidden states ``(batch, tokens, width)``; ``mask`` is False for padding."""
+        """Hidden states of the block, ``(batch, tokens, width)``; ``mask`` is False for padding."""
         batch, tokens, width = states.shape
         query, key, value = (
             projection(states).view(batch, tokens, self._heads, -1).transpose(1, 2)
@@ -141,7 +141,7 @@ class _Block(nn.Module):
 
 
 class _Sum(nn.Module):
-    """A projection, added to the residual stream, and the norm of the sum."""
+    """A projection added to the residual stream, and the layer norm of the sum."""
 
     def __init__(self, width: int, out: int, eps: float) -> None:
         super().__init__()
@@ -154,10 +154,10 @@ class _Sum(nn.Module):
 
 
 class PackedTokenizer:
-    """A saved fast tokenizer, called as transformers' are.
+    """A saved fast tokenizer with the call interface of transformers.
 
     Args:
-        folder: Holds ``tokenizer.json`` and its configuration.
+        folder: Contains ``tokenizer.json`` and its configuration.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -176,16 +176,16 @@ class PackedTokenizer:
         return_special_tokens_mask: bool = False,
         **_: Any,
     ) -> dict[str, Any]:
-        """Tokenise one text or several.
+        """Tokenize one text or several.
 
         Args:
-            texts: What to read.
-            add_special_tokens: Whether those around a text are added.
-            return_special_tokens_mask: Whether it is told which these are.
+            texts: The text or texts.
+            add_special_tokens: Whether to add the special tokens around a text.
+            return_special_tokens_mask: Whether to return which tokens these are.
 
         Returns:
-            ``input_ids``, ``offset_mapping`` (characters, end exclusive) and, if asked for,
-            ``special_tokens_mask``, of one text or a list for each.
+            ``input_ids``, ``offset_mapping`` (characters, end exclusive) and, if requested,
+            ``special_tokens_mask``; of one text, or a list with one entry per text.
         """
         alone = isinstance(texts, str)
         read = self._tokenizer.encode_batch(
@@ -201,7 +201,7 @@ class PackedTokenizer:
 
 
 def _unset(rows: int, width: int) -> nn.Embedding:
-    """An embedding not drawn at random, for which torch would import its compiler."""
+    """An uninitialized embedding; to draw it at random, torch would import its compiler."""
     empty = torch.empty(rows, width)
     embedding: nn.Embedding = nn.Embedding.from_pretrained(empty)  # type: ignore[no-untyped-call]
     return embedding
@@ -215,7 +215,7 @@ def load_packed_bert(
     Args:
         folder: The packed backbone.
         taps: Hidden states.
-        dtype: What it computes in.
+        dtype: Compute dtype.
 
     Returns:
         The model, frozen and in eval mode, and its anatomy.

@@ -1,4 +1,4 @@
-"""Reading taps out of a running model."""
+"""Reads taps from a running model."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ class TapReader:
     """Runs a model and reads its taps on the way.
 
     Args:
-        model: Ends at its last tap.
-        taps: What is read.
-        anatomy: Where the model keeps its parts; None where all taps name modules.
+        model: Cut after its last tap.
+        taps: Taps to read.
+        anatomy: Where the model keeps its parts; None if all taps name modules.
     """
 
     def __init__(
         self, model: PreTrainedModel, taps: Sequence[Tap], anatomy: Anatomy | None
     ) -> None:
         self._model, self._wanted = model, len(taps)
-        self._read: dict[int, dict[str, Tensor]] = {}  # what each thread has read so far
+        self._read: dict[int, dict[str, Tensor]] = {}  # taps read so far, by thread
         alone = _last_projections(taps)
         for tap in taps:
             if tap.kind == "module":
                 module = model.get_submodule(module_path(model, tap.path))
                 module.register_forward_hook(_Output(tap, self._keep))
             else:
-                assert anatomy is not None  # check_taps saw to it
+                assert anatomy is not None  # ensured by check_taps
                 self._hook(tap, anatomy, alone=tap in alone)
 
     def run(self, **inputs: Tensor) -> dict[str, Tensor]:
-        """One forward pass, which ends as soon as all taps have been read.
+        """Run one forward pass, which ends as soon as all taps have been read.
 
         Returns:
             For each tap ``(batch, tokens, width)``, in the model's dtype.
@@ -90,7 +90,7 @@ Keep = Callable[[Tap, Tensor], None]
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """Hook: a tap is what a module is called with."""
+    """Hook for a tap that is the input of a module."""
 
     tap: Tap
     keep: Keep
@@ -101,7 +101,7 @@ class _Input:
 
 @dataclass(frozen=True, slots=True)
 class _Output:
-    """Hook: a tap is what a module gives."""
+    """Hook for a tap that is the output of a module."""
 
     tap: Tap
     keep: Keep
@@ -112,7 +112,7 @@ class _Output:
 
 @dataclass(frozen=True, slots=True)
 class _Projection:
-    """Hooks: a tap is a query, key or value, which some models compute in one product."""
+    """Hooks for a tap that is a query, key or value; some models compute these in one product."""
 
     tap: Tap
     keep: Keep
@@ -121,7 +121,7 @@ class _Projection:
     config: Any
 
     def install(self, *, alone: bool) -> None:
-        """Hook the projection; ``alone`` where nothing else of its attention is to run."""
+        """Hook the projection; with ``alone``, nothing else of its attention module is run."""
         if alone:
             core = self.block.get_submodule(self.anatomy.core)
             core.register_forward_pre_hook(self._project, with_kwargs=True)
@@ -145,19 +145,19 @@ class _Projection:
 
 
 def _first(output: Any) -> Tensor:
-    """A module's output, or the first part of it."""
+    """A module's output, or its first part if it has several."""
     first: Tensor = output[0] if isinstance(output, tuple) else output
     return first
 
 
 def _states(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The hidden states a block or an attention module is called with."""
+    """Hidden states that a block or an attention module is called with."""
     states: Tensor = args[0] if args else kwargs["hidden_states"]
     return states
 
 
 def _last_projections(taps: Sequence[Tap]) -> set[Tap]:
-    """The projections read in the last block, if nothing else of that block is needed."""
+    """Projections read in the last block, if nothing else of that block is needed."""
     last = last_block(tuple(taps))
     in_last = {tap for tap in taps if tap.block == last and tap.kind != "hidden"}
     return in_last if all(tap.kind in PROJECTIONS for tap in in_last) else set()

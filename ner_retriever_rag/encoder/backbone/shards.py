@@ -1,4 +1,4 @@
-"""Sharded checkpoints: leave alone the files that hold only what comes after the last tap."""
+"""Sharded checkpoints: skip the files that hold only what comes after the last tap."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ INDEX, CONFIG = "model.safetensors.index.json", "config.json"
 
 @contextmanager
 def needed_shards(source: str, has_place: Callable[[str], bool]) -> Iterator[str]:
-    """Give a folder to load from whose index names only the shards that are needed.
+    """Provide a folder to load from whose index names only the shards that are needed.
 
-    transformers opens every shard that the index names, whether or not the model has a place for
-    what is in it; so it is given an index without those that the model has no place for.
+    transformers opens every shard in the index, whether or not the model has a place for its
+    weights, so it gets an index without the shards that the model has no place for.
 
     Args:
-        source: Folder of a checkpoint. Without a safetensors index it is given back as it is.
-        has_place: Whether the model has, or may have, a place for the weight of a name.
+        source: Folder of a checkpoint. Without a safetensors index it is yielded unchanged.
+        has_place: Whether the model has, or may have, a place for a weight of this name.
     """
     index = Path(source) / INDEX
     if not index.is_file():
@@ -29,7 +29,7 @@ def needed_shards(source: str, has_place: Callable[[str], bool]) -> Iterator[str
         return
     content = json.loads(index.read_text(encoding="utf-8"))
     shards = {shard for name, shard in content["weight_map"].items() if has_place(name)}
-    # Not resolved: in the hub's cache a shard is a link to a file without a suffix.
+    # Not resolved: in the hub's cache a shard is a symlink to a file without a suffix.
     folder = index.parent.absolute()
     content["weight_map"] = {
         name: str(folder / shard)

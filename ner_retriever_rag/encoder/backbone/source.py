@@ -1,4 +1,4 @@
-"""Which backbone an encoder reads: where its weights are, whether they are the right ones."""
+"""Source of a backbone: where its weights are, and whether they are the right ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ner_retriever_rag.encoder.backbone.packed import is_packed, write_packed
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
-# Options of location and authentication: none of them changes a vector.
+# Load options for location and authentication: none of them changes a vector.
 _PLACES = {
     "cache_dir",
     "device_map",
@@ -32,12 +32,12 @@ _PLACES = {
 
 @dataclass(eq=False)
 class BackboneSource:
-    """A backbone that has not been loaded: where from, and how.
+    """A backbone that has not been loaded: where to load it from, and how.
 
     Attributes:
         name: Folder or hub id.
-        adaptation: safetensors file of low-rank deltas to merge, or None.
-        sha256: What the weights must be; None takes what is there.
+        adaptation: safetensors file of weight deltas to merge, or None.
+        sha256: Expected digest of the weights; None accepts any.
         device: As for ``Backbone``.
         dtype: As for ``Backbone``.
         window: As for ``Backbone``.
@@ -45,7 +45,7 @@ class BackboneSource:
         load_options: As for ``Backbone``.
 
     Raises:
-        ValueError: If the device is not there.
+        ValueError: If the device is not available.
     """
 
     name: str
@@ -64,30 +64,30 @@ class BackboneSource:
 
     @property
     def folder(self) -> Path:
-        """Where the checkpoint is; fetched from the hub if need be."""
+        """Folder of the checkpoint; fetched from the hub if needed."""
         with self._lock:
             if self._folder is None:
                 self._folder = find_checkpoint(self.name)
             return self._folder
 
     def digest(self) -> str:
-        """Sha256 of the weights; read from the files unless it was given."""
+        """Sha256 of the weights; computed from the files unless it was given."""
         if self.sha256 is None:
             self.sha256 = weights_digest(self.folder)
         return self.sha256
 
     @property
     def is_packed(self) -> bool:
-        """Whether it lies packed in a folder, as saved encoders carry it."""
+        """Whether it is a packed folder, as bundled with saved encoders."""
         return is_packed(self.name)
 
     @property
     def is_saved_whole(self) -> bool:
-        """Whether it lies packed as it is read, so that saving it again is to copy it."""
+        """Whether it is packed and has nothing to merge, so that saving it again is a copy."""
         return self.is_packed and self.adaptation is None
 
     def eager(self) -> BackboneSource:
-        """The same backbone, read by transformers with eager attention."""
+        """Return the same backbone, loaded by transformers with eager attention."""
         options = {**(self.load_options or {}), "attn_implementation": "eager"}
         return replace(self, load_options=options)
 
@@ -96,26 +96,26 @@ class BackboneSource:
         return sha256(self.adaptation.read_bytes()).hexdigest() if self.adaptation else None
 
     def reference(self) -> dict[str, str]:
-        """What a saved encoder keeps of a backbone that lies elsewhere."""
+        """What a saved encoder records about a backbone that it does not contain."""
         return {"name": self.name, "sha256": self.digest()}
 
     def vector_options(self) -> dict[str, Any]:
-        """Those load options that may change vectors (quantisation, a revision)."""
+        """Load options that may change vectors (quantization, a revision)."""
         options = (self.load_options or {}).items()
         return {name: value for name, value in options if name not in _PLACES}
 
     def resolved_dtype(self) -> str:
-        """What the backbone computes in: the name that ``"auto"`` stands for here."""
+        """Compute dtype of the backbone, with ``"auto"`` resolved for this machine."""
         return resolve_dtype(self.dtype, self.device, lambda: self.folder)
 
     def load(self, taps: Iterable[str]) -> Backbone:
-        """Load the backbone as far as its last tap.
+        """Load the backbone up to its last tap.
 
         Raises:
-            FileNotFoundError: If it is not to be found.
-            ValueError: If the weights are not those that were asked for.
+            FileNotFoundError: If it cannot be found.
+            ValueError: If the weights are not the expected ones.
         """
-        # Brings in transformers, which takes seconds: an index opens, and is checked, without it.
+        # Imported late: an index opens, and is checked, without the backbone.
         from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
         if self.sha256 and (found := weights_digest(self.folder)) != self.sha256:
@@ -135,19 +135,19 @@ class BackboneSource:
         )
 
     def pack(self, taps: Iterable[str], folder: Path) -> None:
-        """Write the backbone packed into a folder, made if needed: cut, with deltas merged.
+        """Write the backbone, packed, into a folder, created if needed: cut, with deltas merged.
 
         Raises:
-            ValueError: If it needs code of its own, or options, to be loaded.
+            ValueError: If it needs custom code or load options.
         """
         if self.is_saved_whole:
             copytree(self.name, folder)
             return
         if self.trust_remote_code or self.load_options:
             raise ValueError(
-                f"backbone {self.name} cannot be written: it is loaded with code or options of "
-                "its own; save the encoder without backbone=True"
+                f"backbone {self.name} cannot be written: it is loaded with custom code or "
+                "options; save the encoder without backbone=True"
             )
-        # By transformers, which can write it.
+        # Loaded by transformers, which can also write it.
         whole = replace(self.eager(), device="cpu", dtype="float32").load(taps)
         write_packed(whole.model, whole.tokenizer, folder)

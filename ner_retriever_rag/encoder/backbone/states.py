@@ -1,4 +1,4 @@
-"""Token states: what the backbone says of one text, put together from its windows."""
+"""Token states: the backbone's output for one text, merged from its windows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ner_retriever_rag.encoder.backbone.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class TokenStates:
-    """What the backbone says of one text, windows merged and special tokens left out.
+    """The backbone's output for one text, windows merged and special tokens left out.
 
     Attributes:
         offsets: int64 ``(n, 2)``, each token's characters in the original string.
         taps: For each tap (as written, ``"value@17"``) float32 ``(n, width)`` on the CPU.
         text_vector: float32 ``(hidden,)``, mean of the top layer over all tokens, special ones
-            included (as sentence-transformers' mean pooling does), not normalised; None where
-            the top layer is not among the taps.
+            included (as in sentence-transformers' mean pooling), not normalized; None if the top
+            layer is not among the taps.
     """
 
     offsets: NDArray[np.int64]
@@ -33,7 +33,7 @@ class TokenStates:
 
 
 class MergedText:
-    """A text's token vectors, put together from the windows that own them."""
+    """A text's token vectors, merged from the windows that own them."""
 
     def __init__(self, length: int) -> None:
         self.length = length
@@ -44,7 +44,7 @@ class MergedText:
     def take(
         self, window: Window, vectors: dict[str, Tensor], prefix: int, special: int, top: str
     ) -> None:
-        """Copy what the window owns; ``vectors`` are ``(padded tokens, width)`` by tap."""
+        """Copy the tokens that a window owns; ``vectors`` are ``(padded tokens, width)`` by tap."""
         shift = prefix - window.start
         own = slice(window.own_start + shift, window.own_end + shift)
         for tap, states in vectors.items():

@@ -1,10 +1,10 @@
-"""Taps: where in a transformer vectors are read, and what has to run and be loaded for that.
+"""Taps: where in a transformer vectors are read, and what must run and be loaded for that.
 
 A tap is written ``kind@block`` (``value@17``, 0-indexed as in the paper) or ``module:dotted.path``
 for the output of any module. Several are joined by ``+``. Kinds:
 
 - ``query``, ``key``, ``value``: the block's attention projections, heads concatenated;
-- ``attention``, ``mlp``: the output projections of the two sub-layers, before the residual sum;
+- ``attention``, ``mlp``: the output projections of the two sublayers, before the residual sum;
 - ``hidden``: the residual stream after that many blocks (``hidden@0`` is the embedding output).
 """
 
@@ -29,7 +29,7 @@ class Tap:
 
     Attributes:
         kind: One of ``KINDS``, or ``"module"``.
-        block: The block's number, 0-indexed; for ``hidden``, how many blocks have run.
+        block: The block's index, 0-based; for ``hidden``, how many blocks have run.
         path: The module's dotted path, for kind ``"module"`` only.
     """
 
@@ -42,15 +42,15 @@ class Tap:
 
 
 def parse_taps(written: str | Sequence[str]) -> tuple[Tap, ...]:
-    """Read taps from ``"value@3+hidden@6"`` or a list of single taps.
+    """Parse taps from ``"value@3+hidden@6"`` or a list of single taps.
 
     Raises:
-        ValueError: If a tap is not ``kind@block`` or ``module:path``, or stands twice.
+        ValueError: If a tap is not ``kind@block`` or ``module:path``, or is repeated.
     """
     parts = written.split("+") if isinstance(written, str) else list(written)
     taps = tuple(_parse_tap(part.strip()) for part in parts)
     if len(set(taps)) < len(taps):
-        raise ValueError(f"taps name the same place twice: {written!r}")
+        raise ValueError(f"taps list the same place twice: {written!r}")
     return taps
 
 
@@ -67,12 +67,12 @@ def _parse_tap(written: str) -> Tap:
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """Where one family of architectures keeps the parts of a block (paths inside the block).
+    """Where one family of architectures keeps the parts of a block (paths within the block).
 
     Attributes:
         blocks: Path of the block list in the model.
         core: The module whose input the projections read.
-        query: Query projection, or the fused projection where ``fused`` is set.
+        query: Query projection, or the fused projection if ``fused`` is set.
         key: Key projection.
         value: Value projection.
         attention: The attention's output projection.
@@ -131,14 +131,14 @@ def _fused(
     return Anatomy(blocks, core, path, path, path, attention, mlp, before, fused, biases)
 
 
-LANGUAGE_MODEL = "language_model"  # what models that take images too call it
+LANGUAGE_MODEL = "language_model"  # its name in multimodal models
 _QKV = ("q_proj", "k_proj", "v_proj")
 _BERT = ("query", "key", "value")
 _DEBERTA = ("query_proj", "key_proj", "value_proj")
 _SELF, _OUT = "attention.self", "attention.output.dense"
 
 ANATOMIES = (
-    # LLaMA, Mistral, Gemma, Qwen and their kin; with experts; then Phi; then Phi-3.
+    # LLaMA, Mistral, Gemma, Qwen and relatives; with mixture of experts; then Phi; then Phi-3.
     _split("layers", "self_attn", _QKV, "self_attn.o_proj", "mlp.down_proj", ("input_layernorm",)),
     _split("layers", "self_attn", _QKV, "self_attn.o_proj", "mlp", ("input_layernorm",)),
     _split("layers", "self_attn", _QKV, "self_attn.dense", "mlp.fc2", ("input_layernorm",)),
@@ -172,9 +172,9 @@ ANATOMIES = (
 
 
 def find_anatomy(model: nn.Module) -> Anatomy | None:
-    """The anatomy that fits the model, or None for an architecture not in ``ANATOMIES``.
+    """Return the anatomy that fits the model, or None for an architecture not in ``ANATOMIES``.
 
-    Of a model that takes images too it is that of its language model.
+    For a model that also takes images, it is that of its language model.
     """
     inner = tuple(replace(each, blocks=f"{LANGUAGE_MODEL}.{each.blocks}") for each in ANATOMIES)
     return next((each for each in ANATOMIES + inner if each.fits(model)), None)
@@ -185,7 +185,7 @@ def check_taps(model: nn.Module, anatomy: Anatomy | None, taps: Iterable[Tap]) -
 
     Raises:
         ValueError: If the architecture is unknown, a block does not exist, or no module has the
-            path given. The message lists what there is.
+            path given. The message lists what is available.
     """
     names = {name for name, _ in model.named_modules()}
     for tap in taps:
@@ -197,7 +197,7 @@ def check_taps(model: nn.Module, anatomy: Anatomy | None, taps: Iterable[Tap]) -
             raise ValueError(
                 f"tap {tap}: the parts of {type(model).__name__} are not known; name the module "
                 "to read as module:dotted.path (for instance "
-                f"module:model.layers.17.self_attn.v_proj). It is made of {_outline(model)}"
+                f"module:model.layers.17.self_attn.v_proj). Its modules are {_outline(model)}"
             )
         count = len(model.get_submodule(anatomy.blocks))  # type: ignore[arg-type]
         last = count if tap.kind == "hidden" else count - 1
@@ -209,16 +209,16 @@ def check_taps(model: nn.Module, anatomy: Anatomy | None, taps: Iterable[Tap]) -
 
 
 def last_block(taps: tuple[Tap, ...]) -> int:
-    """The last block any of the taps needs (-1 if none needs a block)."""
+    """Last block that any of the taps needs (-1 if none needs a block)."""
     return max(tap.block - (tap.kind == "hidden") for tap in taps)
 
 
 def module_path(model: nn.Module, path: str) -> str:
-    """A module's path in the bare model.
+    """Resolve a module's path in the bare model.
 
     Args:
         model: The bare model.
-        path: The path in it, or in the model with its head (``model.layers.17.mlp``).
+        path: Path in it, or in the model with its head (``model.layers.17.mlp``).
     """
     prefix = f"{getattr(model, 'base_model_prefix', '')}."
     bare = path.removeprefix(prefix)
@@ -226,7 +226,7 @@ def module_path(model: nn.Module, path: str) -> str:
 
 
 def _outline(model: nn.Module) -> str:
-    """The model's modules that hold weights, one name for each kind of place."""
+    """Names of the model's modules that hold weights, with block numbers replaced by N."""
     shapes = dict.fromkeys(
         re.sub(r"(^|\.)\d+(?=\.|$)", r"\1N", name)
         for name, module in model.named_modules()
@@ -238,11 +238,11 @@ def _outline(model: nn.Module) -> str:
 def slice_fused(
     tap: Tap, anatomy: Anatomy, projected: Tensor, core: nn.Module, config: Any
 ) -> Tensor:
-    """Take one of query, key and value out of a fused projection's output.
+    """Extract query, key or value from a fused projection's output.
 
     Args:
         tap: Which of the three.
-        anatomy: How they are fused; without fusion ``projected`` comes back as it is.
+        anatomy: How they are fused; without fusion ``projected`` is returned unchanged.
         projected: ``(batch, tokens, width)``, the projection's output.
         core: The attention module, for biases added after the projection.
         config: The model's configuration, for the number and size of heads.

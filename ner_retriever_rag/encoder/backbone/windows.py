@@ -1,4 +1,4 @@
-"""Texts as token windows that fit a model, and batches of windows that waste little padding."""
+"""Token windows that fit a model, and batches of windows with little padding."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _STEP, _SHORT = 16, 96  # tokens
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A text's tokens, special tokens left out.
+    """A text's tokens, without special tokens.
 
     Attributes:
         ids: int64 ``(n,)``.
-        offsets: int64 ``(n, 2)``, characters of the original string, end exclusive.
+        offsets: int64 ``(n, 2)``, character offsets in the original string, end exclusive.
     """
 
     ids: NDArray[np.int64]
@@ -27,10 +27,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of one text's tokens that goes through the model together.
+    """A run of one text's tokens that goes through the model together.
 
     Attributes:
-        text: Which text.
+        text: Index of the text.
         start: First token of the window.
         end: One past its last token.
         own_start: First token whose vector is taken from this window.
@@ -48,7 +48,7 @@ class Window:
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
-    """Tokenise whole texts, keeping the offsets of the original strings."""
+    """Tokenize whole texts, with offsets into the original strings."""
     batch = tokenizer(
         list(texts),
         add_special_tokens=False,
@@ -71,7 +71,7 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
 
 
 def trim_spaces(offsets: NDArray[np.int64], text: str) -> NDArray[np.int64]:
-    """Take leading white space out of each token's span (byte-level tokenizers count it in)."""
+    """Exclude leading white space from each token's span (byte-level tokenizers include it)."""
     if not any(text[start : start + 1].isspace() for start in offsets[:, 0].tolist()):
         return offsets
     space = np.fromiter((char.isspace() for char in text), dtype=bool, count=len(text))
@@ -83,7 +83,7 @@ def trim_spaces(offsets: NDArray[np.int64], text: str) -> NDArray[np.int64]:
 
 
 def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The ids a tokenizer puts before and after every text; it may put none.
+    """Ids that a tokenizer adds before and after every text; there may be none.
 
     Raises:
         ValueError: If they cannot be told from the text's own.
@@ -99,16 +99,16 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def split_windows(text: int, length: int, size: int, overlap: int) -> Iterator[Window]:
-    """Cut a text of ``length`` tokens into windows of at most ``size`` that overlap.
+    """Split a text of ``length`` tokens into overlapping windows of at most ``size``.
 
-    Each token is owned by exactly one window, the one in which it lies furthest from a seam, so
-    that nothing is lost or doubled. The last window is moved back to be full.
+    Each token is owned by exactly one window, the one in which it lies furthest from the edges, so
+    nothing is lost or duplicated. The last window is shifted back to be full.
     """
     if length <= size:
         yield Window(text, 0, length, 0, length)
         return
     starts = [*range(0, length - size, size - overlap), length - size]
-    # Two neighbours part in the middle of what they share.
+    # Ownership changes in the middle of the overlap.
     seams = [(start + previous + size) // 2 for previous, start in zip(starts, starts[1:])]  # noqa: B905
     for start, own_start, own_end in zip(starts, [0, *seams], [*seams, length], strict=True):
         yield Window(text, start, start + size, own_start, own_end)
@@ -127,13 +127,13 @@ def batch_by_tokens(windows: Iterable[Window], budget: int) -> Iterator[list[Win
 
 
 def padded_length(longest: int, limit: int) -> int:
-    """How many tokens a batch is padded to.
+    """Number of tokens that a batch is padded to.
 
-    Attention takes up to a third less time for a multiple of 16, which instructions work on at
-    once; in a batch of short texts more padding costs more than that.
+    Attention takes up to a third less time for a multiple of 16, which instructions process at
+    once; in a batch of short texts the additional padding costs more than that.
 
     Args:
         longest: Tokens of the longest window.
-        limit: Most that a window may have.
+        limit: Maximum tokens of a window.
     """
     return longest if longest < _SHORT else min(-(-longest // _STEP) * _STEP, limit)
