@@ -28,11 +28,11 @@ from ner_retriever_rag.ranking.query import Stage
 from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.scaling import PlattScaling
 from ner_retriever_rag.ranking.stages import STAGES
-from ner_retriever_rag.search.held_texts import HeldTexts
+from ner_retriever_rag.search.in_memory_texts import InMemoryTexts
 
 DOMAINS = ("skillspan", "court", "maintie", "earnings", "psytar", "litbank", "re3d")
 BINS = 15
-LEAST, IN_ALL = 0.003, 0.002
+MIN_GAIN, MAX_TOTAL_LOSS = 0.003, 0.002
 FIGURES = ("R-Precision", "F1", "ECE")
 
 
@@ -42,14 +42,14 @@ class Corpus:
     def __init__(self, task: Task, encoder: TypeAwareEncoder, cache: Path) -> None:
         self.name, self._queries = task.name, list(task.queries.values())
         encoded = encode_task(encoder, task, cache, progress=True).detected
-        self._held = HeldTexts(encoder, task.texts, encoded)
+        self._held = InMemoryTexts(encoder, task.texts, encoded)
         self.gold = np.zeros((len(task.queries), len(task.texts)), dtype=bool)
         for row, label in enumerate(task.queries):
             self.gold[row, list(task.relevant[label])] = True
 
     def figures(self, stages: Sequence[Stage]) -> np.ndarray:
         """R-Precision, F1 and calibration error with a list of stages."""
-        of_types, said, so = [], [], []
+        per_type, predicted, actual = [], [], []
         for query, gold in zip(self._queries, self.gold, strict=True):
             found = self._held.rank(query, stages=stages)
             places = np.full(len(gold), -np.inf)
@@ -59,18 +59,18 @@ class Corpus:
             chosen = scores >= found.threshold
             hits = int((chosen & gold).sum())
             f1 = 2 * hits / max(1, int(chosen.sum() + gold.sum()))
-            of_types.append((r_precision(places, gold), f1))
-            said.append(scores)
-            so.append(gold)
-        error = calibration_error(np.concatenate(said), np.concatenate(so))
-        return np.array([*np.mean(of_types, axis=0), error])
+            per_type.append((r_precision(places, gold), f1))
+            predicted.append(scores)
+            actual.append(gold)
+        error = calibration_error(np.concatenate(predicted), np.concatenate(actual))
+        return np.array([*np.mean(per_type, axis=0), error])
 
 
-def calibration_error(said: np.ndarray, so: np.ndarray) -> float:
+def calibration_error(predicted: np.ndarray, actual: np.ndarray) -> float:
     """The expected calibration error over bins of equal width."""
-    place = np.minimum((said * BINS).astype(int), BINS - 1)
-    gaps = np.bincount(place, so - said, BINS)
-    return float(np.abs(gaps).sum() / len(said))
+    place = np.minimum((predicted * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(place, actual - predicted, BINS)
+    return float(np.abs(gaps).sum() / len(predicted))
 
 
 def corpora(data: Path, cache: Path, texts: int, encoder: TypeAwareEncoder) -> list[Corpus]:
@@ -145,7 +145,7 @@ def main() -> None:
         least = int(np.argmin(gains))
         fewer = [each for each in stages if each is not stages[least]]
         lost = first - measured(sets, fewer).mean(axis=0)
-        if gains[least] >= LEAST or max(lost[:2]) > IN_ALL:
+        if gains[least] >= MIN_GAIN or max(lost[:2]) > MAX_TOTAL_LOSS:
             break
         print(f"{type(stages[least]).__name__} gains {gains[least]:.4f}: removed.\n")
         stages = fewer

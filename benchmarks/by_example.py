@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ner_retriever_rag import Like, TypeAwareEncoder, refine
-from ner_retriever_rag.queries import likeness
+from ner_retriever_rag.queries import query_vectors
 from ner_retriever_rag.schema import MentionMatch
 
 DRAWS, EXAMPLES = 5, 3
@@ -63,7 +63,7 @@ class Corpus:
         if isinstance(example, MentionMatch):
             return self.vectors[int(example.doc_id)]
         found = self.by_name[example.casefold()]
-        return likeness.mean_vector(list(self.vectors[found]))
+        return query_vectors.mean_vector(list(self.vectors[found]))
 
     def ranked(self, vector: np.ndarray) -> np.ndarray:
         """Texts ranked by their best mention."""
@@ -93,16 +93,16 @@ def by_example(corpus: Corpus, encoder: TypeAwareEncoder) -> dict[str, list[floa
             gone = {int(corpus.text_of[n]) for name in names for n in corpus.by_name[name]}
 
             def score(name, query, vectors=corpus.example_vector, gone=gone, label=label):
-                vector = likeness.type_vector(query, encoder, vectors)
+                vector = query_vectors.type_vector(query, encoder, vectors)
                 rows[name].append(corpus.r_precision(vector, label, gone))
 
             score("description alone", description)
-            score("3 bare names", Like(*names), likeness.bare_name)
+            score("3 bare names", Like(*names), query_vectors.bare_name_vector)
             score("3 names, their mentions", Like(*names))
             for weight in (0.25, 0.5, 1.0, 2.0):
-                likeness.EXAMPLES_WEIGHT = weight
+                query_vectors.EXAMPLES_WEIGHT = weight
                 query = Like(*names, description=description)
-                score(f"description + bare names x {weight}", query, likeness.bare_name)
+                score(f"description + bare names x {weight}", query, query_vectors.bare_name_vector)
                 score(f"description + mentions x {weight}", query)
     return dict(sorted(rows.items()))
 
@@ -110,7 +110,7 @@ def by_example(corpus: Corpus, encoder: TypeAwareEncoder) -> dict[str, list[floa
 def feedback(corpus: Corpus, encoder: TypeAwareEncoder) -> dict[str, list[float]]:
     rows = defaultdict(list)
     for label, description in corpus.queries.items():
-        before = likeness.type_vector(description, encoder, corpus.example_vector)
+        before = query_vectors.type_vector(description, encoder, corpus.example_vector)
         similarities = corpus.vectors @ before
         judged = corpus.ranked(before)[:10]
         best = [
@@ -123,8 +123,8 @@ def feedback(corpus: Corpus, encoder: TypeAwareEncoder) -> dict[str, list[float]
         rows["before"].append(corpus.r_precision(before, label, gone))
         for examples in (0.25, 0.5, 1.0):
             for unlike in (0.0, 0.1, 0.25, 0.5):
-                likeness.EXAMPLES_WEIGHT, likeness.UNLIKE_WEIGHT = examples, unlike
-                vector = likeness.type_vector(
+                query_vectors.EXAMPLES_WEIGHT, query_vectors.UNLIKE_WEIGHT = examples, unlike
+                vector = query_vectors.type_vector(
                     refine(description, good, bad), encoder, corpus.example_vector
                 )
                 name = f"refined, {examples} relevant, {unlike} irrelevant"
@@ -149,8 +149,8 @@ def main() -> None:
         encoder=encoder.fingerprint[:12],
         types=len(corpus.queries),
         draws=DRAWS,
-        examples=likeness.EXAMPLES_WEIGHT,
-        unlike=likeness.UNLIKE_WEIGHT,
+        examples=query_vectors.EXAMPLES_WEIGHT,
+        unlike=query_vectors.UNLIKE_WEIGHT,
     )
     examples, judged = table(by_example(corpus, encoder)), table(feedback(corpus, encoder))
     report = f"{head}\n## Three examples\n\n{examples}\n## Ten judged results\n\n{judged}"

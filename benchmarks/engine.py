@@ -33,12 +33,12 @@ from tqdm import tqdm
 
 from ner_retriever_rag import Document, EntityIndex, ShardedIndex, TypeAwareEncoder
 from ner_retriever_rag.candidates.mention_table import table_of
-from ner_retriever_rag.evaluation.encodings import kept
+from ner_retriever_rag.evaluation.encodings import cached
 from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.schema import EncodedText
 from ner_retriever_rag.training.articles import read_articles
 
-CHARACTERS, TOGETHER = 500, 1_000  # per article; articles per cache file
+CHARACTERS, ARTICLES_PER_FILE = 500, 1_000  # per article; articles per cache file
 FULL_BATCH = 127  # documents
 ASKED, TIED = 40, 0.02  # types queried for recall; tolerance of the score
 
@@ -61,7 +61,7 @@ class Received:
         httpx.Client.send = counted
 
 
-class Given:
+class PrecomputedEncoder:
     """The shipped encoder, but for documents that are already encoded."""
 
     def __init__(self, corpus: Corpus) -> None:
@@ -89,9 +89,9 @@ def encoded_articles(sources: list[Path], mentions: int, cache: Path) -> Corpus:
     encoder, corpus, count = TypeAwareEncoder.from_pretrained(), {}, 0
     rest = beginnings(sources)
     with tqdm(total=mentions, unit="mention") as bar:
-        while count < mentions and (texts := list(islice(rest, TOGETHER))):
+        while count < mentions and (texts := list(islice(rest, ARTICLES_PER_FILE))):
             key = partial(list, (encoder.fingerprint, *texts))
-            found = kept(cache, "articles", key, partial(encoder.encode, texts))
+            found = cached(cache, "articles", key, partial(encoder.encode, texts))
             corpus.update(zip(texts, found, strict=True))
             new = sum(len(each.mentions) for each in found)
             count += new
@@ -159,7 +159,7 @@ def exact(table, encoder, types: list[str]) -> list[dict[str, float]]:
 
 def measured(corpus: Corpus, shards: int, types: list[str]) -> dict[str, str]:
     """The measurements of one size, on that many servers."""
-    encoder, rows = Given(corpus), [Document(text) for text in corpus]
+    encoder, rows = PrecomputedEncoder(corpus), [Document(text) for text in corpus]
     table, _ = table_of(rows, list(corpus.values()), encoder.dim)
     right, mentions = exact(table, encoder, types[:ASKED]), len(table)
     del table
@@ -199,7 +199,7 @@ def measured(corpus: Corpus, shards: int, types: list[str]) -> dict[str, str]:
 def calls(shards: int, corpus: Corpus, received: Received) -> float:
     """HTTP calls per document in one ``add``."""
     with servers(shards) as (addresses, _):
-        index = opened(addresses, Given(corpus))
+        index = opened(addresses, PrecomputedEncoder(corpus))
         rows = [Document(text) for text in islice(corpus, FULL_BATCH * shards)]
         before = received.calls
         index.add(rows)

@@ -63,8 +63,8 @@ def main() -> None:
         for rule, score in RULES.items():
             scores = np.array([score(found.scores[group]) for group in names.values()])
             top = right[np.argsort(-scores, kind="stable")[: right.sum()]]
-            said = scores >= 0.5
-            f1 = 2 * (said & right).sum() / max(said.sum() + right.sum(), 1)
+            predicted = scores >= 0.5
+            f1 = 2 * (predicted & right).sum() / max(predicted.sum() + right.sum(), 1)
             brier = np.mean((scores[several] - right[several]) ** 2)
             figures[rule].append((top.mean(), f1, brier))
     print("| rule | R-Precision | F1 at 0.5 | Brier score, several mentions |\n|---|---|---|---|")

@@ -26,7 +26,7 @@ from ner_retriever_rag.evaluation.suites import load_suite
 from ner_retriever_rag.evaluation.tasks import load_task
 from ner_retriever_rag.index.estimation import Residuals
 from ner_retriever_rag.questions.noun_phrases import noun_phrase
-from ner_retriever_rag.search.held_texts import HeldTexts
+from ner_retriever_rag.search.in_memory_texts import InMemoryTexts
 
 SETS = ("assistant", "tasteset", "mulms", "wlp", "maintie")
 SIZE = 200
@@ -34,7 +34,7 @@ SPREADS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4)
 IS = re.compile(r"\b(?:is|was|are|were) (?:an?|the|one of the) ")
 
 
-class Remembering:
+class CachingEncoder:
     """An encoder that encodes each text only once, however many indexes it goes into."""
 
     def __init__(self, encoder):
@@ -62,7 +62,9 @@ def documents(data: Path, cache: Path | None, encoder, draws: int) -> dict[str, 
         rng = np.random.default_rng(3)
         for _ in range(draws):
             drawn = rng.choice(len(task.texts), min(SIZE, len(task.texts)), replace=False)
-            held = HeldTexts(encoder, [task.texts[n] for n in drawn], [encoded[n] for n in drawn])
+            held = InMemoryTexts(
+                encoder, [task.texts[n] for n in drawn], [encoded[n] for n in drawn]
+            )
             for label, query in task.queries.items():
                 if true := int(np.isin(drawn, list(task.relevant[label])).sum()):
                     # The same sum as in ``index.estimate``.
@@ -148,7 +150,7 @@ def main() -> None:
     encoder = TypeAwareEncoder.from_pretrained()
     lines = report("documents", documents(args.data, args.cache, encoder, args.draws))
     if args.names:
-        lines += report("entities", entities(args.names, Remembering(encoder), args.draws))
+        lines += report("entities", entities(args.names, CachingEncoder(encoder), args.draws))
     print("\n".join(lines))
     if args.out:
         args.out.write_text("\n".join(lines) + "\n")

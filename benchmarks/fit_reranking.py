@@ -21,7 +21,7 @@ from ner_retriever_rag.evaluation.suite_measure import ABSENT
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.stages import STAGES
-from ner_retriever_rag.ranking.threshold import threshold_of
+from ner_retriever_rag.ranking.threshold import expected_f1_threshold
 
 TOP = 150  # candidates reranked per type
 ABSENT_TYPES = 12  # per set
@@ -42,7 +42,7 @@ class Recorder:
 
 
 @dataclass
-class Asked:
+class TypeResult:
     """The results for one type: log odds of all mentions, logits of the best ones."""
 
     log_odds: np.ndarray
@@ -71,7 +71,7 @@ class Asked:
         return documents
 
 
-def asked_of(corpus, absent):
+def type_results(corpus, absent):
     recorder = Recorder()
     stages = (*(stage for stage in STAGES if not isinstance(stage, Rerank)), recorder)
     found = []
@@ -81,7 +81,9 @@ def asked_of(corpus, absent):
         corpus._held.rank(query, stages=stages)
         table = corpus._held._table
         by_row = gold[corpus._held._numbers]
-        found.append(Asked(recorder.log_odds, recorder.best, recorder.logits, table.owner, by_row))
+        found.append(
+            TypeResult(recorder.log_odds, recorder.best, recorder.logits, table.owner, by_row)
+        )
     return found
 
 
@@ -104,7 +106,7 @@ def fit(sets):
 
 def figures(asked, weights):
     """R-Precision before and after, F1, reliability in three bins, absent types below 0.5."""
-    before, after, said, so, low, f1 = [], [], [], [], [], []
+    before, after, predicted, actual, low, f1 = [], [], [], [], [], []
     for each in asked:
         scores = each.scores(weights)
         sure = 1 / (1 + np.exp(-scores))
@@ -115,14 +117,14 @@ def figures(asked, weights):
         np.maximum.at(plain, each.owner, each.log_odds)
         before.append(r_precision(plain, each.gold))
         after.append(r_precision(scores, each.gold))
-        chosen = sure >= threshold_of(sure)
+        chosen = sure >= expected_f1_threshold(sure)
         f1.append(2 * (chosen & each.gold).sum() / max(1, chosen.sum() + each.gold.sum()))
         top = np.argsort(-scores)[:60]
-        said.append(sure[top])
-        so.append(each.gold[top])
-    said, so = np.concatenate(said), np.concatenate(so)
-    bins = [(said >= a) & (said < b) for a, b in ((0.5, 0.7), (0.7, 0.9), (0.9, 1.01))]
-    shares = [so[b].mean() if b.any() else np.nan for b in bins]
+        predicted.append(sure[top])
+        actual.append(each.gold[top])
+    predicted, actual = np.concatenate(predicted), np.concatenate(actual)
+    bins = [(predicted >= a) & (predicted < b) for a, b in ((0.5, 0.7), (0.7, 0.9), (0.9, 1.01))]
+    shares = [actual[b].mean() if b.any() else np.nan for b in bins]
     return [np.mean(before), np.mean(after), np.mean(f1), *shares, np.mean(low or [np.nan])]
 
 
@@ -133,7 +135,7 @@ def main() -> None:
     for corpus in corpora(args.data, args.cache, args.texts, encoder):
         kinds = absent.get(corpus.name, {})
         asked = [q for names in kinds.values() for q in names[: ABSENT_TYPES // 2]]
-        every[corpus.name] = asked_of(corpus, asked)
+        every[corpus.name] = type_results(corpus, asked)
         print(corpus.name, len(every[corpus.name]), flush=True)
     print("| set | R-Precision before | after | F1 | right at 0.5 | 0.7 | 0.9 | absent below 0.5 |")
     print("|---" * 8 + "|")

@@ -21,13 +21,13 @@ from sklearn.linear_model import LogisticRegression
 
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.evaluation.encodings import encode_task
-from ner_retriever_rag.evaluation.suite_measure import BINS, SHOWN, read_absent
+from ner_retriever_rag.evaluation.suite_measure import BINS, RELIABILITY_DEPTH, read_absent
 from ner_retriever_rag.evaluation.suites import SUITES, load_suite
 from ner_retriever_rag.evaluation.tasks import Task, load_task
 from ner_retriever_rag.ranking.scaling import PlattScaling
 from ner_retriever_rag.ranking.stages import STAGES
-from ner_retriever_rag.ranking.threshold import threshold_of
-from ner_retriever_rag.search.held_texts import HeldTexts
+from ner_retriever_rag.ranking.threshold import expected_f1_threshold
+from ner_retriever_rag.search.in_memory_texts import InMemoryTexts
 
 SIZES = (300, 1_500)  # maximum texts per set
 SMALL_DRAWS = 3 * (40,) + 6 * (10,)  # texts per sample, of every set
@@ -52,7 +52,7 @@ class Recorder:
 
 
 @dataclass
-class Asked:
+class TypeResult:
     """The results for one type, one number per document.
 
     Attributes:
@@ -90,7 +90,7 @@ class Corpus:
     name: str
     size: int
     drawn: bool
-    asked: list[Asked]
+    asked: list[TypeResult]
 
 
 def corpora(data: Path, cache: Path, encoder: TypeAwareEncoder) -> Iterator[Corpus]:
@@ -112,11 +112,11 @@ def parts_of(
     for number, count in enumerate((size, *draws)):
         rng = np.random.default_rng(number)
         chosen = np.sort(rng.choice(len(task.texts), min(count, len(task.texts)), replace=False))
-        held = HeldTexts(encoder, [task.texts[n] for n in chosen], [encoded[n] for n in chosen])
-        yield Corpus(task.name, count, number > 0, list(asked_of(task, chosen, held)))
+        held = InMemoryTexts(encoder, [task.texts[n] for n in chosen], [encoded[n] for n in chosen])
+        yield Corpus(task.name, count, number > 0, list(type_results(task, chosen, held)))
 
 
-def asked_of(task: Task, chosen: np.ndarray, held: HeldTexts) -> Iterator[Asked]:
+def type_results(task: Task, chosen: np.ndarray, held: InMemoryTexts) -> Iterator[TypeResult]:
     """The results for each type that some chosen text mentions, and for absent types."""
     place = next(n for n, stage in enumerate(STAGES) if isinstance(stage, PlattScaling))
     recorder = Recorder(STAGES[place])
@@ -131,7 +131,7 @@ def asked_of(task: Task, chosen: np.ndarray, held: HeldTexts) -> Iterator[Asked]
             scores = np.clip(ranked.scores.astype(np.float64), 1e-9, 1 - 1e-9)
             log_odds = np.log(scores / (1 - scores))
             right, relevant = gold[ranked.order], int(gold.sum())
-            yield Asked(log_odds, recorder.gain, recorder.breadth, right, relevant, absence)
+            yield TypeResult(log_odds, recorder.gain, recorder.breadth, right, relevant, absence)
 
 
 def fit(sets: Sequence[Corpus]) -> LogisticRegression:
@@ -144,7 +144,7 @@ def fit(sets: Sequence[Corpus]) -> LogisticRegression:
             of_set *= DEV_COUNTS_FOR
         kinds = [each.absence for each in corpus.asked]
         for each in corpus.asked:
-            shown = min(max(SHOWN, DEEP * each.relevant), len(each.right))
+            shown = min(max(RELIABILITY_DEPTH, DEEP * each.relevant), len(each.right))
             share = of_set * (ABSENT_COUNT_FOR if each.absence else 1.0)
             features.append(each.features()[:shown])
             right.append(each.right[:shown])
@@ -156,9 +156,9 @@ def fit(sets: Sequence[Corpus]) -> LogisticRegression:
 
 def figures(sets: Sequence[Corpus], models: dict[str, LogisticRegression]) -> list[str]:
     """F1 of ``k=None``, the share of relevant documents per bin, absent types below 0.5."""
-    f1, said, right, low = [], [], [], {"another world": [], "kindred": []}
+    f1, predicted, right, low = [], [], [], {"unrelated": [], "related": []}
     for corpus in sets:
-        of_types = []
+        per_type = []
         for each in corpus.asked:
             scores = np.zeros(0)
             if len(each.right):
@@ -166,15 +166,15 @@ def figures(sets: Sequence[Corpus], models: dict[str, LogisticRegression]) -> li
             if each.absence:
                 low[each.absence].append(max(scores, default=0.0) < 0.5)
                 continue
-            kept = scores >= threshold_of(scores)
+            kept = scores >= expected_f1_threshold(scores)
             hits = (kept & each.right).sum()
-            of_types.append(2 * hits / max(1, kept.sum() + each.relevant))
-            said.append(scores[:SHOWN])
-            right.append(each.right[:SHOWN])
-        f1 += [np.mean(of_types)] if of_types else []
-    scores, so = np.concatenate(said), np.concatenate(right)
+            per_type.append(2 * hits / max(1, kept.sum() + each.relevant))
+            predicted.append(scores[:RELIABILITY_DEPTH])
+            right.append(each.right[:RELIABILITY_DEPTH])
+        f1 += [np.mean(per_type)] if per_type else []
+    scores, actual = np.concatenate(predicted), np.concatenate(right)
     place = np.digitize(scores, BINS[1:-1])
-    within = [so[place == each] for each in range(len(BINS) - 1)]
+    within = [actual[place == each] for each in range(len(BINS) - 1)]
     bins = [f"{each.mean():.2f} of {len(each)}" if len(each) else "-" for each in within]
     shares = [f"{np.mean(each):.3f}" if each else "-" for each in low.values()]
     return [f"{np.mean(f1):.3f}", *bins, *shares]
@@ -187,8 +187,8 @@ def main() -> None:
     models = {name: fit([each for each in sets if each.name != name]) for name in names}
     groups = {
         "boundary sets": [each for some in SUITES["boundaries"].groups.values() for each in some],
-        "seven that choose": DOMAINS,
-        "the other seven": SUITES["domains"].groups["boundaries train the detector"],
+        "seven selection sets": DOMAINS,
+        "the other seven": SUITES["domains"].groups["boundaries in training"],
     }
     dev = [each for each in sets if each.name == "fewnerd-dev"]
     rows = {
@@ -203,7 +203,7 @@ def main() -> None:
                 each for each in sets if each.name in some and each.size == size
             ]
     columns = [f"right at {a} to {b:g}" for a, b in pairwise(BINS)]
-    print(f"| sets | F1 | {' | '.join(columns)} | another world below 0.5 | kindred |")
+    print(f"| sets | F1 | {' | '.join(columns)} | unrelated below 0.5 | related |")
     print("|---" * (len(columns) + 4) + "|")
     for name, some in rows.items():
         print(f"| {name} | {' | '.join(figures(some, models))} |")

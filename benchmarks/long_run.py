@@ -48,7 +48,7 @@ SENTENCES = [
 ]
 
 
-def made_up(size: int) -> Iterator[Document]:
+def synthetic_documents(size: int) -> Iterator[Document]:
     """Synthetic documents, all different, and the same on every run."""
     for number in range(size):
         name = NAMES[number // len(SENTENCES) % len(NAMES)]
@@ -62,7 +62,7 @@ def resident() -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-def watched(size: int, folder: Path | None = None, here: int = 0) -> Iterator[Document]:
+def monitored(size: int, folder: Path | None = None, here: int = 0) -> Iterator[Document]:
     """Yield the documents, printing a status line of this process before every batch.
 
     An index in ``folder`` that already had ``here`` of them is opened by another process at every
@@ -70,7 +70,7 @@ def watched(size: int, folder: Path | None = None, here: int = 0) -> Iterator[Do
     """
     started, processor = time.perf_counter(), time.process_time()
     tenth = max(1, size // 10 // BATCH) * BATCH
-    for number, document in enumerate(made_up(size)):
+    for number, document in enumerate(synthetic_documents(size)):
         if number % BATCH == 0:
             line = {
                 "read": number,
@@ -95,7 +95,7 @@ def opened(folder: Path) -> float:
         return float(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
-class Drawn:
+class RandomEncoder:
     """Stands in for an encoder: a sentence's name is its mention, vectors are random."""
 
     fingerprint, description, dim, dtype = "drawn", "vectors drawn by chance", 16, "float32"
@@ -119,7 +119,7 @@ class Drawn:
 def look(folder: str, size: int, encoder: Any) -> float:
     """Open an index and return the memory that takes; runs in a separate process."""
     with EntityIndex(folder, encoder=encoder) as index:
-        encoder.encode([document.text for document in made_up(BATCH)])
+        encoder.encode([document.text for document in synthetic_documents(BATCH)])
         index._store.widths()  # reads one vector from each graph
         return resident()
 
@@ -130,9 +130,9 @@ def write_bare(folder: str, size: int, encoder: Any) -> dict:
     manifest = chroma.manifest_of(encoder)
     rows, mentions = chroma.open_collections(client, "bare", manifest, encoder.understands)
     chance = np.random.default_rng(0)
-    of_text = records.text_vector(encoder.encode([next(made_up(1)).text])[0])
-    widths = manifest[chroma.TOGETHER_KEY] * encoder.dim, len(of_text)
-    for some in batches(watched(size), BATCH):
+    of_text = records.text_vector(encoder.encode([next(synthetic_documents(1)).text])[0])
+    widths = manifest[chroma.PER_ROW_KEY] * encoder.dim, len(of_text)
+    for some in batches(monitored(size), BATCH):
         stored = [
             records.StoredDocument(each.id, records.version_of(each, None), [(1, 5)], each)
             for each in some
@@ -157,7 +157,7 @@ def work(folder: str, size: int, encoder: Any) -> dict:
         here = index.count()
         started, processor = time.perf_counter(), time.process_time()
         try:
-            report = index.add(watched(size, Path(folder) if here < size else None, here))
+            report = index.add(monitored(size, Path(folder) if here < size else None, here))
         except KeyboardInterrupt:
             return {"interrupted": index.count()}
         return {
@@ -190,7 +190,7 @@ def missing(folder: Path, written: int, encoder: Any) -> int:
     """How many of the first ``written`` documents are not in the index unchanged."""
     with EntityIndex(folder, encoder=encoder) as index:
         there = {document.id: document for document in index.documents()}
-    return sum(there.get(each.id) != each for each in made_up(written))
+    return sum(there.get(each.id) != each for each in synthetic_documents(written))
 
 
 def memory(lines: list[dict], key: str = "rss") -> tuple[list[int], list[float]]:
@@ -205,7 +205,7 @@ def slope(lines: list[dict], key: str = "rss") -> float:
     return float(np.polyfit(read, mib, 1)[0]) * 2**20
 
 
-def picture(runs: dict[str, list[dict]], bare: list[dict], path: Path) -> None:
+def plot(runs: dict[str, list[dict]], bare: list[dict], path: Path) -> None:
     """Plot memory and open files over the documents, one panel per process."""
     import matplotlib
 
@@ -252,7 +252,7 @@ def main() -> None:
     arguments = parser.parse_args()
     size = arguments.documents
     encoder: Any = (
-        Drawn() if arguments.drawn else ner_retriever_rag.TypeAwareEncoder.from_pretrained()
+        RandomEncoder() if arguments.drawn else ner_retriever_rag.TypeAwareEncoder.from_pretrained()
     )
     if arguments.part:
         part, folder = arguments.part
@@ -272,7 +272,7 @@ def main() -> None:
         sound = check(folder, DEFAULT_COLLECTION, encoder).sound
     runs = {"until Ctrl-C": first, "resumed": second, "once more": third}
     arguments.out.with_suffix(".json").write_text(json.dumps({**runs, "Chroma alone": bare}))
-    picture(runs, bare, arguments.out.with_suffix(".png"))
+    plot(runs, bare, arguments.out.with_suffix(".png"))
     print("| process | documents | s | processor s | MiB early | MiB last | files early | last |")
     print("|---|---|---|---|---|---|---|---|")
     for name, lines in runs.items():

@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 OUT = Path(__file__).parents[1] / "ner_retriever_rag" / "encoder" / "kinds.txt"
-LEAST, WORDS = 20, 3
+MIN_ARTICLES, MAX_WORDS = 20, 3
 # Words with which a first sentence defines its subject without saying what it is.
 VAGUE = set(
     "action all area branch center centre class collection concept designation element example "
@@ -37,9 +37,9 @@ def main() -> None:
     kept = [
         phrase
         for phrase, count in counts.most_common()
-        if count >= LEAST
+        if count >= MIN_ARTICLES
         and phrase == phrase.lower()
-        and len(phrase.split()) <= WORDS
+        and len(phrase.split()) <= MAX_WORDS
         and phrase not in VAGUE
         and min(map(len, phrase.split())) > 1
         and not phrase.startswith(("km ", "fictional "))

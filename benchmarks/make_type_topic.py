@@ -19,7 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent / "type_topic"
 LENGTH = (120, 450)  # characters of a text
-RELEVANT, OTHERS, A_TYPE, QUERIES = 8, 6, 4, 80
+RELEVANT, OTHERS, PER_TYPE, QUERIES = 8, 6, 4, 80
 
 TYPES = {
     "river": "river", "lake": "lake", "mountain": "mountain", "volcano": "volcano",
@@ -110,7 +110,7 @@ def main() -> None:
     queries: list[tuple[str, str]] = []
     used: dict[str, int] = defaultdict(int)
     for kind, topic in pairs:
-        if used[kind] < A_TYPE and used[topic] < A_TYPE + 1 and len(queries) < QUERIES:
+        if used[kind] < PER_TYPE and used[topic] < PER_TYPE + 1 and len(queries) < QUERIES:
             queries.append((kind, topic))
             used[kind] += 1
             used[topic] += 1

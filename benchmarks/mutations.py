@@ -75,7 +75,7 @@ TESTS: dict[str, tuple[list[str], ...]] = {
     "index/writing.py": INDEX,
     "storage/store.py": INDEX,
     "storage/stored.py": INDEX,
-    "search/recall.py": INDEX,
+    "search/encodings.py": INDEX,
     "ranking/smoothing.py": (["tests/ranking"],),
     "ranking/stages.py": (["tests/ranking"],),
     "storage/chroma.py": (*INDEX, SERVED),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder.names import KnownNames
 from ner_retriever_rag.evaluation.formats import read_lines
-from ner_retriever_rag.evaluation.metrics import macro, type_figures
+from ner_retriever_rag.evaluation.metrics import macro, type_metrics
 from ner_retriever_rag.evaluation.systems import best_of_each
 from ner_retriever_rag.evaluation.tasks import Task, load_task
 from ner_retriever_rag.schema import EncodedText
@@ -37,7 +37,7 @@ def main() -> None:
     if names is None:
         raise SystemExit(f"{options.encoder} has no known names: run `ner-retriever train names`")
     encoder = TypeAwareEncoder.from_pretrained(options.encoder, names=False)
-    draw = encoder.prototypes.draw if encoder.prototypes else np.asarray
+    draw = encoder.prototypes.pull if encoder.prototypes else np.asarray
     encoder.prototypes = None  # mentions are drawn to prototypes after names are blended in
     size = (options.encoder / KnownNames.WEIGHTS).stat().st_size
     print(f"{len(names):,} names, {size / 1e6:.1f} MB; {encoder.description}\n")
@@ -117,7 +117,7 @@ def r_precision(
     for row, wanted, right in zip(scores, relevant, everything, strict=True):
         kept = np.setdiff1d(np.arange(len(row)), list(right - wanted))
         if wanted:
-            figures.append(type_figures(row[kept], np.searchsorted(kept, sorted(wanted)).tolist()))
+            figures.append(type_metrics(row[kept], np.searchsorted(kept, sorted(wanted)).tolist()))
     return macro(figures, "r_precision") or 0.0
 
 

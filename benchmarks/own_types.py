@@ -22,7 +22,7 @@ from ner_retriever_rag.evaluation.systems import ByType
 from ner_retriever_rag.evaluation.tasks import make_task, queries_for, read_type_names
 from ner_retriever_rag.training.labelled import described, read_labelled
 from ner_retriever_rag.training.loop import LoopOptions
-from ner_retriever_rag.training.own_types import own_types_recipe
+from ner_retriever_rag.training.own_types import tune_types_recipe
 from ner_retriever_rag.training.tune import TuneOptions
 
 
@@ -50,7 +50,7 @@ def main():
         random.Random(asked.seed).shuffle(typed)
         for count in asked.labelled:
             began = process_time()
-            tuned, report = own_types_recipe(
+            tuned, report = tune_types_recipe(
                 None,
                 typed[: count or None],
                 ordinary,

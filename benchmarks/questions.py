@@ -56,7 +56,7 @@ def figures(rows: list[dict]) -> list[str]:
     right = [(one.type and one.type.lower()) in accepted(row) for row, one in pairs]
     none_said = [one.type is None for one in parsed]
     none_gold = [row["type"] is None for row in rows]
-    both = sum(said and gold for said, gold in zip(none_said, none_gold, strict=True))
+    both = sum(predicted and gold for predicted, gold in zip(none_said, none_gold, strict=True))
     typed = [n for n, none in enumerate(none_gold) if not none]
     topics = [(parsed[n].topic, rows[n]["topic"]) for n in typed]
     shares = [

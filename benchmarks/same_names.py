@@ -165,11 +165,11 @@ def main() -> None:
         "",
         "| | precision | recall | B³ F1 |\n|---|---|---|---|",
     ]
-    for said, clusters in {
+    for system, clusters in {
         "one entity a name": list(by_key.values()),
         "joined": join(names, documents, vectors, people),
     }.items():
-        lines.append("| {} | {:.3f} | {:.3f} | {:.3f} |".format(said, *b_cubed(gold, clusters)))
+        lines.append("| {} | {:.3f} | {:.3f} | {:.3f} |".format(system, *b_cubed(gold, clusters)))
     print("\n".join(lines))
     if args.out:
         args.out.write_text("\n".join(lines) + "\n")

@@ -35,9 +35,9 @@ from ner_retriever_rag.search.facets import count_facets
 from ner_retriever_rag.search.search import Search
 from ner_retriever_rag.storage.records import StoredDocument
 
-A_DOCUMENT, NAME = 16, b"Name of it"
-QUERIES, PAUSE, RECALLED = 120, 0.01, 8  # the last: one type in this many is used for recall
-MOVED = np.float32(0.3)
+PER_DOCUMENT, NAME = 16, b"Name of it"
+QUERIES, PAUSE, RECALL_EVERY = 120, 0.01, 8  # the last: one type in this many is used for recall
+NOISE = np.float32(0.3)
 TIED = 0.001  # score tolerance within which a document is as good as the last exact one
 
 
@@ -49,21 +49,21 @@ def mention_vectors(mentions: int, dim: int, real: np.ndarray | None) -> np.ndar
     else:
         vectors = np.resize(real, (mentions, dim))
         more = max(0, mentions - len(real))
-        vectors[len(real) :] += MOVED * real[rng.integers(0, len(real), more)]
+        vectors[len(real) :] += NOISE * real[rng.integers(0, len(real), more)]
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def made_up(vectors: np.ndarray, names: int) -> MentionTable:
+def synthetic_table(vectors: np.ndarray, names: int) -> MentionTable:
     """A mention table with the given vectors and number of names, assigned in rotation."""
-    rng, documents = np.random.default_rng(0), len(vectors) // A_DOCUMENT
-    mentions = documents * A_DOCUMENT
+    rng, documents = np.random.default_rng(0), len(vectors) // PER_DOCUMENT
+    mentions = documents * PER_DOCUMENT
     vectors = vectors[:mentions]
-    starts = np.tile(np.arange(A_DOCUMENT, dtype=np.int32) * 20, documents)
+    starts = np.tile(np.arange(PER_DOCUMENT, dtype=np.int32) * 20, documents)
     return MentionTable(
         [f"d{n:08d}" for n in range(documents)],
         ["v"] * documents,
         np.ones(documents, dtype=np.bool_),
-        np.arange(documents + 1) * A_DOCUMENT,
+        np.arange(documents + 1) * PER_DOCUMENT,
         starts,
         starts + len(NAME),
         rng.integers(0, 2**32, mentions, dtype=np.uint32),
@@ -122,14 +122,14 @@ def measured(table: MentionTable, encoder: TypeAwareEncoder, types: list[str]) -
     ten = bounds["10 documents"]
     found = {"first search": milliseconds(lambda each: search.documents([each], ten), types[:1])}
     for name, each in bounds.items():
-        some = types if each.last <= 100 and not each.exact else types[:24]
+        some = types if each.stop <= 100 and not each.exact else types[:24]
         search.documents(types[:3], each)
         found[name] = milliseconds(lambda one, each=each: search.documents([one], each), some)
     found["10 mentions"] = milliseconds(lambda each: search.mentions(each, ten), types)
     off = []
     for name, where in (("", None), (" of 10%", {"every": 10}), (" of 1%", {"every": 100})):
         wanted, right, tied = (dict.fromkeys((10, 100, 1000), 0) for _ in range(3))
-        for each in types[::RECALLED]:
+        for each in types[::RECALL_EVERY]:
             all_of_them = Bounds.check(k=1000, where=where, exact=True)
             exact = {m.doc_id: m.score for m in search.documents([each], all_of_them)[0]}
             for k in wanted:
@@ -211,9 +211,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             vectors = mention_vectors(size, encoder.dim, real)
             if real is not None and encoder.prototypes is not None:
-                vectors = encoder.prototypes.draw(vectors)
+                vectors = encoder.prototypes.pull(vectors)
             save_table(
-                made_up(vectors, size if real is None else len(real)), "r", Path(folder) / "table"
+                synthetic_table(vectors, size if real is None else len(real)),
+                "r",
+                Path(folder) / "table",
             )
             _, table = load_table(Path(folder) / "table")
             results[size] = measured(table, encoder, types)

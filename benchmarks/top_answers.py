@@ -111,8 +111,8 @@ def definitions(mined: Path) -> dict[str, set[str]]:
 
 def judge(match, text: str, accepted: set[str], heads: dict[str, set[str]]) -> bool | None:
     """Whether an answer is right; None if nothing is known about it."""
-    said = IS_A.match(text, match.end)
-    if said and accepted & set(re.findall(r"\w+", said[1].lower())):
+    definition = IS_A.match(text, match.end)
+    if definition and accepted & set(re.findall(r"\w+", definition[1].lower())):
         return True
     known = heads.get(name_key(match.text))
     return bool(accepted & known) if known else None

@@ -18,7 +18,7 @@ import numpy as np
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.evaluation.encodings import encode_task
 from ner_retriever_rag.evaluation.tasks import Task
-from ner_retriever_rag.search.held_texts import HeldTexts
+from ner_retriever_rag.search.in_memory_texts import InMemoryTexts
 
 PAIRS = Path(__file__).parent / "wording" / "pairs.json"
 ARTICLES, CHARACTERS, BEST = 2_000, 400, 10
@@ -44,7 +44,7 @@ def main() -> None:
     encoder = TypeAwareEncoder.from_pretrained(args.encoder)
     task = corpus(args.data)
     encoded = encode_task(encoder, task, args.cache, progress=True).detected
-    held = HeldTexts(encoder, task.texts, encoded)
+    held = InMemoryTexts(encoder, task.texts, encoded)
     pairs = json.loads(PAIRS.read_text(encoding="utf-8"))
     best = {
         wording: set(held.rank(wording, sharpen=not args.no_sharpen).order[:BEST].tolist())

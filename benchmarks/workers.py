@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from engine import Given, encoded_articles
+from engine import PrecomputedEncoder, encoded_articles
 
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
 
@@ -57,7 +57,7 @@ def main() -> None:
         "| | first search, s | memory of its own, MB | when all have searched |\n|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory() as folder:
-        with EntityIndex(folder, encoder=Given(corpus)) as index:
+        with EntityIndex(folder, encoder=PrecomputedEncoder(corpus)) as index:
             index.add([Document(text) for text in corpus])
         for what in ("no table yet", "a table is there"):
             barrier, answers = context.Barrier(options.workers), context.Queue()

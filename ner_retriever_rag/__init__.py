@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-_HOMES = {
+_LAZY_IMPORTS = {
     "TypeAwareEncoder": "encoder",
     "EntityIndex": "index",
     "ShardedIndex": "index",
@@ -65,7 +65,7 @@ __all__ = [
 ]
 
 
-__getattr__ = loader(__name__, _HOMES)
+__getattr__ = loader(__name__, _LAZY_IMPORTS)
 
 
 def __dir__() -> list[str]:

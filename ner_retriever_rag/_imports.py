@@ -7,18 +7,18 @@ from importlib import import_module
 from typing import Any
 
 
-def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+def loader(package: str, modules: Mapping[str, str]) -> Callable[[str], object]:
     """Return a module-level ``__getattr__`` for a package.
 
     Args:
         package: Name of the package.
-        homes: Maps each public name to the submodule that defines it.
+        modules: Maps each public name to the submodule that defines it.
     """
 
     def load(name: str) -> object:
-        if name not in homes:
+        if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{homes[name]}"), name)
+        return getattr(import_module(f"{package}.{modules[name]}"), name)
 
     return load
 

@@ -12,7 +12,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # One line of synonyms per meaning: a function accepts one of them, and errors suggest it.
-_MEANINGS = [
+_SYNONYMS = [
     line.split()
     for line in """
     k top_k n_results similarity_top_k num_results max_results limit size top_n n
@@ -29,7 +29,7 @@ _MEANINGS = [
     ids id doc_ids node_ids
     """.strip().splitlines()
 ]
-_INSTEAD = {
+_HINTS = {
     "metadatas": "give Document(text, id=..., metadata=...) for each",
     "ids": "give Document(text, id=..., metadata=...) for each",
     "search_kwargs": "give what is in it as keywords of their own",
@@ -39,7 +39,7 @@ _INSTEAD = {
 }
 
 
-def wrong_keywords(called: str, given: Iterable[str], accepted: Collection[str]) -> str | None:
+def keyword_error(called: str, given: Iterable[str], accepted: Collection[str]) -> str | None:
     """Return the error message for keywords that a function does not accept.
 
     Args:
@@ -53,16 +53,16 @@ def wrong_keywords(called: str, given: Iterable[str], accepted: Collection[str])
     wrong = [name for name in given if name not in accepted]
     if not wrong:
         return None
-    said = "; ".join(f"{name!r}: {_meant(name, accepted)}" for name in wrong)
-    return f"{called}() takes no {said}"
+    reasons = "; ".join(f"{name!r}: {_suggestion(name, accepted)}" for name in wrong)
+    return f"{called}() takes no {reasons}"
 
 
-def _meant(name: str, accepted: Collection[str]) -> str:
-    for meaning in _MEANINGS:
-        if name in meaning and (ours := [each for each in meaning if each in accepted]):
+def _suggestion(name: str, accepted: Collection[str]) -> str:
+    for synonyms in _SYNONYMS:
+        if name in synonyms and (ours := [each for each in synonyms if each in accepted]):
             return f"it is {ours[0]}= here"
-    if name in _INSTEAD:
-        return _INSTEAD[name]
+    if name in _HINTS:
+        return _HINTS[name]
     if close := get_close_matches(name, accepted, n=1):
         return f"did you mean {close[0]}=?"
     return f"it takes {', '.join(accepted)}"
@@ -75,7 +75,7 @@ def keywords_of(function: Callable[..., object]) -> list[str]:
     return [each.name for each in parameters if each.kind in kinds and each.name != "self"]
 
 
-def answers_wrong_keywords(function: Callable[P, T]) -> Callable[P, T]:
+def suggest_keywords(function: Callable[P, T]) -> Callable[P, T]:
     """Decorator: the ``TypeError`` for an unknown keyword names the right one."""
     accepted = keywords_of(function)
     owner, _, name = function.__qualname__.rpartition(".")
@@ -83,8 +83,8 @@ def answers_wrong_keywords(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def called(*args: P.args, **given: P.kwargs) -> T:
-        if given and (told := wrong_keywords(name, given, accepted)):
-            raise TypeError(told)
+        if given and (message := keyword_error(name, given, accepted)):
+            raise TypeError(message)
         return function(*args, **given)
 
     return called

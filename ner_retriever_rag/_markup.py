@@ -14,27 +14,27 @@ from math import isnan
 from typing import Any, NamedTuple, Protocol
 
 _TITLE = "title"  # metadata key with a document's display name
-_WHOLE = 600  # characters; texts up to this length are shown in full
+_FULL_TEXT_LIMIT = 600  # characters; texts up to this length are shown in full
 _PASSAGE = 220  # characters
-_MOST_MARKS = 100  # the best mentions of a document are highlighted, the others are not
-_LONGEST_WORD = 40  # a longer run without whitespace belongs to a script that has none
+_MAX_MARKS = 100  # the best mentions of a document are highlighted, the others are not
+_MAX_WORD_LENGTH = 40  # a longer run without whitespace belongs to a script that has none
 
 # Control characters can drive a terminal; bidirectional formatting and tag characters can hide
 # text; surrogates cannot be printed. Newlines and tabs are left to the caller.
-_UNSEEN = (
+_UNPRINTABLE = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb"
     r"\ud800-\udfff\U000e0000-\U000e007f"
 )
-UNSEEN = re.compile(f"[{_UNSEEN}]")
+UNPRINTABLE = re.compile(f"[{_UNPRINTABLE}]")
 # Unicode's zero-width "default ignorable" characters: invisible to people, but read by a model.
-_WIDTHLESS = (
+_ZERO_WIDTH = (
     r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u3164\ufe00-\ufe0f\ufeff"
     r"\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0080-\U000e0fff"
 )
 # Joiners are part of the spelling in Persian and Indic scripts, but never next to ASCII.
 _LETTER = r"[^\x00-\x7f\s\u200b-\u200f]"
-_HIDDEN = re.compile(
-    f"[{_UNSEEN}{_WIDTHLESS}]|(?<!{_LETTER})[\u200c\u200d]|[\u200c\u200d](?!{_LETTER})"
+_INVISIBLE = re.compile(
+    f"[{_UNPRINTABLE}{_ZERO_WIDTH}]|(?<!{_LETTER})[\u200c\u200d]|[\u200c\u200d](?!{_LETTER})"
 )
 
 # Bounded in depth and width, so that any value can be named in a message.
@@ -52,7 +52,7 @@ class Mark(NamedTuple):
     note: str
 
 
-class Found(Protocol):
+class MentionLike(Protocol):
     """A matched mention; ``schema.MentionMatch`` implements it."""
 
     @property
@@ -65,7 +65,7 @@ class Found(Protocol):
     def type(self) -> str: ...  # noqa: D102
 
 
-class FoundIn(Protocol):
+class DocumentLike(Protocol):
     """A matched document; ``schema.DocumentMatch`` implements it."""
 
     @property
@@ -77,7 +77,7 @@ class FoundIn(Protocol):
     @property
     def metadata(self) -> Mapping[str, Any]: ...  # noqa: D102
     @property
-    def matches(self) -> Sequence[Found]: ...  # noqa: D102
+    def matches(self) -> Sequence[MentionLike]: ...  # noqa: D102
 
 
 def visible(text: str) -> str:
@@ -85,17 +85,17 @@ def visible(text: str) -> str:
 
     These are control, bidirectional formatting and tag characters, and surrogates.
     """
-    return UNSEEN.sub(_escape, text)
+    return UNPRINTABLE.sub(_escape, text)
 
 
-def without_hidden(text: str, instead: str = "") -> str:
+def strip_invisible(text: str, replacement: str = "") -> str:
     """Remove characters that people do not see but a language model reads.
 
     Args:
         text: The text; newlines and tabs are kept.
-        instead: Replacement for each such character.
+        replacement: Replacement for each such character.
     """
-    return _HIDDEN.sub(instead, text)
+    return _INVISIBLE.sub(replacement, text)
 
 
 def one_line(text: str) -> str:
@@ -103,22 +103,22 @@ def one_line(text: str) -> str:
     return visible(re.sub(r"[ \t\r\n]+", " ", text))
 
 
-def shortened(value: object, most: int = 200) -> str:
+def short_repr(value: object, max_length: int = 200) -> str:
     """Return the ``repr`` of a caller's value for an error message, truncated if long.
 
     Args:
         value: Any value.
-        most: Maximum number of characters, not counting the ellipsis.
+        max_length: Maximum number of characters, not counting the ellipsis.
     """
     try:
-        return cut(_SHORT.repr(value), most)
+        return truncate(_SHORT.repr(value), max_length)
     except (ValueError, RecursionError):  # a number of thousands of digits, a class's own repr
         return f"a {type(value).__name__} that cannot be shown"
 
 
-def cut(text: str, most: int) -> str:
-    """Truncate a text to ``most`` characters, with an ellipsis if there were more."""
-    return text if len(text) <= most else f"{text[:most]}…"
+def truncate(text: str, max_length: int) -> str:
+    """Truncate a text to ``max_length`` characters, with an ellipsis if there were more."""
+    return text if len(text) <= max_length else f"{text[:max_length]}…"
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -132,12 +132,12 @@ def _escape(found: re.Match[str]) -> str:
     )
 
 
-def name_of(match: FoundIn) -> str:
+def display_name(match: DocumentLike) -> str:
     """Return a document's display name: its title, or its id."""
     return str(match.metadata.get(_TITLE) or match.doc_id)
 
 
-def score_of(match: FoundIn) -> str:
+def format_score(match: DocumentLike) -> str:
     """Format a document's score with two decimals; empty if another retriever gave it none."""
     return "" if isnan(match.score) else f"{match.score:.2f}"
 
@@ -168,8 +168,8 @@ def _cut_left(text: str, low: int, start: int) -> int:
     space = re.search(r"\s", text[low:start])
     if space is not None:
         return low + space.end()
-    run = re.search(r"\S*\Z", text[max(0, start - _LONGEST_WORD) : start])
-    return low if run is not None and len(run[0]) == _LONGEST_WORD else start
+    run = re.search(r"\S*\Z", text[max(0, start - _MAX_WORD_LENGTH) : start])
+    return low if run is not None and len(run[0]) == _MAX_WORD_LENGTH else start
 
 
 def _cut_right(text: str, end: int, high: int) -> int:
@@ -178,15 +178,19 @@ def _cut_right(text: str, end: int, high: int) -> int:
     space = re.search(r"\s\S*\Z", text[end:high])
     if space is not None:
         return end + space.start()
-    run = re.match(r"\S*", text[end : end + _LONGEST_WORD])
-    return high if run is not None and len(run[0]) == _LONGEST_WORD else end
+    run = re.match(r"\S*", text[end : end + _MAX_WORD_LENGTH])
+    return high if run is not None and len(run[0]) == _MAX_WORD_LENGTH else end
 
 
-def _within_word(text: str, cut: int) -> bool:
-    return 0 < cut < len(text) and not text[cut - 1].isspace() and not text[cut].isspace()
+def _within_word(text: str, position: int) -> bool:
+    return (
+        0 < position < len(text)
+        and not text[position - 1].isspace()
+        and not text[position].isspace()
+    )
 
 
-def snippet(match: FoundIn, width: int) -> str:
+def snippet(match: DocumentLike, width: int) -> str:
     """Return the passage around a document's best match; see ``DocumentMatch.snippet``."""
     best = match.matches[0] if match.matches else None
     low, high = window(match.text, best.start if best else 0, best.end if best else 0, width)
@@ -196,13 +200,13 @@ def snippet(match: FoundIn, width: int) -> str:
     )
 
 
-def cards(matches: Sequence[FoundIn]) -> str:
+def cards(matches: Sequence[DocumentLike]) -> str:
     """Render matched documents as HTML, their spans highlighted, with a color for each type.
 
     Works in light and dark mode without telling them apart: the colors are translucent, and
     everything else is inherited. Styles are inline, because notebooks drop style sheets.
     """
-    types = dict.fromkeys(each.type for match in matches for each in match.matches[:_MOST_MARKS])
+    types = dict.fromkeys(each.type for match in matches for each in match.matches[:_MAX_MARKS])
     hues = {name: round(210 + 137.508 * number) % 360 for number, name in enumerate(types)}
     shown = "".join(_card(match, hues) for match in matches) or "<p>nothing found</p>"
     return f'<div class="ner-matches">{_legend(hues)}{shown}</div>'
@@ -213,23 +217,25 @@ def _legend(hues: Mapping[str, int]) -> str:
     return f'<p class="ner-types">{" ".join(named)}</p>' if named else ""
 
 
-def _card(match: FoundIn, hues: Mapping[str, int]) -> str:
-    name, title = name_of(match), _plain(name_of(match))
-    told = " · ".join(filter(None, [score_of(match), "" if name == match.doc_id else match.doc_id]))
+def _card(match: DocumentLike, hues: Mapping[str, int]) -> str:
+    name, title = display_name(match), _plain(display_name(match))
+    details = " · ".join(
+        filter(None, [format_score(match), "" if name == match.doc_id else match.doc_id])
+    )
     marks = _marks(match)
     passages = (_highlighted(match.text, low, high, marks, hues) for low, high in _passages(match))
     return (
         '<div class="ner-match" style="border:1px solid rgba(128,128,128,.4);border-radius:6px;'
         'padding:.5em .8em;margin:.5em 0">'
-        f'<div dir="auto"><b>{title}</b> <span style="opacity:.7">{_plain(told)}</span></div>'
+        f'<div dir="auto"><b>{title}</b> <span style="opacity:.7">{_plain(details)}</span></div>'
         f"{''.join(passages)}</div>"
     )
 
 
-def _marks(match: FoundIn) -> list[Mark]:
+def _marks(match: DocumentLike) -> list[Mark]:
     """Return the spans to highlight, one per position; its note lists everything found there."""
-    places: dict[tuple[int, int], list[Found]] = {}
-    for each in match.matches[:_MOST_MARKS]:
+    places: dict[tuple[int, int], list[MentionLike]] = {}
+    for each in match.matches[:_MAX_MARKS]:
         place = max(0, each.start), min(each.end, len(match.text))
         if place[0] < place[1]:
             places.setdefault(place, []).append(each)
@@ -241,12 +247,12 @@ def _marks(match: FoundIn) -> list[Mark]:
     ]
 
 
-def _passages(match: FoundIn) -> Iterator[tuple[int, int]]:
+def _passages(match: DocumentLike) -> Iterator[tuple[int, int]]:
     """Yield the offsets of the passages to show, in order and disjoint."""
-    if len(match.text) <= _WHOLE:
+    if len(match.text) <= _FULL_TEXT_LIMIT:
         yield 0, len(match.text)
         return
-    best = match.matches[: _WHOLE // _PASSAGE + 1]
+    best = match.matches[: _FULL_TEXT_LIMIT // _PASSAGE + 1]
     spans = [(each.start, each.end) for each in best] or [(0, 0)]
     windows = sorted(window(match.text, *span, _PASSAGE) for span in spans)
     low, high = windows[0]

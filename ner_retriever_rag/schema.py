@@ -291,7 +291,7 @@ class Candidates(Protocol):
         """Sample of the whole population, which includes these candidates."""
 
 
-def kind_of(value: object) -> str:
+def type_name(value: object) -> str:
     """Return the name of a value's class, qualified with its module unless it is a built-in."""
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
@@ -312,7 +312,7 @@ def require_text(value: object, name: str) -> str:
         raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
         raise ValueError(f"{name} is empty: give at least one non-whitespace character")
-    if not encodable(value):
+    if not is_utf8_encodable(value):
         raise ValueError(f"{name} holds half of a surrogate pair, which is not a character")
     return value
 
@@ -330,7 +330,7 @@ def require_spans(value: object, text: str, name: str) -> list[Span]:
         ValueError: If a span is empty or not within the text.
     """
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise TypeError(f"{name} must be a list of (start, end), not {kind_of(value)}")
+        raise TypeError(f"{name} must be a list of (start, end), not {type_name(value)}")
     spans = []
     for each in value:
         try:
@@ -345,7 +345,7 @@ def require_spans(value: object, text: str, name: str) -> list[Span]:
     return spans
 
 
-def encodable(value: str) -> bool:
+def is_utf8_encodable(value: str) -> bool:
     """Whether a string can be encoded as UTF-8 (lone surrogates cannot)."""
     try:
         value.encode()

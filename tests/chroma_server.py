@@ -1,4 +1,4 @@
-"""A Chroma server for tests, which can be killed and started again."""
+"""A Chroma server for tests that can be killed and restarted."""
 
 import socket
 import subprocess
@@ -10,10 +10,10 @@ import chromadb
 
 
 class ChromaServer:
-    """``chroma run`` on the loopback address.
+    """``chroma run`` on the loopback interface.
 
     Args:
-        folder: Where its data are.
+        folder: Data directory of the server.
     """
 
     def __init__(self, folder):
@@ -33,7 +33,7 @@ class ChromaServer:
         self._process.wait()
 
     def client(self):
-        """A client, as soon as the server answers."""
+        """Wait until the server answers and return a client."""
         for _ in range(1_200):
             try:
                 return chromadb.HttpClient("127.0.0.1", self.port)

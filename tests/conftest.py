@@ -1,4 +1,4 @@
-"""Fixtures that need no network and no data beside the repository."""
+"""Fixtures that need neither a network nor data from outside the repository."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ pytest_plugins = ["corpus", "processes"]
 
 @pytest.fixture(scope="session", autouse=True)
 def any_processor():
-    """Whatever the processor computes in, the tests' figures are those of float32."""
+    """Hide the CPU's capabilities, so that the tests compute in float32 on every machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
         yield
@@ -26,7 +26,7 @@ def any_processor():
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random BERT of 3 blocks, 32 wide."""
+    """A random BERT with 3 blocks and hidden size 32."""
     folder = tmp_path_factory.mktemp("tiny-bert")
     tokenizer = word_piece_tokenizer()
     tokenizer.save_pretrained(folder)
@@ -46,7 +46,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tiny_checkpoint: Path) -> TypeAwareEncoder:
-    """An encoder on the random BERT: quick, and good for everything but quality."""
+    """An encoder on the random BERT: fast, and suitable for testing everything but quality."""
     return TypeAwareEncoder(tiny_checkpoint, "value@1+hidden@3", detector=CapitalisedWords())
 
 
@@ -58,8 +58,8 @@ def default() -> TypeAwareEncoder:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of shared data beside the checkout; tests that need it are skipped without."""
+    """The shared data folder next to the checkout; tests that need it are skipped without it."""
     folder = Path(__file__).parents[2] / "shared"
     if not folder.is_dir():
-        pytest.skip("the shared data folder is not beside this checkout")
+        pytest.skip("the shared data folder is not next to this checkout")
     return folder

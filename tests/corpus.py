@@ -1,4 +1,4 @@
-"""A small corpus whose every search can be checked by hand."""
+"""A small corpus on which every search result can be checked by hand."""
 
 import random
 
@@ -14,7 +14,7 @@ NAMES = [
 
 @pytest.fixture(scope="session")
 def corpus() -> list[Document]:
-    """Eighty documents of one to four mentions, and three without any."""
+    """Eighty documents with one to four mentions each, and three without any."""
     draw = random.Random(5)
     documents = [
         Document(
@@ -36,7 +36,7 @@ def index(corpus, tiny_encoder) -> EntityIndex:
 
 @pytest.fixture(scope="session")
 def encoded(corpus, tiny_encoder):
-    """What the encoder makes of each document, by id: the yardstick's raw material."""
+    """Encoder output for each document, by id: the raw data for reference results."""
     texts = [document.text for document in corpus]
     by_id = zip(corpus, tiny_encoder.encode(texts), strict=True)
     return {document.id: one for document, one in by_id}

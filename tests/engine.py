@@ -1,4 +1,4 @@
-"""Indexes that Chroma searches, without a server: in a database in memory."""
+"""Indexes that are searched by Chroma, in an in-memory database instead of on a server."""
 
 from uuid import uuid4
 
@@ -9,7 +9,7 @@ from ner_retriever_rag.storage.place import Place
 
 
 def engine_index(encoder, client=None, **options):
-    """An index as it is made on a server."""
+    """Create an index the way it is created on a server."""
     client, name = client or connect(None), f"engine-{uuid4().hex}"
     place = Place(None, client)
     with place.opening():

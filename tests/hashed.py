@@ -1,4 +1,4 @@
-"""An encoder made of hashes: what an index does with vectors, without a model, in any process."""
+"""A hash-based encoder: tests an index without a model, with equal vectors in every process."""
 
 import re
 from hashlib import sha256
@@ -13,7 +13,7 @@ DIM = 16
 
 
 class HashedEncoder:
-    """Capitalised words are mentions; a vector is the same wherever it is made."""
+    """Capitalized words are mentions; vectors are the same in every process."""
 
     fingerprint, description, dim, dtype = "hashed", "hashes", DIM, "float32"
     calibration, judge, similarity = None, None, "cosine"
@@ -53,7 +53,7 @@ def vector(text, width):
 
 
 class CalibratedEncoder(HashedEncoder):
-    """With a calibration, without which scores are no probabilities."""
+    """A hashed encoder with a calibration, so that scores are probabilities."""
 
     calibration = Calibration(
         unit(np.stack([vector(f"sample {n}", DIM) for n in range(50)])),
@@ -66,7 +66,7 @@ class CalibratedEncoder(HashedEncoder):
 
 
 def assert_is(index, documents):
-    """An index holds these documents, their mentions and vectors, and nothing else."""
+    """Assert that an index holds exactly these documents, their mentions and vectors."""
     store, encoder = index._store, HashedEncoder()
     assert index.count() == len(documents)
     found = store.fetch(documents_by_id := {each.id: each for each in documents})
@@ -84,22 +84,22 @@ def assert_is(index, documents):
 
 
 def rows_amiss(index):
-    """Ids of rows of mentions that are there and of no document as it is now, or missing."""
+    """Ids of mention rows that belong to no current document version, or that are missing."""
     amiss = set()
     for store in stores(index):
         records = (one for page in store.pages() for one in page)
-        wanted = (each for one in records for each in one.row_ids(store.together))
+        wanted = (each for one in records for each in one.row_ids(store.per_row))
         amiss |= set(store.row_ids()) ^ set(wanted)
     return amiss
 
 
 def stores(index):
-    """The stores of its shards, or its own."""
+    """The stores of an index's shards, or its single store."""
     return getattr(index._store, "_stores", [index._store])
 
 
 def wrong_in(index):
-    """What of an index that others may be writing is not one whole version of a document."""
+    """Ids of documents that are not one complete version; others may be writing the index."""
     encoder, wrong = HashedEncoder(), []
     for page in index._store.pages():
         for record, one in zip(

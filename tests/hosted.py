@@ -1,4 +1,4 @@
-"""A double of Chroma's hosted service: a database in memory that refuses what the service would."""
+"""A test double of Chroma's hosted service: an in-memory database that enforces its quotas."""
 
 import json
 import threading
@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from ner_retriever_rag.storage.chroma import connect
 
 RECORDS, RESULTS, READERS, PREDICATES = 300, 300, 10, 8
-ID, KEY, VALUE, KEYS, DOCUMENT, COLLECTION = 128, 36, 4_096, 32, 16_384, 256  # bytes, but KEYS
+ID, KEY, VALUE, KEYS, DOCUMENT, COLLECTION = 128, 36, 4_096, 32, 16_384, 256  # bytes, except KEYS
 
 
 class QuotaError(Exception):
-    """What the service answers."""
+    """The error that the service raises."""
 
 
 def within(what, count, most):
@@ -33,7 +33,7 @@ def conditions(where):
 
 
 class HostedCollection:
-    """A collection whose every call is held against the limits."""
+    """A collection that checks every call against the limits."""
 
     def __init__(self, collection, service):
         self._collection, self._service = collection, service
@@ -108,7 +108,7 @@ class HostedClient:
                 self._now -= 1
 
     def get_settings(self):
-        # As of a server, which is how an index tells that Chroma is to search.
+        # Settings of a server client, by which an index recognizes that Chroma searches.
         return SimpleNamespace(chroma_api_impl="chromadb.api.fastapi.FastAPI", is_persistent=False)
 
     def get_max_batch_size(self):
@@ -137,4 +137,4 @@ class HostedClient:
         return self._client.heartbeat()
 
     def close(self):
-        """Of a database in memory, nothing."""
+        """Do nothing: the database is in memory."""

@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub on the loopback address: as much of it as pushing needs."""
+"""A stand-in for the Hugging Face Hub on the loopback interface: the part that pushing needs."""
 
 import base64
 import json
@@ -15,16 +15,16 @@ class HubDouble:
     """Repositories in memory.
 
     Attributes:
-        commits: By repository, every commit's files, oldest first: ``{sha: {path: bytes}}``.
-        private: Names of the repositories that need the token to be read.
-        address: Where it answers, while ``running``.
+        commits: Files of every commit by repository, oldest first: ``{sha: {path: bytes}}``.
+        private: Names of the repositories that are readable only with the token.
+        address: Base URL while ``running``.
     """
 
     def __init__(self):
         self.commits, self.private, self.address = {}, set(), ""
 
     def files(self, repo):
-        """Those of the latest commit."""
+        """Files of the latest commit."""
         return list(self.commits[repo].values())[-1] if self.commits[repo] else {}
 
     def commit(self, repo, files):

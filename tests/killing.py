@@ -1,7 +1,7 @@
-"""Kill a process at random moments of a write and look at what it left.
+"""Kill a process at random moments during a write and check what it leaves behind.
 
-Run as ``killing.main(folder, kills, seed)`` in a process that has no index open: every index is
-opened in a forked child, so that a kill costs no imports.
+Run as ``killing.main(folder, kills, seed)`` in a process that has no open index: every index is
+opened in a forked child, so that no kill costs the time of the imports.
 """
 
 import json
@@ -19,7 +19,7 @@ from hashed import HashedEncoder, assert_is, wrong_in
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.index.check import check, repair
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
-from ner_retriever_rag.storage import trial
+from ner_retriever_rag.storage import crash_probe
 
 
 def documents(first, last, place="Peru"):
@@ -41,7 +41,7 @@ CHANGES = {
 
 
 def forked(work, wait=True):
-    """Do some work in a child; whether it went well, or with ``wait=False`` its pid."""
+    """Run work in a forked child; return whether it succeeded, or its pid with ``wait=False``."""
     child = os.fork()
     if child == 0:
         try:
@@ -63,7 +63,7 @@ def write(folder, change, told):
 
 
 def look(folder, change, notes):
-    """What was left is whole, and the same call again makes what a fresh index holds."""
+    """Check that no document is incomplete and that repeating the call completes the change."""
     try:
         index = EntityIndex(folder, encoder=HashedEncoder())
     except RuntimeError as error:
@@ -77,7 +77,7 @@ def look(folder, change, notes):
     for record in (record for page in index._store.pages() for record in page):
         document = record.document
         assert document in (then.get(document.id), later.get(document.id)), document
-    kept = then.keys() & later.keys()  # what the change does not delete is there, old or new
+    kept = then.keys() & later.keys()  # documents that are not deleted exist, old or new
     assert {each.id for each in index.get(kept)} == kept
     assert wrong_in(index) == []
     CHANGES[change][0](index)
@@ -88,7 +88,8 @@ def look(folder, change, notes):
 
 def main(folder, kills, seed):
     folder, chance = Path(folder), random.Random(seed)
-    trial.ends_in = lambda *_: None  # a process for each look, which takes longer than the look
+    # Otherwise each check starts a process, which takes longer than the check itself.
+    crash_probe.crashes_in = lambda *_: None
     base = folder / "base"
 
     def build():
@@ -115,7 +116,7 @@ def main(folder, kills, seed):
             rest = lines.readline()
         os.waitpid(child, 0)
         report["finished" if rest else "killed"] += number >= 0
-        if rest:  # a machine's pace changes: the next is killed within what the last took
+        if rest:  # speed varies: the next kill falls within the last complete duration
             takes[change] = float(rest)
         if number < 0:
             continue

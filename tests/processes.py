@@ -1,4 +1,4 @@
-"""Indexes of hashes, and the scripts that other processes run."""
+"""The hashed encoder, scripts that run in other processes, and a Chroma server."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ def encoder():
 
 @pytest.fixture
 def start():
-    """Start a script in another process, with this package and the tests' modules to import."""
+    """Start a script in another process that can import this package and the test modules."""
     started = []
 
     def run(script, *arguments):
@@ -42,6 +42,6 @@ def start():
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """A client of a Chroma server on the loopback address."""
+    """A client of a Chroma server on the loopback interface."""
     with ChromaServer(tmp_path_factory.mktemp("server")) as server:
         yield server.client()

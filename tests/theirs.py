@@ -1,4 +1,4 @@
-"""A collection that somebody else fills: what is in it, and how to look at it."""
+"""Contents of a collection that is filled by someone else, and a helper to read it."""
 
 import numpy as np
 

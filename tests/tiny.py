@@ -1,4 +1,4 @@
-"""Texts, a detector and tokenizers that tests are made of."""
+"""Texts, a detector and tokenizers shared by the tests."""
 
 import re
 
@@ -25,7 +25,7 @@ TEXTS = [
 
 
 class CapitalisedWords:
-    """A detector for tests: runs of words that begin with a capital letter."""
+    """A test detector: finds runs of words that begin with a capital letter."""
 
     def detect(self, texts):
         pattern = re.compile(r"\b[A-ZŁ]\w+(?: [A-Z]\w+)*")
@@ -36,12 +36,12 @@ class CapitalisedWords:
 
 
 def word_piece_tokenizer() -> PreTrainedTokenizerFast:
-    """A small BERT tokenizer: lower-cases, strips accents, splits words into pieces."""
+    """A small BERT tokenizer: lowercases, strips accents, splits words into pieces."""
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     tokenizer = Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    # Not trained: tokenizers' trainer breaks ties differently in every process.
+    # Not trained: the trainer of ``tokenizers`` breaks ties differently in every process.
     text = tokenizer.normalizer.normalize_str(" ".join(TEXTS))
     words = {word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)}
     letters = {letter for word in words for letter in word}
@@ -63,7 +63,7 @@ def word_piece_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def byte_level_tokenizer() -> PreTrainedTokenizerFast:
-    """A small GPT-2 tokenizer: bytes, a word's leading space in its first token."""
+    """A small byte-level GPT-2 tokenizer; a word's first token includes its leading space."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)

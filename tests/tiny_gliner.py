@@ -1,4 +1,4 @@
-"""Random GLiNER models of the package ``gliner``, made on the spot."""
+"""Random GLiNER models of the package ``gliner``."""
 
 import torch
 from tiny import word_piece_tokenizer
@@ -8,7 +8,7 @@ WIDEST, LONGEST = 4, 24  # words
 
 
 def save_gliner(folder, **changes):
-    """Write a random span-level bi-encoder on two BERTs of a block, 32 wide, into a folder."""
+    """Save a random span-level bi-encoder on two one-block BERTs with hidden size 32."""
     from gliner import GLiNER, GLiNERConfig
 
     sides = [
@@ -28,7 +28,7 @@ def save_gliner(folder, **changes):
     model = GLiNER.from_config(GLiNERConfig(**options | changes))
     with torch.no_grad():
         for weight in model.model.parameters():
-            weight.mul_(1.5)  # so that scores are not all near a half
+            weight.mul_(1.5)  # so that scores are not all close to 0.5
     model.save_pretrained(folder, safe_serialization=True)
     return folder
 

@@ -1,14 +1,14 @@
-"""Unit vectors made up by chance."""
+"""Random unit vectors."""
 
 import numpy as np
 
 
 def unit(rows):
-    """The same directions, float32, with length one."""
+    """Normalize rows to unit length, as float32."""
     return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
 
 
 def types_in_few_dimensions(n, dim):
-    """Types that lie in twelve dimensions, somewhat as those of an encoder lie in few."""
+    """Type vectors in twelve dimensions, roughly as an encoder's types span few dimensions."""
     rng = np.random.default_rng(0)
     return unit(rng.standard_normal((n, 12)) @ rng.standard_normal((12, dim)))

@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGE = 50_000  # mentions; a smaller table needs no cells
-PART = 3 / 8  # share of the dimensions that the coarse copy keeps
-KEPT = 0.6  # least share of the variance kept; with less, a coarse search would miss too much
+DIM_SHARE = 3 / 8  # share of the dimensions that the coarse copy keeps
+# Least share of the variance kept; with less, a coarse search would miss too much.
+MIN_VARIANCE = 0.6
 _SAMPLE = 50_000  # mentions that the axes and centroids are fitted on
 _ROUNDS = 4  # k-means iterations
-_OUTGROWN = 2  # cells are rebuilt when the number of mentions grows or shrinks by this factor
-_TOGETHER = 8_192  # mentions assigned to cells at once
+_REBUILD_FACTOR = 2  # cells are rebuilt when the number of mentions grows or shrinks by this factor
+_BATCH = 8_192  # mentions assigned to cells at once
 
 
-class Look(NamedTuple):
+class Scan(NamedTuple):
     """Mentions that a query was compared with.
 
     Attributes:
@@ -66,8 +67,8 @@ class Cells:
         rng = np.random.default_rng(0)
         some = vectors[np.sort(rng.permutation(len(vectors))[:_SAMPLE])]
         variances, axes = np.linalg.eigh(np.cov(some.T))  # ascending
-        few = int(PART * vectors.shape[1])
-        if variances[-few:].sum() < KEPT * variances.sum():
+        few = int(DIM_SHARE * vectors.shape[1])
+        if variances[-few:].sum() < MIN_VARIANCE * variances.sum():
             return None
         axes = axes[:, -few:].astype(np.float32)
         rough = some @ axes
@@ -77,7 +78,7 @@ class Cells:
             np.add.at(sums, cells, rough)
             centres = sums / np.maximum(1, np.bincount(cells, minlength=len(centres)))[:, None]
         cells = _nearest(centres, vectors @ axes)
-        return cls._in_order(axes, centres.astype(np.float32), len(vectors), cells, vectors)
+        return cls._grouped(axes, centres.astype(np.float32), len(vectors), cells, vectors)
 
     def follow(self, vectors: NDArray[np.float32], origins: NDArray[np.int64]) -> Cells | None:
         """Return the cells of a table that shares most of its mentions with this one's.
@@ -86,7 +87,7 @@ class Cells:
             vectors: float32 ``(mentions, dim)``.
             origins: int64 ``(mentions,)``, the row each mention had here; -1 for a new one.
         """
-        if not self.made_of / _OUTGROWN < len(vectors) < self.made_of * _OUTGROWN:
+        if not self.made_of / _REBUILD_FACTOR < len(vectors) < self.made_of * _REBUILD_FACTOR:
             return Cells.make(vectors)
         before = np.empty(len(self.mentions), dtype=np.int64)
         before[self.mentions] = np.repeat(np.arange(len(self.centres)), np.diff(self.first))
@@ -94,10 +95,10 @@ class Cells:
         new = origins < 0
         cells[~new] = before[origins[~new]]
         cells[new] = _nearest(self.centres, vectors[new] @ self.axes)
-        return self._in_order(self.axes, self.centres, int(self.made_of), cells, vectors)
+        return self._grouped(self.axes, self.centres, int(self.made_of), cells, vectors)
 
     @classmethod
-    def _in_order(
+    def _grouped(
         cls,
         axes: NDArray[np.float32],
         centres: NDArray[np.float32],
@@ -119,7 +120,7 @@ class Cells:
             and len(self.first) == len(self.centres) + 1
         )
 
-    def look(self, query: NDArray[np.float32], least: int) -> Look:
+    def scan(self, query: NDArray[np.float32], least: int) -> Scan:
         """Scan the cells nearest to a query.
 
         Args:
@@ -132,7 +133,7 @@ class Cells:
         cells = nearest[: np.searchsorted(np.cumsum(sizes[nearest]), least) + 1]
         ends = zip(self.first[cells].tolist(), self.first[cells + 1].tolist(), strict=True)
         places = [slice(*each) for each in ends]
-        return Look(
+        return Scan(
             np.concatenate([self.mentions[each] for each in places]),
             np.concatenate([self.rough[each] @ query for each in places]),
         )
@@ -142,7 +143,7 @@ def _nearest(centres: NDArray[np.float32], rough: NDArray[np.float32]) -> NDArra
     """Return the index of each vector's nearest centroid, int64 ``(n,)``."""
     half = (centres * centres).sum(axis=1) / 2
     cells = np.empty(len(rough), dtype=np.int64)
-    for start in range(0, len(rough), _TOGETHER):
-        some = slice(start, start + _TOGETHER)
+    for start in range(0, len(rough), _BATCH):
+        some = slice(start, start + _BATCH)
         cells[some] = (rough[some] @ centres.T - half).argmax(axis=1)
     return cells

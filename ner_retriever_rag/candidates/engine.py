@@ -9,14 +9,14 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.candidates.elsewhere import Elsewhere
-from ner_retriever_rag.candidates.joining import joined
+from ner_retriever_rag.candidates.joining import merge_tables
 from ner_retriever_rag.candidates.mention_table import (
     BACKGROUND,
     MentionTable,
     background_of,
     random_priorities,
 )
+from ner_retriever_rag.candidates.remote_source import RemoteSource
 from ner_retriever_rag.candidates.stored_rows import NAME, table_of_rows
 from ner_retriever_rag.encoder.names import name_hashes
 from ner_retriever_rag.schema import BackgroundSample
@@ -27,11 +27,11 @@ from ner_retriever_rag.storage.records import RowKey
 
 OF_NAMES = 5_000  # most mentions looked up by name for one question
 _NAMES = 200  # names per request
-_ENOUGH = BACKGROUND * 5 // 4  # lowest priorities to request, with a margin for chance
-_MOVED = 1 / 8  # relative change of the count after which the background sample is read again
+_SAMPLE_REQUEST = BACKGROUND * 5 // 4  # lowest priorities to request, with a margin for chance
+_MAX_DRIFT = 1 / 8  # relative change of the count after which the background sample is read again
 
 
-class EngineSource(Elsewhere):
+class EngineSource(RemoteSource):
     """The mentions of an index on a server.
 
     Args:
@@ -47,9 +47,9 @@ class EngineSource(Elsewhere):
         self._read_at = 0  # the count when the sample was read
 
     @property
-    def most(self) -> int | None:
+    def max_results(self) -> int | None:
         """Most mentions that ``nearest`` returns per vector; None for no limit."""
-        return self._store.mentions.most
+        return self._store.mentions.max_results
 
     @property
     def count(self) -> int:
@@ -62,19 +62,19 @@ class EngineSource(Elsewhere):
 
         It is read once, and again when the index has grown or shrunk by more than an eighth.
         """
-        return self._look_again()
+        return self._refresh()
 
-    def _look_again(self) -> BackgroundSample:
+    def _refresh(self) -> BackgroundSample:
         """Update the count, and read the sample again if it is out of date."""
         count = self.count
-        if self._sample is None or abs(count - self._read_at) > _MOVED * self._read_at:
+        if self._sample is None or abs(count - self._read_at) > _MAX_DRIFT * self._read_at:
             self._sample, self._read_at = self._lowest(count), count
         self._sample = replace(self._sample, count=count)
         return self._sample
 
     def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:
         """Return the mentions nearest to the vectors, about n for each."""
-        self._look_again()  # here, where a search begins, not for every table
+        self._refresh()  # here, where a search begins, not for every table
         if exact:
             return self._compared_with_all(vectors, n)
         return self._table(self._store.mentions.nearest_to(vectors, n))
@@ -87,7 +87,7 @@ class EngineSource(Elsewhere):
             left = OF_NAMES - len(found)
             if left > 0:
                 rows = self._store.mentions.matching({NAME: {"$in": some}}, left, self._dim)
-                found = joined([found, self._table(rows)])
+                found = merge_tables([found, self._table(rows)])
         return found
 
     def of_documents(self, ids: Iterable[str]) -> MentionTable:
@@ -104,7 +104,7 @@ class EngineSource(Elsewhere):
 
     def _lowest(self, count: int) -> BackgroundSample:
         """Read the background sample of an index with ``count`` mentions."""
-        level = _level(count * self._shards, _ENOUGH)
+        level = _level(count * self._shards, _SAMPLE_REQUEST)
         where = {LEVEL: {"$gte": level}} if level else None
         rows = self._store.mentions.matching(where, 4 * BACKGROUND, self._dim, ["embeddings"])
         keys = [RowKey.parse(each) for each in rows.ids]

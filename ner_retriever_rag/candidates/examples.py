@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.queries.likeness import bare_name, mean_vector
 from ner_retriever_rag.queries.query import Example
+from ner_retriever_rag.queries.query_vectors import bare_name_vector, mean_vector
 from ner_retriever_rag.schema import MentionMatch
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class IndexedExamples:
         found = self._source.of_names([name])
         spelled = [n for n in range(len(found)) if found.text(n).casefold() == name.casefold()]
         if not spelled:
-            return bare_name(encoder, example)
+            return bare_name_vector(encoder, example)
         return mean_vector(list(found.vectors[spelled]))
 
     def _vector_of(self, match: MentionMatch) -> NDArray[np.float32]:

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.candidates.mention_table import MentionTable, cuts_of
+from ner_retriever_rag.candidates.mention_table import MentionTable, offsets_of
 from ner_retriever_rag.schema import BackgroundSample
 
 _OF_MENTIONS = (
-    "starts", "ends", "last_words", "names", "nearby", "priorities", "words", "cuts", "vectors",
+    "starts", "ends", "last_words", "names", "nearby", "priorities", "words", "offsets", "vectors",
 )  # fmt: skip
 
 
-def joined(tables: Sequence[MentionTable], sample: BackgroundSample | None = None) -> MentionTable:
+def merge_tables(
+    tables: Sequence[MentionTable], sample: BackgroundSample | None = None
+) -> MentionTable:
     """Merge tables: the union of their mentions, deduplicated, and all their documents.
 
     If a document has different versions, the mentions in the last table count, as that table was
@@ -53,7 +55,7 @@ def joined(tables: Sequence[MentionTable], sample: BackgroundSample | None = Non
     words = [
         table.words[first:last].tobytes()
         for table, some in zip(tables, kept, strict=True)
-        for first, last in table.cuts[some].tolist()
+        for first, last in table.offsets[some].tolist()
     ]
     chosen = [words[row] for row in rows.tolist()]
     return MentionTable(
@@ -68,7 +70,7 @@ def joined(tables: Sequence[MentionTable], sample: BackgroundSample | None = Non
         column("nearby")[rows],
         column("priorities")[rows],
         np.frombuffer(b"".join(chosen), dtype=np.uint8),
-        cuts_of([len(each) for each in chosen]),
+        offsets_of([len(each) for each in chosen]),
         column("vectors")[rows],
         sample=tables[0].background if sample is None else sample,
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.cells import Cells
 from ner_retriever_rag.encoder.names import name_hashes, names_of
-from ner_retriever_rag.queries.named import names_nearby
+from ner_retriever_rag.queries.description_names import names_nearby
 from ner_retriever_rag.queries.non_overlapping import NonOverlapping
 from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.scoring import is_cased
@@ -28,7 +28,7 @@ from ner_retriever_rag.storage.records import StoredDocument, distinct_spans
 
 BACKGROUND = 512  # mentions in the background sample
 _PAGE = 1_000  # documents read at once
-_LOOKS = 5  # attempts to read a document that is being replaced
+_READ_ATTEMPTS = 5  # attempts to read a document that is being replaced
 
 
 _OF_NAMES = np.zeros(256, dtype=np.bool_)  # bytes that do not occur in common nouns
@@ -49,11 +49,13 @@ class MentionTable:
         last_words: uint32 ``(mentions,)``, see
             :func:`~ner_retriever_rag.queries.repetition.last_word`.
         names: uint64 ``(mentions,)``, see :func:`~ner_retriever_rag.encoder.names.name_hashes`.
-        nearby: uint64 ``(mentions, 2)``, see :func:`~ner_retriever_rag.queries.named.names_nearby`.
+        nearby: uint64 ``(mentions, 2)``, see
+            :func:`~ner_retriever_rag.queries.description_names.names_nearby`.
         priorities: float32 ``(mentions,)`` in (0, 1], a fixed random number for each mention, see
             :func:`random_priorities`.
         words: The mentions' words in UTF-8, as they read in their texts' views, concatenated.
-        cuts: int64 ``(mentions, 2)``; the words of mention i are ``words[cuts[i, 0]:cuts[i, 1]]``.
+        offsets: int64 ``(mentions, 2)``; the words of mention i are
+            ``words[offsets[i, 0]:offsets[i, 1]]``.
         vectors: float32 ``(mentions, dim)``, L2-normalized.
         cells: Inverted file over the vectors; None where it is not needed or would not help.
         sample: Background sample of all mentions if the table holds only some; None if it is all.
@@ -70,7 +72,7 @@ class MentionTable:
     nearby: NDArray[np.uint64]
     priorities: NDArray[np.float32]
     words: NDArray[np.uint8]
-    cuts: NDArray[np.int64]
+    offsets: NDArray[np.int64]
     vectors: NDArray[np.float32]
     cells: Cells | None = None
     sample: BackgroundSample | None = None
@@ -97,13 +99,13 @@ class MentionTable:
 
     def text(self, mention: int) -> str:
         """Return the words of a mention."""
-        first, last = self.cuts[mention]
+        first, last = self.offsets[mention]
         return self.words[first:last].tobytes().decode()
 
     def letters(self, mentions: slice) -> NDArray[np.uint8]:
         """Return the words, in UTF-8, of mentions whose words are contiguous."""
-        cuts = self.cuts[mentions].ravel()
-        return self.words[cuts[0] : cuts[-1]] if len(cuts) else self.words[:0]
+        offsets = self.offsets[mentions].ravel()
+        return self.words[offsets[0] : offsets[-1]] if len(offsets) else self.words[:0]
 
     def span(self, mention: int) -> Span:
         """Return the first character of a mention and one past its last."""
@@ -129,7 +131,7 @@ class MentionTable:
             names=self.names[mentions],
             nearby=self.nearby[mentions],
             priorities=self.priorities[mentions],
-            cuts=self.cuts[mentions],
+            offsets=self.offsets[mentions],
             vectors=np.asarray(self.vectors).take(mentions, axis=0),  # faster than [mentions]
             cells=None,
             sample=self.background,
@@ -153,17 +155,18 @@ class MentionTable:
         A name has a capital, a digit or a character that ordinary words lack ("docker-compose.yml",
         "--no-cache"). All mentions of a text without any capital count as names.
         """
-        lengths = self.cuts[:, 1] - self.cuts[:, 0]
-        cuts = cuts_of(lengths)  # into these mentions' words only: ``words`` may hold many others
-        moved = np.repeat(self.cuts[:, 0] - cuts[:, 0], lengths)
+        lengths = self.offsets[:, 1] - self.offsets[:, 0]
+        # Into these mentions' words only: ``words`` may hold many others.
+        offsets = offsets_of(lengths)
+        moved = np.repeat(self.offsets[:, 0] - offsets[:, 0], lengths)
         letters = self.words[np.arange(len(moved)) + moved]
         telling = _OF_NAMES[letters]
         before = np.concatenate([[0], np.cumsum(telling, dtype=np.int64)])
         beyond = np.concatenate([[0], np.cumsum(letters >= 0x80, dtype=np.int64)])
-        named = before[cuts[:, 1]] > before[cuts[:, 0]]
+        named = before[offsets[:, 1]] > before[offsets[:, 0]]
         named |= ~self.cased[self.owner]
-        named[lengths > 0] |= letters[cuts[lengths > 0, 0]] == ord("-")
-        for n in np.flatnonzero(~named & (beyond[cuts[:, 1]] > beyond[cuts[:, 0]])):
+        named[lengths > 0] |= letters[offsets[lengths > 0, 0]] == ord("-")
+        for n in np.flatnonzero(~named & (beyond[offsets[:, 1]] > beyond[offsets[:, 0]])):
             named[n] = any(char.isupper() or char.isdigit() for char in self.text(int(n)))
         return named
 
@@ -235,7 +238,7 @@ def read_table(
     """
     places: dict[str, tuple[MentionTable, int]] = {}
     if before is None:
-        before = put_together([], dim)
+        before = gather_documents([], dim)
     if touched is not None:
         places = {each: (before, row) for each, row in before.row_of.items() if each not in touched}
     pages = store.pages(size=_PAGE) if touched is None else [list(store.fetch(touched).values())]
@@ -247,12 +250,12 @@ def read_table(
                 places[record.document.id] = before, row
             else:
                 changed.append(record)
-        for fresh in _read_whole(changed, store, dim):
+        for fresh in _read_consistent(changed, store, dim):
             places.update((doc_id, (fresh, row)) for row, doc_id in enumerate(fresh.doc_ids))
-    return put_together([places[doc_id] for doc_id in sorted(places)], dim)
+    return gather_documents([places[doc_id] for doc_id in sorted(places)], dim)
 
 
-def _read_whole(
+def _read_consistent(
     records: Sequence[StoredDocument], store: DocumentStore, dim: int
 ) -> Iterator[MentionTable]:
     """Yield tables of the given documents, each document in one consistent version.
@@ -260,7 +263,7 @@ def _read_whole(
     The vectors of an old version may be deleted between reading its record and reading them; by
     then the new version is complete.
     """
-    for _ in range(_LOOKS):
+    for _ in range(_READ_ATTEMPTS):
         yield (table := table_of_records(records, store, dim))
         before = {each.doc_id: each for each in records if each.doc_id not in table.row_of}
         now = store.fetch(before) if before else {}
@@ -337,7 +340,7 @@ def _columns(
         ),
         random_priorities([(record.doc_id, span) for record in records for span in record.spans]),
         np.frombuffer(b"".join(encoded), dtype=np.uint8),
-        cuts_of([len(each) for each in encoded]),
+        offsets_of([len(each) for each in encoded]),
         np.concatenate([np.zeros((0, dim), np.float32), *vectors]),
     )
 
@@ -358,14 +361,14 @@ def random_priorities(mentions: Sequence[tuple[str, Span]]) -> NDArray[np.float3
     return priorities / np.float32(2**PRIORITY_BITS)
 
 
-def put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> MentionTable:
+def gather_documents(places: Sequence[tuple[MentionTable, int]], dim: int) -> MentionTable:
     """Build a table of documents taken from other tables, in the given order."""
     slices = [(table, table.mentions_of(row)) for table, row in places]
 
     def column(of: Callable[[MentionTable, slice], NDArray[Any]], dtype: Any) -> NDArray[Any]:
         return np.concatenate([np.zeros(0, dtype), *(of(*each) for each in slices)])
 
-    lengths = column(lambda t, s: t.cuts[s, 1] - t.cuts[s, 0], np.int64)
+    lengths = column(lambda t, s: t.offsets[s, 1] - t.offsets[s, 0], np.int64)
     return MentionTable(
         [table.doc_ids[row] for table, row in places],
         [table.versions[row] for table, row in places],
@@ -378,12 +381,12 @@ def put_together(places: Sequence[tuple[MentionTable, int]], dim: int) -> Mentio
         np.concatenate([np.zeros((0, 2), np.uint64), *(t.nearby[s] for t, s in slices)]),
         column(lambda t, s: t.priorities[s], np.float32),
         column(lambda t, s: t.letters(s), np.uint8),
-        cuts_of(lengths),
+        offsets_of(lengths),
         np.concatenate([np.zeros((0, dim), np.float32), *(t.vectors[s] for t, s in slices)]),
     )
 
 
-def cuts_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the start and end offsets of concatenated words by their lengths, int64 ``(n, 2)``."""
     ends = np.cumsum(lengths, dtype=np.int64)
     return np.stack([ends - np.asarray(lengths, dtype=np.int64), ends], axis=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.candidates.cells import LARGE, Look
+from ner_retriever_rag.candidates.cells import LARGE, Scan
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.scoring import ScoredQuery
@@ -37,11 +37,11 @@ def nearest(
         None for all mentions: in a small index, if all results or exact ones are wanted, and for
         combined queries, since a document near to one part may be far from another.
     """
-    if len(table) <= LARGE or bounds.last is None or bounds.exact:
+    if len(table) <= LARGE or bounds.stop is None or bounds.exact:
         return None
-    if len(query.leaves) > 1 or query.without > 0:
+    if len(query.leaves) > 1 or query.score_without_mentions > 0:
         return None
-    wanted = NEAREST + A_RESULT * bounds.last
+    wanted = NEAREST + A_RESULT * bounds.stop
     return rows_near(table, query.vectors[0], wanted, allowed)
 
 
@@ -60,24 +60,24 @@ def rows_near(
         allowed: bool ``(documents,)``, which pass the filter; about n / 2 of the mentions nearest
             among theirs are added.
     """
-    look = _look(table, vector, max(_TIMES * n, len(table) // _SHARE))
-    near = look.mentions[look.values >= _nth_largest(look.values, n)]
+    scanned = _scan(table, vector, max(_TIMES * n, len(table) // _SHARE))
+    near = scanned.mentions[scanned.values >= _nth_largest(scanned.values, n)]
     if allowed is None or allowed.all():
         return np.sort(near)
     may = np.repeat(allowed, np.diff(table.first))
     if np.count_nonzero(may) <= _LITTLE * n:
         return np.union1d(near, np.flatnonzero(may))
-    if np.count_nonzero(may[look.mentions]) < n:
-        look = _look(table, vector, len(table))
-    its, values = look.mentions[may[look.mentions]], look.values[may[look.mentions]]
+    if np.count_nonzero(may[scanned.mentions]) < n:
+        scanned = _scan(table, vector, len(table))
+    its, values = scanned.mentions[may[scanned.mentions]], scanned.values[may[scanned.mentions]]
     return np.union1d(near, its[values >= _nth_largest(values, n // 2)])
 
 
-def _look(table: MentionTable, vector: NDArray[np.float32], least: int) -> Look:
+def _scan(table: MentionTable, vector: NDArray[np.float32], least: int) -> Scan:
     """Compare with ``least`` or more near mentions: coarsely if there are cells, else with all."""
     if table.cells is not None:
-        return table.cells.look(vector, least)
-    return Look(np.arange(len(table)), table.vectors @ vector)
+        return table.cells.scan(vector, least)
+    return Scan(np.arange(len(table)), table.vectors @ vector)
 
 
 def _nth_largest(values: NDArray[np.float32], n: int) -> np.float32:

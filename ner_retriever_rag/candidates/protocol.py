@@ -27,7 +27,7 @@ class CandidateSource(Protocol):
         """Background sample of all mentions."""
 
     @property
-    def most(self) -> int | None:
+    def max_results(self) -> int | None:
         """Most candidates that ``nearest`` returns per vector; None for no limit."""
 
     def nearest(self, vectors: NDArray[np.float32], n: int, *, exact: bool = False) -> MentionTable:

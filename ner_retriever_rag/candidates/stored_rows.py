@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.candidates.mention_table import MentionTable, cuts_of, random_priorities
+from ner_retriever_rag.candidates.mention_table import MentionTable, offsets_of, random_priorities
 from ner_retriever_rag.encoder.names import name_hashes
-from ner_retriever_rag.queries.named import names_nearby
+from ner_retriever_rag.queries.description_names import names_nearby
 from ner_retriever_rag.queries.repetition import last_word
 from ner_retriever_rag.queries.scoring import is_cased
 from ner_retriever_rag.schema import BackgroundSample, Document, Span
@@ -77,7 +77,7 @@ def table_of_rows(
         _nearby(nearby),
         random_priorities([(keys[n].doc_id, span) for n, span in zip(order, spans, strict=True)]),
         np.frombuffer(b"".join(encoded), dtype=np.uint8),
-        cuts_of([len(each) for each in encoded]),
+        offsets_of([len(each) for each in encoded]),
         rows.vectors[order] if order else np.zeros((0, dim), dtype=np.float32),
         sample=sample,
     )

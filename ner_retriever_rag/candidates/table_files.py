@@ -22,7 +22,7 @@ import numpy as np
 import xxhash
 
 from ner_retriever_rag.candidates.cells import Cells
-from ner_retriever_rag.candidates.mention_table import MentionTable, cuts_of
+from ner_retriever_rag.candidates.mention_table import MentionTable, offsets_of
 
 _COLUMNS = (
     "cased", "first", "starts", "ends", "last_words", "names", "nearby", "priorities", "words",
@@ -31,8 +31,8 @@ _COLUMNS = (
 _ENDS = "cuts"  # ends of each mention's words, preceded by a 0
 _LAYOUT = 7
 _DIGESTS = "digests.json"
-_ASIDE = "~"  # follows the table's name; no collection's name contains it
-_LEFT_OVER = 3_600  # seconds after which a temporary folder counts as abandoned
+_TEMP_MARK = "~"  # follows the table's name; no collection's name contains it
+_STALE_AFTER = 3_600  # seconds after which a temporary folder counts as abandoned
 _BLOCK = 1 << 22  # bytes of a file read at once
 _log = logging.getLogger(__name__)
 
@@ -42,12 +42,12 @@ def save_table(table: MentionTable, revision: str, folder: Path) -> None:
 
     If it cannot be written (a read-only disk), it is not saved: the next process rebuilds it.
     """
-    aside = folder.with_name(f"{folder.name}{_ASIDE}{uuid4().hex[:8]}")
+    aside = folder.with_name(f"{folder.name}{_TEMP_MARK}{uuid4().hex[:8]}")
     try:
-        _clear_up(folder)
+        _remove_stale(folder)
         aside.mkdir(parents=True)
         columns = {name: getattr(table, name) for name in _COLUMNS}
-        columns[_ENDS] = np.append(0, table.cuts[:, 1])
+        columns[_ENDS] = np.append(0, table.offsets[:, 1])
         for name, column in columns.items():
             np.save(aside / f"{name}.npy", column)
         if table.cells is not None:
@@ -60,9 +60,9 @@ def save_table(table: MentionTable, revision: str, folder: Path) -> None:
             "versions": table.versions,
         }
         (aside / "table.json").write_text(json.dumps(head), encoding="utf-8")
-        _seal(aside)
+        _write_digests(aside)
         if folder.exists():
-            os.replace(folder, gone := aside.with_name(f"{aside.name}{_ASIDE}old"))
+            os.replace(folder, gone := aside.with_name(f"{aside.name}{_TEMP_MARK}old"))
             shutil.rmtree(gone, ignore_errors=True)
         os.replace(aside, folder)
         _flush(folder.parent)
@@ -87,13 +87,13 @@ def load_table(folder: Path) -> tuple[str, MentionTable] | None:
         _log.warning("the table of mentions in %s is rebuilt: %s", folder, error)
         return None
     ends = columns.pop(_ENDS)
-    columns["cuts"] = cuts_of(np.diff(ends))
+    columns["offsets"] = offsets_of(np.diff(ends))
     table = MentionTable(head["doc_ids"], head["versions"], **columns)
     fits = len(ends) == len(table) + 1 == len(table.vectors) + 1 == table.first[-1] + 1
     return (str(head["revision"]), replace(table, cells=_cells(folder, table))) if fits else None
 
 
-def problem(folder: Path) -> str | None:
+def integrity_problem(folder: Path) -> str | None:
     """Return why a saved table will be rebuilt, in words; None if it is intact."""
     try:
         return None if _is_of_this_layout(folder) else "of another version"
@@ -103,17 +103,17 @@ def problem(folder: Path) -> str | None:
 
 def leftovers(folder: Path) -> list[Path]:
     """Return the temporary folders that unfinished writes, dead or running, left beside a table."""
-    return sorted(folder.parent.glob(f"{glob.escape(folder.name)}{_ASIDE}*"))
+    return sorted(folder.parent.glob(f"{glob.escape(folder.name)}{_TEMP_MARK}*"))
 
 
-def _clear_up(folder: Path) -> None:
+def _remove_stale(folder: Path) -> None:
     for each in leftovers(folder):
         with contextlib.suppress(OSError):
-            if time.time() - each.stat().st_mtime > _LEFT_OVER:
+            if time.time() - each.stat().st_mtime > _STALE_AFTER:
                 shutil.rmtree(each)
 
 
-def _seal(folder: Path) -> None:
+def _write_digests(folder: Path) -> None:
     """Record the sizes and digests of a folder's files, and flush everything to disk."""
     files = {each.name: [each.stat().st_size, _digest(each)] for each in sorted(folder.iterdir())}
     content = {"layout": _LAYOUT, "files": files}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.cells import LARGE
 from ner_retriever_rag.candidates.joining import without_mentionless
-from ner_retriever_rag.candidates.mention_table import MentionTable, put_together
+from ner_retriever_rag.candidates.mention_table import MentionTable, gather_documents
 from ner_retriever_rag.candidates.nearest import NEAREST, rows_near
 from ner_retriever_rag.encoder.names import name_hashes
 from ner_retriever_rag.schema import BackgroundSample
@@ -29,7 +29,7 @@ class TableSource:
         document_ids: Returns the ids of documents that pass a filter; None if no filter is used.
     """
 
-    most = None
+    max_results = None
 
     def __init__(
         self,
@@ -84,5 +84,5 @@ class TableSource:
 
 def _part(table: MentionTable, rows: Iterable[int]) -> MentionTable:
     """Return the table of some documents of a table."""
-    part = put_together([(table, row) for row in rows], table.vectors.shape[1])
+    part = gather_documents([(table, row) for row in rows], table.vectors.shape[1])
     return replace(part, sample=table.background)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
 
 TABLE = "table-"  # prefix of the index's name in the name of the folder that holds its table
-_WORTH_KEEPING = 5_000  # mentions; fewer are read from Chroma just as fast
+_MIN_SAVED = 5_000  # mentions; fewer are read from Chroma just as fast
 
 
 class CurrentTable(Protocol):
@@ -77,11 +77,11 @@ class Tables:
         with self._lock:
             revision = self._store.revisions.current()
             if self._table is None or revision != self._revision:
-                self._table = self._made(revision)
+                self._table = self._load_or_build(revision)
                 self._revision = revision
             return self._table
 
-    def _made(self, revision: str) -> MentionTable:
+    def _load_or_build(self, revision: str) -> MentionTable:
         if self._table is not None and self._revision is not None:
             # Not saved after each small write: the next process then has little to read.
             touched = self._store.revisions.touched_since(self._revision)
@@ -96,7 +96,7 @@ class Tables:
             if (kept := self._as_of(revision, found)) is not None:
                 return kept
             table = self._read(found[1] if found else None)
-            if len(table) >= _WORTH_KEEPING:
+            if len(table) >= _MIN_SAVED:
                 save_table(table, revision, self._folder)
                 # Memory-mapped from the folder, shared with other processes.
                 table = self._as_of(revision, load_table(self._folder)) or table

@@ -18,8 +18,8 @@ def word_features(table: MentionTable, query: ScoredQuery) -> list[WordFeatures 
     """
     features: list[WordFeatures | None] = []
     cased = table.cased[table.owner]
-    for repetition, named in zip(query.repetitions, query.named, strict=True):
-        if repetition is None or named is None:
+    for repetition, names in zip(query.repetitions, query.names, strict=True):
+        if repetition is None or names is None:
             features.append(None)
             continue
         repeated = np.zeros(len(table), dtype=np.bool_)
@@ -27,6 +27,6 @@ def word_features(table: MentionTable, query: ScoredQuery) -> list[WordFeatures 
         may_be = np.flatnonzero(np.isin(table.last_words, numbers))
         for n in may_be.tolist():
             repeated[n] = repetition.covers(table.text(n))
-        nearby = named.share_nearby(table.nearby)
+        nearby = names.share_nearby(table.nearby)
         features.append(WordFeatures(repeated, nearby, table.named, cased))
     return features

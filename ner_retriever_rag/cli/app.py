@@ -12,7 +12,6 @@ import typer
 from ner_retriever_rag import __version__
 from ner_retriever_rag.cli.bulk import bulk
 from ner_retriever_rag.cli.check import check
-from ner_retriever_rag.cli.deciding import merge, split
 from ner_retriever_rag.cli.demo import demo
 from ner_retriever_rag.cli.entities import entities
 from ner_retriever_rag.cli.estimate import estimate
@@ -21,6 +20,7 @@ from ner_retriever_rag.cli.extract import extract
 from ner_retriever_rag.cli.facets import facets
 from ner_retriever_rag.cli.index import index
 from ner_retriever_rag.cli.mcp import mcp
+from ner_retriever_rag.cli.merge_split import merge, split
 from ner_retriever_rag.cli.probe import probe
 from ner_retriever_rag.cli.search import search
 from ner_retriever_rag.cli.serve import serve

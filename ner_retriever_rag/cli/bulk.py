@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ner_retriever_rag.cli.console import errors_in_one_line, out
-from ner_retriever_rag.cli.index import say_what_was_left_out
+from ner_retriever_rag.cli.console import out, report_errors
+from ner_retriever_rag.cli.index import report_skipped
 from ner_retriever_rag.cli.sources import Problem
 
 _WHEN_STOPPED = "; written documents are kept, run the same command to resume"
@@ -52,7 +52,7 @@ def bulk(
     Without a cluster, Ray runs on this machine. Documents already in the index are skipped if
     unchanged and replaced if not, so an interrupted run resumes where it stopped.
     """
-    with errors_in_one_line(_WHEN_STOPPED):
+    with report_errors(_WHEN_STOPPED):
         from ner_retriever_rag.index.bulk import Columns, bulk_index
 
         report = bulk_index(
@@ -64,7 +64,7 @@ def bulk(
             workers=workers,
             max_batch=max_batch,
         )
-        say_what_was_left_out([Problem(str(each.document), each.reason) for each in report.failed])
+        report_skipped([Problem(str(each.document), each.reason) for each in report.failed])
         out.print(
             f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
             f"{report.mentions} mentions"

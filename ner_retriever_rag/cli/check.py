@@ -12,22 +12,22 @@ from rich.text import Text
 
 from ner_retriever_rag._markup import one_line
 from ner_retriever_rag.cli.console import (
-    IndexPlace,
+    IndexLocation,
     SavedEncoder,
-    errors_in_one_line,
     load_encoder,
     out,
     print_json,
+    report_errors,
 )
 
 if TYPE_CHECKING:
     from ner_retriever_rag.index.check import Findings
 
-_NAMED = 10  # ids printed per kind of problem
+_MAX_IDS = 10  # ids printed per kind of problem
 
 
 def check(
-    folder: IndexPlace,
+    folder: IndexLocation,
     repair: Annotated[
         bool, typer.Option("--repair", help="Repair the index: encode again from the stored texts.")
     ] = False,
@@ -41,17 +41,17 @@ def check(
 
     The exit code is 0 if nothing is wrong or everything was repaired, 1 otherwise.
     """
-    with errors_in_one_line():
-        from ner_retriever_rag.index.check import check as look
-        from ner_retriever_rag.index.check import repair as mend
+    with report_errors():
+        from ner_retriever_rag.index.check import check as check_index
+        from ner_retriever_rag.index.check import repair as repair_index
         from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
         from ner_retriever_rag.storage.chroma import is_address, require_index
         from ner_retriever_rag.storage.roles import index_names
 
         name = collection or DEFAULT_COLLECTION
         require_index(folder, name)
-        with_it = load_encoder(encoder)
-        findings = (mend if repair else look)(folder, name, with_it)
+        loaded = load_encoder(encoder)
+        findings = (repair_index if repair else check_index)(folder, name, loaded)
         # On a server, which may hold collections of other programs, only the named index is read.
         others = [] if is_address(folder) else [n for n in index_names(Path(folder)) if n != name]
     if as_json:
@@ -70,15 +70,15 @@ def _print(findings: Findings) -> None:
         out.print(Text(one_line(f"damaged vectors in {name}: {problem}"), style="red"))
     for what, found in (
         (
-            f"more metadata than Chroma can write unless kept as JSON: {_named(findings.stuck)}",
+            f"more metadata than Chroma can write unless kept as JSON: {_join_ids(findings.stuck)}",
             findings.stuck,
         ),
         (f"{findings.unfinished} unfinished writes", findings.unfinished),
         (f"{len(findings.orphans):,} mention rows without a document", findings.orphans),
-        (f"without all mentions or vectors: {_named(findings.incomplete)}", findings.incomplete),
-        (f"unreadable records: {_named(findings.unreadable)}", findings.unreadable),
-        (f"encoded again: {_named(findings.mended)}", findings.mended),
-        (f"lost, index them again: {_named(findings.lost)}", findings.lost),
+        (f"without all mentions or vectors: {_join_ids(findings.incomplete)}", findings.incomplete),
+        (f"unreadable records: {_join_ids(findings.unreadable)}", findings.unreadable),
+        (f"encoded again: {_join_ids(findings.mended)}", findings.mended),
+        (f"lost, index them again: {_join_ids(findings.lost)}", findings.lost),
     ):
         if found:
             out.print(one_line(what))
@@ -90,10 +90,10 @@ def _print(findings: Findings) -> None:
         )
     for what, names in (("left over", findings.leftovers), ("not ours", findings.foreign)):
         if names:
-            out.print(one_line(f"{what}: {_named(names)}"))
+            out.print(one_line(f"{what}: {_join_ids(names)}"))
 
 
-def _named(ids: Iterable[str]) -> str:
+def _join_ids(ids: Iterable[str]) -> str:
     listed = list(ids)
-    rest = f" and {len(listed) - _NAMED:,} more" if len(listed) > _NAMED else ""
-    return ", ".join(listed[:_NAMED]) + rest
+    rest = f" and {len(listed) - _MAX_IDS:,} more" if len(listed) > _MAX_IDS else ""
+    return ", ".join(listed[:_MAX_IDS]) + rest

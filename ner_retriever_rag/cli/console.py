@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ner_retriever_rag._markup import UNSEEN, one_line
+from ner_retriever_rag._markup import UNPRINTABLE, one_line
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -28,7 +28,7 @@ out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 IndexFolder = Annotated[Path, typer.Argument(help="Folder of the index.")]
-IndexPlace = Annotated[
+IndexLocation = Annotated[
     str,
     typer.Argument(
         metavar="FOLDER",
@@ -51,7 +51,7 @@ TaxonomyFile = Annotated[
 
 
 @contextmanager
-def errors_in_one_line(when_stopped: str = "") -> Iterator[None]:
+def report_errors(when_stopped: str = "") -> Iterator[None]:
     """Turn errors that a user can fix into one line and exit code 2; Ctrl-C into 130.
 
     Args:
@@ -98,9 +98,9 @@ def open_index(folder: str, encoder: Path | None) -> EntityIndex:
     return EntityIndex.open(folder, encoder=load_encoder(encoder))
 
 
-def name_of(place: str) -> str:
+def display_name(location: str) -> str:
     """Display name of an index: its folder's name, or its server's address."""
-    return place if place.startswith("http") else Path(place).absolute().name
+    return location if location.startswith("http") else Path(location).absolute().name
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -113,7 +113,7 @@ def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
 def as_json(row: Mapping[str, Any], *, ascii_only: bool = False) -> str:
     r"""Serialize a row as one line of JSON, with invisible characters as ``\u`` escapes."""
     written = json.dumps(for_json(row), ensure_ascii=ascii_only)
-    return UNSEEN.sub(_escaped, written)
+    return UNPRINTABLE.sub(_escaped, written)
 
 
 def for_json(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from ner_retriever_rag.cli.console import err, errors_in_one_line, out
+from ner_retriever_rag.cli.console import err, out, report_errors
 from ner_retriever_rag.cli.sources import FileSource
 
 SAMPLE = "simple-wikipedia-sample.jsonl"
@@ -33,7 +33,7 @@ def demo(
     k: Annotated[int, typer.Option("-k", min=1, help="Number of documents per query.")] = 3,
 ) -> None:
     """Index the bundled sample (Simple English Wikipedia) and search it for entity types."""
-    with errors_in_one_line():
+    with report_errors():
         err.print("loading the encoder ...")
         from ner_retriever_rag.index.entity_index import EntityIndex
         from ner_retriever_rag.index.render import print_matches

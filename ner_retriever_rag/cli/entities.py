@@ -8,7 +8,18 @@ import typer
 from rich.table import Table
 
 from ner_retriever_rag._markup import one_line
-from ner_retriever_rag.cli.asked import (
+from ner_retriever_rag.cli.console import (
+    IndexLocation,
+    SavedEncoder,
+    Where,
+    err,
+    open_index,
+    out,
+    parse_where,
+    print_json,
+    report_errors,
+)
+from ner_retriever_rag.cli.query_options import (
     About,
     AllOfTypes,
     AnyOfTypes,
@@ -16,19 +27,8 @@ from ner_retriever_rag.cli.asked import (
     NotTypes,
     Types,
     UnlikeNames,
-    how_many,
-    query_of,
-)
-from ner_retriever_rag.cli.console import (
-    IndexPlace,
-    SavedEncoder,
-    Where,
-    err,
-    errors_in_one_line,
-    open_index,
-    out,
-    parse_where,
-    print_json,
+    build_query,
+    result_limit,
 )
 from ner_retriever_rag.cli.rows import Raw, TableFile, check_format, write_rows
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
@@ -42,7 +42,7 @@ _NAMES = 4  # other spellings shown
 
 
 def entities(
-    folder: IndexPlace,
+    folder: IndexLocation,
     wanted: Types = None,
     any_of: AnyOfTypes = None,
     all_of: AllOfTypes = None,
@@ -72,11 +72,11 @@ def entities(
     encoder: SavedEncoder = None,
 ) -> None:
     """List the distinct entities of a type, with how often and where each is mentioned."""
-    with errors_in_one_line():
-        most = how_many(k, everything, _K)
+    with report_errors():
+        most = result_limit(k, everything, _K)
         if to is not None:
             check_format(to)
-        query = query_of(wanted, any_of, all_of, none_of, like, unlike)
+        query = build_query(wanted, any_of, all_of, none_of, like, unlike)
         index = open_index(folder, encoder)
         options: dict[str, Any] = {"where": parse_where(where), "about": about}
         if to is not None and threshold is None:

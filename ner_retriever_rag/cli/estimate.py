@@ -8,21 +8,21 @@ from typing import Annotated
 import typer
 
 from ner_retriever_rag._markup import one_line
-from ner_retriever_rag.cli.asked import AllOfTypes, AnyOfTypes, NotTypes, Types, query_of
 from ner_retriever_rag.cli.console import (
-    IndexPlace,
+    IndexLocation,
     SavedEncoder,
     Where,
-    errors_in_one_line,
     open_index,
     out,
     parse_where,
     print_json,
+    report_errors,
 )
+from ner_retriever_rag.cli.query_options import AllOfTypes, AnyOfTypes, NotTypes, Types, build_query
 
 
 def estimate(
-    folder: IndexPlace,
+    folder: IndexLocation,
     wanted: Types = None,
     any_of: AnyOfTypes = None,
     all_of: AllOfTypes = None,
@@ -34,8 +34,8 @@ def estimate(
     encoder: SavedEncoder = None,
 ) -> None:
     """Estimate how many documents and distinct entities are of a type, with 90% intervals."""
-    with errors_in_one_line():
-        query = query_of(wanted, any_of, all_of, none_of, None, None)
+    with report_errors():
+        query = build_query(wanted, any_of, all_of, none_of, None, None)
         found = open_index(folder, encoder).estimate(query, where=parse_where(where))
         if as_json:
             print_json([asdict(found)])

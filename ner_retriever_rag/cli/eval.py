@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from ner_retriever_rag.cli.console import Dtype, err, errors_in_one_line, load_encoder, out
+from ner_retriever_rag.cli.console import Dtype, err, load_encoder, out, report_errors
 from ner_retriever_rag.cli.eval_boundaries import evaluate_boundaries
 from ner_retriever_rag.cli.eval_suite import evaluate_suite
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.evaluation.systems import System
 
 # Ablations of our system: whether it uses names, whether it sharpens, and the suffix in reports.
-_WITHOUT = {
+_ABLATIONS = {
     "": (True, True, ""),
     "no-sharpen": (True, False, ", not sharpened"),
     "no-names": (False, True, ", no names"),
@@ -91,7 +91,7 @@ def evaluate(
     from ner_retriever_rag.evaluation.report import measure, write
     from ner_retriever_rag.evaluation.tasks import load_task
 
-    with errors_in_one_line():
+    with report_errors():
         if boundaries:
             if suite is not None or tasks:
                 raise ValueError("give --boundaries without tasks and without --suite")
@@ -134,19 +134,19 @@ def _systems(
 ) -> list[System]:
     from ner_retriever_rag.evaluation.systems import Bm25, ByEmbedding, ByType
 
-    known, nameless = load_encoder(folder, dtype), load_encoder(folder, dtype, names=False)
+    known, without_names = load_encoder(folder, dtype), load_encoder(folder, dtype, names=False)
     made: list[System] = []
     for spec in specs:
         kind, _, model = spec.partition("=")
         kind, _, without = kind.partition(":")
-        if kind in {"gold", "detected"} and not model and without in _WITHOUT:
-            names, sharpen, said = _WITHOUT[without]
+        if kind in {"gold", "detected"} and not model and without in _ABLATIONS:
+            names, sharpen, suffix = _ABLATIONS[without]
             made.append(
                 ByType(
-                    known if names else nameless,
+                    known if names else without_names,
                     detected=kind == "detected",
                     sharpen=sharpen,
-                    name=f"ours, {kind} mentions{said}",
+                    name=f"ours, {kind} mentions{suffix}",
                 )
             )
         elif kind == "bm25" and not model:

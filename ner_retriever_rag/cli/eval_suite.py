@@ -13,9 +13,9 @@ from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-    from ner_retriever_rag.evaluation.suite_draws import Draws
-    from ner_retriever_rag.evaluation.suite_judged import AfterJudgements
+    from ner_retriever_rag.evaluation.suite_judgments import JudgmentResult
     from ner_retriever_rag.evaluation.suite_measure import SetResult
+    from ner_retriever_rag.evaluation.suite_small_corpora import SmallCorpora
     from ner_retriever_rag.evaluation.systems import System
 
 _OURS = {
@@ -49,11 +49,11 @@ def evaluate_suite(
         ValueError: If the suite, a set or a system is unknown, or no data folder is given.
         FileNotFoundError: If a file of the suite is missing.
     """
-    from ner_retriever_rag.evaluation.suite_draws import measure_draws
-    from ner_retriever_rag.evaluation.suite_judged import measure_judgements
+    from ner_retriever_rag.evaluation.suite_judgments import measure_judgments
     from ner_retriever_rag.evaluation.suite_measure import measure_suite
     from ner_retriever_rag.evaluation.suite_report import mean_rows, write_suite
-    from ner_retriever_rag.evaluation.suite_systems import ByHeldTexts
+    from ner_retriever_rag.evaluation.suite_small_corpora import measure_small_corpora
+    from ner_retriever_rag.evaluation.suite_systems import CachedSystem
     from ner_retriever_rag.evaluation.suites import load_suite
 
     if data is None:
@@ -79,16 +79,16 @@ def evaluate_suite(
         err.print(f"{result.result.task}: {result.result.system}, R-Precision {figure:.3f}")
 
     results: list[SetResult] = []
-    small: list[Draws] = []
-    judged: list[AfterJudgements] = []
+    small: list[SmallCorpora] = []
+    judged: list[JudgmentResult] = []
     for each in tasks:
         results += measure_suite([each], systems, fusions, say)
         for system in systems.values():
-            if draws and isinstance(system, ByHeldTexts) and system.detected:
-                small.append(measure_draws(system, each.task, draws))
+            if draws and isinstance(system, CachedSystem) and system.detected:
+                small.append(measure_small_corpora(system, each.task, draws))
         first = systems.get("detected")
-        if judge and isinstance(first, ByHeldTexts):
-            judged += measure_judgements(first, each.task)
+        if judge and isinstance(first, CachedSystem):
+            judged += measure_judgments(first, each.task)
         if out_folder:  # keeps the results so far if a later one fails
             write_suite(suite, command, results, small, judged, out_folder)
     table = Table(box=None, header_style="bold")
@@ -103,7 +103,7 @@ def evaluate_suite(
 def _systems(
     specs: Sequence[str], encoder: TypeAwareEncoder, cache: Path, trust_remote_code: bool
 ) -> dict[str, System]:
-    from ner_retriever_rag.evaluation.suite_systems import ByHeldTexts, EncodedTasks
+    from ner_retriever_rag.evaluation.suite_systems import CachedSystem, EncodedTasks
     from ner_retriever_rag.evaluation.systems import Bm25, ByEmbedding
 
     encoded = EncodedTasks(encoder, cache)
@@ -111,12 +111,12 @@ def _systems(
     for spec in dict.fromkeys(part for each in specs for part in each.split("+")):
         kind, _, model = spec.partition("=")
         if spec in _OURS:
-            mentions, sharpen, said = _OURS[spec]
-            made[spec] = ByHeldTexts(
+            mentions, sharpen, suffix = _OURS[spec]
+            made[spec] = CachedSystem(
                 encoded,
                 detected=mentions == "detected",
                 sharpen=sharpen,
-                name=f"ours, {mentions}{said}",
+                name=f"ours, {mentions}{suffix}",
             )
         elif spec == "bm25":
             made[spec] = Bm25()

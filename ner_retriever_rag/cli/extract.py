@@ -8,16 +8,16 @@ import typer
 from tqdm import tqdm
 
 from ner_retriever_rag.cli.console import (
-    IndexPlace,
+    IndexLocation,
     SavedEncoder,
     TaxonomyFile,
     Where,
     err,
-    errors_in_one_line,
     open_index,
     parse_where,
     print_json,
     read_taxonomy,
+    report_errors,
 )
 from ner_retriever_rag.cli.rows import Raw, Row, TableFile, check_format, write_rows
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
@@ -28,7 +28,7 @@ COLUMNS = {"type": str, "text": str, "doc_id": str, "start": int, "end": int, "s
 
 
 def extract(
-    folder: IndexPlace,
+    folder: IndexLocation,
     types: Annotated[
         list[str] | None,
         typer.Option("--type", help="Type description; may be repeated."),
@@ -52,7 +52,7 @@ def extract(
 
     With a taxonomy, each row also has the path from the root down to its type.
     """
-    with errors_in_one_line():
+    with report_errors():
         if bool(types) == bool(taxonomy):
             raise ValueError("give either --type, once per type, or --taxonomy, not both")
         labels = read_taxonomy(taxonomy)

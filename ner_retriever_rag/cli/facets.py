@@ -10,21 +10,21 @@ from rich.table import Table
 
 from ner_retriever_rag._markup import one_line
 from ner_retriever_rag.cli.console import (
-    IndexPlace,
+    IndexLocation,
     SavedEncoder,
     TaxonomyFile,
     Where,
-    errors_in_one_line,
     open_index,
     out,
     parse_where,
     print_json,
     read_taxonomy,
+    report_errors,
 )
 
 
 def facets(
-    folder: IndexPlace,
+    folder: IndexLocation,
     n: Annotated[int, typer.Option("-n", min=1, help="Maximum number of types.")] = 30,
     where: Where = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
@@ -32,7 +32,7 @@ def facets(
     encoder: SavedEncoder = None,
 ) -> None:
     """List the entity types that the documents mention, with counts and examples."""
-    with errors_in_one_line():
+    with report_errors():
         found = open_index(folder, encoder).facets(
             n, where=parse_where(where), taxonomy=read_taxonomy(taxonomy)
         )

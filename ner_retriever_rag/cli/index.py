@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from ner_retriever_rag._markup import one_line
-from ner_retriever_rag.cli.console import Dtype, err, errors_in_one_line, load_encoder, out
+from ner_retriever_rag.cli.console import Dtype, err, load_encoder, out, report_errors
 from ner_retriever_rag.cli.sources import FileSource, Problem
 
 _SHOWN = 20  # problems printed
@@ -57,29 +57,29 @@ def index(
     Documents already in the index are skipped if unchanged and replaced if not, so an interrupted
     run resumes where it stopped. Whatever cannot be read is reported and skipped.
     """
-    with errors_in_one_line(_WHEN_STOPPED):
+    with report_errors(_WHEN_STOPPED):
         from ner_retriever_rag.index.entity_index import EntityIndex
 
         source = FileSource(paths, text_field, id_field, limit, follow_links)
         if not source.count():
             list(source)  # read again, to collect the problems
-            say_what_was_left_out(source.problems)
+            report_skipped(source.problems)
             raise ValueError("none of the paths holds a document that can be read")
         with EntityIndex(folder, encoder=load_encoder(encoder, dtype)) as entity_index:
             report = entity_index.add(source, errors="skip", progress=True)
             held = entity_index.count()
         failed = [Problem(str(each.document), each.reason) for each in report.failed]
-        say_what_was_left_out([*source.problems, *failed])
+        report_skipped([*source.problems, *failed])
         out.print(
             f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
             f"{report.mentions} mentions; {folder} now holds {held} documents"
         )
 
 
-def say_what_was_left_out(problems: list[Problem]) -> None:
+def report_skipped(problems: list[Problem]) -> None:
     """Print what was skipped and why."""
     for problem in problems[:_SHOWN]:
-        told = one_line(f"{problem.where}: {problem.why}")
-        err.print(Text.assemble(("skipped ", "yellow"), told))
+        message = one_line(f"{problem.where}: {problem.why}")
+        err.print(Text.assemble(("skipped ", "yellow"), message))
     if len(problems) > _SHOWN:
         err.print(f"... and {len(problems) - _SHOWN:,} more")

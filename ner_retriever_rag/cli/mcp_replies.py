@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from ner_retriever_rag._markup import cut, without_hidden
+from ner_retriever_rag._markup import strip_invisible, truncate
 from ner_retriever_rag.cli.console import for_json
 
-MOST = 100_000  # characters of a reply, approximately
+MAX_REPLY = 100_000  # characters of a reply, approximately
 ID = 300  # characters of an id; longer ids are cut, and cannot be requested
 _NAME = 200  # characters of a name or a metadata key
 _PLACEHOLDER = "\N{REPLACEMENT CHARACTER}"  # keeps the offsets of the text after it
@@ -22,23 +22,23 @@ _PLACEHOLDER = "\N{REPLACEMENT CHARACTER}"  # keeps the offsets of the text afte
 
 def share(n: int, most: int) -> int:
     """Number of characters each of n results may have, at most ``most``."""
-    return min(most, MOST // max(1, n))
+    return min(most, MAX_REPLY // max(1, n))
 
 
 def short(text: str, most: int = _NAME) -> str:
     """A name, id or passage without hidden characters, cut to ``most`` characters."""
-    looked_at = 4 * most  # characters, of which some may be hidden
-    shown = without_hidden(text[:looked_at])
-    return f"{shown[:most]}…" if len(text) > looked_at else cut(shown, most)
+    scanned = 4 * most  # characters, of which some may be hidden
+    shown = strip_invisible(text[:scanned])
+    return f"{shown[:most]}…" if len(text) > scanned else truncate(shown, most)
 
 
 def part(text: str, start: int, most: int) -> tuple[str, int]:
     """Part of a document, offsets preserved, and the number of characters after it."""
-    shown = without_hidden(text[start : start + most], _PLACEHOLDER)
+    shown = strip_invisible(text[start : start + most], _PLACEHOLDER)
     return shown, max(0, len(text) - start - most)
 
 
-def some(names: Iterable[str], room: int, most: int) -> list[str]:
+def take_names(names: Iterable[str], room: int, most: int) -> list[str]:
     """The first ``most`` names, as far as ``room`` characters allow; always at least one."""
     kept: list[str] = []
     for name in islice(names, most):
@@ -86,5 +86,5 @@ def _readable(shown: Any) -> Any:
     if isinstance(shown, list):
         return [_readable(each) for each in shown]
     if isinstance(shown, dict):
-        return {without_hidden(key): _readable(each) for key, each in shown.items()}
-    return without_hidden(shown) if isinstance(shown, str) else shown
+        return {strip_invisible(key): _readable(each) for key, each in shown.items()}
+    return strip_invisible(shown) if isinstance(shown, str) else shown

@@ -10,11 +10,15 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 from pydantic import BaseModel, Field
 
 from ner_retriever_rag._imports import require
-from ner_retriever_rag._markup import cut
+from ner_retriever_rag._markup import truncate
 from ner_retriever_rag.cli import mcp_replies as reply
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
-from ner_retriever_rag.questions.language_models import TOOL_THRESHOLD, above, nothing_found
+from ner_retriever_rag.questions.language_models import (
+    TOOL_THRESHOLD,
+    filter_by_score,
+    nothing_found,
+)
 from ner_retriever_rag.schema import DocumentMatch
 
 INSTRUCTIONS = (
@@ -24,11 +28,11 @@ INSTRUCTIONS = (
     "gives whole documents by id. Kinds are noun phrases in the singular. Scores are probabilities."
 )
 _PASSAGE = 400  # characters of a document shown in search results
-_MOST_IDS = 20  # document ids listed per entity
-_MOST_NAMES = 20  # spellings listed per entity, or names per document
+_MAX_IDS = 20  # document ids listed per entity
+_MAX_NAMES = 20  # spellings listed per entity, or names per document
 _ROOM = 2_000  # maximum characters per result
-_OF_A_ROW = 80  # characters of JSON in a row, besides the text
-_TOLD = 1_000  # characters of an error message
+_ROW_OVERHEAD = 80  # characters of JSON in a row, besides the text
+_MAX_ERROR = 1_000  # characters of an error message
 
 Kind = Annotated[str, Field(description="The kind of entity: 'river', 'Norwegian metal band'.")]
 About = Annotated[
@@ -38,7 +42,7 @@ Where = Annotated[
     dict[str, Any] | None,
     Field(description="Chroma filter on the documents' metadata: {'lang': 'en'}."),
 ]
-Least = Annotated[float | None, Field(ge=0, le=1, description="Least score of a result.")]
+MinScore = Annotated[float | None, Field(ge=0, le=1, description="Least score of a result.")]
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -138,18 +142,18 @@ class Tools:
     ) -> FoundDocuments:
         """Find documents that mention entities of a kind, best first, with the names found."""
         matches = self._index.search(type, k, about=about, where=where, offset=offset)
-        shown, best = above(matches, _rows, score_threshold or 0.0)
+        shown, best = filter_by_score(matches, _rows, score_threshold or 0.0)
         room = reply.share(k, _ROOM) // 4
         documents = [
             FoundDocument(
                 doc_id=reply.short(match.doc_id, reply.ID),
                 score=round(match.score, 3),
-                names=reply.some(
+                names=reply.take_names(
                     dict.fromkeys(
                         " ".join(reply.short(each.text).split()) for each in match.matches
                     ),
                     room,
-                    _MOST_NAMES,
+                    _MAX_NAMES,
                 ),
                 passage=reply.short(match.snippet(_PASSAGE), 2 * _PASSAGE),
                 metadata=reply.metadata(match.metadata, room),
@@ -165,7 +169,7 @@ class Tools:
         about: About = None,
         k: Annotated[int, Field(ge=1, le=500, description="How many entities.")] = 50,
         where: Where = None,
-        score_threshold: Least = DEFAULT_THRESHOLD,
+        score_threshold: MinScore = DEFAULT_THRESHOLD,
     ) -> FoundEntities:
         """List the distinct entities of a kind, best first: which rivers are mentioned at all."""
         found = self._index.entities(type, k, about=about, where=where)
@@ -174,13 +178,13 @@ class Tools:
         entities = [
             FoundEntity(
                 name=reply.short(entity.name),
-                also_written=reply.some(
-                    (name for name in entity.names if name != entity.name), room // 4, _MOST_NAMES
+                also_written=reply.take_names(
+                    (name for name in entity.names if name != entity.name), room // 4, _MAX_NAMES
                 ),
                 score=round(entity.score, 3),
                 mentions=entity.mentions,
                 document_count=len(entity.documents),
-                documents=reply.some(entity.documents, room, _MOST_IDS),
+                documents=reply.take_names(entity.documents, room, _MAX_IDS),
             )
             for entity in shown
         ]
@@ -215,7 +219,7 @@ class Tools:
         """Take out every mention of some kinds, document by document, with its place."""
         matches = self._index.extract(types, where=where, score_threshold=score_threshold)
         rows: list[MentionRow] = []
-        room = reply.MOST
+        room = reply.MAX_REPLY
         for match in islice(matches, offset, None):
             row = MentionRow(
                 type=reply.short(match.type),
@@ -225,7 +229,7 @@ class Tools:
                 end=match.end,
                 score=round(match.score, 3),
             )
-            room -= _OF_A_ROW + len(row.type) + len(row.text) + len(row.doc_id)
+            room -= _ROW_OVERHEAD + len(row.type) + len(row.text) + len(row.doc_id)
             if len(rows) == limit or room < 0:
                 return Extracted(mentions=rows, complete=False)
             rows.append(row)
@@ -240,7 +244,7 @@ class Tools:
     ) -> list[WholeDocument]:
         """Give whole documents by id, long ones in parts; unknown ids are left out."""
         found = self._index.get(ids)
-        room = reply.share(len(found), reply.MOST)
+        room = reply.share(len(found), reply.MAX_REPLY)
         given = []
         for each in found:
             text, more = reply.part(each.text, start, room // 2)
@@ -276,21 +280,21 @@ def make_server(index: EntityIndex, name: str) -> Any:
     server = sdk.MCPServer(name, instructions=INSTRUCTIONS)
     tools = Tools(index)
     for tool in (tools.search, tools.entities, tools.facets, tools.extract, tools.get):
-        server.add_tool(_telling(tool), structured_output=True)
+        server.add_tool(_with_tool_errors(tool), structured_output=True)
     return server
 
 
-def _telling(
+def _with_tool_errors(
     tool: Callable[Parameters, Result],
 ) -> Callable[Parameters, Result]:
     """Wrap a tool so that the model is told what was wrong with its arguments."""
-    error_of_tool = require("mcp.server.mcpserver.exceptions", extra="mcp").ToolError
+    tool_error = require("mcp.server.mcpserver.exceptions", extra="mcp").ToolError
 
     @wraps(tool)
-    def told(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+    def wrapper(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
         try:
             return tool(*arguments, **named)
         except (TypeError, ValueError) as error:
-            raise error_of_tool(cut(str(error), _TOLD)) from error
+            raise tool_error(truncate(str(error), _MAX_ERROR)) from error
 
-    return told
+    return wrapper

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ner_retriever_rag._markup import cards
-from ner_retriever_rag.cli.asked import query_of
 from ner_retriever_rag.cli.entities import COLUMNS
+from ner_retriever_rag.cli.query_options import build_query
 from ner_retriever_rag.cli.rows import write_rows
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ner_retriever_rag.schema import DocumentMatch
 
 _DOCUMENTS, _ENTITIES, _FACETS = 20, 200, 30  # shown at most
-_COUNTED = 1_000  # matching documents are counted up to this number
-_SURE = 0.5  # spans scored at least this are highlighted, whatever the slider says
-_TO_TRY = 3
+_MAX_COUNT = 1_000  # matching documents are counted up to this number
+_HIGHLIGHT_THRESHOLD = 0.5  # spans scored at least this are highlighted, whatever the slider says
+_SUGGESTED = 3
 
 
 class SearchPage:
@@ -47,13 +47,13 @@ class SearchPage:
                 self._ui.label(held).classes("opacity-70 held")
                 self._facets = self._ui.column().classes("gap-0 kinds")
                 with self._facets:
-                    self._waiting = self._ui.spinner(size="lg").classes("q-ma-md")
+                    self._spinner = self._ui.spinner(size="lg").classes("q-ma-md")
             with self._ui.column().classes("grow"):
-                self._asked()
-                self._answers()
+                self._build_query_form()
+                self._build_results()
         self._ui.timer(0.1, self._show_facets, once=True)
 
-    def _asked(self) -> None:
+    def _build_query_form(self) -> None:
         ui = self._ui
         with ui.row().classes("w-full items-center"):
             self._type = ui.input("Type", placeholder="river").classes("grow type")
@@ -72,14 +72,14 @@ class SearchPage:
         # On release, not while dragging: a search per pixel would be too many.
         self._threshold.on("change", self._search)
 
-    def _answers(self) -> None:
+    def _build_results(self) -> None:
         ui = self._ui
         with ui.tabs().props("no-caps") as tabs:
             documents, entities = ui.tab("Documents"), ui.tab("Entities")
         with ui.tab_panels(tabs, value=documents).classes("w-full").props("keep-alive"):
             with ui.tab_panel(documents):
                 self._count = ui.label().classes("opacity-70 count")
-                self._to_try = ui.row().classes("items-center to-try")
+                self._suggestions = ui.row().classes("items-center to-try")
                 self._found = ui.column().classes("w-full gap-0 found")
             with ui.tab_panel(entities):
                 download = ui.button("Download as table", on_click=self._download)
@@ -94,11 +94,11 @@ class SearchPage:
 
     async def _show_facets(self) -> None:
         facets = await self._in_thread(self._index.facets, _FACETS)
-        self._waiting.delete()
+        self._spinner.delete()
         if not self._searches:
-            with self._to_try:
+            with self._suggestions:
                 self._ui.label("Try" if facets else "The index is empty.").classes("opacity-70")
-                for facet in facets[:_TO_TRY]:
+                for facet in facets[:_SUGGESTED]:
                     chip = self._ui.chip(facet.type, on_click=partial(self._ask, facet.type))
                     chip.props("outline clickable")
         with self._facets:
@@ -116,11 +116,11 @@ class SearchPage:
         self._searches += 1
         number = self._searches
         try:
-            query = query_of(
+            query = build_query(
                 self._type.value or None, self._any_of.value, [], self._none_of.value, [], []
             )
             found, entities = await self._in_thread(
-                self._look, query, self._threshold.value, self._about.value or None
+                self._run_query, query, self._threshold.value, self._about.value or None
             )
         except (ValueError, TypeError, OSError, RuntimeError) as error:
             self._ui.notify(str(error), type="warning")
@@ -128,19 +128,19 @@ class SearchPage:
         if number == self._searches:  # no newer search has started meanwhile
             self._show(query, found, entities)
 
-    def _look(
+    def _run_query(
         self, query: Query, threshold: float, about: str | None
     ) -> tuple[list[DocumentMatch], list[Entity]]:
-        documents = self._index.search(query, _COUNTED, score_threshold=threshold, about=about)
+        documents = self._index.search(query, _MAX_COUNT, score_threshold=threshold, about=about)
         entities = self._index.entities(query, _ENTITIES, score_threshold=threshold, about=about)
         return documents, entities
 
     def _show(self, query: Query, found: list[DocumentMatch], entities: list[Entity]) -> None:
         self._entities = entities
-        self._to_try.clear()
-        self._count.text = told(len(found))
+        self._suggestions.clear()
+        self._count.text = match_count_text(len(found))
         self._found.clear()
-        shown = [sure_of(match) for match in found[:_DOCUMENTS]]
+        shown = [confident_matches(match) for match in found[:_DOCUMENTS]]
         with self._found:
             if isinstance(query, str) and self._index.encoder.calibration is not None:
                 for match in shown:
@@ -163,8 +163,8 @@ class SearchPage:
             self._ui.html(cards([match]), sanitize=False).classes("grow")
             with self._ui.column().classes("shrink-0 gap-0"):
                 for verdict in ("right", "wrong"):
-                    said = partial(self._judge, kind, match.doc_id, verdict)
-                    button = self._ui.button(verdict, on_click=said)
+                    on_click = partial(self._judge, kind, match.doc_id, verdict)
+                    button = self._ui.button(verdict, on_click=on_click)
                     button.props("flat dense no-caps").classes(verdict)
 
     async def _judge(self, kind: str, doc_id: str, verdict: str) -> None:
@@ -184,17 +184,17 @@ class SearchPage:
             self._ui.download.content(path.read_bytes(), path.name, "text/csv")
 
 
-def told(matching: int) -> str:
+def match_count_text(matching: int) -> str:
     """Say how many documents match and how many of them are shown."""
     if not matching:
         return "No document matches."
-    many = f"{matching:,}{' or more' if matching == _COUNTED else ''}"
+    many = f"{matching:,}{' or more' if matching == _MAX_COUNT else ''}"
     match = "document matches" if matching == 1 else "documents match"
     best = f", the best {_DOCUMENTS} are below" if matching > _DOCUMENTS else ""
     return f"{many} {match}{best}."
 
 
-def sure_of(match: DocumentMatch) -> DocumentMatch:
+def confident_matches(match: DocumentMatch) -> DocumentMatch:
     """A match with only its mentions more likely of the type than not, else the best one."""
-    sure = [each for each in match.matches if each.score >= _SURE]
+    sure = [each for each in match.matches if each.score >= _HIGHLIGHT_THRESHOLD]
     return replace(match, matches=sure or match.matches[:1])

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ner_retriever_rag.cli.console import Dtype, errors_in_one_line, out
+from ner_retriever_rag.cli.console import Dtype, out, report_errors
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 
 if TYPE_CHECKING:
@@ -63,12 +63,12 @@ def probe(
     from ner_retriever_rag.evaluation.formats import read_lines
     from ner_retriever_rag.evaluation.probe_sample import draw_sample
 
-    with errors_in_one_line():
+    with report_errors():
         try:
             texts = read_lines(mentions)
         except KeyError as error:
             raise ValueError(f"{mentions}: a line lacks {error}") from None
-        drawn = draw_sample(texts, types=types, a_type=sample, seed=seed)
+        drawn = draw_sample(texts, types=types, per_type=sample, seed=seed)
         out.print(
             f"{len(drawn.where):,} mentions of {len(drawn.types)} types in "
             f"{len(drawn.texts):,} texts: {', '.join(drawn.types)}"

@@ -15,7 +15,7 @@ import typer
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.cli.console import as_json
 
-_GROUP = 10_000  # rows per Parquet row group
+_ROW_GROUP_SIZE = 10_000  # rows per Parquet row group
 # Prefixes that a spreadsheet takes for the start of a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -65,7 +65,7 @@ def check_format(path: Path) -> None:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary file next to ``path``, which replaces it on success."""
     part = path.with_name(path.name + ".part")
     try:
@@ -96,7 +96,7 @@ def write_rows(rows: Iterable[Row], path: Path, columns: Columns, *, raw: bool =
             count += 1
             yield row
 
-    with whole(path) as part:
+    with atomic_write(path) as part:
         stream = counted()
         if path.suffix == ".csv":
             stream = (_cells(row, raw) for row in stream)
@@ -140,7 +140,7 @@ def _write_parquet(rows: Iterator[Row], path: Path, columns: Columns) -> None:
     }
     schema = arrow.schema([(name, kinds[kind]) for name, kind in columns.items()])
     with parquet.ParquetWriter(path, schema) as writer:
-        while group := list(islice(rows, _GROUP)):
+        while group := list(islice(rows, _ROW_GROUP_SIZE)):
             writer.write_table(arrow.Table.from_pylist(group, schema=schema))
 
 

@@ -9,7 +9,18 @@ import typer
 from rich.text import Text
 
 from ner_retriever_rag._markup import one_line
-from ner_retriever_rag.cli.asked import (
+from ner_retriever_rag.cli.console import (
+    IndexLocation,
+    SavedEncoder,
+    Where,
+    err,
+    open_index,
+    out,
+    parse_where,
+    print_json,
+    report_errors,
+)
+from ner_retriever_rag.cli.query_options import (
     About,
     AllOfTypes,
     AnyOfTypes,
@@ -17,29 +28,18 @@ from ner_retriever_rag.cli.asked import (
     NotTypes,
     Types,
     UnlikeNames,
-    how_many,
-    in_words,
-    query_of,
+    build_query,
+    describe_query,
+    result_limit,
 )
-from ner_retriever_rag.cli.console import (
-    IndexPlace,
-    SavedEncoder,
-    Where,
-    err,
-    errors_in_one_line,
-    open_index,
-    out,
-    parse_where,
-    print_json,
-)
-from ner_retriever_rag.cli.rows import check_folder, whole
+from ner_retriever_rag.cli.rows import atomic_write, check_folder
 from ner_retriever_rag.schema import DocumentMatch
 
 _K = 10
 
 
 def search(
-    folder: IndexPlace,
+    folder: IndexLocation,
     wanted: Types = None,
     any_of: AnyOfTypes = None,
     all_of: AllOfTypes = None,
@@ -101,11 +101,11 @@ def search(
 
     With several types: TYPE or any of --any-of, and every --all-of, and none of --not.
     """
-    with errors_in_one_line():
-        most = how_many(k, everything, _K)
+    with report_errors():
+        most = result_limit(k, everything, _K)
         if html is not None:
             check_folder(html, "--html")
-        query = query_of(wanted, any_of, all_of, none_of, like, unlike)
+        query = build_query(wanted, any_of, all_of, none_of, like, unlike)
         matches = open_index(folder, encoder).search(
             query,
             most,
@@ -120,7 +120,7 @@ def search(
             offset=offset,
             max_matches=max_matches,
         )
-        title = in_words(query) if about is None else f"{in_words(query)}, {about}"
+        title = describe_query(query) if about is None else f"{describe_query(query)}, {about}"
         if html is not None:
             _write_page(matches, title, html)
         if as_json:
@@ -139,7 +139,7 @@ def _print(matches: list[DocumentMatch], title: str) -> None:
 def _write_page(matches: list[DocumentMatch], title: str, path: Path) -> None:
     from ner_retriever_rag.index.render import page
 
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(page(matches, title), encoding="utf-8")
     err.print(f"{len(matches):,} documents in {path}")
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ner_retriever_rag._markup import one_line
-from ner_retriever_rag.cli.console import IndexFolder, err, errors_in_one_line
+from ner_retriever_rag.cli.console import IndexFolder, err, report_errors
 
 if TYPE_CHECKING:
-    from ner_retriever_rag.cli.gate import Gate
+    from ner_retriever_rag.cli.proxy import Proxy
 
 
 def serve(
@@ -47,15 +47,15 @@ def serve(
     NER_RETRIEVER_TOKEN, where clients look for it too. The folder's indexes are converted to ones
     that the server searches, which takes a while the first time and cannot be undone.
     """
-    with errors_in_one_line():
+    with report_errors():
         from ner_retriever_rag.candidates.stored_rows import describe
         from ner_retriever_rag.candidates.tables import TABLE
-        from ner_retriever_rag.cli.gate import Gate, hidden_address
-        from ner_retriever_rag.storage.chroma import made
+        from ner_retriever_rag.cli.proxy import Proxy, hidden_address
+        from ner_retriever_rag.storage.chroma import ensure_folder
         from ner_retriever_rag.storage.converting import convert
         from ner_retriever_rag.storage.lock import FolderLock
 
-        made(folder)
+        ensure_folder(folder)
         for index, documents in convert(folder, describe).items():
             shutil.rmtree(folder / f"{TABLE}{index}", ignore_errors=True)
             err.print(
@@ -73,51 +73,52 @@ def serve(
             err.print(
                 "no token is set: anyone who reaches this address can read and change the index"
             )
-        behind = hidden_address()
+        upstream = hidden_address()
         names = [*(name or []), host]
 
         def run(ended: Callable[[], object]) -> None:
-            _run_chroma(folder, *behind, ended)
+            _run_chroma(folder, *upstream, ended)
 
         try:
-            code = asyncio.run(_keep_open(Gate(behind, names, token), host, port, run))
+            code = asyncio.run(_serve_until_stopped(Proxy(upstream, names, token), host, port, run))
         finally:
             lock.release()
         # Chroma's threads never stop; a normal interpreter exit would end in a crash.
         os._exit(code)
 
 
-async def _keep_open(
-    gate: Gate, host: str, port: int, run: Callable[[Callable[[], object]], None]
+async def _serve_until_stopped(
+    proxy: Proxy, host: str, port: int, run: Callable[[Callable[[], object]], None]
 ) -> int:
     """Serve until the process is told to stop, or Chroma's server exits.
 
     Returns:
         The exit code: 0 in the first case, 1 in the second.
     """
-    loop, told, ended = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    loop, stop_requested, ended = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
-    def tell() -> None:
-        told.set()
+    def request_stop() -> None:
+        stop_requested.set()
         ended.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # on Windows
-            loop.add_signal_handler(number, tell)
-    server = await gate.listen(host, port)
+            loop.add_signal_handler(number, request_stop)
+    server = await proxy.listen(host, port)
     end = partial(loop.call_soon_threadsafe, ended.set)
     # In this process, so that the lock is released when it ends; Chroma releases the GIL.
     threading.Thread(target=run, args=(end,), daemon=True).start()
-    there, over = asyncio.create_task(gate.behind()), asyncio.create_task(ended.wait())
-    await asyncio.wait({there, over}, return_when=asyncio.FIRST_COMPLETED)
-    if there.done():
-        there.result()[1].close()
+    connection = asyncio.create_task(proxy.connect_upstream())
+    finished = asyncio.create_task(ended.wait())
+    await asyncio.wait({connection, finished}, return_when=asyncio.FIRST_COMPLETED)
+    if connection.done():
+        connection.result()[1].close()
         err.print(f'open it with EntityIndex("http://{host}:{port}"); Ctrl-C stops the server')
-    await over
+    await finished
     server.close()
-    if not told.is_set():
+    if not stop_requested.is_set():
         err.print("Chroma's server has stopped unexpectedly: see ner-retriever check DIR")
-    return 0 if told.is_set() else 1
+    return 0 if stop_requested.is_set() else 1
 
 
 def _run_chroma(folder: Path, host: str, port: int, ended: Callable[[], object]) -> None:

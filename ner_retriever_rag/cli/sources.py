@@ -10,19 +10,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from ner_retriever_rag._markup import cut
+from ner_retriever_rag._markup import truncate
 from ner_retriever_rag.cli.walk import files_in
 from ner_retriever_rag.reading.documents import CONVERTED, read_document
 from ner_retriever_rag.reading.text_files import COMPRESSED, UNREADABLE, open_text
-from ner_retriever_rag.schema import Document, encodable
+from ner_retriever_rag.schema import Document, is_utf8_encodable
 from ner_retriever_rag.storage.metadata import key_problem, storable
 
 PLAIN = (".txt", ".md")
 ROWS = (".jsonl", ".csv")
-_ENDINGS_NAMED = 8  # extensions of skipped files that are reported
+_MAX_EXTENSIONS = 8  # extensions of skipped files that are reported
 _ID_FIELDS = ("id", "_id", "doc_id")
-_LONGEST_LIST = 200  # characters of a list of fields in a message
-_LONGEST_FIELD = 2**27  # of a .csv file; a longer one is a quote that was never closed
+_MAX_FIELD_LIST = 200  # characters of a list of fields in a message
+_MAX_FIELD_SIZE = 2**27  # of a .csv file; a longer one is a quote that was never closed
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
 
@@ -96,17 +96,17 @@ class FileSource:
             if path.is_dir():
                 other: Counter[str] = Counter()
                 found = files_in(
-                    path, _wanted(other), follow_links=self.follow_links, report=self._report
+                    path, _kind_counter(other), follow_links=self.follow_links, report=self._report
                 )
                 if not found:
-                    self._report(path, f"holds no {_endings()} files")
+                    self._report(path, f"holds no {_extensions()} files")
                 if other:
-                    self._report(path, f"skipped: {_counted(other)}")
+                    self._report(path, f"skipped: {_format_counts(other)}")
                 yield from found
             elif not path.exists():
                 self._report(path, "does not exist")
             elif not _kind(path):
-                self._report(path, f"is none of {_endings()}")
+                self._report(path, f"is none of {_extensions()}")
             elif not path.is_file():  # reading a pipe would block, and files are read twice
                 self._report(path, "is not a plain file")
             else:
@@ -165,9 +165,9 @@ class FileSource:
                 self._report(where, "is not a JSON object")
 
     def _csv_rows(self, file: Path, stream: IO[str]) -> Rows:
-        csv.field_size_limit(_LONGEST_FIELD)
+        csv.field_size_limit(_MAX_FIELD_SIZE)
         lines: list[str] = []  # of the row being read
-        rows = csv.DictReader(_kept(stream, lines))
+        rows = csv.DictReader(_tee(stream, lines))
         columns = rows.fieldnames or []  # read here: an unreadable header ends the file
         _utf8("".join(columns))
         for name in sorted(name for name, times in Counter(columns).items() if times > 1):
@@ -193,7 +193,7 @@ class FileSource:
 
     def _document(self, where: str, row: dict[str, Any], left_out: set[str]) -> Document:
         if self.text_field not in row:
-            fields = cut(", ".join(map(str, row)), _LONGEST_LIST) or "none"
+            fields = truncate(", ".join(map(str, row)), _MAX_FIELD_LIST) or "none"
             raise ValueError(f"has no field {self.text_field!r} (its fields: {fields})")
         names = (self.id_field,) if self.id_field else _ID_FIELDS
         id_field = next((name for name in names if row.get(name) not in (None, "")), None)
@@ -214,7 +214,7 @@ def _whole_file(file: Path, stream: IO[str]) -> Rows:
     yield str(file), {"text": _utf8(stream.read()), "id": str(file), "source": str(file)}
 
 
-def _kept(stream: IO[str], lines: list[str]) -> Iterator[str]:
+def _tee(stream: IO[str], lines: list[str]) -> Iterator[str]:
     """Yield lines, also appending each to a list."""
     for line in stream:
         lines.append(line)
@@ -227,7 +227,7 @@ def _utf8(text: str) -> str:
     Raises:
         UnicodeError: If it contains a byte that was not, decoded to half of a surrogate pair.
     """
-    if not encodable(text):
+    if not is_utf8_encodable(text):
         raise UnicodeError("it contains bytes that are not UTF-8")
     return text
 
@@ -241,7 +241,7 @@ def _kind(file: Path) -> str:
     return name.suffix.lower() if name.suffix.lower() in (*PLAIN, *ROWS) else ""
 
 
-def _wanted(other: Counter[str]) -> Callable[[Path], str]:
+def _kind_counter(other: Counter[str]) -> Callable[[Path], str]:
     """Return a function like ``_kind`` that counts files of other extensions in ``other``."""
 
     def wanted(file: Path) -> str:
@@ -253,11 +253,11 @@ def _wanted(other: Counter[str]) -> Callable[[Path], str]:
     return wanted
 
 
-def _counted(other: Counter[str]) -> str:
-    named = [f"{count:,} {ending}" for ending, count in other.most_common(_ENDINGS_NAMED)]
-    rest = sum(other.values()) - sum(count for _, count in other.most_common(_ENDINGS_NAMED))
+def _format_counts(other: Counter[str]) -> str:
+    named = [f"{count:,} {ending}" for ending, count in other.most_common(_MAX_EXTENSIONS)]
+    rest = sum(other.values()) - sum(count for _, count in other.most_common(_MAX_EXTENSIONS))
     return ", ".join([*named, *([f"{rest:,} others"] if rest else [])])
 
 
-def _endings() -> str:
+def _extensions() -> str:
     return ", ".join((*PLAIN, *ROWS, *CONVERTED))

@@ -9,12 +9,12 @@ import typer
 from rich.table import Table
 
 from ner_retriever_rag.cli.console import (
-    IndexPlace,
+    IndexLocation,
     SavedEncoder,
-    errors_in_one_line,
     open_index,
     out,
     print_json,
+    report_errors,
 )
 from ner_retriever_rag.reading.sentences import sentences
 
@@ -57,7 +57,7 @@ class SentenceIndex:
 
 
 def stats(
-    folder: IndexPlace,
+    folder: IndexLocation,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     encoder: SavedEncoder = None,
 ) -> None:
@@ -66,15 +66,15 @@ def stats(
     The sentence index has one 4096-dimensional float32 vector per sentence, and only its vectors
     are counted.
     """
-    with errors_in_one_line():
+    with report_errors():
         index = open_index(folder, encoder)
-        storage, rival = index.storage(), SentenceIndex.of(index)
+        storage, baseline = index.storage(), SentenceIndex.of(index)
         about = {"encoder": index.encoder.description, "fingerprint": index.encoder.fingerprint}
         if as_json:
-            print_json([{**_figures(storage, rival), **about}])
+            print_json([{**_figures(storage, baseline), **about}])
             return
-        contents = _contents(storage, rival) | about
-        for rows in (contents, _sizes(storage), _comparison(storage, rival)):
+        contents = _contents(storage, baseline) | about
+        for rows in (contents, _sizes(storage), _comparison(storage, baseline)):
             table = Table(show_header=False, box=None)
             for name, value in rows.items():
                 table.add_row(name, value)
@@ -82,12 +82,12 @@ def stats(
             out.print()
 
 
-def _contents(storage: Storage, rival: SentenceIndex) -> dict[str, str]:
+def _contents(storage: Storage, baseline: SentenceIndex) -> dict[str, str]:
     return {
         "documents": f"{storage.documents:,}",
         "mentions": f"{storage.mentions:,}",
         "mentions a document": f"{_ratio(storage.mentions, storage.documents):.1f}",
-        "sentences": f"{rival.sentences:,}",
+        "sentences": f"{baseline.sentences:,}",
         "dimension": str(storage.mention_width),
     }
 
@@ -106,23 +106,23 @@ def _sizes(storage: Storage) -> dict[str, str]:
     }
 
 
-def _comparison(storage: Storage, rival: SentenceIndex) -> dict[str, str]:
-    rows = {f"sentence index, {rival.width}-d vectors": _size(rival.bytes)}
+def _comparison(storage: Storage, baseline: SentenceIndex) -> dict[str, str]:
+    rows = {f"sentence index, {baseline.width}-d vectors": _size(baseline.bytes)}
     for name, size in (
         ("saved, mention vectors", storage.mention_vector_bytes),
         ("saved, all vectors", storage.vector_bytes),
         ("saved, everything on disk", storage.disk_bytes),
     ):
-        saving = rival.saving(size)
+        saving = baseline.saving(size)
         rows[name] = "" if saving is None else f"{saving:.1%}"
     return rows
 
 
-def _figures(storage: Storage, rival: SentenceIndex) -> dict[str, float | None]:
+def _figures(storage: Storage, baseline: SentenceIndex) -> dict[str, float | None]:
     return {
         "documents": storage.documents,
         "mentions": storage.mentions,
-        "sentences": rival.sentences,
+        "sentences": baseline.sentences,
         "dimension": storage.mention_width,
         "text_bytes": storage.text_bytes,
         "mention_vector_bytes": storage.mention_vector_bytes,
@@ -130,10 +130,10 @@ def _figures(storage: Storage, rival: SentenceIndex) -> dict[str, float | None]:
         "disk_bytes": storage.disk_bytes,
         "disk_bytes_per_mention": _ratio(storage.disk_bytes or 0, storage.mentions),
         "disk_bytes_per_document": _ratio(storage.disk_bytes or 0, storage.documents),
-        "sentence_index_bytes": rival.bytes,
-        "saving_mention_vectors": rival.saving(storage.mention_vector_bytes),
-        "saving_vectors": rival.saving(storage.vector_bytes),
-        "saving_disk": rival.saving(storage.disk_bytes),
+        "sentence_index_bytes": baseline.bytes,
+        "saving_mention_vectors": baseline.saving(storage.mention_vector_bytes),
+        "saving_vectors": baseline.saving(storage.vector_bytes),
+        "saving_disk": baseline.saving(storage.disk_bytes),
     }
 
 

@@ -7,21 +7,21 @@ from typing import Annotated
 
 import typer
 
-from ner_retriever_rag.cli.console import errors_in_one_line, out
+from ner_retriever_rag.cli.console import out, report_errors
 from ner_retriever_rag.cli.option_groups import grouped
 from ner_retriever_rag.cli.train_fit import calibrate, names, prototypes
 from ner_retriever_rag.cli.train_options import (
-    Adapted,
+    AdaptationFile,
     AdaptSettings,
+    AnnotatedSets,
     BackboneName,
     Cache,
     Development,
+    DevelopmentData,
     HeadSettings,
-    MarkedSets,
-    Mined,
+    MinedFolder,
     Out,
     Run,
-    Scored,
     Seed,
     Sparse,
     Start,
@@ -60,7 +60,7 @@ def mine(
     from ner_retriever_rag.training.mine import MiningOptions
     from ner_retriever_rag.training.mine import mine as run_mining
 
-    with errors_in_one_line():
+    with report_errors():
         counts = run_mining(
             sources,
             out_folder,
@@ -74,18 +74,18 @@ def mine(
 @train_app.command(epilog="Example: ner-retriever train head mined --out my-encoder")
 @grouped
 def head(
-    mined: Mined,
+    mined: MinedFolder,
     out_folder: Out,
     backbone: BackboneName = MINILM,
     taps: Annotated[str, typer.Option(help="Taps that vectors are read from.")] = FROZEN_TAPS,
-    adaptation: Adapted = None,
+    adaptation: AdaptationFile = None,
     pairs: Annotated[int, typer.Option(min=1, help="Number of entities to train on.")] = 120_000,
     epochs: Annotated[float, typer.Option(min=0.0)] = 4.0,
     cache: Cache = None,
     wordnet: WordNetFolder = None,
     *,
     settings: HeadSettings,
-    scored: Scored,
+    data: DevelopmentData,
     run: Run,
 ) -> None:
     """Train a projection head on features of a frozen backbone, computed once."""
@@ -94,7 +94,7 @@ def head(
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.training import corpus, recipes
 
-    with errors_in_one_line():
+    with report_errors():
         options = settings.options()
         reader = Backbone(find_checkpoint(backbone), taps, dtype="auto", adaptation=adaptation)
         trained, _ = recipes.head_recipe(
@@ -106,7 +106,7 @@ def head(
             options=options,
             loop=run.loop(),
             cache=cache,
-            development=scored.task(),
+            development=data.task(),
         )
         encoder = TypeAwareEncoder(
             backbone, taps, pooling=options.pooling, head=trained, adaptation=adaptation
@@ -118,7 +118,7 @@ def head(
 @train_app.command(epilog="Example: ner-retriever train adapt mined --out my-encoder --work run")
 @grouped
 def adapt(
-    mined: Mined,
+    mined: MinedFolder,
     out_folder: Out,
     backbone: BackboneName = MINILM,
     taps: Annotated[str, typer.Option(help="Taps that vectors are read from.")] = ADAPTED_TAPS,
@@ -127,7 +127,7 @@ def adapt(
     wordnet: WordNetFolder = None,
     *,
     settings: AdaptSettings,
-    scored: Scored,
+    data: DevelopmentData,
     run: Run,
 ) -> None:
     """Train low-rank deltas of the backbone together with a linear head."""
@@ -137,14 +137,14 @@ def adapt(
     from ner_retriever_rag.encoder.saved import ADAPTATION
     from ner_retriever_rag.training import corpus, recipes
 
-    with errors_in_one_line(), TemporaryDirectory() as scratch:
+    with report_errors(), TemporaryDirectory() as scratch:
         adaptation, history = recipes.adapt_recipe(
             backbone,
             taps,
             corpus.Mined.load(mined, backbone, wordnet),
             options=settings.options(),
             loop=run.loop(steps, evaluate_every=800),
-            development=scored.task(limit=3000),
+            development=data.task(limit=3000),
             start=start,
         )
         deltas = Path(scratch) / ADAPTATION
@@ -165,7 +165,7 @@ def detector(
         list[Path] | None, typer.Argument(help="Files of annotated sentences.")
     ] = None,
     mined: Annotated[Path | None, typer.Option(help="Mined folder, for the names in it.")] = None,
-    sets: MarkedSets = None,
+    sets: AnnotatedSets = None,
     sparse: Sparse = "",
     set_characters: Annotated[
         int, typer.Option(min=1000, help="Characters of text to use from each of --sets.")
@@ -173,7 +173,7 @@ def detector(
     silver_sentences: Annotated[int, typer.Option(min=0)] = 12_000,
     backbone: BackboneName = MINILM,
     taps: Annotated[str, typer.Option(help="Taps that words are read from.")] = DETECTOR_TAPS,
-    adaptation: Adapted = None,
+    adaptation: AdaptationFile = None,
     epochs: Annotated[float, typer.Option(min=0.0)] = 4.0,
     development: Development = None,
     per_text: Annotated[
@@ -187,13 +187,13 @@ def detector(
     from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training import recipes
-    from ner_retriever_rag.training.guidelines import read_folders
-    from ner_retriever_rag.training.marked import read_marked
+    from ner_retriever_rag.training.annotated import read_annotated
+    from ner_retriever_rag.training.annotated_sets import read_folders
     from ner_retriever_rag.training.mined import load_entities
     from ner_retriever_rag.training.people import people_of
     from ner_retriever_rag.training.train_detector import DetectorOptions
 
-    with errors_in_one_line():
+    with report_errors():
         trained, _, figures = recipes.detector_recipe(
             Backbone(find_checkpoint(backbone), taps, dtype="auto", adaptation=adaptation),
             boundaries or [],
@@ -205,7 +205,7 @@ def detector(
             epochs=epochs,
             options=DetectorOptions(),
             loop=run.loop(),
-            development=read_marked(development)[:2500] if development else (),
+            development=read_annotated(development)[:2500] if development else (),
             per_text=per_text,
         )
         add_part(out_folder, trained)
@@ -222,9 +222,9 @@ def detector(
 @grouped
 def pair_model(
     encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder.")],
-    mined: Mined,
-    sets: MarkedSets = None,
-    development: MarkedSets = None,
+    mined: MinedFolder,
+    sets: AnnotatedSets = None,
+    development: AnnotatedSets = None,
     wordnet: Annotated[
         Path, typer.Option(help="Folder of WordNet's noun files, for common nouns.")
     ] = Path("/usr/share/wordnet"),
@@ -236,11 +236,11 @@ def pair_model(
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training import corpus
-    from ner_retriever_rag.training.guidelines import read_folders
+    from ner_retriever_rag.training.annotated_sets import read_folders
     from ner_retriever_rag.training.pair_recipe import pair_model_recipe
     from ner_retriever_rag.training.train_pair_model import PairOptions
 
-    with errors_in_one_line():
+    with report_errors():
         trained, history = pair_model_recipe(
             TypeAwareEncoder.from_pretrained(encoder_folder),
             corpus.Mined.load(mined, MINILM, wordnet),
@@ -260,9 +260,9 @@ def pair_model(
 )
 @grouped
 def labels(
-    mined: Mined,
+    mined: MinedFolder,
     out_folder: Out,
-    sets: MarkedSets = None,
+    sets: AnnotatedSets = None,
     encoder: Annotated[
         str | None, typer.Option(help="Encoder to tune; the shipped one by default.")
     ] = None,
@@ -276,11 +276,11 @@ def labels(
 ) -> None:
     """Tune a head on labels from many domains; calibrate the encoder afterwards."""
     from ner_retriever_rag.training import corpus
-    from ner_retriever_rag.training.guidelines import read_folders
+    from ner_retriever_rag.training.annotated_sets import read_folders
     from ner_retriever_rag.training.label_recipe import label_recipe
     from ner_retriever_rag.training.train_labels import LabelOptions
 
-    with errors_in_one_line():
+    with report_errors():
         tuned = label_recipe(
             encoder,
             corpus.Mined.load(mined, MINILM, wordnet),
@@ -300,9 +300,9 @@ def labels(
 )
 @grouped
 def joint(
-    mined: Mined,
+    mined: MinedFolder,
     out_folder: Out,
-    sets: MarkedSets = None,
+    sets: AnnotatedSets = None,
     boundaries: Annotated[
         list[Path] | None, typer.Option(help="More sets, of which only the boundaries are used.")
     ] = None,
@@ -320,9 +320,9 @@ def joint(
 ) -> None:
     """Train backbone, head and detector jointly; fit prototypes, names, calibration afterwards."""
     from ner_retriever_rag.training import corpus, recipes
-    from ner_retriever_rag.training.guidelines import read_folders
+    from ner_retriever_rag.training.annotated_sets import read_folders
 
-    with errors_in_one_line():
+    with report_errors():
         recipes.joint_recipe(
             encoder,
             corpus.Mined.load(mined, MINILM, wordnet),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ner_retriever_rag.cli.console import errors_in_one_line, out
-from ner_retriever_rag.cli.train_options import Mined, Seed, WordNetFolder
+from ner_retriever_rag.cli.console import out, report_errors
+from ner_retriever_rag.cli.train_options import MinedFolder, Seed, WordNetFolder
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def calibrate(
     encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder to calibrate.")],
-    mined: Mined,
+    mined: MinedFolder,
     wordnet: WordNetFolder = None,
     mentions: Annotated[int, typer.Option(min=100, help="Mentions to fit on.")] = 15_000,
     seed: Seed = 0,
@@ -27,7 +27,7 @@ def calibrate(
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training import corpus, recipes
 
-    with errors_in_one_line():
+    with report_errors():
         encoder, head = _with_head(encoder_folder)
         calibration, report = recipes.calibrate_recipe(
             encoder.source.load(encoder.taps),
@@ -45,7 +45,7 @@ def calibrate(
 
 def prototypes(
     encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder.")],
-    mined: Mined,
+    mined: MinedFolder,
     mentions: Annotated[int, typer.Option(min=2, help="Mentions to cluster.")] = 100_000,
     count: Annotated[int, typer.Option(min=1, help="Number of prototypes.")] = 8_192,
     seed: Seed = 0,
@@ -55,7 +55,7 @@ def prototypes(
     from ner_retriever_rag.training.mined import load_entities
     from ner_retriever_rag.training.prototypes import prototypes_recipe
 
-    with errors_in_one_line():
+    with report_errors():
         encoder, head = _with_head(encoder_folder)
         found = prototypes_recipe(
             encoder.source.load(encoder.taps),
@@ -71,7 +71,7 @@ def prototypes(
 
 
 def names(
-    mined: Mined,
+    mined: MinedFolder,
     encoder_folder: Annotated[
         Path, typer.Option("--encoder", help="Folder of the encoder to add the names to.")
     ],
@@ -81,7 +81,7 @@ def names(
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training.names import NAMES, train_names
 
-    with errors_in_one_line():
+    with report_errors():
         encoder = TypeAwareEncoder.from_pretrained(encoder_folder, dtype="auto")
         known = train_names(mined / NAMES, encoder.encode_types)
         add_part(encoder_folder, known)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from ner_retriever_rag.training.loop import LoopOptions
     from ner_retriever_rag.training.train_head import HeadOptions
 
-OF_PRESET = "the preset's"
+PRESET_DEFAULT = "the preset's"
 
-Mined = Annotated[Path, typer.Argument(help="Folder that `train mine` wrote.")]
+MinedFolder = Annotated[Path, typer.Argument(help="Folder that `train mine` wrote.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the encoder; created if missing.")]
 BackboneName = Annotated[str, typer.Option(help="Backbone: a folder or a hub id.")]
-Adapted = Annotated[Path | None, typer.Option(help="Low-rank deltas, from `train adapt`.")]
+AdaptationFile = Annotated[Path | None, typer.Option(help="Low-rank deltas, from `train adapt`.")]
 Start = Annotated[Path | None, typer.Option(help="Folder of an adapted encoder to start from.")]
 Seed = Annotated[int, typer.Option(help="Random seed.")]
 Development = Annotated[
@@ -29,7 +29,7 @@ Development = Annotated[
 WordNetFolder = Annotated[
     Path | None, typer.Option(help="Folder of WordNet's noun files, for broader types.")
 ]
-MarkedSets = Annotated[
+AnnotatedSets = Annotated[
     list[Path] | None,
     typer.Option(help="Folder of SET.jsonl.gz files with names.json; NAME,NAME@FOLDER for some."),
 ]
@@ -59,7 +59,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class DevelopmentData:
     """Data to evaluate on during training."""
 
     development: Development = None
@@ -89,21 +89,23 @@ class HeadSettings:
     ] = "ours"
     hidden: Annotated[
         int | None,
-        typer.Option(min=0, help="Hidden width; 0 for a linear head.", show_default=OF_PRESET),
+        typer.Option(min=0, help="Hidden width; 0 for a linear head.", show_default=PRESET_DEFAULT),
     ] = None
     dim: Annotated[
-        int | None, typer.Option(min=1, help="Output width.", show_default=OF_PRESET)
+        int | None, typer.Option(min=1, help="Output width.", show_default=PRESET_DEFAULT)
     ] = None
     loss: Annotated[
-        str | None, typer.Option(help="info_nce or triplet.", show_default=OF_PRESET)
+        str | None, typer.Option(help="info_nce or triplet.", show_default=PRESET_DEFAULT)
     ] = None
     pooling: Annotated[
-        str | None, typer.Option(help="last, mean or first+last.", show_default=OF_PRESET)
+        str | None, typer.Option(help="last, mean or first+last.", show_default=PRESET_DEFAULT)
     ] = None
     batch: Annotated[
-        int | None, typer.Option(min=2, help="Pairs per step.", show_default=OF_PRESET)
+        int | None, typer.Option(min=2, help="Pairs per step.", show_default=PRESET_DEFAULT)
     ] = None
-    learning_rate: Annotated[float | None, typer.Option(min=0.0, show_default=OF_PRESET)] = None
+    learning_rate: Annotated[float | None, typer.Option(min=0.0, show_default=PRESET_DEFAULT)] = (
+        None
+    )
 
     def options(self) -> HeadOptions:
         """Build the options of the head.
@@ -132,14 +134,19 @@ class AdaptSettings:
     text_share: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="Share of texts that this loss is computed on.")
     ] = 0.34
-    loose: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="Share of mentions taken a word too wide or narrow."),
-    ] = 0.15
-    share: Annotated[
+    span_noise: Annotated[
         float,
         typer.Option(
-            min=0.0, max=1.0, help="Interpolation from --start (0) to the trained weights (1)."
+            "--loose", min=0.0, max=1.0, help="Share of mentions taken a word too wide or narrow."
+        ),
+    ] = 0.15
+    interpolation: Annotated[
+        float,
+        typer.Option(
+            "--share",
+            min=0.0,
+            max=1.0,
+            help="Interpolation from --start (0) to the trained weights (1).",
         ),
     ] = 1.0
     types: Annotated[

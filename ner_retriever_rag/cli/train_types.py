@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from ner_retriever_rag.cli.console import errors_in_one_line, out
+from ner_retriever_rag.cli.console import out, report_errors
 from ner_retriever_rag.cli.demo import SAMPLE
 from ner_retriever_rag.cli.sources import FileSource
 from ner_retriever_rag.cli.train_options import Seed
@@ -45,17 +45,17 @@ def types(
     seed: Seed = 0,
 ) -> None:
     """Teach an encoder your own types from labeled texts, in minutes."""
-    with errors_in_one_line():
+    with report_errors():
         texts = _read(labelled, names)
         from ner_retriever_rag.encoder.saved import check_folder
         from ner_retriever_rag.training.loop import LoopOptions
-        from ner_retriever_rag.training.own_types import own_types_recipe
+        from ner_retriever_rag.training.own_types import tune_types_recipe
         from ner_retriever_rag.training.tune import TuneOptions
 
         check_folder(out_folder)
         with as_file(files("ner_retriever_rag.cli") / SAMPLE) as sample:
             ordinary = [document.text for document in FileSource([sample])]
-        tuned, report = own_types_recipe(
+        tuned, report = tune_types_recipe(
             encoder,
             texts,
             ordinary,

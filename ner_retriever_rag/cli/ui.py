@@ -9,19 +9,19 @@ import typer
 
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.cli.console import (
-    IndexPlace,
+    IndexLocation,
     SavedEncoder,
-    errors_in_one_line,
-    name_of,
+    display_name,
     open_index,
     out,
+    report_errors,
 )
 
 _HOST = "127.0.0.1"  # documents are shown to this machine only
 
 
 def ui(
-    folder: IndexPlace,
+    folder: IndexLocation,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve the page on.")] = 8080,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
@@ -32,7 +32,7 @@ def ui(
 
     Needs the extra ui. The page loads nothing from the network, and only this machine can reach it.
     """
-    with errors_in_one_line("; the page is closed"):
+    with report_errors("; the page is closed"):
         nicegui = require("nicegui", extra="ui")
         from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -44,7 +44,7 @@ def ui(
         # Refuse other sites' host names that resolve to this machine (DNS rebinding).
         nicegui.app.add_middleware(TrustedHostMiddleware, allowed_hosts=[_HOST, "localhost"])
         nicegui.ui.run(
-            lambda: SearchPage(nicegui, index, name_of(folder)),
+            lambda: SearchPage(nicegui, index, display_name(folder)),
             host=_HOST,
             port=port,
             title="ner-retriever",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.detection.llm import LLMDetector
     from ner_retriever_rag.detection.spacy import SpacyDetector
 
-_HOMES = {
+_LAZY_IMPORTS = {
     "GLiNERDetector": "gliner",
     "LLMDetector": "llm",
     "SpacyDetector": "spacy",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-__getattr__ = loader(__name__, _HOMES)
+__getattr__ = loader(__name__, _LAZY_IMPORTS)
 
 
 def __dir__() -> list[str]:

@@ -22,7 +22,7 @@ from ner_retriever_rag.schema import Span
 MARKS = ("##", "@@", "%%", "~~", "§§", "¦¦")
 _LONGEST = 200  # characters between two marks; a longer run means an unclosed mark
 _PAIRS = 1_000  # most pairs of a word in the copy and in the text; a passage has some hundreds
-_ALIKE = 0.8  # minimum similarity of a name to the words it stands for
+_MIN_SIMILARITY = 0.8  # minimum similarity of a name to the words it stands for
 # Scripts written without spaces, where every character counts as a word.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+|[^\w\s]")
@@ -65,7 +65,7 @@ def align(answer: str, text: str, mark: str = MARKS[0]) -> list[Span]:
         Character spans of ``text``, end exclusive, ordered by start, then end, deduplicated. What
         cannot be placed is dropped; no answer raises an error.
     """
-    copy, marked = take_out_marks(answer, mark)
+    copy, marked = strip_marks(answer, mark)
     if not marked:
         return []
     if copy.strip() == text.strip():
@@ -78,7 +78,7 @@ def align(answer: str, text: str, mark: str = MARKS[0]) -> list[Span]:
     return sorted((start, end) for start, end in trimmed if start < end)
 
 
-def take_out_marks(answer: str, mark: str) -> tuple[str, list[Span]]:
+def strip_marks(answer: str, mark: str) -> tuple[str, list[Span]]:
     """Remove the marks from an answer; also return the spans of the result that they enclosed."""
     sign = re.escape(mark[0])
     inside = rf"((?:(?!{sign}{{2}}).){{1,{_LONGEST}}}?)"
@@ -115,15 +115,15 @@ def _place(copy: _Words, text: _Words, marked: Sequence[Span]) -> list[Span]:
         for step in range(block.size)
     }
     taken: list[Span] = []
-    free = _Free(text.keys)
+    unclaimed = _Unclaimed(text.keys)
     for first, after in dict.fromkeys(map(copy.within, marked)):  # marks in one word are merged
         if first == after:
             continue
         found = _same_words(places, first, after) or _in_between(copy, text, places, first, after)
-        found = found or free.place(copy.keys[first:after], taken[-1][1] if taken else 0)
+        found = found or unclaimed.place(copy.keys[first:after], taken[-1][1] if taken else 0)
         if found:
             taken.append(found)
-            free.take(found)
+            unclaimed.take(found)
     return [(text.spans[first][0], text.spans[after - 1][1]) for first, after in taken]
 
 
@@ -146,11 +146,11 @@ def _in_between(
     shorter, longer = sorted((len(said), len(meant)))
     if 2 * shorter < longer or longer > 2 * _LONGEST:
         return None
-    alike = SequenceMatcher(None, said, meant, autojunk=False).ratio() >= _ALIKE
+    alike = SequenceMatcher(None, said, meant, autojunk=False).ratio() >= _MIN_SIMILARITY
     return (before + 1, behind) if alike else None
 
 
-class _Free:
+class _Unclaimed:
     """Verbatim occurrences of names in a text that are not taken yet.
 
     Args:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.head import ProjectionHead
     from ner_retriever_rag.encoder.span_head import SpanHead
 
-_HOMES = {
+_LAZY_IMPORTS = {
     "Calibration": "calibration",
     "ProjectionHead": "head",
     "SpanHead": "span_head",
@@ -29,7 +29,7 @@ __all__ = [
     "default_encoder",
 ]
 
-__getattr__ = loader(__name__, _HOMES)
+__getattr__ = loader(__name__, _LAZY_IMPORTS)
 
 
 def __dir__() -> list[str]:

@@ -14,18 +14,18 @@ from ner_retriever_rag.encoder.backbone.source import BackboneSource
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.gliner_vectors import GLiNERVectors, read_reference
 from ner_retriever_rag.encoder.head import ProjectionHead
-from ner_retriever_rag.encoder.keeping import KeptEncoder
 from ner_retriever_rag.encoder.names import KnownNames
-from ner_retriever_rag.encoder.own_names import read_names
 from ner_retriever_rag.encoder.pair_model import PairModel
+from ner_retriever_rag.encoder.persistence import SavableEncoder
 from ner_retriever_rag.encoder.presets import find_preset
 from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.encoder.saved import PRETRAINED, find_saved, read_saved
 from ner_retriever_rag.encoder.span_head import SpanHead
+from ner_retriever_rag.encoder.user_names import read_names
 from ner_retriever_rag.schema import Mention
 
 
-class TypeAwareEncoder(KeptEncoder):
+class TypeAwareEncoder(SavableEncoder):
     """Encode mentions and type descriptions into one vector space.
 
     Combines a backbone, a mention detector, pooling and a projection head. Construction is cheap:

@@ -22,19 +22,19 @@ from ner_retriever_rag.detection.patterns import (
 )
 from ner_retriever_rag.detection.protocol import MentionDetector
 from ner_retriever_rag.detection.spans import within_boundaries
-from ner_retriever_rag.encoder.ahead import ahead, threads_of
 from ner_retriever_rag.encoder.backbone.devices import best_device
 from ner_retriever_rag.encoder.backbone.source import BackboneSource
 from ner_retriever_rag.encoder.backbone.states import TokenStates
 from ner_retriever_rag.encoder.backbone.taps import parse_taps
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.encoder.head import ProjectionHead
-from ner_retriever_rag.encoder.judging import PairJudge
 from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.encoder.names import KnownNames
 from ner_retriever_rag.encoder.pair_model import PairModel
-from ner_retriever_rag.encoder.pieces import Gathered, Known, Piece, pieces_of
+from ner_retriever_rag.encoder.pair_scorer import PairScorer
+from ner_retriever_rag.encoder.pieces import Known, MergedEncoding, Piece, pieces_of
 from ner_retriever_rag.encoder.pooling import POOLINGS, pool
+from ner_retriever_rag.encoder.prefetch import prefetch, threads_of
 from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.encoder.scores import TypeScores
 from ner_retriever_rag.encoder.span_head import SpanHead
@@ -45,9 +45,9 @@ from ner_retriever_rag.schema import EncodedText, Mention, require_text
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
-TEXTS_TOGETHER = 128  # most texts per worker task; the progress bar advances by task
-_TEXTS_ALONE = 16  # up to this many texts form a single task, which uses all cores
-_TOKENS_TOGETHER = 4_096  # tokens to read before detecting the mentions in them
+MAX_TASK_TEXTS = 128  # most texts per worker task; the progress bar advances by task
+_MIN_TASK_TEXTS = 16  # up to this many texts form a single task, which uses all cores
+_DETECTION_BATCH_TOKENS = 4_096  # tokens to read before detecting the mentions in them
 
 _Read = tuple[Piece, TokenStates]
 _Found = tuple[Piece, list[Mention], TokenStates, list[str | None]]  # last: kinds by pattern
@@ -103,7 +103,7 @@ class EncodingPass(TypeScores):
         self.pair_model = pair_model
         self._type_vectors = TypeVectors()
         self._backbone: Backbone | None = None
-        self._judge: PairJudge | None = None
+        self._pair_scorer: PairScorer | None = None
         self._lock = threading.Lock()
 
     @property
@@ -113,12 +113,12 @@ class EncodingPass(TypeScores):
         return list(dict.fromkeys([*self.taps, *of_detector]))
 
     @property
-    def judge(self) -> PairJudge | None:
+    def judge(self) -> PairScorer | None:
         """Re-scores mentions in their passages; None without a pair model."""
         with self._lock:
-            if self._judge is None and self.pair_model is not None:
-                self._judge = PairJudge(self.pair_model, self._load_for_pairs)
-            return self._judge
+            if self._pair_scorer is None and self.pair_model is not None:
+                self._pair_scorer = PairScorer(self.pair_model, self._load_for_pairs)
+            return self._pair_scorer
 
     def _load_for_pairs(self) -> Backbone:
         """Load a second backbone for the pair model's deltas; it shares the word embeddings."""
@@ -176,15 +176,15 @@ class EncodingPass(TypeScores):
         for number, text in enumerate(texts):
             require_text(text, f"texts[{number}]")
         given = None if spans is None else given_mentions(texts, spans)
-        # Small inputs, too, are split over the threads, in parts of at least _TEXTS_ALONE texts.
-        together = min(TEXTS_TOGETHER, max(_TEXTS_ALONE, -(-len(texts) // self.threads)))
+        # Small inputs, too, are split over the threads, in parts of at least _MIN_TASK_TEXTS texts.
+        task_size = min(MAX_TASK_TEXTS, max(_MIN_TASK_TEXTS, -(-len(texts) // self.threads)))
         parts = [
-            (texts[start : start + together], given and given[start : start + together])
-            for start in range(0, len(texts), together)
+            (texts[start : start + task_size], given and given[start : start + task_size])
+            for start in range(0, len(texts), task_size)
         ]
         encoded: list[EncodedText] = []
         with tqdm(total=len(texts), unit="text", disable=not progress) as bar:
-            for _, found in ahead(lambda part: self._encode_some(*part), parts, self.threads):
+            for _, found in prefetch(lambda part: self._encode_some(*part), parts, self.threads):
                 encoded += found
                 bar.update(len(found))
         return encoded
@@ -235,18 +235,18 @@ class EncodingPass(TypeScores):
             for number, (view, of_view) in enumerate(zip(views, known, strict=True))
             for piece in pieces_of(view, number, of_view)
         ]
-        gathered = [Gathered(view, given[n] if given else None) for n, view in enumerate(views)]
+        merged = [MergedEncoding(view, given[n] if given else None) for n, view in enumerate(views)]
         read = zip(pieces, self.backbone.read([each.text for each in pieces]), strict=True)
-        for some in _chunked(read, _TOKENS_TOGETHER):
+        for some in _chunked(read, _DETECTION_BATCH_TOKENS):
             found = self._with_mentions(some)
             vectors = self._mention_vectors(found)
             ends = np.cumsum([len(mentions) for _, mentions, _, _ in found])
             for (piece, mentions, states, _), own in zip(
                 found, np.split(vectors, ends[:-1]), strict=True
             ):
-                whole = gathered[piece.owner]
-                whole.take(piece, mentions, own, states.text_vector, len(states))
-        return [each.encoded(vectors.shape[1]) for each in gathered]
+                whole = merged[piece.owner]
+                whole.add(piece, mentions, own, states.text_vector, len(states))
+        return [each.encoded(vectors.shape[1]) for each in merged]
 
     def _known(
         self, views: Sequence[View], given: Sequence[list[Mention]] | None
@@ -276,7 +276,7 @@ class EncodingPass(TypeScores):
         if self.names is not None:
             names = [mention.text for _, mentions, _, _ in found for mention in mentions]
             vectors = self.names.blend(names, self._with_forms(found, vectors, self.names))
-        return vectors if self.prototypes is None else self.prototypes.draw(vectors)
+        return vectors if self.prototypes is None else self.prototypes.pull(vectors)
 
     def _with_forms(
         self, found: Sequence[_Found], vectors: NDArray[np.float32], names: KnownNames

@@ -20,8 +20,8 @@ from ner_retriever_rag.schema import Span
 
 CONFIG = "gliner_config.json"
 _WEIGHTS = ("model.safetensors", "model-*.safetensors", "pytorch_model.bin")
-_LABELS_TOGETHER = 64  # labels per forward pass
-_ENDLESS = 1_000_000  # a tokenizer without a limit reports more than this
+_BATCH_LABELS = 64  # labels per forward pass
+_NO_LIMIT = 1_000_000  # a tokenizer without a limit reports more than this
 # Other formats of the same weights, which are not downloaded.
 _OTHER_FORMATS = ["*.onnx", "onnx/*", "openvino/*", "*.msgpack", "*.h5"]
 
@@ -106,8 +106,8 @@ class GLiNERModel:
     def label_vectors(self, labels: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of labels, after the last layer of the label side: float32 ``(n, dim)``."""
         parts = [np.zeros((0, self.dim), dtype=np.float32)]
-        for start in range(0, len(labels), _LABELS_TOGETHER):
-            output = self._run([["a"]], labels[start : start + _LABELS_TOGETHER])
+        for start in range(0, len(labels), _BATCH_LABELS):
+            output = self._run([["a"]], labels[start : start + _BATCH_LABELS])
             parts.append(_array(output.prompts_embedding[0]))
         return np.concatenate(parts)
 
@@ -151,7 +151,7 @@ class Words:
             return []
         tokenizer = self._model.model.data_processor.transformer_tokenizer
         pieces, most = [1] * len(self.words), None
-        if tokenizer.model_max_length < _ENDLESS:
+        if tokenizer.model_max_length < _NO_LIMIT:
             most = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add()
             numbers = tokenizer(
                 self.words, is_split_into_words=True, add_special_tokens=False, truncation=False
@@ -189,7 +189,7 @@ def find_gliner(
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{source} is not a GLiNER model: there is no {CONFIG} in it")
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    if why := _of_no_use(config):
+    if why := _unsupported_kind(config):
         raise ValueError(
             f"{source} is {why}: only a span-level bi-encoder (such as "
             "knowledgator/gliner-bi-base-v2.0) has span vectors that can be stored"
@@ -197,7 +197,7 @@ def find_gliner(
     return folder
 
 
-def _of_no_use(config: Mapping[str, Any]) -> str | None:
+def _unsupported_kind(config: Mapping[str, Any]) -> str | None:
     """Kind of a model whose vectors cannot be stored; None if they can."""
     if config.get("model_type") == "gliner_streaming_span":
         return "a streaming model, which reads labels and text together"

@@ -27,10 +27,10 @@ from ner_retriever_rag.encoder.saved import CONFIG, write_saved
 from ner_retriever_rag.encoder.scores import Similarity, TypeScores
 from ner_retriever_rag.encoder.type_vectors import TypeVectors
 from ner_retriever_rag.encoder.word_windows import WordWindow
-from ner_retriever_rag.schema import EncodedText, Mention, Span, kind_of, require_text
+from ner_retriever_rag.schema import EncodedText, Mention, Span, require_text, type_name
 
 _Placed = tuple[Mention, Span]  # a mention, and the first and last word it lies in
-_FURTHEST = 500.0  # logits are clipped here: beyond, scores are certain and exp would overflow
+_MAX_LOGIT = 500.0  # logits are clipped here: beyond, scores are certain and exp would overflow
 
 
 class GLiNERVectors(TypeScores):
@@ -72,7 +72,7 @@ class GLiNERVectors(TypeScores):
             raise ValueError("labels must be a list of at least one type to prompt with")
         if detector is not None and not isinstance(detector, MentionDetector):
             raise TypeError(
-                f"detector must be a MentionDetector: a {kind_of(detector)} finds no mentions"
+                f"detector must be a MentionDetector: a {type_name(detector)} finds no mentions"
             )
         self._gliner = GLiNERModel(model, revision=revision, token=token, device=device)
         self._finder, self._labels, self._threshold = detector, tuple(labels), threshold
@@ -128,7 +128,7 @@ class GLiNERVectors(TypeScores):
         self, type_vector: NDArray[np.float32], similarities: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """The model's own scores of inner products: float32 ``(n,)``, their sigmoid."""
-        logits = np.clip(np.asarray(similarities, dtype=np.float64), -_FURTHEST, _FURTHEST)
+        logits = np.clip(np.asarray(similarities, dtype=np.float64), -_MAX_LOGIT, _MAX_LOGIT)
         return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
 
     def similarity_at(self, type_vector: NDArray[np.float32], score: float) -> float:

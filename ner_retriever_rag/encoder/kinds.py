@@ -17,7 +17,7 @@ _SAME_KIND = 0.8  # phrases with at least this cosine are near synonyms
 _FINER = np.float32(np.log(2))
 
 # Phrases that first sentences define things as, but that are not kinds of entities.
-_NO_KIND = """
+_NON_ENTITY_PHRASES = """
     ability; accessory; act; amount; approach; arm; armed force; attempt; better; body; change;
     class city; class municipality; class urbanized city; copy; decision; distance; draft; fear;
     field athlete; field sprint athlete; flight; foreign relation; franchise's season; function;
@@ -31,9 +31,9 @@ _NO_KIND = """
 
 
 @cache
-def odd_kinds() -> frozenset[str]:
+def non_entity_phrases() -> frozenset[str]:
     """Phrases of the vocabulary that are not kinds of entities; never used as facet names."""
-    return frozenset(" ".join(each.split()) for each in _NO_KIND.split(";"))
+    return frozenset(" ".join(each.split()) for each in _NON_ENTITY_PHRASES.split(";"))
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 # Abbreviations in CoNLL 2003, OntoNotes (and so spaCy) and MultiCoNER, per their own guidelines.
-_MEANT = {
+_EXPANSIONS = {
     "PER": "person",
     "ORG": "organization",
     "LOC": "location",
@@ -22,7 +22,7 @@ _MEANT = {
     "Corp": "corporation",
     "CW": "creative work",
 }
-_SEAM = re.compile(r"_+|(?<=[a-z]{2})(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
+_WORD_BOUNDARY = re.compile(r"_+|(?<=[a-z]{2})(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 
 
 def spelled_out(description: str) -> str:
@@ -34,8 +34,8 @@ def spelled_out(description: str) -> str:
     """
     if any(char.isspace() for char in description):
         return description
-    ways = [_SEAM.split(way) for way in description.split("/") if way.strip("_")]
-    words = [[_MEANT.get(word, word) for word in way if word] for way in ways]
+    ways = [_WORD_BOUNDARY.split(way) for way in description.split("/") if way.strip("_")]
+    words = [[_EXPANSIONS.get(word, word) for word in way if word] for way in ways]
     if words in ([], [[description]]):
         return description
     return " or ".join(" ".join(way) for way in words).lower()

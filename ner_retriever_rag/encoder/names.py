@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from ner_retriever_rag.encoder.own_names import checked_names
+from ner_retriever_rag.encoder.user_names import validate_names
 from ner_retriever_rag.reading.view import name_in
 
 WEIGHTS, CONFIG = "names.safetensors", "names.json"
-_GONE = re.compile(r"['’`´.]")
-_SIGNS = re.compile(r"[^\w+#]+|_+")
+_DROPPED = re.compile(r"['’`´.]")
+_PUNCTUATION = re.compile(r"[^\w+#]+|_+")
 _POSSESSIVE = re.compile(r"['’]s?\s*$")
 _ARTICLE = re.compile(r"^\s*(?:the|an?)\s+(?=\w)", re.IGNORECASE)
 _MOST_TYPES = 255  # per name; the count is stored in one byte
@@ -47,7 +47,7 @@ def name_key(name: str) -> str:
         apart = unicodedata.normalize("NFKD", name)
         name = "".join(c for c in apart if not unicodedata.combining(c))
     bare = _ARTICLE.sub("", _POSSESSIVE.sub("", name), count=1)
-    key = _SIGNS.sub(" ", _GONE.sub("", bare).casefold()).strip()
+    key = _PUNCTUATION.sub(" ", _DROPPED.sub("", bare).casefold()).strip()
     return key or name.strip().casefold()
 
 
@@ -108,12 +108,12 @@ class NameTable:
             np.array(list(rows), dtype=np.uint64),
             np.array([len(row) for row in rows.values()], dtype=np.uint8),
             np.array([n for row in rows.values() for n in row], np.min_scalar_type(len(number))),
-            *_in_bytes(encode(list(number))),
+            *_quantize(encode(list(number))),
         )
 
     def moved(self, move: Move) -> NameTable:
         """Return the same names in another space."""
-        vectors, scale = _in_bytes(move(self.vectors * self.scale))
+        vectors, scale = _quantize(move(self.vectors * self.scale))
         return replace(self, vectors=vectors, scale=scale)
 
     def find(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -188,7 +188,7 @@ class KnownNames:
             TypeError: If ``names`` is empty or does not map strings to lists of strings.
             ValueError: If a name or a type in it is empty.
         """
-        learned = {**self.learned, **checked_names(names)}
+        learned = {**self.learned, **validate_names(names)}
         own = NameTable.build(learned, encode)
         return KnownNames(self._table, own=own, **{**self._settings(), "learned": learned})
 
@@ -276,7 +276,7 @@ class KnownNames:
         return {prefix + part: getattr(t, part) for prefix, t in there.items() for part in _PARTS}
 
 
-def _in_bytes(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def _quantize(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Quantize vectors to int8; also return the scale that restores them."""
     scale = max(float(np.abs(vectors).max()), 1e-12) / 127
     return np.round(vectors / scale).astype(np.int8), np.array([scale], dtype=np.float32)

@@ -64,7 +64,7 @@ def _moved(mention: Mention, by: int, last: int) -> Mention:
     return Mention(mention.text, start, max(start, min(mention.end + by, last)), mention.score)
 
 
-class Gathered:
+class MergedEncoding:
     """Merges what is found in the pieces of one text.
 
     Args:
@@ -79,7 +79,7 @@ class Gathered:
         self._places: list[int] = []
         self._sum: NDArray[np.float32] | None = None
 
-    def take(
+    def add(
         self,
         piece: Piece,
         mentions: Sequence[Mention],

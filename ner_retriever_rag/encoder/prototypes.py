@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
 WEIGHTS, CONFIG = "prototypes.safetensors", "prototypes.json"
-_TOGETHER = 128  # mentions per step: intermediate results stay in a core's cache
+_BATCH = 128  # mentions per step: intermediate results stay in a core's cache
 
 
 class Prototypes:
@@ -50,7 +50,7 @@ class Prototypes:
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def draw(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def pull(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Pull mention vectors toward the prototypes.
 
         Args:
@@ -59,21 +59,21 @@ class Prototypes:
         Returns:
             float32 ``(n, dim)``, L2-normalized.
         """
-        drawn = np.empty_like(vectors)
+        pulled = np.empty_like(vectors)
         with torch.inference_mode():
-            for start in range(0, len(vectors), _TOGETHER):
-                some = torch.from_numpy(vectors[start : start + _TOGETHER])
+            for start in range(0, len(vectors), _BATCH):
+                some = torch.from_numpy(vectors[start : start + _BATCH])
                 parts = torch.softmax((some / self.width) @ self._float32.T, dim=1)
                 moved = functional.normalize(some + self.weight * (parts @ self._float32), dim=1)
-                drawn[start : start + _TOGETHER] = moved.numpy()
-        return drawn
+                pulled[start : start + _BATCH] = moved.numpy()
+        return pulled
 
     def moved(self, move: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Prototypes:
         """Return the prototypes in another space; ``move`` maps float32 ``(n, dim)`` into it."""
         vectors = move(self.vectors.astype(np.float32))
         return Prototypes(vectors, weight=self.weight, width=self.width)
 
-    def joined(self, vectors: NDArray[np.float32]) -> Prototypes:
+    def extended(self, vectors: NDArray[np.float32]) -> Prototypes:
         """Return these prototypes and others, float32 ``(n, dim)``, L2-normalized."""
         every = np.concatenate([self.vectors, vectors.astype(np.float16)])
         return Prototypes(every, weight=self.weight, width=self.width)

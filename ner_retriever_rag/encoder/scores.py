@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.detection.given import Spans
 from ner_retriever_rag.encoder.calibration import Calibration
-from ner_retriever_rag.encoder.judging import PairJudge
 from ner_retriever_rag.encoder.kinds import Kinds, kind_names
+from ner_retriever_rag.encoder.pair_scorer import PairScorer
 from ner_retriever_rag.schema import EncodedText
 
 Similarity = Literal["cosine", "inner product"]
@@ -52,7 +52,7 @@ class TypeScores(ABC):
         return "cosine"
 
     @property
-    def judge(self) -> PairJudge | None:
+    def judge(self) -> PairScorer | None:
         """Re-scores mentions in their passages; None if not available."""
         return None
 

@@ -28,12 +28,12 @@ from ner_retriever_rag.schema import Mention
 
 WORD = re.compile(r"\w+|[^\w\s]")
 _BAR = re.compile(r"(?<= )\|(?= )")
-_ENDS = frozenset(".,;:!?…)]}")  # signs that start no name unless attached to it (".NET")
+_CLOSING_SIGNS = frozenset(".,;:!?…)]}")  # signs that start no name unless attached to it (".NET")
 WEIGHTS, CONFIG = "detector.safetensors", "detector.json"
 SHAPES = 9
 FRAGMENT = 0.4  # of the probability of a span around it; a span with less is dropped
 _BLOCK = 256  # words per block of products
-_WORDS_TOGETHER = 4_096  # words per batch, padding included
+_BATCH_WORDS = 4_096  # words per batch, padding included
 
 
 class Words:
@@ -52,9 +52,9 @@ class Words:
         found = [(m.start(), m.end()) for m in WORD.finditer(text)]
         spans = np.asarray(found, dtype=np.int64).reshape(-1, 2)
         self.starts, self.ends = spans[:, 0], spans[:, 1]
-        looks = [_look(text[start:end]) for start, end in found]
+        found_shapes = [_shape(text[start:end]) for start, end in found]
         self.shapes = np.zeros((len(found), SHAPES), dtype=np.float32)
-        self.shapes[:, :7] = np.asarray(looks, dtype=np.float32).reshape(-1, 7)
+        self.shapes[:, :7] = np.asarray(found_shapes, dtype=np.float32).reshape(-1, 7)
         if found:
             stops = np.asarray([text[start] in ".!?" for start, _ in found])
             self.shapes[:, 7] = np.concatenate([[True], stops[:-1]])
@@ -88,7 +88,7 @@ class Words:
 
 
 @lru_cache(maxsize=65_536)  # most words recur from text to text
-def _look(word: str) -> tuple[bool, ...]:
+def _shape(word: str) -> tuple[bool, ...]:
     letters = word.isalpha()
     title = word[:1].isupper() and (len(word) == 1 or word[1:].islower())
     return (
@@ -210,7 +210,7 @@ class SpanHead(nn.Module):
         todo = [i for i in order if len(words[i]) and len(states[i])]
         while todo:
             # The longest remaining text determines how many fit.
-            rows = todo[-max(1, _WORDS_TOGETHER // len(words[todo[-1]])) :]
+            rows = todo[-max(1, _BATCH_WORDS // len(words[todo[-1]])) :]
             del todo[-len(rows) :]
             pooled = []
             for i in rows:
@@ -290,7 +290,7 @@ def _mentions(
             skipped.
         threshold: Minimum probability.
     """
-    probability = _begun_at_words(text, words, probability)
+    probability = _skip_leading_punctuation(text, words, probability)
     first, more = np.nonzero((probability >= threshold) & (probability > 0))
     inside = first + more < len(words)
     first, more = first[inside], more[inside]
@@ -308,7 +308,7 @@ def _mentions(
     return [Mention(text[start:end], start, end, score) for start, end, score in spans]
 
 
-def _begun_at_words(
+def _skip_leading_punctuation(
     text: str, words: Words, probability: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Move the start of spans past a sign that ends something else, to the next word.
@@ -316,7 +316,7 @@ def _begun_at_words(
     In "vs. FC Bayern" the span with the best score may include the full stop of "vs.".
     """
     apart = np.append(words.shapes[1:, 8] == 0, True)
-    loose = [i for i in np.flatnonzero(apart) if text[words.starts[i]] in _ENDS]
+    loose = [i for i in np.flatnonzero(apart) if text[words.starts[i]] in _CLOSING_SIGNS]
     if not loose:
         return probability
     begun = probability.copy()

@@ -17,7 +17,7 @@ from ner_retriever_rag.schema import Mention
 Detect = Callable[[Sequence[str]], list[list[Mention]]]
 
 _FOLDERS = ("boundaries", "domains", "fewnerd")
-_NO_SETS = ("fewnerd/inter-train-sample",)
+_EXCLUDED = ("fewnerd/inter-train-sample",)
 PAGES = "pages.jsonl"
 
 
@@ -76,7 +76,7 @@ def boundary_sets(data: str | Path) -> dict[str, Path]:
         for folder in _FOLDERS
         for file in sorted((Path(data) / folder).glob("*.jsonl*"), key=_stem)
     }
-    found = {name: file for name, file in found.items() if name not in _NO_SETS}
+    found = {name: file for name, file in found.items() if name not in _EXCLUDED}
     if not found:
         raise FileNotFoundError(f"{data} holds no sets: looked for {', '.join(_FOLDERS)}")
     return found

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.evaluation.tasks import Task
 
-_TOGETHER = 64  # texts whose token states are held at a time
-_LOOKED_AT = 8  # texts whose mentions distinguish one detector from another
+_BATCH_SIZE = 64  # texts whose token states are held at a time
+_FINGERPRINT_TEXTS = 8  # texts whose mentions distinguish one detector from another
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def encode_task(
         cache: Folder of cached encodings; None disables caching.
         progress: Show a progress bar.
     """
-    return kept(
+    return cached(
         cache,
         "encoded",
         lambda: (task.texts, task.spans, *_identity(encoder, task.texts)),
@@ -63,7 +63,7 @@ def encode_task(
     )
 
 
-def kept(cache: Path | None, kind: str, key: Callable[[], object], make: Callable[[], T]) -> T:
+def cached(cache: Path | None, kind: str, key: Callable[[], object], make: Callable[[], T]) -> T:
     """Return the cached result for a key, or compute and cache it.
 
     Args:
@@ -80,10 +80,10 @@ def kept(cache: Path | None, kind: str, key: Callable[[], object], make: Callabl
             return cast(T, pickle.load(file))
     made = make()
     cache.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".new")  # an interrupted write leaves no file that is read
-    with aside.open("wb") as file:
+    temporary = path.with_suffix(".new")  # an interrupted write leaves no file that is read
+    with temporary.open("wb") as file:
         pickle.dump(made, file, protocol=pickle.HIGHEST_PROTOCOL)
-    aside.replace(path)
+    temporary.replace(path)
     return made
 
 
@@ -93,7 +93,7 @@ def _identity(encoder: TypeAwareEncoder, texts: Sequence[str]) -> tuple[object, 
     The fingerprint does not cover the detector, which may be third-party. The mentions it finds in
     a few of the texts do, and so do the weights of our own detector.
     """
-    some = texts[:: max(1, len(texts) // _LOOKED_AT)]
+    some = texts[:: max(1, len(texts) // _FINGERPRINT_TEXTS)]
     found = [(m.text, m.start, m.end) for one in encoder.encode(some) for m in one.mentions]
     weights = sha256()
     if isinstance(encoder.detector, SpanHead):
@@ -105,20 +105,20 @@ def _identity(encoder: TypeAwareEncoder, texts: Sequence[str]) -> tuple[object, 
 
 
 def _encode(encoder: TypeAwareEncoder, task: Task, progress: bool) -> Encodings:
-    once = copy.copy(encoder)
+    caching = copy.copy(encoder)
     found = Encodings([], [])
     with tqdm(total=len(task.texts), unit="text", desc=task.name, disable=not progress) as bar:
-        for start in range(0, len(task.texts), _TOGETHER):
-            texts = task.texts[start : start + _TOGETHER]
-            spans: list[list[Span]] = task.spans[start : start + _TOGETHER]
-            once._backbone = cast("Backbone", _ReadOnce(encoder.backbone))
-            found.detected.extend(once.encode(texts))
-            found.gold.extend(once.encode(texts, spans=spans))
+        for start in range(0, len(task.texts), _BATCH_SIZE):
+            texts = task.texts[start : start + _BATCH_SIZE]
+            spans: list[list[Span]] = task.spans[start : start + _BATCH_SIZE]
+            caching._backbone = cast("Backbone", _CachingBackbone(encoder.backbone))
+            found.detected.extend(caching.encode(texts))
+            found.gold.extend(caching.encode(texts, spans=spans))
             bar.update(len(texts))
     return found
 
 
-class _ReadOnce:
+class _CachingBackbone:
     """A backbone that caches token states, for a second pass over the same texts."""
 
     def __init__(self, backbone: Backbone) -> None:
@@ -135,7 +135,7 @@ class _ReadOnce:
         return iter([self._known[text] for text in texts])
 
 
-class RecalledEncoder:
+class CachedEncoder:
     """An encoder with cached encodings of some texts; an index built with it re-encodes nothing.
 
     Args:
@@ -162,8 +162,8 @@ class RecalledEncoder:
         return [self._known[text] for text in texts]
 
 
-def recalled(
+def cached_encoder(
     encoder: TypeAwareEncoder, texts: Sequence[str], encoded: Sequence[EncodedText]
 ) -> TypeAwareEncoder:
-    """Make a :class:`RecalledEncoder`, typed as the encoder it stands in for."""
-    return cast("TypeAwareEncoder", RecalledEncoder(encoder, texts, encoded))
+    """Make a :class:`CachedEncoder`, typed as the encoder it stands in for."""
+    return cast("TypeAwareEncoder", CachedEncoder(encoder, texts, encoded))

@@ -14,7 +14,7 @@ from ner_retriever_rag.schema import Span
 
 
 @dataclass(frozen=True, slots=True)
-class TypeFigures:
+class TypeMetrics:
     """Retrieval metrics of one type.
 
     Attributes:
@@ -36,11 +36,11 @@ class TypeFigures:
     precision_at_10: float | None = None
 
 
-def type_figures(
+def type_metrics(
     scores: NDArray[np.float32],
     relevant: Collection[int],
     selected: NDArray[np.bool_] | None = None,
-) -> TypeFigures:
+) -> TypeMetrics:
     """Score one ranking; average precision is that of ir-measures (Macdonald et al., 2022).
 
     Args:
@@ -57,7 +57,7 @@ def type_figures(
     measures = require("ir_measures", extra="eval")
     gold = np.zeros(len(scores), dtype=bool)
     gold[list(relevant)] = True
-    order = worst_order(scores, gold)
+    order = pessimistic_order(scores, gold)
     found = measures.calc_aggregate(
         [measures.AP],
         {"type": {str(text): 1 for text in relevant}},
@@ -66,14 +66,14 @@ def type_figures(
     figures = (len(relevant), r_precision(scores, gold), found[measures.AP])
     at_10 = float(gold[order[:10]].sum() / 10)
     if selected is None:
-        return TypeFigures(*figures, precision_at_10=at_10)
+        return TypeMetrics(*figures, precision_at_10=at_10)
     hits = int((gold & selected).sum())
     precision, recall = hits / max(1, int(selected.sum())), hits / len(relevant)
     f1 = 2 * hits / (int(selected.sum()) + len(relevant))
-    return TypeFigures(*figures, precision, recall, f1, at_10)
+    return TypeMetrics(*figures, precision, recall, f1, at_10)
 
 
-def worst_order(scores: NDArray[np.float32], gold: NDArray[np.bool_]) -> NDArray[np.int64]:
+def pessimistic_order(scores: NDArray[np.float32], gold: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Indices of texts, best first; among equal scores, irrelevant texts come first."""
     return np.lexsort((gold, -scores))
 
@@ -82,20 +82,21 @@ def r_precision(scores: NDArray[np.float32], gold: NDArray[np.bool_]) -> float:
     """R-Precision: the share of relevant texts among the top R, R being their number.
 
     Args:
-        scores: float32 ``(n_texts,)``, higher is better; ties are broken by :func:`worst_order`.
+        scores: float32 ``(n_texts,)``, higher is better; ties are broken by
+            :func:`pessimistic_order`.
         gold: bool ``(n_texts,)``, the relevant texts; at least one.
     """
-    return float(gold[worst_order(scores, gold)[: gold.sum()]].mean())
+    return float(gold[pessimistic_order(scores, gold)[: gold.sum()]].mean())
 
 
-def macro(figures: Collection[TypeFigures], name: str) -> float | None:
+def macro(figures: Collection[TypeMetrics], name: str) -> float | None:
     """The unweighted mean of one metric over types; None if any type lacks it."""
     values = [getattr(each, name) for each in figures]
     return None if None in values else float(np.mean(values))
 
 
 @dataclass(frozen=True, slots=True)
-class BoundaryFigures:
+class BoundaryMetrics:
     """Metrics of the spans found.
 
     Attributes:
@@ -109,9 +110,9 @@ class BoundaryFigures:
     per_text: float
 
 
-def boundary_figures(
+def boundary_metrics(
     gold: Iterable[Sequence[Span]], found: Iterable[Sequence[Span]]
-) -> BoundaryFigures:
+) -> BoundaryMetrics:
     """Compare the spans found with the gold ones, text by text."""
     exact = overlap = total = spans = texts = 0
     for of_text, hits in zip(gold, found, strict=True):
@@ -120,7 +121,7 @@ def boundary_figures(
         total += len(of_text)
         exact += len(set(of_text) & set(hits))
         overlap += sum(any(a < end and b > start for a, b in hits) for start, end in of_text)
-    return BoundaryFigures(exact / max(total, 1), overlap / max(total, 1), spans / max(texts, 1))
+    return BoundaryMetrics(exact / max(total, 1), overlap / max(total, 1), spans / max(texts, 1))
 
 
 def b_cubed(

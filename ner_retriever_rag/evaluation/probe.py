@@ -26,9 +26,9 @@ from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
 from ner_retriever_rag.encoder.backbone.taps import KINDS
 from ner_retriever_rag.encoder.backbone.windows import tokenize
 from ner_retriever_rag.encoder.pooling import pool
-from ner_retriever_rag.evaluation.probe_sample import LEAST_NAMES, Pairs, Sample, draw_pairs
+from ner_retriever_rag.evaluation.probe_sample import MIN_NAMES, Pairs, Sample, draw_pairs
 
-_FOLDS = LEAST_NAMES // 2
+_FOLDS = MIN_NAMES // 2
 # Rows of the heat map, from the input of a block to its output.
 _ROWS = ("value", "key", "query", "attention", "mlp", "hidden")
 
@@ -121,11 +121,11 @@ def _chunks(
     """Yield indices of texts to read together; the first alone, to learn the taps' widths."""
     yield [0]
     # Token states are briefly held twice, by batch and by text, in float32.
-    a_token = 2 * 4 * sum(vectors.shape[1] for vectors in kept.values())
+    bytes_per_token = 2 * 4 * sum(vectors.shape[1] for vectors in kept.values())
     chunk: list[int] = []
     held = 0
     for number in range(1, len(texts)):
-        size = a_token * len(tokenize(backbone.tokenizer, [texts[number]])[0].ids)
+        size = bytes_per_token * len(tokenize(backbone.tokenizer, [texts[number]])[0].ids)
         if chunk and held + size > memory:
             yield chunk
             chunk, held = [], 0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.evaluation.formats import TypedText
 
-LEAST_NAMES = 10  # per type, two for each fold of the cross-validation
+MIN_NAMES = 10  # per type, two for each fold of the cross-validation
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]
 
@@ -35,9 +35,9 @@ class Sample:
 
 
 def draw_sample(
-    texts: Iterable[TypedText], *, types: int = 20, a_type: int = 100, seed: int = 0
+    texts: Iterable[TypedText], *, types: int = 20, per_type: int = 100, seed: int = 0
 ) -> Sample:
-    """Sample mentions, up to ``a_type`` per type, no name twice.
+    """Sample mentions, up to ``per_type`` per type, no name twice.
 
     The types with the most names are used, except catch-all ones (``other``, ``building-other``).
     A name is sampled once, so that no pair and no classifier can rely on the words alone.
@@ -45,7 +45,7 @@ def draw_sample(
     Args:
         texts: Texts with typed mentions.
         types: Maximum number of types.
-        a_type: Maximum mentions per type.
+        per_type: Maximum mentions per type.
         seed: Seed of the sample.
 
     Raises:
@@ -59,7 +59,7 @@ def draw_sample(
                 name = each.text[start:end].casefold()
                 names[label][name].append((each.text, start, end))
     ranked = sorted(names, key=lambda label: (-len(names[label]), label))
-    chosen = tuple(label for label in ranked[:types] if len(names[label]) >= LEAST_NAMES)
+    chosen = tuple(label for label in ranked[:types] if len(names[label]) >= MIN_NAMES)
     numbers: dict[str, int] = {}
     where: list[tuple[int, int, int]] = []
     labels: list[int] = []
@@ -67,14 +67,14 @@ def draw_sample(
     # Rare types first: they can least spare a name that two types share.
     for label in reversed(chosen):
         free = sorted(set(names[label]) - taken)
-        drawn = [free[i] for i in rng.permutation(len(free))[:a_type]]
+        drawn = [free[i] for i in rng.permutation(len(free))[:per_type]]
         taken.update(drawn)
         for name in drawn:
             text, start, end = names[label][name][rng.integers(len(names[label][name]))]
             where.append((numbers.setdefault(text, len(numbers)), start, end))
             labels.append(chosen.index(label))
-    if len(chosen) < 2 or min(np.bincount(labels)) < LEAST_NAMES:
-        raise ValueError(f"the probe needs at least two types with {LEAST_NAMES} names each")
+    if len(chosen) < 2 or min(np.bincount(labels)) < MIN_NAMES:
+        raise ValueError(f"the probe needs at least two types with {MIN_NAMES} names each")
     order = np.argsort(labels, kind="stable")
     return Sample(tuple(numbers), tuple(where[i] for i in order), np.asarray(labels)[order], chosen)
 

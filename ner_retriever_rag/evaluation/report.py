@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.evaluation.metrics import (
-    BoundaryFigures,
-    TypeFigures,
-    boundary_figures,
+    BoundaryMetrics,
+    TypeMetrics,
+    boundary_metrics,
     macro,
-    type_figures,
+    type_metrics,
 )
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class Result:
     task: str
     system: str
     texts: int
-    types: dict[str, TypeFigures]
-    mentions: BoundaryFigures | None = None
+    types: dict[str, TypeMetrics]
+    mentions: BoundaryMetrics | None = None
 
     def macro(self, figure: str) -> float | None:
         """The unweighted mean of a metric over types."""
@@ -47,18 +47,18 @@ class Result:
 
 def measure(system: System, task: Task) -> Result:
     """Rank a task's texts with a system and score the ranking."""
-    return scored(system.name, task, system.rank(task))
+    return score_ranking(system.name, task, system.rank(task))
 
 
-def scored(name: str, task: Task, ranking: Ranking) -> Result:
+def score_ranking(name: str, task: Task, ranking: Ranking) -> Result:
     """Score a system's ranking of a task's texts."""
     types = {}
     for row, (label, query) in enumerate(task.queries.items()):
         selected = None if ranking.selected is None else ranking.selected[row]
-        types[query] = type_figures(ranking.scores[row], task.relevant[label], selected)
+        types[query] = type_metrics(ranking.scores[row], task.relevant[label], selected)
     mentions = None
     if ranking.spans is not None:
-        mentions = boundary_figures(task.spans, ranking.spans)
+        mentions = boundary_metrics(task.spans, ranking.spans)
     return Result(task.name, name, len(task.texts), types, mentions)
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ner_retriever_rag.evaluation.report import Result, scored
-from ner_retriever_rag.evaluation.suite_systems import ByHeldTexts, fused
+from ner_retriever_rag.evaluation.report import Result, score_ranking
+from ner_retriever_rag.evaluation.suite_systems import CachedSystem, fuse_rankings
 from ner_retriever_rag.evaluation.suites import SuiteTask
 from ner_retriever_rag.evaluation.systems import Ranking, System
 from ner_retriever_rag.evaluation.tasks import Task
 
 BINS = (0.0, 0.3, 0.5, 0.7, 0.9, 1.0)  # score bin edges; the last bin includes its upper edge
-SHOWN = 60  # top documents per type whose scores are compared with gold
+RELIABILITY_DEPTH = 60  # top documents per type whose scores are compared with gold
 ABSENT = Path(__file__).with_name("absent_types.json")
 
 
@@ -88,17 +88,20 @@ def measure_suite(
         for key, system in systems.items():
             ranking = rankings[key] = system.rank(task)
             best = {}
-            if isinstance(system, ByHeldTexts) and system.detected:
+            if isinstance(system, CachedSystem) and system.detected:
                 best = best_scores(system, task, absent.get(task.name, {}))
             results.append(
                 SetResult(
-                    each.group, scored(system.name, task, ranking), reliability(ranking, task), best
+                    each.group,
+                    score_ranking(system.name, task, ranking),
+                    reliability(ranking, task),
+                    best,
                 )
             )
             done(results[-1])
         for name, keys in fusions.items():
-            ranking = fused([rankings[key] for key in keys])
-            results.append(SetResult(each.group, scored(name, task, ranking)))
+            ranking = fuse_rankings([rankings[key] for key in keys])
+            results.append(SetResult(each.group, score_ranking(name, task, ranking)))
             done(results[-1])
     return results
 
@@ -106,7 +109,7 @@ def measure_suite(
 def read_absent() -> dict[str, dict[str, list[str]]]:
     """Load descriptions that no text of a set answers, by set and kind of absence.
 
-    "another world" types have nothing to do with the set; for "kindred" types, the set mentions
+    "unrelated" types have nothing to do with the set; for "related" types, the set mentions
     broader or neighboring ones.
     """
     found: dict[str, dict[str, list[str]]] = json.loads(ABSENT.read_text(encoding="utf-8"))
@@ -114,7 +117,7 @@ def read_absent() -> dict[str, dict[str, list[str]]]:
 
 
 def best_scores(
-    system: ByHeldTexts, task: Task, descriptions: Mapping[str, Sequence[str]]
+    system: CachedSystem, task: Task, descriptions: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, float]]:
     """The best score of any text for each description."""
     held = system.held(task)
@@ -133,7 +136,7 @@ def reliability(ranking: Ranking, task: Task) -> Reliability | None:
         return None
     said, right = [], []
     for row, label in enumerate(task.queries):
-        order = np.argsort(-ranking.scores[row], kind="stable")[:SHOWN]
+        order = np.argsort(-ranking.scores[row], kind="stable")[:RELIABILITY_DEPTH]
         shown = order[ranking.scores[row, order] > -np.inf]
         said.append(ranking.probabilities[row, shown])
         right.append(np.isin(shown, list(task.relevant[label])))

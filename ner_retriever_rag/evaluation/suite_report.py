@@ -10,9 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from ner_retriever_rag._imports import require
-from ner_retriever_rag.evaluation.suite_draws import DRAWN, Draws
-from ner_retriever_rag.evaluation.suite_judged import JUDGED_OF, AfterJudgements
-from ner_retriever_rag.evaluation.suite_measure import BINS, SHOWN, Reliability, SetResult
+from ner_retriever_rag.evaluation.suite_judgments import JUDGMENT_POOL, JudgmentResult
+from ner_retriever_rag.evaluation.suite_measure import (
+    BINS,
+    RELIABILITY_DEPTH,
+    Reliability,
+    SetResult,
+)
+from ner_retriever_rag.evaluation.suite_small_corpora import CORPUS_SIZE, SmallCorpora
 
 LIKELY = 0.5  # minimum score of an apparent answer
 
@@ -53,14 +58,14 @@ def groups_of(results: Sequence[SetResult]) -> Groups:
 
 def markdown(
     results: Sequence[SetResult],
-    draws: Sequence[Draws] = (),
-    judged: Sequence[AfterJudgements] = (),
+    draws: Sequence[SmallCorpora] = (),
+    judged: Sequence[JudgmentResult] = (),
 ) -> str:
     """Markdown tables: means, metrics by set, mentions, reliability, absent types, and others."""
     columns, rows = mean_rows(results)
     parts = [
-        "R-Precision, precision at ten, and what `k=None` returns; macro over a set's types, then "
-        "over sets:",
+        "R-Precision, precision at 10, and precision, recall and F1 of `k=None`; averaged over a "
+        "set's types, then over sets:",
         _table(columns, rows),
         "R-Precision by set:",
         _by_set(results, lambda each: each.result.macro("r_precision")),
@@ -77,19 +82,19 @@ def markdown(
         ]
         means = [np.mean([float(row[place]) for row in cells]) for place in (1, 2, 3)]
         cells.append(["mean", *(f"{mean:.3f}" for mean in means)])
-        head = ["set", "gold mentions found exactly", "overlapped", "found a text"]
-        parts += ["Mentions found in the bare text:", _table(head, cells)]
+        head = ["set", "exact recall", "overlap recall", "mentions per text"]
+        parts += ["Detected mentions:", _table(head, cells)]
     parts += _reliability(results) + _absent(results)
     if draws:
         parts += [
-            f"Small corpora: {DRAWN} texts of a set at a time, means over the draws "
+            f"Small corpora: random draws of {CORPUS_SIZE} texts per set, means over the draws "
             "(R-Precision, F1):",
             _draws(draws),
         ]
     if judged:
         parts += [
-            f"F1 of `k=None` after judgements of random documents among the {JUDGED_OF} found "
-            "first; of those not judged, in brackets before judging:",
+            f"F1 of `k=None` after judging random documents among the top {JUDGMENT_POOL}; then of "
+            "the documents not judged, and in brackets theirs before:",
             _judged(judged),
         ]
     return "\n\n".join(parts) + "\n"
@@ -117,7 +122,7 @@ def _reliability(results: Sequence[SetResult]) -> list[str]:
     bins = [f"{low:g} to {high:g}" for low, high in zip(BINS, BINS[1:], strict=False)]
     head = ["sets", "system", *bins, "calibration error"]
     return [
-        f"Share of right documents by the score they are given, the best {SHOWN} of each type:",
+        f"Share of relevant documents by score, among the top {RELIABILITY_DEPTH} per type:",
         _table(head, rows),
     ]
 
@@ -144,7 +149,7 @@ def _absent(results: Sequence[SetResult]) -> list[str]:
     ]
 
 
-def _draws(draws: Sequence[Draws]) -> str:
+def _draws(draws: Sequence[SmallCorpora]) -> str:
     systems = list(dict.fromkeys(each.system for each in draws))
     known = {(each.set, each.system): each for each in draws}
     rows = []
@@ -159,7 +164,7 @@ def _draws(draws: Sequence[Draws]) -> str:
     return _table(["set", *systems], rows)
 
 
-def _judged(judged: Sequence[AfterJudgements]) -> str:
+def _judged(judged: Sequence[JudgmentResult]) -> str:
     counts = list(dict.fromkeys(each.judgements for each in judged))
     known = {(each.set, each.judgements): each for each in judged}
     sets = list(dict.fromkeys(each.set for each in judged))
@@ -228,8 +233,8 @@ def write_suite(
     name: str,
     command: str,
     results: Sequence[SetResult],
-    draws: Sequence[Draws],
-    judged: Sequence[AfterJudgements],
+    draws: Sequence[SmallCorpora],
+    judged: Sequence[JudgmentResult],
     folder: Path,
 ) -> None:
     """Write ``NAME.md``, ``NAME.json`` and ``NAME.png`` to a folder, created if missing.
@@ -256,10 +261,10 @@ def write_suite(
         "judged": [asdict(each) for each in judged],
     }
     (folder / f"{name}.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    picture(results, folder / f"{name}.png")
+    plot(results, folder / f"{name}.png")
 
 
-def picture(results: Sequence[SetResult], path: Path) -> None:
+def plot(results: Sequence[SetResult], path: Path) -> None:
     """Draw R-Precision of every set as bars, next to a reliability diagram."""
     require("matplotlib", extra="eval").use("Agg")
     pyplot = require("matplotlib.pyplot", extra="eval")
@@ -291,7 +296,7 @@ def picture(results: Sequence[SetResult], path: Path) -> None:
                 if number
             ]
             curve.plot(*zip(*points, strict=True), marker="o", label=system)
-    curve.set_xlabel(f"score of a document, the best {SHOWN} of each type")
+    curve.set_xlabel(f"score of a document, the best {RELIABILITY_DEPTH} of each type")
     curve.set_ylabel("share that is right")
     curve.set_xlim(0, 1)
     curve.set_ylim(0, 1)

@@ -12,9 +12,9 @@ from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.evaluation.encodings import Encodings, encode_task
 from ner_retriever_rag.evaluation.systems import Ranking
 from ner_retriever_rag.evaluation.tasks import Task
-from ner_retriever_rag.search.held_texts import HeldTexts
+from ner_retriever_rag.search.in_memory_texts import InMemoryTexts
 
-_FUSED_FROM = 60  # k of reciprocal rank fusion, as in Cormack, Clarke and Buettcher 2009
+_RRF_K = 60  # k of reciprocal rank fusion, as in Cormack, Clarke and Buettcher 2009
 
 
 class EncodedTasks:
@@ -36,7 +36,7 @@ class EncodedTasks:
         return self._last[1]
 
 
-class ByHeldTexts:
+class CachedSystem:
     """This package on cached encodings; ranks as ``ByType`` does.
 
     Args:
@@ -51,21 +51,21 @@ class ByHeldTexts:
     ) -> None:
         self.detected, self.sharpen, self.name = detected, sharpen, name
         self._encoded = encoded
-        self._held: tuple[Task, HeldTexts] | None = None
+        self._held: tuple[Task, InMemoryTexts] | None = None
 
-    def held(self, task: Task) -> HeldTexts:
+    def held(self, task: Task) -> InMemoryTexts:
         """The texts of a task, ready to search."""
         if self._held is None or self._held[0] is not task:
             found = self._encoded.of(task)
             texts = found.detected if self.detected else found.gold
-            self._held = task, HeldTexts(self._encoded.encoder, task.texts, texts)
+            self._held = task, InMemoryTexts(self._encoded.encoder, task.texts, texts)
         return self._held[1]
 
-    def part(self, task: Task, numbers: Sequence[int]) -> HeldTexts:
+    def subset(self, task: Task, numbers: Sequence[int]) -> InMemoryTexts:
         """Some of a task's texts, as a corpus of their own."""
         found = self._encoded.of(task)
         texts = found.detected if self.detected else found.gold
-        return HeldTexts(
+        return InMemoryTexts(
             self._encoded.encoder, [task.texts[n] for n in numbers], [texts[n] for n in numbers]
         )
 
@@ -75,11 +75,11 @@ class ByHeldTexts:
         if self.detected:
             found = self._encoded.of(task).detected
             spans = [[(m.start, m.end) for m in one.mentions] for one in found]
-        return ranked(self.held(task), task, self.sharpen, spans)
+        return rank_task(self.held(task), task, self.sharpen, spans)
 
 
-def ranked(
-    held: HeldTexts, task: Task, sharpen: bool, spans: list[list[tuple[int, int]]] | None = None
+def rank_task(
+    held: InMemoryTexts, task: Task, sharpen: bool, spans: list[list[tuple[int, int]]] | None = None
 ) -> Ranking:
     """Score every text of a task for every type.
 
@@ -101,7 +101,7 @@ def ranked(
     return Ranking(scores, selected, spans, probabilities)
 
 
-def fused(rankings: Sequence[Ranking]) -> Ranking:
+def fuse_rankings(rankings: Sequence[Ranking]) -> Ranking:
     """Fuse rankings by reciprocal rank; a text that a ranking did not find gets nothing from it.
 
     Args:
@@ -112,5 +112,5 @@ def fused(rankings: Sequence[Ranking]) -> Ranking:
         for row, scores in zip(total, ranking.scores, strict=True):
             order = np.argsort(-scores, kind="stable")
             found = order[scores[order] > -np.inf]
-            row[found] += 1 / (_FUSED_FROM + 1 + np.arange(len(found), dtype=np.float32))
+            row[found] += 1 / (_RRF_K + 1 + np.arange(len(found), dtype=np.float32))
     return Ranking(total)

@@ -13,8 +13,8 @@ from ner_retriever_rag.evaluation.formats import read_lines
 from ner_retriever_rag.evaluation.tasks import Task, make_task, queries_for
 
 TEXTS = 1_500  # maximum per set
-LEAST_TEXTS = 3  # minimum that mention a scored type
-GREATEST_SHARE = 0.8  # maximum share of texts that mention a scored type
+MIN_TEXTS = 3  # minimum that mention a scored type
+MAX_SHARE = 0.8  # maximum share of texts that mention a scored type
 _SEED = 3
 
 
@@ -42,10 +42,10 @@ SUITES = {
         "domains",
         ("-par.jsonl.gz", ".jsonl.gz"),
         {
-            "nothing trained on": (
+            "held out": (
                 "skillspan", "court", "maintie", "earnings", "psytar", "litbank", "re3d"
             ),
-            "boundaries train the detector": (
+            "boundaries in training": (
                 "stackoverflow", "tasteset", "wlp", "mulms", "btc", "assistant", "annoctr"
             ),
         },
@@ -55,7 +55,7 @@ SUITES = {
         "boundaries",
         ("-dev.jsonl", "-devel.jsonl", ".jsonl"),
         {
-            "nothing trained on": ("wikigold",),
+            "held out": ("wikigold",),
             "boundaries of another part train the detector": ("wnut17", "bionlp13cg", "bc5cdr"),
         },
     ),
@@ -125,11 +125,11 @@ def load_suite(
 
 def scored_types(task: Task) -> Task:
     """Restrict a task to the types that neither too few nor too many texts mention."""
-    most = GREATEST_SHARE * len(task.texts)
+    most = MAX_SHARE * len(task.texts)
     kept = {
         label: relevant
         for label, relevant in task.relevant.items()
-        if LEAST_TEXTS <= len(relevant) <= most
+        if MIN_TEXTS <= len(relevant) <= most
     }
     queries = {label: query for label, query in task.queries.items() if label in kept}
     return replace(task, queries=queries, relevant=kept)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-from ner_retriever_rag.evaluation.encodings import kept
+from ner_retriever_rag.evaluation.encodings import cached
 from ner_retriever_rag.evaluation.tasks import Task
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.schema import Document, Span
@@ -148,20 +148,22 @@ class ByEmbedding:
 
     def rank(self, task: Task) -> Ranking:
         """Score every text for every type."""
-        from ner_retriever_rag.evaluation.rivals import load_rival
+        from ner_retriever_rag.evaluation.baselines import load_baseline
 
         if self.of_mentions:
             asked = [[t[a:b] for a, b in s] for t, s in zip(task.texts, task.spans, strict=True)]
         else:
             asked = [[text] for text in task.texts]
-        rival = load_rival(self.model, trust_remote_code=self.trust_remote_code)
+        baseline = load_baseline(self.model, trust_remote_code=self.trust_remote_code)
         new = sorted({string for each in asked for string in each} - self._known.keys(), key=len)
         if new:
-            vectors = kept(self.cache, "dense", lambda: (self.model, new), lambda: rival.texts(new))
+            vectors = cached(
+                self.cache, "dense", lambda: (self.model, new), lambda: baseline.texts(new)
+            )
             self._known |= dict(zip(new, vectors, strict=True))
         vectors = np.stack([self._known[string] for each in asked for string in each])
         owner = np.repeat(np.arange(len(asked)), [len(each) for each in asked])
-        similar = rival.queries(list(task.queries.values())) @ vectors.T
+        similar = baseline.queries(list(task.queries.values())) @ vectors.T
         return Ranking(best_of_each(similar, owner, len(asked)))
 
 

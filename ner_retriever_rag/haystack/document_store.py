@@ -49,7 +49,7 @@ class EntityDocumentStore:
         if index is not None and any(each is not None for each in others):
             raise ValueError("give index, or path, collection, encoder and max_batch, not both")
         self._path, self._collection, self._max_batch = path, collection, max_batch
-        self._encoder, self._index, self._given = encoder, index, index is not None
+        self._encoder, self._index, self._owns_index = encoder, index, index is None
         self._lock = threading.Lock()
 
     @property
@@ -72,7 +72,7 @@ class EntityDocumentStore:
         Raises:
             ValueError: If the store was given an open index.
         """
-        if self._given:
+        if not self._owns_index:
             raise ValueError(
                 "a store over an open index cannot be serialized: create it by path, collection "
                 "and encoder"
@@ -172,7 +172,7 @@ class EntityDocumentStore:
     def close(self) -> None:
         """Release the index's folder; the next use reopens it. An index passed in stays open."""
         with self._lock:
-            if self._index is not None and not self._given:
+            if self._index is not None and self._owns_index:
                 self._index.close()
                 self._index = None
 

@@ -13,10 +13,10 @@ from ner_retriever_rag.haystack.document_store import EntityDocumentStore, to_ha
 from ner_retriever_rag.haystack.filters import to_where
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.queries.query import AllOf, AnyOf, Like, Not, is_combined
-from ner_retriever_rag.schema import DocumentMatch, kind_of
+from ner_retriever_rag.schema import DocumentMatch, type_name
 
 # Search keywords that have their own parameter here.
-_OWN = {"self", "query", "k", "where", "score_threshold", "about"}
+_EXPLICIT = {"self", "query", "k", "where", "score_threshold", "about"}
 
 
 @component
@@ -63,11 +63,11 @@ class NERTypeRetriever:
         search_options: dict[str, Any] | None = None,
     ) -> None:
         if not isinstance(document_store, EntityDocumentStore):
-            kind = kind_of(document_store)
+            kind = type_name(document_store)
             raise TypeError(f"document_store must be an EntityDocumentStore, not a {kind}")
         if top_k is not None and top_k <= 0:
             raise ValueError(f"top_k must be positive or None, not {top_k!r}")
-        known = inspect.signature(EntityIndex.search).parameters.keys() - _OWN
+        known = inspect.signature(EntityIndex.search).parameters.keys() - _EXPLICIT
         if unknown := (search_options or {}).keys() - known:
             raise TypeError(
                 f"unknown search option {', '.join(sorted(unknown))}: the options are "

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.index.render import show
     from ner_retriever_rag.index.sharded_index import ShardedIndex
 
-_HOMES = {
+_LAZY_IMPORTS = {
     "EntityIndex": "entity_index",
     "ShardedIndex": "sharded_index",
     "show": "render",
@@ -24,7 +24,7 @@ __all__ = [
     "show",
 ]
 
-__getattr__ = loader(__name__, _HOMES)
+__getattr__ = loader(__name__, _LAZY_IMPORTS)
 
 
 def __dir__() -> list[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.index.sharded_index import ShardedIndex
 from ner_retriever_rag.index.writing import storable_metadata
-from ner_retriever_rag.queries.bounds import whole_number
+from ner_retriever_rag.queries.bounds import check_int
 from ner_retriever_rag.schema import AddReport, Document, Failure
 from ner_retriever_rag.storage import chroma
 
@@ -97,7 +97,7 @@ def bulk_index(
     ray_data = require("ray.data", extra="ray")  # restarts workers that die, by default
     options = {"collection": collection, "max_batch": max_batch}
     # Create and mark the shards here, before all workers open them at once.
-    ShardedIndex(list(shards), encoder=made(encoder), **options).close()  # type: ignore[arg-type]
+    ShardedIndex(list(shards), encoder=build_encoder(encoder), **options).close()  # type: ignore[arg-type]
     workers, gpus = _resources(workers, cpus, gpus)
     blocks = _read(ray_data, source).map_batches(
         _Worker,
@@ -121,7 +121,7 @@ class _Worker:
     def __init__(
         self, shards: list[str], encoder: Encoder, columns: Columns, options: dict[str, Any]
     ) -> None:
-        self._index = ShardedIndex(shards, encoder=made(encoder), **options)
+        self._index = ShardedIndex(shards, encoder=build_encoder(encoder), **options)
         self._columns = columns
 
     def __call__(self, rows: Any) -> dict[str, list[Any]]:
@@ -156,7 +156,7 @@ def check_addresses(shards: Sequence[str]) -> None:
         )
 
 
-def made(encoder: Encoder) -> TypeAwareEncoder | None:
+def build_encoder(encoder: Encoder) -> TypeAwareEncoder | None:
     """Create the encoder for a worker; None for the shipped one."""
     if encoder is None:
         return None
@@ -193,4 +193,4 @@ def _resources(workers: int | None, cpus: float, gpus: float | None) -> tuple[in
     if workers is None:
         by_gpu = there.get("GPU", 0) / gpus if gpus else float("inf")
         workers = max(1, int(min(by_gpu, (there.get("CPU", 1) - 1) / cpus)))
-    return whole_number("workers", workers, 1), gpus
+    return check_int("workers", workers, 1), gpus

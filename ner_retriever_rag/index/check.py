@@ -93,7 +93,7 @@ def check(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Fin
     place = Place(folder, thorough=_collections(collection))
     try:
         store = open_store(place, collection, encoder, describe)
-        findings = _look_over(store)
+        findings = _scan(store)
     except graph_files.DamagedFilesError as error:
         findings = Findings(graphs=error.graphs)
     except StuckLogError as error:
@@ -101,7 +101,7 @@ def check(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Fin
     finally:
         place.close()
     if place.folder is not None:
-        _look_around(place.folder, findings)
+        _scan_folder(place.folder, findings)
     return findings
 
 
@@ -120,39 +120,39 @@ def repair(folder: str | Path, collection: str, encoder: TypeAwareEncoder) -> Fi
         RuntimeError: If another process has it open.
         ValueError: If the folder holds something else.
     """
-    place = Place(folder, thorough=_collections(collection), mending=True)
+    place = Place(folder, thorough=_collections(collection), repair=True)
     store = open_store(place, collection, encoder, describe)
     try:
         with place.writing():
             unfinished = store.unfinished()
             store.recover(unread=True)
-            findings = _look_over(store)
+            findings = _scan(store)
             findings.graphs, findings.unfinished = place.damaged, unfinished
             findings.stuck = [each.id for each in place.unstuck]
             store.drop_rows(findings.orphans)
-            _encode_again(store, encoder, findings)
+            _reencode(store, encoder, findings)
             if place.folder is not None:
-                graph_files.put_away(place.folder)
-                _look_around(place.folder, findings)
-                _clear_away(place.folder, findings)
+                graph_files.archive(place.folder)
+                _scan_folder(place.folder, findings)
+                _delete_unusable(place.folder, findings)
     finally:
         place.close()
     return findings
 
 
-def _look_around(folder: Path, findings: Findings) -> None:
+def _scan_folder(folder: Path, findings: Findings) -> None:
     """Add the tables, leftovers and foreign collections of a folder to the findings."""
     roles = roles_in(folder)
     findings.foreign = sorted(name for name, role in roles.items() if role is None)
     kept = {f"{TABLE}{name}" for name, role in roles.items() if role == DOCUMENTS}
     for each in sorted(folder.iterdir()):
         if each.name in kept:
-            findings.tables[each.name] = table_files.problem(each) or ""
+            findings.tables[each.name] = table_files.integrity_problem(each) or ""
         elif each.name.startswith((TABLE, *graph_files.ASIDE)):
             findings.leftovers.append(each.name)
 
 
-def _clear_away(folder: Path, findings: Findings) -> None:
+def _delete_unusable(folder: Path, findings: Findings) -> None:
     """Delete unusable tables; damaged graphs are kept for inspection."""
     useless = [name for name, problem in findings.tables.items() if problem]
     useless += [name for name in findings.leftovers if name.startswith(TABLE)]
@@ -165,14 +165,14 @@ def _collections(name: str) -> list[str]:
     return [name, f"{name}{MENTIONS_SUFFIX}"]
 
 
-def _look_over(store: Store) -> Findings:
+def _scan(store: Store) -> Findings:
     findings = Findings(store.document_count(), 0, store.unfinished())
     there = set(store.row_ids())
     belonging: set[str] = set()
     for ids in batches(store.document_ids(), _PAGE):
         records, unreadable = _readable(store, ids)
         findings.unreadable += unreadable
-        rows_of = {record.doc_id: record.row_ids(store.together) for record in records}
+        rows_of = {record.doc_id: record.row_ids(store.per_row) for record in records}
         wanted = [each for rows in rows_of.values() for each in rows]
         belonging.update(wanted)
         have = _with_vectors(store.mentions, [each for each in wanted if each in there])
@@ -212,7 +212,7 @@ def _with_vectors(rows: Rows, ids: Sequence[str]) -> set[str]:
     return _with_vectors(rows, ids[:half]) | _with_vectors(rows, ids[half:])
 
 
-def _encode_again(store: Store, encoder: TypeAwareEncoder, findings: Findings) -> None:
+def _reencode(store: Store, encoder: TypeAwareEncoder, findings: Findings) -> None:
     """Re-encode damaged documents from their stored texts, and rewrite them."""
     for ids in batches(findings.incomplete, _PAGE):
         records = list(store.fetch(ids).values())

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from ner_retriever_rag.queries.same_name import spelling
+from ner_retriever_rag.queries.name_matching import spelling
 from ner_retriever_rag.schema import require_text
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Decisions:
     def _pairs(self) -> frozenset[frozenset[str]]:
         return frozenset(frozenset(map(spelling, pair)) for pair in self.split)
 
-    def apart(self, one: Iterable[str], other: Iterable[str]) -> bool:
+    def are_split(self, one: Iterable[str], other: Iterable[str]) -> bool:
         """Whether a spelling of one and a spelling of the other were split by the user."""
         if not self._pairs:
             return False
@@ -67,7 +67,7 @@ class Decisions:
         for group in self.merged:
             here = [each for each in group if spelling(each) in keys]
             merged.append(tuple(each for each in group if each not in here[1:]))
-        pairs = [pair for pair in combinations(names, 2) if not self.apart(
+        pairs = [pair for pair in combinations(names, 2) if not self.are_split(
             [spelling(pair[0])], [spelling(pair[1])])]  # fmt: skip
         return Decisions(tuple(each for each in merged if each), (*self.split, *pairs))
 
@@ -103,8 +103,8 @@ class Decisions:
         Args:
             rows: Collection of the index's documents.
         """
-        said = json.dumps({"merged": self.merged, "split": self.split}, ensure_ascii=False)
-        rows.set_metadata({**rows.metadata(), KEY: said})
+        encoded = json.dumps({"merged": self.merged, "split": self.split}, ensure_ascii=False)
+        rows.set_metadata({**rows.metadata(), KEY: encoded})
 
 
 def check_names(names: Iterable[str], least: int) -> list[str]:

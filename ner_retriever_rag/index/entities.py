@@ -3,9 +3,9 @@
 :mod:`~ner_retriever_rag.index.joining` decides which mentions are of one entity. Those mentions are
 repeated observations of one thing and not independent: the same words, often the same sentence
 pattern. So their evidence is averaged, not multiplied: an entity's log odds are the mean of its
-mentions' log odds, scaled by ``n ** GROWTH`` for n mentions. A name that looks like a river three
-times is more likely to be one than a name that does once, and a name that does not three times is
-less likely to be one.
+mentions' log odds, scaled by ``n ** COUNT_EXPONENT`` for n mentions. A name that looks like a river
+three times is more likely to be one than a name that does once, and a name that does not three
+times is less likely to be one.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from ner_retriever_rag.encoder.names import name_hashes, name_key
 from ner_retriever_rag.index.decisions import Decisions
 from ner_retriever_rag.index.joining import join
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
-from ner_retriever_rag.queries.query import Query
-from ner_retriever_rag.queries.repetition import last_word
-from ner_retriever_rag.queries.same_name import (
+from ner_retriever_rag.queries.name_matching import (
     is_short_form,
     legal_words,
+    match_reason,
     spelling,
-    why_one,
     without_legal_form,
 )
+from ner_retriever_rag.queries.query import Query
+from ner_retriever_rag.queries.repetition import last_word
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from ner_retriever_rag.search.mention_scores import MentionScores
     from ner_retriever_rag.search.search import Search
 
-GROWTH = 0.25
-_LOOK = 20  # mentions examined for each entity wanted, best first
+COUNT_EXPONENT = 0.25
+_MENTIONS_PER_ENTITY = 20  # mentions examined for each entity wanted, best first
 _ROUNDS = 2  # "Doe" leads to the "John T. Doe" of its document, and that to his other documents
-_SURE = 1e-6  # probabilities are clipped this far from 0 and 1
+_EPSILON = 1e-6  # probabilities are clipped this far from 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +102,14 @@ def _clusters(
 ) -> list[list[int]]:
     """Group mentions by entity, for all entities with a good mention: more than are wanted."""
     table, scores = found.table, found.scores
-    most = None if bounds.last is None else _LOOK * bounds.last
+    most = None if bounds.stop is None else _MENTIONS_PER_ENTITY * bounds.stop
     ordered = found.best_first(0.0, most)[:most]
-    if bounds.last is None:
+    if bounds.stop is None:
         ordered = ordered[scores[ordered] >= min(bounds.floor, DEFAULT_THRESHOLD)]
     good = list(table.non_overlapping(ordered.tolist()))
     if decisions is None:
         return _by_key(table, found.allowed, good)
-    members = _of_like_names(table, found.allowed, good, decisions)
+    members = _candidate_mentions(table, found.allowed, good, decisions)
     clusters = join(
         [table.text(n) for n in members],
         table.owner[members],
@@ -134,7 +134,7 @@ def _by_key(
     return list(members.values())
 
 
-def _of_like_names(
+def _candidate_mentions(
     table: MentionTable, allowed: NDArray[np.bool_], good: Sequence[int], decisions: Decisions
 ) -> NDArray[np.intp]:
     """Mentions that may share an entity with a good one, ascending; found by name hashes."""
@@ -147,24 +147,26 @@ def _of_like_names(
         if not new:
             break
         seen |= new
-        hashes = name_hashes(_as_written(new, decisions))
+        hashes = name_hashes(_name_variants(new, decisions))
         here = places[np.isin(table.names[places], hashes)]
         with_form = places[np.isin(table.last_words[places], _legal_words())]
         taken[here] = True
-        taken[_with_another_form(table, with_form, set(map(without_legal_form, new)))] = True
-        taken[_beside(table, allowed, np.flatnonzero(taken))] = True
+        taken[_matching_without_legal_form(table, with_form, set(map(without_legal_form, new)))] = (
+            True
+        )
+        taken[_sharing_words(table, allowed, np.flatnonzero(taken))] = True
         names = {table.text(n) for n in np.flatnonzero(taken).tolist()}
     return np.flatnonzero(taken)
 
 
-def _as_written(names: Iterable[str], decisions: Decisions) -> list[str]:
+def _name_variants(names: Iterable[str], decisions: Decisions) -> list[str]:
     """Names with their variants: normalized spelling, without a legal form, merged names."""
     found = {form for name in names for form in (name, spelling(name), without_legal_form(name))}
     groups = {decisions.groups[each] for each in found if each in decisions.groups}
     return [*found, *(name for n in groups for name in decisions.merged[n])]
 
 
-def _with_another_form(
+def _matching_without_legal_form(
     table: MentionTable, mentions: NDArray[np.intp], names: set[str]
 ) -> list[int]:
     """Mentions that match one of the names except for a legal form."""
@@ -177,7 +179,7 @@ def _with_another_form(
     ]
 
 
-def _beside(
+def _sharing_words(
     table: MentionTable, allowed: NDArray[np.bool_], members: NDArray[np.intp]
 ) -> list[int]:
     """Mentions that share a word with one of ``members`` in the same document."""
@@ -206,24 +208,24 @@ def _ranked(
     entities = [_entity(found.table, found.scores, cluster) for cluster in clusters]
     entities = [each for each in entities if each.score >= bounds.floor]
     entities.sort(key=lambda each: (-each.score, -each.mentions, each.name, each.documents))
-    return entities[bounds.offset : bounds.last]
+    return entities[bounds.offset : bounds.stop]
 
 
 def _entity(table: MentionTable, scores: NDArray[np.float32], group: Sequence[int]) -> Entity:
-    apart = list(table.non_overlapping(sorted(group, key=lambda n: (-scores[n], n))))
-    spelled = Counter(table.text(n) for n in apart)
+    disjoint = list(table.non_overlapping(sorted(group, key=lambda n: (-scores[n], n))))
+    spelled = Counter(table.text(n) for n in disjoint)
     names = sorted(spelled, key=lambda name: (-spelled[name], name))
     fullest = (name for name in names if not any(_shortens(name, other) for other in names))
     head = next(fullest, names[0])
-    documents = sorted({table.doc_ids[table.owner[n]] for n in apart})
-    whys = {name: why_one(name, head) or "merged" for name in names}
+    documents = sorted({table.doc_ids[table.owner[n]] for n in disjoint})
+    reasons = {name: match_reason(name, head) or "merged" for name in names}
     return Entity(
         head,
         [head, *(name for name in names if name != head)],
-        joint(scores[apart]),
-        len(apart),
+        joint_score(scores[disjoint]),
+        len(disjoint),
         documents,
-        {name: why for name, why in whys.items() if why != "spelling"},
+        {name: why for name, why in reasons.items() if why != "spelling"},
     )
 
 
@@ -232,8 +234,8 @@ def _shortens(name: str, other: str) -> bool:
     return is_short_form(name, other) and without_legal_form(name) != without_legal_form(other)
 
 
-def joint(scores: NDArray[np.float32]) -> float:
+def joint_score(scores: NDArray[np.float32]) -> float:
     """Combine the scores of an entity's mentions, by the rule in the module docstring."""
-    sure = np.clip(scores.astype(np.float64), _SURE, 1 - _SURE)
-    logits = np.log(sure / (1 - sure))
-    return float(1 / (1 + np.exp(-logits.mean() * len(scores) ** GROWTH)))
+    clipped = np.clip(scores.astype(np.float64), _EPSILON, 1 - _EPSILON)
+    logits = np.log(clipped / (1 - clipped))
+    return float(1 / (1 + np.exp(-logits.mean() * len(scores) ** COUNT_EXPONENT)))

@@ -9,21 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ner_retriever_rag._keywords import answers_wrong_keywords
+from ner_retriever_rag._keywords import suggest_keywords
 from ner_retriever_rag.candidates.engine import EngineSource
 from ner_retriever_rag.candidates.stored_rows import describe
 from ner_retriever_rag.candidates.table_source import TableSource
 from ner_retriever_rag.candidates.tables import TABLE, Tables
-from ner_retriever_rag.index.answers import Answers
-from ner_retriever_rag.index.contents import Contents, ids_of
-from ner_retriever_rag.index.deciding import Deciding
-from ner_retriever_rag.index.foreign import is_document
-from ner_retriever_rag.index.judging import Judging
-from ner_retriever_rag.index.reached_for import ReachedFor
+from ner_retriever_rag.index.decision_methods import DecisionMethods
+from ner_retriever_rag.index.foreign_methods import ForeignMethodHints
+from ner_retriever_rag.index.interop import is_document
+from ner_retriever_rag.index.judgement_methods import JudgementMethods
+from ner_retriever_rag.index.read_methods import ReadMethods, check_ids
+from ner_retriever_rag.index.search_methods import SearchMethods
 from ner_retriever_rag.index.sync import sync
-from ner_retriever_rag.index.writing import BATCH, Given, Prepared, Writer, checked, in_batches
-from ner_retriever_rag.queries.bounds import whole_number
-from ner_retriever_rag.schema import AddReport, Document, Failure, SyncReport, kind_of
+from ner_retriever_rag.index.writing import (
+    BATCH,
+    GivenSpans,
+    Prepared,
+    Writer,
+    check_documents,
+    in_batches,
+)
+from ner_retriever_rag.queries.bounds import check_int
+from ner_retriever_rag.schema import AddReport, Document, Failure, SyncReport, type_name
 from ner_retriever_rag.search.engine_search import EngineSearch
 from ner_retriever_rag.search.search import Search
 from ner_retriever_rag.storage import chroma
@@ -44,7 +51,9 @@ if TYPE_CHECKING:
 DEFAULT_COLLECTION = "ner-retriever"
 
 
-class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
+class EntityIndex(
+    SearchMethods, ReadMethods, DecisionMethods, JudgementMethods, ForeignMethodHints
+):
     """An index of documents by the entities they mention, stored in Chroma.
 
     Any number of processes may have a folder open as long as none of them writes. The first write
@@ -72,7 +81,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
     _place: Place | Places
     _source: CandidateSource
 
-    @answers_wrong_keywords
+    @suggest_keywords
     def __init__(
         self,
         path: str | Path | None = None,
@@ -85,15 +94,15 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         if path is not None and client is not None:
             raise ValueError("give path or client, not both")
         if max_batch is not None:
-            max_batch = whole_number("max_batch", max_batch, 1, " or None")
+            max_batch = check_int("max_batch", max_batch, 1, " or None")
         encoder = encoder or _default_encoder()
         in_memory = path is None and client is None
         name = collection or (None if in_memory else DEFAULT_COLLECTION)
         self._address, self._collection, self._max_batch = path, collection, max_batch
         place = self._place = Place(path, client, max_batch=max_batch)
-        self._hold(open_store(place, name, encoder, describe), encoder)
+        self._attach(open_store(place, name, encoder, describe), encoder)
 
-    def _hold(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
+    def _attach(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
         self.encoder, self._store, self._folder = encoder, store, self._place.folder
         self._writer = Writer(store, encoder)
         if isinstance(store, EngineStore):
@@ -172,7 +181,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         collection = chroma.collection_of(collection)
         client = chroma.client_of(collection)
         place = index._place = Place(None, client, closing=True, max_batch=max_batch)
-        index._hold(BesideStore.over(place, collection, encoder), encoder)
+        index._attach(BesideStore.open_over(place, collection, encoder), encoder)
         return index
 
     def sync(self, *, progress: bool = False) -> SyncReport:
@@ -198,12 +207,12 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
             store.recover()  # even if nothing is left to write
             return sync(store, self.encoder, progress=progress)
 
-    @answers_wrong_keywords
+    @suggest_keywords
     def add(
         self,
         documents: Iterable[Document | str | Any],
         *,
-        spans: Given | None = None,
+        spans: GivenSpans | None = None,
         errors: str = "raise",
         progress: bool = False,
     ) -> AddReport:
@@ -235,7 +244,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         self._store.require_own()
         single = isinstance(documents, str | Mapping) or is_document(documents)
         if single or not isinstance(documents, Iterable):
-            kind = kind_of(documents)
+            kind = type_name(documents)
             raise TypeError(f"documents must be a list or another iterable, not a single {kind}")
         if errors not in ("raise", "skip"):
             raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r}")
@@ -244,8 +253,8 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
             if len(spans) != len(documents):
                 raise ValueError(f"spans is for {len(spans)} documents, there are {len(documents)}")
         failed: list[Failure] = []
-        refuse = failed.append if errors == "skip" else None
-        good: Iterable[Prepared] = checked(documents, spans, refuse)
+        on_error = failed.append if errors == "skip" else None
+        good: Iterable[Prepared] = check_documents(documents, spans, on_error)
         if isinstance(documents, Sequence):
             good = list(good)  # check the whole list before writing any of it
         report = AddReport()
@@ -253,7 +262,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         bar = tqdm(total=total, unit="document", disable=not progress, smoothing=0.05)
         with self._place.writing(), bar:
             self._store.recover()  # even if nothing is left to write
-            for done in self._writer.add(self._in_batches(good), refuse):
+            for done in self._writer.add(self._in_batches(good), on_error):
                 report += done
                 bar.update(done.added + done.replaced + done.unchanged)
             bar.update(len(failed))
@@ -263,7 +272,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
         """Group documents into batches that are encoded and written together."""
         return in_batches(documents, lambda each: each[0].text)
 
-    @answers_wrong_keywords
+    @suggest_keywords
     def delete(
         self, ids: str | Iterable[str] | None = None, *, where: Mapping[str, Any] | None = None
     ) -> int:
@@ -285,7 +294,7 @@ class EntityIndex(Answers, Contents, Deciding, Judging, ReachedFor):
             raise ValueError("delete needs ids or where, and only one of them")
         with self._place.writing():
             self._store.recover()
-            doomed = self._store.document_ids(where) if ids is None else ids_of(ids)
+            doomed = self._store.document_ids(where) if ids is None else check_ids(ids)
             records = list(self._store.fetch(dict.fromkeys(doomed)).values())
             for some in batches(records, BATCH):
                 self._store.delete(some)

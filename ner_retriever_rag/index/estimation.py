@@ -26,7 +26,7 @@ from ner_retriever_rag.queries.query import Query
 if TYPE_CHECKING:
     from ner_retriever_rag.search.search import Search
 
-_HALF = 0.5  # added to both counts, to avoid the logarithm of zero
+_PSEUDO_COUNT = 0.5  # added to both counts, to avoid the logarithm of zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +45,20 @@ class Residuals:
 
     def width(self, expected: float) -> float:
         """The spread of the log ratio at an expected count."""
-        return sqrt(self.spread**2 + 1 / (expected + _HALF))
+        return sqrt(self.spread**2 + 1 / (expected + _PSEUDO_COUNT))
 
     def residual(self, expected: float, true: int) -> float:
         """The log ratio of the true to an expected count, in units of the spread."""
-        return float(np.log((true + _HALF) / (expected + _HALF)) / self.width(expected))
+        return float(
+            np.log((true + _PSEUDO_COUNT) / (expected + _PSEUDO_COUNT)) / self.width(expected)
+        )
 
     def interval(self, expected: float, most: int) -> tuple[int, int]:
         """The 90% interval around an expected count, clipped to 0 and ``most``."""
-        around = expected + _HALF
+        around = expected + _PSEUDO_COUNT
         width = self.width(expected)
-        low = floor(around * exp(self.low * width) - _HALF)
-        high = ceil(around * exp(self.high * width) - _HALF)
+        low = floor(around * exp(self.low * width) - _PSEUDO_COUNT)
+        high = ceil(around * exp(self.high * width) - _PSEUDO_COUNT)
         return max(0, min(low, most)), min(most, max(high, 0))
 
 

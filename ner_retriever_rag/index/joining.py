@@ -25,17 +25,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.index.decisions import Decisions
-from ner_retriever_rag.queries.same_name import (
-    Words,
+from ner_retriever_rag.queries.name_matching import (
+    NameParts,
     is_short_form,
-    is_without_kind,
+    lacks_kind_word,
     spelling,
     without_legal_form,
 )
 
-AGREE_SHORT = 0.2  # minimum cosine of a short form and its fuller name, in one document
-AGREE_ONE_WORD, AGREE_WORDS = 0.55, 0.25  # the same for names in two documents
-A_PERSON = 0.2  # minimum probability of a person for a name to have a person's short forms
+MIN_COSINE_SHORT_FORM = 0.2  # minimum cosine of a short form and its fuller name, in one document
+MIN_COSINE_ONE_WORD, MIN_COSINE_WORDS = 0.55, 0.25  # the same for names in two documents
+MIN_PERSON_PROBABILITY = (
+    0.2  # minimum probability of a person for a name to have a person's short forms
+)
 
 
 @dataclass(slots=True)
@@ -63,7 +65,7 @@ class _Group:
         norms = np.linalg.norm(self.total) * np.linalg.norm(other.total)
         return float(self.total @ other.total / norms) if norms else 1.0
 
-    def take(self, other: _Group) -> None:
+    def absorb(self, other: _Group) -> None:
         """Absorb another group's mentions."""
         self.mentions += other.mentions
         self.total = self.total + other.total
@@ -93,7 +95,7 @@ def join(
     groups = []
     for local in _by_spelling(names, documents, vectors, people):
         groups += _with_short_forms(local, decisions)
-    groups = _with_surnames(_between_documents(groups, decisions), decisions)
+    groups = _with_surnames(_across_documents(groups, decisions), decisions)
     return [each.mentions for each in _merged(groups, decisions)]
 
 
@@ -134,55 +136,55 @@ def _with_short_forms(groups: list[_Group], decisions: Decisions) -> list[_Group
     kept = []
     for n, group in enumerate(groups):
         fullest = [m for m in fuller[n] if not fuller[m]]
-        if len(fullest) == 1 and group.agreement(groups[fullest[0]]) >= AGREE_SHORT:
-            groups[fullest[0]].take(group)
+        if len(fullest) == 1 and group.agreement(groups[fullest[0]]) >= MIN_COSINE_SHORT_FORM:
+            groups[fullest[0]].absorb(group)
         else:
             kept.append(group)
     return kept
 
 
 def _shortens(short: _Group, full: _Group, decisions: Decisions) -> bool:
-    if decisions.apart(short.spellings, full.spellings):
+    if decisions.are_split(short.spellings, full.spellings):
         return False
     if without_legal_form(full.name) == spelling(short.name):
         return True
-    if is_without_kind(short.name, full.name):
+    if lacks_kind_word(short.name, full.name):
         return True
-    return full.person >= A_PERSON and is_short_form(short.name, full.name)
+    return full.person >= MIN_PERSON_PROBABILITY and is_short_form(short.name, full.name)
 
 
-def _between_documents(groups: Sequence[_Group], decisions: Decisions) -> list[_Group]:
+def _across_documents(groups: Sequence[_Group], decisions: Decisions) -> list[_Group]:
     """Join groups of one name across documents if their vectors agree."""
     blocks: dict[str, list[_Group]] = defaultdict(list)
     for group in groups:
         blocks[_block(group)].append(group)
     joined = []
     for block in blocks.values():
-        joined += _agreeing(block, decisions) if len(block) > 1 else block
+        joined += _clustered(block, decisions) if len(block) > 1 else block
     return joined
 
 
 def _block(group: _Group) -> str:
     """Blocking key of groups that may be joined: the name without middle names or legal form."""
-    words, bare = Words.of(group.name), without_legal_form(group.name)
+    words, bare = NameParts.of(group.name), without_legal_form(group.name)
     if bare != spelling(group.name):
         return bare
-    if group.person >= A_PERSON and words.capitals and len(words.words) > 1:
+    if group.person >= MIN_PERSON_PROBABILITY and words.capitalized and len(words.words) > 1:
         return f"{words.words[0]} {words.words[-1]} {words.generation}"
     return bare
 
 
-def _agreeing(block: Sequence[_Group], decisions: Decisions) -> list[_Group]:
+def _clustered(block: Sequence[_Group], decisions: Decisions) -> list[_Group]:
     """Greedily join each group of a block to the cluster it agrees with most, if it does."""
     clusters: list[_Group] = []
     for group in sorted(block, key=lambda each: (-len(each.mentions), each.document)):
         words = len(without_legal_form(group.name).split())
-        least = AGREE_ONE_WORD if words < 2 else AGREE_WORDS
+        least = MIN_COSINE_ONE_WORD if words < 2 else MIN_COSINE_WORDS
         near = [(group.agreement(each), n) for n, each in enumerate(clusters)
                 if _compatible(group, each, decisions)]  # fmt: skip
         agreement, nearest = max(near, default=(-1.0, -1))
         if agreement >= least:
-            clusters[nearest].take(group)
+            clusters[nearest].absorb(group)
             # Keep the fuller name, so that "John F. Doe" cannot join "John Doe" and "John T. Doe".
             clusters[nearest].name = max(clusters[nearest].name, group.name, key=len)
         else:
@@ -192,7 +194,7 @@ def _agreeing(block: Sequence[_Group], decisions: Decisions) -> list[_Group]:
 
 def _compatible(group: _Group, other: _Group, decisions: Decisions) -> bool:
     """Whether the names of two groups do not contradict each other."""
-    if decisions.apart(group.spellings, other.spellings):
+    if decisions.are_split(group.spellings, other.spellings):
         return False
     if without_legal_form(group.name) == without_legal_form(other.name):
         return True
@@ -201,18 +203,18 @@ def _compatible(group: _Group, other: _Group, decisions: Decisions) -> bool:
 
 def _with_surnames(groups: Sequence[_Group], decisions: Decisions) -> list[_Group]:
     """Join each bare surname to the only person in all documents who bears it."""
-    called: dict[str, list[_Group]] = defaultdict(list)
+    by_surname: dict[str, list[_Group]] = defaultdict(list)
     for group in groups:
-        words = Words.of(group.name)
-        if len(words.words) > 1 and group.person >= A_PERSON:
-            called[words.words[-1]].append(group)
+        words = NameParts.of(group.name)
+        if len(words.words) > 1 and group.person >= MIN_PERSON_PROBABILITY:
+            by_surname[words.words[-1]].append(group)
     kept = []
     for group in groups:
-        words = Words.of(group.name)
-        people = called.get(words.words[0], []) if len(words.words) == 1 else []
+        words = NameParts.of(group.name)
+        people = by_surname.get(words.words[0], []) if len(words.words) == 1 else []
         fits = len(people) == 1 and _shortens(group, people[0], decisions)
-        if fits and group.agreement(people[0]) >= AGREE_ONE_WORD:
-            people[0].take(group)
+        if fits and group.agreement(people[0]) >= MIN_COSINE_ONE_WORD:
+            people[0].absorb(group)
         else:
             kept.append(group)
     return kept
@@ -230,7 +232,7 @@ def _merged(groups: Sequence[_Group], decisions: Decisions) -> list[_Group]:
         if of is None:
             kept.append(group)
         elif of in first:
-            first[of].take(group)
+            first[of].absorb(group)
         else:
             kept.append(first.setdefault(of, group))
     return kept

@@ -22,19 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag._imports import require
-from ner_retriever_rag.candidates.elsewhere import nearest_of
 from ner_retriever_rag.candidates.mention_table import MentionTable, read_table
-from ner_retriever_rag.candidates.several import SeveralSources
+from ner_retriever_rag.candidates.merged_source import MergedSource
+from ner_retriever_rag.candidates.remote_source import nearest_of
 from ner_retriever_rag.candidates.table_files import load_table, save_table
 from ner_retriever_rag.candidates.table_source import TableSource
 from ner_retriever_rag.candidates.tables import FixedTable
-from ner_retriever_rag.index.bulk import Encoder, check_addresses, made
+from ner_retriever_rag.index.bulk import Encoder, build_encoder, check_addresses
 from ner_retriever_rag.index.entity_index import EntityIndex
 from ner_retriever_rag.index.sharded_index import ShardedIndex
 from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.query import AnyOf, Leaf
 from ner_retriever_rag.schema import MentionMatch
-from ner_retriever_rag.search.engine_search import CANDIDATES, EngineSearch
+from ner_retriever_rag.search.engine_search import MIN_CANDIDATES, EngineSearch
 from ner_retriever_rag.search.facets import Facet
 from ner_retriever_rag.search.search import Search
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.queries.taxonomy import Taxonomy
     from ner_retriever_rag.storage.protocol import DocumentStore
 
-_MORE = 4  # kinds that each shard returns, per kind wanted
+_KINDS_PER_FACET = 4  # kinds that each shard returns, per kind wanted
 
 
 class RayIndex(ShardedIndex):
@@ -92,21 +92,23 @@ class RayIndex(ShardedIndex):
         check_addresses(shards)
         self._ray = ray = require("ray", extra="ray")
         options = {"collection": collection, "max_batch": max_batch}
-        super().__init__(list(shards), encoder=made(encoder), partial=partial, **options)  # type: ignore[arg-type]
+        super().__init__(list(shards), encoder=build_encoder(encoder), partial=partial, **options)  # type: ignore[arg-type]
         if not ray.is_initialized():
             ray.init()
-        holder = ray.remote(num_cpus=cpus, max_restarts=-1, max_task_retries=-1)(_Holder)
-        self._holders = [holder.remote(each, encoder, options) for each in shards]
-        assert isinstance(self._source, SeveralSources)  # only addresses are accepted
-        source = _HeldSources(self._source.sources, self._store, self.encoder.dim, self._answering)
-        source.holders = self._holders
+        actor = ray.remote(num_cpus=cpus, max_restarts=-1, max_task_retries=-1)(_ShardActor)
+        self._actors = [actor.remote(each, encoder, options) for each in shards]
+        assert isinstance(self._source, MergedSource)  # only addresses are accepted
+        source = _ActorSources(
+            self._source.sources, self._store, self.encoder.dim, self._shard_pool
+        )
+        source.actors = self._actors
         self._source, self._search = source, _RaySearch(self._store, source, self.encoder)
 
     def close(self) -> None:
         """Disconnect from the servers and stop the actors. Closing twice is a no-op."""
-        for each in self._holders:
+        for each in self._actors:
             self._ray.kill(each)
-        self._holders = []
+        self._actors = []
         super().close()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -118,20 +120,20 @@ class RayIndex(ShardedIndex):
         raise TypeError("a RayIndex is not pickled: open it in the process that needs it")
 
 
-class _HeldSources(SeveralSources):
+class _ActorSources(MergedSource):
     """The mentions of several shards; exact searches get them from the shards' actors.
 
     Attributes:
-        holders: The actors.
+        actors: The actors.
     """
 
-    holders: Sequence[Any]
+    actors: Sequence[Any]
 
-    def ask_all(self, method: str, *arguments: Any) -> list[Any]:
+    def call_all(self, method: str, *arguments: Any) -> list[Any]:
         """Call a method of every actor in parallel, and return the results."""
         ray = require("ray", extra="ray")
         answers: list[Any] = ray.get(
-            [getattr(each, method).remote(*arguments) for each in self.holders]
+            [getattr(each, method).remote(*arguments) for each in self.actors]
         )
         return answers
 
@@ -139,37 +141,39 @@ class _HeldSources(SeveralSources):
         """The mentions nearest to each of some vectors."""
         if not exact:
             return super().nearest(vectors, n)
-        return self._joined_tables(self.ask_all("nearest", vectors, n))
+        return self._merge_tables(self.call_all("nearest", vectors, n))
 
 
 class _RaySearch(EngineSearch):
     """A search that computes facets and extracts mentions in the shards' actors."""
 
-    _source: _HeldSources
+    _source: _ActorSources
 
     def facets(self, where: Mapping[str, Any] | None, kinds: Kinds, **options: Any) -> list[Facet]:
         """Count the kinds of entity, each actor in its shard."""
-        self._see_that_chroma_takes(where)
-        counted = self._source.ask_all("facets", where, {**options, "n": _MORE * options["n"]})
+        self._validate_where(where)
+        counted = self._source.call_all(
+            "facets", where, {**options, "n": _KINDS_PER_FACET * options["n"]}
+        )
         return _summed(counted, options["n"], options["examples"])
 
     def extract(
         self, types: Sequence[Leaf], bounds: Bounds, **options: bool
     ) -> Iterator[MentionMatch]:
         """Extract every mention of some types, each actor in its shard; documents sorted by id."""
-        self._see_that_chroma_takes(bounds.where)
+        self._validate_where(bounds.where)
         ray = require("ray", extra="ray")
         vectors = self._with_examples(AnyOf(*types)).vectors
-        candidates = ray.put(self._source.nearest(vectors, CANDIDATES, exact=True))
+        candidates = ray.put(self._source.nearest(vectors, MIN_CANDIDATES, exact=True))
         streams = [
             each.extract.options(num_returns="streaming").remote(types, bounds, options, candidates)
-            for each in self._source.holders
+            for each in self._source.actors
         ]
         rows = [chain.from_iterable(map(ray.get, stream)) for stream in streams]
         return merge(*rows, key=lambda row: row.doc_id)
 
 
-class _Holder:
+class _ShardActor:
     """Holds the table of one shard, as an actor on a Ray cluster.
 
     Args:
@@ -179,7 +183,7 @@ class _Holder:
     """
 
     def __init__(self, address: str, encoder: Encoder, options: Mapping[str, Any]) -> None:
-        self._index = EntityIndex(address, encoder=made(encoder), **options)
+        self._index = EntityIndex(address, encoder=build_encoder(encoder), **options)
         self._folder = tempfile.TemporaryDirectory()
         self._table: MentionTable | None = None
 
@@ -205,7 +209,7 @@ class _Holder:
         search = self._index._search
         assert isinstance(search, EngineSearch)
         for page in TableSource(self._current, self._index._store.document_ids).pages(bounds.where):
-            yield list(search.rows_of_pages([page], candidates, types, bounds, **options))
+            yield list(search.extract_pages([page], candidates, types, bounds, **options))
 
     def _search(self) -> Search:
         store = self._index._store

@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ner_retriever_rag._markup import cards, name_of, one_line, score_of, visible, window
-from ner_retriever_rag.index.foreign import as_match, is_result
+from ner_retriever_rag._markup import cards, display_name, format_score, one_line, visible, window
+from ner_retriever_rag.index.interop import as_match, is_result
 from ner_retriever_rag.schema import DocumentMatch
 
 _PASSAGE = 200  # characters of a document shown on a terminal line
@@ -81,8 +81,10 @@ def print_matches(console: Console, matches: Iterable[DocumentMatch]) -> None:
 
 def line(match: DocumentMatch) -> Text:
     """Format a document as one line: score, name and the passage around its best match."""
-    name = one_line(name_of(match))
-    return Text.assemble((f"  {score_of(match):4}  ", "cyan"), (name, "bold"), "  ", _marked(match))
+    name = one_line(display_name(match))
+    return Text.assemble(
+        (f"  {format_score(match):4}  ", "cyan"), (name, "bold"), "  ", _marked(match)
+    )
 
 
 def _marked(match: DocumentMatch) -> Text:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ner_retriever_rag.candidates.engine import EngineSource
-from ner_retriever_rag.candidates.several import SeveralSources
+from ner_retriever_rag.candidates.merged_source import MergedSource
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION, EntityIndex
 from ner_retriever_rag.index.writing import Prepared, Writer, in_batches_by_shard
 from ner_retriever_rag.search.engine_search import EngineSearch
-from ner_retriever_rag.storage.answering import Answering
 from ner_retriever_rag.storage.beside import BesideStore
 from ner_retriever_rag.storage.engine_store import EngineStore
+from ner_retriever_rag.storage.shard_pool import ShardPool
 from ner_retriever_rag.storage.shards import Places, ShardedStore, mark_shards, shard_of
 from ner_retriever_rag.storage.size import Storage, measure_storage
 from ner_retriever_rag.storage.store import Store
@@ -83,15 +83,15 @@ class ShardedIndex(EntityIndex):
                 )
             kept = None if folder is None else Path(folder).absolute()
             self._place = Places([shard._place for shard in self.shards], kept)
-            self._partial, self._answering = partial, Answering(partial=partial)
-            self._hold(self._joined(), self.shards[0].encoder)
+            self._partial, self._shard_pool = partial, ShardPool(partial=partial)
+            self._attach(self._joined_store(), self.shards[0].encoder)
         except BaseException:
             for opened, given in zip(self.shards, shards, strict=False):
                 if opened is not given:
                     opened.close()
             raise
 
-    def _joined(self) -> ShardedStore:
+    def _joined_store(self) -> ShardedStore:
         stores: list[Store] = []
         for number, shard in enumerate(self.shards):
             store = shard._store
@@ -106,11 +106,11 @@ class ShardedIndex(EntityIndex):
         if len({id(store) for store in stores}) < len(stores):
             raise ValueError("shards lists the same index twice")
         mark_shards(stores, self._place.writing)
-        return ShardedStore(stores, self._answering)
+        return ShardedStore(stores, self._shard_pool)
 
-    def _hold(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
+    def _attach(self, store: DocumentStore, encoder: TypeAwareEncoder) -> None:
         if not any(isinstance(shard._store, EngineStore) for shard in self.shards):
-            super()._hold(store, encoder)
+            super()._attach(store, encoder)
             return
         self.encoder, self._store, self._folder = encoder, store, self._place.folder
         self._writer = Writer(store, encoder)
@@ -120,7 +120,7 @@ class ShardedIndex(EntityIndex):
             else shard._source
             for shard in self.shards
         ]
-        self._source = SeveralSources(sources, store, encoder.dim, self._answering)
+        self._source = MergedSource(sources, store, encoder.dim, self._shard_pool)
         self._search = EngineSearch(store, self._source, encoder)
 
     def _in_batches(self, documents: Iterable[Prepared]) -> Iterator[list[Prepared]]:

@@ -27,12 +27,12 @@ def sync(store: BesideStore, encoder: TypeAwareEncoder, *, progress: bool) -> Sy
         encoder: Encodes new texts.
         progress: Show a progress bar.
     """
-    report, there, writer = AddReport(), set[str](), Writer(store, encoder)
+    report, seen, writer = AddReport(), set[str](), Writer(store, encoder)
     ids = store.all_ids()  # in one call: pages shift while a collection is being written
     with tqdm(total=len(ids), unit="document", disable=not progress, smoothing=0.05) as bar:
         for some in batches(ids, _PAGE):
             documents, failed = _documents(store.texts_of(some))
-            there.update(document.id for document in documents)
+            seen.update(document.id for document in documents)
             prepared = ((document, None) for document in documents)
             for done in writer.add(in_batches(prepared, lambda each: each[0].text)):
                 report += done
@@ -40,12 +40,12 @@ def sync(store: BesideStore, encoder: TypeAwareEncoder, *, progress: bool) -> Sy
             report += AddReport(failed=failed)
             bar.update(len(failed))
     # Deleted last, so that a document under a new id can reuse the vectors of its old id.
-    gone = [doc_id for doc_id in store.document_ids() if doc_id not in there]
-    for some in batches(gone, BATCH):
+    deleted = [doc_id for doc_id in store.document_ids() if doc_id not in seen]
+    for some in batches(deleted, BATCH):
         store.delete(list(store.records(some).values()))
     # Readers may be leaving out a document whose original text has been restored.
     store.renew()
-    return SyncReport(**{**asdict(report), "failed": report.failed}, deleted=len(gone))
+    return SyncReport(**{**asdict(report), "failed": report.failed}, deleted=len(deleted))
 
 
 def _documents(texts: Mapping[str, str | None]) -> tuple[list[Document], tuple[Failure, ...]]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ner_retriever_rag.encoder.ahead import ahead
-from ner_retriever_rag.index.foreign import (
+from ner_retriever_rag.encoder.prefetch import prefetch
+from ner_retriever_rag.index.interop import (
     from_langchain,
     from_llama_index,
     is_blank,
@@ -21,9 +21,9 @@ from ner_retriever_rag.schema import (
     EncodedText,
     Failure,
     Span,
-    kind_of,
     require_spans,
     require_text,
+    type_name,
 )
 from ner_retriever_rag.storage.collection import batches
 from ner_retriever_rag.storage.encodings import stored_encodings
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BATCH = 128  # most documents encoded and written together; also the step of the progress bar
-_LONG = 100_000  # characters that close a batch: a second or two of encoding; a write costs 55 ms
+_MAX_CHARACTERS = (
+    100_000  # characters that close a batch: a second or two of encoding; a write costs 55 ms
+)
 
-Given = Sequence[Sequence[Span]]
-Refuse = Callable[[Failure], None]
+GivenSpans = Sequence[Sequence[Span]]
+OnError = Callable[[Failure], None]
 Prepared = tuple[Document, Sequence[Span] | None]
 T = TypeVar("T")
 
@@ -57,7 +59,7 @@ class Writer:
         self._store, self._encoder = store, encoder
 
     def add(
-        self, batches: Iterable[Sequence[Prepared]], refuse: Refuse | None = None
+        self, batches: Iterable[Sequence[Prepared]], on_error: OnError | None = None
     ) -> Iterator[AddReport]:
         """Store documents; documents already stored with identical content are skipped.
 
@@ -67,8 +69,8 @@ class Writer:
         Args:
             batches: Documents, with ids unique across all batches, and the spans given for each,
                 if any.
-            refuse: Called for each document that cannot be encoded, which is left out; None raises
-                instead.
+            on_error: Called for each document that cannot be encoded, which is left out; None
+                raises instead.
 
         Yields:
             A report for each batch, once it is written.
@@ -78,12 +80,12 @@ class Writer:
                 as a RuntimeError if the error type takes more than a message.
         """
         plans = map(self._plan, batches)
-        for plan, (found, failed) in ahead(self._encode, plans, self._encoder.threads):
+        for plan, (found, failed) in prefetch(self._encode, plans, self._encoder.threads):
             for doc_id, error in failed.items():
                 why = f"cannot be encoded: {type(error).__name__}: {error}"
-                if refuse is None:
-                    raise _kind_of(error)(f"document {doc_id!r} {why}") from error
-                refuse(Failure(doc_id, why))
+                if on_error is None:
+                    raise _error_type(error)(f"document {doc_id!r} {why}") from error
+                on_error(Failure(doc_id, why))
             yield self._write(plan.without(failed), found)
 
     def _plan(self, batch: Sequence[Prepared]) -> _Plan:
@@ -148,10 +150,10 @@ class Writer:
         for with_spans in (False, True):
             some = [each for each in new if (each[1] is not None) == with_spans]
             if some:
-                self._encode_alike(some, with_spans, found, failed)
+                self._encode_group(some, with_spans, found, failed)
         return found, failed
 
-    def _encode_alike(
+    def _encode_group(
         self,
         some: Sequence[Prepared],
         with_spans: bool,
@@ -174,7 +176,7 @@ class Writer:
                 return
             alone: dict[str, Exception] = {}
             for each in some:
-                self._encode_alike([each], with_spans, found, alone)
+                self._encode_group([each], with_spans, found, alone)
             if len(alone) == len(some):  # the cause is not a particular document
                 raise
             failed.update(alone)
@@ -206,14 +208,14 @@ class _Plan:
         return replace(self, batch=batch, todo=[e for e in self.todo if e[0].id not in failed])
 
 
-def _kind_of(error: Exception) -> type[Exception]:
+def _error_type(error: Exception) -> type[Exception]:
     kinds = (ValueError, TypeError, MemoryError, OSError)
     return next((kind for kind in kinds if type(error) is kind), RuntimeError)
 
 
 def in_batches(items: Iterable[T], text_of: Callable[[T], str]) -> Iterator[list[T]]:
     """Group items into batches to encode and write together; fewer to a batch if texts are long."""
-    return batches(items, BATCH, lambda item: len(text_of(item)), _LONG)
+    return batches(items, BATCH, lambda item: len(text_of(item)), _MAX_CHARACTERS)
 
 
 def in_batches_by_shard(
@@ -232,21 +234,21 @@ def in_batches_by_shard(
         batch = waiting.setdefault(shard, [])
         batch.append(each)
         characters[shard] = characters.get(shard, 0) + len(each[0].text)
-        if len(batch) == BATCH or characters[shard] >= _LONG:
+        if len(batch) == BATCH or characters[shard] >= _MAX_CHARACTERS:
             yield waiting.pop(shard)
             characters[shard] = 0
     yield from waiting.values()
 
 
-def checked(
-    documents: Iterable[object], spans: Given | None, refuse: Refuse | None
+def check_documents(
+    documents: Iterable[object], spans: GivenSpans | None, on_error: OnError | None
 ) -> Iterator[Prepared]:
     """Validate the caller's documents; yield those that can be stored, with their spans.
 
     Args:
         documents: What the caller passed: documents, ours or a framework's, and strings.
         spans: The mention spans of each document, or None.
-        refuse: Called for each document that cannot be stored; None raises instead, and skips
+        on_error: Called for each document that cannot be stored; None raises instead, and skips
             blank documents (most files have empty pages) with a warning in the log.
 
     Raises:
@@ -256,7 +258,7 @@ def checked(
     """
     seen: dict[str, int] = {}
     for place, each in enumerate(documents):
-        if refuse is None and is_blank(each):
+        if on_error is None and is_blank(each):
             _log.warning("documents[%d] has no text and is skipped", place)
             continue
         try:
@@ -270,9 +272,9 @@ def checked(
             if spans is not None:
                 given = require_spans(spans[place], document.text, f"spans[{place}]")
         except (TypeError, ValueError) as error:
-            if refuse is None:
+            if on_error is None:
                 raise
-            refuse(Failure(each.id if isinstance(each, Document) else place, str(error)))
+            on_error(Failure(each.id if isinstance(each, Document) else place, str(error)))
             continue
         seen[document.id] = place
         yield document, given
@@ -288,7 +290,7 @@ def _document(each: object, place: int) -> Document:
     if not isinstance(each, str):
         raise TypeError(
             f"documents[{place}] must be a Document (ours, LangChain's or a LlamaIndex node) or a "
-            f"string, not {kind_of(each)}"
+            f"string, not {type_name(each)}"
         )
     return Document(require_text(each, f"documents[{place}]"))
 

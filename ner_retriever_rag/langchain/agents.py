@@ -9,19 +9,19 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import Document
 from langchain_core.tools import StructuredTool, ToolException
 
-from ner_retriever_rag.langchain.searching import TypeSearching
-from ner_retriever_rag.queries.bounds import share
+from ner_retriever_rag.langchain.base import BaseTypeRetriever
+from ner_retriever_rag.queries.bounds import check_fraction
 from ner_retriever_rag.questions.language_models import (
     MAX_CHARACTERS,
     TOOL_DESCRIPTION,
     TOOL_NAME,
     TOOL_THRESHOLD,
     EntityTypeArguments,
-    above,
+    filter_by_score,
     nothing_found,
     render,
 )
-from ner_retriever_rag.schema import kind_of
+from ner_retriever_rag.schema import type_name
 
 
 def render_context(
@@ -57,7 +57,7 @@ def render_context(
 
 
 def create_entity_type_tool(
-    retriever: TypeSearching,
+    retriever: BaseTypeRetriever,
     *,
     name: str = TOOL_NAME,
     description: str = TOOL_DESCRIPTION,
@@ -86,21 +86,23 @@ def create_entity_type_tool(
 
             agent = langchain.agents.create_agent(model, [create_entity_type_tool(retriever)])
     """
-    if not isinstance(retriever, TypeSearching):
-        raise TypeError(f"retriever must be a NERTypeRetriever, not a {kind_of(retriever)}")
+    if not isinstance(retriever, BaseTypeRetriever):
+        raise TypeError(f"retriever must be a NERTypeRetriever, not a {type_name(retriever)}")
 
-    least = share("threshold", threshold) if retriever.score_threshold is None else 0.0
+    minimum = check_fraction("threshold", threshold) if retriever.score_threshold is None else 0.0
     prefix = retriever.metadata_prefix
 
     def answer(documents: list[Document]) -> tuple[str, list[Document]]:
-        shown, best = above(documents, lambda each: each.metadata[f"{prefix}matches"], least)
+        shown, best = filter_by_score(
+            documents, lambda each: each.metadata[f"{prefix}matches"], minimum
+        )
         return render_context(shown, metadata_prefix=prefix) or nothing_found(best), shown
 
     def search(
         type: str, about: str | None = None, k: int | None = None, callbacks: Callbacks = None
     ) -> tuple[str, list[Document]]:
         try:
-            found = retriever.invoke(type, {"callbacks": callbacks}, **_given(about=about, k=k))
+            found = retriever.invoke(type, {"callbacks": callbacks}, **_drop_none(about=about, k=k))
         except ValueError as error:
             raise ToolException(str(error)) from error
         return answer(found)
@@ -110,7 +112,7 @@ def create_entity_type_tool(
     ) -> tuple[str, list[Document]]:
         try:
             found = await retriever.ainvoke(
-                type, {"callbacks": callbacks}, **_given(about=about, k=k)
+                type, {"callbacks": callbacks}, **_drop_none(about=about, k=k)
             )
         except ValueError as error:
             raise ToolException(str(error)) from error
@@ -127,6 +129,6 @@ def create_entity_type_tool(
     )
 
 
-def _given(**arguments: Any) -> dict[str, Any]:
+def _drop_none(**arguments: Any) -> dict[str, Any]:
     """Return the arguments that the model passed; the retriever's fields apply for the others."""
     return {name: value for name, value in arguments.items() if value is not None}

@@ -9,9 +9,9 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from ner_retriever_rag.index.foreign import from_langchain
+from ner_retriever_rag.index.interop import from_langchain
 from ner_retriever_rag.schema import Document as IndexedDocument
-from ner_retriever_rag.schema import DocumentMatch, kind_of
+from ner_retriever_rag.schema import DocumentMatch, type_name
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def to_langchain(document: IndexedDocument) -> Document:
     return Document(page_content=document.text, id=document.id, metadata=metadata)
 
 
-def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDocument]:
+def to_indexed_documents(documents: Iterable[Document], prefix: str) -> list[IndexedDocument]:
     """Convert LangChain documents to documents to index; blank ones are skipped and logged.
 
     Args:
@@ -57,13 +57,13 @@ def all_to_indexed(documents: Iterable[Document], prefix: str) -> list[IndexedDo
         ValueError: If a document has metadata that its results would overwrite.
     """
     if isinstance(documents, str | Document) or not isinstance(documents, Iterable):
-        raise TypeError(f"documents must be a list of documents, not one {kind_of(documents)}")
+        raise TypeError(f"documents must be a list of documents, not one {type_name(documents)}")
     indexed = []
     for number, document in enumerate(documents):
         if not isinstance(document, Document):
             raise TypeError(
                 f"documents[{number}] must be a langchain_core.documents.Document, "
-                f"not a {kind_of(document)}"
+                f"not a {type_name(document)}"
             )
         if not document.page_content.strip():
             _log.warning("documents[%d] has no text and is skipped: %s", number, document.metadata)
@@ -135,7 +135,7 @@ def _is_result(metadata: Mapping[str, Any], doc_id: str, prefix: str) -> bool:
     )
 
 
-def without_copies(documents: Iterable[IndexedDocument]) -> list[IndexedDocument]:
+def deduplicate(documents: Iterable[IndexedDocument]) -> list[IndexedDocument]:
     """Drop exact duplicates of documents."""
     first: dict[str, IndexedDocument] = {}
     return [

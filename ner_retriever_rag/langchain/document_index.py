@@ -9,11 +9,11 @@ from langchain_core.documents import Document
 from langchain_core.indexing import DeleteResponse, UpsertResponse
 from langchain_core.indexing.base import DocumentIndex
 
-from ner_retriever_rag.langchain.conversion import all_to_indexed, to_langchain, without_copies
-from ner_retriever_rag.langchain.searching import TypeSearching
+from ner_retriever_rag.langchain.base import BaseTypeRetriever
+from ner_retriever_rag.langchain.conversion import deduplicate, to_indexed_documents, to_langchain
 
 
-class EntityDocumentIndex(TypeSearching, DocumentIndex):
+class EntityDocumentIndex(BaseTypeRetriever, DocumentIndex):
     """A document index: documents are stored by id and retrieved by entity type.
 
     Example:
@@ -39,8 +39,8 @@ class EntityDocumentIndex(TypeSearching, DocumentIndex):
             ValueError: If a document is empty, or its metadata cannot be stored or would be
                 overwritten by results; nothing is written in that case.
         """
-        documents = all_to_indexed(items, self.metadata_prefix)
-        self.index.add(without_copies(documents), **kwargs)
+        documents = to_indexed_documents(items, self.metadata_prefix)
+        self.index.add(deduplicate(documents), **kwargs)
         return UpsertResponse(succeeded=[document.id for document in documents], failed=[])
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> DeleteResponse:

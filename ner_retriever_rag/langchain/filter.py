@@ -11,12 +11,12 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.index.entity_index import EntityIndex
-from ner_retriever_rag.index.foreign import from_langchain
-from ner_retriever_rag.index.texts import check_entity_type, check_one_encoder, judge
+from ner_retriever_rag.index.interop import from_langchain
+from ner_retriever_rag.index.matching import check_entity_type, check_one_encoder, filter_by_type
 from ner_retriever_rag.langchain.conversion import match_to_langchain
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.query import is_combined
-from ner_retriever_rag.questions.questions import asked_for
+from ner_retriever_rag.questions.questions import query_and_topic
 
 
 class EntityTypeFilter(BaseDocumentCompressor):
@@ -78,11 +78,13 @@ class EntityTypeFilter(BaseDocumentCompressor):
         Raises:
             ValueError: If a document already has metadata under a key used for results.
         """
-        wanted, _ = asked_for(query, None) if self.entity_type is None else (self.entity_type, None)
+        wanted, _ = (
+            query_and_topic(query, None) if self.entity_type is None else (self.entity_type, None)
+        )
         if wanted is None:
             return documents
         with_text = [from_langchain(each) for each in documents if each.page_content.strip()]
-        kept = judge(
+        kept = filter_by_type(
             with_text,
             wanted,
             index=self.index,

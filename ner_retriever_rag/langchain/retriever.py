@@ -10,9 +10,9 @@ from langchain_core.documents import Document
 from langchain_core.runnables import run_in_executor
 
 from ner_retriever_rag.index.entity_index import EntityIndex
-from ner_retriever_rag.langchain.conversion import all_to_indexed, to_langchain, without_copies
-from ner_retriever_rag.langchain.searching import TypeSearching
-from ner_retriever_rag.schema import kind_of
+from ner_retriever_rag.langchain.base import BaseTypeRetriever
+from ner_retriever_rag.langchain.conversion import deduplicate, to_indexed_documents, to_langchain
+from ner_retriever_rag.schema import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
 
-class NERTypeRetriever(TypeSearching):
+class NERTypeRetriever(BaseTypeRetriever):
     """Retrieves the documents that mention entities of a type; the query is the type description.
 
     Results keep the ``page_content``, ``id`` and metadata they were added with, plus three
@@ -77,7 +77,7 @@ class NERTypeRetriever(TypeSearching):
         if index is None:
             index = EntityIndex(path, client=client, collection=collection, encoder=encoder)
         elif not isinstance(index, EntityIndex):
-            raise TypeError(f"index must be an EntityIndex, not a {kind_of(index)}")
+            raise TypeError(f"index must be an EntityIndex, not a {type_name(index)}")
         elif any(each is not None for each in (path, client, collection, encoder)):
             raise ValueError("give index, or path, client, collection and encoder, not both")
         retriever = cls(index=index, **kwargs)
@@ -116,7 +116,7 @@ class NERTypeRetriever(TypeSearching):
         texts = list(texts)
         for number, text in enumerate(texts):
             if not isinstance(text, str):
-                raise TypeError(f"texts[{number}] must be a string, not a {kind_of(text)}")
+                raise TypeError(f"texts[{number}] must be a string, not a {type_name(text)}")
         metadatas = [{} for _ in texts] if metadatas is None else list(metadatas)
         given = [None for _ in texts] if ids is None else list(ids)
         for name, values in (("metadatas", metadatas), ("ids", given)):
@@ -150,8 +150,8 @@ class NERTypeRetriever(TypeSearching):
             TypeError: As in ``from_documents``.
             ValueError: As in ``from_documents``; nothing is written in that case.
         """
-        converted = all_to_indexed(documents, self.metadata_prefix)
-        self.index.add(without_copies(converted), progress=progress)
+        converted = to_indexed_documents(documents, self.metadata_prefix)
+        self.index.add(deduplicate(converted), progress=progress)
         return [document.id for document in converted]
 
     async def aadd_documents(

@@ -10,18 +10,18 @@ from llama_index.core.tools import FunctionTool
 
 from ner_retriever_rag.llama_index.queries import TypeQuery
 from ner_retriever_rag.llama_index.retriever import NERTypeRetriever
-from ner_retriever_rag.queries.bounds import share
+from ner_retriever_rag.queries.bounds import check_fraction
 from ner_retriever_rag.questions.language_models import (
     MAX_CHARACTERS,
     TOOL_DESCRIPTION,
     TOOL_NAME,
     TOOL_THRESHOLD,
     EntityTypeArguments,
-    above,
+    filter_by_score,
     nothing_found,
     render,
 )
-from ner_retriever_rag.schema import kind_of
+from ner_retriever_rag.schema import type_name
 
 
 def render_context(
@@ -50,7 +50,7 @@ def render_context(
     )
 
 
-class _Shown(list[NodeWithScore]):
+class _ToolResult(list[NodeWithScore]):
     """The nodes to show to a model, and the best match of all that were found."""
 
     best: Mapping[str, Any] | None = None
@@ -87,21 +87,21 @@ def create_entity_type_tool(
             FunctionAgent(tools=[create_entity_type_tool(retriever)], llm=llm)
     """
     if not isinstance(retriever, NERTypeRetriever):
-        raise TypeError(f"retriever must be a NERTypeRetriever, not a {kind_of(retriever)}")
+        raise TypeError(f"retriever must be a NERTypeRetriever, not a {type_name(retriever)}")
 
-    least = share("threshold", threshold) if retriever.score_threshold is None else 0.0
+    minimum = check_fraction("threshold", threshold) if retriever.score_threshold is None else 0.0
 
-    def shown(nodes: list[NodeWithScore]) -> _Shown:
-        some, best = above(nodes, lambda each: getattr(each, "matches", []), least)
-        kept = _Shown(some)
+    def to_result(nodes: list[NodeWithScore]) -> _ToolResult:
+        some, best = filter_by_score(nodes, lambda each: getattr(each, "matches", []), minimum)
+        kept = _ToolResult(some)
         kept.best = best
         return kept
 
-    def search(type: str, about: str | None = None, k: int | None = None) -> _Shown:
-        return shown(retriever.retrieve(_query(type, about, k)))
+    def search(type: str, about: str | None = None, k: int | None = None) -> _ToolResult:
+        return to_result(retriever.retrieve(_query(type, about, k)))
 
-    async def asearch(type: str, about: str | None = None, k: int | None = None) -> _Shown:
-        return shown(await retriever.aretrieve(_query(type, about, k)))
+    async def asearch(type: str, about: str | None = None, k: int | None = None) -> _ToolResult:
+        return to_result(await retriever.aretrieve(_query(type, about, k)))
 
     return FunctionTool.from_defaults(
         search,

@@ -42,7 +42,9 @@ def to_where(filters: MetadataFilters | None) -> dict[str, Any] | None:
     parts = [
         part
         for each in filters.filters
-        if (part := to_where(each) if isinstance(each, MetadataFilters) else _one(each))
+        if (
+            part := to_where(each) if isinstance(each, MetadataFilters) else _translate_filter(each)
+        )
     ]
     condition = filters.condition or FilterCondition.AND
     if condition not in _CONDITIONS:
@@ -51,7 +53,7 @@ def to_where(filters: MetadataFilters | None) -> dict[str, Any] | None:
     return {_CONDITIONS[condition]: parts} if len(parts) > 1 else next(iter(parts), None)
 
 
-def _one(wanted: MetadataFilter) -> dict[str, Any]:
+def _translate_filter(wanted: MetadataFilter) -> dict[str, Any]:
     if wanted.operator not in _OPERATORS:
         raise ValueError(
             f"filters: Chroma has no operator {wanted.operator.value!r} (on key {wanted.key!r})"

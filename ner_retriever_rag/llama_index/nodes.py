@@ -17,10 +17,10 @@ from llama_index.core.schema import (
 from llama_index.core.schema import Document as SourceDocument
 from llama_index.core.vector_stores.utils import metadata_dict_to_node
 
-from ner_retriever_rag.index.foreign import NODE, from_llama_index, text_holders
-from ner_retriever_rag.schema import Document, DocumentMatch, kind_of
+from ner_retriever_rag.index.interop import NODE, from_llama_index, text_holders
+from ner_retriever_rag.schema import Document, DocumentMatch, type_name
 
-_KINDS: dict[str, type[BaseNode]] = {
+_NODE_TYPES: dict[str, type[BaseNode]] = {
     kind.class_name(): kind for kind in (TextNode, Node, IndexNode, ImageNode, SourceDocument)
 }
 
@@ -47,7 +47,7 @@ def text_of(node: BaseNode) -> str:
 
 
 def to_document(node: BaseNode) -> Document:
-    """Convert a node to a document to index; see :mod:`~ner_retriever_rag.index.foreign`.
+    """Convert a node to a document to index; see :mod:`~ner_retriever_rag.index.interop`.
 
     Raises:
         TypeError: If ``node`` is not a node.
@@ -55,7 +55,7 @@ def to_document(node: BaseNode) -> Document:
     """
     if not isinstance(node, BaseNode):
         raise TypeError(
-            f"nodes must be of llama_index.core.schema.BaseNode, not of {kind_of(node)}"
+            f"nodes must be of llama_index.core.schema.BaseNode, not of {type_name(node)}"
         )
     return from_llama_index(node)
 
@@ -68,7 +68,7 @@ def to_node(document: Document) -> BaseNode:
     if stored is None:
         return TextNode(id_=document.id, text=document.text, metadata=dict(document.metadata))
     content = json.loads(stored)
-    kind = _KINDS.get(content["class_name"], TextNode)
+    kind = _NODE_TYPES.get(content["class_name"], TextNode)
     for holder in text_holders(content):
         if holder.get("text", "") is None:
             holder["text"] = document.text

@@ -10,7 +10,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.index.entity_index import EntityIndex
-from ner_retriever_rag.index.texts import check_entity_type, check_one_encoder, judge
+from ner_retriever_rag.index.matching import check_entity_type, check_one_encoder, filter_by_type
 from ner_retriever_rag.llama_index.nodes import matched_node, text_of
 from ner_retriever_rag.llama_index.queries import query_of
 from ner_retriever_rag.queries.query import is_combined
@@ -82,7 +82,7 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
                 return nodes
         with_text = [each.node for each in nodes if text_of(each.node).strip()]
         documents = [Document(text_of(node), node.node_id) for node in with_text]
-        kept = judge(
+        kept = filter_by_type(
             documents,
             wanted,
             index=self.index,

@@ -17,8 +17,8 @@ from ner_retriever_rag.questions.language_models import (
     TypeAndTopic,
     read_answer,
 )
-from ner_retriever_rag.questions.questions import ParsedQuestion, asked_for, parse_question
-from ner_retriever_rag.schema import kind_of, require_text
+from ner_retriever_rag.questions.questions import ParsedQuestion, parse_question, query_and_topic
+from ner_retriever_rag.schema import require_text, type_name
 
 _PROMPT = ChatPromptTemplate(
     [
@@ -53,7 +53,7 @@ class TypeQuery(QueryBundle):
     @classmethod
     def of(cls, asked: ParsedQuestion) -> Self:
         """Create a query from a parsed question."""
-        kind, about = asked_for(asked, None)
+        kind, about = query_and_topic(asked, None)
         return cls(asked.question, entity_type=kind, about=about)
 
 
@@ -80,7 +80,7 @@ class AnswerType(BaseQueryTransform):
     def __init__(self, llm: LLM | None = None, prompt: BasePromptTemplate | None = None) -> None:
         super().__init__()
         if llm is not None and not isinstance(llm, LLM):
-            raise TypeError(f"llm must be a LlamaIndex LLM, not a {kind_of(llm)}")
+            raise TypeError(f"llm must be a LlamaIndex LLM, not a {type_name(llm)}")
         self._llm, self._prompt = llm, prompt or _PROMPT
 
     def _get_prompts(self) -> PromptDictType:

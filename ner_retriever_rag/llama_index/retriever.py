@@ -14,16 +14,16 @@ from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index.core.vector_stores import MetadataFilters
 
-from ner_retriever_rag._keywords import keywords_of, wrong_keywords
+from ner_retriever_rag._keywords import keyword_error, keywords_of
 from ner_retriever_rag.index.entity_index import EntityIndex
-from ner_retriever_rag.index.foreign import is_blank
+from ner_retriever_rag.index.interop import is_blank
 from ner_retriever_rag.llama_index.events import NoTypeEvent
 from ner_retriever_rag.llama_index.filters import to_where
 from ner_retriever_rag.llama_index.nodes import matched_node, to_document, to_node
 from ner_retriever_rag.llama_index.queries import TypeQuery, query_of
 from ner_retriever_rag.queries.query import Query, is_combined
 from ner_retriever_rag.questions.questions import NO_TYPE
-from ner_retriever_rag.schema import kind_of, require_text
+from ner_retriever_rag.schema import require_text, type_name
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -88,12 +88,12 @@ class NERTypeRetriever(BaseRetriever):
         **kwargs: Any,
     ) -> None:
         accepted = [*keywords_of(NERTypeRetriever.__init__), *keywords_of(BaseRetriever.__init__)]
-        if told := wrong_keywords(type(self).__name__, kwargs, accepted):
-            raise TypeError(told)
+        if message := keyword_error(type(self).__name__, kwargs, accepted):
+            raise TypeError(message)
         if not isinstance(index, EntityIndex):
-            raise TypeError(f"index must be an EntityIndex, not a {kind_of(index)}")
+            raise TypeError(f"index must be an EntityIndex, not a {type_name(index)}")
         if fallback is not None and not isinstance(fallback, BaseRetriever):
-            raise TypeError(f"fallback must be a LlamaIndex retriever, not a {kind_of(fallback)}")
+            raise TypeError(f"fallback must be a LlamaIndex retriever, not a {type_name(fallback)}")
         self.index, self.fallback = index, fallback
         self.similarity_top_k = similarity_top_k
         self.score_threshold = score_threshold
@@ -160,7 +160,7 @@ class NERTypeRetriever(BaseRetriever):
             TypeError: If ``nodes`` is not a list of nodes.
         """
         if isinstance(nodes, str | BaseNode) or not isinstance(nodes, Iterable):
-            raise TypeError(f"nodes must be a list of nodes, not one {kind_of(nodes)}")
+            raise TypeError(f"nodes must be a list of nodes, not one {type_name(nodes)}")
         documents = []
         for node in nodes:
             if is_blank(node):
@@ -182,17 +182,17 @@ class NERTypeRetriever(BaseRetriever):
         query = query_of(query_bundle)
         if query is not None:
             return self._search(query, query_bundle)
-        self._tell_no_type(query_bundle.query_str)
+        self._report_no_type(query_bundle.query_str)
         return self.fallback.retrieve(query_bundle.query_str) if self.fallback else []
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         query = query_of(query_bundle)
         if query is not None:
             return await asyncio.to_thread(self._search, query, query_bundle)
-        self._tell_no_type(query_bundle.query_str)
+        self._report_no_type(query_bundle.query_str)
         return await self.fallback.aretrieve(query_bundle.query_str) if self.fallback else []
 
-    def _tell_no_type(self, question: str) -> None:
+    def _report_no_type(self, question: str) -> None:
         _log.log(logging.INFO if self.fallback else logging.WARNING, NO_TYPE, question)
         _dispatcher.event(NoTypeEvent(question=question, fallback=self.fallback is not None))
 

@@ -10,7 +10,7 @@ from llama_index.core.bridge.pydantic import Field, model_validator
 from llama_index.core.schema import BaseNode, TransformComponent
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
-from ner_retriever_rag.index.texts import match_documents
+from ner_retriever_rag.index.matching import match_documents
 from ner_retriever_rag.llama_index.nodes import text_of
 from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
 from ner_retriever_rag.queries.query import AnyOf

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.queries.refining import refine
     from ner_retriever_rag.queries.taxonomy import Taxonomy
 
-_HOMES = {
+_LAZY_IMPORTS = {
     "AllOf": "query",
     "AnyOf": "query",
     "Like": "query",
@@ -29,7 +29,7 @@ __all__ = [
     "refine",
 ]
 
-__getattr__ = loader(__name__, _HOMES)
+__getattr__ = loader(__name__, _LAZY_IMPORTS)
 
 
 def __dir__() -> list[str]:

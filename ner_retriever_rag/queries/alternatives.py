@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from ner_retriever_rag.encoder.labels import spelled_out
 from ner_retriever_rag.queries.english import CLAUSE_WORDS, DETERMINERS, PREPOSITIONS
 
-MOST = 8  # maximum number of alternatives; longer lists are a case for AnyOf
+MAX_ALTERNATIVES = 8  # maximum number of alternatives; longer lists are a case for AnyOf
 _OR = re.compile(r"\s+(?:and/)?or\s+|\s+/\s+", re.IGNORECASE)
-_BETWEEN = re.compile(rf"\s*,\s*(?:or\s+)?|{_OR.pattern}", re.IGNORECASE)
-_TIES = PREPOSITIONS | {"of"}
+_SEPARATOR = re.compile(rf"\s*,\s*(?:or\s+)?|{_OR.pattern}", re.IGNORECASE)
+_PREPOSITIONS = PREPOSITIONS | {"of"}
 _ARTICLES = (DETERMINERS - {"of"}) | {"another", "either"}
 _CLAUSES = CLAUSE_WORDS - _ARTICLES - {"or"}
 
@@ -33,12 +33,12 @@ def alternatives(description: str) -> list[str]:
         description: A type description.
     """
     spelled = spelled_out(description)
-    parts = [part.split() for part in _BETWEEN.split(spelled) if part.strip()]
-    if not _OR.search(spelled) or not 2 <= len(parts) <= MOST:
+    parts = [part.split() for part in _SEPARATOR.split(spelled) if part.strip()]
+    if not _OR.search(spelled) or not 2 <= len(parts) <= MAX_ALTERNATIVES:
         return []
     if any(map(_begins_clause, parts[0])) or any(map(_is_participle, parts[0][1:-1])):
         return []
-    before = _after_last_tie(parts[0])
+    before = _after_last_preposition(parts[0])
     after = _end_of_noun_phrase(parts[-1])
     shared, rest = parts[0][:before], parts[-1][after:]
     parts[0], parts[-1] = parts[0][before:], parts[-1][:after]
@@ -60,17 +60,17 @@ def _is_participle(word: str) -> bool:
     return word.endswith(("ing", "ed"))
 
 
-def _after_last_tie(words: Sequence[str]) -> int:
+def _after_last_preposition(words: Sequence[str]) -> int:
     """The index after the last preposition; 0 if there is none."""
-    ties = (place + 1 for place, word in enumerate(words) if word.casefold() in _TIES)
-    return max(ties, default=0)
+    ends = (place + 1 for place, word in enumerate(words) if word.casefold() in _PREPOSITIONS)
+    return max(ends, default=0)
 
 
 def _end_of_noun_phrase(words: Sequence[str]) -> int:
     """The index where a preposition, a clause or a participle follows the noun."""
     for place, word in enumerate(words[1:], start=1):
         participle = _is_participle(word) and place < len(words) - 1
-        if word.casefold() in _TIES or _begins_clause(word) or participle:
+        if word.casefold() in _PREPOSITIONS or _begins_clause(word) or participle:
             return place
     return len(words)
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ner_retriever_rag._markup import shortened
+from ner_retriever_rag._markup import short_repr
 
 DEFAULT_THRESHOLD = 0.2
-MOST = 2**31 - 1  # maximum of all counts: Chroma uses 32-bit integers
+MAX_COUNT = 2**31 - 1  # maximum of all counts: Chroma uses 32-bit integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Bounds:
         max_matches: Maximum number of mentions listed per document; None for all.
         exact: Whether to rule out approximate search.
         rerank: Number of top mentions per type that the pair model reranks.
-        given: Whether the caller gave the threshold.
+        threshold_given: Whether the caller gave the threshold.
         named: Whether names are wanted, not common nouns; None to decide from the best mentions.
     """
 
@@ -41,7 +41,7 @@ class Bounds:
     exact: bool
     rerank: int
     named: bool | None
-    given: bool = True
+    threshold_given: bool = True
 
     @classmethod
     def check(
@@ -65,47 +65,47 @@ class Bounds:
         """
         if where is not None and not isinstance(where, Mapping):
             raise TypeError(f"where must be a mapping or None, not {type(where).__name__}")
-        k = None if k is None else whole_number("k", k, 1, " or None")
-        offset = whole_number("offset", offset, 0)
+        k = None if k is None else check_int("k", k, 1, " or None")
+        offset = check_int("offset", offset, 0)
         if max_matches is not None:
-            max_matches = whole_number("max_matches", max_matches, 1, " or None")
+            max_matches = check_int("max_matches", max_matches, 1, " or None")
         threshold = DEFAULT_THRESHOLD
         if score_threshold is not None:
-            threshold = share("score_threshold", score_threshold)
+            threshold = check_fraction("score_threshold", score_threshold)
         unbounded = k is not None and score_threshold is None
         floor = 0.0 if unbounded else threshold
         if named not in (None, True, False):
             raise TypeError(f"named must be True, False or None, not {named!r}")
         return cls(
             k, offset, where or None, floor, threshold, sharpen, max_matches, exact,
-            whole_number("rerank", rerank, 0),
+            check_int("rerank", rerank, 0),
             named,
-            given=score_threshold is not None,
+            threshold_given=score_threshold is not None,
         )  # fmt: skip
 
     @property
-    def last(self) -> int | None:
+    def stop(self) -> int | None:
         """One past the rank of the last result; None for no limit."""
         return None if self.k is None else self.offset + self.k
 
 
-def whole_number(name: str, value: object, least: int, otherwise: str = "") -> int:
-    """Return ``value`` if it is an integer (or NumPy integer) of at least ``least``.
+def check_int(name: str, value: object, minimum: int, alternative: str = "") -> int:
+    """Return ``value`` if it is an integer (or NumPy integer) of at least ``minimum``.
 
     Raises:
         ValueError: If it is not, or exceeds 31 bits.
     """
     if hasattr(value, "__index__") and not isinstance(value, bool):
         number = operator.index(value)
-        if least <= number <= MOST:
+        if minimum <= number <= MAX_COUNT:
             return number
-        if number > MOST:
-            raise ValueError(f"{name} must be at most {MOST:,}{otherwise}")
-    kind = "a positive whole number" if least == 1 else f"a whole number of at least {least}"
-    raise ValueError(f"{name} must be {kind}{otherwise}, not {shortened(value)}")
+        if number > MAX_COUNT:
+            raise ValueError(f"{name} must be at most {MAX_COUNT:,}{alternative}")
+    kind = "a positive whole number" if minimum == 1 else f"a whole number of at least {minimum}"
+    raise ValueError(f"{name} must be {kind}{alternative}, not {short_repr(value)}")
 
 
-def share(name: str, value: object) -> float:
+def check_fraction(name: str, value: object) -> float:
     """Return ``value`` if it is a number in [0, 1].
 
     Raises:
@@ -116,4 +116,4 @@ def share(name: str, value: object) -> float:
             return number
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ValueError(f"{name} must be in [0, 1], not {shortened(value)}")
+    raise ValueError(f"{name} must be in [0, 1], not {short_repr(value)}")

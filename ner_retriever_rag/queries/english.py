@@ -56,7 +56,7 @@ SUPERLATIVES = frozenset(
     """.split()
 )
 # Nouns that are not entity types: questions about them ask for a quantity, a reason, a date.
-NO_KIND = frozenset(
+NON_ENTITY_NOUNS = frozenset(
     """
     age amount answer argument average aim benefit cause chance colour color consequence cost date
     day decade definition degree depth difference distance duration effect explanation fact
@@ -84,7 +84,7 @@ _VERBS = frozenset(
     work write
     """.split()
 )
-_PASTS = frozenset(
+_PAST_FORMS = frozenset(
     """
     ate became began bore bought broke brought built burnt came caught chose cut did died drank
     drew drove fell felt fled flew forbade fought found froze gave got grew had held hid hit hung
@@ -133,7 +133,7 @@ _NOT_PLURAL = frozenset(
 _NOT_MEN = frozenset("specimen regimen abdomen dolmen acumen".split())
 _NOT_MAN = frozenset("human german roman shaman ottoman talisman caiman".split())
 _OES = ("hero", "tato", "mato", "volcano", "echo", "torpedo", "tornado", "mosquito", "buffalo")
-_UNCOUNTED = frozenset(
+_UNCOUNTABLE = frozenset(
     "cattle equipment furniture information money news research software water".split()
 )
 _SIBILANTS = ("s", "x", "z", "ch", "sh")
@@ -182,7 +182,7 @@ def plural(noun: str) -> str:
     low = noun.lower()
     if low in _PLURALS:
         return _PLURALS[low]
-    if is_plural(noun) or low in _UNCOUNTED or low.endswith(("ics", "fish")):
+    if is_plural(noun) or low in _UNCOUNTABLE or low.endswith(("ics", "fish")):
         return noun
     if low.endswith("man") and low not in _NOT_MAN:
         return noun[:-2] + "en"
@@ -215,7 +215,7 @@ def head_noun(phrase: str) -> str:
 def is_verb(word: str) -> bool:
     """Whether a word is a present or past form of a verb common in questions."""
     low = word.lower()
-    if low in _VERBS or low in _PASTS:
+    if low in _VERBS or low in _PAST_FORMS:
         return True
     stems = {"s": low[:-1], "es": low[:-2], "ies": low[:-3] + "y"}
     return any(low.endswith(ending) and stem in _VERBS for ending, stem in stems.items())
@@ -223,7 +223,7 @@ def is_verb(word: str) -> bool:
 
 def is_past(word: str) -> bool:
     """Whether a word looks like a past tense or past participle."""
-    return word.lower() in _PASTS or word.lower().endswith("ed")
+    return word.lower() in _PAST_FORMS or word.lower().endswith("ed")
 
 
 def is_noun(word: str) -> bool:

@@ -28,8 +28,8 @@ class NonOverlapping:
         """
         taken = self._taken[of]
         at = bisect(taken, span)
-        beside = taken[max(0, at - 1) : at + 1]
-        if any(start < span[1] and span[0] < end for start, end in beside):
+        neighbors = taken[max(0, at - 1) : at + 1]
+        if any(start < span[1] and span[0] < end for start, end in neighbors):
             return False
         taken.insert(at, span)
         return True

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from ner_retriever_rag.schema import MentionMatch, require_text
 
 Example = str | MentionMatch
-_DEEPEST = 100  # maximum nesting depth
-MOST_TYPES = 1_000  # types per query, or examples per type: each is compared with every mention
-MOST_CHARACTERS = 2_000  # characters per description; encoding takes 0.15 seconds per 1,000
+_MAX_DEPTH = 100  # maximum nesting depth
+MAX_TYPES = 1_000  # types per query, or examples per type: each is compared with every mention
+MAX_CHARACTERS = 2_000  # characters per description; encoding takes 0.15 seconds per 1,000
 
 
 @dataclass(frozen=True, init=False)
@@ -127,13 +127,13 @@ class Like:
         if isinstance(unlike, str):
             raise TypeError("unlike must be a list of examples, not one string")
         for name, given in (("examples", examples), ("unlike", unlike)):
-            if len(given) > MOST_TYPES:
-                raise ValueError(f"Like: {name} are {len(given):,}: at most {MOST_TYPES:,}")
+            if len(given) > MAX_TYPES:
+                raise ValueError(f"Like: {name} are {len(given):,}: at most {MAX_TYPES:,}")
             for number, example in enumerate(given):
                 if not isinstance(example, MentionMatch):
-                    require_words(example, f"Like: {name}[{number}]")
+                    require_query_text(example, f"Like: {name}[{number}]")
         if description is not None:
-            require_words(description, "Like: description")
+            require_query_text(description, "Like: description")
         if not examples and not (description and unlike):
             raise ValueError("Like has no examples: give at least one")
         object.__setattr__(self, "examples", tuple(examples))
@@ -154,29 +154,29 @@ def check_query(query: object, name: str = "query") -> Query:
             1,000 types, or is nested more than 100 levels deep.
     """
     if not isinstance(query, Like | AnyOf | AllOf | Not):
-        return require_words(query, name)
+        return require_query_text(query, name)
     # Visit each part once, with its number of occurrences, which may double with every level.
     level: dict[int, tuple[Query, int]] = {id(query): (query, 1)}
     types = 0
-    for _ in range(_DEEPEST + 1):
+    for _ in range(_MAX_DEPTH + 1):
         below: dict[int, tuple[Query, int]] = {}
         for part, times in level.values():
             within = _parts(part)
             types += 0 if within else times
             for each in within:
                 below[id(each)] = each, below.get(id(each), (each, 0))[1] + times
-        if types > MOST_TYPES or sum(times for _, times in below.values()) > MOST_TYPES:
+        if types > MAX_TYPES or sum(times for _, times in below.values()) > MAX_TYPES:
             break
         if not below:
             return query
         level = below
     raise ValueError(
-        f"{name} is nested too deep, or has too many parts: at most {_DEEPEST} queries within one "
-        f"another, and {MOST_TYPES:,} types in all"
+        f"{name} is nested too deep, or has too many parts: at most {_MAX_DEPTH} queries within "
+        f"one another, and {MAX_TYPES:,} types in all"
     )
 
 
-def require_words(value: object, name: str) -> str:
+def require_query_text(value: object, name: str) -> str:
     """Return ``value`` if it is a string that can be encoded at query time.
 
     Args:
@@ -188,8 +188,8 @@ def require_words(value: object, name: str) -> str:
         ValueError: If it is empty, longer than 2,000 characters, or not encodable as UTF-8.
     """
     text = require_text(value, name)
-    if len(text) > MOST_CHARACTERS:
-        raise ValueError(f"{name} has {len(text):,} characters: at most {MOST_CHARACTERS:,}")
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"{name} has {len(text):,} characters: at most {MAX_CHARACTERS:,}")
     return text
 
 
@@ -200,13 +200,15 @@ def is_combined(query: Query) -> bool:
 
 def label(leaf: Leaf) -> str:
     """The label of a type's matches: its description, or its examples."""
-    described_so = isinstance(leaf, str) or leaf.description
-    return _words(leaf) if described_so else f"like {_words(leaf)}"
+    has_description = isinstance(leaf, str) or leaf.description
+    return _leaf_text(leaf) if has_description else f"like {_leaf_text(leaf)}"
 
 
-def described(query: Query) -> str:
+def types_as_text(query: Query) -> str:
     """The positive types of a query as text, "river, lake"; empty if there are none."""
-    return ", ".join(dict.fromkeys(_words(leaf) for leaf, wanted in _walk(query, True) if wanted))
+    return ", ".join(
+        dict.fromkeys(_leaf_text(leaf) for leaf, wanted in _walk(query, True) if wanted)
+    )
 
 
 def leaves(query: Query) -> list[Leaf]:
@@ -214,7 +216,7 @@ def leaves(query: Query) -> list[Leaf]:
     return list(dict.fromkeys(leaf for leaf, _ in _walk(query, True)))
 
 
-def wanted_leaves(query: Query) -> set[Leaf]:
+def positive_leaves(query: Query) -> set[Leaf]:
     """The positive types of a query: those not negated by a ``Not``."""
     return {leaf for leaf, wanted in _walk(query, True) if wanted}
 
@@ -271,7 +273,7 @@ def deciding_leaves(
     return set().union(*(deciding_leaves(part, scores, wanted=wanted) for part in parts))
 
 
-def _words(leaf: Leaf) -> str:
+def _leaf_text(leaf: Leaf) -> str:
     """A type's description, or the names of its examples."""
     if isinstance(leaf, str):
         return leaf

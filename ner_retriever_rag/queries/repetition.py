@@ -31,22 +31,22 @@ class Repetition:
     """
 
     def __init__(self, description: str) -> None:
-        words = _content(spelled_out(description))
+        words = _content_words(spelled_out(description))
         self._words = frozenset(map(singular, words))
-        self.last_words = frozenset(map(_number, self._words))
+        self.last_words = frozenset(map(_hash, self._words))
 
     def covers(self, mention: str) -> bool:
         """Whether a mention has only words of the description."""
-        return self._words.issuperset(map(singular, _content(mention)))
+        return self._words.issuperset(map(singular, _content_words(mention)))
 
 
 def last_word(mention: str) -> int:
     """Hash of a mention's last word, ignoring case, plural and possessive."""
     words = _words(_POSSESSIVE.sub("", mention))
-    return _number(singular(words[-1])) if words else 0
+    return _hash(singular(words[-1])) if words else 0
 
 
-def _number(word: str) -> int:
+def _hash(word: str) -> int:
     return zlib.crc32(word.encode())
 
 
@@ -54,11 +54,11 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def _content(text: str) -> list[str]:
+def _content_words(text: str) -> list[str]:
     return [word for word in _words(text) if word not in _ARTICLES]
 
 
-def noun_asked_for(words: Sequence[str]) -> str:
+def requested_noun(words: Sequence[str]) -> str:
     """The word before the first preposition or clause ("drug that lowers"), or the last word.
 
     Args:

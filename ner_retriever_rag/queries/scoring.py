@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.encoder.log_odds import LogOddsScale
 from ner_retriever_rag.encoder.names import names_of
-from ner_retriever_rag.queries.named import NamedWords
+from ner_retriever_rag.queries.description_names import DescriptionNames
 from ner_retriever_rag.queries.non_overlapping import NonOverlapping
 from ner_retriever_rag.queries.query import (
     Leaf,
@@ -19,8 +19,8 @@ from ner_retriever_rag.queries.query import (
     deciding_leaves,
     label,
     leaves,
+    positive_leaves,
     score_range,
-    wanted_leaves,
 )
 from ner_retriever_rag.queries.repetition import Repetition
 from ner_retriever_rag.schema import Document, DocumentMatch, MentionMatch, Span
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
 LeafVector = Callable[[Leaf], NDArray[np.float32]]
-_NOT_THERE = float("-inf")  # log odds of a document without mentions
+_NO_MENTIONS = float("-inf")  # log odds of a document without mentions
 
 
 class ScoredQuery:
@@ -46,8 +46,9 @@ class ScoredQuery:
         scales: For each type, the conversion of similarities to log odds and of these to scores.
         descriptions: The description of each type; None for examples without one.
         repetitions: For each description, recognizes mentions that only repeat it; None likewise.
-        named: For each description, recognizes mentions near its names; None likewise.
-        without: The score of a document without mentions; above 0 only if decided by a ``Not``.
+        names: For each description, recognizes mentions near its names; None likewise.
+        score_without_mentions: The score of a document without mentions; above 0 only if decided
+            by a ``Not``.
     """
 
     def __init__(self, query: Query, encoder: TypeAwareEncoder, vector_of: LeafVector) -> None:
@@ -58,15 +59,15 @@ class ScoredQuery:
         described = [leaf if isinstance(leaf, str) else leaf.description for leaf in self.leaves]
         self.descriptions = described
         self.repetitions = [Repetition(each) if each else None for each in described]
-        self.named = [NamedWords(each) if each else None for each in described]
-        self.without = self.highest([0.0] * len(self.leaves))
+        self.names = [DescriptionNames(each) if each else None for each in described]
+        self.score_without_mentions = self.highest([0.0] * len(self.leaves))
         self._labels = [label(leaf) for leaf in self.leaves]
-        wanted = wanted_leaves(query)
-        self._wanted = [row for row, leaf in enumerate(self.leaves) if leaf in wanted]
+        wanted = positive_leaves(query)
+        self._positive_rows = [row for row, leaf in enumerate(self.leaves) if leaf in wanted]
 
     def scores(self, log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
         """Convert log odds to scores in [0, 1], both float32 ``(types, n)``."""
-        there, scores = log_odds != _NOT_THERE, np.zeros_like(log_odds)
+        there, scores = log_odds != _NO_MENTIONS, np.zeros_like(log_odds)
         for row, some in enumerate(there):
             scores[row, some] = self.scales[row].score(log_odds[row, some])
         return scores
@@ -105,30 +106,32 @@ class ScoredQuery:
                 mentions.
         """
         if not spans:
-            return DocumentMatch(document, self.without if score is None else score, [])
+            return DocumentMatch(
+                document, self.score_without_mentions if score is None else score, []
+            )
         probabilities = self.scores(log_odds)
         best = probabilities.max(axis=1, keepdims=True)
         deciding = deciding_leaves(self.query, dict(zip(self.leaves, best, strict=True)))
         places = sorted(
-            ((row, n) for row in self._wanted for n in range(len(spans))),
+            ((row, n) for row in self._positive_rows for n in range(len(spans))),
             key=lambda place: (-log_odds[place], spans[place[1]][0] - spans[place[1]][1]),
         )
         places.sort(key=lambda place: -probabilities[place])
         # Reversed, so that the best place of each type overwrites the others.
-        owed = {row: (row, n) for row, n in reversed(places) if self.leaves[row] in deciding}
+        required = {row: (row, n) for row, n in reversed(places) if self.leaves[row] in deciding}
         shown = [
             place
             for place in places
-            if probabilities[place] >= threshold or owed.get(place[0]) == place
+            if probabilities[place] >= threshold or required.get(place[0]) == place
         ]
-        apart = NonOverlapping()
+        selected = NonOverlapping()
         found = [
             self.mention_match(
                 document.id, names_of(document.text, [spans[n]])[0], spans[n], row,
                 float(probabilities[row, n]), float(cosines[row, n]),
             )
             for row, n in shown or places[:1]
-            if apart.take(row, spans[n])
+            if selected.take(row, spans[n])
         ]  # fmt: skip
         if score is None:
             score = float(self.combine(best)[0])
@@ -140,9 +143,9 @@ class ScoredQuery:
         """Make a match of a mention for the type of one row."""
         return MentionMatch(doc_id, text, *span, score, cosine, self._labels[row])
 
-    def best_wanted(self, probabilities: NDArray[np.float32]) -> int:
+    def best_positive(self, probabilities: NDArray[np.float32]) -> int:
         """The row of the positive type that a mention fits best; -1 if there are none."""
-        return max(self._wanted, key=lambda row: float(probabilities[row]), default=-1)
+        return max(self._positive_rows, key=lambda row: float(probabilities[row]), default=-1)
 
 
 def is_cased(text: str) -> bool:

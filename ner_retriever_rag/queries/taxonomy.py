@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ner_retriever_rag.queries.likeness import description_vectors
-from ner_retriever_rag.schema import kind_of, require_text
+from ner_retriever_rag.queries.query_vectors import description_vectors
+from ner_retriever_rag.schema import require_text, type_name
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -39,7 +39,7 @@ class Taxonomy:
     def __init__(self, broader: Mapping[str, Sequence[str]]) -> None:
         if not isinstance(broader, Mapping):
             raise TypeError(
-                f"broader must map labels to lists of broader labels, not be a {kind_of(broader)}"
+                f"broader must map labels to lists of broader labels, not be a {type_name(broader)}"
             )
         above: dict[str, dict[str, None]] = {}
         for label, terms in broader.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.queries.query import MOST_CHARACTERS, Query, described, require_words
+from ner_retriever_rag.queries.query import MAX_CHARACTERS, Query, require_query_text, types_as_text
 
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
@@ -19,7 +19,7 @@ TOPIC_WEIGHT = 0.7
 Score = TypeVar("Score", float, NDArray[np.float32])
 
 
-def topic_asked(about: str | None, weight: float | None) -> str | None:
+def check_topic(about: str | None, weight: float | None) -> str | None:
     """Return the topic, or None if it is None or empty.
 
     Raises:
@@ -63,11 +63,11 @@ class Topic:
             ValueError: If it is empty or longer than 2,000 characters, the weight is not in
                 [0, 1], or the encoder has no text vectors.
         """
-        text = require_words(about, "about")
+        text = require_query_text(about, "about")
         weight = TOPIC_WEIGHT if weight is None else weight
         if not 0 <= weight <= 1:
             raise ValueError(f"topic_weight must be in [0, 1], not {weight!r}")
-        phrase = f"{described(query)[:MOST_CHARACTERS]} {text}".strip()
+        phrase = f"{types_as_text(query)[:MAX_CHARACTERS]} {text}".strip()
         vector = encoder.encode([phrase], spans=[[]])[0].text_vector
         if vector is None:
             raise ValueError(

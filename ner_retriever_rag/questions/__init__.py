@@ -7,7 +7,7 @@ from ner_retriever_rag._imports import loader
 if TYPE_CHECKING:
     from ner_retriever_rag.questions.questions import ParsedQuestion, parse_question
 
-_HOMES = {
+_LAZY_IMPORTS = {
     "ParsedQuestion": "questions",
     "parse_question": "questions",
 }
@@ -17,7 +17,7 @@ __all__ = [
     "parse_question",
 ]
 
-__getattr__ = loader(__name__, _HOMES)
+__getattr__ = loader(__name__, _LAZY_IMPORTS)
 
 
 def __dir__() -> list[str]:

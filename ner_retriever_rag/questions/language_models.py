@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 
-from ner_retriever_rag._markup import cut, window, without_hidden
+from ner_retriever_rag._markup import strip_invisible, truncate, window
 from ner_retriever_rag.questions.questions import ParsedQuestion
 
 TOOL_NAME = "find_by_entity_type"
@@ -36,21 +36,21 @@ ANSWER_TYPE_PROMPT = (
 )
 MAX_CHARACTERS = 20_000  # of all texts in a prompt; about 5,000 tokens
 _INDENT = "    "
-_NAMES, _NAME = 30, 100  # most names listed per text, and most characters of each
-_NOTHING = {"", "none", "null", "n/a"}
+_MAX_NAMES, _MAX_NAME_LENGTH = 30, 100  # most names listed per text, and most characters of each
+_NULL_ANSWERS = {"", "none", "null", "n/a"}
 
 T = TypeVar("T")
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+NonBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class EntityTypeArguments(BaseModel):
     """The arguments of a search as a model gives them."""
 
-    type: Words = Field(
+    type: NonBlank = Field(
         description="The kind of entity, a noun phrase in the singular: 'dinosaur', 'river', "
         "'Norwegian black metal band'."
     )
-    about: Words | None = Field(
+    about: NonBlank | None = Field(
         default=None,
         description="What the texts should say about it, without the kind: 'found in Argentina'. "
         "Leave out for any text that mentions the kind.",
@@ -64,7 +64,7 @@ class EntityTypeArguments(BaseModel):
 
     @field_validator("about", "k", mode="before")
     @classmethod
-    def _none_where_empty(cls, value: Any) -> Any:
+    def _empty_to_none(cls, value: Any) -> Any:
         """Treat empty strings as None: models fill in fields they should leave out."""
         return None if isinstance(value, str) and not value.strip() else value
 
@@ -101,13 +101,13 @@ def read_answer(question: str, answer: Any) -> ParsedQuestion:
     if not isinstance(said, TypeAndTopic):
         raise TypeError(f"the model's answer must be a TypeAndTopic, not {type(said).__name__}")
     kind, topic = (
-        None if part is None or part.strip().lower() in _NOTHING else part.strip()
+        None if part is None or part.strip().lower() in _NULL_ANSWERS else part.strip()
         for part in (said.type, said.topic)
     )
     return ParsedQuestion(question, kind, topic if kind else None)
 
 
-def above(
+def filter_by_score(
     found: Sequence[T], matches_of: Callable[[T], Sequence[Mapping[str, Any]]], threshold: float
 ) -> tuple[list[T], Mapping[str, Any] | None]:
     """The search results that a tool shows, and the best match of all.
@@ -137,7 +137,7 @@ def nothing_found(best: Mapping[str, Any] | None) -> str:
     """
     if best is None:
         return NOTHING_FOUND
-    return f"{NOTHING_FOUND[:-1]} (best: {_name(best['text'])}, {best['score']:.2f})."
+    return f"{NOTHING_FOUND[:-1]} (best: {_quoted_name(best['text'])}, {best['score']:.2f})."
 
 
 def render(
@@ -167,7 +167,9 @@ def render(
         raise ValueError(f"max_characters must be positive, not {max_characters}")
     shares = _shares([len(text) for text, _ in given], max_characters)
     return "\n\n".join(
-        "\n".join(filter(None, (f"[{number}] {_fenced(text, matches, share)}", _mentions(matches))))
+        "\n".join(
+            filter(None, (f"[{number}] {_indented(text, matches, share)}", _mentions(matches)))
+        )
         for number, ((text, matches), share) in enumerate(zip(given, shares, strict=True), 1)
     )
 
@@ -182,30 +184,30 @@ def _shares(lengths: Sequence[int], most: int | None) -> list[int]:
     return shares
 
 
-def _fenced(text: str, matches: Sequence[Mapping[str, Any]], share: int) -> str:
+def _indented(text: str, matches: Sequence[Mapping[str, Any]], share: int) -> str:
     """A text, or the part around its best match, with every line after the first indented."""
     if share < len(text):
         best = str(matches[0]["text"]) if matches else ""
         start = max(0, text.find(best))
         low, high = window(text, start, min(start + len(best), start + share), share)
         text = f"{'…' if low else ''}{text[low:high]}{'…' if high < len(text) else ''}"
-    return f"\n{_INDENT}".join(without_hidden(line) for line in text.strip().splitlines())
+    return f"\n{_INDENT}".join(strip_invisible(line) for line in text.strip().splitlines())
 
 
 def _mentions(matches: Sequence[Mapping[str, Any]]) -> str:
     """List each name once, with its best score; only the best names if there are many."""
     named: dict[tuple[str, str], str] = {}
     for match in matches:
-        name, kind = _name(match["text"]), cut(match.get("type", ""), _NAME)
+        name, kind = _quoted_name(match["text"]), truncate(match.get("type", ""), _MAX_NAME_LENGTH)
         label = ", ".join(filter(None, (kind, f"{match['score']:.2f}")))
         named.setdefault((name.casefold(), kind), f"{name} ({label})")
     if not named:
         return ""
-    more = f", and {len(named) - _NAMES} more" if len(named) > _NAMES else ""
-    return f"Mentions: {', '.join(islice(named.values(), _NAMES))}{more}"
+    more = f", and {len(named) - _MAX_NAMES} more" if len(named) > _MAX_NAMES else ""
+    return f"Mentions: {', '.join(islice(named.values(), _MAX_NAMES))}{more}"
 
 
-def _name(text: str) -> str:
+def _quoted_name(text: str) -> str:
     """A name on one line, quoted if it could be read as more than one."""
-    name = cut(" ".join(without_hidden(text).split()), _NAME)
+    name = truncate(" ".join(strip_invisible(text).split()), _MAX_NAME_LENGTH)
     return json.dumps(name, ensure_ascii=False) if re.search(r'[(),"]', name) else name

@@ -11,7 +11,7 @@ from ner_retriever_rag.queries.english import (
     AUXILIARIES,
     CLAUSE_WORDS,
     DETERMINERS,
-    NO_KIND,
+    NON_ENTITY_NOUNS,
     PREPOSITIONS,
     SUPERLATIVES,
     VAGUE,
@@ -22,7 +22,7 @@ from ner_retriever_rag.queries.english import (
     singular,
 )
 
-_ENDS = AUXILIARIES | PREPOSITIONS | CLAUSE_WORDS
+_PHRASE_ENDS = AUXILIARIES | PREPOSITIONS | CLAUSE_WORDS
 # "a kind of cheese", "articles about shipwrecks": the type comes after.
 _TRANSPARENT = frozenset(
     "kind type sort form variety name list example instance selection number overview".split()
@@ -49,11 +49,11 @@ _TITLES = {
 _ATTRIBUTIVE = frozenset("women men sports arts games species fish sheep deer aircraft".split())
 _TOKEN = re.compile(r"\w+(?:[-'’&/.]\w+)*|[^\w\s]")
 _POSSESSOR = re.compile(r"((?:[\w-]+\s+){0,3}?[\w-]+?)(?:['’]s|(?<=s)['’])\s+")
-_NEVER_OWN = _ENDS - DETERMINERS | {"of"}
+_NON_POSSESSORS = _PHRASE_ENDS - DETERMINERS | {"of"}
 _OF = re.compile(r"\s+of\s+")
 _AND = re.compile(r"\s+(?:and|or)\s+")
-_LONGEST = 20  # maximum number of tokens examined for a noun phrase
-_JOINING = AUXILIARIES | frozenset("that which who whose there of , - :".split())
+_MAX_TOKENS = 20  # maximum number of tokens examined for a noun phrase
+_LINKING_WORDS = AUXILIARIES | frozenset("that which who whose there of , - :".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def noun_phrase(text: str, at: int, *, counting: bool = False) -> NounPhrase | N
     extra: list[str] = []
     determiner = ""
     while True:
-        at, leading = _leading(text, at, extra)
+        at, leading = _skip_modifiers(text, at, extra)
         determiner = determiner or leading
         words, end = _words(text, at)
         if not words:
@@ -105,7 +105,11 @@ def noun_phrase(text: str, at: int, *, counting: bool = False) -> NounPhrase | N
             at = about.end()
         else:
             break
-    if head in NO_KIND or (counting and head == "person") or (is_past(head) and not is_noun(head)):
+    if (
+        head in NON_ENTITY_NOUNS
+        or (counting and head == "person")
+        or (is_past(head) and not is_noun(head))
+    ):
         return None
     kind, end = _kind(text, words, end)
     rest = text[end:]
@@ -140,12 +144,12 @@ def _in_singular(words: list[str]) -> str:
 def clean_topic(words: str) -> str:
     """Strip leading words that only link a topic to its noun: relative pronouns, auxiliaries."""
     kept = list(_TOKEN.finditer(words))
-    while kept and kept[0][0].lower() in _JOINING:
+    while kept and kept[0][0].lower() in _LINKING_WORDS:
         kept.pop(0)
     return words[kept[0].start() :].strip(" ,;:") if kept else ""
 
 
-def _leading(text: str, at: int, extra: list[str]) -> tuple[int, str]:
+def _skip_modifiers(text: str, at: int, extra: list[str]) -> tuple[int, str]:
     """Skip determiners and vague adjectives; add superlatives and possessors to ``extra``.
 
     Returns:
@@ -157,7 +161,7 @@ def _leading(text: str, at: int, extra: list[str]) -> tuple[int, str]:
         if token is None:
             return at, determiner
         possessor = _POSSESSOR.match(text, token.start())
-        if possessor and _NEVER_OWN.isdisjoint(possessor[1].lower().split()):
+        if possessor and _NON_POSSESSORS.isdisjoint(possessor[1].lower().split()):
             extra.append(possessor[1].removeprefix("the "))
             at = possessor.end()
             determiner = determiner or "the"
@@ -186,7 +190,7 @@ def _words(text: str, at: int) -> tuple[list[str], int]:
     words: list[str] = []
     end = at
     for token, following in _tokens(text, at):
-        place = _Place(words[-1] if words else "", token[0], following)
+        place = _Boundary(words[-1] if words else "", token[0], following)
         if place.ends_phrase():
             break
         # A capital at the beginning of the sentence is not informative.
@@ -197,14 +201,14 @@ def _words(text: str, at: int) -> tuple[list[str], int]:
 
 def _tokens(text: str, at: int) -> Iterator[tuple[re.Match[str], str]]:
     """The next tokens, each with the word that follows it; empty at the end."""
-    tokens = list(islice(_TOKEN.finditer(text, at), _LONGEST))
+    tokens = list(islice(_TOKEN.finditer(text, at), _MAX_TOKENS))
     for token, after in pairwise([*tokens, None]):
         assert token is not None
         yield token, after[0] if after else ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Boundary:
     """A position before a word, where a noun phrase may end.
 
     Attributes:
@@ -219,7 +223,7 @@ class _Place:
 
     def ends_phrase(self) -> bool:
         """Whether ``word`` is not part of the phrase."""
-        if not self.word[0].isalnum() or self.low in _ENDS:
+        if not self.word[0].isalnum() or self.low in _PHRASE_ENDS:
             return True
         return self._after_noun() if self.head else self._is_verb_phrase()
 
@@ -245,8 +249,8 @@ class _Place:
         if is_noun(self.word) or not is_verb(self.word):
             return False
         after = self.following
-        goes_on = after[:1].isalnum() and after.lower() not in _ENDS and not is_verb(after)
-        return is_past(self.word) or (self.word.endswith("s") and goes_on)
+        continues = after[:1].isalnum() and after.lower() not in _PHRASE_ENDS and not is_verb(after)
+        return is_past(self.word) or (self.word.endswith("s") and continues)
 
     def _after_noun(self) -> bool:
         if self.word[0].isdigit():
@@ -263,8 +267,8 @@ class _Place:
         if self.low.endswith("ed"):
             return self._known or not (self._named or self.head.endswith("ly"))
         if self.low.endswith("ing"):
-            goes_on = is_noun(self.following) or is_plural(self.following)
-            return self._known and not goes_on
+            continues = is_noun(self.following) or is_plural(self.following)
+            return self._known and not continues
         if self.low.endswith("ly") and not self._noun_like:
             return self._known
         finite = is_past(self.word) or (self.low.endswith("s") and is_verb(self.word))

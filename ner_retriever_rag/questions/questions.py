@@ -39,7 +39,9 @@ class ParsedQuestion:
     topic: str | None
 
 
-def asked_for(query: Query | ParsedQuestion, about: str | None) -> tuple[Query | None, str | None]:
+def query_and_topic(
+    query: Query | ParsedQuestion, about: str | None
+) -> tuple[Query | None, str | None]:
     """The type and topic of a parsed question, or the query as it is.
 
     Args:
@@ -66,7 +68,7 @@ def parse_question(question: str) -> ParsedQuestion:
     """
     text = _IS.sub(r"\1 is", _QUOTES.sub("", require_text(question, "question")))
     text = text.strip().rstrip("?!. ")
-    found = _asked_for(text.lower() if text.isupper() else text)
+    found = _parse(text.lower() if text.isupper() else text)
     if found is None:
         return ParsedQuestion(question, None, None)
     kind, topic = found
@@ -103,10 +105,10 @@ _CALLED = re.compile(r"\s+(?:called|named)$", re.IGNORECASE)
 _ANY = re.compile(r"\bany\s+", re.IGNORECASE)
 _INSIDE = re.compile(r"\s(?:which|what)\s+", re.IGNORECASE)
 
-Found = tuple[str, str] | None  # type and topic
+_Parsed = tuple[str, str] | None  # type and topic
 
 
-def _asked_for(text: str) -> Found:
+def _parse(text: str) -> _Parsed:
     start = 0
     while opening := _POLITE.match(text, start):
         start = opening.end()
@@ -127,7 +129,7 @@ def _asked_for(text: str) -> Found:
     return _at_the_end(text, start) or _bare(text, start)
 
 
-def _who(text: str, who: re.Match[str]) -> Found:
+def _who(text: str, who: re.Match[str]) -> _Parsed:
     """A person, or the noun of "who is the president of", "who are some architects"."""
     copula = _COPULA.match(text, who.end())
     phrase = noun_phrase(text, copula.end()) if copula else None
@@ -136,7 +138,7 @@ def _who(text: str, who: re.Match[str]) -> Found:
     return "person", text[who.end() :]
 
 
-def _which(text: str, which: re.Match[str]) -> Found:
+def _which(text: str, which: re.Match[str]) -> _Parsed:
     """The noun after "which", "what" or "how many", or that of "what is the capital of"."""
     copula = _COPULA.match(text, which.end())
     text = text if copula is None else _CALLED.sub("", text)
@@ -149,7 +151,7 @@ def _which(text: str, which: re.Match[str]) -> Found:
     return _named(phrase) if asked else None
 
 
-def _any(text: str, start: int) -> Found:
+def _any(text: str, start: int) -> _Parsed:
     """The noun of "does Belgium have any mountains"; other such questions are yes/no questions."""
     any_ = _ANY.search(text, start)
     phrase = noun_phrase(text, any_.end()) if any_ else None
@@ -158,7 +160,7 @@ def _any(text: str, start: int) -> Found:
     return phrase.type, f"{clean_topic(text[start : any_.start()])} {phrase.topic}"
 
 
-def _requested(text: str, request: re.Match[str]) -> Found:
+def _requested(text: str, request: re.Match[str]) -> _Parsed:
     """The noun of "list the rivers of", "find texts that mention a lighthouse"."""
     phrase = noun_phrase(text, request.end())
     if phrase and phrase.common:
@@ -169,7 +171,7 @@ def _requested(text: str, request: re.Match[str]) -> Found:
     return _at_the_end(text, request.end())
 
 
-def _at_the_end(text: str, start: int) -> Found:
+def _at_the_end(text: str, start: int) -> _Parsed:
     """The noun of "Mozart was born in what city"."""
     for last in _INSIDE.finditer(text, start):
         phrase = noun_phrase(text, last.end())
@@ -178,7 +180,7 @@ def _at_the_end(text: str, start: int) -> Found:
     return None
 
 
-def _bare(text: str, start: int) -> Found:
+def _bare(text: str, start: int) -> _Parsed:
     """A bare phrase, "rivers in Peru", "mayor of Lyon"; not a sentence, "rivers are long"."""
     phrase = noun_phrase(text, start)
     if phrase is None or not phrase.common:
@@ -193,5 +195,5 @@ def _bare(text: str, start: int) -> Found:
     return _named(phrase) if phrase.plural or alone else None
 
 
-def _named(phrase: NounPhrase | None) -> Found:
+def _named(phrase: NounPhrase | None) -> _Parsed:
     return None if phrase is None else (phrase.type, phrase.topic)

@@ -20,13 +20,15 @@ from ner_retriever_rag.schema import Candidates
 # Chosen on the seven domain sets used for selection: F1 of k=None after 20 judgments of documents
 # among the first 100, 300 and 1,500 texts of a set (benchmarks/results/training.md, "Judgements").
 BANDWIDTH = 0.08  # cosine
-UNKNOWN = 0.1  # pseudo-count of right and of wrong; a judged mention counts up to 1
+PSEUDO_COUNT = 0.1  # pseudo-count of right and of wrong; a judged mention counts up to 1
 PRIOR = np.array([1.3, 0.0, 1.5])  # slope, offset in log odds, weight of the neighbors
 PRIOR_DEVIATION = np.array([0.5, 2.0, 0.3])
-SAME = 0.9995  # minimum cosine of a judged mention with itself: vectors are stored as float32
-CERTAIN = 6.0  # minimum magnitude of the log odds of judged mentions
-_BOUND = 12.0  # log odds are clipped here, so that no single judgment dominates the fit
-_STEPS, _SMALL = 50, 1e-6
+MIN_SELF_COSINE = (
+    0.9995  # minimum cosine of a judged mention with itself: vectors are stored as float32
+)
+VERDICT_LOG_ODDS = 6.0  # minimum magnitude of the log odds of judged mentions
+_MAX_LOG_ODDS = 12.0  # log odds are clipped here, so that no single judgment dominates the fit
+_MAX_STEPS, _TOLERANCE = 50, 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,22 +39,23 @@ class Judgements:
         vectors: float32 ``(n, dim)``, L2-normalized.
         log_odds: float32 ``(n,)``, after the other stages of ranking.
         right: bool ``(n,)``, whether they are of the type.
-        telling: bool ``(n,)``, whether they are evidence about other mentions; False for the lesser
-            mentions of a document judged wrong as a whole, which were not judged individually.
+        informative: bool ``(n,)``, whether they are evidence about other mentions; False for the
+            lesser mentions of a document judged wrong as a whole, which were not judged
+            individually.
     """
 
     vectors: NDArray[np.float32]
     log_odds: NDArray[np.float32]
     right: NDArray[np.bool_]
-    telling: NDArray[np.bool_]
+    informative: NDArray[np.bool_]
 
-    def told(self) -> Judgements:
+    def informative_only(self) -> Judgements:
         """The judgments that are evidence about other mentions."""
         return Judgements(
-            self.vectors[self.telling],
-            self.log_odds[self.telling],
-            self.right[self.telling],
-            self.telling[self.telling],
+            self.vectors[self.informative],
+            self.log_odds[self.informative],
+            self.right[self.informative],
+            self.informative[self.informative],
         )
 
 
@@ -75,9 +78,11 @@ class JudgedType:
         Args:
             judgements: One or more judgments.
         """
-        told = judgements.told()
-        features = _features(told.vectors, told.log_odds, told, itself=False)
-        signs = np.where(told.right, 1.0, -1.0)
+        informative = judgements.informative_only()
+        features = _features(
+            informative.vectors, informative.log_odds, informative, include_self=False
+        )
+        signs = np.where(informative.right, 1.0, -1.0)
         precision = 1 / PRIOR_DEVIATION**2
 
         def loss(weights: NDArray[np.float64]) -> float:
@@ -85,15 +90,15 @@ class JudgedType:
             return float(likelihood + (precision * (weights - PRIOR) ** 2).sum() / 2)
 
         weights = PRIOR.copy()
-        for _ in range(_STEPS):
-            said = _probability(features @ weights)
-            slope = features.T @ (told.right - said) - precision * (weights - PRIOR)
-            curve = (features.T * (said * (1 - said))) @ features + np.diag(precision)
+        for _ in range(_MAX_STEPS):
+            predicted = _probability(features @ weights)
+            slope = features.T @ (informative.right - predicted) - precision * (weights - PRIOR)
+            curve = (features.T * (predicted * (1 - predicted))) @ features + np.diag(precision)
             step = np.linalg.solve(curve, slope)
-            while loss(weights + step) > loss(weights) and np.abs(step).max() > _SMALL:
+            while loss(weights + step) > loss(weights) and np.abs(step).max() > _TOLERANCE:
                 step /= 2  # Newton steps overshoot if nearly all probabilities are saturated
             weights = weights + step
-            if np.abs(step).max() <= _SMALL:
+            if np.abs(step).max() <= _TOLERANCE:
                 break
         return cls(judgements, weights)
 
@@ -106,15 +111,15 @@ class JudgedType:
             vectors: float32 ``(m, dim)``, L2-normalized.
             log_odds: float ``(m,)``, without judgments.
         """
-        found = _features(vectors, log_odds, self.judgements.told()) @ self.weights
+        found = _features(vectors, log_odds, self.judgements.informative_only()) @ self.weights
         cosines = vectors @ self.judgements.vectors.T
         nearest = cosines.argmax(axis=1)
-        known = cosines[np.arange(len(vectors)), nearest] >= SAME
+        known = cosines[np.arange(len(vectors)), nearest] >= MIN_SELF_COSINE
         right = self.judgements.right[nearest]
-        found[known & right] = np.maximum(found[known & right], CERTAIN)
-        found[known & ~right] = np.minimum(found[known & ~right], -CERTAIN)
-        counted: LogOdds = found
-        return counted
+        found[known & right] = np.maximum(found[known & right], VERDICT_LOG_ODDS)
+        found[known & ~right] = np.minimum(found[known & ~right], -VERDICT_LOG_ODDS)
+        adjusted: LogOdds = found
+        return adjusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,11 @@ class JudgedEvidence:
 
 
 def _features(
-    vectors: NDArray[np.float32], log_odds: LogOdds, judged: Judgements, *, itself: bool = True
+    vectors: NDArray[np.float32],
+    log_odds: LogOdds,
+    judged: Judgements,
+    *,
+    include_self: bool = True,
 ) -> NDArray[np.float64]:
     """Log odds, 1, and the log odds among nearby judged mentions: float64 ``(m, 3)``.
 
@@ -140,15 +149,15 @@ def _features(
         vectors: float32 ``(m, dim)``.
         log_odds: float ``(m,)``.
         judged: The judged mentions.
-        itself: Whether a judged mention counts as its own neighbor; if not, ``vectors`` must be
-            those of ``judged``.
+        include_self: Whether a judged mention counts as its own neighbor; if not, ``vectors`` must
+            be those of ``judged``.
     """
     near = np.exp((vectors @ judged.vectors.T - 1) / np.float32(BANDWIDTH)).astype(np.float64)
-    if not itself:
+    if not include_self:
         np.fill_diagonal(near, 0)
-    right = UNKNOWN + near[:, judged.right].sum(axis=1)
-    wrong = UNKNOWN + near[:, ~judged.right].sum(axis=1)
-    odds = np.clip(np.asarray(log_odds, dtype=np.float64), -_BOUND, _BOUND)
+    right = PSEUDO_COUNT + near[:, judged.right].sum(axis=1)
+    wrong = PSEUDO_COUNT + near[:, ~judged.right].sum(axis=1)
+    odds = np.clip(np.asarray(log_odds, dtype=np.float64), -_MAX_LOG_ODDS, _MAX_LOG_ODDS)
     return np.stack([odds, np.ones_like(odds), np.log(right / wrong)], axis=1)
 
 

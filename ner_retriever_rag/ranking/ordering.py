@@ -19,15 +19,15 @@ def best_first(
     nearness: NDArray[np.float32],
     allowed: NDArray[np.bool_],
     floor: float,
-    most: int | None = None,
+    limit: int | None = None,
 ) -> NDArray[np.intp]:
     """The indices of allowed scores of at least ``floor``, best first; ties by nearness, index.
 
-    With ``most``, stops after about that many.
+    With ``limit``, stops after about that many.
     """
     places = np.flatnonzero(allowed & (scores >= floor))
-    if most is not None and most < len(places):
-        reached = np.partition(scores[places], -most)[-most]
+    if limit is not None and limit < len(places):
+        reached = np.partition(scores[places], -limit)[-limit]
         places = places[scores[places] >= reached]
     order = np.lexsort((places, -nearness[places], -scores[places]))
     chosen: NDArray[np.intp] = places[order]

@@ -24,11 +24,11 @@ class Wanted(NamedTuple):
 
     Attributes:
         mask: bool ``(n,)``, the candidates that may be returned.
-        most: Number of best candidates among these that need exact log odds.
+        limit: Number of best candidates among these that need exact log odds.
     """
 
     mask: NDArray[np.bool_]
-    most: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class TypeQuery:
         rerank: Computes the pair model's logits of some candidates; None without such a model.
         rerank_top: Maximum number of candidates to rerank.
         judged: Applies the user's judgments of the type; None if there are none.
-        before: The input of each stage that was run, by its class; filled in by ``rank``.
+        stage_inputs: The input of each stage that was run, by its class; filled in by ``rank``.
     """
 
     vector: NDArray[np.float32]
@@ -57,7 +57,7 @@ class TypeQuery:
     rerank: Reranker | None = None
     rerank_top: int = 0
     judged: Judged | None = None
-    before: dict[type, LogOdds] = field(default_factory=dict)
+    stage_inputs: dict[type, LogOdds] = field(default_factory=dict)
 
 
 class Stage(Protocol):

@@ -23,12 +23,12 @@ class Rerank:
     """Stacks log odds and the pair model's logits.
 
     Attributes:
-        own: Weight of a reranked candidate's log odds.
-        judged: Weight of the pair model's logit.
+        log_odds_weight: Weight of a reranked candidate's log odds.
+        logit_weight: Weight of the pair model's logit.
     """
 
-    own: float
-    judged: float
+    log_odds_weight: float
+    logit_weight: float
 
     sharpens: ClassVar[bool] = False
     needs_calibration: ClassVar[bool] = True
@@ -44,5 +44,5 @@ class Rerank:
         reranked = log_odds.copy()
         if len(best):
             logits = query.rerank(best)
-            reranked[best] = self.own * log_odds[best] + self.judged * logits
+            reranked[best] = self.log_odds_weight * log_odds[best] + self.logit_weight * logits
         return reranked

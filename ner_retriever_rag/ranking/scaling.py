@@ -18,8 +18,8 @@ from ner_retriever_rag.ranking.query import LogOdds, TypeQuery
 from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
 from ner_retriever_rag.schema import Candidates
 
-_LEAST_SPREAD = 1e-3  # log odds; for candidates that are all the same
-_LEAST_GAIN = 0.1  # for a best candidate below the mean; positive, so that the order is kept
+_MIN_SPREAD = 1e-3  # log odds; for candidates that are all the same
+_MIN_GAIN = 0.1  # for a best candidate below the mean; positive, so that the order is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ class PlattScaling:
         the spread of few candidates is uninformative, and of a common type many are good.
         """
         scale, background = query.scale, candidates.background
-        best = query.before.get(NeighborSmoothing, log_odds).max()
+        best = query.stage_inputs.get(NeighborSmoothing, log_odds).max()
         odds = scale.log_odds(background.vectors @ query.vector)
         of_sample = scale.slope * scale.breadth + scale.offset
         mean = (odds.mean() + of_sample) / 2
         around = (scale.slope * scale.spread) ** 2 + (of_sample - mean) ** 2
         variance = (np.mean((odds - mean) ** 2) + around) / 2
-        return max(_LEAST_GAIN, float((best - mean) / max(np.sqrt(variance), _LEAST_SPREAD)))
+        return max(_MIN_GAIN, float((best - mean) / max(np.sqrt(variance), _MIN_SPREAD)))

@@ -12,7 +12,7 @@ from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery, Wanted
 from ner_retriever_rag.schema import Candidates
 
-_CERTAIN = 30.0  # log odds are clipped to this magnitude
+_MAX_LOG_ODDS = 30.0  # log odds are clipped to this magnitude
 _SAMPLED = 128  # approximate number of candidates smoothed in the last tenth, on behalf of others
 _BLOCK = 1_024  # candidates smoothed at once
 
@@ -31,7 +31,7 @@ class NeighborSmoothing:
 
     Attributes:
         bandwidth: Decrease in cosine over which a neighbor's weight falls to 1/e.
-        own_part: Share of a candidate's own log odds that is added to those of the mean.
+        self_weight: Share of a candidate's own log odds that is added to those of the mean.
         neighbors: Number of best candidates that serve as neighbors.
         drop: Minimum distance, in log odds, of the candidates after the neighbors below the last
             neighbor.
@@ -41,7 +41,7 @@ class NeighborSmoothing:
     """
 
     bandwidth: float
-    own_part: float
+    self_weight: float
     neighbors: int
     drop: float
     background_weight: float
@@ -52,7 +52,7 @@ class NeighborSmoothing:
 
     def __call__(self, query: TypeQuery, candidates: Candidates, log_odds: LogOdds) -> LogOdds:
         """Smooth the log odds."""
-        odds = np.clip(log_odds.astype(np.float64), -_CERTAIN, _CERTAIN)
+        odds = np.clip(log_odds.astype(np.float64), -_MAX_LOG_ODDS, _MAX_LOG_ODDS)
         ranking = largest(log_odds, self.cutoff)
         reached = odds[ranking[: self.neighbors][-1]]
         odds = np.where(odds < reached, np.minimum(odds, reached - self.drop), odds)
@@ -60,8 +60,8 @@ class NeighborSmoothing:
         neighbors = self._neighbors(query, candidates, odds, ranking[: self.neighbors])
         rows = ranking[smoothed]
         usual = self._log_odds_among(neighbors, candidates, rows, odds[rows])
-        result = self.own_part * odds + np.minimum(odds, np.median(usual[smoothed >= last]))
-        result[rows] = self.own_part * odds[rows] + usual
+        result = self.self_weight * odds + np.minimum(odds, np.median(usual[smoothed >= last]))
+        result[rows] = self.self_weight * odds[rows] + usual
         return result
 
     def _neighbors(
@@ -82,9 +82,9 @@ class NeighborSmoothing:
             of_far = scale.log_odds(far @ query.vector).astype(np.float64)
             priorities = np.append(priorities, background.priorities[others])
             vectors = np.concatenate([vectors, far])
-            log_odds = np.append(log_odds, np.clip(of_far, -_CERTAIN, _CERTAIN))
+            log_odds = np.append(log_odds, np.clip(of_far, -_MAX_LOG_ODDS, _MAX_LOG_ODDS))
             counts = np.append(counts, np.full(len(far), each, dtype=np.float32))
-        return Neighbors(priorities, vectors, _chances(log_odds).astype(np.float32), counts)
+        return Neighbors(priorities, vectors, _probabilities(log_odds).astype(np.float32), counts)
 
     def _log_odds_among(
         self,
@@ -101,7 +101,7 @@ class NeighborSmoothing:
             rows: ``(m,)``, numbers of the candidates to smooth.
             odds: float64 ``(m,)``, their log odds.
         """
-        sums = _chances(odds)
+        sums = _probabilities(odds)
         vectors, priorities = candidates.vectors[rows], candidates.priorities[rows]
         nearness = neighbors.vectors.T / np.float32(self.bandwidth)
         for start in range(0, len(vectors), _BLOCK):
@@ -115,7 +115,7 @@ class NeighborSmoothing:
             )
             weights[selves, there] = 0
             weights *= neighbors.counts
-            sums[some] += weights @ neighbors.chances
+            sums[some] += weights @ neighbors.probabilities
         among: NDArray[np.float64] = np.log(sums[:, 0]) - np.log(sums[:, 1])
         return among
 
@@ -127,13 +127,13 @@ class Neighbors:
     Attributes:
         priorities: float32 ``(v,)``, which identify candidates.
         vectors: float32 ``(v, dim)``, L2-normalized.
-        chances: float32 ``(v, 2)``, their probabilities p and 1 - p.
+        probabilities: float32 ``(v, 2)``, their probabilities p and 1 - p.
         counts: float32 ``(v,)``, the number of candidates each stands for.
     """
 
     priorities: NDArray[np.float32]
     vectors: NDArray[np.float32]
-    chances: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
     counts: NDArray[np.float32]
 
 
@@ -147,11 +147,11 @@ def _smoothed_ranks(
     last = len(ranking) - (len(ranking) // 10 + 1)
     if wanted is None:
         return np.arange(len(ranking)), last
-    best = np.flatnonzero(wanted.mask[ranking])[: wanted.most]
+    best = np.flatnonzero(wanted.mask[ranking])[: wanted.limit]
     some = np.arange(last, len(ranking), 1 + (len(ranking) - last) // _SAMPLED)
     return np.union1d(best, some), last
 
 
-def _chances(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+def _probabilities(odds: NDArray[np.float64]) -> NDArray[np.float64]:
     """The probabilities p and 1 - p, float64 ``(n, 2)``, of log odds."""
     return 1.0 / (1.0 + np.exp(np.stack([-odds, odds], axis=1)))

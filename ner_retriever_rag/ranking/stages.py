@@ -25,7 +25,7 @@ NEARBY_NAMES = 1.66  # log odds; e.g. the country next to a band (benchmarks/res
 
 # Kernel smoothing. Chosen on fewnerd-dev, four sets from other fields and seven domain sets.
 BANDWIDTH = 0.15  # cosine
-OWN_PART = 0.5  # share of log odds; at 1, types that do not occur score high
+SELF_WEIGHT = 0.5  # share of log odds; at 1, types that do not occur score high
 NEIGHBORS = 500  # best candidates
 DROP = 2.0  # log odds, for candidates after the neighbors
 BACKGROUND_WEIGHT = 0.3  # relative to a neighbor's 1
@@ -40,13 +40,13 @@ COMMON_NOUN = -3.0  # log odds
 SLOPE, PER_BREADTH, OFFSET = 0.152, 18.4, -2.44  # per unit of gain; log odds per cosine; log odds
 
 # Reranking. Fitted by benchmarks/fit_reranking.py, with 150 mentions reranked.
-OWN, JUDGED = 0.77, 0.59  # weights
+LOG_ODDS_WEIGHT, LOGIT_WEIGHT = 0.77, 0.59  # weights
 
 STAGES: tuple[Stage, ...] = (
     WordEvidence(REPETITION, UNCASED_REPETITION, NEARBY_NAMES),
     NeighborSmoothing(
         bandwidth=BANDWIDTH,
-        own_part=OWN_PART,
+        self_weight=SELF_WEIGHT,
         neighbors=NEIGHBORS,
         drop=DROP,
         background_weight=BACKGROUND_WEIGHT,
@@ -54,7 +54,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     NamesFirst(COMMON_NOUN, NEIGHBORS),
     PlattScaling(slope=SLOPE, per_breadth=PER_BREADTH, offset=OFFSET),
-    Rerank(own=OWN, judged=JUDGED),
+    Rerank(log_odds_weight=LOG_ODDS_WEIGHT, logit_weight=LOGIT_WEIGHT),
     JudgedEvidence(),
 )
 
@@ -85,6 +85,6 @@ def rank(
         if (sharpen or not stage.sharpens) and (
             query.scale.calibrated or not stage.needs_calibration
         ):
-            query.before[type(stage)] = log_odds
+            query.stage_inputs[type(stage)] = log_odds
             log_odds = stage(query, candidates, log_odds)
     return log_odds

@@ -25,7 +25,7 @@ _LIGATURES = ("\ufb00", "\ufb17")
 _BARS = "│┃║❘"  # in drawn tables
 
 
-def plain(draft: Draft) -> None:
+def normalize(draft: Draft) -> None:
     """Normalize every character: escapes, line ends, letters, spaces, accents."""
     if "&" in draft.text:
         draft.substitute(_ESCAPE, lambda found: unescape(found[0]))
@@ -35,14 +35,14 @@ def plain(draft: Draft) -> None:
         draft.substitute(_BROKEN_WORD, "")
     draft.substitute(_LINE_ENDS, "\n")
     draft.substitute(_PAGES, "\n\n")
-    table = {char: new for char in set(draft.text) if (new := _plain(char)) != char}
+    table = {char: new for char in set(draft.text) if (new := _normalize_char(char)) != char}
     if table:
         draft.substitute(_any_of(table), lambda found: table[found[0]])
     if not draft.text.isascii():
         _compose(draft)
 
 
-def apart(draft: Draft) -> None:
+def separate_symbols(draft: Draft) -> None:
     """Insert a space between words and the pictures and arrows attached to them."""
     if draft.text.isascii():
         return
@@ -57,7 +57,7 @@ def marks_in(text: str) -> list[str]:
     return [char for char in set(text) if unicodedata.category(char).startswith("M")]
 
 
-def _plain(char: str) -> str:
+def _normalize_char(char: str) -> str:
     """Normalized form of a single character."""
     if char in "\t\n" or " " <= char <= "~":
         return char
@@ -79,11 +79,11 @@ def _compose(draft: Draft) -> None:
     if marks := marks_in(draft.text):
         one = _any_of(marks).pattern
         clusters = re.compile(rf"[^\n\t ]?{one}+")
-        _whole(draft, clusters)
-    _whole(draft, re.compile(rf"[{_JAMO}]{{2,}}"))
+        _compose_clusters(draft, clusters)
+    _compose_clusters(draft, re.compile(rf"[{_JAMO}]{{2,}}"))
 
 
-def _whole(draft: Draft, clusters: re.Pattern[str]) -> None:
+def _compose_clusters(draft: Draft, clusters: re.Pattern[str]) -> None:
     edits = []
     for found in clusters.finditer(draft.text):
         first, after = found.span()

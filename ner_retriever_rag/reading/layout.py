@@ -119,7 +119,7 @@ class Joints:
             return after.blank or not lazy or bool(_SENTENCE_END.search(line.text))
         if line.text.isupper() and len(line.text) > 3 and not after.text.isupper():
             return True  # a title in capitals
-        goes_on = _goes_on(line, after)
+        continues = _continues(line, after)
         width = self._widths[number]
         first = after.text.split()[0]
         full = width is not None and line.width + 1 + len(first) > width
@@ -129,11 +129,11 @@ class Joints:
             return not (wide and full and small and not _SENTENCE_END.search(line.text))
         if after.kind:
             alike = self._kinds[self._block_of[number]][after.kind] > 1
-            if not full or alike or (after.kind not in ("key", "time") and not goes_on):
+            if not full or alike or (after.kind not in ("key", "time") and not continues):
                 return True
         if line.text.endswith(":") or line.width > _WIDEST:
             return not (small and full)
-        if goes_on:
+        if continues:
             return False
         hanging = line.kind and not after.kind and after.indent > line.indent + 1
         if hanging and (small or full or _UNBROKEN.match(first)):
@@ -224,7 +224,7 @@ def _plain(line: Line) -> bool:
     return not _UNBROKEN.search(line.text)
 
 
-def _goes_on(line: Line, after: Line) -> bool:
+def _continues(line: Line, after: Line) -> bool:
     """Whether a line cannot end there: by its last word, or a bracket that the next line closes."""
     for opening, closing in (("(", ")"), ("[", "]"), ("**", "**")):
         inside = line.text.rpartition(opening)[2] if opening in line.text else closing

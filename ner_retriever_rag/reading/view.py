@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.reading.characters import apart, marks_in, plain
+from ner_retriever_rag.reading.characters import marks_in, normalize, separate_symbols
 from ner_retriever_rag.reading.draft import Draft
 from ner_retriever_rag.reading.layout import BOUNDARY, lay_out
 from ner_retriever_rag.schema import Span
@@ -96,7 +96,7 @@ def readable(text: str) -> View:
     if _is_plain(text):
         return View(text, text)
     draft = Draft(text)
-    plain(draft)
+    normalize(draft)
     lay_out(draft)
     _finish(draft)
     return _view(draft, text)
@@ -111,7 +111,7 @@ def name_in(words: str) -> str:
     if _is_plain(words):
         return words
     draft = Draft(words)
-    plain(draft)
+    normalize(draft)
     draft.substitute(_WRAPPED_WORD, "")
     draft.substitute(_LINE_END, " ")
     _finish(draft)
@@ -128,7 +128,7 @@ def _is_plain(text: str) -> bool:
 def _finish(draft: Draft) -> None:
     if "*" in draft.text or "_" in draft.text:
         _unmark(draft)
-    apart(draft)
+    separate_symbols(draft)
     draft.substitute(_RUNS, "")
     draft.substitute(_EDGES, "")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.search.extraction import extract, extract_in_parts, types_together
+from ner_retriever_rag.search.extraction import extract, extract_in_parts, types_per_chunk
 from ner_retriever_rag.search.facets import Facet, count_facets
 
 if TYPE_CHECKING:
@@ -94,9 +94,11 @@ class Aggregations(ABC):
     ) -> Iterator[MentionMatch]:
         """Yield every mention of some types, document by document; see ``EntityIndex.extract``."""
         table = self._tables.current()
-        return self._rows_of(table, types, bounds, self.allowed(table, bounds.where), **options)
+        return self._extract_rows(
+            table, types, bounds, self.allowed(table, bounds.where), **options
+        )
 
-    def _rows_of(
+    def _extract_rows(
         self,
         table: MentionTable,
         types: Sequence[Leaf],
@@ -123,7 +125,7 @@ class Aggregations(ABC):
         rows = extract_in_parts(
             types,
             rows_of,
-            together=types_together(len(table)),
+            chunk_size=types_per_chunk(len(table)),
             all_types=all_types,
             overlapping=overlapping,
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.queries.non_overlapping import NonOverlapping
-from ner_retriever_rag.queries.query import MOST_TYPES, AnyOf, Leaf, Like
+from ner_retriever_rag.queries.query import MAX_TYPES, AnyOf, Leaf, Like
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.queries.taxonomy import Taxonomy
 from ner_retriever_rag.schema import MentionMatch
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
     from ner_retriever_rag.search.mention_scores import Compared
 
-_NUMBERS_AT_ONCE = 32 << 20  # type-mention similarities in memory; several arrays have this size
+_MAX_SIMILARITIES = 32 << 20  # type-mention similarities in memory; several arrays have this size
 
 
-def types_together(mentions: int) -> int:
+def types_per_chunk(mentions: int) -> int:
     """The number of types to compare with this many mentions at once."""
-    return min(MOST_TYPES, max(1, _NUMBERS_AT_ONCE // max(1, mentions)))
+    return min(MAX_TYPES, max(1, _MAX_SIMILARITIES // max(1, mentions)))
 
 
 def check_types(types: object) -> list[Leaf]:
@@ -41,8 +41,8 @@ def check_types(types: object) -> list[Leaf]:
     wanted: list[Leaf] = list(dict.fromkeys(types))
     if not wanted:
         raise ValueError("types is empty: give at least one type description")
-    if len(wanted) > MOST_TYPES and not isinstance(types, Taxonomy):
-        raise ValueError(f"types are {len(wanted):,}: at most {MOST_TYPES:,} at once")
+    if len(wanted) > MAX_TYPES and not isinstance(types, Taxonomy):
+        raise ValueError(f"types are {len(wanted):,}: at most {MAX_TYPES:,} at once")
     for number, each in enumerate(wanted):
         if not isinstance(each, str | Like):
             kind = type(each).__name__
@@ -99,7 +99,7 @@ def extract_in_parts(
     types: Sequence[Leaf],
     rows_of: Callable[[AnyOf, bool], Iterator[MentionMatch]],
     *,
-    together: int,
+    chunk_size: int,
     all_types: bool,
     overlapping: bool,
 ) -> Iterator[MentionMatch]:
@@ -108,14 +108,14 @@ def extract_in_parts(
     Args:
         types: All types.
         rows_of: Yields the rows of some types, with or without overlapping ones.
-        together: Number of types per chunk.
+        chunk_size: Number of types per chunk.
         all_types: As in :func:`extract`.
         overlapping: As in :func:`extract`.
     """
-    if len(types) <= together:
+    if len(types) <= chunk_size:
         return rows_of(AnyOf(*types), overlapping)
     best: dict[tuple[str, int, int, str], MentionMatch] = {}
-    for some in batches(types, together):
+    for some in batches(types, chunk_size):
         # Keep overlapping rows for now: the best may turn out to be of another type in a later
         # chunk, and then no longer suppresses the others.
         for row in rows_of(AnyOf(*some), True):

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_retriever_rag.encoder.kinds import Kinds, odd_kinds
+from ner_retriever_rag.encoder.kinds import Kinds, non_entity_phrases
 
 if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
     from ner_retriever_rag.queries.taxonomy import Taxonomy
 
 _BLOCK = 1_024  # mentions compared with the vocabulary at once
-_LOOKED_AT = 2  # kinds scored, per kind wanted
+_SCORED_PER_KIND = 2  # kinds scored, per kind wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def count_facets(
         share: Fraction of all documents that is in the table; counts are extrapolated to all.
     """
     # A taxonomy's labels are the user's choice; some of the shipped ones make no sense as kinds.
-    odd = odd_kinds() if taxonomy is None else frozenset()
+    odd = non_entity_phrases() if taxonomy is None else frozenset()
     kind, fit = _best_kinds(table, kinds, odd)
     order = np.argsort(-fit, kind="stable")
     order = order[allowed[table.owner[order]]]
@@ -85,7 +85,7 @@ def count_facets(
         mentions[int(kind[mention])].append(mention)
     merged = _merged(mentions, kinds) if taxonomy is None else mentions
     most_frequent = sorted(merged.items(), key=lambda item: (-len(item[1]), item[0]))
-    looked_at = most_frequent if taxonomy is not None else most_frequent[: _LOOKED_AT * n]
+    looked_at = most_frequent if taxonomy is not None else most_frequent[: _SCORED_PER_KIND * n]
     counted = {
         number: np.asarray(some)[scores_of(number)[some] >= least_score]
         for number, some in looked_at
@@ -121,12 +121,12 @@ def _rolled_up(
 
 
 def _best_kinds(
-    table: MentionTable, kinds: Kinds, without: Set[str]
+    table: MentionTable, kinds: Kinds, excluded: Set[str]
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """The best-fitting kind of each mention, some kinds excluded, and its fit (log odds)."""
     kind = np.zeros(len(table), dtype=np.intp)
     fit = np.zeros(len(table), dtype=np.float32)
-    odd = [number for number, name in enumerate(kinds.names) if name in without]
+    odd = [number for number, name in enumerate(kinds.names) if name in excluded]
     for start in range(0, len(table), _BLOCK):
         some = slice(start, start + _BLOCK)
         fits = kinds.fit_to_name(table.vectors[some])

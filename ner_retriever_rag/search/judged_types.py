@@ -16,7 +16,7 @@ from ner_retriever_rag.schema import require_text
 from ner_retriever_rag.storage.protocol import DocumentStore
 from ner_retriever_rag.storage.records import StoredJudgement
 
-_OF_A_WRONG_DOCUMENT = 8  # most mentions judged wrong along with their document
+_MAX_WRONG_MENTIONS = 8  # most mentions judged wrong along with their document
 
 
 class JudgedTypes:
@@ -41,13 +41,13 @@ class JudgedTypes:
         """
         with self._lock:
             if self._revision is None or revision != self._revision:
-                self._known = fitted(self._store.judgements())
+                self._known = fit_types(self._store.judgements())
                 self._revision = revision
-            known = self._known.get(as_judged(description))
+            known = self._known.get(judgement_key(description))
         return None if known is None else known.log_odds
 
 
-def fitted(judgements: Iterable[StoredJudgement]) -> dict[str, JudgedType]:
+def fit_types(judgements: Iterable[StoredJudgement]) -> dict[str, JudgedType]:
     """Fit the types that have judgments."""
     of_type: defaultdict[str, list[StoredJudgement]] = defaultdict(list)
     for each in judgements:
@@ -58,19 +58,19 @@ def fitted(judgements: Iterable[StoredJudgement]) -> dict[str, JudgedType]:
                 np.stack([each.vector for each in some]),
                 np.array([each.log_odds for each in some], dtype=np.float32),
                 np.array([each.right for each in some], dtype=np.bool_),
-                np.array([each.telling for each in some], dtype=np.bool_),
+                np.array([each.informative for each in some], dtype=np.bool_),
             )
         )
         for kind, some in of_type.items()
     }
 
 
-def as_judged(description: str) -> str:
+def judgement_key(description: str) -> str:
     """The key of a description's judgments: lowercase, with whitespace normalized."""
     return " ".join(require_text(description, "description").lower().split())
 
 
-def mentions_judged(
+def judged_mentions(
     table: MentionTable, log_odds: NDArray[np.floating], document: int, right: bool
 ) -> list[int]:
     """The mentions that the judgment of a document applies to: its best, or if wrong, the top 8.
@@ -85,4 +85,4 @@ def mentions_judged(
     """
     places = table.mentions_of(document)
     order = np.argsort(-log_odds[places], kind="stable")
-    return [places.start + int(n) for n in order[: 1 if right else _OF_A_WRONG_DOCUMENT]]
+    return [places.start + int(n) for n in order[: 1 if right else _MAX_WRONG_MENTIONS]]

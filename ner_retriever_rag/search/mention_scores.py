@@ -14,13 +14,13 @@ from ner_retriever_rag.candidates.examples import IndexedExamples
 from ner_retriever_rag.candidates.mention_table import MentionTable
 from ner_retriever_rag.candidates.table_source import TableSource
 from ner_retriever_rag.candidates.words import word_features
-from ner_retriever_rag.queries.likeness import type_vector
 from ner_retriever_rag.queries.query import Query, check_query
+from ner_retriever_rag.queries.query_vectors import type_vector
 from ner_retriever_rag.queries.scoring import ScoredQuery
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Judged, Reranker, Stage, TypeQuery, Wanted
 from ner_retriever_rag.ranking.stages import rank
-from ner_retriever_rag.ranking.threshold import threshold_of
+from ner_retriever_rag.ranking.threshold import expected_f1_threshold
 from ner_retriever_rag.schema import MentionMatch
 
 if TYPE_CHECKING:
@@ -46,12 +46,14 @@ class Compared:
     log_odds: NDArray[np.float32]
 
 
-def scored_over(table: MentionTable, query: Query, encoder: TypeAwareEncoder) -> ScoredQuery:
+def scored_query_on_table(
+    table: MentionTable, query: Query, encoder: TypeAwareEncoder
+) -> ScoredQuery:
     """Check a query and encode its types; examples are looked up among the mentions of a table."""
-    return scored_by(TableSource(lambda: table), query, encoder)
+    return scored_query(TableSource(lambda: table), query, encoder)
 
 
-def scored_by(source: CandidateSource, query: Query, encoder: TypeAwareEncoder) -> ScoredQuery:
+def scored_query(source: CandidateSource, query: Query, encoder: TypeAwareEncoder) -> ScoredQuery:
     """Check a query and encode its types; examples are looked up in a source of candidates."""
     examples = IndexedExamples(source)
     return ScoredQuery(
@@ -106,7 +108,7 @@ def compare(
     return Compared(cosines, log_odds)
 
 
-def least_of_all(query: ScoredQuery, scores: NDArray[np.float32], floor: float) -> float:
+def unlimited_threshold(query: ScoredQuery, scores: NDArray[np.float32], floor: float) -> float:
     """The threshold of an unlimited search for which none was given.
 
     It maximizes the expected F1 if scores are probabilities.
@@ -116,9 +118,9 @@ def least_of_all(query: ScoredQuery, scores: NDArray[np.float32], floor: float) 
         scores: float32 ``(n,)``, of all possible results.
         floor: The threshold to use if scores are not probabilities.
     """
-    if query.without > 0 or not all(scale.calibrated for scale in query.scales):
+    if query.score_without_mentions > 0 or not all(scale.calibrated for scale in query.scales):
         return floor
-    return threshold_of(scores)
+    return expected_f1_threshold(scores)
 
 
 class MentionScores:
@@ -146,15 +148,15 @@ class MentionScores:
         self._probabilities = query.scores(compared.log_odds)
         self.scores = query.combine(self._probabilities)
 
-    def best_first(self, floor: float, most: int | None = None) -> NDArray[np.intp]:
+    def best_first(self, floor: float, limit: int | None = None) -> NDArray[np.intp]:
         """The allowed mentions with a score of at least ``floor``, best first.
 
         Args:
             floor: Minimum score.
-            most: Approximate number to stop after; None for all.
+            limit: Approximate number to stop after; None for all.
         """
         nearness = self._compared.log_odds.max(axis=0)
-        return best_first(self.scores, nearness, self.allowed, floor, most)
+        return best_first(self.scores, nearness, self.allowed, floor, limit)
 
     def document_scores(self) -> NDArray[np.float32]:
         """The scores of documents, combined from their best mentions, float32 ``(documents,)``.
@@ -169,7 +171,7 @@ class MentionScores:
 
     def match(self, mention: int) -> MentionMatch:
         """Make a match of a mention, with the type it fits best."""
-        row = self._query.best_wanted(self._probabilities[:, mention])
+        row = self._query.best_positive(self._probabilities[:, mention])
         return self._query.mention_match(
             self.table.doc_ids[self.table.owner[mention]],
             self.table.text(mention),

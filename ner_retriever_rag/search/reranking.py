@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.candidates.mention_table import MentionTable
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 
-_AROUND = 600  # characters on each side of a mention that are converted to the readable view
+_CONTEXT = 600  # characters on each side of a mention that are converted to the readable view
 
 
 def reranker(
@@ -50,7 +50,7 @@ def reranker(
 
 def passage_of(text: str, start: int, end: int) -> Passage:
     """The passage around a mention, in the readable view, as input of the pair model."""
-    first = max(0, start - _AROUND)
-    view = readable(text[first : end + _AROUND])
+    first = max(0, start - _CONTEXT)
+    view = readable(text[first : end + _CONTEXT])
     span = view.to_view(start - first, end - first)
     return Passage.around(view.text, *span)

@@ -23,7 +23,7 @@ from ner_retriever_rag.candidates.nearest import nearest
 from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.queries.scoring import ScoredQuery
-from ner_retriever_rag.queries.topic import Topic, topic_asked
+from ner_retriever_rag.queries.topic import Topic, check_topic
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Judged, Wanted
 from ner_retriever_rag.schema import DocumentMatch, MentionMatch
@@ -33,8 +33,8 @@ from ner_retriever_rag.search.mention_scores import (
     Compared,
     MentionScores,
     compare,
-    least_of_all,
-    scored_over,
+    scored_query_on_table,
+    unlimited_threshold,
 )
 from ner_retriever_rag.search.reranking import reranker
 from ner_retriever_rag.search.topics import with_topic
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.protocol import DocumentStore
     from ner_retriever_rag.storage.records import StoredDocument
 
-_FIRST_LOOK = 256  # minimum number of results sorted in the first round
-_LOOKED_UP = 64  # results whose documents are looked up together
-_SMOOTHED, _SMOOTHED_A_RESULT = 500, 20  # mentions smoothed in a large index: base, per result
+_MIN_FIRST_ROUND = 256  # minimum number of results sorted in the first round
+_LOOKUP_BATCH = 64  # results whose documents are looked up together
+_SMOOTHED, _SMOOTHED_PER_RESULT = 500, 20  # mentions smoothed in a large index: base, per result
 _ON_TOPIC = 100  # top documents that entities with a topic are taken from
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class Search(Aggregations):
 
     def scored(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query and encode its types."""
-        return scored_over(table, query, self._encoder)
+        return scored_query_on_table(table, query, self._encoder)
 
     def documents(
         self,
@@ -87,8 +87,8 @@ class Search(Aggregations):
         topic_weight: float | None = None,
     ) -> list[list[DocumentMatch]]:
         """The best documents for each query, best first."""
-        about = topic_asked(about, topic_weight)
-        return self._steadily(
+        about = check_topic(about, topic_weight)
+        return self._retry_if_stale(
             lambda replaced: self._best_documents(queries, bounds, about, topic_weight, replaced)
         )
 
@@ -121,14 +121,14 @@ class Search(Aggregations):
     def mentions(self, query: Query, bounds: Bounds) -> list[MentionMatch]:
         """The best mentions, best first; a combination is evaluated for each mention separately."""
         table = self._tables.current()
-        scored = self._of_mentions(query, table)
+        scored = self._scored_for_mentions(query, table)
         allowed = self.allowed(table, bounds.where)
         best: list[int] = []
         for part, compared in self._compared(table, scored, allowed, bounds):
             scores = MentionScores(part, scored, compared, allowed[part.owner])
-            ending = self._ending(scored, bounds, scores.scores[scores.allowed])
-            best = self._best_mentions(scores, ending)
-            if len(best) == bounds.last:
+            final = self._with_threshold(scored, bounds, scores.scores[scores.allowed])
+            best = self._best_mentions(scores, final)
+            if len(best) == bounds.stop:
                 break
         return [scores.match(n) for n in best[bounds.offset :]]
 
@@ -137,10 +137,10 @@ class Search(Aggregations):
         table = scores.table
         best: list[int] = []
         for order in _orders(lambda most: scores.best_first(bounds.floor, most), bounds):
-            apart = table.non_overlapping(order.tolist())
-            current = self.drop_stale(table, apart, lambda n: int(table.owner[n]))
-            best = list(islice(current, bounds.last))
-            if len(best) == bounds.last:
+            disjoint = table.non_overlapping(order.tolist())
+            current = self.drop_stale(table, disjoint, lambda n: int(table.owner[n]))
+            best = list(islice(current, bounds.stop))
+            if len(best) == bounds.stop:
                 break
         return best
 
@@ -157,8 +157,8 @@ class Search(Aggregations):
         # With another similarity no stages follow, and one product with all mentions does it all.
         if topic is None and self._encoder.similarity == "cosine":
             rows = nearest(table, query, allowed, bounds)
-        if rows is not None and bounds.last is not None:
-            some, most = table.only(rows), _SMOOTHED + _SMOOTHED_A_RESULT * bounds.last
+        if rows is not None and bounds.stop is not None:
+            some, most = table.only(rows), _SMOOTHED + _SMOOTHED_PER_RESULT * bounds.stop
             wanted = Wanted(allowed[table.owner[rows]], most)
             yield some, self.compare(some, query, bounds, wanted)
         yield table, self.compare(table, query, bounds)
@@ -173,14 +173,14 @@ class Search(Aggregations):
             bounds: The filter, and whether to sharpen.
             about: Restrict to the top documents of a search with this topic.
         """
-        about = topic_asked(about, None)
-        return self._steadily(lambda replaced: self._mention_scores(query, bounds, about, replaced))
+        about = check_topic(about, None)
+        return self._retry_if_stale(lambda stale: self._mention_scores(query, bounds, about, stale))
 
     def _mention_scores(
         self, query: Query, bounds: Bounds, about: str | None, replaced: set[str]
     ) -> MentionScores:
         table = self._tables.current()
-        scored = self._of_mentions(query, table)
+        scored = self._scored_for_mentions(query, table)
         compared = self.compare(table, scored, bounds)
         allowed = self.allowed(table, bounds.where)
         if about is not None:
@@ -192,35 +192,35 @@ class Search(Aggregations):
             allowed &= near
         return MentionScores(table, scored, compared, allowed[table.owner])
 
-    def _steadily(self, look: Callable[[set[str]], T]) -> T:
+    def _retry_if_stale(self, run_search: Callable[[set[str]], T]) -> T:
         """Search again until no document among the results was replaced during the search.
 
         Such a document has its old version in the table and its new one in the store, and would be
         dropped. The last attempt blocks this process's writers; others' cannot be, on a server.
 
         Args:
-            look: Runs the search, and adds the ids of replaced documents to the set it is given.
+            run_search: Runs the search; adds the ids of replaced documents to the set it is given.
         """
-        waits: Callable[[], AbstractContextManager[Any]] = self._store.still
+        waits: Callable[[], AbstractContextManager[Any]] = self._store.writes_paused
         for hold in (nullcontext, nullcontext, waits):
             replaced: set[str] = set()
             with hold():
-                found = look(replaced)
+                found = run_search(replaced)
             if not replaced:
                 break
         return found
 
-    def _of_mentions(self, query: Query, table: MentionTable) -> ScoredQuery:
+    def _scored_for_mentions(self, query: Query, table: MentionTable) -> ScoredQuery:
         """Check a query over single mentions, and encode its types."""
-        return self._of_single_mentions(self.scored(query, table))
+        return self._check_for_mentions(self.scored(query, table))
 
-    def _of_single_mentions(self, scored: ScoredQuery) -> ScoredQuery:
+    def _check_for_mentions(self, scored: ScoredQuery) -> ScoredQuery:
         """Check that a query can be evaluated for single mentions.
 
         Raises:
             ValueError: If it is a ``Not`` alone.
         """
-        if scored.without > 0:
+        if scored.score_without_mentions > 0:
             raise ValueError("query: a mention cannot be found by Not alone; add a type it is of")
         return scored
 
@@ -234,7 +234,7 @@ class Search(Aggregations):
             found: The results.
             document: Gives the number of a result's document.
         """
-        for some in batches(found, _LOOKED_UP):
+        for some in batches(found, _LOOKUP_BATCH):
             changed = self.changed(table, {document(each) for each in some})
             yield from (each for each in some if document(each) not in changed)
 
@@ -264,7 +264,7 @@ class Search(Aggregations):
         records = self._store.fetch(doc_ids)
         return {doc_id: record.document.text for doc_id, record in records.items()}
 
-    def unjudged(self, description: str, table: MentionTable) -> NDArray[np.float32]:
+    def unjudged_log_odds(self, description: str, table: MentionTable) -> NDArray[np.float32]:
         """The log odds of all mentions without judgments, float32 ``(mentions,)``."""
         query = self.scored(description, table)
         return np.asarray(compare(table, query).log_odds[0])
@@ -273,7 +273,9 @@ class Search(Aggregations):
         """The fitted judgments of a type; None if there are none."""
         return self.judged(self._tables.revision, description)
 
-    def _ending(self, query: ScoredQuery, bounds: Bounds, scores: NDArray[np.float32]) -> Bounds:
+    def _with_threshold(
+        self, query: ScoredQuery, bounds: Bounds, scores: NDArray[np.float32]
+    ) -> Bounds:
         """Set the threshold of an unlimited search: the one given, or that of the best expected F1.
 
         Args:
@@ -281,10 +283,10 @@ class Search(Aggregations):
             bounds: The bounds given by the caller.
             scores: float32 ``(n,)``, of all possible results.
         """
-        if bounds.k is not None or bounds.given:
+        if bounds.k is not None or bounds.threshold_given:
             return bounds
-        least = least_of_all(query, scores, bounds.floor)
-        return replace(bounds, floor=least, threshold=least)
+        threshold = unlimited_threshold(query, scores, bounds.floor)
+        return replace(bounds, floor=threshold, threshold=threshold)
 
     def scores_of_kind(self, kind: int, kinds: Kinds, table: MentionTable) -> NDArray[np.float32]:
         """The scores of all mentions for a kind of a vocabulary, float32 ``(mentions,)``.
@@ -317,11 +319,11 @@ class Search(Aggregations):
         """Document scores, float32 ``(documents,)``; their numbers, best first; final bounds."""
         best = table.best_of_each(compared.log_odds)
         scores = query.combine(query.scores(best))
-        allowed = allowed & ((np.diff(table.first) > 0) | (query.without > 0))
+        allowed = allowed & ((np.diff(table.first) > 0) | (query.score_without_mentions > 0))
         if topic is not None:
             scores, allowed = with_topic(table, scores, allowed, topic, self._store.texts, bounds)
         else:
-            bounds = self._ending(query, bounds, scores[allowed])
+            bounds = self._with_threshold(query, bounds, scores[allowed])
         nearness = best.max(axis=0)
         best_of = partial(best_first, scores, nearness, allowed, bounds.floor)
         return scores, _orders(best_of, bounds), bounds
@@ -368,7 +370,7 @@ class Search(Aggregations):
             replaced: Set to add the ids of replaced documents to.
         """
         there: list[tuple[int, StoredDocument]] = []
-        for rows in batches(order, bounds.last or max(1, len(order))):
+        for rows in batches(order, bounds.stop or max(1, len(order))):
             records = self._store.fetch([table.doc_ids[row] for row in rows])
             known = [(row, record) for row in rows if (record := records.get(table.doc_ids[row]))]
             for row, record in known:
@@ -376,9 +378,9 @@ class Search(Aggregations):
                     there.append((row, record))
                 else:
                     replaced.add(table.doc_ids[row])
-            if bounds.last is not None and len(there) >= bounds.last:
+            if bounds.stop is not None and len(there) >= bounds.stop:
                 break
-        return there[bounds.offset : bounds.last]
+        return there[bounds.offset : bounds.stop]
 
 
 def _orders(
@@ -390,8 +392,8 @@ def _orders(
         best_of: Sorts about as many results as it is given, or all if given None.
         bounds: The number of results wanted.
     """
-    if bounds.last is not None:
-        most = _FIRST_LOOK + 8 * bounds.last
+    if bounds.stop is not None:
+        most = _MIN_FIRST_ROUND + 8 * bounds.stop
         yield (some := best_of(most))
         if len(some) < most:
             return

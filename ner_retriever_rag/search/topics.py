@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ner_retriever_rag.queries.topic import Topic
     from ner_retriever_rag.storage.protocol import RowReader
 
-_FIRST_LOOK = 64  # minimum number of documents in the first round
-_MOST = 5_000  # documents seen at which an approximate search for k results stops widening
+_MIN_FIRST_ROUND = 64  # minimum number of documents in the first round
+_MAX_SEEN = 5_000  # documents seen at which an approximate search for k results stops widening
 
 
 def with_topic(
@@ -45,8 +45,8 @@ def with_topic(
     by_type = largest(np.where(allowed, scores, np.float32(-1)), int(allowed.sum()))
     both = np.zeros(len(scores), dtype=np.float32)
     seen = np.zeros(len(scores), dtype=np.bool_)
-    everything = bounds.exact or bounds.last is None
-    n = len(by_type) if everything else max(_FIRST_LOOK, 4 * (bounds.last or 0))
+    everything = bounds.exact or bounds.stop is None
+    n = len(by_type) if everything else max(_MIN_FIRST_ROUND, 4 * (bounds.stop or 0))
     while len(by_type):
         n = min(n, len(by_type))  # Chroma allocates memory for as many as are requested
         near = [] if everything else texts.nearest(topic.vector, n, bounds.where)
@@ -61,10 +61,10 @@ def with_topic(
         seen[rows] = True
         if n >= len(by_type):
             break
-        full = len(near) >= min(n, texts.most or n)
+        full = len(near) >= min(n, texts.max_results or n)
         unseen = topic.combine(float(scores[by_type[n]]), near[-1][1] if full else 0.0)
-        reached = np.sort(both[seen])[::-1][: bounds.last]
-        if len(reached) == bounds.last and (unseen <= reached[-1] or seen.sum() >= _MOST):
+        reached = np.sort(both[seen])[::-1][: bounds.stop]
+        if len(reached) == bounds.stop and (unseen <= reached[-1] or seen.sum() >= _MAX_SEEN):
             break
         n *= 4
     return both, seen

@@ -56,21 +56,21 @@ class BesideStore(Store):
         place: Where the collections are.
         documents: The records' collection.
         mentions: The mentions' collection.
-        theirs: The documents' collection.
+        external: The documents' collection.
     """
 
     def __init__(
-        self, place: Place, documents: Collection, mentions: Collection, theirs: Collection
+        self, place: Place, documents: Collection, mentions: Collection, external: Collection
     ) -> None:
         super().__init__(place, documents, mentions)
-        self._theirs = Rows(place, theirs)
+        self._external = Rows(place, external)
 
     @staticmethod
     def _own_rows(place: Place, documents: Collection) -> Rows:
         return TextVectors(place, documents)
 
     @classmethod
-    def over(cls, place: Place, theirs: Collection, encoder: VectorSource) -> BesideStore:
+    def open_over(cls, place: Place, external: Collection, encoder: VectorSource) -> BesideStore:
         """Open a collection's database and the index beside it, creating the index if needed.
 
         Raises:
@@ -78,11 +78,11 @@ class BesideStore(Store):
             RuntimeError: If another process writes there, or the files are damaged.
         """
         with place.opening():
-            manifest = {**chroma.manifest_of(encoder), chroma.BESIDE_KEY: theirs.name}
+            manifest = {**chroma.manifest_of(encoder), chroma.BESIDE_KEY: external.name}
             ours = chroma.open_collections(
-                place.client, f"{theirs.name}-ner", manifest, encoder.understands
+                place.client, f"{external.name}-ner", manifest, encoder.understands
             )
-            store = cls(place, *ours, theirs)
+            store = cls(place, *ours, external)
             store._settle()
         return store
 
@@ -93,7 +93,7 @@ class BesideStore(Store):
             RuntimeError: Always.
         """
         raise RuntimeError(
-            f"the documents of this index are in the collection {self._theirs.name!r}: add and "
+            f"the documents of this index are in the collection {self._external.name!r}: add and "
             "delete them there, with the store that wrote it, then call sync()"
         )
 
@@ -102,7 +102,7 @@ class BesideStore(Store):
         found = {}
         for some in batches(ids, self._documents.batch):
             records = self.records(some)
-            rows = self._theirs.get(list(records), ["documents", "metadatas"]) if records else {}
+            rows = self._external.get(list(records), ["documents", "metadatas"]) if records else {}
             for doc_id, text, metadata in zip(
                 *(rows.get(key) or [] for key in ("ids", "documents", "metadatas")), strict=True
             ):
@@ -126,15 +126,15 @@ class BesideStore(Store):
 
     def document_ids(self, where: Where = None) -> list[str]:
         """Return the ids of documents that pass a filter; with one, also those without a record."""
-        return (self._theirs if where else self._documents).ids(where)
+        return (self._external if where else self._documents).ids(where)
 
     def all_ids(self) -> list[str]:
         """Return the ids of all current documents, with or without a record."""
-        return self._theirs.ids()
+        return self._external.ids()
 
     def texts_of(self, ids: Sequence[str]) -> dict[str, str | None]:
         """Return the current texts of documents; None for one without text."""
-        rows = self._theirs.get(ids, ["documents"])
+        rows = self._external.get(ids, ["documents"])
         return dict(zip(rows["ids"], rows["documents"], strict=True))
 
     def twins(self, documents: Mapping[str, Document]) -> dict[str, StoredDocument]:
@@ -155,7 +155,7 @@ class BesideStore(Store):
 
     def _settle(self) -> None:
         super()._settle()
-        self._theirs.count()
+        self._external.count()
 
     def _write_records(
         self, rows: Sequence[tuple[StoredDocument, EncodedText]], replaced: Mapping[str, Record]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from ner_retriever_rag.schema import kind_of
+from ner_retriever_rag.schema import type_name
 from ner_retriever_rag.storage.lock import OWN_FILES
 from ner_retriever_rag.storage.roles import (
     DATABASE,
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 # Format 1 kept the text in the metadata, and one journal for all writers; format 2 had one mention
 # per row. The next write upgrades an index from 1 to 2; it cannot be upgraded to 3, whose rows are
 # wider. Format 4 is searched by Chroma itself: one mention per row again, with a graph in use.
-FORMAT, ONE_A_ROW, SEARCHED = 3, 2, 4
+FORMAT, ONE_PER_ROW, SEARCHED = 3, 2, 4
 FINGERPRINT_KEY = "ner:fingerprint"
 TOKEN = "NER_RETRIEVER_TOKEN"  # environment variable with a server's token
 ENCODER_KEY, DIM_KEY, DTYPE_KEY = "ner:encoder", "ner:dim", "ner:dtype"
 SIMILARITY_KEY = "ner:similarity"  # only if it is not cosine
 REVISION_KEY = "ner:revision"
-TOGETHER_KEY = "ner:together"  # mentions per row; not recorded in an index of format 2
+PER_ROW_KEY = "ner:together"  # mentions per row; not recorded in an index of format 2
 BESIDE_KEY = "ner:beside"  # the collection with the index's documents, if the index has none itself
 # Fixed at creation. Documents are searched by text vector, with cosine; Chroma's default is l2.
 # Mentions are compared exhaustively (mention_table.py). Chroma builds a graph of their rows anyway,
@@ -52,8 +52,9 @@ _SEARCHED: Any = {"space": "cosine", "ef_construction": 100, "ef_search": 100, "
 # Chroma's cost depends on the number of rows more than on their width: four vectors of 128 in one
 # row are written in less than half the time of four rows, and a text with one mention wastes 1.5
 # kB. Wider vectors are packed fewer to a row.
-_TOGETHER, _WIDTH = 4, 512
-_DESCRIBED = 60  # characters; Chroma's hosted service allows 256 bytes of metadata per collection
+_MAX_PER_ROW, _WIDTH = 4, 512
+# Characters; Chroma's hosted service allows 256 bytes of metadata per collection.
+_MAX_DESCRIPTION = 60
 
 
 class VectorSource(Protocol):
@@ -88,7 +89,7 @@ def is_address(path: str | Path | None) -> bool:
     return isinstance(path, str) and path.startswith(("http://", "https://"))
 
 
-def made(folder: Path) -> Path:
+def ensure_folder(folder: Path) -> Path:
     """Create a folder if needed, and check that it can hold an index.
 
     Raises:
@@ -123,11 +124,11 @@ def connect(place: Path | str | None) -> ClientAPI:
     # For this client and any that others create later: Chroma requires equal settings for all.
     os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
     if place is None:
-        return _with_the_settings_there_are(chromadb.EphemeralClient, "ephemeral")
+        return _with_existing_settings(chromadb.EphemeralClient, "ephemeral")
     if isinstance(place, str):
         return _connect_to_server(place)
     try:
-        client = _with_the_settings_there_are(partial(chromadb.PersistentClient, place), str(place))
+        client = _with_existing_settings(partial(chromadb.PersistentClient, place), str(place))
     except Exception as error:  # Chroma raises its own, sqlite's and Rust's errors here
         raise ValueError(f"path: {place} cannot be opened as an index: {error}") from error
     collections = client.list_collections()
@@ -167,7 +168,7 @@ def is_open(folder: Path) -> bool:
     return str(folder) in SharedSystemClient._identifier_to_system
 
 
-def _with_the_settings_there_are(make: Callable[..., ClientAPI], identifier: str) -> ClientAPI:
+def _with_existing_settings(make: Callable[..., ClientAPI], identifier: str) -> ClientAPI:
     """Create a client, with the settings of one that this process has open there, if any."""
     from chromadb.api.shared_system_client import SharedSystemClient
 
@@ -218,7 +219,7 @@ def client_of(collection: Collection) -> ClientAPI:
         raise TypeError(
             "collection must be a synchronous chromadb Collection, or a vector store that has one "
             f"as its _collection (langchain_chroma.Chroma, ChromaVectorStore), not "
-            f"{kind_of(collection)}"
+            f"{type_name(collection)}"
         )
     if FORMAT_KEY in (collection.metadata or {}):
         raise ValueError(f"collection {collection.name!r} is an index itself: open it as one")
@@ -233,7 +234,7 @@ def manifest_of(encoder: VectorSource) -> dict[str, Any]:
     return {
         **({SIMILARITY_KEY: encoder.similarity} if other else {}),
         FORMAT_KEY: FORMAT,
-        TOGETHER_KEY: max(1, min(_TOGETHER, _WIDTH // encoder.dim)),
+        PER_ROW_KEY: max(1, min(_MAX_PER_ROW, _WIDTH // encoder.dim)),
         FINGERPRINT_KEY: encoder.fingerprint,
         ENCODER_KEY: encoder.description,
         DIM_KEY: encoder.dim,
@@ -243,8 +244,8 @@ def manifest_of(encoder: VectorSource) -> dict[str, Any]:
 
 def searched_manifest_of(encoder: VectorSource) -> dict[str, Any]:
     """As ``manifest_of``, for an index that Chroma searches."""
-    manifest = {**manifest_of(encoder), FORMAT_KEY: SEARCHED, TOGETHER_KEY: 1}
-    return {**manifest, ENCODER_KEY: encoder.description[:_DESCRIBED]}
+    manifest = {**manifest_of(encoder), FORMAT_KEY: SEARCHED, PER_ROW_KEY: 1}
+    return {**manifest, ENCODER_KEY: encoder.description[:_MAX_DESCRIPTION]}
 
 
 def format_of(client: ClientAPI, name: str | None) -> int | None:

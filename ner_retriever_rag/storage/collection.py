@@ -40,7 +40,7 @@ class Rows:
     Attributes:
         name: Its name.
         batch: Number of records requested, or written, per call.
-        most: Most results of a nearest-neighbor search; None for no limit.
+        max_results: Most results of a nearest-neighbor search; None for no limit.
     """
 
     def __init__(self, place: Place, collection: Collection) -> None:
@@ -48,7 +48,7 @@ class Rows:
         self.name = collection.name
         limits = (place.client.get_max_batch_size(), _MAX_IDS, place.max_batch)
         self.batch = min(limit for limit in limits if limit is not None and limit > 0)
-        self.most = place.max_batch
+        self.max_results = place.max_batch
 
     def metadata(self) -> dict[str, Any]:
         """Return the collection's current metadata."""
@@ -92,14 +92,16 @@ class Rows:
         filters: Any = filter_of(where)
         found: dict[str, None] = {}
         for offset in count(0, self.batch):
-            limits: Any = {} if self.most is None else {"limit": self.batch, "offset": offset}
+            limits: Any = (
+                {} if self.max_results is None else {"limit": self.batch, "offset": offset}
+            )
             if most is not None:
                 left = most - offset
-                limits |= {"limit": left if self.most is None else min(self.batch, left)}
+                limits |= {"limit": left if self.max_results is None else min(self.batch, left)}
             read = partial(self._collection.get, where=filters, include=[], **limits)
             page = self._read(read, where)["ids"]
             found.update(dict.fromkeys(page))
-            if self.most is None or len(page) < self.batch or len(found) == most:
+            if self.max_results is None or len(page) < self.batch or len(found) == most:
                 break
         return list(found)
 
@@ -133,7 +135,7 @@ class Rows:
     ) -> list[tuple[str, float]]:
         """Return the ids of the n records nearest to a vector, best first, with their cosines.
 
-        At most ``most`` are returned.
+        At most ``max_results`` are returned.
 
         Raises:
             ValueError: If Chroma rejects ``where``, or the vector contains NaN or infinity.
@@ -144,7 +146,7 @@ class Rows:
         rows = self._read(
             lambda: self._collection.query(
                 query_embeddings=vector[None],
-                n_results=max(1, n if self.most is None else min(n, self.most)),
+                n_results=max(1, n if self.max_results is None else min(n, self.max_results)),
                 where=filters,
                 include=["distances"],
             ),
@@ -189,7 +191,7 @@ class Rows:
                     raise where_error(where, error) from error
                 if wait is None:
                     raise RuntimeError(
-                        f"the index cannot be read ({error}); {self._place.why_unreadable()}"
+                        f"the index cannot be read ({error}); {self._place.diagnose()}"
                     ) from error
                 time.sleep(wait)
             except RecursionError:

@@ -140,7 +140,7 @@ class EngineStore(Store):
 
     @contextmanager
     def _written(self, records: Sequence[Record]) -> Iterator[None]:
-        with self.still():
+        with self.writes_paused():
             yield
 
     def _metadata_of(self, record: StoredDocument, old: Record | None) -> dict[str, Any]:

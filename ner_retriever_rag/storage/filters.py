@@ -11,14 +11,14 @@ import warnings
 from collections.abc import Mapping, Set
 from typing import Any
 
-from ner_retriever_rag._markup import cut, shortened
+from ner_retriever_rag._markup import short_repr, truncate
 from ner_retriever_rag.storage.protocol import Where
 
 # Limits measured with Chroma 1.5: 988 conditions side by side, 62 levels, and SQLite's 32,766
 # variables, of which a number takes two.
 CONDITIONS, DEPTH, VALUES = 900, 50, 32_000
 _ERRORS_OF_SIZE = ("Expression tree is too large", "too many SQL variables")
-_TOLD = 500  # characters of Chroma's own message
+_MAX_MESSAGE = 500  # characters of Chroma's own message
 
 
 def filter_of(where: Where) -> dict[str, Any] | None:
@@ -29,7 +29,9 @@ def filter_of(where: Where) -> dict[str, Any] | None:
         ValueError: If it is larger than Chroma can handle.
     """
     if where is not None and not isinstance(where, Mapping):
-        raise TypeError(f"where must be a mapping such as {{'lang': 'en'}}, not {shortened(where)}")
+        raise TypeError(
+            f"where must be a mapping such as {{'lang': 'en'}}, not {short_repr(where)}"
+        )
     if not where:
         return None
     _measure(where)
@@ -42,9 +44,11 @@ def where_error(where: Where, error: Exception) -> Exception:
         return error
     if is_about_size(error):
         return ValueError("where is too large for Chroma: use fewer conditions and values")
-    several = shortened([{key: value} for key, value in where.items()])
+    several = short_repr([{key: value} for key, value in where.items()])
     hint = f"; combine several conditions as {{'$and': {several}}}" if len(where) > 1 else ""
-    return ValueError(f"where: Chroma refuses {shortened(where)}: {cut(str(error), _TOLD)}{hint}")
+    return ValueError(
+        f"where: Chroma refuses {short_repr(where)}: {truncate(str(error), _MAX_MESSAGE)}{hint}"
+    )
 
 
 def is_about_size(error: Exception) -> bool:

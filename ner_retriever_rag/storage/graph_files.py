@@ -28,7 +28,7 @@ _GRAPH = (
     "WHERE scope = 'VECTOR' AND name = ?"
 )
 # Name prefixes of damaged graphs: until their content has been restored, and after that.
-_ASIDE, _DONE_WITH = "mending-", "damaged-"
+_ASIDE, _ARCHIVED = "mending-", "damaged-"
 
 
 class DamagedFilesError(RuntimeError):
@@ -67,7 +67,7 @@ class _Header(NamedTuple):
     ef: int
 
 
-ASIDE = (_ASIDE, _DONE_WITH)  # name prefixes of graphs that are not in use
+ASIDE = (_ASIDE, _ARCHIVED)  # name prefixes of graphs that are not in use
 
 
 def damaged(folder: Path, *, thorough: bool) -> dict[str, str]:
@@ -82,7 +82,7 @@ def damaged(folder: Path, *, thorough: bool) -> dict[str, str]:
     """
     found = {graph.name: "its mending did not end" for graph in _aside(folder)}
     for graph in sorted({path.parent for name in _FILES for path in folder.glob(f"*/{name}")}):
-        if not graph.name.startswith((_ASIDE, _DONE_WITH)):
+        if not graph.name.startswith((_ASIDE, _ARCHIVED)):
             problem = next(_problems(graph, thorough), None)
             if problem is not None:
                 found[graph.name] = problem
@@ -101,7 +101,7 @@ def graph_of(folder: Path, collection: str) -> str | None:
 
 
 def set_aside(folder: Path, graphs: list[str]) -> None:
-    """Rename graphs so that Chroma creates new ones; they count as damaged until ``put_away``.
+    """Rename graphs so that Chroma creates new ones; they count as damaged until ``archive``.
 
     Args:
         folder: The database's folder.
@@ -112,10 +112,10 @@ def set_aside(folder: Path, graphs: list[str]) -> None:
             (folder / name).rename(_unused(folder / f"{_ASIDE}{name}"))
 
 
-def put_away(folder: Path) -> None:
+def archive(folder: Path) -> None:
     """Keep the graphs that were set aside for inspection, now that there are new ones."""
     for graph in _aside(folder):
-        graph.rename(_unused(folder / f"{_DONE_WITH}{graph.name.removeprefix(_ASIDE)}"))
+        graph.rename(_unused(folder / f"{_ARCHIVED}{graph.name.removeprefix(_ASIDE)}"))
 
 
 def _aside(folder: Path) -> list[Path]:
@@ -155,7 +155,7 @@ def _problems(graph: Path, thorough: bool) -> Iterator[str]:
     if header.elements and not _ends(graph / _MAP):
         yield f"{_MAP} is missing or cut short"
     if thorough:
-        yield from _torn_nodes(graph, header)
+        yield from _broken_links(graph, header)
 
 
 def _ends(file: Path) -> bool:
@@ -163,7 +163,7 @@ def _ends(file: Path) -> bool:
     return file.is_file() and file.read_bytes()[-1:] == b"."
 
 
-def _torn_nodes(graph: Path, header: _Header) -> Iterator[str]:
+def _broken_links(graph: Path, header: _Header) -> Iterator[str]:
     """Yield a problem if links point to nodes that do not exist."""
     if not header.elements:
         return

@@ -78,12 +78,12 @@ class Journal:
             self._delete(self._open)
         self._open = None
 
-    def strike(self, entry: Entry) -> None:
+    def remove(self, entry: Entry) -> None:
         """Remove the entry of another write."""
         if entry.name is not None:
             self._delete(entry.name)
 
-    def look(self, mentions: str) -> tuple[dict[str, Any], list[Entry]]:
+    def read(self, mentions: str) -> tuple[dict[str, Any], list[Entry]]:
         """Return the current metadata of the mentions' collection, and all unfinished writes.
 
         Args:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.storage.place import Place
 
 _TYPE, _DOCUMENT, _START, _END = "type", "document", "start", "end"
-_RIGHT, _TELLING, _LOG_ODDS = "right", "telling", "log_odds"
+_RIGHT, _INFORMATIVE, _LOG_ODDS = "right", "telling", "log_odds"
 
 
 class JudgementRows:
@@ -36,7 +36,7 @@ class JudgementRows:
 
     def all(self) -> list[StoredJudgement]:
         """Return all judgments."""
-        if (rows := self._rows.there()) is None:
+        if (rows := self._rows.get()) is None:
             return []
         return [
             StoredJudgement(
@@ -44,7 +44,7 @@ class JudgementRows:
                 str(metadata[_DOCUMENT]),
                 (int(metadata[_START]), int(metadata[_END])),
                 bool(metadata[_RIGHT]),
-                bool(metadata[_TELLING]),
+                bool(metadata[_INFORMATIVE]),
                 float(metadata[_LOG_ODDS]),
                 np.asarray(vector, dtype=np.float32),
             )
@@ -59,7 +59,7 @@ class JudgementRows:
         Raises:
             ValueError: If something else has the collection's name.
         """
-        self._rows.made().upsert(
+        self._rows.get_or_create().upsert(
             ids=[each.id for each in judgements],
             embeddings=[each.vector for each in judgements],
             metadatas=[_metadata(each) for each in judgements],
@@ -67,7 +67,7 @@ class JudgementRows:
 
     def drop(self, judgements: Iterable[StoredJudgement]) -> None:
         """Delete judgments."""
-        if (rows := self._rows.there()) is not None:
+        if (rows := self._rows.get()) is not None:
             rows.delete(each.id for each in judgements)
 
 
@@ -78,6 +78,6 @@ def _metadata(judgement: StoredJudgement) -> dict[str, Any]:
         _START: judgement.span[0],
         _END: judgement.span[1],
         _RIGHT: judgement.right,
-        _TELLING: judgement.telling,
+        _INFORMATIVE: judgement.informative,
         _LOG_ODDS: judgement.log_odds,
     }

@@ -80,7 +80,7 @@ class FolderLock:
                 f"({others or 'pid unknown'}): {_remedy(self._folder)}"
             )
         self._file, self.exclusive = file, False
-        _forget_the_dead(file)
+        _prune_dead(file)
         self._note("reads")
 
     def exclude(self, purpose: str = "writes") -> None:
@@ -211,7 +211,7 @@ def _others(file: int) -> str:
     return ", ".join(found) or "pid unknown"
 
 
-def _forget_the_dead(file: int) -> None:
+def _prune_dead(file: int) -> None:
     """Drop the lines of dead processes, to keep the lock file short."""
     kept = [(pid, purpose) for pid, purpose in _purposes(file).items() if purpose and _alive(pid)]
     with suppress(OSError):

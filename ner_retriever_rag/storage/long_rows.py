@@ -85,7 +85,7 @@ class LongRows(Rows):
         Raises:
             ValueError: If one is.
         """
-        for doc_id in ids if self.most is not None else ():
+        for doc_id in ids if self.max_results is not None else ():
             if len(doc_id.encode()) > _ID:
                 raise ValueError(
                     f"document id {doc_id!r} is longer than the {_ID} bytes allowed when "
@@ -94,7 +94,7 @@ class LongRows(Rows):
 
     def upsert(self, **columns: Any) -> None:
         """Write records; what exceeds the limits goes into parts."""
-        if self.most is None:
+        if self.max_results is None:
             super().upsert(**columns)
             return
         before = self._parts_of(columns["ids"])
@@ -112,14 +112,14 @@ class LongRows(Rows):
     def delete(self, ids: Iterable[str]) -> None:
         """Delete records by id, and their parts."""
         some = list(ids)
-        parts = self._parts_of(some) if self.most is not None else set()
+        parts = self._parts_of(some) if self.max_results is not None else set()
         super().delete(some)
         self._drop_parts(parts)
 
     def _parts_of(self, ids: Sequence[str]) -> set[str]:
         """Return the ids of the parts of records."""
         found: set[str] = set()
-        if self._parts.there() is None:
+        if self._parts.get() is None:
             return found
         for some in batches(ids, self.batch):
             for metadata in super().get(some, ["metadatas"])["metadatas"]:
@@ -129,12 +129,12 @@ class LongRows(Rows):
 
     def _write_parts(self, parts: Mapping[str, str]) -> None:
         if parts:
-            self._parts.made().upsert(
+            self._parts.get_or_create().upsert(
                 ids=list(parts), embeddings=[[1.0]] * len(parts), documents=list(parts.values())
             )
 
     def _drop_parts(self, ids: set[str]) -> None:
-        if ids and (rows := self._parts.there()) is not None:
+        if ids and (rows := self._parts.get()) is not None:
             rows.delete(ids)
 
     def _whole(self, rows: Any, include: Sequence[str]) -> Any:
@@ -146,7 +146,7 @@ class LongRows(Rows):
             for row, metadata in enumerate(rows["metadatas"] or [])
             if metadata and (parts := metadata.get(_IN_PARTS))
         }
-        if not divided or (there := self._parts.there()) is None:
+        if not divided or (there := self._parts.get()) is None:
             return rows
         wanted = [each for parts in divided.values() for each in parts.ids]
         texts: dict[str, str] = {}

@@ -18,7 +18,7 @@ from ner_retriever_rag.storage.protocol import Where
 
 DOC_ID, START, END = "doc", "start", "end"  # for any client of the server to read
 LEVEL = "ner:level"
-_FRESH = 5.0  # seconds
+_COUNT_TTL = 5.0  # seconds
 _INCLUDE = ("embeddings", "metadatas", "documents")
 
 
@@ -58,7 +58,7 @@ class SearchedRows(Rows):
         Chroma takes 80 ms to count a million mentions, as long as to search them.
         """
         now = time.monotonic()
-        if self._counted is None or now - self._counted[0] > _FRESH:
+        if self._counted is None or now - self._counted[0] > _COUNT_TTL:
             self._counted = now, self.count()
         return self._counted[1]
 
@@ -77,7 +77,7 @@ class SearchedRows(Rows):
             self._counted = None
 
     def nearest_to(self, vectors: NDArray[np.float32], n: int) -> MentionRows:
-        """Return the n mentions nearest to each vector, at most ``most`` each, deduplicated.
+        """Return the n mentions nearest to each vector, at most ``max_results`` each, deduplicated.
 
         Args:
             vectors: float32 ``(m, dim)``.
@@ -92,7 +92,7 @@ class SearchedRows(Rows):
         found: Any = self._read(
             lambda: self._collection.query(
                 query_embeddings=vectors,
-                n_results=max(1, n if self.most is None else min(n, self.most)),
+                n_results=max(1, n if self.max_results is None else min(n, self.max_results)),
                 include=wanted,
             )
         )
@@ -100,14 +100,14 @@ class SearchedRows(Rows):
             _mention_rows({key: found[key][row] for key in ("ids", *_INCLUDE)}, vectors.shape[1])
             for row in range(len(found["ids"]))
         ]
-        return together(of_each, vectors.shape[1])
+        return concatenate(of_each, vectors.shape[1])
 
     def mentions(self, row_ids: Sequence[str], dim: int) -> MentionRows:
         """Return mentions by row id; unknown ids are ignored."""
         found = [
             _mention_rows(self.get(some, _INCLUDE), dim) for some in batches(row_ids, self.batch)
         ]
-        return together(found, dim)
+        return concatenate(found, dim)
 
     def matching(
         self, where: Where, most: int, dim: int, include: Sequence[str] = _INCLUDE
@@ -133,7 +133,7 @@ class SearchedRows(Rows):
             found.append(_mention_rows(page, dim))
             if len(page["ids"]) < limit:
                 break
-        return together(found, dim)
+        return concatenate(found, dim)
 
 
 def hash_share(text: str) -> float:
@@ -149,7 +149,7 @@ def level_of(number: float, deepest: int = 24) -> int:
     return level
 
 
-def together(parts: Sequence[MentionRows], dim: int) -> MentionRows:
+def concatenate(parts: Sequence[MentionRows], dim: int) -> MentionRows:
     """Concatenate groups of mentions, deduplicated."""
     ids = [each for part in parts for each in part.ids]
     first = {each: n for n, each in reversed(list(enumerate(ids)))}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ner_retriever_rag.schema import Document, encodable
+from ner_retriever_rag.schema import Document, is_utf8_encodable
 from ner_retriever_rag.storage.values import RESERVED, decoded, encoded, plain
 
 # Chroma writes a record's keys in one SQL statement and the elements of its lists in another, with
@@ -69,7 +69,7 @@ def split(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     return held, json.dumps(rest, separators=(",", ":")) if rest else None
 
 
-def joined(held: Mapping[str, Any], rest: str | None) -> dict[str, Any]:
+def merge(held: Mapping[str, Any], rest: str | None) -> dict[str, Any]:
     """Reassemble the metadata that ``split`` split."""
     extra = json.loads(rest) if rest else {}
     return {**held, **{key: decoded(value) for key, value in extra.items()}}
@@ -79,7 +79,7 @@ def key_problem(key: object) -> str | None:
     """Return why a metadata key cannot be stored, in words; None if it can."""
     if not isinstance(key, str) or not key or key.startswith(_NO_KEYS):
         return f"keys must be non-empty strings that do not begin with {', '.join(_NO_KEYS)}"
-    return None if encodable(key) else "the key holds half of a surrogate pair"
+    return None if is_utf8_encodable(key) else "the key holds half of a surrogate pair"
 
 
 def _problem(value: object) -> str | None:
@@ -98,7 +98,7 @@ def _problem(value: object) -> str | None:
 def _all_encodable(value: Any) -> bool:
     """Whether the strings of a plain value can be encoded."""
     some = value if isinstance(value, list) else [value]
-    return all(encodable(each) for each in some if isinstance(each, str))
+    return all(is_utf8_encodable(each) for each in some if isinstance(each, str))
 
 
 def _rows(metadata: Mapping[str, Any]) -> int:

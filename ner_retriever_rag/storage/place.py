@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ner_retriever_rag.storage import chroma, graph_files, trial
+from ner_retriever_rag.storage import chroma, crash_probe, graph_files
 from ner_retriever_rag.storage.chroma_log import StuckLogError, StuckRecord, stuck, unstick
 from ner_retriever_rag.storage.graph_files import DamagedFilesError
 from ner_retriever_rag.storage.lock import FolderLock
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Held:
+class _Shared:
     """State shared by this process's indexes in one place.
 
     Attributes:
@@ -37,7 +37,7 @@ class _Held:
             memory and on a server.
         lock: This process's lock on the folder.
         turn: Held by the thread that writes.
-        moment: Held by that thread while documents are in an intermediate state.
+        mutation_lock: Held by that thread while documents are in an intermediate state.
         places: Number of open indexes.
         writers: Ids of those that have written.
         turns: How often a thread has begun to write.
@@ -47,7 +47,7 @@ class _Held:
     path: Path | None = None
     lock: FolderLock | None = None
     turn: threading.RLock = field(default_factory=threading.RLock)
-    moment: threading.RLock = field(default_factory=threading.RLock)
+    mutation_lock: threading.RLock = field(default_factory=threading.RLock)
     places: int = 0
     writers: set[int] = field(default_factory=set)
     turns: int = 0
@@ -55,13 +55,13 @@ class _Held:
 
 
 _MEMORY = "memory"
-_LITTLE_ROOM = 8 << 20  # free bytes on a disk below which Chroma may be unable to work
+_MIN_FREE_BYTES = 8 << 20  # free bytes on a disk below which Chroma may be unable to work
 _AFTER_FORK = (
     "an index was opened before a fork: its threads do not exist in the child and cannot be "
     "started there; open the index in the child only, or start processes with multiprocessing's "
     "spawn method"
 )
-_held: dict[Path | str, _Held] = {}
+_shared: dict[Path | str, _Shared] = {}
 _registry = threading.RLock()  # reentrant: garbage collection may close an index at any line
 _used = False  # whether this process has run Chroma
 _orphaned = False  # whether this process was forked from one that had run Chroma
@@ -76,7 +76,7 @@ class Place:
         closing: Whether to close the given client together with the place.
         thorough: Collections to read completely, in a separate process, when opening a folder; all
             graph files are then checked node by node. None checks only the files' sizes.
-        mending: Lock the folder exclusively when opening it, and set damaged files aside instead of
+        repair: Lock the folder exclusively when opening it, and set damaged files aside instead of
             raising.
         max_batch: Most records per call, if the server has such a limit.
 
@@ -103,10 +103,10 @@ class Place:
         *,
         closing: bool = False,
         thorough: Sequence[str] | None = None,
-        mending: bool = False,
+        repair: bool = False,
         max_batch: int | None = None,
     ) -> None:
-        self._thorough, self._mending, self.max_batch = thorough, mending, max_batch
+        self._thorough, self._repair, self.max_batch = thorough, repair, max_batch
         self.damaged: dict[str, str] = {}
         self.unstuck: list[StuckRecord] = []
         self._database: tuple[int, int] | None = None
@@ -119,17 +119,21 @@ class Place:
             self._address, self.folder, given = str(path), None, None
         else:
             # Absolute: the process may change its working directory while the index is open.
-            given = self.folder = None if path is None else chroma.made(Path(path).absolute())
+            given = self.folder = (
+                None if path is None else chroma.ensure_folder(Path(path).absolute())
+            )
         in_memory = path is None and client is None
         self.alone = in_memory or self.folder is not None
         key = self.folder.resolve() if self.folder else _MEMORY if in_memory else None
         with _registry:
-            self._held = _Held(given) if key is None else _held.setdefault(key, _Held())
-            if self._held.path is None:
-                self._held.path = given
-            self._held.places += 1
+            self._shared = _Shared(given) if key is None else _shared.setdefault(key, _Shared())
+            if self._shared.path is None:
+                self._shared.path = given
+            self._shared.places += 1
         closed = [client] if client is not None and closing else []
-        self._finish = weakref.finalize(self, _close, self._held, key, id(self), self._pid, closed)
+        self._finish = weakref.finalize(
+            self, _close, self._shared, key, id(self), self._pid, closed
+        )
         self._key = key
 
     @contextmanager
@@ -149,25 +153,25 @@ class Place:
                 raise RuntimeError(_AFTER_FORK)
             _used = _used or self.alone
             with _registry, self.gate():
-                lock = self._held.lock
+                lock = self._shared.lock
                 first = self.folder is not None and lock is None
                 if self.folder is not None and lock is None:
                     lock = FolderLock(self.folder)
                     lock.share()
-                    self._held.lock = lock
-                    if self._mending:
+                    self._shared.lock = lock
+                    if self._repair:
                         lock.exclude("repairs")
                         self.unstuck = unstick(self.folder)
-                    self._see_that_files_are_whole(thorough=self._thorough is not None)
+                    self._check_files(thorough=self._thorough is not None)
                 if self._owned:
                     self.client = chroma.connect(self._address or self._path())
                     self._finish.detach()
                     self._finish = weakref.finalize(
-                        self, _close, self._held, self._key, id(self), self._pid, [self.client]
+                        self, _close, self._shared, self._key, id(self), self._pid, [self.client]
                     )
                 self._database = self._database_now()
                 if first and self._thorough is None and is_interrupted(self.client):
-                    self._see_that_files_are_whole(thorough=True)
+                    self._check_files(thorough=True)
                 yield
         except BaseException as error:
             self.close()
@@ -186,13 +190,13 @@ class Place:
             RuntimeError: If other processes have the folder open.
         """
         self.check()
-        with self._held.turn:
-            lock = self._held.lock
+        with self._shared.turn:
+            lock = self._shared.lock
             if lock is not None and not lock.exclusive:
                 with _registry, lock.gate():
                     lock.exclude()
-            self._held.writers.add(id(self))
-            self._held.turns += 1
+            self._shared.writers.add(id(self))
+            self._shared.turns += 1
             with self._write_errors():
                 yield
 
@@ -205,9 +209,9 @@ class Place:
         return FolderLock(self.folder).gate() if self.folder else nullcontext()
 
     @contextmanager
-    def still(self) -> Iterator[None]:
+    def writes_paused(self) -> Iterator[None]:
         """Keep this process's writers from changing documents; to be held only briefly."""
-        with self._held.moment:
+        with self._shared.mutation_lock:
             yield
 
     def check(self) -> None:
@@ -248,10 +252,10 @@ class Place:
             name: The index.
             store: The store's token.
         """
-        settled = self._held.settled.get(name)
+        settled = self._shared.settled.get(name)
         if settled is None or settled[0] is not store:
             return False
-        return self.alone or settled[1] == self._held.turns
+        return self.alone or settled[1] == self._shared.turns
 
     def settle(self, name: str, store: object | None) -> None:
         """Record which store knows an index's content.
@@ -260,12 +264,15 @@ class Place:
             name: The index.
             store: The store's token; None for no store, as after a failed write.
         """
-        self._held.settled[name] = None if store is None else (store, self._held.turns)
+        self._shared.settled[name] = None if store is None else (store, self._shared.turns)
 
-    def why_unreadable(self) -> str:
+    def diagnose(self) -> str:
         """Return why Chroma cannot read the data, as far as one can tell, and what to do."""
         # What was written is in Chroma's log; to read it, Chroma first writes it to its tables.
-        if self.folder is not None and (room := shutil.disk_usage(self.folder).free) < _LITTLE_ROOM:
+        if (
+            self.folder is not None
+            and (room := shutil.disk_usage(self.folder).free) < _MIN_FREE_BYTES
+        ):
             return (
                 f"only {room // 1024} KiB are left on its disk, and reading needs some space: "
                 "nothing reported as written is lost; make room and open the index again"
@@ -299,24 +306,24 @@ class Place:
 
     def _path(self) -> Path | None:
         """Return the folder as Chroma knows it, which keeps one database per path in a process."""
-        known = self._held.path is not None and chroma.is_open(self._held.path)
-        return self._held.path if known else self.folder
+        known = self._shared.path is not None and chroma.is_open(self._shared.path)
+        return self._shared.path if known else self.folder
 
-    def _see_that_files_are_whole(self, thorough: bool) -> None:
+    def _check_files(self, thorough: bool) -> None:
         assert self.folder is not None
-        records = stuck(self.folder) if self._thorough and not self._mending else []
+        records = stuck(self.folder) if self._thorough and not self._repair else []
         if ours := [each for each in records if each.collection in (self._thorough or ())]:
             raise StuckLogError(self.folder, ours)
         damaged = graph_files.damaged(self.folder, thorough=thorough)
-        if self._mending:
+        if self._repair:
             self._set_aside(damaged)
         elif damaged:
             raise DamagedFilesError(self.folder, damaged)
         # Once for every graph that crashes a process, as each may hide the next.
-        while self._thorough and (found := trial.ends_in(self.folder, self._thorough)):
+        while self._thorough and (found := crash_probe.crashes_in(self.folder, self._thorough)):
             name, problem = found
             graph = graph_files.graph_of(self.folder, name)
-            if graph is None or not self._mending:
+            if graph is None or not self._repair:
                 raise DamagedFilesError(self.folder, {graph or DATABASE: problem})
             self._set_aside({graph: problem})
 
@@ -330,7 +337,7 @@ _opened: weakref.WeakSet[Place] = weakref.WeakSet()
 
 
 def _close(
-    held: _Held, key: Path | str | None, place: int, pid: int, clients: list[ClientAPI]
+    shared: _Shared, key: Path | str | None, place: int, pid: int, clients: list[ClientAPI]
 ) -> None:
     """Close a place's own client, and release the lock with the last place that needs it."""
     if os.getpid() != pid:
@@ -338,14 +345,14 @@ def _close(
     with _registry:
         for client in clients:
             client.close()  # type: ignore[attr-defined]  # clients have it, their protocol does not yet
-        held.places -= 1
-        held.writers.discard(place)
-        if held.places == 0 and key is not None:
-            _held.pop(key, None)
-        if held.lock is not None and held.places == 0:
-            held.lock.release()
-        elif held.lock is not None and held.lock.exclusive and not held.writers:
-            held.lock.relax()
+        shared.places -= 1
+        shared.writers.discard(place)
+        if shared.places == 0 and key is not None:
+            _shared.pop(key, None)
+        if shared.lock is not None and shared.places == 0:
+            shared.lock.release()
+        elif shared.lock is not None and shared.lock.exclusive and not shared.writers:
+            shared.lock.relax()
 
 
 def _after_fork() -> None:
@@ -353,10 +360,10 @@ def _after_fork() -> None:
     global _registry, _orphaned
     _registry = threading.RLock()
     _orphaned = _orphaned or _used
-    for held in _held.values():
-        if held.lock is not None:
-            held.lock.forget()
-    _held.clear()
+    for shared in _shared.values():
+        if shared.lock is not None:
+            shared.lock.forget()
+    _shared.clear()
     for place in list(_opened):
         # Never torn down, not even at the child's exit: that would wait for threads it lacks.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(place.client))

@@ -20,7 +20,7 @@ class RowReader(Protocol):
 
     name: str
     batch: int
-    most: int | None
+    max_results: int | None
 
     def metadata(self) -> dict[str, Any]:
         """Return the collection's metadata; of several, the first one's, which apply to all."""
@@ -65,7 +65,7 @@ class DocumentStore(Protocol):
     Writing methods may be called by one thread at a time, within ``Place.writing``.
     """
 
-    together: int
+    per_row: int
     """Number of mention vectors per row of their collection."""
 
     @property
@@ -84,7 +84,7 @@ class DocumentStore(Protocol):
     def revisions(self) -> RevisionReader:
         """The revision, which tells readers when to read again."""
 
-    def still(self) -> AbstractContextManager[None]:
+    def writes_paused(self) -> AbstractContextManager[None]:
         """Make the writers of this process wait until the context ends."""
 
     def document_count(self) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document, EncodedText, Span, require_spans
-from ner_retriever_rag.storage.metadata import joined, split
+from ner_retriever_rag.storage.metadata import merge, split
 from ner_retriever_rag.storage.values import RESERVED, encoded
 
 TEXT_OF_FORMAT_1 = "ner:text"
@@ -59,11 +59,11 @@ class Record:
     version: str
     spans: list[tuple[int, int]]
 
-    def row_ids(self, together: int) -> list[str]:
-        """Return the ids of the rows of its mention vectors, with ``together`` vectors in each."""
+    def row_ids(self, per_row: int) -> list[str]:
+        """Return the ids of the rows of its mention vectors, with ``per_row`` vectors in each."""
         return [
-            str(RowKey(self.doc_id, self.version, tuple(self.spans[first : first + together])))
-            for first in range(0, len(self.spans), together)
+            str(RowKey(self.doc_id, self.version, tuple(self.spans[first : first + per_row])))
+            for first in range(0, len(self.spans), per_row)
         ]
 
 
@@ -87,7 +87,7 @@ class StoredJudgement:
         doc_id: The mention's document.
         span: Its span in the document.
         right: Whether it is of the type.
-        telling: Whether it is evidence about other mentions; see ``Judgements``.
+        informative: Whether it is evidence about other mentions; see ``Judgements``.
         log_odds: The log odds that ranking gave it when it was judged.
         vector: float32 ``(dim,)``, the mention's vector.
     """
@@ -96,7 +96,7 @@ class StoredJudgement:
     doc_id: str
     span: Span
     right: bool
-    telling: bool
+    informative: bool
     log_odds: float
     vector: NDArray[np.float32]
 
@@ -162,7 +162,7 @@ def from_row(doc_id: str, metadata: Mapping[str, Any], text: str | None) -> Stor
     try:
         own = {key: value for key, value in metadata.items() if not key.startswith(RESERVED)}
         text = metadata[TEXT_OF_FORMAT_1] if text is None else text
-        document = Document(text, doc_id, joined(own, metadata.get(REST)))
+        document = Document(text, doc_id, merge(own, metadata.get(REST)))
         require_spans(record.spans, text, SPANS)
     except _DAMAGED as error:
         raise DamagedRecordError(doc_id) from error
@@ -177,7 +177,7 @@ def salvaged(doc_id: str, metadata: Mapping[str, Any] | None, text: str | None) 
     if not isinstance(text, str) or not text.strip():
         return None
     try:
-        return Document(text, doc_id, joined(own, found.get(REST)))
+        return Document(text, doc_id, merge(own, found.get(REST)))
     except _DAMAGED:
         return Document(text, doc_id, own)
 
@@ -220,21 +220,23 @@ def text_vector(encoded: EncodedText) -> NDArray[np.float32]:
     return np.ones(1, dtype=np.float32) if encoded.text_vector is None else encoded.text_vector
 
 
-def side_by_side(vectors: NDArray[np.float32], together: int) -> NDArray[np.float32]:
-    """Pack mention vectors into rows, float32 ``(rows, together * dim)``, the last zero-padded.
+def pack_rows(vectors: NDArray[np.float32], per_row: int) -> NDArray[np.float32]:
+    """Pack mention vectors into rows, float32 ``(rows, per_row * dim)``, the last zero-padded.
 
     Args:
         vectors: float32 ``(mentions, dim)``.
-        together: Number of vectors per row.
+        per_row: Number of vectors per row.
     """
     mentions, dim = vectors.shape
-    rows = np.zeros((-(-mentions // together), together * dim), dtype=np.float32)
+    rows = np.zeros((-(-mentions // per_row), per_row * dim), dtype=np.float32)
     rows.reshape(-1, dim)[:mentions] = vectors
     return rows
 
 
-def one_by_one(rows: Sequence[NDArray[np.float32]], mentions: int, dim: int) -> NDArray[np.float32]:
-    """Unpack the vectors that ``side_by_side`` packed, float32 ``(mentions, dim)``."""
+def unpack_rows(
+    rows: Sequence[NDArray[np.float32]], mentions: int, dim: int
+) -> NDArray[np.float32]:
+    """Unpack the vectors that ``pack_rows`` packed, float32 ``(mentions, dim)``."""
     vectors = np.zeros(0, dtype=np.float32) if not rows else np.concatenate(rows)
     return vectors.reshape(-1, dim)[:mentions]
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from ner_retriever_rag.storage.chroma import REVISION_KEY
 from ner_retriever_rag.storage.collection import Rows
 
-_REMEMBERED = 128  # own writes; they allow updating a table without reading everything
+_HISTORY = 128  # own writes; they allow updating a table without reading everything
 
 
 class Revisions:
@@ -22,7 +22,7 @@ class Revisions:
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self._writes: deque[tuple[str, str, list[str]]] = deque(maxlen=_REMEMBERED)
+        self._writes: deque[tuple[str, str, list[str]]] = deque(maxlen=_HISTORY)
 
     def current(self) -> str:
         """Return the revision, which any process's write changes; empty before the first write."""

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.schema import Document, EncodedText
-from ner_retriever_rag.storage.answering import Answering
 from ner_retriever_rag.storage.protocol import RowReader, Where
 from ner_retriever_rag.storage.records import (
     Record,
@@ -27,6 +26,7 @@ from ner_retriever_rag.storage.records import (
     StoredJudgement,
     check_vectors,
 )
+from ner_retriever_rag.storage.shard_pool import ShardPool
 from ner_retriever_rag.storage.store import Store
 from ner_retriever_rag.storage.stored import StoreReader
 
@@ -101,19 +101,21 @@ class ShardedRows:
     Args:
         parts: The records of each shard.
         doc_id_of: Returns the document id of a record by the record's id.
-        answering: Queries the shards; None to require an answer from all of them.
+        shard_pool: Queries the shards; None to require an answer from all of them.
     """
 
     def __init__(
         self,
         parts: Sequence[RowReader],
         doc_id_of: Callable[[str], str] = lambda row_id: row_id,
-        answering: Answering | None = None,
+        shard_pool: ShardPool | None = None,
     ) -> None:
         self._parts, self._doc_id_of = parts, doc_id_of
-        self._answering = answering or Answering()
+        self._shard_pool = shard_pool or ShardPool()
         self.name, self.batch = parts[0].name, min(part.batch for part in parts)
-        self.most = min((part.most for part in parts if part.most is not None), default=None)
+        self.max_results = min(
+            (part.max_results for part in parts if part.max_results is not None), default=None
+        )
 
     def metadata(self) -> dict[str, Any]:
         """Return the first shard's metadata, which holds what applies to the whole index."""
@@ -134,11 +136,11 @@ class ShardedRows:
             lambda number: self._parts[number].get(wanted[number], include, retry=retry),
             list(wanted),
         )
-        return _joined(found, include)
+        return _concatenate(found, include)
 
     def find(self, where: Mapping[str, Any], include: Sequence[str], most: int) -> Any:
         """Get records that pass a filter, at most ``most`` from each shard."""
-        return _joined(self._ask(lambda part: part.find(where, include, most)), include)
+        return _concatenate(self._ask(lambda part: part.find(where, include, most)), include)
 
     def ids(self, where: Where = None, most: int | None = None) -> list[str]:
         """Return the ids of all records that pass a filter, or of ``most`` of them."""
@@ -158,17 +160,18 @@ class ShardedRows:
     ) -> list[tuple[str, float]]:
         """Return the ids of the n records nearest to a vector, best first, with their cosines."""
         found = self._ask(lambda part: part.nearest(vector, n, where))
-        most = n if self.most is None else min(n, self.most)  # only these surely are nearest
+        # Only these surely are nearest.
+        most = n if self.max_results is None else min(n, self.max_results)
         return sorted((each for some in found for each in some), key=lambda each: -each[1])[:most]
 
     def _ask(self, call: Callable[[RowReader], T]) -> list[T]:
-        return self._answering.ask(call, self._parts, range(len(self._parts)))
+        return self._shard_pool.ask(call, self._parts, range(len(self._parts)))
 
     def _ask_some(self, call: Callable[[int], T], numbers: Sequence[int]) -> list[T]:
-        return self._answering.ask(call, numbers, numbers)
+        return self._shard_pool.ask(call, numbers, numbers)
 
 
-def _joined(found: Sequence[Any], include: Sequence[str]) -> dict[str, list[Any]]:
+def _concatenate(found: Sequence[Any], include: Sequence[str]) -> dict[str, list[Any]]:
     """Concatenate the columns of several answers."""
     columns = {
         name: [each for rows in found if rows[name] is not None for each in rows[name]]
@@ -209,18 +212,18 @@ class ShardedStore(StoreReader):
 
     Args:
         stores: The shards' stores.
-        answering: Queries the shards when reading; None to require an answer from all of them.
+        shard_pool: Queries the shards when reading; None to require an answer from all of them.
     """
 
-    def __init__(self, stores: Sequence[Store], answering: Answering | None = None) -> None:
+    def __init__(self, stores: Sequence[Store], shard_pool: ShardPool | None = None) -> None:
         super().__init__(
-            ShardedRows([store.texts for store in stores], answering=answering),
+            ShardedRows([store.texts for store in stores], shard_pool=shard_pool),
             ShardedRows(
                 [store.mentions for store in stores],
                 lambda row: RowKey.parse(row).doc_id,
-                answering,
+                shard_pool,
             ),
-            stores[0].together,
+            stores[0].per_row,
         )
         self._stores = stores
         self.revisions = ShardedRevisions(stores)
@@ -234,11 +237,11 @@ class ShardedStore(StoreReader):
         """Check that documents may be written here."""
 
     @contextmanager
-    def still(self) -> Iterator[None]:
+    def writes_paused(self) -> Iterator[None]:
         """Make this process's writers wait, of all shards, always in the same order."""
         with ExitStack() as stack:
             for store in self._stores:
-                stack.enter_context(store.still())
+                stack.enter_context(store.writes_paused())
             yield
 
     def judgements(self) -> list[StoredJudgement]:

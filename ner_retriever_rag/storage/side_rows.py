@@ -26,7 +26,7 @@ class SideRows:
         self._place, self._name, self._role = place, name, role
         self._rows: Rows | None = None
 
-    def there(self) -> Rows | None:
+    def get(self) -> Rows | None:
         """Return the rows if the collection exists, else None."""
         from chromadb.errors import NotFoundError
 
@@ -43,16 +43,16 @@ class SideRows:
                 self._rows = Rows(self._place, found)
         return self._rows
 
-    def made(self) -> Rows:
+    def get_or_create(self) -> Rows:
         """Return the rows, creating the collection if needed.
 
         Raises:
             ValueError: If something else has the collection's name.
         """
         client = self._place.client
-        if (rows := self.there()) is not None:
+        if (rows := self.get()) is not None:
             return rows
-        made = call_with_retry(
+        created = call_with_retry(
             lambda: client.get_or_create_collection(
                 self._name,
                 metadata={FORMAT_KEY: FORMAT, ROLE_KEY: self._role},
@@ -61,9 +61,9 @@ class SideRows:
             ),
             client,
         )
-        if (made.metadata or {}).get(ROLE_KEY) != self._role:
+        if (created.metadata or {}).get(ROLE_KEY) != self._role:
             raise ValueError(
                 f"{self._role} are stored in {self._name!r}, but that collection is something else"
             )
-        self._rows = Rows(self._place, made)
+        self._rows = Rows(self._place, created)
         return self._rows

@@ -31,8 +31,8 @@ from ner_retriever_rag.storage.records import (
     StoredJudgement,
     check_vectors,
     distinct_spans,
+    pack_rows,
     row_metadata,
-    side_by_side,
     text_vector,
     version_of,
 )
@@ -61,8 +61,8 @@ class Store(StoreReader):
     """
 
     def __init__(self, place: Place, documents: Collection, mentions: Collection) -> None:
-        together = int((mentions.metadata or {}).get(chroma.TOGETHER_KEY, 1))
-        super().__init__(self._own_rows(place, documents), SettledRows(place, mentions), together)
+        per_row = int((mentions.metadata or {}).get(chroma.PER_ROW_KEY, 1))
+        super().__init__(self._own_rows(place, documents), SettledRows(place, mentions), per_row)
         self._place, self._journal = place, Journal(place, documents.name)
         self.revisions = Revisions(self._mentions)
         self._judgements = JudgementRows(place, documents.name)
@@ -91,9 +91,9 @@ class Store(StoreReader):
         """Whether this process is the only one that can write."""
         return self._place.alone
 
-    def still(self) -> AbstractContextManager[None]:
+    def writes_paused(self) -> AbstractContextManager[None]:
         """Make the writers of this process wait until the context ends."""
-        return self._place.still()
+        return self._place.writes_paused()
 
     def widths(self) -> tuple[int, int]:
         """Return the stored widths of the text and mention vectors; 0 where there are none."""
@@ -101,11 +101,11 @@ class Store(StoreReader):
         for table in (self._documents, self._mentions):
             rows = table.first(["embeddings"])["embeddings"]
             widths.append(len(rows[0]) if rows is not None and len(rows) else 0)
-        return widths[0], widths[1] // self.together
+        return widths[0], widths[1] // self.per_row
 
     def leftovers(self) -> set[str]:
         """Return the ids of mention rows that do not count (yet), from unfinished writes."""
-        touched = self._touched_by(self._journal.look(self._mentions.name)[1])
+        touched = self._touched_by(self._journal.read(self._mentions.name)[1])
         left = self._rows_of(touched) - self._current(touched)
         return {
             each
@@ -115,7 +115,7 @@ class Store(StoreReader):
 
     def unfinished(self) -> int:
         """Return the number of writes that began and did not end."""
-        return len(self._journal.look(self._mentions.name)[1])
+        return len(self._journal.read(self._mentions.name)[1])
 
     @classmethod
     def open(cls, place: Place, name: str | None, encoder: VectorSource) -> Store:
@@ -210,7 +210,7 @@ class Store(StoreReader):
         """
         if self._place.is_settled(self._mentions.name, self._token):
             return
-        metadata, entries = self._journal.look(self._mentions.name)
+        metadata, entries = self._journal.read(self._mentions.name)
         dead = self._journal.dead(entries)
         if not unread and any(entry.records is None for entry in dead):
             raise RuntimeError(
@@ -229,7 +229,7 @@ class Store(StoreReader):
         elif migrated != metadata:
             self._mentions.set_metadata(migrated)
         for entry in dead:
-            self._journal.strike(entry)
+            self._journal.remove(entry)
         self._metadata = migrated
         self._place.settle(self._mentions.name, self._token)
 
@@ -267,16 +267,16 @@ class Store(StoreReader):
         Records written from now on have format 2, so the documents' collection is marked too.
         """
         found = {key: value for key, value in mentions.items() if key not in (TOUCHED, SINCE)}
-        if found.get(FORMAT_KEY, 1) < chroma.ONE_A_ROW:
-            found[FORMAT_KEY] = chroma.ONE_A_ROW
+        if found.get(FORMAT_KEY, 1) < chroma.ONE_PER_ROW:
+            found[FORMAT_KEY] = chroma.ONE_PER_ROW
             documents = self._documents.metadata()
-            self._documents.set_metadata({**documents, FORMAT_KEY: chroma.ONE_A_ROW})
+            self._documents.set_metadata({**documents, FORMAT_KEY: chroma.ONE_PER_ROW})
         return found
 
     @contextmanager
     def _written(self, records: Sequence[Record]) -> Iterator[None]:
         """Wrap one write or delete; readers are notified before and after, even if it fails."""
-        with self.still():
+        with self.writes_paused():
             doc_ids = [record.doc_id for record in records]
             self.recover()
             self._place.settle(self._mentions.name, None)  # until it ends
@@ -321,9 +321,9 @@ class Store(StoreReader):
                 for mention, vector in zip(one.mentions, one.vectors, strict=True)
             }
             if record.spans:
-                ids += record.row_ids(self.together)
+                ids += record.row_ids(self.per_row)
                 ordered = np.stack([by_span[span] for span in record.spans])
-                vectors += list(side_by_side(ordered, self.together))
+                vectors += list(pack_rows(ordered, self.per_row))
         self._mentions.upsert(ids=ids, embeddings=vectors)
 
     def _write_records(

@@ -19,9 +19,9 @@ from ner_retriever_rag.storage.records import (
     Record,
     StoredDocument,
     from_row,
-    one_by_one,
     record_of,
     salvaged,
+    unpack_rows,
 )
 
 _VERSIONS = 128  # per request
@@ -33,11 +33,11 @@ class StoreReader:
     Args:
         documents: The documents' records.
         mentions: The rows of mention vectors.
-        together: Number of vectors per row.
+        per_row: Number of vectors per row.
     """
 
-    def __init__(self, documents: RowReader, mentions: RowReader, together: int) -> None:
-        self._documents, self._mentions, self.together = documents, mentions, together
+    def __init__(self, documents: RowReader, mentions: RowReader, per_row: int) -> None:
+        self._documents, self._mentions, self.per_row = documents, mentions, per_row
 
     @property
     def texts(self) -> RowReader:
@@ -162,10 +162,10 @@ class StoreReader:
             records: The documents' records.
             dim: Width of the vectors.
         """
-        ids = [(record, record.row_ids(self.together)) for record in records]
+        ids = [(record, record.row_ids(self.per_row)) for record in records]
         rows = self._mentions.vectors([each for _, of_it in ids for each in of_it])
         return {
-            record.doc_id: one_by_one([rows[each] for each in of_it], len(record.spans), dim)
+            record.doc_id: unpack_rows([rows[each] for each in of_it], len(record.spans), dim)
             for record, of_it in ids
             if rows.keys() >= set(of_it)
         }
@@ -179,7 +179,7 @@ class StoreReader:
 
     def _rows_of(self, records: Iterable[Record]) -> set[str]:
         """Return the ids of the documents' mention rows."""
-        return {each for record in records for each in record.row_ids(self.together)}
+        return {each for record in records for each in record.row_ids(self.per_row)}
 
     def _current(self, records: Iterable[Record]) -> set[str]:
         """Return the ids of the rows that currently count, of the documents of the given records.

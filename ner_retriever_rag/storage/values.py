@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ner_retriever_rag.schema import encodable, kind_of
+from ner_retriever_rag.schema import is_utf8_encodable, type_name
 
 RESERVED = "ner:"
 MOST_NESTED = 100  # levels; a reader may have less of Python's stack left than the writer
@@ -26,7 +26,7 @@ MOST_VALUES = 1_000_000  # in one metadata entry, all levels together
 _LONG_INTEGER = 2_000  # bits; Python refuses to convert some longer ones to or from decimal
 
 
-def _moment(content: str, zone: str | None, fold: int, kind: Any) -> Any:
+def _parse_datetime(content: str, zone: str | None, fold: int, kind: Any) -> Any:
     """Parse a datetime or time; if its zone is unknown here, only the offset is restored."""
     moment = kind.fromisoformat(content)
     if zone is not None:
@@ -101,12 +101,12 @@ class _Encoding:
         if isinstance(value, float):
             return value if math.isfinite(value) else {"ner:float": str(value)}
         if isinstance(value, str):
-            if not encodable(value):
+            if not is_utf8_encodable(value):
                 raise ValueError("the string holds half of a surrogate pair")
             return value
         if isinstance(value, np.generic):
             if value.dtype.kind not in "mM":
-                raise ValueError(f"a value of type {kind_of(value)} cannot be kept")
+                raise ValueError(f"a value of type {type_name(value)} cannot be kept")
             return {"ner:numpy": [str(value.dtype), int(value.astype(np.int64))]}
         if isinstance(value, list | tuple | set | frozenset):
             return self._several(value, depth + 1)
@@ -142,7 +142,7 @@ def _single(value: Any) -> dict[str, Any]:
         if isinstance(value, datetime | time):
             content |= {"zone": value.tzinfo.key} if isinstance(value.tzinfo, ZoneInfo) else {}
             content |= {"fold": value.fold} if value.fold else {}
-            if not _same_moment(value, decoded(content)):
+            if not _same_datetime(value, decoded(content)):
                 break
         # Compare what is written: a signaling NaN cannot be compared with anything.
         elif write(read(write(value))) != write(value) or (
@@ -151,14 +151,14 @@ def _single(value: Any) -> dict[str, Any]:
             break
         return content
     else:
-        raise ValueError(f"a value of type {kind_of(value)} cannot be kept")
+        raise ValueError(f"a value of type {type_name(value)} cannot be kept")
     raise ValueError(
-        f"{value!r} of type {kind_of(value)} would not come back unchanged (Python's dates and "
+        f"{value!r} of type {type_name(value)} would not come back unchanged (Python's dates and "
         "times have microseconds and no NaT): round it, or pass it as text or numpy.datetime64"
     )
 
 
-def _same_moment(one: Any, other: Any) -> bool:
+def _same_datetime(one: Any, other: Any) -> bool:
     """Whether two dates or times are the same, whatever the class of their time zones."""
     clocks = one.replace(tzinfo=None) == other.replace(tzinfo=None)
     return bool(clocks) and one.utcoffset() == other.utcoffset()
@@ -181,7 +181,7 @@ def decoded(value: Any) -> Any:
             return np.array(content[1], dtype=np.int64).view(content[0])[()]
         case "ner:datetime" | "ner:time":
             kind = _KINDS[tag.removeprefix(RESERVED)][0]
-            return _moment(content, value.get("zone"), value.get("fold", 0), kind)
+            return _parse_datetime(content, value.get("zone"), value.get("fold", 0), kind)
         case "ner:tuple":
             return tuple(map(decoded, content))
         case "ner:set":

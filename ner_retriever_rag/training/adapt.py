@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ner_retriever_rag.training.batches import BatchDrawer
+from ner_retriever_rag.training.batches import BatchSampler
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce
 from ner_retriever_rag.training.lowrank import Adaptation
@@ -44,8 +44,8 @@ class AdaptOptions:
         text_weight: Weight of the distillation term, ``1 - cosine`` to the unadapted text vector.
         text_share: Share of a batch's contexts on which that term is computed.
         context_width: Characters of context kept around a mention.
-        loose: Probability that a mention is made one word too wide or too narrow.
-        share: Interpolation between the initial weights (0) and the trained ones (1) after
+        span_noise: Probability that a mention is made one word too wide or too narrow.
+        interpolation: Interpolation between the initial weights (0) and the trained ones (1) after
             training. Interpolated weights generalize better (WiSE-FT, arXiv 2109.01903).
     """
 
@@ -63,8 +63,8 @@ class AdaptOptions:
     text_weight: float = 4.0
     text_share: float = 0.34
     context_width: int = 130
-    loose: float = 0.15
-    share: float = 1.0
+    span_noise: float = 0.15
+    interpolation: float = 1.0
 
 
 def adapt(
@@ -82,7 +82,7 @@ def adapt(
     Args:
         adaptation: Trained in place.
         entities: Entities to sample pairs from.
-        weights: Relative sampling weight of each entity; see ``flattened``.
+        weights: Relative sampling weight of each entity; see ``sampling_weights``.
         sampler: Builds a pair sampler from a random generator.
         mask: Marks in-batch pairs that are not negatives.
         options: Sizes and learning rates.
@@ -100,7 +100,7 @@ def adapt(
         optimizer,
         lambda step: min((step + 1) / options.warmup, (loop.steps - step) / loop.steps + 1e-3),
     )
-    drawer = BatchDrawer(
+    drawer = BatchSampler(
         entities,
         weights,
         sampler,

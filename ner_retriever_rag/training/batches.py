@@ -33,7 +33,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchDrawer:
+class BatchSampler:
     """Samples batches; the batch of a step depends only on the seed and the step number.
 
     Attributes:

@@ -15,7 +15,7 @@ _PARENTHESIS = re.compile(r"\s*\([^)]*\)$")
 _WORD = re.compile(r"[^\W\d_]+")
 _PRONOUN = re.compile(r"\b(he|she|his|her)\b", re.IGNORECASE)
 _BEFORE = re.compile(r"([A-Z][\w.'’-]*)\s$")
-_GOES_ON = re.compile(r"\w|-\w")
+_CONTINUES = re.compile(r"\w|-\w")
 _AFTER = re.compile(r"\s(?:[A-Z][\w'’-]*|of [A-Z])")
 # Capitalized because they open a sentence, not because they are part of a name.
 _OPENING = set(
@@ -29,7 +29,7 @@ MAX_SENTENCE, MIN_SENTENCE = 320, 30
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class EntityMatch:
     """A known entity at ``sentence[start:end]``."""
 
     start: int
@@ -55,7 +55,7 @@ def family_name(article: Article) -> str | None:
     return words[-1]
 
 
-class LowerCased:
+class WordCaseCounts:
     """Case-sensitive word counts of a corpus, which tell which titles are common nouns."""
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -68,7 +68,7 @@ class LowerCased:
         return lower > 3 and lower > 0.1 * self._count[word.capitalize()]
 
 
-def surfaces(titles: Iterable[str], common: LowerCased) -> dict[str, tuple[str, int]]:
+def surfaces(titles: Iterable[str], common: WordCaseCounts) -> dict[str, tuple[str, int]]:
     """The strings to search for to find each title, and the length of the mention in each.
 
     Excluded are strings shared by two titles (homonyms), titles without letters, and capitalized
@@ -121,23 +121,23 @@ class EntityFinder:
             self._automaton.add_word(text, (len(text), title, length))
         self._automaton.make_automaton()
 
-    def find(self, sentence: str) -> list[Found]:
+    def find(self, sentence: str) -> list[EntityMatch]:
         """Names in a sentence: leftmost-longest, whole words, no fragments of longer names."""
         hits: list[tuple[int, int, str, int]] = []
         for last, (width, title, length) in self._automaton.iter(sentence):
             start, end = last + 1 - width, last + 1
-            if sentence[max(0, start - 1) : start].isalnum() or _GOES_ON.match(sentence, end):
+            if sentence[max(0, start - 1) : start].isalnum() or _CONTINUES.match(sentence, end):
                 continue
             hits.append((start, -end, title, length))
         hits.sort()
-        found: list[Found] = []
+        found: list[EntityMatch] = []
         reached = 0
         for start, minus_end, title, length in hits:
             if start < reached:
                 continue
             reached = -minus_end
             if sentence[start].islower() or not self._is_part(sentence, start, reached):
-                found.append(Found(start, start + length, title))
+                found.append(EntityMatch(start, start + length, title))
         return found
 
     @staticmethod

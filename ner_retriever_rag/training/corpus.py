@@ -17,7 +17,7 @@ from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.mined import MinedEntity, load_entities
 from ner_retriever_rag.training.wordnet import WordNet, broader_by_wordnet, phrases_by_head
 
-_ALIKE = 0.75  # minimum cosine at which two head nouns count as near-synonyms
+_SYNONYM_COSINE = 0.75  # minimum cosine at which two head nouns count as near-synonyms
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Mined:
             unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
             return unit
 
-        hierarchy.add_kindred(heads, text_vectors(heads), _ALIKE)
+        hierarchy.add_kindred(heads, text_vectors(heads), _SYNONYM_COSINE)
         if wordnet is not None:
             phrases = phrases_by_head(phrase for entity in every for phrase in entity.types)
             hierarchy.add_broader(broader_by_wordnet(WordNet(wordnet), phrases, text_vectors))

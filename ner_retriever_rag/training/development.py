@@ -21,13 +21,13 @@ class DevelopmentTask:
 
     Attributes:
         contexts: Every mention in its sentence.
-        sentence: Index of each mention's sentence.
+        sentence_index: Index of each mention's sentence.
         labels: Type label of each mention.
         queries: Maps each scored label to its query text.
     """
 
     contexts: list[MentionContext]
-    sentence: NDArray[np.int64]
+    sentence_index: NDArray[np.int64]
     labels: list[str]
     queries: dict[str, str]
 
@@ -66,13 +66,13 @@ class DevelopmentTask:
             mentions: ``(len(contexts), dim)``.
             types: ``(len(queries), dim)``, in the order of ``queries``.
         """
-        count = int(self.sentence.max()) + 1
+        count = int(self.sentence_index.max()) + 1
         labels = np.array(self.labels)
         figures = {}
         for label, vector in zip(self.queries, types, strict=True):
             best = np.full(count, -np.inf, dtype=np.float32)
-            np.maximum.at(best, self.sentence, mentions @ vector)
+            np.maximum.at(best, self.sentence_index, mentions @ vector)
             gold = np.zeros(count, dtype=bool)
-            gold[self.sentence[labels == label]] = True
+            gold[self.sentence_index[labels == label]] = True
             figures[label] = r_precision(best, gold)
         return figures

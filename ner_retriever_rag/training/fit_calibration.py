@@ -106,7 +106,7 @@ def expected_calibration_error(
     curve = []
     for chosen in (place == b for b in range(bins)):
         if (weight := weights[chosen].sum()) > 0:
-            said = float((probabilities[chosen] * weights[chosen]).sum() / weight)
-            so = float(weights[chosen][labels[chosen]].sum() / weight)
-            curve.append((said, so, float(weight / weights.sum())))
-    return sum(abs(said - so) * share for said, so, share in curve), curve
+            predicted = float((probabilities[chosen] * weights[chosen]).sum() / weight)
+            actual = float(weights[chosen][labels[chosen]].sum() / weight)
+            curve.append((predicted, actual, float(weight / weights.sum())))
+    return sum(abs(predicted - actual) * share for predicted, actual, share in curve), curve

@@ -23,20 +23,20 @@ from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pair_model import PairModel
 from ner_retriever_rag.encoder.span_head import SHAPES, SpanHead, Words
-from ner_retriever_rag.training.batches import BatchDrawer
+from ner_retriever_rag.training.annotated import AnnotatedSentence
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet
+from ner_retriever_rag.training.batches import BatchSampler
 from ner_retriever_rag.training.corpus import Mined
-from ner_retriever_rag.training.drawing import flattened
-from ner_retriever_rag.training.guidelines import MarkedSet
 from ner_retriever_rag.training.label_passages import LabelLoss, LabelPassages
 from ner_retriever_rag.training.loop import LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce
 from ner_retriever_rag.training.lowrank import Adaptation
-from ner_retriever_rag.training.marked import MarkedSentence
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.pairs import PairSampler
+from ner_retriever_rag.training.sampling import sampling_weights
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
-    in_other_cases,
+    augment_case,
     span_loss,
     targets,
 )
@@ -107,8 +107,8 @@ class Joint:
 def train_joint(
     encoder: TypeAwareEncoder,
     mined: Mined,
-    sets: Sequence[MarkedSet],
-    sentences: Sequence[MarkedSentence],
+    sets: Sequence[AnnotatedSet],
+    sentences: Sequence[AnnotatedSentence],
     options: JointOptions,
     loop: LoopOptions,
 ) -> Joint:
@@ -184,13 +184,17 @@ class PairLoss:
 
         def sampler(rng: random.Random) -> PairSampler:
             return PairSampler(
-                mined.hierarchy, rng, alternatives=0.05, other_phrases=phrases, loose=options.loose
+                mined.hierarchy,
+                rng,
+                alternatives=0.05,
+                other_phrases=phrases,
+                span_noise=options.loose,
             )
 
         self._adaptation, self._options = adaptation, options
         self._mask = NegativeMask(mined.hierarchy)
-        self._drawer = BatchDrawer(
-            mined.train, flattened(mined.train), sampler, adaptation.tokenize,
+        self._drawer = BatchSampler(
+            mined.train, sampling_weights(mined.train), sampler, adaptation.tokenize,
             batch=options.pairs, types=options.types, width=options.context_width, seed=seed,
         )  # fmt: skip
 
@@ -213,7 +217,7 @@ class SpanLoss:
         self,
         adaptation: Adaptation,
         detector: SpanHead,
-        sentences: Sequence[MarkedSentence],
+        sentences: Sequence[AnnotatedSentence],
         batch: int,
         seed: int,
     ) -> None:
@@ -252,7 +256,7 @@ class SpanLoss:
             target[row, : len(of_it)] = torch.from_numpy(wanted)
         states = [taps[tap] for tap in self._detector.taps]
         vectors = torch.cat([(inside.to(each) @ each).float() for each in states], -1)
-        logits = self._detector(vectors, in_other_cases(shapes, self._options))
+        logits = self._detector(vectors, augment_case(shapes, self._options))
         return span_loss(logits, target, self._options)
 
 

@@ -101,7 +101,7 @@ class DefinitionSource:
 
     def draw(self, rng: random.Random) -> Judgements:
         """Pairs of an entity; where it can be, its mention is away from its definition."""
-        sampler = PairSampler(self._hierarchy, rng, loose=0.1)
+        sampler = PairSampler(self._hierarchy, rng, span_noise=0.1)
         entity = rng.choices(self._entities, cum_weights=self._cumulative)[0]
         if rng.random() < 0.5:
             return self._of_phrase(sampler.query(entity), entity, rng)
@@ -150,7 +150,7 @@ class DefinitionSource:
 
     def _mention(self, entity: MinedEntity, rng: random.Random) -> MentionContext:
         context = rng.choice(entity.elsewhere or list(entity.contexts))
-        return context.loosened(rng) if rng.random() < 0.1 else context
+        return context.perturbed(rng) if rng.random() < 0.1 else context
 
     def _nearest(self, phrase: str) -> list[int]:
         """Rows of the phrases nearest to a type; none if it is not one of them."""

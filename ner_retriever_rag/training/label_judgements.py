@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.reading.passage import WIDTH
-from ner_retriever_rag.training.guidelines import MarkedSet, cut, joined_lines
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet, join_lines, split_passages
 from ner_retriever_rag.training.judgements import Judgements, varied
 from ner_retriever_rag.training.mined import MentionContext
 
@@ -30,17 +30,17 @@ class LabelSource:
         sets: The sets; those with fewer than two named labels are skipped.
         vector_of: Unit vector of each description, to tell similar from dissimilar ones.
         size: Number of pairs drawn together.
-        found: Detects mentions in texts, annotated or not.
-        of_a_set: Number of passages per set in which to detect mentions.
+        detect: Detects mentions in texts, annotated or not.
+        passages_per_set: Number of passages per set in which to detect mentions.
     """
 
     def __init__(
         self,
-        sets: Sequence[MarkedSet],
+        sets: Sequence[AnnotatedSet],
         vector_of: Mapping[str, NDArray[np.float32]],
         size: int,
-        found: Callable[[Sequence[str]], Iterable[Sequence[tuple[int, int]]]] | None = None,
-        of_a_set: int = 150,
+        detect: Callable[[Sequence[str]], Iterable[Sequence[tuple[int, int]]]] | None = None,
+        passages_per_set: int = 150,
     ) -> None:
         self._size, self._vector_of = size, vector_of
         self._names = sorted({name for each in sets for name in each.names.values()})
@@ -48,7 +48,7 @@ class LabelSource:
         for each in sets:
             if len(each.names) < 2:
                 continue
-            pieces = [p for text in each.texts for p in cut(joined_lines(text), _PASSAGE)]
+            pieces = [p for text in each.texts for p in split_passages(join_lines(text), _PASSAGE)]
             usable: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
             for number, piece in enumerate(pieces):
                 for place, (_, _, label) in enumerate(piece.mentions):
@@ -57,9 +57,9 @@ class LabelSource:
             if not usable:
                 continue
             unmarked: list[MentionContext] = []
-            if found is not None:
-                some = pieces[:: max(1, len(pieces) // of_a_set)]
-                for piece, spans in zip(some, found([p.text for p in some]), strict=True):
+            if detect is not None:
+                some = pieces[:: max(1, len(pieces) // passages_per_set)]
+                for piece, spans in zip(some, detect([p.text for p in some]), strict=True):
                     for start, end in spans:
                         if not any(a < end and b > start for a, b, _ in piece.mentions):
                             unmarked.append(MentionContext(piece.text, start, end))
@@ -75,11 +75,13 @@ class LabelSource:
         number, place = rng.choice(usable[label])
         piece = pieces[number]
         start, end, _ = piece.mentions[place]
-        touching = self._touching(of, piece, start, end)
+        overlapping = self._overlapping_names(of, piece, start, end)
         right = of.names[label]
-        beside = {of.names[o] for _, _, o in piece.mentions if o in of.names} - touching
-        others = [n for n in of.names.values() if n not in touching]
-        wrong = self._unlike(right, rng.sample(sorted(beside), min(3, len(beside))), _ALIKE)
+        cooccurring = {of.names[o] for _, _, o in piece.mentions if o in of.names} - overlapping
+        others = [n for n in of.names.values() if n not in overlapping]
+        wrong = self._unlike(
+            right, rng.sample(sorted(cooccurring), min(3, len(cooccurring))), _ALIKE
+        )
         near = rng.sample(others, min(4, len(others)))
         wrong += [n for n in self._unlike(right, near, _ALIKE) if n not in wrong]
         wrong = wrong[: self._size - 3]
@@ -92,7 +94,7 @@ class LabelSource:
 
     def _of_label(
         self,
-        of: MarkedSet,
+        of: AnnotatedSet,
         label: str,
         pieces: Sequence[TypedText],
         usable: Mapping[str, list[tuple[int, int]]],
@@ -116,24 +118,24 @@ class LabelSource:
         wrong = []
         for n, place in dict.fromkeys(places):
             start, end, _ = pieces[n].mentions[place]
-            kinds = self._touching(of, pieces[n], start, end)
+            kinds = self._overlapping_names(of, pieces[n], start, end)
             if kinds and all(self._unlike(name, [kind], _ALIKE) for kind in kinds):
                 wrong.append(mention(n, place))
         wrong += rng.sample(unmarked, min(2, len(unmarked)))
-        for elsewhere, theirs, places_of, _ in rng.choices(self._passages, k=2 * self._size):
+        for other_set, theirs, places_of, _ in rng.choices(self._passages, k=2 * self._size):
             if len(chosen) + len(wrong) >= self._size:
                 break
             other = rng.choice(list(places_of))
             n, place = rng.choice(places_of[other])
             start, end, _ = theirs[n].mentions[place]
-            kinds = self._touching(elsewhere, theirs[n], start, end)
+            kinds = self._overlapping_names(other_set, theirs[n], start, end)
             if all(self._unlike(name, [kind], _FAR) for kind in kinds):
                 wrong.append(MentionContext(theirs[n].text, start, end))
         right = [mention(*each) for each in chosen]
         return Judgements.of_description(varied(name, rng), right, wrong[: self._size - len(right)])
 
     @staticmethod
-    def _touching(of: MarkedSet, piece: TypedText, start: int, end: int) -> set[str]:
+    def _overlapping_names(of: AnnotatedSet, piece: TypedText, start: int, end: int) -> set[str]:
         """Label names of the mentions that overlap a span."""
         return {
             of.names[label]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ner_retriever_rag.training.guidelines import MarkedSet, cut, joined_lines
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet, join_lines, split_passages
 from ner_retriever_rag.training.judgements import varied
 from ner_retriever_rag.training.lowrank import Adaptation, Span
 from ner_retriever_rag.training.train_labels import LabelOptions, label_loss
@@ -48,7 +48,7 @@ class LabelPassages:
         seed: Of everything.
     """
 
-    sets: Sequence[MarkedSet]
+    sets: Sequence[AnnotatedSet]
     characters: int
     batch: int
     seed: int = 0
@@ -71,7 +71,7 @@ class LabelPassages:
             room, texts = self.characters, list(each.texts)
             rng.shuffle(texts)
             for text in texts:
-                pieces = list(cut(joined_lines(text), _PASSAGE))
+                pieces = list(split_passages(join_lines(text), _PASSAGE))
                 for piece in rng.sample(pieces, min(_OF_A_TEXT, len(pieces))):
                     found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
                     for start, end, label in piece.mentions:

@@ -11,15 +11,15 @@ import numpy as np
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.kinds import kind_names
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet
 from ner_retriever_rag.training.corpus import Mined
-from ner_retriever_rag.training.drawing import flattened, weighted_sample
 from ner_retriever_rag.training.features import mention_features, type_features
-from ner_retriever_rag.training.guidelines import MarkedSet
 from ner_retriever_rag.training.judgements import varied
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.own_types import with_head
 from ner_retriever_rag.training.pairs import PairSampler
+from ner_retriever_rag.training.sampling import sampling_weights, weighted_sample
 from ner_retriever_rag.training.train_head import CachedPairs, read_pairs
 from ner_retriever_rag.training.train_labels import (
     LabelledMentions,
@@ -28,16 +28,16 @@ from ner_retriever_rag.training.train_labels import (
     labelled_contexts,
     tune_to_labels,
 )
-from ner_retriever_rag.training.tune import Moved, Rows
+from ner_retriever_rag.training.tune import LinearMap, Rows
 
-_LOOSE = 0.15  # probability that a mined mention is made one word too wide or too narrow
+_SPAN_NOISE = 0.15  # probability that a mined mention is made one word too wide or too narrow
 _MAPPED = 8_000  # mined mentions, and types, on which the map of stored vectors is fitted
 
 
 def label_recipe(
     source: str | Path | None,
     mined: Mined,
-    sets: Sequence[MarkedSet],
+    sets: Sequence[AnnotatedSet],
     *,
     pairs: int,
     seeds: int,
@@ -76,15 +76,15 @@ def label_recipe(
         of_seed = replace(loop, seed=seed, folder=folder)
         labelled = _labelled(encoder, sets, options, random.Random(seed), cache)
         heads.append(tune_to_labels(encoder.head, labelled, cached, mask, kinds, options, of_seed))
-    head = averaged(encoder.head, heads, options.share)
+    head = averaged(encoder.head, heads, options.interpolation)
     parts = [kinds, cached.mentions[:_MAPPED], cached.types[:_MAPPED]]
-    move = Moved(Rows.seen(np.concatenate(parts), encoder.head), head)
+    move = LinearMap(Rows.from_features(np.concatenate(parts), encoder.head), head)
     return with_head(source, head, move)
 
 
 def _labelled(
     encoder: TypeAwareEncoder,
-    sets: Sequence[MarkedSet],
+    sets: Sequence[AnnotatedSet],
     options: LabelOptions,
     rng: random.Random,
     cache: Path | None,
@@ -113,7 +113,7 @@ def _labelled(
 def _mined(
     encoder: TypeAwareEncoder, mined: Mined, pairs: int, rng: random.Random, cache: Path | None
 ) -> CachedPairs:
-    sampler = PairSampler(mined.hierarchy, rng, loose=_LOOSE)
-    chosen = weighted_sample(mined.train, flattened(mined.train), pairs, rng)
+    sampler = PairSampler(mined.hierarchy, rng, span_noise=_SPAN_NOISE)
+    chosen = weighted_sample(mined.train, sampling_weights(mined.train), pairs, rng)
     backbone = encoder.source.load(encoder.taps)
     return read_pairs(backbone, chosen, sampler, cache, encoder.pooling)

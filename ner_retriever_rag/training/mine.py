@@ -180,16 +180,16 @@ def _find_contexts(
     held_out: HeldOut,
     options: MiningOptions,
     rng: random.Random,
-) -> tuple[list[tuple[str, list[ctx.Found]]], Counter[str]]:
+) -> tuple[list[tuple[str, list[ctx.EntityMatch]]], Counter[str]]:
     """Fill in the contexts of ``entities``.
 
     Returns:
         Sentences with all names found in them, and how often each entity was found overall.
     """
     articles = list(articles)
-    common = ctx.LowerCased(a.text for a in tqdm(articles, desc="count words"))
+    common = ctx.WordCaseCounts(a.text for a in tqdm(articles, desc="count words"))
     finder = ctx.EntityFinder(ctx.surfaces((a.title for a in articles), common))
-    silver: list[tuple[str, list[ctx.Found]]] = []
+    silver: list[tuple[str, list[ctx.EntityMatch]]] = []
     frequency: Counter[str] = Counter()
     offered = 0
     for article in tqdm(articles, desc="find mentions"):
@@ -199,7 +199,9 @@ def _find_contexts(
             if own_family and number and not any(f.entity == article.title for f in found):
                 if span := ctx.find_name(sentence, own_family):
                     found = [f for f in found if f.end <= span[0] or f.start >= span[1]]
-                    found = sorted([*found, ctx.Found(*span, article.title)], key=lambda f: f.start)
+                    found = sorted(
+                        [*found, ctx.EntityMatch(*span, article.title)], key=lambda f: f.start
+                    )
             if not found or sentence in held_out:
                 continue
             frequency.update(f.entity for f in found)

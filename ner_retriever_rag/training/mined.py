@@ -29,7 +29,7 @@ class MentionContext:
         passage = Passage.around(self.text, self.start, self.end, width)
         return MentionContext(passage.text, passage.start, passage.end, self.kind)
 
-    def loosened(self, rng: random.Random) -> MentionContext:
+    def perturbed(self, rng: random.Random) -> MentionContext:
         """The same mention one word too wide or too narrow, as a detector may find it."""
         words = [(word.start(), word.end()) for word in WORD.finditer(self.text)]
         inside = [span for span in words if self.start < span[1] and span[0] < self.end]
@@ -62,7 +62,7 @@ class MinedEntity:
         """The contexts other than its definition."""
         return [context for context in self.contexts if context.kind != "definition"]
 
-    def drawn_elsewhere(self, rng: random.Random) -> MentionContext:
+    def sample_elsewhere(self, rng: random.Random) -> MentionContext:
         """A random context from ``elsewhere``, cropped as in training."""
         return rng.choice(self.elsewhere).cropped(CROP)
 

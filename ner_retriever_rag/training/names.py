@@ -20,8 +20,8 @@ from ner_retriever_rag.training.contexts import surface
 from ner_retriever_rag.training.phrases import TypePhrase
 
 NAMES = "names.jsonl.xz"
-LEAST = 3  # a phrase gets its own vector if at least this many entries end in it
-MOST = 5  # types of a name; a name of more things than that ("John", "USS") says little
+MIN_ENTRIES = 3  # a phrase gets its own vector if at least this many entries end in it
+MAX_TYPES = 5  # types of a name; a name of more things than that ("John", "USS") says little
 _COPULA = re.compile(r"\s(?:is|was|are|were)\s")
 _NAME = r"(?:the |The )?[\"“]?([A-Z0-9][^,;:()\"”\[\]]*?)[\"”]?"
 _END = r"(?=\s*(?:[,;()\"”\[\]]|$|\sor\s|\sin\s|\sby\s))"
@@ -31,7 +31,7 @@ _OTHER = re.compile(
     rf"(?: simply| professionally| mononymously)?(?: as| to)?) {_NAME}{_END}"
 )
 _ACRONYM = re.compile(r"\(([A-Z][A-Z0-9&.-]{1,8})[);,]")
-MOST_WORDS = 8
+MAX_WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def known_names(
     return [
         KnownName(name, tuple(types), alias)
         for (name, alias), types in found.items()
-        if any(c.isalpha() for c in name) and len(name.split()) <= MOST_WORDS
+        if any(c.isalpha() for c in name) and len(name.split()) <= MAX_WORDS
     ]
 
 
@@ -117,7 +117,7 @@ def read_mined(path: Path) -> Iterator[KnownName]:
             yield KnownName(row["name"], tuple(row["types"]), row["alias"])
 
 
-def train_names(path: Path, encode: EncodeTypes, *, least: int = LEAST) -> KnownNames:
+def train_names(path: Path, encode: EncodeTypes, *, least: int = MIN_ENTRIES) -> KnownNames:
     """Build an encoder's table of known names from mined ones.
 
     Args:
@@ -136,7 +136,7 @@ def train_names(path: Path, encode: EncodeTypes, *, least: int = LEAST) -> Known
         names.setdefault(name_key(each.name), {}).update(dict.fromkeys(types))
     frequent = _frequent(names.values(), least)
     cut = {name: list(dict.fromkeys(map(frequent, types))) for name, types in names.items()}
-    table = {name: types for name, types in cut.items() if len(types) <= MOST}
+    table = {name: types for name, types in cut.items() if len(types) <= MAX_TYPES}
     return KnownNames(NameTable.build(table, encode))
 
 

@@ -21,20 +21,20 @@ from ner_retriever_rag.training.labelled import split
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.mined import MentionContext
 from ner_retriever_rag.training.tune import (
-    Kept,
     Labelled,
-    Moved,
+    LinearMap,
+    Preserved,
     Rows,
     TuneOptions,
     answers_kept,
     tune,
 )
 
-_MEASURED = 0.2  # share of what is to be preserved that is held out, to check that it was
+_HELD_OUT_SHARE = 0.2  # share of what is to be preserved that is held out, to check that it was
 
 
 @dataclass(frozen=True, slots=True)
-class OwnType:
+class TrainedType:
     """A type that was trained.
 
     Attributes:
@@ -71,15 +71,15 @@ class TypesReport:
         answers_kept: Mean share of the ten best mentions of other kinds that are still among their
             ten best; on kinds and mentions that training did not see.
         kinds: Number of other kinds in that mean.
-        carried: Mean cosine between where the linear map moved vectors stored without their text
+        map_cosine: Mean cosine between where the linear map moved vectors stored without their text
             (known names, calibration) and where the head puts them; on kinds held out from its fit.
     """
 
-    types: list[OwnType]
+    types: list[TrainedType]
     held_out: int
     answers_kept: float
     kinds: int
-    carried: float
+    map_cosine: float
 
     def means(self) -> list[float | None]:
         """Means of the metrics over the types that have any."""
@@ -87,7 +87,7 @@ class TypesReport:
         return [float(np.mean(column)) for column in zip(*known, strict=True)] or [None] * 4
 
 
-def own_types_recipe(
+def tune_types_recipe(
     source: str | Path | None,
     typed: Sequence[TypedText],
     ordinary: Sequence[str],
@@ -118,15 +118,15 @@ def own_types_recipe(
     train, held = split(typed, held_out, loop.seed)
     reader = _Reader(encoder, encoder.head)
     labelled = reader.labelled(train)
-    kept = reader.kept(ordinary)
-    stays, unseen = kept.without(labelled.types, options.close).parted(_MEASURED, loop.seed)
+    kept = reader.preserved(ordinary)
+    stays, unseen = kept.excluding(labelled.types, options.close).split(_HELD_OUT_SHARE, loop.seed)
     head = tune(encoder.head, labelled, stays, encoder.score, options, loop)
-    move = Moved(_together(stays.kinds, stays.mentions, labelled.types), head)
+    move = LinearMap(_concatenate(stays.kinds, stays.mentions, labelled.types), head)
     tuned = with_head(source, head, move)
     if tuned.prototypes is not None:  # the user's mentions may be far from all of Wikipedia's
-        tuned.prototypes = tuned.prototypes.joined(project(head, labelled.mentions.features))
+        tuned.prototypes = tuned.prototypes.extended(project(head, labelled.mentions.features))
     report = TypesReport(
-        _measured(encoder, tuned, held, labelled),
+        _evaluate(encoder, tuned, held, labelled),
         len(held),
         answers_kept(unseen, head),
         len(unseen.kinds),
@@ -135,7 +135,7 @@ def own_types_recipe(
     return tuned, report
 
 
-def with_head(source: str | Path | None, head: ProjectionHead, move: Moved) -> TypeAwareEncoder:
+def with_head(source: str | Path | None, head: ProjectionHead, move: LinearMap) -> TypeAwareEncoder:
     """Load a saved encoder with another head; all vectors of its space are moved along.
 
     Args:
@@ -177,38 +177,38 @@ class _Reader:
         of = np.array([[each in its for each in types] for its in found.values()])
         return Labelled(types, self._types(types), self._mentions(list(found)), of)
 
-    def kept(self, texts: Sequence[str]) -> Kept:
+    def preserved(self, texts: Sequence[str]) -> Preserved:
         """The vocabulary of kinds, and the mentions detected in texts."""
         contexts = [
             MentionContext(text, mention.start, mention.end)
             for text, mentions in zip(texts, self.encoder.detect(texts), strict=True)
             for mention in mentions
         ]
-        return Kept(self._types(kind_names()), self._mentions(contexts))
+        return Preserved(self._types(kind_names()), self._mentions(contexts))
 
     def _mentions(self, contexts: Sequence[MentionContext]) -> Rows:
         features = mention_features(self.backbone, contexts, pooling=self.encoder.pooling)
-        return Rows.seen(features, self.head)
+        return Rows.from_features(features, self.head)
 
     def _types(self, descriptions: Sequence[str]) -> Rows:
         asked = [self.encoder.type_template.replace("{}", each) for each in descriptions]
         features = type_features(self.backbone, asked, pooling=self.encoder.pooling)
-        return Rows.seen(features, self.head)
+        return Rows.from_features(features, self.head)
 
 
-def _together(*parts: Rows) -> Rows:
+def _concatenate(*parts: Rows) -> Rows:
     return Rows(
         np.concatenate([each.features for each in parts]),
         np.concatenate([each.vectors for each in parts]),
     )
 
 
-def _measured(
+def _evaluate(
     before: TypeAwareEncoder,
     after: TypeAwareEncoder,
     held: Sequence[TypedText],
     labelled: Labelled,
-) -> list[OwnType]:
+) -> list[TrainedType]:
     """R-Precision of each type on the held-out texts, through an index with default settings."""
     task = make_task("held out", held, {each: each for each in labelled.descriptions})
     figures = [
@@ -217,7 +217,9 @@ def _measured(
         for encoder in (before, after)
     ]
     return [
-        OwnType(each, int(count), len(task.relevant.get(each, ())), *(f.get(each) for f in figures))
+        TrainedType(
+            each, int(count), len(task.relevant.get(each, ())), *(f.get(each) for f in figures)
+        )
         for each, count in zip(labelled.descriptions, labelled.of.sum(axis=0), strict=True)
     ]
 

@@ -12,9 +12,8 @@ import torch
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.pair_model import PairModel
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet
 from ner_retriever_rag.training.corpus import Mined
-from ner_retriever_rag.training.drawing import flattened
-from ner_retriever_rag.training.guidelines import MarkedSet
 from ner_retriever_rag.training.judgements import (
     DefinitionSource,
     Judgements,
@@ -23,24 +22,30 @@ from ner_retriever_rag.training.judgements import (
 from ner_retriever_rag.training.label_judgements import LabelSource
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.mined import MinedEntity
-from ner_retriever_rag.training.train_pair_model import PairOptions, PairTrainee, train_pair_model
+from ner_retriever_rag.training.sampling import sampling_weights
+from ner_retriever_rag.training.train_pair_model import (
+    PairOptions,
+    TrainablePairModel,
+    train_pair_model,
+)
 from ner_retriever_rag.training.wordnet import WordNet
 
-GROUP = 8  # pairs drawn together
+GROUP_SIZE = 8  # pairs drawn together
 _PHRASES = 12_000  # mined types to draw negatives from
-_SENTENCES, _OF_A_SET = 30_000, 150  # running text for common nouns: mined sentences, texts per set
+_SENTENCES = 30_000  # mined sentences to find common nouns in
+_TEXTS_PER_SET = 150  # texts of each set, likewise
 _SHARES = (0.45, 0.38, 0.17)  # sampling shares of labels, definitions, senses
 
 
 def pair_model_recipe(
     encoder: TypeAwareEncoder,
     mined: Mined,
-    sets: Sequence[MarkedSet],
+    sets: Sequence[AnnotatedSet],
     *,
     wordnet: str | Path,
     options: PairOptions,
     loop: LoopOptions,
-    development: Sequence[MarkedSet] = (),
+    development: Sequence[AnnotatedSet] = (),
 ) -> tuple[PairModel, History]:
     """Train a pair model initialized from an encoder's backbone.
 
@@ -65,16 +70,18 @@ def pair_model_recipe(
         for context in entity.contexts[:1]
     ]
     for each in sets:
-        texts = rng.sample(each.texts, min(_OF_A_SET, len(each.texts)))
+        texts = rng.sample(each.texts, min(_TEXTS_PER_SET, len(each.texts)))
         sentences += [text.text[:400] for text in texts]
 
-    def found(texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+    def detect(texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         return [[(m.start, m.end) for m in mentions] for mentions in encoder.detect(texts)]
 
     sources = (
-        LabelSource(sets, vector_of, GROUP, found),
-        DefinitionSource(mined, mined.train, flattened(mined.train), phrases, vectors, GROUP),
-        SenseSource(WordNet(wordnet), sentences, GROUP),
+        LabelSource(sets, vector_of, GROUP_SIZE, detect),
+        DefinitionSource(
+            mined, mined.train, sampling_weights(mined.train), phrases, vectors, GROUP_SIZE
+        ),
+        SenseSource(WordNet(wordnet), sentences, GROUP_SIZE),
     )
 
     def draw(rng: random.Random) -> Judgements:
@@ -84,14 +91,14 @@ def pair_model_recipe(
     unseen = (
         {
             "held-out types": DefinitionSource(
-                mined, held, [1.0] * len(held), phrases, vectors, GROUP
+                mined, held, [1.0] * len(held), phrases, vectors, GROUP_SIZE
             )
         }
         if held
         else {}
     )
     judged: Mapping[str, DefinitionSource | LabelSource] = unseen | (
-        {"other domains": LabelSource(development, vector_of, GROUP)} if development else {}
+        {"other domains": LabelSource(development, vector_of, GROUP_SIZE)} if development else {}
     )
     asked = {
         name: [source.draw(random.Random(n)) for n in range(150)] for name, source in judged.items()
@@ -99,7 +106,7 @@ def pair_model_recipe(
     # Eager attention halves the training time on a CPU.
     backbone = encoder.source.eager().load([encoder.backbone.top])
 
-    def evaluate(model: PairTrainee) -> dict[str, float]:
+    def evaluate(model: TrainablePairModel) -> dict[str, float]:
         figures = {}
         with torch.no_grad():
             for name, groups in asked.items():

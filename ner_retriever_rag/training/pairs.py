@@ -10,7 +10,7 @@ from ner_retriever_rag.queries.english import plural
 from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity
 
-_NEARER = 0.8  # sampling weight of a broader type relative to the one before it
+_LEVEL_DECAY = 0.8  # sampling weight of a broader type relative to the one before it
 _KIND_WEIGHT = {"other": 1.0, "own": 0.7, "definition": 0.25}
 
 
@@ -35,7 +35,7 @@ class PairSampler:
         plurals: float = 0.1,
         alternatives: float = 0.0,
         other_phrases: Sequence[str] = (),
-        loose: float = 0.0,
+        span_noise: float = 0.0,
     ) -> None:
         """Set the probability of each way of building a description.
 
@@ -47,26 +47,26 @@ class PairSampler:
             plurals: Probability that it is made plural.
             alternatives: Probability that another phrase is added to it ("metal band or river").
             other_phrases: Phrases to add.
-            loose: Probability that the mention is made one word too wide or too narrow.
+            span_noise: Probability that the mention is made one word too wide or too narrow.
         """
         self.hierarchy, self.rng = hierarchy, rng
         self.shorter, self.broader, self.plurals = shorter, broader, plurals
         self.alternatives = alternatives if other_phrases else 0.0
         self.other_phrases = other_phrases
-        self.loose = loose
+        self.span_noise = span_noise
 
     def context(self, entity: MinedEntity) -> MentionContext:
         """A context; sentences of other articles are preferred, definitions are a last resort."""
         weights = [_KIND_WEIGHT[c.kind] for c in entity.contexts]
         context = self.rng.choices(entity.contexts, weights)[0]
-        return context.loosened(self.rng) if self.rng.random() < self.loose else context
+        return context.perturbed(self.rng) if self.rng.random() < self.span_noise else context
 
     def query(self, entity: MinedEntity) -> TypeQuery:
         """A description of one of the entity's types, at some grain."""
         phrase = self.rng.choice(entity.types)
         draw = self.rng.random()
         if draw < self.broader and (up := self.hierarchy.above(phrase)):
-            nearer = [_NEARER**level for level in range(len(up))]
+            nearer = [_LEVEL_DECAY**level for level in range(len(up))]
             phrase = self.rng.choices(up, nearer)[0]
         elif draw < self.broader + self.shorter:
             words = phrase.split()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from ner_retriever_rag.training.marked import MarkedSentence
+from ner_retriever_rag.training.annotated import AnnotatedSentence
 from ner_retriever_rag.training.mined import MinedEntity
 
 _PEOPLE = set(
@@ -18,7 +18,7 @@ _PEOPLE = set(
     engineer novelist philosopher architect astronomer physician botanist
     """.split()
 )
-_FEW, _MANY = 2, 28  # people in a list
+_MIN_PEOPLE, _MAX_PEOPLE = 2, 28  # people in a list
 _BEFORE = ("", "", "", "Authors: ", "By ", "Present: ", "Attendees: ", "Cast: ", "and ")
 _AFTER = ("", "", ".", ".", " et al.", " (2019)", ", eds.", ";")
 _BETWEEN = (", ", ", ", ", ", "; ", " and ", " & ", " / ")
@@ -37,7 +37,7 @@ def people_of(entities: Sequence[MinedEntity]) -> list[str]:
     ]
 
 
-def people_lists(names: Sequence[str], count: int, rng: random.Random) -> list[MarkedSentence]:
+def people_lists(names: Sequence[str], count: int, rng: random.Random) -> list[AnnotatedSentence]:
     """Generate lists of people with every name marked, in the forms that names take in lists.
 
     Args:
@@ -48,26 +48,26 @@ def people_lists(names: Sequence[str], count: int, rng: random.Random) -> list[M
     return [_list_of(names, rng) for _ in range(count)] if names else []
 
 
-def _list_of(names: Sequence[str], rng: random.Random) -> MarkedSentence:
+def _list_of(names: Sequence[str], rng: random.Random) -> AnnotatedSentence:
     form, between = rng.choice(_FORMS), rng.choice(_BETWEEN)
     last = rng.choice(_LAST) if between == ", " else between
     if form is _last_first:
         between = last = "; "  # the name itself contains a comma
-    some = [form(rng.choice(names).split()) for _ in range(rng.randint(_FEW, _MANY))]
+    some = [form(rng.choice(names).split()) for _ in range(rng.randint(_MIN_PEOPLE, _MAX_PEOPLE))]
     text, spans = rng.choice(_BEFORE), []
     for place, name in enumerate(some):
         if place:
             text += last if place == len(some) - 1 else between
         spans.append((len(text), len(text) + len(name)))
         text += name
-    return MarkedSentence(text + rng.choice(_AFTER), tuple(spans))
+    return AnnotatedSentence(text + rng.choice(_AFTER), tuple(spans))
 
 
 def _initials(words: Sequence[str], stop: str) -> str:
     return stop.join(word[0] for word in words if word[:1].isupper()) + stop.strip()
 
 
-def _whole(words: Sequence[str]) -> str:
+def _full_name(words: Sequence[str]) -> str:
     return " ".join(words)
 
 
@@ -88,5 +88,5 @@ def _last_first(words: Sequence[str]) -> str:
 
 
 _FORMS: tuple[Callable[[Sequence[str]], str], ...] = (
-    _whole, _initials_first, _initials_first, _initials_close, _last_then_initials, _last_first,
+    _full_name, _initials_first, _initials_first, _initials_close, _last_then_initials, _last_first,
 )  # fmt: skip

@@ -56,7 +56,7 @@ _SKIP_AFTER_COPULA = set(
     historically
     """.split()
 )
-_JOINTS = {",", "and", "or", "&", "/"}
+_CONJUNCTIONS = {",", "and", "or", "&", "/"}
 _PARTICIPLES = set(
     """
     broadcasting serving representing playing starting consisting featuring covering
@@ -193,12 +193,12 @@ def _complements(cursor: _Cursor) -> Iterator[TypePhrase]:
             yield from _inner(cursor, words[-1][0].lower(), coordinated)
             return
         complement = _bare_complement(cursor.ahead(3))
-        if words[-1][1].startswith("JJ") and cursor.word in _JOINTS:
+        if words[-1][1].startswith("JJ") and cursor.word in _CONJUNCTIONS:
             words = []  # "a public and private university": no noun yet
         if (phrase := _clean(words, coordinated, complement)) is not None:
             yield phrase
-        coordinated = cursor.skip_all(_JOINTS)
-        if not coordinated or not _goes_on(cursor):
+        coordinated = cursor.skip_all(_CONJUNCTIONS)
+        if not coordinated or not _has_next_phrase(cursor):
             return
 
 
@@ -213,7 +213,7 @@ def _inner(cursor: _Cursor, outer: str, coordinated: bool) -> Iterator[TypePhras
         yield TypePhrase(inner.words, coordinated)
 
 
-def _goes_on(cursor: _Cursor) -> bool:
+def _has_next_phrase(cursor: _Cursor) -> bool:
     """Whether another noun phrase follows a conjunction or comma."""
     if cursor.tag in {"VBN", "VBG", "CD"}:
         return False

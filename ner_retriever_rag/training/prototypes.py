@@ -16,7 +16,7 @@ from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.training.features import mention_features, project
 from ner_retriever_rag.training.mined import MinedEntity
 
-_ROUNDS = 8  # k-means iterations
+_ITERATIONS = 8  # k-means iterations
 
 
 def prototypes_recipe(
@@ -47,12 +47,12 @@ def prototypes_recipe(
     rng = random.Random(seed)
     found = [entity for entity in entities if entity.elsewhere]
     sample = rng.sample(found, min(mentions, len(found)))
-    contexts = [entity.drawn_elsewhere(rng) for entity in sample]
+    contexts = [entity.sample_elsewhere(rng) for entity in sample]
     features = mention_features(backbone, contexts, pooling=pooling)
-    return Prototypes(centres(project(head, features), count, seed))
+    return Prototypes(centroids(project(head, features), count, seed))
 
 
-def centres(vectors: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
+def centroids(vectors: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
     """K-means centroids: float32 ``(count, dim)``, L2-normalized.
 
     Args:
@@ -66,7 +66,7 @@ def centres(vectors: NDArray[np.float32], count: int, seed: int) -> NDArray[np.f
     if len(vectors) < count:
         raise ValueError(f"{count} prototypes need as many mentions, not {len(vectors)}")
     cluster = require("sklearn.cluster", extra="train")
-    means = cluster.KMeans(count, init="random", n_init=1, max_iter=_ROUNDS, random_state=seed)
+    means = cluster.KMeans(count, init="random", n_init=1, max_iter=_ITERATIONS, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # k-means has not converged
         found: NDArray[np.float32] = means.fit(vectors).cluster_centers_

@@ -21,21 +21,21 @@ from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.encoder.saved import ADAPTATION
 from ner_retriever_rag.encoder.span_head import SpanHead
-from ner_retriever_rag.evaluation.metrics import BoundaryFigures, boundary_figures
+from ner_retriever_rag.evaluation.metrics import BoundaryMetrics, boundary_metrics
 from ner_retriever_rag.training.adapt import AdaptOptions, adapt
+from ner_retriever_rag.training.annotated import AnnotatedSentence, join_pairs, read_annotated
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet, lay_out, sample_passages
 from ner_retriever_rag.training.calibrate import CalibrationReport, fit_calibration
 from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.development import DevelopmentTask
-from ner_retriever_rag.training.drawing import flattened, weighted_sample
 from ner_retriever_rag.training.features import mention_features, project, type_features
-from ner_retriever_rag.training.guidelines import MarkedSet, laid_out, marked_passages
 from ner_retriever_rag.training.joint import JointOptions, train_joint
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
-from ner_retriever_rag.training.marked import MarkedSentence, joined, read_marked
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.pairs import PairSampler
 from ner_retriever_rag.training.people import people_lists, people_of
+from ner_retriever_rag.training.sampling import sampling_weights, weighted_sample
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
     read_sentences,
@@ -73,7 +73,7 @@ def head_recipe(
     sampler = PairSampler(mined.hierarchy, rng)
     if not options.grains:
         sampler = PairSampler(mined.hierarchy, rng, shorter=0.0, broader=0.0, plurals=0.0)
-    chosen = weighted_sample(mined.train, flattened(mined.train), pairs, rng)
+    chosen = weighted_sample(mined.train, sampling_weights(mined.train), pairs, rng)
     cached = read_pairs(backbone, chosen, sampler, cache, options.pooling)
     steps = max(1, round(epochs * len(chosen) / options.batch))
     score = None
@@ -114,7 +114,7 @@ def adapt_recipe(
     Raises:
         ValueError: If only a share of low-rank deltas is asked for.
     """
-    if options.share < 1 and options.rank:
+    if options.interpolation < 1 and options.rank:
         raise ValueError("share below 1 is for full deltas (rank 0): thin matrices do not average")
     torch.manual_seed(loop.seed)
     # Eager attention: its backward pass on short sentences is faster on a CPU than the fused one.
@@ -136,7 +136,11 @@ def adapt_recipe(
 
     def sampler(rng: random.Random) -> PairSampler:
         return PairSampler(
-            mined.hierarchy, rng, alternatives=0.05, other_phrases=phrases, loose=options.loose
+            mined.hierarchy,
+            rng,
+            alternatives=0.05,
+            other_phrases=phrases,
+            span_noise=options.span_noise,
         )
 
     def score() -> dict[str, float]:
@@ -151,16 +155,16 @@ def adapt_recipe(
     history = adapt(
         adaptation,
         mined.train,
-        flattened(mined.train),
+        sampling_weights(mined.train),
         sampler,
         NegativeMask(mined.hierarchy),
         options,
         loop,
         score,
     )
-    if options.share < 1:
-        adaptation.turn_back(before, options.share)
-        history.append({"step": float(loop.steps), "share": options.share, **score()})
+    if options.interpolation < 1:
+        adaptation.turn_back(before, options.interpolation)
+        history.append({"step": float(loop.steps), "share": options.interpolation, **score()})
     return adaptation, history
 
 
@@ -169,16 +173,16 @@ def detector_recipe(
     boundaries: Sequence[Path],
     silver: Path | None,
     *,
-    sets: Sequence[MarkedSet] = (),
+    sets: Sequence[AnnotatedSet] = (),
     set_characters: int = 100_000,
     silver_sentences: int,
     people: Sequence[str] = (),
     epochs: float,
     options: DetectorOptions,
     loop: LoopOptions,
-    development: Sequence[MarkedSentence] = (),
+    development: Sequence[AnnotatedSentence] = (),
     per_text: float = 3.4,
-) -> tuple[SpanHead, History, BoundaryFigures | None]:
+) -> tuple[SpanHead, History, BoundaryMetrics | None]:
     """Train the span head and choose its threshold.
 
     Args:
@@ -213,13 +217,13 @@ def detector_recipe(
 def detector_sentences(
     boundaries: Sequence[Path],
     names: Path | None,
-    sets: Sequence[MarkedSet],
+    sets: Sequence[AnnotatedSet],
     people: Sequence[str],
     rng: random.Random,
     *,
     characters: int,
     silver: int,
-) -> list[MarkedSentence]:
+) -> list[AnnotatedSentence]:
     """What a detector trains on: marked sentences, names that mining found, passages of the sets.
 
     Args:
@@ -231,30 +235,30 @@ def detector_sentences(
         characters: How much of each set.
         silver: How many of the sentences with mined names.
     """
-    marked = [sentence for path in boundaries for sentence in read_marked(path)]
+    marked = [sentence for path in boundaries for sentence in read_annotated(path)]
     if names is not None:
-        found = [s for s in read_marked(names) if len(s.text) < 220]
+        found = [s for s in read_annotated(names) if len(s.text) < 220]
         marked += rng.sample(found, min(silver, len(found)))
-    marked = laid_out(joined(marked, rng), rng)
-    marked += [p for each in sets for p in marked_passages(each, characters, rng)]
+    marked = lay_out(join_pairs(marked, rng), rng)
+    marked += [p for each in sets for p in sample_passages(each, characters, rng)]
     return marked + people_lists(people, _LISTS, rng)
 
 
 def choose_threshold(
-    head: SpanHead, backbone: Backbone, sentences: Sequence[MarkedSentence], per_text: float
-) -> BoundaryFigures:
+    head: SpanHead, backbone: Backbone, sentences: Sequence[AnnotatedSentence], per_text: float
+) -> BoundaryMetrics:
     """Set the head's threshold so that it finds about ``per_text`` mentions a sentence."""
     gold = [sentence.mentions for sentence in sentences]
     thresholds = np.arange(0.8, 0.04, -0.05)
     texts = [sentence.text for sentence in sentences]
     # A better span is never dropped for a worse one, so one pass serves every threshold.
     mentions = head.mentions_of(texts, list(backbone.read(texts)), float(thresholds[-1]))
-    best: BoundaryFigures | None = None
+    best: BoundaryMetrics | None = None
     for threshold in thresholds:
         found = [
             [(m.start, m.end) for m in of_text if m.score >= threshold] for of_text in mentions
         ]
-        figures = boundary_figures(gold, found)
+        figures = boundary_metrics(gold, found)
         if best is None or figures.per_text <= per_text:
             best, head.threshold = figures, round(float(threshold), 2)
     assert best is not None
@@ -265,8 +269,8 @@ def joint_recipe(
     source: str | Path | None,
     mined: Mined,
     names: Path,
-    labelled: Sequence[MarkedSet],
-    boundaries: Sequence[MarkedSet],
+    labelled: Sequence[AnnotatedSet],
+    boundaries: Sequence[AnnotatedSet],
     folder: Path,
     *,
     loop: LoopOptions,
@@ -337,10 +341,10 @@ def calibrate_recipe(
     sample = rng.sample(outside, min(mentions, len(outside)))
     drawn, known = len(sample), {id(entity) for entity in sample}
     sample += [e for e in outside if e.heads & mined.held_out and id(e) not in known]
-    contexts = [e.drawn_elsewhere(rng) for e in sample]
+    contexts = [e.sample_elsewhere(rng) for e in sample]
     vectors = project(head, mention_features(backbone, contexts, cache, pooling))
     if prototypes is not None:
-        vectors = prototypes.draw(vectors)
+        vectors = prototypes.pull(vectors)
 
     def encode_types(descriptions: Sequence[str]) -> NDArray[np.float32]:
         return project(head, type_features(backbone, descriptions, pooling=pooling))
@@ -356,6 +360,6 @@ def calibrate_recipe(
     )
 
 
-def report_fields(figures: BoundaryFigures | CalibrationReport) -> list[tuple[str, object]]:
+def report_fields(figures: BoundaryMetrics | CalibrationReport) -> list[tuple[str, object]]:
     """Names and values of a report."""
     return list(asdict(figures).items())

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.span_head import SHAPES, SpanHead, Words
+from ner_retriever_rag.training.annotated import AnnotatedSentence
 from ner_retriever_rag.training.loop import History, LoopOptions, run
-from ner_retriever_rag.training.marked import MarkedSentence
 from ner_retriever_rag.training.train_head import batch_at
 
 _ACROSS = 2  # target of a span that crosses a seam
@@ -50,7 +50,7 @@ class DetectorOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadSentence:
+class EncodedSentence:
     """A sentence's words as the span head sees them, with the target of every span.
 
     Attributes:
@@ -66,8 +66,8 @@ class ReadSentence:
 
 
 def read_sentences(
-    backbone: Backbone, sentences: Sequence[MarkedSentence], max_words: int
-) -> list[ReadSentence]:
+    backbone: Backbone, sentences: Sequence[AnnotatedSentence], max_words: int
+) -> list[EncodedSentence]:
     """Run sentences through the backbone and compute the target of every span."""
     read = []
     texts = [s.text for s in sentences]
@@ -77,19 +77,19 @@ def read_sentences(
         if len(words) and len(states):
             tapped = torch.cat([states.taps[str(tap)] for tap in backbone.taps], dim=1)
             vectors = words.pool(states.offsets, tapped).half().numpy()
-            read.append(ReadSentence(vectors, words.shapes, targets(sentence, words, max_words)))
+            read.append(EncodedSentence(vectors, words.shapes, targets(sentence, words, max_words)))
     return read
 
 
-def targets(sentence: MarkedSentence, words: Words, max_words: int) -> NDArray[np.int8]:
-    """The target of every span of a sentence; see :class:`ReadSentence`."""
+def targets(sentence: AnnotatedSentence, words: Words, max_words: int) -> NDArray[np.int8]:
+    """The target of every span of a sentence; see :class:`EncodedSentence`."""
     n = len(words)
     target = np.zeros((n, max_words), dtype=np.int8)
     i, k = np.indices(target.shape)
     if sentence.partial:
         free = np.ones(n, dtype=bool)
         for start, end in sentence.mentions:
-            first, last = _place(words, start, end)
+            first, last = _word_range(words, start, end)
             free[first : last + 1] = False
         capital, digit = words.shapes[:, :3].any(1), words.shapes[:, 4:6].any(1)
         telling = capital & (words.shapes[:, 7] == 0) | digit
@@ -98,26 +98,26 @@ def targets(sentence: MarkedSentence, words: Words, max_words: int) -> NDArray[n
         untouched = taken[after] == taken[i]
         target[untouched] = np.where(seen[after] > seen[i], -1, _UNMARKED)[untouched]
     for start, end in sentence.unknown:
-        first, last = _place(words, start, end)
+        first, last = _word_range(words, start, end)
         target[(i <= last) & (i + k >= first)] = -1
     for seam in sentence.seams:
         after = int(np.searchsorted(words.starts, seam))
         target[(i < after) & (i + k >= after)] = _ACROSS
     target[i + k >= n] = -1
     for start, end in sentence.mentions:
-        first, last = _place(words, start, end)
+        first, last = _word_range(words, start, end)
         if last - first < max_words:
             target[first, last - first] = 1
     return target
 
 
-def _place(words: Words, start: int, end: int) -> tuple[int, int]:
+def _word_range(words: Words, start: int, end: int) -> tuple[int, int]:
     first = int(np.searchsorted(words.ends, start, side="right"))
     last = int(np.searchsorted(words.starts, end, side="left")) - 1
     return min(first, len(words) - 1), max(last, first)
 
 
-def collate(batch: Sequence[ReadSentence]) -> tuple[Tensor, Tensor, Tensor]:
+def collate(batch: Sequence[EncodedSentence]) -> tuple[Tensor, Tensor, Tensor]:
     """Pad sentences to the longest: vectors, shapes and targets (-1 for padding)."""
     longest = max(len(s.vectors) for s in batch)
     vectors = torch.zeros(len(batch), longest, batch[0].vectors.shape[1])
@@ -147,7 +147,7 @@ def all_capitals(shapes: Tensor) -> Tensor:
     return upper
 
 
-def in_other_cases(shapes: Tensor, options: DetectorOptions) -> Tensor:
+def augment_case(shapes: Tensor, options: DetectorOptions) -> Tensor:
     """Word shapes of a batch, some sentences lower-cased; occasionally the whole batch all-caps."""
     lower = (torch.rand(len(shapes), 1, 1) < options.lower_cased).float()
     shapes = lower * without_capitals(shapes) + (1 - lower) * shapes
@@ -159,7 +159,7 @@ def span_loss(logits: Tensor, target: Tensor, options: DetectorOptions) -> Tenso
 
     Args:
         logits: ``(batch, words, max_words)``.
-        target: int8, the same shape; see :class:`ReadSentence`.
+        target: int8, the same shape; see :class:`EncodedSentence`.
         options: Loss weights.
     """
     known = target >= 0
@@ -175,7 +175,7 @@ def span_loss(logits: Tensor, target: Tensor, options: DetectorOptions) -> Tenso
 
 def train_detector(
     taps: Sequence[str],
-    sentences: Sequence[ReadSentence],
+    sentences: Sequence[EncodedSentence],
     options: DetectorOptions,
     loop: LoopOptions,
     evaluate: Callable[[SpanHead], dict[str, float]] | None = None,
@@ -210,7 +210,7 @@ def train_detector(
         head.train()
         group = groups[int(batch_at(step, len(groups), 1, loop.seed)[0])]
         vectors, shapes, target = collate([sentences[i] for i in group])
-        return span_loss(head(vectors, in_other_cases(shapes, options)), target, options)
+        return span_loss(head(vectors, augment_case(shapes, options)), target, options)
 
     history = run(
         head, optimizer, schedule, loss_at, loop, lambda: evaluate(head.eval()) if evaluate else {}

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ner_retriever_rag.encoder.head import ProjectionHead
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet, join_lines, split_passages
 from ner_retriever_rag.training.features import as_tensor, project
-from ner_retriever_rag.training.guidelines import MarkedSet, cut, joined_lines
 from ner_retriever_rag.training.loop import LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce
 from ner_retriever_rag.training.mined import MentionContext
@@ -32,7 +32,7 @@ from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.train_head import CachedPairs, batch_at
 
 _PASSAGE = 420  # characters
-_OUT = -1e4  # masks a logit out of the softmax
+_MASKED = -1e4  # masks a logit out of the softmax
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -51,7 +51,7 @@ class LabelOptions:
         keep: Weight of the term that keeps the vectors of kinds and mined mentions in place.
         alike: Cosine from which two labels of one guideline may mean the same.
         near: Cosine from which labels of two guidelines may mean the same.
-        share: Weight of the tuned head in the final interpolation.
+        interpolation: Weight of the tuned head in the final interpolation.
     """
 
     characters: int = 22_000
@@ -63,7 +63,7 @@ class LabelOptions:
     keep: float = 5.0
     alike: float = 0.75
     near: float = 0.35
-    share: float = 0.7
+    interpolation: float = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +89,7 @@ class LabelledMentions:
 
 
 def labelled_contexts(
-    sets: Sequence[MarkedSet], characters: int, rng: random.Random
+    sets: Sequence[AnnotatedSet], characters: int, rng: random.Random
 ) -> list[tuple[int, str, MentionContext]]:
     """Mentions with labels to teach: the index of their set, the label's name, the context.
 
@@ -103,7 +103,7 @@ def labelled_contexts(
         room, order = characters, list(each.texts)
         rng.shuffle(order)
         for text in order:
-            pieces = list(cut(joined_lines(text), _PASSAGE))
+            pieces = list(split_passages(join_lines(text), _PASSAGE))
             piece = rng.choice(pieces) if pieces else text
             taught = [(a, b, label) for a, b, label in piece.mentions if label in each.names]
             for start, end, label in taught:
@@ -154,9 +154,9 @@ def tune_to_labels(
         out = mask([mined.entities[i] for i in chosen], queries)
         pairs = info_nce(mentions, types, out, temperature=options.temperature)
         some = np.asarray(rng.sample(range(len(kinds)), min(len(kinds), options.batch)))
-        moved = _moved(tuned(as_tensor(kinds[some])), kinds_before[some])
-        moved = moved + _moved(mentions, mentions_before[chosen])
-        return pairs + batches.loss(tuned, rng) + options.keep * moved
+        drift = _drift(tuned(as_tensor(kinds[some])), kinds_before[some])
+        drift = drift + _drift(mentions, mentions_before[chosen])
+        return pairs + batches.loss(tuned, rng) + options.keep * drift
 
     run(tuned, optimizer, schedule, loss_at, replace(loop, evaluate_every=loop.steps))
     return tuned.eval().requires_grad_(False)
@@ -181,11 +181,13 @@ def label_loss(
     unknown = near >= np.where(in_set, options.alike, options.near)
     unknown[np.arange(len(labels)), labels] = False
     target = torch.from_numpy(labels)
-    picked = functional.cross_entropy(logits.masked_fill(torch.from_numpy(unknown), _OUT), target)
+    picked = functional.cross_entropy(
+        logits.masked_fill(torch.from_numpy(unknown), _MASKED), target
+    )
     same = torch.from_numpy(near[:, labels] >= options.near)
     same |= target[:, None] == target
     same &= ~torch.eye(len(labels), dtype=torch.bool)
-    of_labels = logits[:, target].T.masked_fill(same, _OUT)
+    of_labels = logits[:, target].T.masked_fill(same, _MASKED)
     return (picked + functional.cross_entropy(of_labels, torch.arange(len(labels)))) / 2
 
 
@@ -232,5 +234,5 @@ class _Batches:
         return label_loss(logits, labels, near, in_set, self.options)
 
 
-def _moved(now: Tensor, before: Tensor) -> Tensor:
+def _drift(now: Tensor, before: Tensor) -> Tensor:
     return (1 - (now * before).sum(dim=1)).mean()

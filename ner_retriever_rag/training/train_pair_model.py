@@ -17,7 +17,7 @@ from ner_retriever_rag.training.deltas import adapted_layers
 from ner_retriever_rag.training.judgements import Judgements
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 
-_TOGETHER = 32  # pairs of similar length per forward pass
+_MICRO_BATCH = 32  # pairs of similar length per forward pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class PairOptions:
     softmax_weight: float = 0.5
 
 
-class PairTrainee(nn.Module):
+class TrainablePairModel(nn.Module):
     """A pair model in training.
 
     Args:
@@ -68,8 +68,8 @@ class PairTrainee(nn.Module):
         lengths = [len(said) + len(passage.text) for said, passage in pairs]
         order = torch.tensor(lengths).argsort()
         logits = []
-        for start in range(0, len(pairs), _TOGETHER):
-            some = order[start : start + _TOGETHER].tolist()
+        for start in range(0, len(pairs), _MICRO_BATCH):
+            some = order[start : start + _MICRO_BATCH].tolist()
             ids, mask, at = self._tokens([pairs[n] for n in some])
             top = self._backbone.forward(ids, mask)[self._backbone.top]
             logits.append(self.judge(top[torch.arange(len(top)), at].float())[:, 0])
@@ -86,7 +86,7 @@ def train_pair_model(
     draw: Callable[[random.Random], Judgements],
     options: PairOptions,
     loop: LoopOptions,
-    evaluate: Callable[[PairTrainee], dict[str, float]] | None = None,
+    evaluate: Callable[[TrainablePairModel], dict[str, float]] | None = None,
 ) -> tuple[PairModel, History]:
     """Train a pair model, initialized from the backbone.
 
@@ -98,7 +98,7 @@ def train_pair_model(
         evaluate: Computes metrics of a model to record during training.
     """
     torch.manual_seed(loop.seed)
-    model = PairTrainee(backbone, options.rank)
+    model = TrainablePairModel(backbone, options.rank)
     deltas = [each for layer in model.layers.values() for each in layer.parameters()]
     optimizer = torch.optim.AdamW(
         [

@@ -19,7 +19,7 @@ from ner_retriever_rag.training.loop import LoopOptions, run
 Score = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 """Probabilities of mentions, given a type's vector and their cosines to it."""
 
-_OUT = -1e4  # masks a cosine out of the softmax
+_MASKED = -1e4  # masks a cosine out of the softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Rows:
     vectors: NDArray[np.float32]
 
     @classmethod
-    def seen(cls, features: NDArray[np.float16], head: ProjectionHead) -> Rows:
+    def from_features(cls, features: NDArray[np.float16], head: ProjectionHead) -> Rows:
         """Combine features with their projections by a head."""
         return cls(features, project(head, features))
 
@@ -89,7 +89,7 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kept:
+class Preserved:
     """Vectors that are to stay in place.
 
     Attributes:
@@ -100,17 +100,17 @@ class Kept:
     kinds: Rows
     mentions: Rows
 
-    def parted(self, share: float, seed: int) -> tuple[Kept, Kept]:
+    def split(self, share: float, seed: int) -> tuple[Preserved, Preserved]:
         """Split at random into two parts, the second with ``share`` of both."""
         rng = np.random.default_rng(seed)
         in_second = [rng.permutation(len(r)) < share * len(r) for r in (self.kinds, self.mentions)]
         kinds, mentions = in_second
         return (
-            Kept(self.kinds[~kinds], self.mentions[~mentions]),
-            Kept(self.kinds[kinds], self.mentions[mentions]),
+            Preserved(self.kinds[~kinds], self.mentions[~mentions]),
+            Preserved(self.kinds[kinds], self.mentions[mentions]),
         )
 
-    def without(self, types: Rows, close: float) -> Kept:
+    def excluding(self, types: Rows, close: float) -> Preserved:
         """The same without kinds whose cosine to one of ``types`` is ``close`` or more."""
         nearest = (self.kinds.vectors @ types.vectors.T).max(axis=1)
         return replace(self, kinds=self.kinds[nearest < close])
@@ -119,7 +119,7 @@ class Kept:
 def tune(
     head: ProjectionHead,
     labelled: Labelled,
-    kept: Kept,
+    kept: Preserved,
     score: Score,
     options: TuneOptions,
     loop: LoopOptions,
@@ -149,7 +149,7 @@ def tune(
     return tuned.eval().requires_grad_(False)
 
 
-def answers_kept(kept: Kept, head: ProjectionHead, best: int = 10) -> float:
+def answers_kept(kept: Preserved, head: ProjectionHead, best: int = 10) -> float:
     """Share of each kind's best mentions that are still among its best, averaged over kinds."""
     before = kept.kinds.vectors @ kept.mentions.vectors.T
     after = project(head, kept.kinds.features) @ project(head, kept.mentions.features).T
@@ -157,7 +157,7 @@ def answers_kept(kept: Kept, head: ProjectionHead, best: int = 10) -> float:
     return float(np.mean([np.isin(a, b).mean() for a, b in zip(old, new, strict=True)]))
 
 
-class Moved:
+class LinearMap:
     """Linear least-squares map to a tuned head's space, for data stored only as vectors.
 
     Args:
@@ -187,7 +187,9 @@ class Moved:
 class _Batches:
     """Samples batches, depending only on torch's seed, which the loop sets for each step."""
 
-    def __init__(self, labelled: Labelled, kept: Kept, score: Score, options: TuneOptions) -> None:
+    def __init__(
+        self, labelled: Labelled, kept: Preserved, score: Score, options: TuneOptions
+    ) -> None:
         self.labelled, self.kept, self.options = labelled, kept, options
         types, mentions = labelled.types.vectors, labelled.mentions.vectors
         self.of = torch.tensor(labelled.of)
@@ -208,8 +210,8 @@ class _Batches:
         kinds, kinds_stay, which_kinds = self._stay(self.kept.kinds, head)
         others, others_stay, which_others = self._stay(self.kept.mentions, head)
         cosines, of = mentions @ types.T, self.of[chosen]
-        no_kinds = (mentions @ kinds.T).masked_fill(self.may_be[chosen][:, which_kinds], _OUT)
-        no_types = (types @ others.T).masked_fill(self.may_be_type[which_others].T, _OUT)
+        no_kinds = (mentions @ kinds.T).masked_fill(self.may_be[chosen][:, which_kinds], _MASKED)
+        no_types = (types @ others.T).masked_fill(self.may_be_type[which_others].T, _MASKED)
         return (
             self._picked(cosines, no_kinds, of)
             + self._picked(cosines.T, no_types, of.T)
@@ -231,7 +233,7 @@ class _Batches:
             wrong: ``(n, k)``, cosines of further incorrect entries.
             right: bool ``(n, m)``, which entries are correct.
         """
-        all_wrong = torch.cat([cosines.masked_fill(right, _OUT), wrong], dim=1)
+        all_wrong = torch.cat([cosines.masked_fill(right, _MASKED), wrong], dim=1)
         against = torch.logsumexp(all_wrong / self.options.temperature, dim=1, keepdim=True)
         each = functional.softplus(against - cosines / self.options.temperature) * right
         count = right.sum(dim=1)

@@ -1,4 +1,4 @@
-"""What every source of candidates can do: one suite over all of them."""
+"""What every candidate source must do: one test suite over all of them."""
 
 import inspect
 from dataclasses import replace
@@ -9,8 +9,8 @@ from engine import engine_index
 from hashed import HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex, ShardedIndex
-from ner_retriever_rag.candidates import cells, nearest, several, table_source
-from ner_retriever_rag.candidates.joining import joined
+from ner_retriever_rag.candidates import cells, merged_source, nearest, table_source
+from ner_retriever_rag.candidates.joining import merge_tables
 from ner_retriever_rag.candidates.protocol import CandidateSource
 from ner_retriever_rag.candidates.table_source import TableSource
 
@@ -23,7 +23,7 @@ DOCUMENTS = [
 
 @pytest.fixture(scope="module")
 def table():
-    """The table of all mentions, the yardstick."""
+    """The table of all mentions: the reference."""
     index = EntityIndex(encoder=ENCODER)
     index.add(DOCUMENTS)
     return index._tables.current()
@@ -31,9 +31,10 @@ def table():
 
 @pytest.fixture(scope="module")
 def inverted_file(table):
-    """A source whose table is searched by its cells, as only that of a large index is."""
+    """A source that searches its table by cells, as only large indexes do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "KEPT", 0.0)  # vectors of hashes lie in all dimensions: keep any
+        # Hash vectors span all dimensions: accept any share of the variance.
+        patch.setattr(cells, "MIN_VARIANCE", 0.0)
         patch.setattr(table_source, "LARGE", 50)
         patch.setattr(table_source, "NEAREST", 100)
         patch.setattr(nearest, "_SAMPLED", 1)
@@ -65,7 +66,7 @@ def places(table):
 
 
 def same(one, other):
-    """The same mentions, in the same order, with all that ranking needs of them."""
+    """Assert the same mentions in the same order, with everything that ranking needs."""
     assert places(one) == places(other)
     assert [one.text(n) for n in range(len(one))] == [other.text(n) for n in range(len(other))]
     for name in ("starts", "ends", "last_words", "names", "nearby", "priorities"):
@@ -75,7 +76,7 @@ def same(one, other):
     np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-6)
 
 
-def test_it_has_all_that_a_source_has(source):
+def test_source_implements_the_protocol(source):
     for name, _ in inspect.getmembers(CandidateSource):
         assert name.startswith("_") or hasattr(source, name), name
 
@@ -83,13 +84,13 @@ def test_it_has_all_that_a_source_has(source):
 def test_all_mentions_are_counted_and_paged_in_order(source, table):
     assert source.count == len(table)
     pages = list(source.pages())
-    same(joined(pages), table)
+    same(merge_tables(pages), table)
     assert [each for page in pages for each in page.doc_ids] == table.doc_ids
     some = {each.id for each in DOCUMENTS if each.metadata["n"] == 3}
     assert {each for page in source.pages({"n": 3}) for each in page.doc_ids} == some
 
 
-def test_the_background_sample_is_the_same_for_all(source, table):
+def test_background_sample_is_the_same_for_every_source(source, table):
     found = source.background
     assert found.count == table.background.count == len(table)
     order, wanted = np.argsort(found.priorities), np.argsort(table.background.priorities)
@@ -98,12 +99,12 @@ def test_the_background_sample_is_the_same_for_all(source, table):
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_the_nearest_are_among_what_is_found(source, table, inverted_file, exact):
-    # Vectors of hashes lie apart from one another; what cells find of kinds is in test_cells.
+def test_nearest_mentions_are_among_the_candidates(source, table, inverted_file, exact):
+    # Hash vectors do not cluster; test_cells measures the recall of cells on clustered types.
     best, wanted = (1, 1) if source is inverted_file else (20, 18)
     asked = table.vectors[[17, 402]]
     found = source.nearest(asked, 20, exact=exact)
-    for vector in asked:  # by their cosines: many mentions have the same
+    for vector in asked:  # compare cosines: many mentions have equal ones
         least = np.sort(table.vectors @ vector)[-best]
         assert (found.vectors @ vector >= least - 1e-5).sum() >= (best if exact else wanted)
     assert found.background.count == len(table)
@@ -111,14 +112,14 @@ def test_the_nearest_are_among_what_is_found(source, table, inverted_file, exact
     same(found, table.only(np.array([number[each] for each in places(found)])))
 
 
-def test_mentions_of_a_name_however_it_is_spelled(source, table):
+def test_of_names_finds_mentions_in_any_spelling(source, table):
     found = source.of_names(["LIMA3", "the Rome7", "Nowhere"])
     words = {found.text(n) for n in range(len(found))}
     assert words == {"Lima3", "Rome7"}
     assert len(found) == sum(table.text(n) in words for n in range(len(table)))
 
 
-def test_mentions_of_documents(source, table):
+def test_of_documents_returns_the_mentions_of_documents(source, table):
     found = source.of_documents(["d005", "none", "d101", "d005"])
     assert found.doc_ids == ["d005", "d101"]
     rows = table.documents(["d005", "d101"])
@@ -127,15 +128,15 @@ def test_mentions_of_documents(source, table):
     assert len(source.of_documents([])) == 0
 
 
-def test_documents_are_sampled_by_their_ids(source):
+def test_document_sample_is_deterministic(source):
     found = source.sampled_documents(30)
     assert found == source.sampled_documents(30) and 12 < len(found) < 90
     assert set(found) < {each.id for each in DOCUMENTS}
 
 
 @pytest.mark.parametrize("shards", [1, 4, 32])
-def test_a_shard_of_several_gives_as_many_as_may_be_its(shards):
+def test_share_per_shard_covers_an_uneven_distribution(shards):
     drawn = np.random.default_rng(0).multinomial(600, [1 / shards] * shards, size=1_000)
-    share = several._share(600, shards)
+    share = merged_source._share(600, shards)
     assert 600 / shards <= share <= 600
     assert (drawn <= share).mean() > 0.997

@@ -1,4 +1,4 @@
-"""A rough look finds the nearest mentions, follows what is written, and is made where missing."""
+"""The inverted file: recall of coarse search, updates after writes, rebuilding if missing."""
 
 from dataclasses import replace
 from string import ascii_lowercase
@@ -37,18 +37,18 @@ def cells(vectors):
 
 
 def found(cells, vectors, types, wanted=100, kept=400):
-    """Of the mentions nearest to types, the share that is among the nearest of a rough look."""
+    """Mean recall of a coarse search on the mentions nearest to types."""
     shares = []
     for query in types[::10]:
-        look = cells.look(query, len(vectors) // 4)
-        near = look.mentions[np.argsort(-look.values)[:kept]]
+        scanned = cells.scan(query, len(vectors) // 4)
+        near = scanned.mentions[np.argsort(-scanned.values)[:kept]]
         best = np.argsort(-(vectors @ query))[:wanted]
         shares.append(len(np.intersect1d(near, best)) / wanted)
     return np.mean(shares)
 
 
 def belongs(cells, vectors):
-    """Whether everything is where it should be."""
+    """Assert that cells hold all mentions, correctly projected, in the nearest cell (sampled)."""
     assert sorted(cells.mentions.tolist()) == list(range(len(vectors)))
     assert cells.fit(vectors)
     assert cells.rough == pytest.approx(vectors[cells.mentions] @ cells.axes, abs=1e-5)
@@ -59,19 +59,19 @@ def belongs(cells, vectors):
     )
 
 
-def test_a_rough_look_finds_the_nearest(cells, vectors, types):
+def test_coarse_search_finds_the_nearest_mentions(cells, vectors, types):
     belongs(cells, vectors)
     assert found(cells, vectors, types) > 0.99
-    assert len(cells.look(types[0], MENTIONS // 4).mentions) < MENTIONS // 2
-    assert len(cells.look(types[0], MENTIONS).mentions) == MENTIONS
+    assert len(cells.scan(types[0], MENTIONS // 4).mentions) < MENTIONS // 2
+    assert len(cells.scan(types[0], MENTIONS).mentions) == MENTIONS
     assert cells.rough.nbytes <= vectors.nbytes * 3 // 8
 
 
-def test_vectors_of_as_many_dimensions_as_they_have_numbers_get_no_cells():
+def test_no_cells_for_vectors_that_span_all_dimensions():
     assert Cells.make(unit(np.random.default_rng(0).standard_normal((5_000, DIM)))) is None
 
 
-def test_cells_follow_what_is_written(cells, vectors, types):
+def test_cells_follow_writes(cells, vectors, types):
     new = mentions_of(types, 500, seed=2)
     origins = np.concatenate([np.arange(3_000, MENTIONS), np.full(500, -1)])
     origins = np.random.default_rng(3).permutation(origins)
@@ -84,7 +84,7 @@ def test_cells_follow_what_is_written(cells, vectors, types):
 
 
 @pytest.mark.parametrize("times", [0.4, 3])
-def test_cells_that_were_outgrown_are_made_anew(cells, vectors, types, times):
+def test_cells_are_rebuilt_when_the_table_size_changes_a_lot(cells, vectors, types, times):
     now = mentions_of(types, int(times * MENTIONS), seed=4)
     after = cells.follow(now, np.full(len(now), -1))
     assert int(after.made_of) == len(now)
@@ -93,22 +93,22 @@ def test_cells_that_were_outgrown_are_made_anew(cells, vectors, types, times):
 
 @pytest.fixture
 def large(monkeypatch):
-    """As if fifty mentions were many."""
+    """Lower the thresholds, so that a table of fifty mentions counts as large."""
     monkeypatch.setattr(tables, "LARGE", 50)
-    monkeypatch.setattr(tables, "_WORTH_KEEPING", 50)
-    monkeypatch.setattr(cells_module, "KEPT", 0.0)
+    monkeypatch.setattr(tables, "_MIN_SAVED", 50)
+    monkeypatch.setattr(cells_module, "MIN_VARIANCE", 0.0)
 
 
 @pytest.fixture
 def kept(large, encoder, tmp_path):
-    """An index, and how to open its tables, kept in a folder, as another process would."""
+    """An index, and a function that opens its stored tables as another process would."""
     index = EntityIndex(encoder=encoder)
     index.add(f"{NAMES[n % 26]} and {NAMES[n % 11]} and {NAMES[n % 7]}, {n}" for n in range(60))
     store = index._search._store
     return index, lambda: tables.Tables(store, encoder.dim, tmp_path / "table")
 
 
-def test_cells_are_true_after_each_write(kept):
+def test_cells_are_consistent_after_every_write(kept):
     index, opened = kept
     here = opened()
     belongs(here.current().cells, here.current().vectors)
@@ -122,7 +122,7 @@ def test_cells_are_true_after_each_write(kept):
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "of another table"])
-def test_files_that_are_no_cells_of_the_table_are_made_anew(kept, tmp_path, damage):
+def test_missing_or_damaged_cell_files_are_rebuilt(kept, tmp_path, damage):
     _, opened = kept
     table = opened().current()
     file = tmp_path / "table" / "cells.rough.npy"
@@ -131,14 +131,14 @@ def test_files_that_are_no_cells_of_the_table_are_made_anew(kept, tmp_path, dama
     elif damage == "cut":
         file.write_bytes(file.read_bytes()[:60])
     else:
-        np.save(file, np.array(table.cells.rough[1:]))  # the file is mapped, and cut short first
-    assert table_files.load_table(tmp_path / "table") is None  # not as it was written
+        np.save(file, np.array(table.cells.rough[1:]))  # np.array copies: saving truncates the map
+    assert table_files.load_table(tmp_path / "table") is None  # fails the integrity check
     belongs(opened().current().cells, table.vectors)
     _, again = table_files.load_table(tmp_path / "table")
     belongs(again.cells, table.vectors)
 
 
-def test_a_table_of_an_older_version_gets_cells(kept, tmp_path):
+def test_table_of_an_older_version_gets_cells(kept, tmp_path):
     _, opened = kept
     table = opened().current()
     revision, _ = table_files.load_table(tmp_path / "table")

@@ -1,4 +1,4 @@
-"""A kept table that is damaged anyhow is made again; NER_DAMAGES=500 for more of them."""
+"""A stored table is rebuilt after any damage; NER_DAMAGES=500 tests more cases of damage."""
 
 import logging
 import os
@@ -42,12 +42,12 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """A folder with a kept table, one that has cells."""
+    """A folder with a stored table that has cells."""
     folder = tmp_path_factory.mktemp("kept")
     with pytest.MonkeyPatch.context() as patch, EntityIndex(folder, encoder=HashedEncoder()) as one:
-        patch.setattr(tables, "_WORTH_KEEPING", 1)
+        patch.setattr(tables, "_MIN_SAVED", 1)
         patch.setattr(tables, "LARGE", 100)
-        patch.setattr("ner_retriever_rag.candidates.cells.KEPT", 0.0)
+        patch.setattr("ner_retriever_rag.candidates.cells.MIN_VARIANCE", 0.0)
         one.add(DOCUMENTS)
         one.search("river")
     (table,) = folder.glob("table-*")
@@ -68,7 +68,7 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("seed", range(DAMAGES))
-def test_a_damaged_table_is_the_table_or_none(kept, tmp_path, seed, caplog):
+def test_damaged_table_loads_unchanged_or_not_at_all(kept, tmp_path, seed, caplog):
     chance, table = random.Random(seed), tmp_path / kept.name
     shutil.copytree(kept, table)
     file = chance.choice(sorted(table.iterdir()))
@@ -88,14 +88,14 @@ def test_a_damaged_table_is_the_table_or_none(kept, tmp_path, seed, caplog):
         assert f"{file.name} is not as it was written" in caplog.text
 
 
-def test_a_table_of_cells_comes_back(kept):
+def test_stored_table_is_loaded_with_its_cells(kept):
     assert load_table(kept)[1].cells is not None
 
 
 @pytest.mark.parametrize("name", ["words.npy", "vectors.npy", "table.json"])
-def test_a_search_is_answered_though_a_file_is_damaged(kept, tmp_path, name, monkeypatch):
-    """And the table is made again, so that the next process reads it."""
-    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
+def test_search_works_with_a_damaged_table_file(kept, tmp_path, name, monkeypatch):
+    """The table is also rebuilt, so that the next process can read it."""
+    monkeypatch.setattr(tables, "_MIN_SAVED", 1)
     folder = tmp_path / "index"
     shutil.copytree(kept.parent, folder)
     with EntityIndex(folder, encoder=HashedEncoder()) as index:
@@ -105,12 +105,12 @@ def test_a_search_is_answered_though_a_file_is_damaged(kept, tmp_path, name, mon
     file.write_bytes(flipped(content, random.Random(name)))
     with EntityIndex(folder, encoder=HashedEncoder()) as index:
         assert index.search("river") == answer
-    monkeypatch.setattr(tables, "read_table", lambda *_: pytest.fail("not made again before"))
+    monkeypatch.setattr(tables, "read_table", lambda *_: pytest.fail("not rebuilt before"))
     with EntityIndex(folder, encoder=HashedEncoder()) as index:
         assert index.search("river") == answer
 
 
-def test_what_a_killed_write_left_is_cleared_once_it_is_old(kept, tmp_path, monkeypatch):
+def test_leftovers_of_a_killed_write_are_deleted_once_old(kept, tmp_path, monkeypatch):
     table = tmp_path / kept.name
     shutil.copytree(kept, table)
     for age, name in ((0, "new"), (7_200, "old")):
@@ -118,7 +118,7 @@ def test_what_a_killed_write_left_is_cleared_once_it_is_old(kept, tmp_path, monk
         (left / "vectors.npy").write_bytes(b"half")
         then = left.stat().st_mtime - age
         os.utime(left, (then, then))
-    other = tmp_path / f"{kept.name}.0a1b2c3d"  # another index's, whose name goes on like this
+    other = tmp_path / f"{kept.name}.0a1b2c3d"  # of another index whose name has the same prefix
     other.mkdir()
     revision, found = load_table(table)
     save_table(found, revision, table)
@@ -126,7 +126,7 @@ def test_what_a_killed_write_left_is_cleared_once_it_is_old(kept, tmp_path, monk
     assert_same(load_table(table), load_table(kept))
 
 
-def test_a_table_is_on_the_disk_before_it_takes_its_name(kept, tmp_path, monkeypatch):
+def test_table_is_flushed_to_disk_before_it_is_renamed(kept, tmp_path, monkeypatch):
     flushed, moved = [], []
     real = table_files._flush
     monkeypatch.setattr(table_files, "_flush", lambda path: (flushed.append(path.name), real(path)))

@@ -1,4 +1,4 @@
-"""A few results from a large index, found by a rough look and few votes, are those of all."""
+"""The top results of a large index: coarse search finds nearly those of an exact search."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,7 +10,7 @@ from unit_vectors import types_in_few_dimensions, unit
 
 from ner_retriever_rag import Document
 from ner_retriever_rag.candidates.cells import LARGE, Cells
-from ner_retriever_rag.candidates.mention_table import MentionTable, cuts_of
+from ner_retriever_rag.candidates.mention_table import MentionTable, offsets_of
 from ner_retriever_rag.encoder.calibration import Calibration
 from ner_retriever_rag.queries.bounds import Bounds
 from ner_retriever_rag.search.search import Search
@@ -27,7 +27,7 @@ def types():
 
 @pytest.fixture(scope="module")
 def table(types):
-    """Mentions of these types, near to theirs or less so; those of the first are in the first."""
+    """Mentions at varying distances from their types; the first documents hold the first type."""
     rng, n = np.random.default_rng(1), DOCUMENTS * A_DOCUMENT
     of = rng.integers(1, len(types), n)
     of[: n // 20] = 0
@@ -46,7 +46,7 @@ def table(types):
         np.zeros((n, 2), dtype=np.uint64),
         rng.random(n, dtype=np.float32),
         np.frombuffer(NAME * n, np.uint8),
-        cuts_of([len(NAME)] * n),
+        offsets_of([len(NAME)] * n),
         vectors,
         Cells.make(vectors),
     )
@@ -54,7 +54,7 @@ def table(types):
 
 @pytest.fixture(scope="module", params=["cells", "no cells"])
 def search(request, table, types):
-    """Documents whose metadata say how far they are into the index."""
+    """A search over a stub store whose filters select documents by their position."""
     table = table if request.param == "cells" else replace(table, cells=None)
     rng = np.random.default_rng(2)
     calibration = Calibration(unit(rng.standard_normal((200, DIM))), (8.0, 0.3), (0, 0, 0, 0, -1.0))
@@ -82,7 +82,7 @@ SECOND_HALF = {"from": 4_000, "every": 1}  # none of the first type
 
 @pytest.mark.slow
 @pytest.mark.parametrize("where", [None, EVERY_TENTH, EVERY_HUNDREDTH, SECOND_HALF])
-def test_few_are_those_of_an_exact_search(search, where):
+def test_approximate_results_nearly_equal_exact_ones(search, where):
     k = 20
     right, off, looked_at, compare = [], [], [], search.compare
     search.compare = lambda part, *others: looked_at.append(len(part)) or compare(part, *others)

@@ -1,4 +1,4 @@
-"""A few results from a large index: the nearest mentions are looked at, and give what all give."""
+"""The top results of a large index: scoring the nearest mentions gives those of scoring all."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def large(monkeypatch):
     monkeypatch.setattr(nearest_module, "NEAREST", 90)
     monkeypatch.setattr(nearest_module, "A_RESULT", 0)
     monkeypatch.setattr(nearest_module, "_SAMPLED", 1)
-    # As in earnest, more are looked at than are smoothed, and than count as neighbours.
+    # As in production, more mentions are scored than are smoothed or used as neighbors.
     assert stages.NEIGHBORS < stages.RANK_CUTOFF < NEAREST
     fewer = {"cutoff": 80, "neighbors": 60, "best": 60}
     few = [
@@ -31,7 +31,7 @@ def large(monkeypatch):
 
 @pytest.fixture
 def looked_at(index, monkeypatch):
-    """How many mentions each comparison looks at."""
+    """The number of mentions that each comparison scores."""
     search = index._search
     seen, compare = [], search.compare
 
@@ -49,7 +49,7 @@ def plain(found):
 
 @pytest.mark.parametrize("query", ["river", "city"])
 @pytest.mark.parametrize("where", [None, {"half": 1}])
-def test_not_sharpened_the_nearest_are_exactly_right(index, looked_at, query, where):
+def test_unsharpened_results_equal_exact_ones(index, looked_at, query, where):
     few = index.search(query, k=5, where=where, sharpen=False)
     (part,) = looked_at
     every = index.search(query, k=5, where=where, sharpen=False, exact=True)
@@ -62,13 +62,13 @@ def test_not_sharpened_the_nearest_are_exactly_right(index, looked_at, query, wh
     ]
 
 
-def test_sharpened_they_are_nearly_right(index):
+def test_sharpened_results_nearly_equal_exact_ones(index):
     few = {match.doc_id for match in index.search("river", k=10)}
     every = {match.doc_id for match in index.search("river", k=10, exact=True)}
     assert len(few & every) >= 9
 
 
-def test_the_background_sample_is_of_all_mentions(index, monkeypatch):
+def test_background_sample_covers_all_mentions(index, monkeypatch):
     monkeypatch.setattr(mention_table, "BACKGROUND", 20)
     table = index._search._tables.current()
     found = replace(table).only(np.arange(5)).background
@@ -78,9 +78,9 @@ def test_the_background_sample_is_of_all_mentions(index, monkeypatch):
     assert np.array_equal(found.vectors, table.vectors[lowest])
 
 
-def test_where_few_are_near_all_are_looked_at(index, looked_at):
+def test_all_mentions_are_scored_if_the_nearest_are_too_few(index, looked_at):
     everything = index.count()
-    assert len(index.search("river", k=everything)) == everything - 3  # three have no mention
+    assert len(index.search("river", k=everything)) == everything - 3  # three have no mentions
     assert looked_at == [pytest.approx(90, abs=10), len(index._search._tables.current())]
 
 
@@ -93,7 +93,7 @@ def test_where_few_are_near_all_are_looked_at(index, looked_at):
         (Not("river"), {"k": 5}),
     ],
 )
-def test_what_looks_at_all(index, query, bounds):
+def test_queries_that_score_all_mentions(index, query, bounds):
     table = index._search._tables.current()
     scored = index._search.scored(query, table)
     every = np.ones(len(table.doc_ids), dtype=np.bool_)
@@ -103,7 +103,7 @@ def test_what_looks_at_all(index, query, bounds):
     )
 
 
-def test_a_table_of_some_mentions(index):
+def test_table_restricted_to_some_mentions(index):
     table = index._search._tables.current()
     rows = np.arange(0, len(table), 3)
     part = table.only(rows)

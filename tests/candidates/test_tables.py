@@ -1,4 +1,4 @@
-"""The table of all mentions follows every write, however that ends, and is kept on disk."""
+"""The table of all mentions follows every write, completed or not, and is stored on disk."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ TEXTS = [
 ]
 
 
-def test_the_table_follows_every_write(tiny_encoder):
+def test_table_follows_every_write(tiny_encoder):
     index, other = (EntityIndex(encoder=tiny_encoder) for _ in range(2))
     documents = [Document(text, f"d{n}") for n, text in enumerate(TEXTS)]
     index.add(documents[:3])
@@ -38,15 +38,15 @@ def test_the_table_follows_every_write(tiny_encoder):
     other.add([Document("Oslo and the Nile.", "d0"), *documents[2:]])
     found, expected = index.search("river", k=9), other.search("river", k=9)
     assert [match.document for match in found] == [match.document for match in expected]
-    for one, same in zip(found, expected, strict=True):  # encoded in other company: to a bit or two
+    for one, same in zip(found, expected, strict=True):  # encoded in other batches: to a bit or two
         assert [(m.text, m.start) for m in one.matches] == [(m.text, m.start) for m in same.matches]
         scores = [m.score for m in same.matches]
         assert [m.score for m in one.matches] == pytest.approx(scores, abs=1e-5)
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["done", "failed"])
-def test_the_table_follows_a_write_in_whose_midst_it_was_made(tiny_encoder, monkeypatch, fails):
-    """By another thread; the write may have failed after that."""
+def test_table_built_during_a_write_follows_that_write(tiny_encoder, monkeypatch, fails):
+    """Another thread builds it; the write may fail afterwards."""
     index = EntityIndex(encoder=tiny_encoder)
     index.add([Document("Lima is near.", id="a"), Document("Oslo lies there.", id="b")])
     real = Store._write_records
@@ -66,9 +66,9 @@ def test_the_table_follows_a_write_in_whose_midst_it_was_made(tiny_encoder, monk
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["opened", "written"])
-def test_the_table_follows_a_write_that_was_killed(tiny_encoder, tmp_path, monkeypatch, written):
-    """The table that was made in its midst was kept, too."""
-    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
+def test_table_follows_a_killed_write(tiny_encoder, tmp_path, monkeypatch, written):
+    """The table built in the middle of the write was stored, too."""
+    monkeypatch.setattr(tables, "_MIN_SAVED", 1)
     real, killed = Store._write_records, []
 
     def looked_at(*arguments):
@@ -102,13 +102,13 @@ def test_the_table_follows_a_write_that_was_killed(tiny_encoder, tmp_path, monke
         assert found == ["Cairo", "Rome", "Oslo", *["Quito"] * written]
 
 
-def test_a_document_without_all_its_vectors_is_left_out(tiny_encoder):
+def test_document_with_missing_vectors_is_left_out(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     index.add([Document(text, f"d{n}", {"n": n}) for n, text in enumerate(TEXTS)])
     index._store.mentions.delete(index._store.fetch(["d1"])["d1"].row_ids(4)[:1])
     index._store.revisions.renew()
     assert {m.doc_id for m in index.search("river", k=9)} == {"d0", "d2", "d3"}
-    few = index.search("river", k=9, where={"n": {"$lt": 2}})  # which it passes
+    few = index.search("river", k=9, where={"n": {"$lt": 2}})  # which d1 passes
     assert {m.doc_id for m in few} == {"d0"}
 
 
@@ -124,23 +124,23 @@ def test_another_index_on_the_same_folder_sees_writes(tmp_path, tiny_encoder):
 
 @pytest.fixture
 def kept(tmp_path, tiny_encoder, monkeypatch):
-    """A folder with a kept table, and what its index answers."""
-    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
+    """A folder with a stored table, and its index's answer to a query."""
+    monkeypatch.setattr(tables, "_MIN_SAVED", 1)
     with EntityIndex(tmp_path / "index", encoder=tiny_encoder) as index:
         index.add(TEXTS)
         answer = index.search("river")
     return tmp_path / "index", answer
 
 
-def test_a_kept_table_is_read_and_not_made_again(kept, tiny_encoder, monkeypatch):
+def test_stored_table_is_loaded_instead_of_rebuilt(kept, tiny_encoder, monkeypatch):
     folder, answer = kept
-    monkeypatch.setattr(tables, "read_table", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(tables, "read_table", lambda *_: pytest.fail("rebuilt instead of loaded"))
     with EntityIndex(folder, encoder=tiny_encoder) as index:
         assert index.search("river") == answer
 
 
-def test_a_table_is_made_by_one_of_many_and_mapped_by_all(tmp_path, tiny_encoder, monkeypatch):
-    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
+def test_table_is_built_once_and_memory_mapped_by_all(tmp_path, tiny_encoder, monkeypatch):
+    monkeypatch.setattr(tables, "_MIN_SAVED", 1)
     made, read_table = [], tables.read_table
 
     def slowly(*arguments):
@@ -151,7 +151,7 @@ def test_a_table_is_made_by_one_of_many_and_mapped_by_all(tmp_path, tiny_encoder
     monkeypatch.setattr(tables, "read_table", slowly)
     with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
         index.add(TEXTS)
-        # As in four processes: each has a table of its own, of the same store.
+        # As in four processes: each has its own ``Tables`` on the same store.
         each = [
             tables.Tables(index._store, index.encoder.dim, tmp_path / "table-x") for _ in "1234"
         ]
@@ -163,7 +163,7 @@ def test_a_table_is_made_by_one_of_many_and_mapped_by_all(tmp_path, tiny_encoder
     )
 
 
-def test_of_an_index_with_a_table_the_mentions_rows_are_not_read(kept, tiny_encoder, monkeypatch):
+def test_mention_rows_are_not_read_if_a_table_is_stored(kept, tiny_encoder, monkeypatch):
     folder, answer = kept
     read, asked = [], Collection.count
 
@@ -174,30 +174,30 @@ def test_of_an_index_with_a_table_the_mentions_rows_are_not_read(kept, tiny_enco
     monkeypatch.setattr(Collection, "count", counted)
     with EntityIndex(folder, encoder=tiny_encoder) as index:
         assert index.search("river") == answer
-        assert not any(name.endswith("-mentions") for name in read)  # their graph stays on the disk
+        assert not any(name.endswith("-mentions") for name in read)  # their graph is not loaded
         index.add(["The Volga flows through Russia."])
         index.search("river")
     assert read[-1].endswith("-mentions") and read.count(read[-1]) == 1
 
 
-def test_a_kept_table_is_not_written_again_after_every_small_write(kept, tiny_encoder, monkeypatch):
+def test_stored_table_is_not_rewritten_after_every_small_write(kept, tiny_encoder, monkeypatch):
     folder, _ = kept
     with EntityIndex(folder, encoder=tiny_encoder) as index:
         index.search("river")
         with monkeypatch.context() as patch:
-            patch.setattr(tables, "save_table", lambda *_: pytest.fail("written again"))
+            patch.setattr(tables, "save_table", lambda *_: pytest.fail("rewritten"))
             index.add(["The Volga flows through Russia."])
             assert len(index.search("river")) == len(TEXTS) + 1
     with EntityIndex(folder, encoder=tiny_encoder) as index:
         assert len(index.search("river")) == len(TEXTS) + 1
 
 
-def test_where_a_table_cannot_be_kept_it_is_done_without(tmp_path, tiny_encoder, monkeypatch):
+def test_search_works_if_the_table_cannot_be_stored(tmp_path, tiny_encoder, monkeypatch):
     def full(*_, **__):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(tables, "_WORTH_KEEPING", 1)
-    monkeypatch.setattr(table_files, "_seal", full)  # after the columns
+    monkeypatch.setattr(tables, "_MIN_SAVED", 1)
+    monkeypatch.setattr(table_files, "_write_digests", full)  # called after the columns are written
     with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
         index.add(TEXTS)
         assert len(index.search("river")) == len(TEXTS)
@@ -205,7 +205,7 @@ def test_where_a_table_cannot_be_kept_it_is_done_without(tmp_path, tiny_encoder,
 
 
 @pytest.mark.parametrize("harm", ["gone", "cut short", "old", "layout", "garbage"])
-def test_a_kept_table_that_cannot_be_used_is_made_again(kept, tiny_encoder, harm):
+def test_unusable_stored_table_is_rebuilt(kept, tiny_encoder, harm):
     folder, answer = kept
     (table,) = folder.glob("table-*")
     if harm == "gone":
@@ -226,7 +226,7 @@ def test_a_kept_table_that_cannot_be_used_is_made_again(kept, tiny_encoder, harm
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_mentions_that_overlap_no_other_are_told_at_once(seed):
+def test_overlaps_match_pairwise_comparison(seed):
     chance = np.random.default_rng(seed)
     text, index = "Word " * 20, EntityIndex(encoder=HashedEncoder())
     places = [
@@ -248,7 +248,7 @@ def test_mentions_that_overlap_no_other_are_told_at_once(seed):
     assert list(table.non_overlapping(order)) == taken
 
 
-def test_names_have_a_capital_a_digit_or_a_sign():
+def test_named_mentions_have_a_capital_letter_a_digit_or_a_symbol():
     text = "Ada ran build with --no-cache, -rf and config.yaml; élan, Élan, v2, well-known."
     words = ["Ada", "build", "--no-cache", "-rf", "config.yaml", "élan", "Élan", "v2", "well-known"]
     spans = [(text.index(word), text.index(word) + len(word)) for word in words]

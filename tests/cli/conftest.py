@@ -1,4 +1,4 @@
-"""An index that is not there, so that output can be tested without a model."""
+"""A stub index, so that output can be tested without a model."""
 
 import pytest
 from hostile import Stub

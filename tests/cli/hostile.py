@@ -1,4 +1,4 @@
-"""An index full of documents that want to do harm, and the command line to look at it with."""
+"""A stub index of hostile documents, and a helper that runs the command line."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ NASTY = "[/H] :smile: \x1b]0;title\x07 \x9b31m \u202e =1+1 [bold]é 東 🎉"
 
 
 class Stub:
-    """An index that answers with hostile documents and remembers what it was asked."""
+    """A stub index that returns hostile documents and records the arguments of a search."""
 
     def __init__(self, name=NASTY):
         text = f"before {name}\nafter"

@@ -1,4 +1,4 @@
-"""The commands, run as a user would, with the shipped encoder."""
+"""The commands, run as a user runs them, with the shipped encoder."""
 
 import json
 import re
@@ -60,7 +60,7 @@ def test_search_marks_the_spans(folder, query, name, mention):
     assert re.search(rf"\[[^\]]*{mention}[^\[]*\]", result.output)
 
 
-def test_search_for_machines(folder):
+def test_search_json_output(folder):
     result = run("search", folder, "programming language", "-k", "2", "--json")
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(rows) == 2
@@ -86,7 +86,7 @@ def test_an_index_made_in_one_dtype_opens_in_another(articles, tmp_path):
     result = run("index", articles, "--index", folder, "--dtype", "bfloat16")
     assert result.exit_code == 0, result.output
     assert "etna.txt" in run("search", folder, "volcano", "-k", 1).output
-    # An encoder that computes in another dtype understands its vectors.
+    # An encoder that computes in another dtype is compatible with its vectors.
     exact = EntityIndex(folder, encoder=TypeAwareEncoder.from_pretrained(dtype="float32"))
     assert (
         exact.search("volcano", k=1)[0].doc_id
@@ -119,7 +119,7 @@ def test_stats(folder):
         (["bulk", "{tmp}/rows.jsonl", "--server", "{folder}"], "addresses of Chroma servers"),
     ],
 )
-def test_mistakes_get_one_line_and_exit_code_2(folder, articles, tmp_path, arguments, message):
+def test_user_errors_give_one_line_and_exit_code_2(folder, articles, tmp_path, arguments, message):
     filled = [each.format(folder=folder, articles=articles, tmp=tmp_path) for each in arguments]
     result = run(*filled)
     assert result.exit_code == 2
@@ -152,14 +152,14 @@ def test_help_ends_with_an_example(command):
 
 
 @pytest.mark.parametrize(("name", "example"), [(name, each) for name, _, each in COMMANDS])
-def test_examples_are_made_of_options_there_are(name, example):
+def test_help_examples_use_existing_options(name, example):
     command = get_command(app).commands[name]
     with command.make_context(name, shlex.split(example)) as context:
         assert not context.args
 
 
 @pytest.mark.parametrize("command", TRAINING.values(), ids=TRAINING)
-def test_examples_of_training_are_made_of_options_there_are(command):
+def test_training_help_examples_use_existing_options(command):
     _, name, *arguments = shlex.split(command.epilog.removeprefix("Example: ner-retriever "))
     with command.make_context(name, arguments) as context:
         assert command.name == name and not context.args

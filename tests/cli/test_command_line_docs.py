@@ -1,4 +1,4 @@
-"""The page about the command line names commands and options there are."""
+"""The page about the command line uses only existing commands and options."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ LINES = re.findall(r"^ner-retriever (.*)$", PAGE.read_text(encoding="utf-8"), re
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_commands_are_made_of_options_there_are(line):
+def test_commands_use_existing_options(line):
     name, *arguments = shlex.split(line)
     with get_command(app).commands[name].make_context(name, arguments) as context:
         assert not context.args

@@ -13,13 +13,13 @@ from ner_retriever_rag import Document, DocumentMatch, MentionMatch, show
 from ner_retriever_rag._markup import (
     cards,
     one_line,
-    shortened,
+    short_repr,
+    strip_invisible,
     visible,
     window,
-    without_hidden,
 )
 from ner_retriever_rag.cli.console import as_json
-from ner_retriever_rag.index.foreign import as_match
+from ner_retriever_rag.index.interop import as_match
 from ner_retriever_rag.index.render import page
 from ner_retriever_rag.llama_index import MatchedNode
 
@@ -27,7 +27,7 @@ TEXT = "The Nile flows north through Egypt and Sudan into the Mediterranean Sea,
 
 
 def found(text, *spans, metadata=None):
-    """A match with spans given as words of the text or places, each with its type."""
+    """A match with spans given as words of the text or as offsets, each with its type."""
     matches = []
     for what, kind in spans:
         start, end = what if isinstance(what, tuple) else (text.index(what), None)
@@ -37,7 +37,7 @@ def found(text, *spans, metadata=None):
 
 
 class Reader(HTMLParser):
-    """Text of a page, and of each mark, with marks checked for nesting."""
+    """Collects the text of a page and of each mark, and checks that marks nest."""
 
     def __init__(self, html):
         super().__init__()
@@ -62,7 +62,7 @@ class Reader(HTMLParser):
 
 
 def marks(match):
-    """The highlighted words with their notes; not the legend."""
+    """The highlighted words with their tooltips, without the legend."""
     return [mark for mark in Reader(match._repr_html_()).marks if mark[1]]
 
 
@@ -73,10 +73,10 @@ def test_a_notebook_highlights_every_match():
     ]  # fmt: skip
     assert TEXT in Reader(html).text
     styles = {part.split('"')[1] for part in html.split("<mark ")[1:] if part.startswith("style")}
-    assert len(styles) == 2  # a colour for each type
+    assert len(styles) == 2  # one color per type
 
 
-def test_marks_within_and_across_each_other():
+def test_nested_and_overlapping_marks():
     nested = found(TEXT, ("Mediterranean Sea", "sea"), ("Mediterranean", "region"))
     assert set(marks(nested)) == {
         ("Mediterranean Sea", "sea 0.93"), ("Mediterranean", "region 0.93"),
@@ -87,7 +87,7 @@ def test_marks_within_and_across_each_other():
     assert marks(twice) == [("Nile", "river 0.93 · water 0.93")]
 
 
-def test_any_spans_leave_the_text_as_it_is():
+def test_random_spans_leave_the_text_unchanged():
     chance = random.Random(0)
     for _ in range(300):
         places = [chance.randrange(-5, len(TEXT) + 5) for _ in range(2 * chance.randrange(7))]
@@ -99,7 +99,7 @@ def test_any_spans_leave_the_text_as_it_is():
     assert "<mark" in deep._repr_html_()
 
 
-def test_documents_cannot_write_html():
+def test_documents_cannot_inject_html():
     evil = '<script>alert(1)</script><img src=x onerror="alert(1)">&lt; "\' \x1b[31m\u202e'
     kind = '"><script>'
     match = found(evil, ("alert", kind), metadata={"title": "<b onclick='x'>"})
@@ -111,12 +111,12 @@ def test_documents_cannot_write_html():
     assert ("alert", f"{kind} 0.93") in marks(match)
 
 
-def test_what_a_model_would_read_and_nobody_sees_is_taken_out():
+def test_invisible_characters_are_removed():
     hidden = "\u200b\u200d\u2060\ufeff\u00ad\u061c\u200f\ufe0f\U000e0041\U000e0100\x1b"
-    assert without_hidden("".join(f"a{each}" for each in hidden)) == "a" * len(hidden)
-    assert without_hidden(f"Ni{hidden}le", "?") == f"Ni{'?' * len(hidden)}le"
+    assert strip_invisible("".join(f"a{each}" for each in hidden)) == "a" * len(hidden)
+    assert strip_invisible(f"Ni{hidden}le", "?") == f"Ni{'?' * len(hidden)}le"
     persian, hindi = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0915\u094d\u200d\u0937"
-    assert without_hidden(f"{persian} {hindi}\n\t") == f"{persian} {hindi}\n\t"  # spelling
+    assert strip_invisible(f"{persian} {hindi}\n\t") == f"{persian} {hindi}\n\t"  # spelling
     assert as_json({"a": "\u200f\U000e0041"}) == r'{"a": "\u200f\udb40\udc41"}'
 
 
@@ -124,8 +124,8 @@ def test_values_in_messages_are_short():
     endless: list = []
     endless.append(endless)
     for value in ("x" * 10_000, [["x" * 300] * 300] * 300, 10**5_000, endless, b"x" * 10_000):
-        assert 0 < len(shortened(value)) < 250
-    assert shortened({"lang": ["en", 1]}) == "{'lang': ['en', 1]}"
+        assert 0 < len(short_repr(value)) < 250
+    assert short_repr({"lang": ["en", 1]}) == "{'lang': ['en', 1]}"
 
 
 def test_a_long_document_shows_its_passages():
@@ -144,20 +144,20 @@ def test_snippet():
     assert match.snippet(1) == "…Sudan…"
     assert match.snippet(1000) == TEXT
     assert found(" Oslo\n\n is\ta city ", ("Oslo", "city")).snippet() == "Oslo is a city"
-    assert found(TEXT).snippet(10) == "The Nile…"  # nothing found, as with Not
+    assert found(TEXT).snippet(10) == "The Nile…"  # no matches, as with Not
     with pytest.raises(ValueError, match="width must be at least 1"):
         match.snippet(0)
 
 
-def test_snippets_are_no_wider_than_asked_and_cut_no_word():
+def test_snippets_respect_the_width_and_word_boundaries():
     words = TEXT.split()
     for width in range(8, len(TEXT) + 5):
         for word in ("Nile", "Egypt", "Sea"):
             snippet = found(TEXT, (word, "t")).snippet(width)
             assert len(snippet.strip("…")) <= width
             assert word in snippet
-            cut = snippet.strip("…").split()
-            assert {each for each in cut if word not in each} <= set(words)
+            truncate = snippet.strip("…").split()
+            assert {each for each in truncate if word not in each} <= set(words)
 
 
 def test_scripts_without_spaces_are_cut_anywhere():
@@ -167,10 +167,10 @@ def test_scripts_without_spaces_are_cut_anywhere():
     assert high - low == 30 and low < start and high > end
 
 
-def test_visible():
+def test_visible_escapes_control_characters():
     assert visible("a\x1b]0;x\x07\x9b\u202e\ud800b") == "a\\x1b]0;x\\x07\\x9b\\u202e\\ud800b"
     assert visible("é 東 🎉 \u200d\n\t") == "é 東 🎉 \u200d\n\t"
-    turned = "\u061c\u200e\u200f\u202a\u2066\u2069"  # all marks of direction that Unicode has
+    turned = "\u061c\u200e\u200f\u202a\u2066\u2069"  # all directional marks of Unicode
     assert visible(turned) == r"\u061c\u200e\u200f\u202a\u2066\u2069"
     assert visible("a\U000e0041") == r"a\U000e0041"
     assert one_line("a\r\n\tb\x85c") == "a b\\x85c"
@@ -189,14 +189,14 @@ def test_show_prints_outside_a_notebook(capsys):
         show("Nile")
 
 
-def test_show_takes_what_retrievers_find(capsys):
+def test_show_accepts_results_of_retrievers(capsys):
     row = {"text": "Nile", "start": 4, "end": 8, "score": 0.9, "type": "river"}
     own = {"doc_id": "a", "score": 0.9, "matches": [row], "title": "The Nile"}
     node = TextNode(text=TEXT, id_="a", metadata={"title": "The Nile"})
     show([LangChainDocument(TEXT, metadata=own), MatchedNode(node=node, score=0.9, matches=[row])])
     one, other = capsys.readouterr().out.splitlines()
     assert one == other and "0.90  The Nile  The [Nile] flows" in one
-    # Those of other retrievers have no spans, and may have no score.
+    # Results of other retrievers have no spans and may have no score.
     show(LangChainDocument(TEXT, id="b"))
     show(NodeWithScore(node=node, score=0.5))
     dense, scored = capsys.readouterr().out.splitlines()
@@ -214,7 +214,7 @@ def test_show_displays_in_a_notebook(monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_the_page_is_whole_and_loads_nothing():
+def test_page_is_self_contained():
     html = page([found(TEXT, ("Nile", "river"))], "river & lake")
     assert "<title>river &amp; lake</title>" in html
     assert "default-src 'none'" in html and 'content="light dark"' in html

@@ -1,4 +1,4 @@
-"""The MCP server, a process of its own, asked by the SDK's own client."""
+"""The MCP server in a separate process, called with the SDK's own client."""
 
 import os
 import sys
@@ -37,7 +37,7 @@ def server(folder: Path) -> StdioServerParameters:
     )
 
 
-async def test_a_client_finds_what_is_there(folder, default):
+async def test_client_can_call_every_tool(folder, default):
     async with Client(server(folder), read_timeout_seconds=240) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert tools.keys() == {"search", "entities", "facets", "extract", "get"}
@@ -91,10 +91,10 @@ async def test_a_client_finds_what_is_there(folder, default):
         ):
             answer = await client.call_tool(tool, arguments)
             assert answer.is_error and told in answer.content[0].text
-        assert (await ask("get", ids=[]))["result"] == []  # it still answers
+        assert (await ask("get", ids=[]))["result"] == []  # the server still answers
 
 
-def test_no_index_is_one_line_and_no_server(tmp_path):
+def test_missing_index_prints_one_line_and_starts_no_server(tmp_path):
     from typer.testing import CliRunner
 
     from ner_retriever_rag.cli import app

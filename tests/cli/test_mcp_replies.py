@@ -1,4 +1,4 @@
-"""What a model is sent is readable and bounded, whatever the documents hold."""
+"""Replies sent to a model are readable and bounded, whatever the documents contain."""
 
 import json
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ import pytest
 from ner_retriever_rag import Document, DocumentMatch, MentionMatch
 
 pytest.importorskip("mcp.server.mcpserver", reason="needs the extra mcp")
-from ner_retriever_rag.cli.mcp_replies import MOST, metadata, some  # noqa: E402
+from ner_retriever_rag.cli.mcp_replies import MAX_REPLY, metadata, take_names  # noqa: E402
 from ner_retriever_rag.cli.mcp_tools import Tools  # noqa: E402
 
 HUGE = "Nile\U000e0041\u200b\u202e " * 5_000
@@ -51,16 +51,16 @@ def tools():
         ("get", {"ids": ["a", "b", "c"]}),
     ],
 )
-def test_replies_are_bounded_and_hold_nothing_hidden(tools, name, arguments):
+def test_replies_are_bounded_and_hold_no_hidden_characters(tools, name, arguments):
     reply = getattr(tools, name)(**arguments)
     models = reply if isinstance(reply, list) else [reply]
     written = "".join(json.dumps(each.model_dump(), ensure_ascii=False) for each in models)
-    assert len(written) < 2 * MOST
+    assert len(written) < 2 * MAX_REPLY
     assert not set(written) & {"\U000e0041", "\u200b", "\u202e"}
 
 
-def test_a_long_document_comes_in_parts(tools):
-    """Of what is hidden the place stays, so that places of mentions still hold."""
+def test_long_document_is_returned_in_parts(tools):
+    """Hidden characters are replaced one for one, so that offsets of mentions stay valid."""
     parts, start = [], 0
     while True:
         first, *_ = tools.get(["a"], start=start)
@@ -72,20 +72,20 @@ def test_a_long_document_comes_in_parts(tools):
     assert "".join(parts) == "Nile\ufffd\ufffd\ufffd " * 5_000
 
 
-def test_metadata_are_readable():
+def test_metadata_is_made_readable():
     given = {"blob": b"\xff\x00", "nan": float("nan"), "nested": {"a\u200b": ("b\u202e", 1)}}
     assert metadata(given, 500) == {"blob": "ff00", "nan": "nan", "nested": {"a": ["b", 1]}}
     left = metadata(METADATA, 500)
     assert left["blob"] == "ff0001" and left["…"].endswith("more keys")
 
 
-def test_the_first_of_some_names_is_given_in_any_case():
-    assert some(["a" * 90, "b"], 50, 5) == ["a" * 90]
-    assert some(["a", "b", "c"], 50, 2) == ["a", "b"]
-    assert some([], 50, 2) == []
+def test_first_name_is_always_included():
+    assert take_names(["a" * 90, "b"], 50, 5) == ["a" * 90]
+    assert take_names(["a", "b", "c"], 50, 2) == ["a", "b"]
+    assert take_names([], 50, 2) == []
 
 
-def test_the_next_page_of_what_is_extracted(tools):
+def test_extract_returns_pages(tools):
     rows = [tools.extract(["river"], limit=2, offset=n).mentions[0].doc_id for n in range(2)]
     assert tools.extract(["river"], limit=2).complete is False
     assert len(rows) == 2

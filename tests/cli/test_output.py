@@ -1,4 +1,4 @@
-"""What reaches the terminal, a file or a pipe, from an index full of hostile documents."""
+"""Output to a terminal, file or pipe from an index full of hostile documents."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ from ner_retriever_rag.cli.console import as_json
         ["entities", "x", "t"],
     ],
 )
-def test_nothing_of_a_document_drives_the_terminal(stub, arguments):
+def test_documents_cannot_send_terminal_control_codes(stub, arguments):
     result = run(*arguments)
     assert result.exit_code == 0, result.output
     for code in ("\x1b", "\x07", "\x9b", "\u202e"):
@@ -33,7 +33,7 @@ def test_nothing_of_a_document_drives_the_terminal(stub, arguments):
     "arguments", [["search", "x", "t", "--json"], ["extract", "x", "--type", "t"],
                   ["facets", "x", "--json"], ["entities", "x", "t", "--json"]]
 )  # fmt: skip
-def test_json_is_exactly_the_data(stub, arguments):
+def test_json_output_holds_the_exact_data(stub, arguments):
     result = run(*arguments)
     assert not set("\x1b\x07\x9b\u202e") & set(result.stdout)
     (line,) = result.stdout.split("\n")[:-1]
@@ -47,7 +47,7 @@ def test_json_is_exactly_the_data(stub, arguments):
         assert NASTY in (row.get("text"), row.get("name"), *row.get("examples", []))
 
 
-def test_metadata_that_json_has_not():
+def test_metadata_values_without_a_json_type_are_converted():
     row = {"day": date(2020, 1, 2), "nan": float("nan"), "set": {1}, "deep": [{"x": (1, None)}]}
     assert json.loads(as_json(row)) == {
         "day": "2020-01-02", "nan": "nan", "set": [1], "deep": [{"x": [1, None]}]
@@ -56,7 +56,7 @@ def test_metadata_that_json_has_not():
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=a,\n"b"'])
-def test_tables_hold_no_formulas_unless_raw(monkeypatch, tmp_path, cell):
+def test_csv_formulas_are_escaped_unless_raw(monkeypatch, tmp_path, cell):
     monkeypatch.setattr("ner_retriever_rag.cli.extract.open_index", lambda *_: Stub(cell))
     file = tmp_path / "rows.csv"
     for raw, quote in (([], "'"), (["--raw"], "")):
@@ -71,7 +71,7 @@ def test_tables_hold_no_formulas_unless_raw(monkeypatch, tmp_path, cell):
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-def test_entities_as_a_table(stub, tmp_path, ending):
+def test_entities_are_written_as_a_table(stub, tmp_path, ending):
     file = tmp_path / f"table.{ending}"
     result = run("entities", "x", "river", "--out", file, "-k", "7", "--threshold", "0.3",
                  "--where", '{"lang": "en"}', "--about", "in Asia")  # fmt: skip
@@ -95,8 +95,8 @@ def test_entities_as_a_table(stub, tmp_path, ending):
         }  # fmt: skip
 
 
-def test_a_table_of_entities_holds_none_that_are_unlikely(tmp_path, monkeypatch):
-    """And where there are no others, the best is told."""
+def test_entity_table_omits_unlikely_entities(tmp_path, monkeypatch):
+    """If no others remain, the best one is reported."""
     asked = []
 
     class Unlikely(Stub):
@@ -116,7 +116,7 @@ def test_a_table_of_entities_holds_none_that_are_unlikely(tmp_path, monkeypatch)
     assert len(file.read_text(encoding="utf-8").splitlines()) == 2
 
 
-def test_a_page_of_highlights(stub, tmp_path):
+def test_search_writes_an_html_page(stub, tmp_path):
     file = tmp_path / "out.html"
     result = run("search", "x", "river", "--about", "in Asia", "--html", file)
     assert result.exit_code == 0, result.output
@@ -143,14 +143,14 @@ def test_a_page_of_highlights(stub, tmp_path):
         (["entities", "x", "t", "--all", "-k", "2"], "give -k or --all, not both"),
     ],
 )
-def test_bad_options(stub, tmp_path, arguments, message):
+def test_invalid_options_are_rejected(stub, tmp_path, arguments, message):
     result = run(*(each.format(tmp=tmp_path) for each in arguments))
     assert result.exit_code == 2, result.output
     assert message in " ".join(result.output.split())
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_is_one_line_whatever_is_in_it(monkeypatch):
+def test_error_is_printed_as_one_escaped_line(monkeypatch):
     def fails(*_):
         raise ValueError("two\nlines \x1b[31m [/red]")
 
@@ -160,7 +160,7 @@ def test_an_error_is_one_line_whatever_is_in_it(monkeypatch):
     assert result.stderr == "error: two lines \\x1b[31m [/red]\n"
 
 
-def test_terminals_that_lack_letters(stub):
+def test_output_on_an_ascii_terminal(stub):
     result = CliRunner(charset="ascii").invoke(app, ["search", "x", "t", "--json"])
     assert json.loads(result.stdout)["text"] == stub.documents[0].text
     result = CliRunner(charset="ascii").invoke(app, ["search", "x", "t"])

@@ -1,9 +1,9 @@
-"""What the page says and highlights, without the page."""
+"""Texts and highlights of the web page, tested without the page."""
 
 import pytest
 
 from ner_retriever_rag import Document, DocumentMatch, MentionMatch
-from ner_retriever_rag.cli.page import sure_of, told
+from ner_retriever_rag.cli.page import confident_matches, match_count_text
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,8 @@ from ner_retriever_rag.cli.page import sure_of, told
         (1_000, "1,000 or more documents match, the best 20 are below."),
     ],
 )
-def test_how_many_match(matching, said):
-    assert told(matching) == said
+def test_match_count_message(matching, said):
+    assert match_count_text(matching) == said
 
 
 def found(*scores):
@@ -25,7 +25,7 @@ def found(*scores):
     return DocumentMatch(Document("Nile", "a"), max(scores, default=0.0), matches)
 
 
-def test_only_likely_spans_are_highlighted_or_the_best():
-    assert [each.score for each in sure_of(found(0.9, 0.6, 0.3)).matches] == [0.9, 0.6]
-    assert [each.score for each in sure_of(found(0.4, 0.3)).matches] == [0.4]
-    assert sure_of(found()).matches == []
+def test_likely_spans_are_highlighted_or_else_the_best():
+    assert [each.score for each in confident_matches(found(0.9, 0.6, 0.3)).matches] == [0.9, 0.6]
+    assert [each.score for each in confident_matches(found(0.4, 0.3)).matches] == [0.4]
+    assert confident_matches(found()).matches == []

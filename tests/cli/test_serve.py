@@ -1,4 +1,4 @@
-"""A folder served: many read and write through the server, nobody opens the folder beside it."""
+"""A served folder: clients read and write through the server; opening the folder is refused."""
 
 import json
 import socket
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def served(tmp_path, tiny_encoder):
-    """An index's folder, and the address it is served at."""
+    """The folder of an index, and the address at which it is served."""
     with EntityIndex(tmp_path / "index", encoder=tiny_encoder) as index:
         index.add([Document("The Nile flows through Egypt.", id="nile")])
     with socket.socket() as probe:
@@ -56,10 +56,10 @@ def test_a_served_folder_is_read_and_written_through_the_server(served, tiny_enc
         EntityIndex(folder, encoder=tiny_encoder)
     with pytest.raises(FileNotFoundError, match="no index 'other' on the server"):
         EntityIndex.open(address, collection="other", encoder=tiny_encoder)
-    assert (folder.parent / "said").read_bytes() == b""  # Chroma's banner neither
+    assert (folder.parent / "said").read_bytes() == b""  # not even Chroma's banner
 
 
-def test_every_command_takes_a_servers_address(served, tiny_encoder, tmp_path):
+def test_every_command_accepts_a_server_address(served, tiny_encoder, tmp_path):
     _, address = served
     opened(address, tiny_encoder)
     tiny_encoder.save_pretrained(tmp_path / "encoder")

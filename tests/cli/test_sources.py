@@ -31,7 +31,7 @@ def test_folders_of_plain_files(tmp_path):
     assert [each.why for each in problems] == ["skipped: 1 .png"]
 
 
-def test_pages_and_mails(tmp_path):
+def test_html_and_email_files(tmp_path):
     pytest.importorskip("bs4")
     (tmp_path / "a.html").write_text("<title>Cities</title><p>Oslo<p>Rome " + "and so on " * 20_000)
     (tmp_path / "b.html").write_text("<p> </p>")
@@ -82,7 +82,7 @@ def test_compressed_files(tmp_path, ending, opener):
     assert document.text == "Zürich"
 
 
-def test_what_cannot_be_read_is_reported_and_the_rest_is_there(tmp_path):
+def test_unreadable_inputs_are_reported_and_the_rest_is_read(tmp_path):
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x80")
     (tmp_path / "empty.txt").write_text("  ")
     (tmp_path / "broken.jsonl.xz").write_bytes(b"not xz")
@@ -102,7 +102,7 @@ def test_what_cannot_be_read_is_reported_and_the_rest_is_there(tmp_path):
     assert told["none.txt"] == "does not exist"
 
 
-def test_a_damaged_archive_costs_its_rest_only(tmp_path):
+def test_damaged_archive_is_read_up_to_the_damage(tmp_path):
     rows = [{"id": str(n), "text": f"Row {n} of {os.urandom(40).hex()}"} for n in range(2000)]
     packed = bytearray(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
     middle = len(packed) // 2
@@ -126,7 +126,7 @@ def test_a_damaged_archive_costs_its_rest_only(tmp_path):
         (b'{"text": "half \\ud800"}', "half of a surrogate pair"),
     ],
 )
-def test_a_bad_line_costs_that_line_only(tmp_path, line, why):
+def test_bad_line_is_reported_and_skipped(tmp_path, line, why):
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b'{"text": "Oslo"}\n' + line + b'\n{"text": "Rome"}\n')
     documents, (problem,) = read(file)
@@ -135,7 +135,7 @@ def test_a_bad_line_costs_that_line_only(tmp_path, line, why):
     assert why in problem.why
 
 
-def test_columns_chroma_refuses_are_named_once_and_the_rest_kept(tmp_path):
+def test_columns_rejected_by_chroma_are_reported_once_and_the_rest_kept(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("#,$price,chroma:x,ner:y,text,lang\n1,2,3,4,Oslo,no\n5,6,7,8,Rome,it\n")
     documents, problems = read(file)
@@ -151,7 +151,7 @@ def test_columns_chroma_refuses_are_named_once_and_the_rest_kept(tmp_path):
     assert "#" not in [each.why.split("'")[1] for each in problems]
 
 
-def test_values_that_cannot_be_kept_are_named(tmp_path):
+def test_values_that_cannot_be_stored_are_reported(tmp_path):
     file = tmp_path / "rows.jsonl"
     file.write_text('{"text": "Oslo", "half": "\\ud800", "lang": "no"}\n')
     (document,), (problem,) = read(file)
@@ -171,7 +171,7 @@ def test_long_cells_are_read_and_unclosed_quotes_reported(tmp_path):
     assert "opens a quote that is never closed" in problem.why
 
 
-def test_a_bad_row_of_a_table_costs_that_row_only(tmp_path):
+def test_bad_table_row_is_reported_and_skipped(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_bytes(b"text,id\nOslo,1\ncaf\xe9,2\nRome,3\n")
     documents, (problem,) = read(file)
@@ -179,8 +179,8 @@ def test_a_bad_row_of_a_table_costs_that_row_only(tmp_path):
     assert (problem.where, "not UTF-8" in problem.why) == (f"{file}:3", True)
 
 
-def test_what_a_table_would_lose_without_a_word(tmp_path):
-    """A comma in a text without quotes, and two columns of one name."""
+def test_table_data_is_not_lost_silently(tmp_path):
+    """An unquoted comma in a text, and two columns with the same name."""
     file = tmp_path / "rows.csv"
     file.write_text("id,text,id\n1,Oslo,2\n3,Lima, in Peru,4\n5\n")
     documents, problems = read(file)
@@ -192,7 +192,7 @@ def test_what_a_table_would_lose_without_a_word(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
-def test_a_pipe_is_named_and_not_waited_for(tmp_path):
+def test_named_pipe_is_reported_and_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "a.txt").write_text("Oslo")
     for paths in ([tmp_path], [tmp_path / "pipe.txt", tmp_path / "a.txt"]):
@@ -201,14 +201,14 @@ def test_a_pipe_is_named_and_not_waited_for(tmp_path):
         assert (problem.where, problem.why) == (str(tmp_path / "pipe.txt"), "is not a plain file")
 
 
-def test_links_that_lead_out_are_named_and_followed_on_demand(tmp_path):
+def test_links_out_of_the_folder_are_reported_and_followed_on_request(tmp_path):
     folder, outside = tmp_path / "folder", tmp_path / "outside"
     (folder / "sub").mkdir(parents=True)
     (outside / "deep").mkdir(parents=True)
     (folder / "sub" / "in.txt").write_text("Oslo")
     (outside / "secret.txt").write_text("Rome")
     (outside / "deep" / "more.txt").write_text("Bern")
-    (outside / "deep" / "up").symlink_to(outside)  # a circle
+    (outside / "deep" / "up").symlink_to(outside)  # a cycle
     (outside / "back").symlink_to(folder)
     (folder / "file.txt").symlink_to(outside / "secret.txt")
     (folder / "dir").symlink_to(outside)
@@ -231,10 +231,10 @@ def test_links_that_lead_out_are_named_and_followed_on_demand(tmp_path):
 
     link = tmp_path / "link"
     link.symlink_to(folder)
-    assert len(read(link)[0]) == 2  # what the user names is followed
+    assert len(read(link)[0]) == 2  # a link named by the user is followed
 
 
-def test_second_document_with_an_id_is_reported(tmp_path):
+def test_duplicate_document_id_is_reported(tmp_path):
     file = tmp_path / "rows.jsonl"
     file.write_text('{"text": "a", "id": "x"}\n{"text": "b", "id": "x"}\n')
     documents, problems = read(file)
@@ -250,8 +250,8 @@ def test_count_and_limit(tmp_path):
     assert source.problems == []
 
 
-def test_a_table_of_very_many_columns(tmp_path):
-    """Minutes, where every name of a column is looked for among all."""
+def test_table_with_very_many_columns_is_read_quickly(tmp_path):
+    """Takes minutes if every column name is searched for among all names."""
     names = [f"column{number}" for number in range(32_000)]
     rows = [",".join(["text", *names, "twice", "twice"]), ",".join(["Oslo", *names, "a", "b"])]
     (tmp_path / "wide.csv").write_text("\n".join(rows), encoding="utf-8")

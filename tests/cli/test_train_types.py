@@ -1,4 +1,4 @@
-"""``train types`` as a user runs it, on words of a plant that no encyclopedia has."""
+"""``train types`` as a user runs it, on terms of a plant that are in no encyclopedia."""
 
 import json
 import re
@@ -49,13 +49,13 @@ def labelled(tmp_path_factory):
 
 @pytest.fixture
 def ordinary(monkeypatch):
-    """A shorter sample: what is bundled takes half a minute to read."""
+    """A shorter sample: the bundled one takes half a minute to read."""
     sample = [SimpleNamespace(text=text) for text in ORDINARY]
     monkeypatch.setattr("ner_retriever_rag.cli.train_types.FileSource", lambda _: sample)
 
 
 @pytest.mark.slow
-def test_types_are_taught_and_the_encoder_is_whole(labelled, ordinary, tmp_path):
+def test_types_are_learned_and_the_saved_encoder_is_complete(labelled, ordinary, tmp_path):
     folder = tmp_path / "encoder"
     result = run("train", "types", labelled, "--out", folder, "--held-out", "0.25")
     assert result.exit_code == 0, result.output
@@ -68,13 +68,13 @@ def test_types_are_taught_and_the_encoder_is_whole(labelled, ordinary, tmp_path)
     assert re.search(r"kept: \d\.\d\d of the ten best answers to each of \d+ other", result.output)
     tuned, shipped = TypeAwareEncoder.from_pretrained(folder), default_encoder()
     assert tuned.fingerprint != shipped.fingerprint
-    # What was labelled and trained on has joined the prototypes.
+    # The labeled training mentions have joined the prototypes.
     assert (
         len(shipped.prototypes) < len(tuned.prototypes) < len(shipped.prototypes) + 40 * len(SAID)
     )
     assert (folder / "backbone" / "packed.safetensors").exists()
 
-    # What it knew it still knows, and it takes as much to be sure of it.
+    # It still finds earlier types, at about the same similarity per probability.
     index = EntityIndex(encoder=tuned)
     index.add([Document(text, id=text.split()[-1]) for text in ORDINARY])
     assert [index.search(q, 1)[0].doc_id for q in ("river", "dinosaur", "volcano")] == [
@@ -87,7 +87,7 @@ def test_types_are_taught_and_the_encoder_is_whole(labelled, ordinary, tmp_path)
     )
 
 
-def test_mistakes_are_named_before_anything_is_read(labelled, tmp_path):
+def test_invalid_input_is_reported_before_training(labelled, tmp_path):
     out = ("--out", tmp_path / "out")
     result = run("train", "types", tmp_path / "none.jsonl", *out)
     assert result.exit_code == 2 and "no such file; it should hold lines such as" in result.output

@@ -1,4 +1,4 @@
-"""The page of ``ner-retriever ui``, driven in a browser without a window."""
+"""The page of ``ner-retriever ui``, driven in a headless browser."""
 
 import csv
 import http.client
@@ -25,7 +25,7 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-PATIENCE = 180  # seconds; the slowest machine has to load torch in it
+PATIENCE = 180  # seconds; enough to load torch on the slowest machine
 
 TEXTS = {
     "etna": "Mount Etna in Sicily erupted again, and Catania closed its airport.",
@@ -44,7 +44,7 @@ def port(tmp_path_factory):
         port = probe.getsockname()[1]
     code = "from ner_retriever_rag.cli import app; app()"
     command = [sys.executable, "-c", code, "ui", str(folder), "--port", str(port), "--no-browser"]
-    # nicegui takes pytest's variable for a test of its own, and serves nothing.
+    # nicegui takes pytest's variable for one of its own tests and serves nothing.
     environment = {name: each for name, each in os.environ.items() if "PYTEST" not in name}
     server = subprocess.Popen(command, env=environment)
     try:
@@ -88,19 +88,19 @@ def browser(port, tmp_path):
 
 
 def wait(driver, selector):
-    """The elements of a selector, as soon as there are any."""
+    """Wait for elements that match a selector and return them."""
     return WebDriverWait(driver, PATIENCE).until(
         lambda driver: driver.find_elements(By.CSS_SELECTOR, selector)
     )
 
 
 def shown_rows(driver):
-    """The rows of the table, once all of them are filled; they may still be sliding in."""
+    """The rows of the table once all of them are filled, else None; they may still be moving."""
     rows = [each.get_attribute("textContent") for each in wait(driver, ".q-table tbody tr")]
     return rows if all(row.strip() for row in rows) else None
 
 
-def test_ask_click_a_kind_and_read_the_highlights(browser, tmp_path):
+def test_search_kinds_and_entities_in_the_page(browser, tmp_path):
     kinds = [each.text.split(" (")[0] for each in wait(browser, ".kinds button")]
 
     assert browser.find_element(By.CSS_SELECTOR, ".name").text == "index"
@@ -136,7 +136,7 @@ def test_ask_click_a_kind_and_read_the_highlights(browser, tmp_path):
     )
 
 
-def test_everything_comes_from_this_machine(browser, port):
+def test_page_loads_no_remote_resources(browser, port):
     wait(browser, ".kinds button")
     hosts = browser.execute_script(
         "return performance.getEntriesByType('resource').map(each => new URL(each.name).host)"
@@ -144,20 +144,20 @@ def test_everything_comes_from_this_machine(browser, port):
     assert set(hosts) == {f"127.0.0.1:{port}"}
 
 
-def test_a_bad_question_is_told(browser):
+def test_empty_query_shows_a_notification(browser):
     wait(browser, ".search")[0].click()
-    # It comes in from the side, without a text until it can be seen.
+    # The notification slides in and has no text until it is visible.
     WebDriverWait(browser, PATIENCE).until(
         lambda _: "nothing to look for" in wait(browser, ".q-notification")[0].text
     )
 
 
-def test_no_other_name_leads_in(port):
+def test_other_host_names_are_refused(port):
     assert status(port) == 200
     assert status(port, host="evil.example") == 400
 
 
-def test_a_port_that_is_taken(tmp_path):
+def test_port_in_use_is_reported(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -166,7 +166,7 @@ def test_a_port_that_is_taken(tmp_path):
     assert (result.exit_code, f"--port: {port} cannot be used" in result.stderr) == (2, True)
 
 
-def test_without_the_extra(tmp_path, monkeypatch):
+def test_missing_extra_is_reported(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "nicegui", None)
     result = run("ui", tmp_path)
     assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""A random generator and a random GLiNER, made on the spot."""
+"""A random text generator and random GLiNER models."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel
 
 @pytest.fixture(scope="session")
 def tiny_generator(tmp_path_factory):
-    """A random GPT-2 of 2 blocks and room for 4,096 tokens."""
+    """A random GPT-2 with 2 blocks and a context of 4,096 tokens."""
     folder = tmp_path_factory.mktemp("tiny-gpt2")
     tokenizer = byte_level_tokenizer()
     tokenizer.model_max_length = 4_096
@@ -23,7 +23,7 @@ def tiny_generator(tmp_path_factory):
 
 @pytest.fixture(scope="session", params=["span", "boundary"])
 def tiny_gliner(request, tmp_path_factory):
-    """A random GLiNER2 (span) and GLiNER2.5 (boundary) on a BERT of 2 blocks."""
+    """A random GLiNER2 (span) and GLiNER2.5 (boundary) on a 2-block BERT."""
     gliner2 = pytest.importorskip("gliner2", reason="needs the extra [gliner]")
     pytest.importorskip("peft", reason="needs gliner2[local], from the extra [gliner]")
     encoder = tmp_path_factory.mktemp("tiny-bert")

@@ -1,4 +1,4 @@
-"""The page on detectors runs, with small stand-ins for the models it names."""
+"""The Python of the page on detectors runs, with small stand-ins for the models it names."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_its_python_runs(tiny_generator, tiny_gliner, tmp_path, monkeypatch, capsys):
+def test_python_blocks_run(tiny_generator, tiny_gliner, tmp_path, monkeypatch, capsys):
     spacy = pytest.importorskip("spacy", reason="needs the extra [spacy]")
     chat_models = pytest.importorskip("langchain.chat_models", reason="needs langchain")
     chat = FakeChat(reply=mark_capitals).with_retry()
@@ -40,7 +40,7 @@ def test_its_python_runs(tiny_generator, tiny_gliner, tmp_path, monkeypatch, cap
 
 
 @pytest.mark.parametrize("page", ["detectors.md", "probe.md"])
-def test_links_and_pictures_are_there(page):
+def test_linked_pages_and_images_exist(page):
     text = (DOCS / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (DOCS / target).exists(), target

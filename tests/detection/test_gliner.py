@@ -10,7 +10,7 @@ from ner_retriever_rag.detection import GLiNERDetector, MentionDetector
 
 
 class StandIn:
-    """Answers as gliner2 does: for each text, a list of spans for each label."""
+    """Answers like gliner2: for each text, a list of spans per label."""
 
     def batch_extract_entities_long(self, texts, labels, **options):
         self.labels, self.options = labels, options
@@ -30,7 +30,7 @@ class StandIn:
         return {"text": name, "confidence": confidence, "start": start, "end": start + len(name)}
 
 
-def test_spans_of_all_labels_become_mentions_once():
+def test_spans_of_all_labels_become_unique_mentions():
     model = StandIn()
     detector = GLiNERDetector(model, labels=["place", "person"], threshold=0.4, batch_size=3)
     assert isinstance(detector, MentionDetector)
@@ -47,12 +47,12 @@ def test_spans_of_all_labels_become_mentions_once():
 
 
 @pytest.mark.parametrize("labels", [[], "person"])
-def test_labels_have_to_be_a_list_with_something_in_it(labels):
+def test_labels_must_be_a_non_empty_list(labels):
     with pytest.raises(ValueError, match="labels"):
         GLiNERDetector(StandIn(), labels=labels)
 
 
-def test_the_stand_in_has_the_true_interface():
+def test_stand_in_has_the_real_interface():
     gliner2 = pytest.importorskip("gliner2", reason="needs the extra [gliner]")
     pytest.importorskip("peft", reason="needs gliner2[local], from the extra [gliner]")
     true = inspect.signature(gliner2.SpanExtractor.batch_extract_entities_long).parameters
@@ -77,7 +77,7 @@ def test_gliner_with_random_weights(tiny_gliner, tiny_checkpoint):
     assert [m.score for m in again] == pytest.approx([m.score for m in found[0]], abs=1e-5)
 
 
-def test_a_missing_checkpoint_is_an_error_of_the_file_system(tmp_path):
+def test_missing_checkpoint_raises_oserror(tmp_path):
     pytest.importorskip("gliner2", reason="needs the extra [gliner]")
     pytest.importorskip("peft", reason="needs gliner2[local], from the extra [gliner]")
     with pytest.raises(OSError):

@@ -15,7 +15,7 @@ def test_importing_detection_loads_no_detector():
     assert done.stdout.strip() == "[]"
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_is_available():
     from ner_retriever_rag import detection
 
     for name in detection.__all__:
@@ -25,7 +25,7 @@ def test_every_public_name_is_there():
         _ = detection.NoSuchThing
 
 
-def test_a_missing_extra_names_its_pip_line(monkeypatch):
+def test_missing_extra_names_the_pip_requirement(monkeypatch):
     from ner_retriever_rag.detection import GLiNERDetector, SpacyDetector
 
     monkeypatch.setitem(sys.modules, "gliner2", None)

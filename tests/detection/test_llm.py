@@ -1,4 +1,4 @@
-"""Names marked by generative models that are kind, sloppy, and hostile."""
+"""Names marked by generative models: faithful, sloppy and hostile ones."""
 
 import random
 import re
@@ -18,7 +18,7 @@ from ner_retriever_rag.reading.sentences import passages
 
 
 class FakeChat(BaseChatModel):
-    """A chat model that answers with a function of the last message and the mark asked for."""
+    """A chat model whose answer is a function of the last message and the requested mark."""
 
     reply: object
     seen: list = []
@@ -45,7 +45,7 @@ def spans(mentions):
     return [[(mention.start, mention.end) for mention in of_text] for of_text in mentions]
 
 
-def test_a_good_model_is_taken_at_its_word():
+def test_faithful_answers_give_the_marked_mentions():
     detector = LLMDetector(FakeChat(reply=mark_capitals))
     assert isinstance(detector, MentionDetector)
     found = detector.detect(TEXTS)
@@ -55,7 +55,7 @@ def test_a_good_model_is_taken_at_its_word():
         assert all(each.score == 1.0 for each in mentions)
 
 
-def test_the_model_gets_instructions_examples_and_the_text():
+def test_prompt_holds_instructions_examples_and_the_text():
     chat = FakeChat(reply=mark_capitals, seen=[])
     LLMDetector(chat, examples=["##Ada## sat."], max_concurrency=1).detect(["C## met ##Oslo"])
     (messages,) = chat.seen
@@ -81,7 +81,7 @@ def test_empty_texts_are_not_sent():
         lambda text, mark: mark_capitals(text, mark).replace(" ", "\n"),
     ],
 )
-def test_a_sloppy_model_costs_little(reply):
+def test_sloppy_answers_lose_no_mentions(reply):
     assert spans(LLMDetector(FakeChat(reply=reply)).detect(TEXTS)) == spans(
         CapitalisedWords().detect(TEXTS)
     )
@@ -100,13 +100,13 @@ def test_a_sloppy_model_costs_little(reply):
         lambda text, mark: "<think>for ever",
     ],
 )
-def test_a_hostile_model_costs_mentions_only(reply):
+def test_hostile_answers_only_lose_mentions(reply):
     start = time.perf_counter()
     assert LLMDetector(FakeChat(reply=reply)).detect(TEXTS) == [[]] * len(TEXTS)
     assert time.perf_counter() - start < 20
 
 
-def test_random_damage_never_crashes():
+def test_randomly_corrupted_answers_never_crash():
     random_source = random.Random(3)
     chat = FakeChat(reply=lambda text, mark: corrupted(mark_capitals(text, mark), random_source))
     detector = LLMDetector(chat, max_concurrency=1)
@@ -116,7 +116,7 @@ def test_random_damage_never_crashes():
             assert all(text[each.start : each.end] == each.text != "" for each in mentions)
 
 
-def test_a_model_that_raises_on_one_text_loses_that_one():
+def test_error_on_one_text_only_loses_that_text():
     def reply(text, mark):
         if "Norway" in text:
             raise TimeoutError("too slow")
@@ -128,7 +128,7 @@ def test_a_model_that_raises_on_one_text_loses_that_one():
 
 
 @pytest.mark.parametrize("answers", [None, ["one too few"], 7])
-def test_a_model_whose_batch_is_broken_loses_all(answers):
+def test_invalid_batch_result_loses_all_mentions(answers):
     class Broken:
         def batch(self, inputs, config=None, *, return_exceptions=False):
             return answers
@@ -137,7 +137,7 @@ def test_a_model_whose_batch_is_broken_loses_all(answers):
         assert LLMDetector(Broken()).detect(TEXTS) == [[]] * 5
 
 
-def test_long_texts_go_in_passages():
+def test_long_texts_are_split_into_passages():
     text = "\n\n".join([" ".join(TEXTS * 3)] * 3)
     chat = FakeChat(reply=mark_capitals, seen=[])
     (found,) = LLMDetector(chat, passage_characters=200).detect([text])
@@ -156,7 +156,7 @@ def test_passages_are_runs_of_sentences():
     assert list(passages("", 30)) == list(passages(" \n ", 30)) == []
 
 
-def test_what_cannot_be_a_detector_is_refused():
+def test_invalid_arguments_are_refused():
     with pytest.raises(TypeError, match="not int"):
         LLMDetector(3)
     with pytest.raises(ValueError, match="mark"):
@@ -165,7 +165,7 @@ def test_what_cannot_be_a_detector_is_refused():
         LLMDetector(FakeChat(reply=mark_capitals), passage_characters=0)
 
 
-def test_an_encoder_uses_it(tiny_checkpoint):
+def test_encoder_uses_the_detector(tiny_checkpoint):
     detector = LLMDetector(FakeChat(reply=mark_capitals))
     encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=detector)
     (encoded,) = encoder.encode(TEXTS[:1])
@@ -178,7 +178,7 @@ def test_an_encoder_uses_it(tiny_checkpoint):
     assert index.add(TEXTS).mentions == sum(map(len, CapitalisedWords().detect(TEXTS)))
 
 
-def test_a_random_transformers_generator_marks_nothing_and_breaks_nothing(tiny_generator):
+def test_random_transformers_generator_causes_no_failure(tiny_generator):
     detector = LLMDetector(tiny_generator)
     assert isinstance(detector.model, TransformersChat)
     with warnings.catch_warnings():
@@ -189,7 +189,7 @@ def test_a_random_transformers_generator_marks_nothing_and_breaks_nothing(tiny_g
         assert all(text[each.start : each.end] == each.text for each in mentions)
 
 
-def test_a_generator_answers_alone_as_it_does_in_a_batch(tiny_generator):
+def test_generator_answers_do_not_depend_on_the_batch(tiny_generator):
     chat = TransformersChat(str(tiny_generator), max_new_tokens=12, dtype="float32")
     turns = [[("system", "Mark."), ("human", text)] for text in TEXTS]
     together = chat.batch(turns)
@@ -197,7 +197,7 @@ def test_a_generator_answers_alone_as_it_does_in_a_batch(tiny_generator):
     assert chat.batch(turns) == together
 
 
-def test_a_prompt_too_long_costs_its_own_mentions(tiny_generator):
+def test_overlong_prompt_only_loses_its_own_mentions(tiny_generator):
     chat = TransformersChat(str(tiny_generator), max_new_tokens=4)
     short, long = [("human", "Oslo")], [("human", "Oslo " * 5_000)]
     answers = chat.batch([short, long, short], return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What is known by its form, found whole, and how it joins what was learned."""
+"""Mentions found by patterns, and how they are merged with learned mentions."""
 
 import time
 
@@ -32,7 +32,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_each_kind_is_found_whole_and_nothing_else(kind):
+def test_each_kind_is_found_completely_and_nothing_else(kind):
     text, wanted = TEXTS[kind]
     assert [(text[a:b], of) for a, b, of in find_patterns(text)] == [(wanted, kind)]
 
@@ -46,7 +46,7 @@ def test_each_kind_is_found_whole_and_nothing_else(kind):
         "a | b -- c :: d () $ % § @",
     ],
 )
-def test_plain_prose_has_none(text):
+def test_plain_prose_matches_no_pattern(text):
     assert find_patterns(text) == []
 
 
@@ -61,7 +61,7 @@ def test_plain_prose_has_none(text):
         ("open /etc or /opt/app first", []),
     ],
 )
-def test_options_of_shells(text, flags):
+def test_shell_options(text, flags):
     found = find_patterns(text, ["flag", "path"])
     assert [text[a:b] for a, b, kind in found if kind == "flag"] == flags
 
@@ -80,7 +80,7 @@ def joined(text, *words):
     return {each.text: each.score for each in with_patterns(text, mentions, find_patterns(text))}
 
 
-def test_the_whole_value_takes_the_place_of_its_parts():
+def test_complete_value_replaces_its_parts():
     assert joined("It cost $1,250.00 in Oslo", "$1,250", "00", "Oslo") == {
         "$1,250.00": 0.9,
         "Oslo": 0.6,
@@ -88,7 +88,7 @@ def test_the_whole_value_takes_the_place_of_its_parts():
     assert joined("It cost $1,250.00", "$1,250.00") == {"$1,250.00": 0.9}
 
 
-def test_a_longer_mention_is_never_cut():
+def test_longer_mention_is_never_cut():
     text = "the Boeing B-747 MAX-10 jet"
     assert joined(text, "Boeing B-747 MAX-10") == {"Boeing B-747 MAX-10": 0.6, "MAX-10": 0.9}
     assert joined(text, "MAX-10 jet") == {"MAX-10 jet": 0.6}
@@ -96,7 +96,7 @@ def test_a_longer_mention_is_never_cut():
 
 
 @pytest.mark.parametrize("unit", ["a.b", "/a", "x_", "0:", "-", "12-", "1,", "A "])
-def test_time_is_in_proportion_to_the_length(unit):
+def test_time_is_linear_in_the_text_length(unit):
     begun = time.process_time()
     find_patterns(unit * 20_000)
     assert time.process_time() - begun < 5

@@ -1,4 +1,4 @@
-"""spaCy pipelines as detectors: rules on a blank pipeline, and a component that recognises."""
+"""spaCy pipelines as detectors: rules, an entity recognizer and a custom component."""
 
 import pytest
 from tiny import TEXTS
@@ -37,13 +37,13 @@ def test_entities_become_mentions(ruled):
     assert TEXTS[3][found[3][0].start : found[3][0].end] == "Ada Lovelace"
 
 
-def test_labels_left_out_are_the_callers_choice(ruled):
+def test_caller_chooses_the_labels_left_out(ruled):
     (found,) = SpacyDetector(ruled, leave_out=()).detect(TEXTS[:1])
     assert [mention.text for mention in found] == ["Jurassic"]
     assert SpacyDetector(ruled, leave_out={"GPE"}).detect(TEXTS[1:2]) == [[]]
 
 
-def test_a_pipeline_by_folder(ruled, tmp_path):
+def test_pipeline_is_loaded_from_a_folder(ruled, tmp_path):
     ruled.to_disk(tmp_path / "pipeline")
     (found,) = SpacyDetector(str(tmp_path / "pipeline")).detect(TEXTS[1:2])
     assert [mention.text for mention in found] == ["Oslo"]
@@ -51,7 +51,7 @@ def test_a_pipeline_by_folder(ruled, tmp_path):
         SpacyDetector("no_such_pipeline")
 
 
-def test_an_entity_recogniser_with_random_weights():
+def test_entity_recognizer_with_random_weights():
     pipeline = spacy.blank("en")
     recogniser = pipeline.add_pipe("ner")
     recogniser.add_label("PERSON")
@@ -60,14 +60,14 @@ def test_an_entity_recogniser_with_random_weights():
         assert all(text[each.start : each.end] == each.text for each in mentions)
 
 
-def test_any_component_that_sets_entities_will_do():
+def test_any_component_that_sets_entities_works():
     pipeline = spacy.blank("xx")
     pipeline.add_pipe("first_word_is_a_name")
     found = SpacyDetector(pipeline).detect(["東京 is far", "Oslo is near"])
     assert [mentions[0].text for mentions in found] == ["東京", "Oslo"]
 
 
-def test_texts_longer_than_the_pipeline_takes_go_in_passages():
+def test_texts_above_the_maximum_length_are_split_into_passages():
     pipeline = spacy.blank("en")
     pipeline.add_pipe("entity_ruler").add_patterns(PATTERNS)
     pipeline.max_length = 100
@@ -87,7 +87,7 @@ def test_a_pipeline_without_entities_is_refused():
         SpacyDetector(pipeline)
 
 
-def test_an_encoder_uses_it(ruled, tiny_checkpoint):
+def test_encoder_uses_the_detector(ruled, tiny_checkpoint):
     encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=SpacyDetector(ruled))
     encoded = encoder.encode(TEXTS)
     assert [len(each.mentions) for each in encoded] == [0, 1, 0, 1, 0]

@@ -1,4 +1,4 @@
-"""What is built holds what it must, and says its version once."""
+"""The built packages are complete, and the version is defined once."""
 
 import os
 import re
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PRETRAINED = ROOT / "ner_retriever_rag/encoder/pretrained"
 
 
-# What a machine without a network would do.
+# Behaves like a machine without a network.
 UNPLUGGED = """
 import socket
 def refuse(*_): raise OSError("there is no network")
@@ -43,7 +43,7 @@ def dist(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(dist):
-    """The wheel's and the sdist's file names, and the wheel's metadata."""
+    """The file names in the wheel and in the sdist, and the wheel's metadata."""
     with zipfile.ZipFile(next(dist.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
         metadata = next(n for n in names if n.endswith(".dist-info/METADATA"))
@@ -53,7 +53,7 @@ def built(dist):
     return names, sources, said
 
 
-def test_wheel_has_what_the_default_needs(built):
+def test_wheel_holds_what_the_default_encoder_needs(built):
     names, _, _ = built
     wanted = {
         str(file.relative_to(ROOT))
@@ -75,7 +75,7 @@ def test_wheel_has_what_the_default_needs(built):
     assert any(name.endswith("pretrained/NOTICE") and ".dist-info" in name for name in names)
 
 
-def test_wheel_has_nothing_else(built):
+def test_wheel_holds_nothing_else(built):
     names, _, _ = built
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"ner_retriever_rag"}
@@ -108,7 +108,7 @@ def test_sdist_can_be_tested_and_built(built):
     assert not any(name.startswith((".venv", "site/", "dist/")) for name in sources)
 
 
-def test_version_is_said_once(built):
+def test_version_is_defined_once(built):
     _, _, metadata = built
     version = ner_retriever_rag.__version__
     assert f"\nVersion: {version}\n" in metadata

@@ -1,4 +1,4 @@
-"""The README's Python runs as printed, and its tables say what the package says."""
+"""The README's Python runs as printed, and its tables agree with the package."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 
 
 def without_digits(text: str) -> str:
-    """What stays the same when the weights are trained anew."""
+    """Replace all digits: what remains is the same after retraining the weights."""
     return re.sub(r"\d", "0", text)
 
 
@@ -31,25 +31,25 @@ def test_python_runs_as_printed(number, tmp_path, monkeypatch, capsys):
         assert without_digits(printed) == without_digits(output)
 
 
-def test_first_block_has_its_output_below():
+def test_first_block_is_followed_by_its_output():
     assert BLOCKS[0][1].count("\n") == 4
 
 
-def test_links_lead_somewhere():
+def test_linked_files_exist():
     links = _LINK.findall(README)
     assert len(links) > 20
     for link in links:
         assert (ROOT / link).exists(), link
 
 
-def test_extras_are_all_in_the_table():
+def test_all_extras_are_in_the_table():
     table = README.partition("<!-- extras -->")[2].partition("<!-- /extras -->")[0]
     assert (
         set(re.findall(r"^\| `([\w-]+)`", table, re.M)) == PROJECT["optional-dependencies"].keys()
     )
 
 
-def test_first_screen_is_one():
+def test_introduction_fits_one_screen():
     first_screen = README.partition("## ")[0]
     assert len(first_screen.splitlines()) < 65
     assert first_screen.count("```python") == 1

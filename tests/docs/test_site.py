@@ -1,4 +1,4 @@
-"""The site is built without a warning, and its links out of docs/ lead to what came along."""
+"""The site is built without warnings, and links out of docs/ lead to files copied with it."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def site(tmp_path_factory):
     return folder
 
 
-def test_pages_and_what_they_link_to_are_there(site):
+def test_pages_and_linked_files_exist(site):
     for page in (ROOT / "docs").glob("*.md"):
         name = "" if page.stem == "index" else page.stem
         assert (site / name / "index.html").is_file(), page

@@ -1,4 +1,4 @@
-"""The Python of the pages in docs/ runs, each page from top to bottom."""
+"""The Python blocks of the pages in docs/ run, each page from top to bottom."""
 
 import re
 from pathlib import Path
@@ -37,13 +37,13 @@ def test_python_blocks_run(page, tmp_path, monkeypatch, capsys):
     assert blocks
     names: dict[str, object] = {}
     for block in blocks:
-        # Blank lines in front, so that a traceback has the page's line numbers.
+        # Leading blank lines, so that a traceback shows the page's line numbers.
         before = "\n" * text[: block.start(1)].count("\n")
         exec(compile(before + block[1], f"{page}.md", "exec"), names)
     assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page):
+def test_linked_files_exist(page):
     for link in _LINK.findall((DOCS / f"{page}.md").read_text(encoding="utf-8")):
         assert (DOCS / link).exists(), link

@@ -1,7 +1,7 @@
-"""A tiny random model of some architecture, and its vectors computed by hand from the weights.
+"""Tiny random models of an architecture, and their taps computed by hand from the weights.
 
-Nothing here uses the package's own knowledge of where things are: each family says in its own
-words which rows of which matrix make queries, keys and values.
+Nothing here uses the package's own knowledge of module layouts: each family states independently
+which rows of which matrix produce queries, keys and values.
 """
 
 from collections.abc import Callable
@@ -29,44 +29,44 @@ BERT_SHAPE = {
 
 
 def epsilon(norm):
-    """What keeps a norm from dividing by zero; it goes by two names."""
+    """The epsilon of a norm, stored under one of two names."""
     return getattr(norm, "variance_epsilon", None) or norm.eps
 
 
 def rms(norm, states):
-    """LLaMA's norm."""
+    """RMS norm, as in LLaMA."""
     return norm.weight * states / (states.square().mean(-1, keepdim=True) + epsilon(norm)).sqrt()
 
 
 def gemma_rms(norm, states):
-    """Gemma stores the norm's weight less one."""
+    """RMS norm as in Gemma, which stores the weight minus one."""
     return (1 + norm.weight) * states / (states.square().mean(-1, keepdim=True) + norm.eps).sqrt()
 
 
 def layer_norm(norm, states):
-    """Subtract the mean, divide by the deviation."""
+    """Layer norm: subtract the mean, divide by the standard deviation."""
     return plain_layer_norm(states, norm.weight.shape, norm.weight, norm.bias, epsilon(norm))
 
 
 def layer_norm_but_first(norm, states):
-    """ModernBERT's first block has no norm; the embeddings were normed already."""
+    """Layer norm, except in ModernBERT's first block: its embeddings are already normalized."""
     return layer_norm(norm, states) if hasattr(norm, "weight") else states
 
 
 def no_norm(_norm, states):
-    """BERT's kin normalise after a block, not before."""
+    """No norm: BERT-like models normalize after a block, not before."""
     return states
 
 
 def apply(layer, states):
-    """A linear layer's weight and bias; GPT-2 stores the transposed matrix."""
+    """Apply a linear layer's weight and bias; GPT-2 stores the transposed matrix."""
     if isinstance(layer, Conv1D):
         return states @ layer.weight + layer.bias
     return linear(states, layer.weight, layer.bias)
 
 
 def gated(activation):
-    """LLaMA's feed-forward: one projection gates the other."""
+    """Feed-forward layer as in LLaMA: one projection gates the other."""
 
     def mlp(block, states):
         inner = block.mlp
@@ -77,12 +77,12 @@ def gated(activation):
 
 
 def tanh_gelu(states):
-    """The approximation of GELU that GPT-2 uses."""
+    """The tanh approximation of GELU that GPT-2 uses."""
     return gelu(states, approximate="tanh")
 
 
 def rows(first, count):
-    """``count`` rows of a fused matrix, as a (weight, bias) of their own."""
+    """``count`` rows of a fused matrix, as a separate (weight, bias)."""
 
     def take(layer):
         part = slice(first, first + count)
@@ -92,26 +92,26 @@ def rows(first, count):
 
 
 def rows_by_head(which):
-    """The rows of query (0), key (1) or value (2) where each head holds its three in a row."""
+    """Rows of query (0), key (1) or value (2) of a matrix with the three interleaved by head."""
     size = WIDTH // HEADS
     index = [head * 3 * size + which * size + i for head in range(HEADS) for i in range(size)]
     return lambda layer: (layer.weight[index], None if layer.bias is None else layer.bias[index])
 
 
 def columns(which):
-    """One of the three in GPT-2's transposed matrix."""
+    """Columns of query (0), key (1) or value (2) in GPT-2's transposed matrix."""
     part = slice(which * WIDTH, (which + 1) * WIDTH)
     return lambda layer: (layer.weight[:, part].T, layer.bias[part])
 
 
 def whole(layer):
-    """A projection of its own."""
+    """The full matrix of a separate projection."""
     return layer.weight, layer.bias
 
 
 @dataclass
 class Family:
-    """How to make one architecture, and how to compute its taps by hand."""
+    """How to build a model of one architecture, and how to compute its taps by hand."""
 
     make: Callable[[], Any]
     norm: Callable[..., Any] = rms
@@ -120,7 +120,7 @@ class Family:
     paths: tuple[str, str, str] = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
     slices: tuple[Any, Any, Any] = (whole, whole, whole)
     output: str = "self_attn.o_proj"
-    # What the feed-forward reads, of the block, its input and the attention's output; what it does.
+    # The feed-forward input, given the block, its input and the attention output; the layer itself.
     mlp_input: Callable[..., Any] = field(
         default=lambda block, x, a: rms(block.post_attention_layernorm, x + a)
     )
@@ -128,7 +128,7 @@ class Family:
     extra_bias: tuple[str, str, str] = ("", "", "")
 
     def model(self, seed=0):
-        """A random model; norms and biases are random too, lest a forgotten one go unseen."""
+        """A random model; norms and biases are random too, so that omitting one is noticed."""
         torch.manual_seed(seed)
         model = self.make().float().eval()
         for name, parameter in model.named_parameters():
@@ -137,7 +137,7 @@ class Family:
         return model
 
     def by_hand(self, model, ids, block_number):
-        """Every tap of one block of an uncut model, for one text without padding.
+        """Every tap of one block of a full model, for one text without padding.
 
         Returns vectors ``(tokens, width)`` by kind, and the residual streams as the list "hidden".
         """

@@ -41,7 +41,7 @@ def bert_like(model_type, config_type, **options):
 
 
 def deberta(model_type, config_type, **changes):
-    """DeBERTa, both versions, with relative positions as the released ones have."""
+    """Both versions of DeBERTa, with relative positions as in the released models."""
     family = bert_like(model_type, config_type, relative_attention=True, pos_att_type=["c2p"])
     for name, value in changes.items():
         setattr(family, name, value)
@@ -49,7 +49,7 @@ def deberta(model_type, config_type, **changes):
 
 
 def t5_norm_input(block, states, attention):
-    """T5's feed-forward sub-layer has a norm of its own."""
+    """Input of T5's feed-forward sub-layer, which has its own norm."""
     return rms(block.layer[1].layer_norm, states + attention)
 
 

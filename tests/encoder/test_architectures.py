@@ -1,4 +1,4 @@
-"""Every tap of every family we know, against vectors computed by hand from the weights."""
+"""Every tap of every known family, against vectors computed by hand from the weights."""
 
 import pytest
 import torch
@@ -10,8 +10,8 @@ from tiny_checkpoints import save_checkpoint
 from transformers import MptConfig, MptModel
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.encoder.ahead import ahead
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
+from ner_retriever_rag.encoder.prefetch import prefetch
 
 KINDS = ("value", "key", "query", "attention", "mlp")
 TEXT = TEXTS[1]
@@ -19,7 +19,7 @@ TEXT = TEXTS[1]
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request, tmp_path_factory):
-    """A family's checkpoint folder, and for block 0 and 1 its taps by hand."""
+    """A family's checkpoint folder, and for each block its taps computed by hand."""
     family = FAMILIES[request.param]
     model = family.model()
     folder = save_checkpoint(model, tmp_path_factory.mktemp(request.param))
@@ -33,17 +33,17 @@ def assert_same(ours, by_hand):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_a_single_tap_is_what_the_weights_make_of_the_text(family, kind, block):
+def test_single_tap_matches_the_computation_by_hand(family, kind, block):
     folder, by_hand = family
     (states,) = Backbone(folder, f"{kind}@{block}").read([TEXT])
     assert_same(states.taps[f"{kind}@{block}"], by_hand[block][kind])
 
 
-def test_the_residual_stream_is_that_of_the_whole_model(family):
+def test_residual_stream_matches_the_full_model(family):
     folder, by_hand = family
     streams = by_hand[0]["hidden"]
     assert len(streams) == BLOCKS + 1
-    for depth in range(BLOCKS):  # the whole model norms the last one
+    for depth in range(BLOCKS):  # the full model normalizes the last one
         (states,) = Backbone(folder, f"hidden@{depth}").read([TEXT])
         assert_same(states.taps[f"hidden@{depth}"], streams[depth])
 
@@ -60,18 +60,18 @@ def test_all_taps_in_one_pass(family):
     assert states.text_vector is not None
 
 
-def test_two_threads_at_once_read_what_one_reads(family):
+def test_two_threads_read_the_same_as_one(family):
     folder, _ = family
     backbone = Backbone(folder, "value@0+hidden@1", device="cpu")
     texts = [" ".join(TEXTS[: 1 + n % len(TEXTS)]) for n in range(24)]
     one_by_one = [next(iter(backbone.read([text]))) for text in texts]
     for (_, found), expected in zip(
-        ahead(lambda text: next(iter(backbone.read([text]))), texts, 2), one_by_one, strict=True
+        prefetch(lambda text: next(iter(backbone.read([text]))), texts, 2), one_by_one, strict=True
     ):
         torch.testing.assert_close(found.taps, expected.taps)
 
 
-def test_the_top_of_the_stream_is_the_sum_of_what_was_added(tmp_path):
+def test_top_of_the_residual_stream_is_the_sum_of_its_terms(tmp_path):
     family = FAMILIES["llama"]
     model = family.model()
     folder = save_checkpoint(model, tmp_path)
@@ -111,7 +111,7 @@ MORE = {
 
 @pytest.mark.parametrize("kind", ["value", "query", "mlp", "hidden"])
 @pytest.mark.parametrize("name", MORE)
-def test_language_models_inside_others_and_experts(name, kind, tmp_path):
+def test_nested_language_models_and_mixtures_of_experts(name, kind, tmp_path):
     torch.manual_seed(0)
     model = MORE[name]().float().eval()
     backbone = Backbone(save_checkpoint(model, tmp_path), f"{kind}@1")
@@ -134,7 +134,7 @@ def test_language_models_inside_others_and_experts(name, kind, tmp_path):
 
 @pytest.fixture(scope="module")
 def unknown(tmp_path_factory):
-    """MPT, whose parts nobody told us about."""
+    """MPT, whose module layout the package does not know."""
     torch.manual_seed(0)
     config = MptConfig(
         vocab_size=LLAMA_SHAPE["vocab_size"], d_model=32, n_layers=3, n_heads=4, max_seq_len=64
@@ -143,7 +143,7 @@ def unknown(tmp_path_factory):
     return save_checkpoint(model, tmp_path_factory.mktemp("mpt")), model
 
 
-def test_unknown_architecture_says_what_there_is_and_how_to_name_it(unknown):
+def test_unknown_architecture_lists_modules_and_how_to_name_them(unknown):
     folder, _ = unknown
     with pytest.raises(ValueError, match="MptModel are not known") as error:
         Backbone(folder, "value@1")
@@ -168,7 +168,7 @@ def test_a_module_named_directly_is_read(unknown):
 
 
 @pytest.mark.parametrize("prefix", ["", "model."])
-def test_modules_may_be_named_as_in_the_whole_language_model(tiny_llama, prefix):
+def test_modules_may_be_named_as_in_the_full_language_model(tiny_llama, prefix):
     named = f"module:{prefix}layers.17.self_attn.v_proj"
     (by_name,) = Backbone(tiny_llama, named).read([TEXT])
     (by_kind,) = Backbone(tiny_llama, "value@17").read([TEXT])

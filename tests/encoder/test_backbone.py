@@ -23,7 +23,7 @@ def gpt2(tmp_path_factory):
 
 
 def whole_model(folder, backbone, text):
-    """All hidden states of the uncut model for one text, special tokens dropped."""
+    """The full model, its states for a text without special tokens, and the top ones with them."""
     model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     batch = backbone.tokenizer(text, return_tensors="pt")
     special = backbone.tokenizer(text, return_special_tokens_mask=True)["special_tokens_mask"]
@@ -33,7 +33,7 @@ def whole_model(folder, backbone, text):
     return model, [layer[0][kept] for layer in states], states[-1][0]
 
 
-def test_one_pass_reads_what_the_whole_model_computes(tiny_checkpoint):
+def test_taps_of_one_pass_match_the_full_model(tiny_checkpoint):
     backbone = Backbone(tiny_checkpoint, "value@1+hidden@0+hidden@2+hidden@3")
     for text, states in zip(TEXTS, backbone.read(TEXTS), strict=True):
         model, hidden, top = whole_model(tiny_checkpoint, backbone, text)
@@ -49,7 +49,7 @@ def test_one_pass_reads_what_the_whole_model_computes(tiny_checkpoint):
         np.testing.assert_allclose(states.text_vector, top.mean(0).numpy(), atol=1e-4)
 
 
-def test_nothing_after_the_last_tap_is_there(tiny_checkpoint):
+def test_modules_after_the_last_tap_are_removed(tiny_checkpoint):
     cut = Backbone(tiny_checkpoint, "value@1").model
     assert len(cut.encoder.layer) == 2
     left = {name for name, _ in cut.encoder.layer[1].named_parameters()}
@@ -63,7 +63,7 @@ def test_text_vector_needs_the_top_layer(tiny_checkpoint):
 
 
 @pytest.mark.parametrize("family", ["tiny_checkpoint", "gpt2"])
-def test_offsets_are_those_of_the_original_string(family, request):
+def test_offsets_refer_to_the_original_string(family, request):
     backbone = Backbone(request.getfixturevalue(family), "hidden@1")
     texts = [*TEXTS, "  Café\u0301  naïve…\n\tİstanbul 👩‍👩‍👧 ﬁn", "e\u0301" * 10]
     for text, states in zip(texts, backbone.read(texts), strict=True):
@@ -75,7 +75,7 @@ def test_offsets_are_those_of_the_original_string(family, request):
 
 
 @pytest.mark.parametrize("family", ["tiny_checkpoint", "gpt2"])
-def test_company_in_a_batch_changes_nothing(family, request):
+def test_states_do_not_depend_on_the_batch(family, request):
     backbone = Backbone(request.getfixturevalue(family), "value@1+hidden@2")
     together = list(backbone.read(TEXTS))
     for text, states in zip(TEXTS, together, strict=True):
@@ -84,7 +84,7 @@ def test_company_in_a_batch_changes_nothing(family, request):
             torch.testing.assert_close(states.taps[tap], alone.taps[tap], atol=1e-5, rtol=1e-4)
 
 
-def test_long_texts_go_through_in_windows_without_loss(tiny_checkpoint):
+def test_long_texts_are_read_in_windows_without_loss(tiny_checkpoint):
     backbone = Backbone(tiny_checkpoint, "hidden@0+hidden@2", window=32, overlap=12)
     text = " ".join(TEXTS) * 5
     (states,) = backbone.read([text])
@@ -94,8 +94,8 @@ def test_long_texts_go_through_in_windows_without_loss(tiny_checkpoint):
     assert all(len(vectors) == len(tokens) for vectors in states.taps.values())
     assert (np.diff(states.offsets[:, 0]) >= 0).all()
     assert torch.isfinite(states.taps["hidden@2"]).all()
-    # The embedding of a token away from the start is that of the token wherever it stands in
-    # its window; what the window changes is its position, so compare with the window's own.
+    # A token's embedding depends on its position in the window, so compare the start of the
+    # text, where positions are the same as in the text read alone.
     torch.testing.assert_close(states.taps["hidden@0"][:5], first.taps["hidden@0"][:5])
 
 
@@ -117,12 +117,12 @@ def test_text_without_tokens(tiny_checkpoint, gpt2):
         ("module:no.such", "no module 'no.such'"),
     ],
 )
-def test_taps_that_cannot_be(tiny_checkpoint, taps, message):
+def test_invalid_taps_are_refused(tiny_checkpoint, taps, message):
     with pytest.raises(ValueError, match=message):
         Backbone(tiny_checkpoint, taps)
 
 
-def test_window_and_dtype_that_cannot_be(tiny_checkpoint):
+def test_invalid_window_and_dtype_are_refused(tiny_checkpoint):
     with pytest.raises(ValueError, match="window"):
         Backbone(tiny_checkpoint, "hidden@1", window=65)
     with pytest.raises(ValueError, match="overlap"):
@@ -131,7 +131,7 @@ def test_window_and_dtype_that_cannot_be(tiny_checkpoint):
         Backbone(tiny_checkpoint, "hidden@1", dtype="int8")
 
 
-def test_weights_the_taps_need_have_to_be_there(tiny_checkpoint, tmp_path):
+def test_missing_weights_are_refused(tiny_checkpoint, tmp_path):
     from shutil import copytree
 
     from safetensors.torch import load_file, save_file

@@ -1,4 +1,4 @@
-"""Which files of a checkpoint are fetched, and which tell its weights from others."""
+"""Which files of a checkpoint are downloaded, and which enter the digest of its weights."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from ner_retriever_rag.encoder.backbone import checkpoints
 
 @pytest.fixture
 def repository(tiny_llama, tmp_path):
-    """The tiny LLaMA as some repositories are: a second copy of the weights, other formats."""
+    """The tiny LLaMA in a repository that also holds copies of the weights in other formats."""
     folder = shutil.copytree(tiny_llama, tmp_path / "repository")
     (folder / "original").mkdir()
     for extra in ("consolidated.safetensors", "original/model.safetensors", "onnx.bin"):
@@ -18,7 +18,7 @@ def repository(tiny_llama, tmp_path):
     return folder
 
 
-def test_copies_for_other_programs_are_not_fetched(repository, tmp_path, monkeypatch):
+def test_copies_for_other_programs_are_not_downloaded(repository, tmp_path, monkeypatch):
     from huggingface_hub.utils import filter_repo_objects
 
     def snapshot_download(name, *, allow_patterns, ignore_patterns):
@@ -39,7 +39,7 @@ def test_copies_for_other_programs_are_not_fetched(repository, tmp_path, monkeyp
     assert not names & {"consolidated.safetensors", "model.safetensors", "onnx.bin"}
 
 
-def test_copies_for_other_programs_change_no_digest(repository, tiny_llama):
+def test_copies_for_other_programs_do_not_change_the_digest(repository, tiny_llama):
     assert checkpoints.weights_digest(repository) == checkpoints.weights_digest(tiny_llama)
     shard = next(Path(repository).glob("model-*.safetensors"))
     weights = bytearray(shard.read_bytes())

@@ -1,4 +1,4 @@
-"""What comes after the last tap is not read from disk; how a model is loaded changes no vector."""
+"""Weights after the last tap are not read from disk; load options do not change vectors."""
 
 import json
 import shutil
@@ -37,13 +37,13 @@ def cosines(ours, theirs):
 
 @pytest.fixture(scope="module")
 def whole(tiny_llama):
-    """The vectors to get, read with nothing missing."""
+    """The expected vectors, from the complete checkpoint."""
     return read(Backbone(tiny_llama, TAP))
 
 
 @pytest.fixture(scope="module")
 def one_file_a_weight(tiny_llama, tmp_path_factory):
-    """The tiny LLaMA with every weight in a shard of its own."""
+    """The tiny LLaMA with every weight in its own shard."""
     folder = tmp_path_factory.mktemp("one-file-a-weight")
     model = LlamaForCausalLM.from_pretrained(tiny_llama)
     return save_checkpoint(model, folder, max_shard_size=1)
@@ -67,7 +67,7 @@ NEEDED = {
 
 @pytest.mark.parametrize("damage", ["deleted", "corrupt"])
 @pytest.mark.parametrize("taps", NEEDED)
-def test_loads_without_the_files_of_what_comes_later(one_file_a_weight, tmp_path, taps, damage):
+def test_loads_without_the_files_of_later_weights(one_file_a_weight, tmp_path, taps, damage):
     expected = read(Backbone(one_file_a_weight, taps))
     folder = shutil.copytree(one_file_a_weight, tmp_path / "copy")
     gone = 0
@@ -100,7 +100,7 @@ def block_of(name):
     return int(parts[2]) if parts[1] == "layers" else -1
 
 
-def test_a_file_that_is_needed_is_missed(one_file_a_weight, tmp_path):
+def test_missing_required_file_is_named(one_file_a_weight, tmp_path):
     folder = shutil.copytree(one_file_a_weight, tmp_path / "copy")
     shard = shards(folder)["model.layers.17.self_attn.v_proj.weight"]
     (folder / shard).unlink()
@@ -108,7 +108,7 @@ def test_a_file_that_is_needed_is_missed(one_file_a_weight, tmp_path):
         Backbone(folder, TAP)
 
 
-def test_a_weight_that_the_checkpoint_lacks_is_named(tiny_llama, tmp_path):
+def test_weight_missing_from_the_checkpoint_is_named(tiny_llama, tmp_path):
     folder = shutil.copytree(tiny_llama, tmp_path / "copy")
     index = folder / "model.safetensors.index.json"
     content = json.loads(index.read_text())
@@ -122,7 +122,7 @@ def test_a_weight_that_the_checkpoint_lacks_is_named(tiny_llama, tmp_path):
         Backbone(folder, TAP)
 
 
-def test_only_what_the_tap_needs_is_in_memory(tiny_llama):
+def test_only_modules_that_the_tap_needs_are_in_memory(tiny_llama):
     model = Backbone(tiny_llama, TAP).model
     names = {name for name, _ in model.named_parameters()}
     assert {name for name in names if name.startswith("layers.17.")} == {
@@ -145,7 +145,7 @@ def test_half_precision(tiny_llama, whole, dtype):
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("family", ["llama", "gpt2", "bert", "t5"])
-def test_the_tokenizers_padding_side_changes_nothing(family, side, tmp_path):
+def test_vectors_do_not_depend_on_the_padding_side_of_the_tokenizer(family, side, tmp_path):
     folder = save_checkpoint(FAMILIES[family].model(), tmp_path)
     plain = Backbone(folder, "hidden@2")
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side=side)
@@ -158,7 +158,7 @@ def test_the_tokenizers_padding_side_changes_nothing(family, side, tmp_path):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_padding_holds_changes_nothing(family, tmp_path):
+def test_vectors_do_not_depend_on_the_padding_token(family, tmp_path):
     folder = save_checkpoint(FAMILIES[family].model(), tmp_path)
     backbone = Backbone(folder, "value@2+hidden@2")
     ids = torch.tensor([[5, 9, 300, 17, 42]])
@@ -174,7 +174,7 @@ def test_what_padding_holds_changes_nothing(family, tmp_path):
                 close(padded[tap][:, :5], vectors, 2e-4)
 
 
-def test_left_padding_changes_nothing_where_positions_are_relative(tiny_llama):
+def test_left_padding_does_not_change_vectors_with_relative_positions(tiny_llama):
     backbone = Backbone(tiny_llama, TAP)
     ids = torch.tensor([[5, 9, 300, 17, 42]])
     mask = torch.ones_like(ids)
@@ -189,7 +189,7 @@ def test_left_padding_changes_nothing_where_positions_are_relative(tiny_llama):
 
 @pytest.fixture(scope="module")
 def wide_llama(tmp_path_factory):
-    """Wide enough for 4-bit blocks of 64."""
+    """A LLaMA wide enough for 4-bit quantization in blocks of 64."""
     torch.manual_seed(0)
     shape = {
         "vocab_size": 400, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3,
@@ -200,7 +200,7 @@ def wide_llama(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("bits", "layer"), [(8, "Linear8bitLt"), (4, "Linear4bit")])
-def test_quantised(wide_llama, bits, layer):
+def test_quantized_loading(wide_llama, bits, layer):
     pytest.importorskip("bitsandbytes", reason="needs the extra [llm]")
     pytest.importorskip("accelerate", reason="needs the extra [llm]")
     options = {"quantization_config": {f"load_in_{bits}bit": True}, "device_map": "auto"}
@@ -239,7 +239,7 @@ def test_missing_extras_are_named(tiny_llama, monkeypatch, options, module):
         Backbone(tiny_llama, TAP, load_options=options)
 
 
-def test_a_saved_encoder_can_be_loaded_in_another_way(wide_llama, tmp_path):
+def test_saved_encoder_can_be_loaded_with_other_options(wide_llama, tmp_path):
     pytest.importorskip("accelerate", reason="needs the extra [llm]")
     saved = TypeAwareEncoder(wide_llama, "value@2", pooling="last")
     saved.save_pretrained(tmp_path)

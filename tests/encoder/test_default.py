@@ -1,4 +1,4 @@
-"""The shipped encoder does its job: on real text, and no worse than it was measured to be."""
+"""The shipped encoder works on real text, and is no worse than measured."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoi
 from ner_retriever_rag.encoder.backbone.packed import is_packed
 from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
 from ner_retriever_rag.ranking.stages import NEIGHBORS
-from ner_retriever_rag.ranking.threshold import LEAST
+from ner_retriever_rag.ranking.threshold import MIN_SCORE
 
 SAMPLE = files("ner_retriever_rag") / "cli" / "simple-wikipedia-sample.jsonl"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -46,7 +46,7 @@ def test_sample_is_about_500_attributed_articles():
         ("newspaper", {"newspaper", "times", "news"}),
     ],
 )
-def test_finds_the_kind_in_real_text(sample, query, words):
+def test_finds_the_type_in_real_text(sample, query, words):
     matches = sample.search(query, k=5)
     right = [any(word in match.text.lower() for word in words) for match in matches]
     assert right[0] and sum(right) >= 4
@@ -57,9 +57,9 @@ def test_scores_are_probabilities(sample):
         scores = [match.score for match in sample.search(query, k=483)]
         assert 0 <= min(scores) < 0.1 < 0.5 < max(scores) <= 1
         above = len(sample.search(query, k=None))
-        assert scores[above - 1] >= LEAST
-        # So many have the greatest expected F1 of those that may be returned.
-        likely = np.array([score for score in scores if score >= LEAST])
+        assert scores[above - 1] >= MIN_SCORE
+        # Of the numbers that may be returned, this one has the highest expected F1.
+        likely = np.array([score for score in scores if score >= MIN_SCORE])
         expected = np.cumsum(likely) / (np.arange(1, len(likely) + 1) + likely.sum())
         assert above == 1 + int(np.argmax(expected))
 
@@ -71,8 +71,8 @@ def test_approximate_search_finds_what_brute_force_finds(sample):
         assert len(near & exact) >= 19
 
 
-def test_the_order_of_adding_and_the_company_change_no_answer(default):
-    """There are more mentions than neighbours; texts encoded together differ in the last bits."""
+def test_results_do_not_depend_on_insertion_order_and_batches(default):
+    """There are more mentions than neighbors; the batch changes the last bits of vectors."""
     documents = list(FileSource([SAMPLE]))[:100]
     together, one_by_one = EntityIndex(encoder=default), EntityIndex(encoder=default)
     together.add(documents)
@@ -88,17 +88,17 @@ def test_the_order_of_adding_and_the_company_change_no_answer(default):
         assert scores[1] == pytest.approx(scores[0], abs=0.005)
 
 
-def test_detects_in_lower_cased_text(default):
+def test_detects_mentions_in_lowercase_text(default):
     text = "guido van rossum wrote python in amsterdam, not far from the north sea."
     found = {mention.text for mention in default.detect([text])[0]}
     assert {"guido van rossum", "amsterdam"} <= found
 
 
-def test_the_backbone_trained_on_is_the_hubs():
+def test_training_backbone_is_the_one_on_the_hub():
     assert weights_digest(find_checkpoint(MINILM)) == MINILM_SHA256
 
 
-def test_what_is_shipped_is_small():
+def test_shipped_encoder_is_small():
     assert sum(file.stat().st_size for file in PRETRAINED.rglob("*") if file.is_file()) <= 64e6
     assert TypeAwareEncoder.from_pretrained().dim <= 128
 
@@ -115,9 +115,9 @@ print(encoded.mentions[0].text)
 
 
 @pytest.mark.skipif(
-    not is_packed(PRETRAINED / BACKBONE), reason="the encoder here lies beside its backbone"
+    not is_packed(PRETRAINED / BACKBONE), reason="the shipped encoder has no packed backbone"
 )
-def test_needs_no_other_package_and_no_hub():
+def test_works_without_the_backbone_package_and_the_hub():
     result = subprocess.run(
         [sys.executable, "-c", ALONE], capture_output=True, text=True, check=False
     )
@@ -125,13 +125,13 @@ def test_needs_no_other_package_and_no_hub():
     assert "Token indices" not in result.stderr
 
 
-def test_a_folder_given_is_looked_in_first(tmp_path, tiny_checkpoint):
+def test_given_backbone_folder_takes_precedence(tmp_path, tiny_checkpoint):
     encoder = TypeAwareEncoder.from_pretrained(backbone=tiny_checkpoint)
     with pytest.raises(ValueError, match="sha256"):
         encoder.encode_types(["city"])
 
 
-def test_text_vector_is_close_to_minilms_own_sentence_embedding(default):
+def test_text_vector_is_close_to_the_minilm_sentence_embedding(default):
     paragraphs = [json.loads(line)["text"] for line in SAMPLE.read_text().splitlines()[:40]]
     folder = find_checkpoint(MINILM)
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -148,10 +148,10 @@ def test_text_vector_is_close_to_minilms_own_sentence_embedding(default):
 
 
 def test_detector_on_few_nerd(default, shared):
-    """Quick guard on the first 600 sentences of dev; the whole figures are in benchmarks/.
+    """Quick regression check on the first 600 sentences of dev; full figures are in benchmarks/.
 
-    0.91 are found exactly, at 5.0 mentions a sentence; 4.4 were with a threshold of 0.4, which
-    found too little in other domains (benchmarks/results/training.md, "The threshold").
+    0.91 are found exactly, at 5.0 mentions per sentence. With a threshold of 0.4 there were 4.4,
+    too few in other domains (benchmarks/results/training.md, "The threshold").
     """
     with (shared / "data" / "fewnerd" / "inter-dev.jsonl").open() as lines:
         rows = [json.loads(line) for line, _ in zip(lines, range(600), strict=False)]
@@ -165,7 +165,7 @@ def test_detector_on_few_nerd(default, shared):
 
 
 def test_types_on_few_nerd(default, shared):
-    """Quick guard on 1,500 sentences of dev: R-Precision far above chance for unseen types."""
+    """Quick check on 1,500 sentences of dev: R-Precision far above chance for unseen types."""
     folder = shared / "data" / "fewnerd"
     names = json.loads((folder / "type-names.json").read_text())
     with (folder / "inter-dev.jsonl").open() as lines:
@@ -188,7 +188,7 @@ def test_types_on_few_nerd(default, shared):
     assert np.mean(precisions) >= 0.60
 
 
-def test_detection_says_how_much_is_found():
+def test_detection_threshold_controls_how_much_is_found():
     text = ["The patient was given 20 mg of fluoxetine for depression at Basel's hospital."]
     few, some, many = (
         len(TypeAwareEncoder.from_pretrained(detection=at).encode(text)[0].mentions)
@@ -225,13 +225,13 @@ NOTES = [
         ("court", "Ninth Circuit"),
     ],
 )
-def test_what_only_looks_like_code_is_found_by_description(default, description, wanted):
+def test_technical_mentions_are_found_by_description(default, description, wanted):
     index = EntityIndex(encoder=default)
     index.add(NOTES)
     assert index.search(description, k=1)[0].matches[0].text == wanted
 
 
-def test_what_is_known_by_its_form_moves_towards_what_it_is_called(default):
+def test_pattern_mentions_move_towards_the_name_of_their_kind(default):
     plain = TypeAwareEncoder.from_pretrained(names=False)
     text = NOTES[1]
     spans = [[(text.index("jane@"), text.index("jane@") + 13), (4, 9)]]

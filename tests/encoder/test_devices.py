@@ -1,4 +1,4 @@
-"""Devices and dtypes: named when they are not there, and chosen by what the processor can."""
+"""Devices and dtypes: errors for unavailable ones, and the choice by CPU capabilities."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:7", "gpu", "mps", ""])
-def test_a_device_that_is_not_there_is_named(tiny_checkpoint, monkeypatch, device):
+def test_unavailable_device_is_named(tiny_checkpoint, monkeypatch, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     for make in (TypeAwareEncoder, Backbone):
@@ -18,7 +18,7 @@ def test_a_device_that_is_not_there_is_named(tiny_checkpoint, monkeypatch, devic
             make(tiny_checkpoint, "hidden@1", device=device)
 
 
-def test_a_device_beyond_the_last_is_named(tiny_checkpoint, monkeypatch):
+def test_device_index_out_of_range_is_named(tiny_checkpoint, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     TypeAwareEncoder(tiny_checkpoint, "hidden@1", device="cuda:1")
@@ -35,17 +35,17 @@ def test_a_device_beyond_the_last_is_named(tiny_checkpoint, monkeypatch):
         ({"bf16": True, "architecture": "arm64"}, "float32"),
     ],
 )
-def test_auto_goes_by_the_processor(capabilities, dtype, tiny_checkpoint, monkeypatch):
+def test_auto_dtype_follows_cpu_capabilities(capabilities, dtype, tiny_checkpoint, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     assert devices.resolve_dtype("auto", "cpu", lambda: tiny_checkpoint) == dtype
 
 
-def test_dtypes_that_are_none(tiny_checkpoint):
+def test_unknown_dtype_is_refused(tiny_checkpoint):
     with pytest.raises(ValueError, match="dtype 'half'"):
         _ = TypeAwareEncoder(tiny_checkpoint, "hidden@1", dtype="half").dtype
 
 
-def test_bfloat16_and_float32_understand_each_other():
+def test_bfloat16_and_float32_vectors_are_compatible():
     exact, quick = (
         TypeAwareEncoder.from_pretrained(dtype=dtype) for dtype in ("float32", "bfloat16")
     )

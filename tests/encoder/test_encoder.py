@@ -20,8 +20,8 @@ STATES = torch.arange(8.0).reshape(4, 2)
         ((4, 9), [1, 2]),
         ((0, 12), [0, 1, 2, 3]),
         ((5, 6), [1]),  # inside a token
-        ((2, 5), [0, 1]),  # across two
-        ((9, 10), [3]),  # touches none: the next one
+        ((2, 5), [0, 1]),  # across two tokens
+        ((9, 10), [3]),  # touches none: the next token
         ((12, 13), [3]),  # past the last token
     ],
 )
@@ -55,7 +55,7 @@ def test_given_spans(tiny_encoder):
     np.testing.assert_allclose(np.linalg.norm(encoded[1].text_vector), 1, atol=1e-5)
 
 
-def test_detector_of_the_callers(tiny_encoder):
+def test_detector_given_by_the_caller(tiny_encoder):
     (encoded,) = tiny_encoder.encode([TEXTS[1]])
     assert [mention.text for mention in encoded.mentions] == ["Oslo", "Norway", "Oslofjord"]
     assert tiny_encoder.detect([TEXTS[1]]) == [encoded.mentions]
@@ -67,14 +67,14 @@ def test_text_without_mentions(tiny_encoder):
     assert encoded.vectors.shape == (0, 64)
 
 
-def test_mention_across_a_window_seam_is_encoded_once(tiny_checkpoint):
+def test_mention_across_a_window_boundary_is_encoded_once(tiny_checkpoint):
     encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@3", window=24, detector=CapitalisedWords())
     text = "and so on " * 12 + "Charles Babbage " + "and so on " * 12
     (encoded,) = encoder.encode([text])
     assert [mention.text for mention in encoded.mentions] == ["Charles Babbage"]
 
 
-def test_bad_texts_and_spans(tiny_encoder):
+def test_invalid_texts_and_spans_are_refused(tiny_encoder):
     with pytest.raises(TypeError, match=r"texts must be a list"):
         tiny_encoder.encode("Oslo")
     with pytest.raises(TypeError, match=r"texts\[1\] must be a string, not int"):
@@ -90,7 +90,7 @@ def test_bad_texts_and_spans(tiny_encoder):
         tiny_encoder.encode(["Oslo"], spans=[[], []])
 
 
-def test_bad_type_descriptions(tiny_encoder):
+def test_invalid_type_descriptions_are_refused(tiny_encoder):
     with pytest.raises(TypeError, match="types must be a list"):
         tiny_encoder.encode_types("dinosaur")
     with pytest.raises(ValueError, match="type description is empty"):
@@ -108,7 +108,7 @@ def test_type_template(tiny_checkpoint, tiny_encoder):
     np.testing.assert_allclose(encoder.encode_types(["city"]), expected, atol=1e-6)
 
 
-def test_constructor_refuses(tiny_checkpoint):
+def test_constructor_refuses_invalid_arguments(tiny_checkpoint):
     with pytest.raises(ValueError, match="pooling 'max'"):
         TypeAwareEncoder(tiny_checkpoint, "hidden@1", pooling="max")
     with pytest.raises(ValueError, match="type_template"):
@@ -170,7 +170,7 @@ def test_weights_other_than_recorded_are_refused(tiny_checkpoint):
         encoder.encode_types(["city"])
 
 
-def test_folders_that_hold_no_encoder(tmp_path):
+def test_folders_without_an_encoder_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no config\.json"):
         TypeAwareEncoder.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"format": 99}')

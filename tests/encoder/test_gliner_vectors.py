@@ -1,4 +1,4 @@
-"""A GLiNER bi-encoder's vectors, against the scores that its own package gives."""
+"""Vectors of a GLiNER bi-encoder, against the scores of its own package."""
 
 import numpy as np
 import pytest
@@ -32,14 +32,14 @@ def encoder(folder):
 
 
 def scores(encoder, text, spans, labels):
-    """Ours, float32 ``(spans, labels)``."""
+    """Our scores, float32 ``(spans, labels)``."""
     (one,) = encoder.encode([text], spans=[spans])
     types = encoder.encode_types(labels)
     return np.stack([encoder.score(each, one.vectors @ each) for each in types], axis=1)
 
 
 def their_scores(model, text, spans, labels):
-    """Those of ``predict_entities``, in the same shape."""
+    """The scores of ``predict_entities``, in the same shape."""
     (rows,) = model.inference(
         [text],
         labels,
@@ -52,7 +52,7 @@ def their_scores(model, text, spans, labels):
     return np.array([[found[span, label] for label in labels] for span in spans])
 
 
-def test_scores_are_those_of_predict_entities(encoder, theirs):
+def test_scores_match_predict_entities(encoder, theirs):
     ours_all = []
     for text in TEXTS[:4]:
         spans = [(each.start, each.end) for each in CapitalisedWords().detect([text])[0]]
@@ -62,7 +62,7 @@ def test_scores_are_those_of_predict_entities(encoder, theirs):
     assert np.concatenate(ours_all).std() > 0.05
 
 
-def test_it_says_what_it_is(encoder, folder):
+def test_properties_of_the_encoder(encoder, folder):
     assert isinstance(encoder, TypeAwareEncoder)
     assert encoder.similarity == "inner product" and encoder.calibration is None
     assert (encoder.dim, encoder.threads, encoder.dtype) == (32, 1, "float32")
@@ -78,7 +78,7 @@ def test_it_says_what_it_is(encoder, folder):
     assert 1 <= len(kinds) <= 3 and all(0 <= score <= 1 for _, score in kinds)
 
 
-def test_mentions_within_words_have_the_words_vectors(encoder):
+def test_mention_inside_a_word_has_the_vector_of_the_word(encoder):
     text = "The Oslofjord's end"
     whole, part = encoder.encode([text, text], spans=[[(4, 13)], [(6, 11)]])
     np.testing.assert_allclose(part.vectors, whole.vectors, atol=1e-6)
@@ -91,7 +91,7 @@ def test_long_texts_are_read_in_windows(encoder, theirs):
     spans = [(0, 4), (text.index("Oslo", 9), len(text))]
     (one,) = encoder.encode([text], spans=[spans])
     assert np.isfinite(one.vectors).all() and one.vectors.shape == (2, 32)
-    # The last window is the last words; read alone they have the same vectors.
+    # The last window holds the last words; read alone, they have the same vectors.
     last = word_windows([1] * len(words), WIDEST, words=LONGEST, most=None)[-1]
     tail = " ".join(words[last.start :])
     alone = their_scores(theirs, tail, [(tail.index("Oslo"), len(tail))], LABELS)
@@ -99,7 +99,7 @@ def test_long_texts_are_read_in_windows(encoder, theirs):
 
 
 @pytest.mark.parametrize("pieces", [[1] * 200, [7, 1, 1, 9, 30, 1] * 20, [100] * 5, [1], [50]])
-def test_every_span_belongs_to_one_window_that_holds_it(pieces):
+def test_every_span_belongs_to_one_window_that_contains_it(pieces):
     windows = word_windows(pieces, 4, words=24, most=40)
     for first in range(len(pieces)):
         (window,) = [each for each in windows if each.first <= first < each.last]
@@ -127,7 +127,7 @@ def test_spans_without_a_vector_are_refused_or_left_out(encoder, folder):
     assert [each.text for each in wide.encode([text])[0].mentions] == ["Ada"]
 
 
-def test_the_model_itself_finds_mentions(folder, theirs):
+def test_model_detects_mentions_itself(folder, theirs):
     texts = [*TEXTS[:4], " ".join(TEXTS[:4])]
     own = TypeAwareEncoder.from_gliner(folder, detector="model", labels=LABELS, threshold=0.6)
     found = own.encode(texts)
@@ -141,14 +141,14 @@ def test_the_model_itself_finds_mentions(folder, theirs):
     assert [each.text for each in own.detect(texts)[0]] == [e.text for e in found[0].mentions]
 
 
-def test_the_order_of_given_spans_stays(encoder):
+def test_order_of_given_spans_is_kept(encoder):
     given = [(12, 16), (0, 4), (12, 16)]
     (one,) = encoder.encode(["Oslo is the city"], spans=[given])
     assert [(each.start, each.end) for each in one.mentions] == given
     np.testing.assert_array_equal(one.vectors[0], one.vectors[2])
 
 
-def test_saved_it_is_the_same_and_another_model_is_refused(encoder, folder, tmp_path):
+def test_saved_encoder_loads_unchanged_and_another_model_is_refused(encoder, folder, tmp_path):
     own = TypeAwareEncoder.from_gliner(folder, detector="model", labels=LABELS, threshold=0.6)
     own.save_pretrained(tmp_path / "saved")
     again = TypeAwareEncoder.from_pretrained(tmp_path / "saved")
@@ -174,7 +174,7 @@ def test_saved_it_is_the_same_and_another_model_is_refused(encoder, folder, tmp_
         ({"model_type": "gliner_streaming_span"}, "streaming"),
     ],
 )
-def test_models_of_other_kinds_are_refused_by_name(folder, tmp_path, changes, said):
+def test_other_kinds_of_models_are_refused_by_name(folder, tmp_path, changes, said):
     import json
 
     config = json.loads((folder / "gliner_config.json").read_text())
@@ -183,7 +183,7 @@ def test_models_of_other_kinds_are_refused_by_name(folder, tmp_path, changes, sa
         TypeAwareEncoder.from_gliner(tmp_path)
 
 
-def test_what_it_has_not_is_said(encoder, folder, tmp_path):
+def test_unsupported_operations_are_refused(encoder, folder, tmp_path):
     with pytest.raises(TypeError, match="cannot be taught names"):
         encoder.learn_names({"Oslo": ["city"]})
     with pytest.raises(TypeError, match="push it with the package gliner"):

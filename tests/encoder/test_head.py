@@ -15,7 +15,7 @@ def test_saves_and_loads(tmp_path):
     assert again.digest() == head.digest() != ProjectionHead((8, 6, 4)).digest()
 
 
-def test_output_is_normalised_and_dropout_off_once_loaded(tmp_path):
+def test_loaded_head_normalizes_its_output_without_dropout(tmp_path):
     ProjectionHead((8, 6, 4), dropout=0.9).save(tmp_path)
     head = ProjectionHead.load(tmp_path)
     features = torch.randn(5, 8)
@@ -47,7 +47,7 @@ def test_loads_a_state_dict_with_the_authors_keys(tmp_path):
     torch.testing.assert_close(ProjectionHead.load(tmp_path / "head.pth")(features), expected)
 
 
-def test_files_that_hold_no_head(tmp_path):
+def test_files_without_a_head_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         ProjectionHead.load(tmp_path / "none.pth")
     torch.save({"weight": torch.randn(3)}, tmp_path / "other.pth")
@@ -72,7 +72,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
         ProjectionHead.load(tmp_path / "evil.pth")
 
 
-def test_shapes_that_cannot_be():
+def test_invalid_sizes_and_activation_are_refused():
     with pytest.raises(ValueError, match="sizes"):
         ProjectionHead((8,))
     with pytest.raises(ValueError, match="activation"):

@@ -1,4 +1,4 @@
-"""Encoders go to a hub and come back from it, against a double of the hub's protocol."""
+"""Pushing encoders to the Hub and loading them, against a test double of its protocol."""
 
 import json
 
@@ -40,7 +40,7 @@ def pushed(encoder, **options):
     return encoder.push_to_hub(REPO, backbone=True, token=TOKEN, **options)
 
 
-def test_what_comes_from_the_hub_is_what_went_there(hub, encoder):
+def test_encoder_loaded_from_the_hub_is_the_pushed_one(hub, encoder):
     address = pushed(encoder, commit_message="First")
     (sha,) = hub.commits[REPO]
     assert str(address) == f"{hub.address}/{REPO}/commit/{sha}"
@@ -50,11 +50,11 @@ def test_what_comes_from_the_hub_is_what_went_there(hub, encoder):
     types = ["river", "capital city"]
     vectors = again.encode_types(types)
     np.testing.assert_array_equal(vectors, packed.encode_types(types))
-    # The backbone travels in float16.
+    # The backbone is stored in float16.
     assert (vectors * encoder.encode_types(types)).sum(axis=1) == pytest.approx(1, abs=1e-3)
 
 
-def test_the_card_says_how_it_is_loaded_and_what_it_is(hub, encoder):
+def test_model_card_describes_the_encoder_and_how_to_load_it(hub, encoder):
     pushed(encoder, license="cc-by-sa-4.0")
     card = ModelCard(hub.files(REPO)["README.md"].decode())
     assert card.data.library_name == "ner-retriever-rag"
@@ -67,7 +67,7 @@ def test_the_card_says_how_it_is_loaded_and_what_it_is(hub, encoder):
     assert encoder.fingerprint in card.text
 
 
-def test_a_card_that_somebody_wrote_stays(hub, encoder):
+def test_existing_model_card_is_kept(hub, encoder):
     pushed(encoder)
     hub.commit(REPO, hub.files(REPO) | {"README.md": b"Measured on my own texts."})
     other = TypeAwareEncoder(encoder.source.name, "hidden@2", detector=encoder.detector)
@@ -77,20 +77,20 @@ def test_a_card_that_somebody_wrote_stays(hub, encoder):
     assert json.loads(files["config.json"])["taps"] == "hidden@2"
 
 
-def test_a_private_one_is_read_with_the_token(hub, encoder):
+def test_private_encoder_is_loaded_with_the_token(hub, encoder):
     pushed(encoder, private=True)
     with pytest.raises(FileNotFoundError, match=REPO):
         TypeAwareEncoder.from_pretrained(REPO)
     TypeAwareEncoder.from_pretrained(REPO, token=TOKEN)
 
 
-def test_a_backbone_that_would_stay_behind_is_refused(hub, encoder):
+def test_push_without_a_local_backbone_is_refused(hub, encoder):
     with pytest.raises(ValueError, match="backbone=True"):
         encoder.push_to_hub(REPO, token=TOKEN)
     assert REPO not in hub.commits
 
 
-def test_a_backbone_of_the_hub_is_fetched_by_its_name(hub, encoder, tiny_checkpoint):
+def test_backbone_on_the_hub_is_downloaded_by_name(hub, encoder, tiny_checkpoint):
     files = {each.name: each.read_bytes() for each in tiny_checkpoint.iterdir()}
     hub.commits["google/tiny-bert"] = {}
     hub.commit("google/tiny-bert", files)
@@ -103,13 +103,13 @@ def test_a_backbone_of_the_hub_is_fetched_by_its_name(hub, encoder, tiny_checkpo
     np.testing.assert_array_equal(again.encode_types(["river"]), named.encode_types(["river"]))
 
 
-def test_without_the_right_token_nothing_is_pushed(hub, encoder):
+def test_nothing_is_pushed_with_a_wrong_token(hub, encoder):
     with pytest.raises(HfHubHTTPError, match="401"):
         encoder.push_to_hub(REPO, backbone=True, token="hf_of_nobody")
     assert not hub.commits
 
 
-def test_a_folder_has_no_revisions(encoder, tmp_path):
+def test_revision_of_a_folder_is_refused(encoder, tmp_path):
     encoder.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="revision goes with a hub id"):
         TypeAwareEncoder.from_pretrained(tmp_path, revision="v1")

@@ -1,4 +1,4 @@
-"""Labels of other tools are read as the words that they stand for."""
+"""Labels of other tools are replaced by the words that they stand for."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_a_label_is_spelled_out(label: str, words: str) -> None:
     "description",
     ["dinosaur", "Château", "NGO", "iPhone", "T-shirt", "drug in GPE", "город", "_", "/"],
 )
-def test_what_is_no_label_is_left_alone(description: str) -> None:
+def test_descriptions_that_are_no_labels_are_unchanged(description: str) -> None:
     assert spelled_out(description) == description
 
 

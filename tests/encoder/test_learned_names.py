@@ -1,4 +1,4 @@
-"""Names as part of an encoder: in its vectors, its fingerprint and its folder."""
+"""Names as part of an encoder: in its vectors, its fingerprint and its saved folder."""
 
 import json
 
@@ -13,13 +13,13 @@ DINOSAUR = {"Stegosaurus": ["armoured dinosaur"]}
 
 @pytest.fixture
 def make(tiny_checkpoint, tiny_encoder):
-    """Make encoders of one checkpoint and a detector, alike but for what they are told."""
+    """A function that makes encoders of one checkpoint that differ only in the given parts."""
     return lambda **parts: TypeAwareEncoder(
         tiny_checkpoint, "value@1+hidden@3", detector=tiny_encoder.detector, **parts
     )
 
 
-def test_learned_names_move_their_mentions_alone(make):
+def test_learned_names_only_move_their_mentions(make):
     encoder = make()
     [before], plain = encoder.encode([TEXT]), encoder.fingerprint
     encoder.learn_names(DINOSAUR)
@@ -48,7 +48,7 @@ def test_names_are_saved_with_the_encoder(make, tmp_path):
     assert not list((tmp_path / "one").glob("names.*"))
 
 
-def test_names_from_a_file(make, tmp_path):
+def test_names_are_learned_from_a_file(make, tmp_path):
     path = tmp_path / "names.json"
     path.write_text(json.dumps(DINOSAUR))
     of_file, of_values = make(), make()
@@ -67,7 +67,7 @@ def test_a_table_of_names_is_part_of_the_encoder(make):
     assert encoder.names.knows(["Jurassic", "stegosaurus", "Oslo"]).tolist() == [True, True, False]
 
 
-def test_an_index_is_refused_to_an_encoder_that_has_learned_since(make, tmp_path):
+def test_index_refuses_an_encoder_that_has_learned_names_since(make, tmp_path):
     encoder = make()
     EntityIndex(path=tmp_path / "index", encoder=encoder).add([TEXT])
     encoder.learn_names(DINOSAUR)

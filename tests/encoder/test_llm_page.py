@@ -25,7 +25,7 @@ def blocks(language):
 
 @pytest.fixture(scope="module")
 def stand_ins(tmp_path_factory):
-    """A LLaMA of 20 blocks and a head in the authors' format, both tiny and random."""
+    """A LLaMA with 20 blocks and a head in the authors' format, both tiny and random."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("stand-ins")
     shape = {
@@ -37,13 +37,13 @@ def stand_ins(tmp_path_factory):
     return {"MODEL": str(folder / "model"), "HEAD": str(folder / "head.pth")}
 
 
-def test_its_python_runs(stand_ins, tmp_path, monkeypatch, capsys):
+def test_python_blocks_run(stand_ins, tmp_path, monkeypatch, capsys):
     for extra in ("accelerate", "bitsandbytes"):
         pytest.importorskip(extra, reason="needs the extra [llm]")
     monkeypatch.chdir(tmp_path)
     names = {}
     for number, block in enumerate(blocks("python")):
-        # Blank lines in front, so that a traceback has the page's line numbers.
+        # Leading blank lines, so that a traceback shows the page's line numbers.
         before = "\n" * TEXT[: block.start(1)].count("\n")
         exec(compile(before + block[1], PAGE.name, "exec"), names)
         if number == 0:
@@ -60,7 +60,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_its_commands_and_options_exist(command):
+def test_commands_and_options_exist(command):
     words = command.split()[1:]
     options = [word for word in words if word.startswith("--")]
     path = words[: 2 if words[0] == "train" else 1]
@@ -70,7 +70,7 @@ def test_its_commands_and_options_exist(command):
         assert re.search(rf"{option}\b", result.output), option
 
 
-def test_its_links_lead_somewhere():
+def test_link_targets_exist():
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", TEXT)
     assert targets
     for target in targets:

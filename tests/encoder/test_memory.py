@@ -1,4 +1,4 @@
-"""Batches by the memory a card has free, and what happens where the estimate was too bold."""
+"""Batch sizes by free GPU memory, and what happens if the estimate was too high."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "cut_loading.py"
 
 
 def shape(**config):
-    """What of a model the estimate is made from."""
+    """The attributes of a model that the estimate uses."""
     config = SimpleNamespace(**config)
     return SimpleNamespace(
         config=SimpleNamespace(get_text_config=lambda: config), dtype=torch.bfloat16
@@ -31,28 +31,28 @@ LLAMA_8B = shape(hidden_size=4096, intermediate_size=14_336, num_attention_heads
 @pytest.mark.parametrize(
     ("free", "tokens"), [(2**40, 32_768), (8 * 2**30, 19_784), (2**30, 2_473), (0, 512)]
 )
-def test_a_batch_is_what_half_of_the_free_memory_holds(monkeypatch, free, tokens):
+def test_batch_fills_half_of_the_free_memory(monkeypatch, free, tokens):
     monkeypatch.setattr(memory, "free_memory", lambda device: free)
     assert memory.batch_tokens(LLAMA_8B, CUDA, 512) == tokens
 
 
-def test_on_a_processor_a_batch_is_as_it_always_was():
+def test_batch_size_on_the_cpu_is_fixed():
     assert memory.batch_tokens(LLAMA_8B, CPU, 512) == 4_096
 
 
-def test_what_torch_holds_in_store_is_free(monkeypatch):
+def test_memory_cached_by_torch_counts_as_free(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1_000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 50)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 20)
     assert memory.free_memory(CUDA) == 130
 
 
-def test_a_model_says_what_a_token_takes(tiny_checkpoint):
+def test_bytes_per_token_follow_from_the_model(tiny_checkpoint):
     model = Backbone(tiny_checkpoint, "hidden@3").model
     assert memory.bytes_of_token(model, 64) == 4 * (8 * 32 + 3 * 64) + 4 * 4 * 64
 
 
-def test_without_room_a_batch_goes_through_in_parts(tiny_checkpoint, monkeypatch):
+def test_batch_is_split_when_memory_runs_out(tiny_checkpoint, monkeypatch):
     backbone = Backbone(tiny_checkpoint, "hidden@3")
     wanted = [states.taps["hidden@3"] for states in backbone.read(TEXTS)]
     forward, sizes = backbone.forward, []
@@ -70,7 +70,7 @@ def test_without_room_a_batch_goes_through_in_parts(tiny_checkpoint, monkeypatch
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
-def test_no_room_for_one_is_an_error():
+def test_out_of_memory_for_a_single_item_is_an_error():
     def never(some):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -79,7 +79,7 @@ def test_no_room_for_one_is_an_error():
 
 
 @pytest.mark.slow
-def test_the_benchmark_of_the_cut_runs(tiny_llama, tmp_path):
+def test_cut_loading_benchmark_runs(tiny_llama, tmp_path):
     command = [sys.executable, BENCHMARK, "--folder", tiny_llama, "--texts", "6", "--repeats", "1"]
     page = tmp_path / "page.md"
     done = subprocess.run([*command, "--out", page], capture_output=True, text=True)

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag.encoder.names import KnownNames, NameTable, name_key
-from ner_retriever_rag.encoder.own_names import read_names
+from ner_retriever_rag.encoder.user_names import read_names
 
 DIM = 16
 
 
 def encode(phrases):
-    """A unit vector for each phrase, always the same."""
+    """A unit vector for each phrase, the same in every call."""
     seeds = [int.from_bytes(blake2b(p.encode(), digest_size=4).digest()) for p in phrases]
     rows = [np.random.default_rng(seed).normal(size=DIM) for seed in seeds]
     return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
@@ -54,11 +54,11 @@ def test_spellings_of_one_name_share_a_key(one, other):
 @pytest.mark.parametrize(
     ("one", "other"), [("C", "C++"), ("A-ha", "Ha"), ("!!!", "..."), ("A", "")]
 )
-def test_other_names_have_other_keys(one, other):
+def test_different_names_have_different_keys(one, other):
     assert name_key(one) != name_key(other)
 
 
-def test_context_picks_among_homonyms(known):
+def test_context_disambiguates_homonyms(known):
     for phrase, other in (("planet", "chemical element"), ("chemical element", "planet")):
         vector = near(phrase)
         [blended] = known.blend(["Mercury"], vector[None])
@@ -67,7 +67,7 @@ def test_context_picks_among_homonyms(known):
         assert blended @ encode([other])[0] < blended @ encode([phrase])[0]
 
 
-def test_a_name_that_the_context_contradicts_changes_nothing(known):
+def test_name_that_contradicts_the_context_changes_nothing(known):
     vector = near("planet", -0.9)
     vector = vector if vector @ encode(["chemical element"])[0] < known.threshold else -vector
     vectors = vector[None]
@@ -87,7 +87,7 @@ def test_unknown_names_keep_their_vectors_bit_for_bit(known):
     assert known.blend([], vectors[:0]).shape == (0, DIM)
 
 
-def test_a_mention_is_blended_alike_alone_and_among_others(known):
+def test_blending_does_not_depend_on_the_batch(known):
     words = ["Mercury", "x", "The Beatles", "Mercury"]
     vectors = np.stack([near(p) for p in ("planet", "band", "rock band", "chemical element")])
     together = known.blend(words, vectors)
@@ -104,13 +104,13 @@ def test_spellings_of_one_name_are_one_entry(known):
         ).all()
 
 
-def test_learned_names_come_first_and_are_kept(known, tmp_path):
+def test_learned_names_take_precedence_and_are_saved(known, tmp_path):
     taught = known.learn({"Mercury": ["record label"]}, encode)
     label, planet = encode(["record label"]).T, near("planet")[None]
     assert taught.blend(["mercury"], planet) @ label > planet @ label + 0.1  # whatever the context
     assert taught.blend(["mercury"], -planet) @ label > -planet @ label + 0.1
     assert taught.blend(["Beatles"], planet).tobytes() == known.blend(["Beatles"], planet).tobytes()
-    assert (known.blend(["Mercury"], planet) != planet).any()  # what it was made from is as it was
+    assert (known.blend(["Mercury"], planet) != planet).any()  # the original is unchanged
     more = taught.learn({"Ulvgard": ["band"]}, encode)
     assert more.learned == {"Mercury": ["record label"], "Ulvgard": ["band"]}
     assert len({known.digest, taught.digest, more.digest}) == 3
@@ -120,7 +120,7 @@ def test_learned_names_come_first_and_are_kept(known, tmp_path):
     assert loaded.blend(["Mercury"], planet).tobytes() == more.blend(["Mercury"], planet).tobytes()
 
 
-def test_only_learned_names(tmp_path):
+def test_learned_names_without_a_table(tmp_path):
     taught = KnownNames().learn({"Haloperidol": ["antipsychotic drug"]}, encode)
     taught.save(tmp_path)
     vectors = near("antipsychotic drug")[None]
@@ -128,7 +128,7 @@ def test_only_learned_names(tmp_path):
     assert KnownNames().blend(["haloperidol"], vectors).tobytes() == vectors.tobytes()
 
 
-def test_names_from_files(tmp_path):
+def test_names_are_read_from_files(tmp_path):
     names = {"Haloperidol": ["antipsychotic drug"], "東京": ["city", "capital"]}
     one, lines = tmp_path / "names.json", tmp_path / "names.jsonl"
     one.write_text(json.dumps(names))
@@ -147,12 +147,12 @@ def test_empty_names_are_refused(known, names):
 
 
 @pytest.mark.parametrize("names", [{}, ["x"], {"x": "y"}, {"x": [1]}, {1: ["y"]}])
-def test_other_things_than_names_are_refused(known, names):
+def test_names_of_a_wrong_type_are_refused(known, names):
     with pytest.raises(TypeError, match="types|mapping"):
         known.learn(names, encode)
 
 
-def test_names_move_with_the_space_that_they_are_in(known):
+def test_names_follow_a_map_of_the_vector_space(known):
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(DIM, DIM)))[0].astype(np.float32)
     known = known.learn({"Mercury probe": ["space probe"]}, encode)
     vectors = np.stack([near("planet"), near("band"), near("space probe"), near("river")])

@@ -1,4 +1,4 @@
-"""Encoders saved with their backbone need nothing else."""
+"""Encoders saved with their backbone are self-contained."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def folder(encoder, tmp_path_factory):
 
 
 def close(one, other):
-    """Nearly the same vectors, of the same spans."""
+    """Assert nearly equal vectors for the same spans."""
     spans = [[(0, 4), (5, 9)]] * len(TEXTS)
     for ours, theirs in zip(one.encode(TEXTS, spans), other.encode(TEXTS, spans), strict=True):
         assert ((ours.vectors * theirs.vectors).sum(1) > 0.9999).all()
@@ -49,7 +49,7 @@ def close(one, other):
     assert ((one.encode_types(types) * other.encode_types(types)).sum(1) > 0.9999).all()
 
 
-def test_the_adaptation_is_merged_and_what_lies_after_the_taps_left_out(encoder, folder):
+def test_adaptation_is_merged_and_layers_after_the_taps_are_left_out(encoder, folder):
     assert not (folder / "adaptation.safetensors").exists()
     weights = load_file(folder / WEIGHTS)
     assert {value.dtype for value in weights.values()} <= {torch.float16, torch.int64}
@@ -59,21 +59,21 @@ def test_the_adaptation_is_merged_and_what_lies_after_the_taps_left_out(encoder,
     close(again, encoder)
 
 
-def test_the_fingerprint_does_not_depend_on_the_place(folder, tmp_path):
+def test_fingerprint_does_not_depend_on_the_folder(folder, tmp_path):
     (first,) = [TypeAwareEncoder.from_pretrained(folder)]
     first.save_pretrained(tmp_path / "copy")
     again = TypeAwareEncoder.from_pretrained(tmp_path / "copy")
     assert again.fingerprint == first.fingerprint
     assert again.description == first.description
     assert (tmp_path / "copy" / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
-    again.save_pretrained(tmp_path / "copy")  # onto itself
+    again.save_pretrained(tmp_path / "copy")  # over itself
     np.testing.assert_array_equal(
         TypeAwareEncoder.from_pretrained(tmp_path / "copy").encode_types(["river"]),
         first.encode_types(["river"]),
     )
 
 
-def test_damage_is_named(encoder, tmp_path):
+def test_damaged_files_are_named(encoder, tmp_path):
     encoder.save_pretrained(tmp_path, backbone=True)
     weights = load_file(tmp_path / WEIGHTS)
     save_file({name: value * 0 for name, value in weights.items()}, tmp_path / WEIGHTS)
@@ -86,14 +86,14 @@ def test_damage_is_named(encoder, tmp_path):
         TypeAwareEncoder.from_pretrained(tmp_path)
 
 
-def test_large_embeddings_are_int8(tmp_path):
+def test_large_embeddings_are_stored_as_int8(tmp_path):
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=5000, hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
         intermediate_size=32, max_position_embeddings=16,
     )  # fmt: skip
     model = BertModel(config)
-    model.embeddings.word_embeddings.weight.data *= torch.rand(5000, 1) * 10 + 0.1  # rows unlike
+    model.embeddings.word_embeddings.weight.data *= torch.rand(5000, 1) * 10 + 0.1  # unequal rows
     model.embeddings.word_embeddings.weight.data[0] = 0
     packed.write_packed(model, byte_level_tokenizer(), tmp_path)
     stored = load_file(tmp_path / packed.WEIGHTS)
@@ -107,7 +107,7 @@ def test_large_embeddings_are_int8(tmp_path):
     assert (read[name][0] == 0).all()
 
 
-def test_decoders_pack_too(tmp_path):
+def test_decoders_can_be_packed(tmp_path):
     torch.manual_seed(0)
     tokenizer = byte_level_tokenizer()
     GPT2Model(
@@ -122,7 +122,7 @@ def test_decoders_pack_too(tmp_path):
     close(again, encoder)
 
 
-def test_a_packed_backbone_with_deltas_is_packed_anew(folder, tmp_path):
+def test_packed_backbone_with_deltas_is_repacked(folder, tmp_path):
     torch.manual_seed(2)
     deltas = tmp_path / "deltas.safetensors"
     save_file({f"{LAYER}.delta": torch.randn(32, 64) / 4}, deltas)
@@ -139,14 +139,14 @@ def test_a_packed_backbone_with_deltas_is_packed_anew(folder, tmp_path):
     assert (cosines < 0.999).all()
 
 
-def test_what_needs_more_than_weights_is_not_packed(tiny_checkpoint, tmp_path):
+def test_backbone_with_load_options_is_not_packed(tiny_checkpoint, tmp_path):
     encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@1", load_options={"device_map": "auto"})
     with pytest.raises(ValueError, match="backbone=True"):
         encoder.save_pretrained(tmp_path, backbone=True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_not_over_the_deltas_it_reads(encoder, tmp_path):
+def test_saving_over_the_deltas_in_use_is_refused(encoder, tmp_path):
     encoder.save_pretrained(tmp_path)
     again = TypeAwareEncoder.from_pretrained(tmp_path)
     with pytest.raises(ValueError, match="save elsewhere"):
@@ -165,7 +165,7 @@ print(len(encoder.encode([text], [[(0, 4)]])[0].vectors), encoder.encode_types([
 """
 
 
-def test_loads_without_the_hub_and_long_texts_warn_of_nothing(folder):
+def test_loads_without_the_hub_and_long_texts_cause_no_warning(folder):
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(folder)], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""The backbone that is shipped is read without transformers, and reads as it would with it."""
+"""The shipped backbone runs without transformers, with the same states as with it."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.backbone.packed_bert import PackedBert, PackedTokenizer
 from ner_retriever_rag.encoder.saved import PRETRAINED
 
-EAGER = {"attn_implementation": "eager"}  # an option of transformers', which is then used
+EAGER = {"attn_implementation": "eager"}  # an option of transformers, which forces its use
 ODD = ["", " ", "Ça va?\tnaïve\n\x00 🎉 東京", "[SEP] [CLS]", "word " * 700]
 
 
@@ -38,13 +38,13 @@ def states(backbone, texts):
 
 
 @pytest.mark.parametrize("taps", ["hidden@3", "hidden@1+hidden@2"])
-def test_it_reads_what_transformers_reads(folder, taps):
+def test_states_match_transformers(folder, taps):
     ours = Backbone(folder, taps, dtype="float32")
     theirs = Backbone(folder, taps, dtype="float32", load_options=EAGER)
     assert isinstance(ours.model, PackedBert)
     assert isinstance(theirs.model, BertModel)
     assert (ours.top, ours.hidden_size, ours.block_count) == ("hidden@3", 32, 3)
-    texts = TEXTS + ODD  # of unlike lengths, so some are padded and one is cut to windows
+    texts = TEXTS + ODD  # of unequal lengths: some are padded, one is split into windows
     for mine, other in zip(states(ours, texts), states(theirs, texts), strict=True):
         np.testing.assert_array_equal(mine.offsets, other.offsets)
         assert mine.taps.keys() == other.taps.keys()
@@ -52,7 +52,7 @@ def test_it_reads_what_transformers_reads(folder, taps):
             torch.testing.assert_close(vectors, other.taps[tap], atol=1e-5, rtol=1e-5)
 
 
-def test_the_shipped_one_reads_as_with_transformers():
+def test_states_of_the_shipped_backbone_match_transformers():
     source = PRETRAINED / "backbone"
     ours = Backbone(source, "hidden@2+hidden@6", dtype="float32")
     theirs = Backbone(source, "hidden@2+hidden@6", dtype="float32", load_options=EAGER)
@@ -64,7 +64,7 @@ def test_the_shipped_one_reads_as_with_transformers():
 
 
 @pytest.mark.parametrize("text", [*TEXTS, *ODD])
-def test_the_tokens_are_those_of_the_tokenizer_that_was_saved(folder, text):
+def test_tokens_match_the_saved_tokenizer(folder, text):
     ours, theirs = PackedTokenizer(folder), word_piece_tokenizer()
     told = {"return_offsets_mapping": True, "return_special_tokens_mask": True}
     for special in (False, True):
@@ -75,12 +75,12 @@ def test_the_tokens_are_those_of_the_tokenizer_that_was_saved(folder, text):
     assert ours.pad_token_id == theirs.pad_token_id
 
 
-def test_whatever_else_is_read_is_read_by_transformers(folder):
+def test_other_taps_are_read_by_transformers(folder):
     for taps in ("value@1", "hidden@1+attention@1", "hidden@0"):
         assert isinstance(Backbone(folder, taps).model, BertModel)
 
 
-def test_what_cannot_be_read_is_named(folder, tmp_path):
+def test_invalid_tap_and_missing_weight_are_named(folder, tmp_path):
     with pytest.raises(ValueError, match="has 3 blocks, so hidden@ goes from 0 to 3"):
         Backbone(folder, "hidden@4")
     for file in folder.iterdir():
@@ -93,7 +93,7 @@ def test_what_cannot_be_read_is_named(folder, tmp_path):
     assert isinstance(Backbone(tmp_path, "hidden@1").model, PackedBert)  # needs no second block
 
 
-def test_another_activation_is_left_to_transformers(folder, tmp_path):
+def test_other_activations_are_left_to_transformers(folder, tmp_path):
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     config = json.loads((tmp_path / "config.json").read_text())
@@ -111,7 +111,7 @@ print(sorted({"transformers", "torch._dynamo"} & set(sys.modules)))
 """
 
 
-def test_neither_texts_nor_descriptions_need_transformers():
+def test_encoding_does_not_import_transformers():
     run = [sys.executable, "-c", SCRIPT]
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["True 1", "[]"]

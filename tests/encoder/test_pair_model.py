@@ -1,4 +1,4 @@
-"""The pair model: what a judgement depends on, and that it is the same in any company."""
+"""The pair model: what a judgment depends on, and that it is the same in any batch."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ import torch
 from transformers import AutoTokenizer
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-from ner_retriever_rag.encoder.judging import PairJudge
 from ner_retriever_rag.encoder.pair_model import PairModel, PairTokens
+from ner_retriever_rag.encoder.pair_scorer import PairScorer
 from ner_retriever_rag.encoder.saved import BACKBONE, PRETRAINED
 from ner_retriever_rag.reading.passage import Passage
 
@@ -21,7 +21,7 @@ def encoder() -> TypeAwareEncoder:
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    """The shipped tokenizer with all that transformers gives it: it reads tokens back."""
+    """The shipped tokenizer as loaded by transformers, which can decode tokens."""
     return AutoTokenizer.from_pretrained(PRETRAINED / BACKBONE)
 
 
@@ -37,12 +37,12 @@ def model(encoder: TypeAwareEncoder) -> PairModel:
     return PairModel(deltas, torch.randn(1, 384, generator=draw), torch.zeros(1))
 
 
-def judge_of(encoder: TypeAwareEncoder, model: PairModel) -> PairJudge:
-    return PairJudge(model, lambda: encoder.source.load([encoder.backbone.top]))
+def judge_of(encoder: TypeAwareEncoder, model: PairModel) -> PairScorer:
+    return PairScorer(model, lambda: encoder.source.load([encoder.backbone.top]))
 
 
 @pytest.fixture(scope="module")
-def judge(encoder: TypeAwareEncoder, model: PairModel) -> PairJudge:
+def judge(encoder: TypeAwareEncoder, model: PairModel) -> PairScorer:
     return judge_of(encoder, model)
 
 
@@ -53,7 +53,7 @@ def passages() -> list[Passage]:
     ]
 
 
-def test_a_pair_is_read_as_description_and_passage_with_the_mention_in_brackets(encoder, tokenizer):
+def test_pair_is_description_and_passage_with_the_mention_in_brackets(encoder, tokenizer):
     tokens = PairTokens(encoder.backbone.tokenizer)
     ids, mask, at = tokens([("river", passages()[0]), ("city", Passage("[x] Oslo.", 4, 8))])
     first, second = (
@@ -65,7 +65,7 @@ def test_a_pair_is_read_as_description_and_passage_with_the_mention_in_brackets(
     assert ids[torch.arange(2), at].tolist() == [close, close]
 
 
-def test_a_long_passage_and_a_long_description_are_cut_and_the_mention_stays(encoder, tokenizer):
+def test_long_passage_and_description_are_cut_but_the_mention_is_kept(encoder, tokenizer):
     tokens = PairTokens(encoder.backbone.tokenizer)
     text = "word " * 300 + "Oslo" + " word" * 300
     ids, _, at = tokens([("thing " * 100, Passage(text, 1500, 1504))])
@@ -73,20 +73,20 @@ def test_a_long_passage_and_a_long_description_are_cut_and_the_mention_stays(enc
     assert tokenizer.decode(ids[0, at[0] - 2 : at[0] + 1]) == "[ oslo ]"
 
 
-def test_a_judgement_is_the_same_alone_and_in_company(judge, encoder, model):
+def test_judgment_does_not_depend_on_the_batch(judge, encoder, model):
     together = judge.logits("river in Europe", passages())
     alone = judge_of(encoder, model)
     for passage, logit in zip(passages(), together, strict=True):
         assert alone.logits("river in Europe", [passage])[0] == pytest.approx(logit, abs=2e-3)
 
 
-def test_it_depends_on_which_mention_is_marked_and_on_the_description(judge):
+def test_judgment_depends_on_the_marked_mention_and_the_description(judge):
     rhine, basel, _ = judge.logits("river", passages())
     assert abs(rhine - basel) > 1e-3
     assert abs(judge.logits("city", passages())[0] - rhine) > 1e-3
 
 
-def test_what_was_judged_is_not_read_again(encoder, model):
+def test_judged_pairs_are_cached(encoder, model):
     judge, read = judge_of(encoder, model), []
     first = judge.logits("river", passages())
     backbone, tokens = judge._reader()
@@ -96,20 +96,20 @@ def test_what_was_judged_is_not_read_again(encoder, model):
     assert read == [("river", Passage("Rome.", 0, 4))]
 
 
-def test_vectors_stay_as_they_were(encoder, judge):
+def test_judging_does_not_change_vectors(encoder, judge):
     before = encoder.encode_types(["river"])
     judge.logits("lake", passages())
     fresh = TypeAwareEncoder.from_pretrained(dtype="float32")
     assert np.array_equal(before, fresh.encode_types(["river"]))
 
 
-def test_saved_and_loaded_it_judges_the_same(judge, encoder, model, tmp_path):
+def test_saved_model_judges_the_same_after_loading(judge, encoder, model, tmp_path):
     model.save(tmp_path)
     loaded = judge_of(encoder, PairModel.load(tmp_path))
     assert loaded.logits("river", passages()) == pytest.approx(judge.logits("river", passages()))
 
 
-def test_a_passage_is_cut_between_words_around_its_mention():
+def test_passage_is_cut_between_words_around_its_mention():
     text = "word " * 100 + "Rhine" + " word" * 100
     passage = Passage.around(text, 500, 505, 60)
     assert passage.text[passage.start : passage.end] == "Rhine"

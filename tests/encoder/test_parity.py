@@ -1,4 +1,4 @@
-"""The same vectors as the code of the paper's authors, and as the uncut model's own modules."""
+"""The same vectors as the code of the paper's authors, and as the full model's own modules."""
 
 import json
 
@@ -35,7 +35,7 @@ def normalised(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def test_mentions_are_those_of_the_authors_code(golden, paper_encoder):
+def test_mention_vectors_match_the_authors_code(golden, paper_encoder):
     texts = [row["text"] for row in golden["texts"]]
     encoded = paper_encoder.encode(texts, [row["spans"] for row in golden["texts"]])
     assert sum(len(each.vectors) for each in encoded) > 40
@@ -46,14 +46,14 @@ def test_mentions_are_those_of_the_authors_code(golden, paper_encoder):
         )
 
 
-def test_type_descriptions_are_those_of_the_authors_code(golden, paper_encoder):
+def test_type_vectors_match_the_authors_code(golden, paper_encoder):
     ours = paper_encoder.encode_types([row["text"] for row in golden["types"]])
     theirs = normalised([row["vector"] for row in golden["types"]])
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
 def hooked(folder, text, block):
-    """What a hook on the whole language model's value projection sees, and token offsets."""
+    """What a hook on the full language model's value projection sees, and token offsets."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     seen = []
@@ -68,7 +68,7 @@ def hooked(folder, text, block):
 
 
 @pytest.mark.parametrize("block", [0, 7, 17, 19])
-def test_another_model_agrees_with_a_hook_on_the_whole_of_it(tiny_llama, tmp_path, block):
+def test_vectors_match_a_hook_on_the_full_model(tiny_llama, tmp_path, block):
     torch.manual_seed(0)
     width = 16
     ProjectionHead((width, 12, 10)).save(tmp_path)

@@ -19,7 +19,7 @@ TYPES = ["river", "capital city"]
 
 @pytest.fixture(scope="module")
 def head_file(tmp_path_factory):
-    """A head in the authors' format, for the tiny LLaMA's 16-wide values."""
+    """A head in the authors' format, for the tiny LLaMA's values of width 16."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("heads") / "contrastive_projection_head.pth"
     torch.save(ProjectionHead((16, 12, 10)).state_dict(), path)
@@ -28,7 +28,7 @@ def head_file(tmp_path_factory):
 
 @pytest.fixture
 def server(head_file):
-    """A web server with the head's folder; its ``asked`` counts the requests."""
+    """A web server for the head's folder; its ``asked`` counts the requests."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -43,7 +43,7 @@ def server(head_file):
     served.server_close()
 
 
-def test_the_papers_encoder_by_name(tiny_llama, head_file):
+def test_paper_preset_by_name(tiny_llama, head_file):
     encoder = TypeAwareEncoder.from_preset(
         "llama-3.1-8b", head=head_file, backbone=tiny_llama, detector=CapitalisedWords()
     )
@@ -54,7 +54,7 @@ def test_the_papers_encoder_by_name(tiny_llama, head_file):
     assert encoded.vectors.shape == (2, 10)
 
 
-def test_the_papers_preset_agrees_with_the_authors_code(shared):
+def test_paper_preset_matches_the_authors_code(shared):
     reference = shared / "reference"
     encoder = TypeAwareEncoder.from_preset(
         "llama-3.1-8b",
@@ -68,17 +68,17 @@ def test_the_papers_preset_agrees_with_the_authors_code(shared):
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
-def test_without_its_backbone_at_hand_it_is_named(head_file):
+def test_preset_names_its_default_backbone(head_file):
     encoder = TypeAwareEncoder.from_preset("llama-3.1-8b", head=head_file)
     assert encoder.backbone_name == PRESETS["llama-3.1-8b"].backbone == "meta-llama/Llama-3.1-8B"
 
 
-def test_the_shipped_encoder_by_name(default):
+def test_shipped_encoder_by_name(default):
     encoder = TypeAwareEncoder.from_preset("minilm")
     assert encoder.fingerprint == default.fingerprint
 
 
-def test_presets_that_cannot_be(head_file):
+def test_invalid_presets_are_refused(head_file):
     with pytest.raises(ValueError, match="no preset 'x'.*llama-3.1-8b: the paper's"):
         TypeAwareEncoder.from_preset("x")
     with pytest.raises(ValueError, match=r"needs head=.*contrastive_projection_head\.pth"):
@@ -87,7 +87,7 @@ def test_presets_that_cannot_be(head_file):
         TypeAwareEncoder.from_preset("minilm", head=head_file)
 
 
-def test_a_head_is_fetched_once(tiny_llama, head_file, server, tmp_path, monkeypatch):
+def test_head_is_downloaded_once(tiny_llama, head_file, server, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     url = f"http://127.0.0.1:{server.server_port}/{head_file.name}"
     options = {"backbone": tiny_llama, "detector": CapitalisedWords()}
@@ -98,7 +98,7 @@ def test_a_head_is_fetched_once(tiny_llama, head_file, server, tmp_path, monkeyp
     assert encoder.fingerprint == local.fingerprint
 
 
-def test_a_head_that_cannot_be_fetched(server, tmp_path, monkeypatch):
+def test_failed_download_of_a_head_is_reported(server, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     url = f"http://127.0.0.1:{server.server_port}/none.pth"
     with pytest.raises(FileNotFoundError, match="none.pth could not be fetched: .*404"):
@@ -106,7 +106,7 @@ def test_a_head_that_cannot_be_fetched(server, tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.pth"))
 
 
-def test_a_page_instead_of_a_head(head_file, server, tmp_path, monkeypatch):
+def test_web_page_instead_of_a_head_is_refused(head_file, server, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     (head_file.parent / "page.pth").write_text("<!doctype html><p>Sign in")
     url = f"http://127.0.0.1:{server.server_port}/page.pth"
@@ -115,7 +115,7 @@ def test_a_page_instead_of_a_head(head_file, server, tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.pth"))
 
 
-def test_a_file_that_is_no_head(tmp_path):
+def test_file_that_is_no_head_is_refused(tmp_path):
     (tmp_path / "head.pth").write_bytes(b"not a pickle")
     with pytest.raises(ValueError, match="head.pth is not a file that torch"):
         TypeAwareEncoder.from_preset("llama-3.1-8b", head=tmp_path / "head.pth")

@@ -1,4 +1,4 @@
-"""Prototypes draw mentions of one kind together, and change nothing else."""
+"""Prototypes pull mentions of one kind together and change nothing else."""
 
 import numpy as np
 import pytest
@@ -16,22 +16,22 @@ def centres():
 
 @pytest.fixture
 def mentions(centres):
-    """40 of each of five kinds, each with a mark of its own sentence."""
+    """Forty mentions of each of five kinds, each with noise from its own sentence."""
     marks = np.random.default_rng(1).normal(size=(5, 40, 32)) * 0.1
     return unit(centres[:, None] + marks).reshape(-1, 32)
 
 
-def test_draws_towards_the_mixture(centres, mentions):
+def test_mentions_are_pulled_towards_the_mixture_of_prototypes(centres, mentions):
     stored = centres.astype(np.float16).astype(np.float32)
     nearness = np.exp(mentions @ stored.T / 0.1)
     mixture = nearness / nearness.sum(axis=1, keepdims=True) @ stored
-    drawn = Prototypes(centres, weight=0.5, width=0.1).draw(mentions)
+    drawn = Prototypes(centres, weight=0.5, width=0.1).pull(mentions)
     np.testing.assert_allclose(drawn, unit(mentions + 0.5 * mixture), atol=1e-5)
     assert drawn.dtype == np.float32
 
 
-def test_kinds_come_together_and_stay_apart(centres, mentions):
-    drawn = Prototypes(centres).draw(mentions)
+def test_kinds_move_together_and_stay_separate(centres, mentions):
+    drawn = Prototypes(centres).pull(mentions)
     kinds = np.repeat(np.arange(5), 40)
     same = kinds[:, None] == kinds
     before, after = mentions @ mentions.T, drawn @ drawn.T
@@ -40,46 +40,46 @@ def test_kinds_come_together_and_stay_apart(centres, mentions):
     assert ((drawn @ centres.T).argmax(axis=1) == kinds).all()
 
 
-def test_many_at_once_are_drawn_as_one_by_one(centres, mentions):
-    many = np.concatenate([mentions] * 11)  # more than go together
+def test_result_does_not_depend_on_the_batch(centres, mentions):
+    many = np.concatenate([mentions] * 11)  # more than are processed together
     prototypes = Prototypes(centres)
-    one_by_one = np.concatenate([prototypes.draw(mentions[i : i + 1]) for i in range(3)])
-    np.testing.assert_allclose(prototypes.draw(many)[2000:2003], one_by_one, atol=1e-6)
-    assert prototypes.draw(mentions[:0]).shape == (0, 32)
+    one_by_one = np.concatenate([prototypes.pull(mentions[i : i + 1]) for i in range(3)])
+    np.testing.assert_allclose(prototypes.pull(many)[2000:2003], one_by_one, atol=1e-6)
+    assert prototypes.pull(mentions[:0]).shape == (0, 32)
 
 
-def test_given_vectors_stay(centres, mentions):
+def test_given_vectors_are_not_modified(centres, mentions):
     kept = mentions.copy()
-    Prototypes(centres).draw(mentions)
+    Prototypes(centres).pull(mentions)
     np.testing.assert_array_equal(mentions, kept)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((0, 8)), np.zeros(8)])
-def test_refuses_what_holds_none(wrong):
+def test_invalid_prototypes_are_refused(wrong):
     with pytest.raises(ValueError, match=r"n >= 1, dim"):
         Prototypes(wrong)
     with pytest.raises(ValueError, match="width > 0"):
         Prototypes(np.ones((1, 8)), width=0)
 
 
-def test_what_is_saved_is_what_is_loaded(centres, mentions, tmp_path):
+def test_saved_prototypes_load_unchanged(centres, mentions, tmp_path):
     prototypes = Prototypes(centres, weight=0.7, width=0.3)
     prototypes.save(tmp_path / "saved")
     loaded = Prototypes.load(tmp_path / "saved")
-    np.testing.assert_array_equal(loaded.draw(mentions), prototypes.draw(mentions))
+    np.testing.assert_array_equal(loaded.pull(mentions), prototypes.pull(mentions))
     assert loaded.digest == prototypes.digest != Prototypes(centres, weight=0.7).digest
 
 
-def test_they_move_with_the_space(centres, mentions):
+def test_prototypes_follow_a_map_of_the_vector_space(centres, mentions):
     turn = np.linalg.qr(np.random.default_rng(2).normal(size=(32, 32)))[0].astype(np.float32)
     prototypes = Prototypes(centres, weight=0.7, width=0.3)
     moved = prototypes.moved(lambda vectors: vectors @ turn)
     np.testing.assert_allclose(
-        moved.draw(mentions @ turn), prototypes.draw(mentions) @ turn, atol=2e-3
+        moved.pull(mentions @ turn), prototypes.pull(mentions) @ turn, atol=2e-3
     )
 
 
-def test_an_encoder_draws_mentions_alone(tiny_checkpoint):
+def test_encoder_applies_prototypes_to_mentions_only(tiny_checkpoint):
     def encoder(**parts):
         return TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords(), **parts)
 
@@ -87,23 +87,23 @@ def test_an_encoder_draws_mentions_alone(tiny_checkpoint):
     prototypes = Prototypes(unit(np.random.default_rng(3).normal(size=(4, bare.dim))))
     drawing = encoder(prototypes=prototypes)
     for before, after in zip(bare.encode(TEXTS), drawing.encode(TEXTS), strict=True):
-        np.testing.assert_allclose(after.vectors, prototypes.draw(before.vectors), atol=1e-6)
+        np.testing.assert_allclose(after.vectors, prototypes.pull(before.vectors), atol=1e-6)
         np.testing.assert_array_equal(after.text_vector, before.text_vector)
     np.testing.assert_array_equal(bare.encode_types(["river"]), drawing.encode_types(["river"]))
     assert bare.fingerprint != drawing.fingerprint
 
 
-def test_names_are_blended_before(tiny_checkpoint):
+def test_names_are_blended_before_prototypes_apply(tiny_checkpoint):
     encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
     encoder.learn_names({"Oslo": ["city"]})
     blended = encoder.encode(["Oslo is far."])[0].vectors
     encoder.prototypes = Prototypes(unit(np.random.default_rng(4).normal(size=(4, encoder.dim))))
     drawn = encoder.encode(["Oslo is far."])[0].vectors
-    np.testing.assert_allclose(drawn, encoder.prototypes.draw(blended), atol=1e-6)
+    np.testing.assert_allclose(drawn, encoder.prototypes.pull(blended), atol=1e-6)
 
 
-def test_others_can_join(centres, mentions):
+def test_prototypes_can_be_added(centres, mentions):
     few, more = Prototypes(centres[:3], weight=0.7), Prototypes(centres, weight=0.7)
-    joined = few.joined(centres[3:])
-    assert len(joined) == 5 and len(few) == 3
-    np.testing.assert_array_equal(joined.draw(mentions), more.draw(mentions))
+    extended = few.extended(centres[3:])
+    assert len(extended) == 5 and len(few) == 3
+    np.testing.assert_array_equal(extended.pull(mentions), more.pull(mentions))

@@ -1,4 +1,4 @@
-"""The encoder reads the view of a text; what it gives back is of the text itself."""
+"""The encoder reads the view of a text; its output refers to the text itself."""
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ class Watching(CapitalisedWords):
         return super().detect(texts)
 
 
-def test_any_detector_reads_the_view_and_spans_are_of_the_source(tiny_checkpoint):
+def test_detector_reads_the_view_and_spans_refer_to_the_source(tiny_checkpoint):
     watching = Watching()
     encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=watching)
     messy, clean = encoder.encode([MESSY, CLEAN])
@@ -34,7 +34,7 @@ def test_any_detector_reads_the_view_and_spans_are_of_the_source(tiny_checkpoint
     np.testing.assert_array_equal(encoder.encode([MESSY], [given])[0].vectors, clean.vectors)
 
 
-def test_no_mention_runs_across_a_boundary(tiny_checkpoint):
+def test_no_mention_crosses_a_boundary(tiny_checkpoint):
     class Everything:
         def detect(self, texts):
             return [[Mention(text, 0, len(text))] for text in texts]
@@ -44,12 +44,12 @@ def test_no_mention_runs_across_a_boundary(tiny_checkpoint):
     assert [each.text for each in encoded.mentions] == ["Lima", "Peru", "Rome"]
 
 
-def test_a_text_of_nothing_that_can_be_seen(tiny_encoder):
+def test_text_of_invisible_characters_has_no_mentions(tiny_encoder):
     (encoded,) = tiny_encoder.encode(["\u200b\u200e"])
     assert encoded.mentions == [] and len(encoded.vectors) == 0
 
 
-def test_a_long_text_is_read_in_pieces_and_put_together(tiny_checkpoint, monkeypatch):
+def test_long_text_is_read_in_pieces_and_merged(tiny_checkpoint, monkeypatch):
     monkeypatch.setattr(pieces, "LONGEST", 60)
     encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
     sentences = ["Oslo lies in Norway.", "Lima lies in Peru, by the sea.", "Rome is far."] * 5
@@ -58,13 +58,13 @@ def test_a_long_text_is_read_in_pieces_and_put_together(tiny_checkpoint, monkeyp
     assert [text[each.start : each.end] for each in encoded.mentions] == [
         each.text for each in CapitalisedWords().detect([text])[0]
     ]
-    # Given spans keep their order, whatever piece they are in.
+    # Given spans keep their order, whichever piece they are in.
     spans = [(each.start, each.end) for each in encoded.mentions][::-1]
     (given,) = encoder.encode([text], [spans])
     np.testing.assert_allclose(given.vectors, encoded.vectors[::-1], atol=1e-5)
 
 
-def test_products_of_words_are_the_same_in_blocks(monkeypatch):
+def test_word_products_do_not_depend_on_the_block_size(monkeypatch):
     torch.manual_seed(0)
     first, last = torch.rand(2, 23, 4), torch.rand(2, 23 + 5, 4)
     whole = _pairs(first, last, 5)
@@ -73,7 +73,7 @@ def test_products_of_words_are_the_same_in_blocks(monkeypatch):
     torch.testing.assert_close(whole[1, 20, 3], first[1, 20] @ last[1, 23])
 
 
-def test_names_are_shown_as_the_view_has_them(tiny_encoder):
+def test_names_are_shown_as_in_the_view(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     text = "It was in the year of the comet that Roald\nAmundsen, who was born there, met others."
     index.add([text, "Roald Amundsen left."], spans=[[(37, 51)], [(0, 14)]])
@@ -83,7 +83,7 @@ def test_names_are_shown_as_the_view_has_them(tiny_encoder):
     assert {each.text for each in matches} == {"Roald Amundsen"}
 
 
-def test_the_span_head_finds_nothing_with_a_boundary_in_it():
+def test_span_head_finds_no_mention_across_a_boundary():
     text = "Jane Doe | Oslo"
     words = Words(text)
     everything = np.ones((len(words), 12), dtype=np.float32)

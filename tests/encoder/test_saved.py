@@ -1,4 +1,4 @@
-"""Saved encoders: what is loaded is what was saved, or refused by name."""
+"""Saved encoders load unchanged or are refused with the damaged file's name."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def deltas(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(tiny_checkpoint, deltas):
-    """An encoder with every part there is."""
+    """An encoder with every optional part."""
     torch.manual_seed(2)
     background = np.random.default_rng(0).normal(size=(20, 8))
     return TypeAwareEncoder(
@@ -78,7 +78,7 @@ def test_config_lists_the_parts_with_their_digests(folder):
     assert all(len(digest) == 64 for digest in parts.values())
 
 
-def test_over_an_older_encoder_nothing_of_it_stays(folder, tiny_checkpoint):
+def test_saving_over_an_older_encoder_removes_its_parts(folder, tiny_checkpoint):
     (folder / "notes.txt").write_text("the user's own")
     bare = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
     bare.save_pretrained(folder)
@@ -88,7 +88,7 @@ def test_over_an_older_encoder_nothing_of_it_stays(folder, tiny_checkpoint):
     same(again, bare)
 
 
-def test_onto_itself(whole, folder):
+def test_saving_over_itself(whole, folder):
     before = files(folder)
     TypeAwareEncoder.from_pretrained(folder).save_pretrained(folder)
     assert files(folder).keys() == before.keys()
@@ -106,7 +106,7 @@ def test_a_missing_part_is_named(folder, name):
 
 @pytest.mark.parametrize("part", ["adaptation", "detector", "head", "background"])
 @pytest.mark.parametrize("damage", ["zeroed", "truncated"])
-def test_a_part_that_is_not_the_one_saved_is_named(folder, part, damage):
+def test_damaged_part_is_named(folder, part, damage):
     path = folder / f"{part}.safetensors"
     if damage == "zeroed":
         save_file({key: value * 0 for key, value in load_file(path).items()}, path)
@@ -136,7 +136,7 @@ def test_a_damaged_configuration_is_named(folder, text):
         ("pooling", ..., "'pooling' is missing"),
     ],
 )
-def test_a_configuration_edited_by_hand_says_what_is_wrong(folder, key, value, message):
+def test_invalid_configuration_value_is_named(folder, key, value, message):
     config = json.loads((folder / "config.json").read_text())
     config[key] = value
     if value is ...:
@@ -146,8 +146,8 @@ def test_a_configuration_edited_by_hand_says_what_is_wrong(folder, key, value, m
         TypeAwareEncoder.from_pretrained(folder)
 
 
-def test_a_configuration_that_was_changed_is_named(folder, whole):
-    """As by a flipped bit; whoever means the change takes the digest out."""
+def test_changed_configuration_is_refused(folder, whole):
+    """For example by a flipped bit; to change it on purpose, remove the digest."""
     config = json.loads((folder / "config.json").read_text())
     config["type_template"] = "the {}"
     (folder / "config.json").write_text(json.dumps(config))
@@ -159,7 +159,7 @@ def test_a_configuration_that_was_changed_is_named(folder, whole):
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("NER_DAMAGES", "12"))))
-def test_a_file_damaged_anyhow_is_named_or_does_no_harm(whole, folder, seed):
+def test_random_damage_is_named_or_harmless(whole, folder, seed):
     chance = random.Random(seed)
     file = chance.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
     content = bytearray(file.read_bytes())
@@ -195,21 +195,21 @@ def test_parts_outside_the_folder_are_refused(folder, whole):
     assert other.exists()
 
 
-def test_what_the_configuration_does_not_list_plays_no_part(tiny_checkpoint, tmp_path, deltas):
+def test_files_not_listed_in_the_configuration_are_ignored(tiny_checkpoint, tmp_path, deltas):
     bare = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
     bare.save_pretrained(tmp_path)
     (tmp_path / "adaptation.safetensors").write_bytes(deltas.read_bytes())
     same(TypeAwareEncoder.from_pretrained(tmp_path, detector=CapitalisedWords()), bare)
 
 
-def test_a_models_own_folder_is_left_alone(whole, tiny_checkpoint):
+def test_saving_into_a_model_folder_is_refused(whole, tiny_checkpoint):
     before = files(tiny_checkpoint)
     with pytest.raises(ValueError, match="something else's"):
         whole.save_pretrained(tiny_checkpoint)
     assert files(tiny_checkpoint) == before
 
 
-def test_cut_short_while_writing_aside_the_old_one_stays(whole, folder, monkeypatch):
+def test_interrupted_write_keeps_the_old_encoder(whole, folder, monkeypatch):
     before = files(folder)
     monkeypatch.setattr(Calibration, "save", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -218,7 +218,7 @@ def test_cut_short_while_writing_aside_the_old_one_stays(whole, folder, monkeypa
 
 
 @pytest.mark.parametrize("moves", [0, 1, 3])
-def test_cut_short_between_two_files_is_refused_by_name(
+def test_interruption_between_two_files_is_detected_and_named(
     whole, folder, tiny_checkpoint, monkeypatch, moves
 ):
     other = TypeAwareEncoder(
@@ -239,7 +239,7 @@ def test_cut_short_between_two_files_is_refused_by_name(
     with pytest.raises(OSError, match="out of power"):
         other.save_pretrained(folder)
     whole.detector.threshold = 0.3
-    if moves < 2:  # the calibration's two files come first, and did not change
+    if moves < 2:  # the calibration's two files are moved first and did not change
         same(TypeAwareEncoder.from_pretrained(folder), whole)
     else:
         with pytest.raises(ValueError, match=r"detector\.json is not the file that was saved"):
@@ -249,7 +249,7 @@ def test_cut_short_between_two_files_is_refused_by_name(
     same(TypeAwareEncoder.from_pretrained(folder), other)
 
 
-def test_a_part_added_becomes_the_encoders(folder, whole):
+def test_added_part_belongs_to_the_encoder(folder, whole):
     calibration = Calibration(whole.calibration.background, (9.0, 0.1), (0.0,) * 5)
     saved.add_part(folder, calibration)
     again = TypeAwareEncoder.from_pretrained(folder)
@@ -257,18 +257,18 @@ def test_a_part_added_becomes_the_encoders(folder, whole):
     same(again, whole)
 
 
-def test_a_part_added_to_a_plain_folder_is_only_written(tmp_path):
+def test_part_added_to_a_plain_folder_is_only_written(tmp_path):
     saved.add_part(tmp_path, head())
     assert files(tmp_path).keys() == {"head.safetensors", "head.json"}
 
 
 @pytest.fixture
 def older(tmp_path):
-    """What version 0.1 saved; the backbone lies beside it."""
+    """An encoder saved by version 0.1, with its backbone next to it."""
     return copytree(FORMAT_1, tmp_path / "older")
 
 
-def test_encoders_of_format_1_load(older):
+def test_format_1_encoders_load(older):
     expected = json.loads((older / "expected.json").read_text())
     encoder = TypeAwareEncoder.from_pretrained(older / "encoder", backbone=older / "backbone")
     encoded = encoder.encode(TEXTS)
@@ -282,7 +282,7 @@ def test_encoders_of_format_1_load(older):
     np.testing.assert_allclose(scores, expected["scores"], atol=1e-4)
 
 
-def test_vectors_kept_under_an_earlier_fingerprint_are_understood(older, tiny_encoder):
+def test_earlier_fingerprints_are_understood(older, tiny_encoder):
     expected = json.loads((older / "expected.json").read_text())
     encoder = TypeAwareEncoder.from_pretrained(older / "encoder", backbone=older / "backbone")
     for earlier in expected["fingerprints"].values():

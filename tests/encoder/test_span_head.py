@@ -1,4 +1,4 @@
-"""Which spans the head chooses; what it has learned is tested where it is trained."""
+"""Which spans the span head selects; what it learns is tested with its training."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ TEXTS = [
 
 @pytest.fixture
 def eager():
-    """A head to which every span is a mention, the longer the better."""
+    """A head that accepts every span as a mention and prefers longer ones."""
     head = SpanHead(["hidden@1"], WIDTH, hidden=8, max_words=12, threshold=0.2)
     with torch.no_grad():
         for parameter in head.parameters():
@@ -37,7 +37,7 @@ def found(head, text):
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_no_mention_runs_across_a_sentence_or_a_line(eager, text):
+def test_no_mention_crosses_a_sentence_or_line_boundary(eager, text):
     names = found(eager, text)
     assert names
     assert not any("\n" in name for name in names)
@@ -45,25 +45,25 @@ def test_no_mention_runs_across_a_sentence_or_a_line(eager, text):
         assert not any(across in name for name in names)
 
 
-def test_the_whole_sentence_is_left_to_choose_from(eager):
+def test_full_sentence_is_a_candidate_span(eager):
     names = found(eager, "Hello, world.\nThe C++ language")
     assert "Hello, world." in names
     assert "The C++ language" in names
 
 
-def test_no_mention_begins_with_the_end_of_something_else(eager):
+def test_no_mention_begins_with_closing_punctuation(eager):
     names = found(eager, "Bayern vs. FC Kärnten , 2 : 1 .")
     assert names
     assert not [name for name in names if name[0] in ".,:"]
-    assert ".NET Core" in found(eager, ".NET Core")  # glued to the word, it is part of it
+    assert ".NET Core" in found(eager, ".NET Core")  # attached to the word, it is part of it
 
 
-def test_it_begins_a_word_later_with_the_score_it_had():
+def test_mention_drops_leading_punctuation_and_keeps_its_score():
     head = SpanHead(["hidden@1"], WIDTH, hidden=8, max_words=12, threshold=0.6)
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.zero_()
-        head.lengths[2] = 2.0  # three words are a mention, two are none
+        head.lengths[2] = 2.0  # three words are a mention, two are not
     (mention,) = head.eval().mentions(". Red Bull", states(". Red Bull"))
     assert (mention.text, mention.start) == ("Red Bull", 2)
     assert mention.score == pytest.approx(1 / (1 + np.exp(-2.0)))
@@ -73,11 +73,11 @@ def test_it_begins_a_word_later_with_the_score_it_had():
     "name",
     ["St. Clair", "F.C. Red Bull", "J. R. R. Tolkien", "Dr. No", "Kramer vs. Kramer", "Sen. Reed"],
 )
-def test_a_full_stop_inside_a_name_does_not_cut_it(eager, name):
+def test_period_inside_a_name_does_not_split_it(eager, name):
     assert name in found(eager, name)
 
 
-def test_texts_together_have_the_mentions_they_have_alone(eager):
+def test_mentions_do_not_depend_on_the_batch(eager):
     with torch.no_grad():
         for parameter in eager.parameters():
             parameter.normal_(generator=torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""Type descriptions: encoded once, whoever asks; and the vocabulary of kinds."""
+"""The cache of encoded type descriptions, and the vocabulary of kinds."""
 
 import threading
 
@@ -7,26 +7,26 @@ import pytest
 from tiny import CapitalisedWords
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.encoder.kinds import kind_names, odd_kinds
+from ner_retriever_rag.encoder.kinds import kind_names, non_entity_phrases
 from ner_retriever_rag.encoder.type_vectors import TypeVectors
 
 
 @pytest.fixture
 def encoder(tiny_checkpoint):
-    """One that has met nothing yet."""
+    """An encoder with an empty cache."""
     return TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
 
 
 @pytest.fixture
 def read(encoder, monkeypatch):
-    """What the backbone was given to read."""
+    """The texts that the backbone was given to read."""
     given = []
     real = encoder.backbone.read
     monkeypatch.setattr(encoder.backbone, "read", lambda texts: given.extend(texts) or real(texts))
     return given
 
 
-def test_a_description_is_read_once(encoder, read):
+def test_description_is_encoded_once(encoder, read):
     first = encoder.encode_types(["river", "city", "river"])
     np.testing.assert_array_equal(first[0], first[2])
     again = encoder.encode_types([" city", "oslo", "river "])
@@ -34,14 +34,14 @@ def test_a_description_is_read_once(encoder, read):
     np.testing.assert_array_equal(again[[2, 0]], first[:2])
 
 
-def test_what_a_caller_does_to_the_vectors_stays_with_them(encoder):
+def test_modifying_returned_vectors_does_not_change_the_cache(encoder):
     first = encoder.encode_types(["river"])
     kept = first.copy()
     first[:] = 0
     np.testing.assert_array_equal(encoder.encode_types(["river"]), kept)
 
 
-def test_the_longest_unused_make_room():
+def test_least_recently_used_entries_are_evicted():
     memory = TypeVectors(size=2)
     memory.keep({name: np.zeros(2) for name in "ab"})
     memory.known(["a"])
@@ -49,7 +49,7 @@ def test_the_longest_unused_make_room():
     assert memory.known("abc").keys() == {"a", "c"}
 
 
-def test_threads_share_the_kinds_and_the_memory(encoder, read):
+def test_threads_share_the_kinds_and_the_cache(encoder, read):
     start = threading.Barrier(6)
     kinds, rows = [], []
 
@@ -69,7 +69,7 @@ def test_threads_share_the_kinds_and_the_memory(encoder, read):
     assert read.count(kind_names()[0]) == 1
 
 
-def test_kinds_are_plain_values(encoder):
+def test_kinds_are_immutable_values(encoder):
     kinds = encoder.kinds
     assert kinds.names == kind_names() and len(kinds.names) > 1000
     assert kinds.vectors.shape == (len(kinds.names), encoder.dim)
@@ -79,5 +79,5 @@ def test_kinds_are_plain_values(encoder):
 
 
 def test_odd_kinds_are_phrases_of_the_vocabulary():
-    assert {"responsible", "fear", "list of countries"} <= odd_kinds() <= set(kind_names())
-    assert not odd_kinds() & {"river", "person", "company", "disease", "team", "house"}
+    assert {"responsible", "fear", "list of countries"} <= non_entity_phrases() <= set(kind_names())
+    assert not non_entity_phrases() & {"river", "person", "company", "disease", "team", "house"}

@@ -18,7 +18,7 @@ from ner_retriever_rag.encoder.backbone.windows import (
 
 @pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 19, 57, 100])
 @pytest.mark.parametrize("overlap", [0, 1, 4, 9])
-def test_every_token_is_owned_once_and_windows_stay_small(length, overlap):
+def test_every_token_is_owned_once_and_window_size_is_bounded(length, overlap):
     windows = list(split_windows(3, length, 10, overlap))
     owned = [token for window in windows for token in range(window.own_start, window.own_end)]
     assert owned == list(range(length))
@@ -28,7 +28,7 @@ def test_every_token_is_owned_once_and_windows_stay_small(length, overlap):
         assert window.start <= window.own_start <= window.own_end <= window.end
 
 
-def test_tokens_near_a_seam_see_context_on_both_sides():
+def test_tokens_near_a_window_boundary_have_context_on_both_sides():
     windows = list(split_windows(0, 100, 20, 8))
     for window in windows:
         if window.start > 0:
@@ -50,7 +50,7 @@ def test_batches_hold_every_window_within_the_budget():
     assert longest == sorted(longest, reverse=True)
 
 
-def test_a_window_above_the_budget_goes_alone():
+def test_window_above_the_budget_is_its_own_batch():
     windows = list(split_windows(0, 30, 16, 4))
     assert [len(batch) for batch in batch_by_tokens(windows, 8)] == [1] * len(windows)
 
@@ -58,7 +58,7 @@ def test_a_window_above_the_budget_goes_alone():
 @pytest.mark.parametrize("make", [word_piece_tokenizer, byte_level_tokenizer])
 def test_tokens_are_a_texts_own_and_all_of_them(make):
     tokenizer = make()
-    tokenizer.model_max_length = 8  # a long text is cut into windows later, and not here
+    tokenizer.model_max_length = 8  # a long text is split into windows later, not here
     texts = ["Oslo is big.", "Oslo " * 40, "Łódź 🎉"]
     for text, tokens in zip(texts, tokenize(tokenizer, texts), strict=True):
         assert tokens.ids.dtype == tokens.offsets.dtype == np.int64
@@ -76,7 +76,7 @@ def test_leading_space_is_not_part_of_a_token():
 
 
 def piece_tokenizer(**parts):
-    """Sentence pieces: a leading space is part of a word, and of the text's first one."""
+    """A tokenizer like SentencePiece: each word, also the first, has a leading space."""
     vocabulary = {"<s>": 0, "</s>": 1, "▁a": 2, "a": 3}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<s>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -85,7 +85,7 @@ def piece_tokenizer(**parts):
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
 
 
-def test_special_tokens_are_told_from_the_texts_own():
+def test_special_tokens_are_distinguished_from_text_tokens():
     bert = word_piece_tokenizer()
     assert special_tokens(bert) == ([bert.cls_token_id], [bert.sep_token_id])
     assert special_tokens(byte_level_tokenizer()) == ([], [])
@@ -95,12 +95,12 @@ def test_special_tokens_are_told_from_the_texts_own():
     assert special_tokens(piece_tokenizer(post_processor=template)) == ([0], [1])
     only_before = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     assert special_tokens(piece_tokenizer(post_processor=only_before)) == ([0], [])
-    # The text's own first token looks like the special one in front of it.
+    # The text's own first token equals the special one before it.
     unknown = piece_tokenizer(post_processor=template, normalizer=normalizers.Replace("a", "b"))
     assert special_tokens(unknown) == ([0], [1])
 
 
-def test_a_tokenizer_that_leaves_nothing_of_a_text_is_refused():
+def test_tokenizer_that_drops_the_text_is_refused():
     nothing = piece_tokenizer(normalizer=normalizers.Replace("a", ""))
     with pytest.raises(ValueError, match="makes .* of a one-letter text: .* cannot be told"):
         special_tokens(nothing)
@@ -110,11 +110,11 @@ def test_a_tokenizer_that_leaves_nothing_of_a_text_is_refused():
     ("longest", "limit", "padded"),
     [(1, 512, 1), (95, 512, 95), (96, 512, 96), (97, 512, 112), (130, 512, 144), (505, 510, 510)],
 )
-def test_batches_of_long_texts_are_padded_to_what_attention_likes(longest, limit, padded):
+def test_batches_of_long_texts_are_padded_to_multiples_of_16(longest, limit, padded):
     assert padded_length(longest, limit) == padded
 
 
-def test_what_is_padded_is_read_as_it_is(tiny_checkpoint, monkeypatch):
+def test_padding_does_not_change_the_states(tiny_checkpoint, monkeypatch):
     monkeypatch.setattr("ner_retriever_rag.encoder.backbone.windows._SHORT", 8)
     backbone = Backbone(tiny_checkpoint, "hidden@2", dtype="float32", window=60)
     run, widths = backbone.forward, []

@@ -1,4 +1,4 @@
-"""Boundaries measured: on gold mentions, and on pages against the prose of the same names."""
+"""Boundary measurements: on gold mentions, and on pages against prose of the same names."""
 
 import json
 import re
@@ -17,14 +17,14 @@ from ner_retriever_rag.schema import Mention
 
 
 def capitals(texts):
-    """Runs of capitalised words, also over a line end."""
+    """Runs of capitalized words, also across a line end."""
     return [
         [Mention(f[0], *f.span()) for f in re.finditer(r"[A-Z]\w*(?:\s[A-Z]\w*)*", text)]
         for text in texts
     ]
 
 
-def test_shares_of_gold_and_mentions_a_sentence():
+def test_shares_of_gold_and_mentions_per_sentence():
     typed = [
         TypedText(
             "Roald Amundsen saw Oslo. Then the fjord.",
@@ -34,7 +34,7 @@ def test_shares_of_gold_and_mentions_a_sentence():
     assert measure_boundaries("x", typed, capitals) == Boundaries("x", 1, 3, 1 / 3, 2 / 3, 1.5)
 
 
-def test_sets_of_a_folder_by_name(tmp_path):
+def test_sets_are_selected_by_name(tmp_path):
     (tmp_path / "boundaries").mkdir()
     row = {"text": "Oslo", "mentions": [{"start": 0, "end": 4, "type": "city"}]}
     for name in ("a", "a-wrapped"):
@@ -49,8 +49,8 @@ def test_sets_of_a_folder_by_name(tmp_path):
         boundary_sets(tmp_path / "boundaries")
 
 
-def test_pages_are_compared_with_their_twins():
-    """Capitals run on over line ends, so that names one a line become one."""
+def test_pages_are_compared_with_prose():
+    """Runs of capitals cross line ends, so that names on adjacent lines become one."""
     shapes = {each.name: each for each in measure_pages(capitals)}
     assert sum(each.pages for each in shapes.values()) == 60 and len(shapes) == 12
     for each in shapes.values():

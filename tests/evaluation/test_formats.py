@@ -1,4 +1,4 @@
-"""The formats data sets come in."""
+"""Formats of data sets."""
 
 import bz2
 import json
@@ -22,7 +22,7 @@ def spans(typed: TypedText) -> list[tuple[str, str]]:
     return [(typed.text[start:end], label) for start, end, label in typed.mentions]
 
 
-def test_runs_of_one_label_are_one_mention_without_markers() -> None:
+def test_runs_of_one_label_are_one_mention_without_bio_prefixes() -> None:
     typed = from_tags(
         ["Tim", "Burton", "filmed", "Batman", "in", "London"],
         ["person-director", "person-director", "O", "art-film", "O", "location-GPE"],
@@ -35,7 +35,7 @@ def test_runs_of_one_label_are_one_mention_without_markers() -> None:
     ]
 
 
-def test_a_marker_begins_a_mention_and_neighbours_of_other_labels_stay_apart() -> None:
+def test_b_prefix_or_another_label_begins_a_new_mention() -> None:
     assert spans(from_tags(["a", "b", "c"], ["B-Film", "B-Film", "I-Film"])) == [
         ("a", "Film"),
         ("b c", "Film"),
@@ -46,7 +46,7 @@ def test_a_marker_begins_a_mention_and_neighbours_of_other_labels_stay_apart() -
     ]
 
 
-def test_few_nerds_own_format(tmp_path: Path) -> None:
+def test_few_nerd_format(tmp_path: Path) -> None:
     file = tmp_path / "test.txt"
     file.write_text("The\tO\nNile\tlocation-bodiesofwater\n.\tO\n\nOslo\tlocation-GPE\n")
     first, second = read_columns(file)
@@ -54,7 +54,7 @@ def test_few_nerds_own_format(tmp_path: Path) -> None:
     assert spans(second) == [("Oslo", "location-GPE")]
 
 
-def test_multiconers_own_format(tmp_path: Path) -> None:
+def test_multiconer_format(tmp_path: Path) -> None:
     file = tmp_path / "en_dev.conll"
     file.write_text(
         "# id 5239d808-f300\tdomain=en\nthe _ _ O\nrolling _ _ B-MusicalGRP\n"
@@ -72,7 +72,7 @@ def test_a_line_without_a_tag_is_named(tmp_path: Path) -> None:
         read_columns(file)
 
 
-def test_lines_of_typed_texts(tmp_path: Path) -> None:
+def test_typed_texts_as_json_lines(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     row = {"text": "The Nile .", "mentions": [{"start": 4, "end": 8, "type": "river"}]}
     file.write_text(json.dumps(row) + "\n")
@@ -80,9 +80,7 @@ def test_lines_of_typed_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("column", ["fine_ner_tags", "ner_tags"])
-def test_hugging_face_data_sets_with_numbered_and_with_written_tags(
-    tmp_path: Path, column: str
-) -> None:
+def test_hugging_face_data_sets_with_integer_or_string_tags(tmp_path: Path, column: str) -> None:
     datasets = pytest.importorskip("datasets")
     tokens = [["The", "Nile", "and", "Oslo"]]
     if column == "fine_ner_tags":  # as DFKI-SLT/few-nerd
@@ -112,7 +110,7 @@ def test_a_data_set_without_tags_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_neretrieves_files(tmp_path: Path, packed: bool) -> None:
+def test_neretrieve_format(tmp_path: Path, packed: bool) -> None:
     corpus = [
         {"id": "a", "doc_id": "Dinosaur-3", "content": "Stegosaurus , or a roofed lizard , ate ."},
         {"id": "b", "doc_id": "Oslo-1", "content": "Oslo lies north ."},
@@ -139,7 +137,7 @@ def test_neretrieves_files(tmp_path: Path, packed: bool) -> None:
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared/data")
-def test_the_official_sample() -> None:
+def test_official_few_nerd_sample() -> None:
     typed = read_columns(SHARED / "fewnerd" / "official-format-sample.txt")
     assert len(typed) == 200
     assert all(each.text[s:e].strip() for each in typed for s, e, _ in each.mentions)

@@ -42,10 +42,10 @@ def texts():
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    """A random BERT in which the value projection of block 1 sees types and nothing else does.
+    """A random BERT in which only the value projection of block 1 sees types.
 
-    Every embedding is noise but for two dimensions that say river or poet. Only that projection
-    reads them, and what the attention makes of it is thrown away.
+    Every embedding is noise except for two dimensions that encode river or poet. Only that
+    projection reads them, and the attention output computed from it is discarded.
     """
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"filler{n}" for n in range(5))]
     words += [f"{word}{n}" for word in TYPES.values() for n in range(20)]
@@ -77,14 +77,14 @@ def planted(tmp_path_factory):
         attention.self.value.weight.zero_()
         attention.self.value.weight[:, 0], attention.self.value.weight[:, 1] = 1.0, -1.0
         attention.output.dense.weight.zero_()
-        for layer in model.encoder.layer[:2]:  # nothing writes to the two dimensions before
+        for layer in model.encoder.layer[:2]:  # no block so far writes to the two dimensions
             layer.attention.output.dense.weight[:2] = 0
             layer.output.dense.weight[:2] = 0
     model.save_pretrained(folder)
     return folder
 
 
-def test_the_auc_of_a_hand_made_case():
+def test_pair_auc_of_a_hand_made_case():
     angles = np.deg2rad([0, 60, 90, 150])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1) * [[3], [1], [0.5], [2]]
     left, right = np.array([0, 2, 0, 0, 1, 1]), np.array([1, 3, 2, 3, 2, 3])
@@ -104,9 +104,9 @@ def test_separability_of_clusters_and_of_noise():
     assert separability(apart.astype(np.float16), labels) > 0.99
 
 
-def test_a_sample_holds_no_name_twice_and_no_catch_all_type():
+def test_sample_has_no_duplicate_name_and_no_catch_all_type():
     rows = [*texts(), *texts(), TypedText("river3 again", ((0, 6, "person-poet"),))]
-    sample = draw_sample(rows, a_type=15)
+    sample = draw_sample(rows, per_type=15)
     assert sample.types == ("person-poet", "place-river")
     assert np.bincount(sample.labels).tolist() == [15, 15]
     assert (np.diff(sample.labels) >= 0).all()
@@ -115,15 +115,15 @@ def test_a_sample_holds_no_name_twice_and_no_catch_all_type():
     words = [TYPES[sample.types[label]] for label in sample.labels]
     strays = sum(not name.startswith(word) for name, word in zip(names, words, strict=True))
     assert strays <= 1  # river3 may be drawn as the poet
-    assert draw_sample(rows, a_type=15).where == sample.where
-    assert draw_sample(rows, a_type=15, seed=1).where != sample.where
+    assert draw_sample(rows, per_type=15).where == sample.where
+    assert draw_sample(rows, per_type=15, seed=1).where != sample.where
     with pytest.raises(ValueError, match="two types"):
         draw_sample(rows, types=1)
     with pytest.raises(ValueError, match="10 names"):
         draw_sample(rows[:25])
 
 
-def test_pairs_are_balanced_and_never_of_one_text():
+def test_pairs_are_balanced_and_never_from_one_text():
     sample = draw_sample(texts())
     left, right, same = draw_pairs(sample, 500)
     assert len(left) == len(right) == 1000 and same.sum() == 500
@@ -136,7 +136,7 @@ def test_pairs_are_balanced_and_never_of_one_text():
         draw_pairs(one_text, 5)
 
 
-def test_the_planted_tap_wins(planted):
+def test_planted_tap_ranks_first(planted):
     scores = probe(planted, draw_sample(texts()), pairs=2_000)
     assert {score.tap for score in scores} == set(all_taps(str(planted)))
     assert len(scores) == 3 * 5 + 4
@@ -147,7 +147,7 @@ def test_the_planted_tap_wins(planted):
     assert next(score for score in scores if score.tap == "attention@1").auc == 0.5
 
 
-def test_every_text_is_read_once_and_memory_changes_nothing(planted, monkeypatch):
+def test_every_text_is_read_once_whatever_the_memory_limit(planted, monkeypatch):
     sample = draw_sample(texts())
     backbone = Backbone(planted, all_taps(str(planted)))
     chunks = []
@@ -156,7 +156,7 @@ def test_every_text_is_read_once_and_memory_changes_nothing(planted, monkeypatch
     at_once = read_sample(backbone, sample)
     assert sum(chunks, []) == list(sample.texts) and len(chunks) == 2
     chunks.clear()
-    # 19 taps of 64, float32, twice; three tokens a text: five texts at a time.
+    # 19 taps of 64, float32, twice; three tokens per text: five texts at a time.
     little = read_sample(backbone, sample, memory=19 * 64 * 4 * 2 * 3 * 5)
     assert sum(chunks, []) == list(sample.texts)
     assert [len(chunk) for chunk in chunks] == [1, *[5] * 7, 4]
@@ -165,7 +165,7 @@ def test_every_text_is_read_once_and_memory_changes_nothing(planted, monkeypatch
         np.testing.assert_allclose(vectors, little[tap], atol=5e-3)
 
 
-def test_vectors_are_those_of_the_last_token_or_the_mean(planted):
+def test_vectors_are_pooled_from_the_last_token_or_the_mean(planted):
     sample = Sample(("filler0 river1",), ((0, 0, 14),), np.array([0]), ("x",))
     backbone = Backbone(planted, "hidden@2")
     (states,) = backbone.read(sample.texts)
@@ -186,7 +186,7 @@ def write_lines(path):
     return path
 
 
-def test_the_command(planted, tmp_path):
+def test_probe_command(planted, tmp_path):
     mentions, out = write_lines(tmp_path / "mentions.jsonl"), tmp_path / "new" / "probe"
     arguments = ["probe", mentions, "--backbone", planted, "--pairs", "500", "--out", out]
     result = CliRunner().invoke(app, list(map(str, arguments)))
@@ -207,7 +207,7 @@ def test_the_command(planted, tmp_path):
         ("no json\n", "Expecting value"),
     ],
 )
-def test_mistakes_get_one_line(tmp_path, lines, message):
+def test_invalid_input_is_reported_without_a_traceback(tmp_path, lines, message):
     path = tmp_path / "mentions.jsonl"
     path.write_text(lines)
     result = CliRunner().invoke(app, ["probe", str(path)])

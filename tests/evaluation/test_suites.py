@@ -1,4 +1,4 @@
-"""Suites: which texts and types are measured, encodings kept, rankings as an index gives them."""
+"""Suites: the texts and types measured, cached encodings, and rankings equal to an index's."""
 
 import gzip
 import json
@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
-from ner_retriever_rag.evaluation.encodings import encode_task, recalled
-from ner_retriever_rag.evaluation.suite_draws import part_of
+from ner_retriever_rag.evaluation.encodings import cached_encoder, encode_task
 from ner_retriever_rag.evaluation.suite_measure import Reliability, read_absent, reliability
-from ner_retriever_rag.evaluation.suite_systems import fused
+from ner_retriever_rag.evaluation.suite_small_corpora import subtask
+from ner_retriever_rag.evaluation.suite_systems import fuse_rankings
 from ner_retriever_rag.evaluation.suites import SUITES, load_suite, scored_types
 from ner_retriever_rag.evaluation.systems import Ranking
 from ner_retriever_rag.evaluation.tasks import Task
-from ner_retriever_rag.search.held_texts import HeldTexts
+from ner_retriever_rag.search.in_memory_texts import InMemoryTexts
 
 TEXTS = ["Oslo lies in Norway.", "Bergen and Oslo.", "Nile", "It rained.", "A Danube ship to Ulm."]
 SPANS = [[(0, 4), (13, 19)], [(0, 6)], [(0, 4)], [], [(2, 8), (17, 20)]]
@@ -32,7 +32,7 @@ def task() -> Task:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Domains with all their sets, ten texts each, of which four mention the one type asked for."""
+    """The suite "domains" with all sets: ten texts each, four of which mention the queried type."""
     folder = tmp_path / "domains"
     folder.mkdir()
     sets = [each for group in SUITES["domains"].groups.values() for each in group]
@@ -51,7 +51,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_sample_does_not_depend_on_which_sets_are_asked_for(data: Path) -> None:
+def test_sample_does_not_depend_on_the_selected_sets(data: Path) -> None:
     all_sets = {each.task.name: each for each in load_suite("domains", data, texts=6)}
     (alone,) = load_suite("domains", data, sets=["litbank"], texts=6)
     assert len(all_sets) == 14
@@ -64,7 +64,7 @@ def test_a_sample_does_not_depend_on_which_sets_are_asked_for(data: Path) -> Non
         load_suite("domain", data)
 
 
-def test_types_of_too_few_or_too_many_texts_are_not_scored() -> None:
+def test_types_in_too_few_or_too_many_texts_are_not_scored() -> None:
     relevant = {"few": {0, 1}, "enough": {0, 1, 2}, "most": set(range(8)), "all": set(range(9))}
     task = Task(
         "ten",
@@ -88,11 +88,11 @@ def test_texts_are_encoded_once(
 
     monkeypatch.setattr(Backbone, "read", counted)
     fresh = encode_task(tiny_encoder, task, None)
-    assert sorted(read) == sorted(TEXTS)  # detected and gold from one pass
+    assert sorted(read) == sorted(TEXTS)  # detected and gold mentions in one pass
     kept = encode_task(tiny_encoder, task, tmp_path)
     read.clear()
     again = encode_task(tiny_encoder, task, tmp_path)
-    assert len(read) <= 5  # a few tell whose encodings they are
+    assert len(read) <= 5  # a few identify the encoder of cached encodings
     for one, other in zip(fresh.gold + kept.detected, kept.gold + again.detected, strict=True):
         assert [(m.start, m.end) for m in one.mentions] == [
             (m.start, m.end) for m in other.mentions
@@ -102,7 +102,7 @@ def test_texts_are_encoded_once(
         np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-5)
 
 
-def test_other_mentions_are_not_taken_for_those_kept(
+def test_cached_encodings_are_not_used_for_another_detector(
     task: Task, tiny_encoder: TypeAwareEncoder, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     class Nothing:
@@ -114,10 +114,10 @@ def test_other_mentions_are_not_taken_for_those_kept(
     assert not any(one.mentions for one in encode_task(blind, task, tmp_path).detected)
 
 
-def test_held_texts_are_ranked_as_by_an_index(task: Task, default: TypeAwareEncoder) -> None:
+def test_held_texts_are_ranked_as_in_an_index(task: Task, default: TypeAwareEncoder) -> None:
     encoded = encode_task(default, task).detected
-    held = HeldTexts(default, TEXTS, encoded)
-    index = EntityIndex(encoder=recalled(default, TEXTS, encoded))
+    held = InMemoryTexts(default, TEXTS, encoded)
+    index = EntityIndex(encoder=cached_encoder(default, TEXTS, encoded))
     index.add([Document(text, str(number)) for number, text in enumerate(TEXTS)])
     for query in ("city", "river"):
         found, wanted = held.rank(query), index.search(query, k=5)
@@ -125,14 +125,14 @@ def test_held_texts_are_ranked_as_by_an_index(task: Task, default: TypeAwareEnco
         np.testing.assert_allclose(found.scores, [each.score for each in wanted], atol=1e-6)
 
 
-def test_fusion_counts_places_and_passes_over_what_was_not_found() -> None:
+def test_fusion_adds_reciprocal_ranks_and_skips_texts_not_found() -> None:
     one = Ranking(np.array([[3.0, 2.0, -np.inf]], dtype=np.float32))
     other = Ranking(np.array([[0.1, 0.3, 0.2]], dtype=np.float32))
-    scores = fused([one, other]).scores[0]
+    scores = fuse_rankings([one, other]).scores[0]
     np.testing.assert_allclose(scores, [1 / 61 + 1 / 63, 1 / 62 + 1 / 61, 1 / 62], rtol=1e-6)
 
 
-def test_reliability_counts_what_is_shown_by_its_score(task: Task) -> None:
+def test_reliability_bins_returned_documents_by_score(task: Task) -> None:
     scores = np.array([[-1, 0, -2, -np.inf, -3], [-np.inf] * 5], dtype=np.float32)
     said = np.array([[0.8, 0.95, 0.6, 0, 0.1], [0] * 5], dtype=np.float32)
     found = reliability(Ranking(scores, said >= 0.5, None, said), task)
@@ -146,21 +146,21 @@ def test_reliability_counts_what_is_shown_by_its_score(task: Task) -> None:
     assert reliability(Ranking(scores), task) is None
 
 
-def test_absent_types_are_of_the_suite_and_many() -> None:
+def test_absent_types_cover_every_set_of_the_suite() -> None:
     absent = read_absent()
     sets = {each for group in SUITES["domains"].groups.values() for each in group}
     assert absent.keys() == sets
-    assert all(len(set(each["another world"])) == 20 for each in absent.values())
-    assert sum(len(set(each["kindred"])) for each in absent.values()) >= 100
+    assert all(len(set(each["unrelated"])) == 20 for each in absent.values())
+    assert sum(len(set(each["related"])) for each in absent.values()) >= 100
 
 
-def test_a_small_corpus_is_scored_by_its_own_texts(task: Task) -> None:
-    part = part_of(task, [4, 0, 3, 1])
+def test_small_corpus_is_scored_on_its_own_texts(task: Task) -> None:
+    part = subtask(task, [4, 0, 3, 1])
     assert part.texts == [TEXTS[4], TEXTS[0], TEXTS[3], TEXTS[1]]
     assert part.relevant == {"city": frozenset({0, 1, 3})}
 
 
-def test_the_command_writes_tables_picture_and_json(data: Path, tmp_path: Path) -> None:
+def test_eval_command_writes_tables_plot_and_json(data: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke(
         app,
         ["eval", "--suite", "domains", "--data", str(data), "--sets", "court,wlp", "--draws", "1"]
@@ -169,7 +169,7 @@ def test_the_command_writes_tables_picture_and_json(data: Path, tmp_path: Path) 
     )
     assert run.exit_code == 0, run.output
     page = (tmp_path / "out" / "domains.md").read_text()
-    for each in ("ours, detected + BM25", "another world", "kindred", "calibration error", "court"):
+    for each in ("ours, detected + BM25", "unrelated", "related", "calibration error", "court"):
         assert each in page
     values = json.loads((tmp_path / "out" / "domains.json").read_text())
     assert len(values["results"]) == 6

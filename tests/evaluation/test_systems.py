@@ -1,4 +1,4 @@
-"""Systems side by side on a small task of real sentences, and their report."""
+"""Comparison of systems on a small task of real sentences, and the report."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from ner_retriever_rag import EntityIndex, TypeAwareEncoder
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint
+from ner_retriever_rag.evaluation.baselines import CONVENTIONS, load_baseline
 from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.evaluation.report import markdown, measure, write
-from ner_retriever_rag.evaluation.rivals import CONVENTIONS, load_rival
 from ner_retriever_rag.evaluation.systems import Bm25, ByEmbedding, ByType, best_of_each
 from ner_retriever_rag.evaluation.tasks import Task, make_task
 
@@ -44,20 +44,20 @@ def encoder() -> TypeAwareEncoder:
     return TypeAwareEncoder.from_pretrained()
 
 
-def test_best_of_each_text() -> None:
+def test_best_score_of_each_text() -> None:
     similar = np.array([[0.1, 0.9, 0.3]], dtype=np.float32)
     best = best_of_each(similar, np.array([0, 0, 2]), 3)
     np.testing.assert_allclose(best, [[0.9, -np.inf, 0.3]])
 
 
-def test_ours_ranks_by_type_on_gold_and_on_detected_mentions(
+def test_by_type_ranks_on_gold_and_on_detected_mentions(
     task: Task, encoder: TypeAwareEncoder
 ) -> None:
     by_context = TypeAwareEncoder.from_pretrained(names=False)
     gold = measure(ByType(by_context, detected=False), task)
     assert gold.macro("r_precision") == 1.0
     assert gold.mentions is None
-    # There are towns called Egypt: with names it comes before Vienna for "city".
+    # There are towns called Egypt: with names it ranks before Vienna for "city".
     assert measure(ByType(encoder, detected=False), task).macro("r_precision") >= 0.8
     detected = measure(ByType(encoder, detected=True), task)
     assert detected.macro("r_precision") >= 0.8
@@ -67,7 +67,7 @@ def test_ours_ranks_by_type_on_gold_and_on_detected_mentions(
 
 
 @pytest.mark.parametrize("sharpen", [True, False])
-def test_what_ours_may_go_without(
+def test_by_type_without_sharpening(
     task: Task, encoder: TypeAwareEncoder, sharpen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
@@ -79,20 +79,20 @@ def test_what_ours_may_go_without(
 
     monkeypatch.setattr(EntityIndex, "search", watched)
     ranking = ByType(encoder, detected=False, sharpen=sharpen).rank(task)
-    assert asked == [sharpen] * 2 * len(task.queries)  # for the order, and for what is returned
+    assert asked == [sharpen] * 2 * len(task.queries)  # for the order, and for the returned set
     assert ranking.selected is not None
-    for row in ranking.scores:  # places in the order of an index's answer
+    for row in ranking.scores:  # ranks in the order of an index's results
         assert len(set(row[np.isfinite(row)])) == np.isfinite(row).sum()
 
 
-def test_bm25_finds_words_and_nothing_else(task: Task) -> None:
+def test_bm25_finds_only_literal_words(task: Task) -> None:
     ranking = Bm25().rank(task)
     river = list(task.queries).index("river")
     assert ranking.scores[river].argmax() == 3  # the one text with the word
-    assert ranking.scores[list(task.queries).index("city")].max() == -np.inf  # none is found
+    assert ranking.scores[list(task.queries).index("city")].max() == -np.inf  # no text is found
 
 
-def test_sentences_and_mention_strings_by_a_sentence_model(task: Task) -> None:
+def test_sentence_model_ranks_texts_and_mention_strings(task: Task) -> None:
     pytest.importorskip("sentence_transformers")
     whole = measure(ByEmbedding(MINILM), task)
     strings = measure(ByEmbedding(MINILM, of_mentions=True), task)
@@ -102,7 +102,7 @@ def test_sentences_and_mention_strings_by_a_sentence_model(task: Task) -> None:
     assert np.isneginf(ranking.scores[:, 5]).all()  # no mention, not found
 
 
-def test_the_report(task: Task, encoder: TypeAwareEncoder, tmp_path: Path) -> None:
+def test_report(task: Task, encoder: TypeAwareEncoder, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     results = [measure(Bm25(), task), measure(ByType(encoder, detected=True), task)]
     write(results, tmp_path)
@@ -115,7 +115,7 @@ def test_the_report(task: Task, encoder: TypeAwareEncoder, tmp_path: Path) -> No
     assert (tmp_path / "small.png").stat().st_size > 1000
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_eval_command(tmp_path: Path) -> None:
     rows = [
         {
             "text": text,
@@ -139,7 +139,7 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 def _tiny_mistral(folder: Path) -> Path:
-    """A random model of the rivals' class with the default backbone's tokenizer."""
+    """A random model of the baselines' architecture with the default backbone's tokenizer."""
     from transformers import AutoTokenizer, MistralConfig, MistralModel
 
     tokenizer = AutoTokenizer.from_pretrained(find_checkpoint(MINILM))
@@ -158,23 +158,23 @@ def _tiny_mistral(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", list(CONVENTIONS))
-def test_rivals_are_asked_as_their_makers_say(name: str, tmp_path: Path) -> None:
+def test_baselines_are_prompted_as_documented(name: str, tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
     folder = str(_tiny_mistral(tmp_path / name))
     if CONVENTIONS[name].remote_code:
         with pytest.raises(ValueError, match="trust_remote_code"):
-            load_rival(folder)
-    rival = load_rival(folder, trust_remote_code=True)
-    assert rival.model.max_seq_length == CONVENTIONS[name].window
+            load_baseline(folder)
+    baseline = load_baseline(folder, trust_remote_code=True)
+    assert baseline.model.max_seq_length == CONVENTIONS[name].window
     asked: list[str] = []
-    encode = rival.model.encode
+    encode = baseline.model.encode
 
     def spy(texts: list[str], **kwargs: Any) -> Any:
         asked.extend(texts)
         return encode(texts, **kwargs)
 
-    rival.model.encode = spy
-    queries, texts = rival.queries(["river"]), rival.texts(["The Nile.", "It rained."])
+    baseline.model.encode = spy
+    queries, texts = baseline.queries(["river"]), baseline.texts(["The Nile.", "It rained."])
     end = "[SEP]" if CONVENTIONS[name].end_of_text else ""
     assert asked[0].startswith("Instruct: ")
     assert asked[0].endswith("\nQuery: river" + end)
@@ -183,14 +183,14 @@ def test_rivals_are_asked_as_their_makers_say(name: str, tmp_path: Path) -> None
     np.testing.assert_allclose(np.linalg.norm(texts, axis=1), 1.0, atol=1e-5)
 
 
-def test_e5_takes_the_last_token(tmp_path: Path) -> None:
+def test_e5_pools_the_last_token(tmp_path: Path) -> None:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     pytest.importorskip("sentence_transformers")
     folder = str(_tiny_mistral(tmp_path / "e5-mistral-7b-instruct"))
     texts = ["The Nile flows through Egypt.", "Oslo."]
-    found = load_rival(folder).texts(texts)
+    found = load_baseline(folder).texts(texts)
     model, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     for text, vector in zip(texts, found, strict=True):
         with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Tasks out of typed texts."""
+"""Building tasks from typed texts."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from ner_retriever_rag.evaluation.tasks import load_task, make_task, queries_for
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
 
-def test_texts_that_occur_twice_become_one() -> None:
+def test_duplicate_texts_are_merged() -> None:
     task = make_task(
         "t",
         [
@@ -44,13 +44,13 @@ def test_labels_are_spelled_out(label: str, words: str) -> None:
     assert spell_out(label) == words
 
 
-def test_other_is_not_scored_by_name_or_by_rule() -> None:
+def test_catch_all_types_are_not_scored() -> None:
     typed = [TypedText("a b", ((0, 1, "person-other"), (2, 3, "OtherPER"), (2, 3, "art-film")))]
     assert queries_for(typed, {"other": "Other", "film": "Film"}) == {"art-film": "Film"}
     assert queries_for(typed, None) == {"art-film": "art film"}
 
 
-def test_what_labels_share_before_their_dash_is_left_out_and_words_are_not() -> None:
+def test_shared_label_prefixes_are_left_out_of_queries() -> None:
     labels = ("art-film", "art-painting", "creative-work", "product", "person-other")
     typed = [TypedText("a b", tuple((0, 1, label) for label in labels))]
     assert queries_for(typed, None) == {
@@ -61,7 +61,7 @@ def test_what_labels_share_before_their_dash_is_left_out_and_words_are_not() -> 
     }
 
 
-def test_a_file_is_a_task(tmp_path: Path) -> None:
+def test_file_is_loaded_as_a_task(tmp_path: Path) -> None:
     row = {"text": "The Nile .", "mentions": [{"start": 4, "end": 8, "type": "river"}]}
     (tmp_path / "own.jsonl").write_text(json.dumps(row) + "\n")
     (tmp_path / "names.json").write_text(json.dumps({"river": "body of water"}))
@@ -71,7 +71,7 @@ def test_a_file_is_a_task(tmp_path: Path) -> None:
     assert load_task(str(tmp_path / "own.txt"), tmp_path).queries == {"River": "river"}
 
 
-def test_tasks_that_are_none(tmp_path: Path) -> None:
+def test_invalid_tasks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'fewnerd-tset' is neither a file nor one of fewnerd"):
         load_task("fewnerd-tset", tmp_path)
     with pytest.raises(FileNotFoundError):

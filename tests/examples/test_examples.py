@@ -1,4 +1,4 @@
-"""The examples run, and say what they should."""
+"""The examples run and give the expected results."""
 
 import runpy
 from pathlib import Path

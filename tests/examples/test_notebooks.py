@@ -1,4 +1,4 @@
-"""The notebooks are stored as they ran; `pytest --nbmake examples` runs them."""
+"""The notebooks are stored with their output; `pytest --nbmake examples` runs them."""
 
 import json
 import re
@@ -11,7 +11,7 @@ NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 
 
-def test_all_are_there():
+def test_all_notebooks_exist():
     assert [file.stem for file in NOTEBOOKS] == [
         "beside_chroma",
         "explore_corpus",
@@ -23,7 +23,7 @@ def test_all_are_there():
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
-def test_stored_with_output(file):
+def test_notebook_is_stored_with_output(file):
     cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
     assert cells[0]["cell_type"] == "markdown" and len(cells) <= 16
     code = [cell for cell in cells if cell["cell_type"] == "code"]
@@ -37,7 +37,7 @@ def test_stored_with_output(file):
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
-def test_links_lead_somewhere(file):
+def test_linked_files_exist(file):
     cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
     text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
     for link in _LINK.findall(text):
@@ -45,6 +45,6 @@ def test_links_lead_somewhere(file):
 
 
 @pytest.mark.parametrize("name", ["langchain_rag", "llama_index_engine"])
-def test_a_marked_cell_is_for_the_real_model(name):
+def test_notebook_marks_the_cell_for_a_real_model(name):
     cells = json.loads((EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     assert any("goes here" in "".join(cell["source"]) for cell in cells)

@@ -1,8 +1,8 @@
-"""An index of some twenty thousand mentions whose vectors are made from seeds, in seconds.
+"""Seeded vectors for an index of about twenty thousand mentions, built in seconds.
 
-The texts are those of ``benchmarks/type_topic``; runs of capitalised words and numbers are the
-mentions. A name has a kind of the shipped vocabulary, drawn from its hash, and each of its mentions
-a vector near that kind's. Descriptions are encoded by the shipped encoder.
+The texts are those of ``benchmarks/type_topic``; mentions are runs of capitalized words and
+numbers. The hash of a name selects its kind from the shipped vocabulary, and each of its mentions
+has a vector near that kind's. Descriptions are encoded by the shipped encoder.
 """
 
 import json
@@ -17,16 +17,16 @@ from ner_retriever_rag.schema import EncodedText, Mention
 
 ARTICLES = Path(__file__).parents[2] / "benchmarks" / "type_topic" / "articles.jsonl"
 _NAME = re.compile(r"\b(?:[A-Z][\w’'-]*|\d+)(?: (?:[A-Z][\w’'-]*|\d+))*")
-_KINDS = 200  # of the vocabulary, its most frequent
-_NOISE = 0.9  # length of what is added to a kind's vector of length 1
+_KINDS = 200  # the most frequent ones of the vocabulary
+_NOISE = 0.9  # length of the noise added to a kind's unit vector
 _TEXT_DIM = 64
 
 
 class SeededEncoder:
-    """The shipped encoder with made-up mentions.
+    """The shipped encoder with synthetic mentions.
 
     Args:
-        shipped: The shipped encoder; all but ``encode`` is its own.
+        shipped: The shipped encoder, used for everything except ``encode``.
     """
 
     fingerprint, description = "seeded", "the shipped encoder with vectors made from seeds"
@@ -70,7 +70,7 @@ def documents():
 
 
 def _seeded(words, width):
-    """A random direction that is the same for the same words."""
+    """A random unit vector that is the same for the same words."""
     return _unit(np.random.default_rng(zlib.crc32(words.encode())).standard_normal(width))
 
 

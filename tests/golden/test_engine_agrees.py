@@ -1,6 +1,6 @@
-"""The golden queries, asked of an index that Chroma searches: nearly the answers of a folder.
+"""The golden queries on an index searched by Chroma: nearly the results of a local index.
 
-Candidates are the nearest hundreds of each type, not all mentions, so a few places may differ.
+Candidates are the nearest hundreds of each type, not all mentions, so a few ranks may differ.
 """
 
 import numpy as np
@@ -11,19 +11,19 @@ from test_golden import SAMPLE_QUERIES, SEEDED_QUERIES, found, sample_documents,
 
 from ner_retriever_rag import EntityIndex
 from ner_retriever_rag.ranking.stages import NEIGHBORS
-from ner_retriever_rag.search.engine_search import CANDIDATES
+from ner_retriever_rag.search.engine_search import MIN_CANDIDATES
 
 TEN = 10
-AGREEMENT = 0.95  # in the mean over all queries
-GOOD_AS = 0.02  # of the score
-SAMPLED = {"facets", "facets, half"}  # counted in a sample of documents there
+AGREEMENT = 0.95  # mean over all queries
+GOOD_AS = 0.02  # tolerated loss of score
+SAMPLED = {"facets", "facets, half"}  # counted on a sample of documents by the engine
 REFUSED = {"not alone"}
 
 pytestmark = pytest.mark.slow
 
 
 def agreement(engine, folder, queries):
-    """Of each query: the share of the best ten that are the same, and of those as good."""
+    """For each query: the share of the top ten that are the same, and that score as high."""
     found_both = {}
     for name, *query in queries:
         if name not in SAMPLED | REFUSED:
@@ -37,7 +37,7 @@ def agreement(engine, folder, queries):
     return found_both
 
 
-def test_the_golden_queries(default):
+def test_golden_queries_agree_with_a_local_index(default):
     both = []
     with engine_index(default) as engine, EntityIndex(encoder=default) as folder:
         for index in (engine, folder):
@@ -52,6 +52,6 @@ def test_the_golden_queries(default):
     assert good >= 0.99
 
 
-def test_more_candidates_are_fetched_than_are_neighbours():
-    # Neighbours that were not fetched could not say anything, and scores would not be a folder's.
-    assert CANDIDATES > NEIGHBORS
+def test_more_candidates_are_fetched_than_neighbors_used():
+    # Neighbors that are not fetched cannot contribute, and scores would differ from a folder's.
+    assert MIN_CANDIDATES > NEIGHBORS

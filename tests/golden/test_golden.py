@@ -1,11 +1,11 @@
-"""Sixty-one queries of every kind, and what they found when this was last recorded.
+"""Sixty-one queries of every kind, compared with their recorded results.
 
-``expected.json`` is the record: ids, spans and scores. It shows what a change of the ranking does;
-where that is meant, record it anew and commit the difference with the change:
+``expected.json`` holds the recorded ids, spans and scores. It shows the effect of a change to the
+ranking; if that is intended, record the results again and commit the difference with the change:
 
     python tests/golden/test_golden.py
 
-Scores hold to 1e-3 in float32, on any machine; what is nearer than that may change places.
+Scores agree to 1e-3 in float32 on any machine; results closer than that may swap ranks.
 """
 
 import json
@@ -23,11 +23,11 @@ EXPECTED = HERE / "expected.json"
 SAMPLE = HERE.parents[1] / "ner_retriever_rag" / "cli" / "simple-wikipedia-sample.jsonl"
 PART = 3  # every third document of the sample, so that encoding takes a few seconds
 TOLERANCE = 1e-3
-SHOWN = 3  # mentions of a document that are recorded; of entities and facets, names
+SHOWN = 3  # recorded mentions per document; for entities and facets, names
 
 pytestmark = pytest.mark.slow
 
-# Of each query: its name, a method of the index, and the arguments.
+# For each query: its name, a method of the index, and the arguments.
 SAMPLE_QUERIES = [
     ("dinosaur", "search", ["dinosaur"], {}),
     ("river", "search", ["river"], {}),
@@ -93,7 +93,7 @@ SEEDED_QUERIES = [
     ("facets, half", "facets", [10], {"where": {"half": 0}, "examples": 2}),
     ("extract", "extract", [["river", "novel"]], {"score_threshold": 0.95}),
 ]
-KEPT = 60  # results of a query that are recorded
+KEPT = 60  # recorded results per query
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def seeded_index(encoder):
 
 
 def found(index, method, arguments, options):
-    """What a query finds: rows of a name, a score and what else is compared."""
+    """The results of a query: rows of a name, a score and whatever else is compared."""
     results = getattr(index, method)(*arguments, **options)
     return [_row(each) for each in list(results)[:KEPT]]
 
@@ -153,7 +153,7 @@ def _span(match):
 
 
 def _by_name(rows):
-    """Rows by their names, the second of a name (entities may share one) with a number."""
+    """Rows by name; a repeated name (entities may share one) gets a number."""
     found = {}
     for row in rows:
         same = sum(name.startswith(f"{row[0]}#") or name == row[0] for name in found)
@@ -162,7 +162,7 @@ def _by_name(rows):
 
 
 def differences(rows, expected):
-    """What is not as expected, a line each."""
+    """Yield a line for each difference from the expected rows."""
     now, then = (_by_name(each) for each in (rows, expected))
     for name in sorted(now.keys() ^ then.keys()):
         yield f"{name!r} is {'new' if name in now else 'gone'}: {(now | then)[name][1:]}"
@@ -177,18 +177,18 @@ def differences(rows, expected):
 
 
 @pytest.mark.parametrize("query", SAMPLE_QUERIES, ids=lambda query: query[0])
-def test_the_sample(query, sample, expected):
+def test_queries_on_the_sample(query, sample, expected):
     name, *rest = query
     assert not list(differences(found(sample, *rest), expected["sample"][name]))
 
 
 @pytest.mark.parametrize("query", SEEDED_QUERIES, ids=lambda query: query[0])
-def test_many_mentions(query, seeded, expected):
+def test_queries_on_many_mentions(query, seeded, expected):
     name, *rest = query
     assert not list(differences(found(seeded, *rest), expected["seeded"][name]))
 
 
-def test_there_are_twenty_thousand_mentions(seeded):
+def test_seeded_index_has_about_twenty_thousand_mentions(seeded):
     assert 15_000 < seeded.mention_count() < 30_000
 
 
@@ -202,7 +202,7 @@ def test_all_queries_are_recorded(expected):
 
 
 def record():
-    torch.cpu.get_capabilities = dict  # whatever the processor computes in, as in the tests
+    torch.cpu.get_capabilities = dict  # float32 on every machine, as in the tests
     encoder = default_encoder()
     indexes = {
         "sample": (sample_index(encoder), SAMPLE_QUERIES),

@@ -1,4 +1,4 @@
-"""Haystack, where it is installed, without its telemetry."""
+"""Skip these tests if Haystack is not installed; turn its telemetry off."""
 
 import os
 

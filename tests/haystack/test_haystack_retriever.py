@@ -1,4 +1,4 @@
-"""The retriever: alone, in pipelines that are written to YAML and read again, and awaited."""
+"""The retriever: on its own, in pipelines loaded from YAML, and called asynchronously."""
 
 import pytest
 from haystack import Document, Pipeline
@@ -34,7 +34,7 @@ def store(default):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Filled by a pipeline of Haystack's own writer."""
+    """An index folder filled by a pipeline with Haystack's own ``DocumentWriter``."""
     path = tmp_path_factory.mktemp("haystack") / "index"
     writing = Pipeline()
     target = EntityDocumentStore(path)
@@ -50,7 +50,7 @@ def ids(result):
     return [each.id for each in result["documents"]]
 
 
-def test_finds_documents_by_type_with_what_says_so(store):
+def test_run_returns_documents_with_their_matching_mentions(store):
     retriever = NERTypeRetriever(store, top_k=1)
     assert isinstance(retriever, Component)
     (found,) = retriever.run("dinosaur")["documents"]
@@ -61,7 +61,7 @@ def test_finds_documents_by_type_with_what_says_so(store):
     assert Document.from_dict(found.to_dict()) == found
 
 
-def test_what_is_given_to_run_stands_for_what_was_given_before(store):
+def test_run_arguments_override_init_arguments(store):
     retriever = NERTypeRetriever(store, top_k=1, score_threshold=0.99)
     assert retriever.run("river")["documents"] == []
     assert ids(retriever.run("river", score_threshold=0.1)) == ["river"]
@@ -70,7 +70,7 @@ def test_what_is_given_to_run_stands_for_what_was_given_before(store):
     assert retriever.run("river", top_k=0) == {"documents": []}
 
 
-def test_filters_are_replaced_or_joined(store):
+def test_filter_policy_replaces_or_merges_filters(store):
     for policy, found in (
         (FilterPolicy.REPLACE, {"dinosaur", "volcano"}),
         (FilterPolicy.MERGE, {"dinosaur"}),
@@ -80,13 +80,13 @@ def test_filters_are_replaced_or_joined(store):
         assert set(ids(retriever.run("river", filters=NOT_RIVER))) == found
 
 
-def test_a_combined_query_labels_its_matches(store):
+def test_matches_of_a_combined_query_are_labeled_with_their_type(store):
     found = NERTypeRetriever(store, top_k=2).run(AnyOf("river", "volcano"))["documents"]
     types = {each.id: each.meta["matches"][0]["type"] for each in found}
     assert types == {"river": "river", "volcano": "volcano"}
 
 
-def test_metadata_of_their_own_are_not_overwritten(default):
+def test_existing_metadata_is_not_overwritten(default):
     own = EntityDocumentStore(index=EntityIndex(encoder=default))
     own.write_documents([Document(content=TEXTS["river"], meta={"matches": "mine"})])
     with pytest.raises(ValueError, match="another meta_key"):
@@ -95,7 +95,7 @@ def test_metadata_of_their_own_are_not_overwritten(default):
     assert found.meta["matches"] == "mine" and found.meta["found"]
 
 
-def test_options_of_a_search_are_known_or_refused(store):
+def test_unknown_options_and_invalid_arguments_are_rejected(store):
     retriever = NERTypeRetriever(store, search_options={"max_matches": 1}, top_k=1)
     assert len(retriever.run("river")["documents"][0].meta["matches"]) == 1
     with pytest.raises(TypeError, match="fuzzy.*max_matches"):
@@ -106,7 +106,7 @@ def test_options_of_a_search_are_known_or_refused(store):
         NERTypeRetriever(store, top_k=0)
 
 
-def test_a_pipeline_in_yaml_answers_as_before(folder):
+def test_pipeline_loaded_from_yaml_returns_the_same_results(folder):
     retriever = NERTypeRetriever(
         EntityDocumentStore(folder),
         filters=LONG,
@@ -126,7 +126,7 @@ def test_a_pipeline_in_yaml_answers_as_before(folder):
     again.get_component("retriever").close()
 
 
-async def test_awaited_it_finds_the_same(store):
+async def test_run_async_returns_the_same_results(store):
     retriever = NERTypeRetriever(store, top_k=2)
     assert await retriever.run_async("river") == retriever.run("river")
     pipeline = Pipeline()

@@ -1,4 +1,4 @@
-"""The document store: Haystack's own tests of one, and filters that agree with Haystack's."""
+"""The document store: Haystack's own test suite, and filters that agree with Haystack's."""
 
 import pytest
 from hashed import HashedEncoder
@@ -24,7 +24,7 @@ def store():
 class TestEntityDocumentStore(
     DocumentStoreBaseTests, CountDocumentsAsyncTest, DeleteDocumentsAsyncTest
 ):
-    """Haystack's suite; documents come in any order, without embeddings."""
+    """Haystack's suite; documents are returned in any order and without embeddings."""
 
     @pytest.fixture
     def document_store(self):
@@ -43,7 +43,7 @@ class TestEntityDocumentStore(
         assert document_store.write_documents([document]) == 1
         with pytest.raises(DuplicateDocumentError, match=document.id):
             document_store.write_documents([Document(content="new"), document])
-        assert document_store.count_documents() == 1  # and not two
+        assert document_store.count_documents() == 1  # the new document was not written either
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ NAMED = meta("page", "!=", "90")
         joined("NOT", joined("NOT", INTRO)),
     ],
 )
-def test_chroma_lets_the_same_documents_pass(filterable, filters):
+def test_translated_filter_selects_the_same_documents_in_chroma(filterable, filters):
     ours = {each.id for each in filterable.index.documents(to_where(filters))}
     assert ours == {each.id for each in filterable.filter_documents(filters)}
     assert ours
@@ -105,19 +105,19 @@ def test_chroma_lets_the_same_documents_pass(filterable, filters):
         ({"operator": "AND"}, "'conditions' key missing"),
     ],
 )
-def test_what_chroma_cannot_compare_is_refused(filters, said):
+def test_filters_that_chroma_cannot_express_are_rejected(filters, said):
     with pytest.raises(FilterError, match=said):
         to_where(filters)
 
 
-def test_a_document_without_content_is_refused_and_nothing_written():
+def test_document_without_content_is_rejected_and_nothing_is_written():
     empty = store()
     with pytest.raises(ValueError, match="has no content"):
         empty.write_documents([Document(content="Oslo"), Document(content=None, id="picture")])
     assert empty.count_documents() == 0
 
 
-def test_of_one_id_twice_the_last_overwrites_and_the_first_stays_where_skipped():
+def test_duplicate_policy_keeps_the_last_or_the_first_of_equal_ids():
     twice = [Document(id="1", content="Oslo"), Document(id="1", content="Nile")]
     for policy, kept, written in (
         (DuplicatePolicy.OVERWRITE, "Nile", 2),
@@ -128,7 +128,7 @@ def test_of_one_id_twice_the_last_overwrites_and_the_first_stays_where_skipped()
         assert [each.content for each in filled.filter_documents()] == [kept]
 
 
-def test_serialised_by_its_place_and_opened_again(tmp_path):
+def test_to_dict_round_trip_reopens_the_store_by_path(tmp_path):
     first = EntityDocumentStore(tmp_path / "index", collection="news")
     first.write_documents([Document(content="Oslo lies in Norway.", id="1", meta={"n": 1})])
     data = first.to_dict()
@@ -141,7 +141,7 @@ def test_serialised_by_its_place_and_opened_again(tmp_path):
     again.close()
 
 
-def test_a_store_over_an_open_index_says_that_it_cannot_be_serialised():
+def test_store_over_an_open_index_cannot_be_serialized():
     with pytest.raises(ValueError, match="by path"):
         store().to_dict()
     with pytest.raises(ValueError, match="not both"):

@@ -1,7 +1,7 @@
-"""The house: rooms, the arrows between them, no circle, no file too long to read at a glance.
+"""Architecture: subpackages, the allowed imports between them, no cycle, no overlong file.
 
 Every import counts: those inside functions, those under ``TYPE_CHECKING``, and modules named by a
-string (the homes of lazily loaded names).
+string (where lazily loaded names are defined).
 """
 
 import ast
@@ -16,6 +16,7 @@ import ner_retriever_rag
 
 PACKAGE = Path(ner_retriever_rag.__file__).parent
 NAME = PACKAGE.name
+# Modules at the top level, and the subpackages with the subpackages that each may import.
 GROUND = {"__init__", "schema", "_imports", "_keywords", "_markup"}
 ROOMS = {
     "reading": set(),
@@ -41,28 +42,33 @@ ROOMS = {
     },
 }  # fmt: skip
 LONGEST = 400
-# Modules that only warn and hand on what has moved to another room.
+# Modules that only warn and re-export what has moved to another subpackage.
 DEPRECATED = {"queries.questions": "questions"}
 
-# What is being mended elsewhere; empty when the house is finished.
+# Known violations that are being fixed elsewhere; empty once there are none.
 CIRCLES_KNOWN: set[tuple[str, str]] = set()
 LONG_KNOWN: set[str] = set()
 
 
 def module_of(file: Path) -> str:
-    """``index.store`` for ``.../index/store.py``, ``index`` for a room's ``__init__``, ``""``."""
+    """Return a file's module name within the package.
+
+    ``index.store`` for ``.../index/store.py``, ``index`` for ``.../index/__init__.py``, and ``""``
+    for the package's own ``__init__.py``.
+    """
     parts = file.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def imports_of(source: str, module: str, is_package: bool, names: set[str]) -> set[str]:
-    """The package's own modules that a module imports, whatever way.
+    """Return the package's own modules that a module imports, in whatever way.
 
     Args:
-        source: Its text.
-        module: Its name within the package.
+        source: The module's source code.
+        module: The module's name within the package.
         is_package: Whether it is an ``__init__``.
-        names: All modules, to tell ``from room import module`` from ``from room import name``.
+        names: All module names, to tell ``from package import module`` from
+            ``from package import name``.
     """
     found = set()
     for node in ast.walk(ast.parse(source)):
@@ -84,10 +90,10 @@ def imports_of(source: str, module: str, is_package: bool, names: set[str]) -> s
             if dotted.startswith(f"{NAME}.") and dotted.replace(".", "").isidentifier():
                 found.add(dotted)
         elif isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == "_HOMES" for target in node.targets
+            isinstance(target, ast.Name) and target.id == "_LAZY_IMPORTS" for target in node.targets
         ):
-            homes = ast.literal_eval(node.value).values()
-            found.update(".".join(filter(None, [NAME, module, home])) for home in homes)
+            modules = ast.literal_eval(node.value).values()
+            found.update(".".join(filter(None, [NAME, module, home])) for home in modules)
     return {
         each.removeprefix(NAME).removeprefix(".")
         for each in found
@@ -95,27 +101,27 @@ def imports_of(source: str, module: str, is_package: bool, names: set[str]) -> s
     }
 
 
-def resolve(imported: str, homes: dict[str, dict[str, str]]) -> str:
-    """The module behind ``room:Name``, through the room's re-exports."""
+def resolve(imported: str, modules: dict[str, dict[str, str]]) -> str:
+    """Return the module that defines ``package:Name``, following re-exports."""
     while ":" in imported:
         package, _, name = imported.partition(":")
-        if name not in homes.get(package, {}):
+        if name not in modules.get(package, {}):
             return package
-        imported = homes[package][name]
+        imported = modules[package][name]
     return imported
 
 
 @pytest.fixture(scope="module")
 def graph() -> dict[str, set[str]]:
-    """Every module of the package with the modules it imports."""
+    """Every module of the package, with the modules that it imports."""
     files = {module_of(file): file for file in PACKAGE.rglob("*.py")}
-    raw, homes = {}, defaultdict(dict)
+    raw, modules = {}, defaultdict(dict)
     for module, file in files.items():
         package = file.name == "__init__.py"
         raw[module] = imports_of(file.read_text(encoding="utf-8"), module, package, set(files))
         for each in raw[module] if package else ():
-            homes[module][each.rpartition(":")[2]] = each
-    return {module: {resolve(each, homes) for each in raw[module]} for module in raw}
+            modules[module][each.rpartition(":")[2]] = each
+    return {module: {resolve(each, modules) for each in raw[module]} for module in raw}
 
 
 def room(module: str) -> str:
@@ -123,24 +129,24 @@ def room(module: str) -> str:
     return first if first in ROOMS else "ground"
 
 
-def test_the_ground_holds_few_files_and_the_rooms():
+def test_top_level_holds_only_the_listed_modules_and_subpackages():
     assert {file.stem for file in PACKAGE.glob("*.py")} == GROUND
     packages = {file.parent.name for file in PACKAGE.glob("*/__init__.py")}
     assert packages == set(ROOMS)
     assert {room(module_of(file)) for file in PACKAGE.glob("*/**/*.py")} == set(ROOMS)
 
 
-def test_the_list_of_arrows_has_no_circle():
+def test_allowed_imports_have_no_cycle():
     TopologicalSorter(ROOMS).prepare()
 
 
-def test_imports_follow_the_arrows(graph):
+def test_subpackages_import_only_what_is_allowed(graph):
     wrong = []
     for module, imported in graph.items():
         for other in imported:
             here, there = room(module), room(other)
             if there == "ground":
-                # The package's __init__ loads every room; nothing but its version is asked of it.
+                # The package's __init__ loads every subpackage; only the CLI imports its version.
                 allowed = other in GROUND - {"__init__"} or (other, here) == ("", "cli")
             elif here == "ground":
                 allowed = module == ""
@@ -151,13 +157,13 @@ def test_imports_follow_the_arrows(graph):
     assert not wrong
 
 
-def test_no_module_imports_itself_round_a_circle(graph):
+def test_modules_have_no_import_cycle(graph):
     modules = {
         module: {
             other for other in imported if other != module and (module, other) not in CIRCLES_KNOWN
         }
         for module, imported in graph.items()
-        if module not in {"", *ROOMS}  # an __init__ only hands on the names of its room
+        if module not in {"", *ROOMS}  # an __init__ only re-exports its subpackage's names
     }
     try:
         TopologicalSorter(modules).prepare()
@@ -166,7 +172,7 @@ def test_no_module_imports_itself_round_a_circle(graph):
 
 
 @pytest.mark.parametrize("module", DEPRECATED)
-def test_a_deprecated_module_only_warns_and_hands_on(module):
+def test_deprecated_module_only_warns_and_reexports(module):
     file = PACKAGE / f"{module.replace('.', '/')}.py"
     kinds = {type(each) for each in ast.parse(file.read_text(encoding="utf-8")).body}
     assert kinds <= {ast.Expr, ast.Import, ast.ImportFrom, ast.Assign}
@@ -194,15 +200,15 @@ def test_no_file_is_too_long():
         ("from ..index.store import Store", "index.store:Store"),
         ("from . import kinds", "encoder.kinds"),
         ("import_module('ner_retriever_rag.index.store')", "index.store"),
-        ("_HOMES = {'Head': 'head'}", "encoder.head.head"),
+        ("_LAZY_IMPORTS = {'Head': 'head'}", "encoder.head.head"),
     ],
 )
-def test_every_way_to_import_is_seen(source, imported):
+def test_every_form_of_import_is_detected(source, imported):
     names = {"index.store", "encoder.kinds", "encoder.head"}
     assert imports_of(source, "encoder.head", False, names) == {imported}
 
 
-def test_names_are_followed_to_where_they_are_defined():
-    homes = {"": {"EntityIndex": "index:EntityIndex"}, "index": {"EntityIndex": "index.engine"}}
-    assert resolve(":EntityIndex", homes) == "index.engine"
-    assert resolve(":__version__", homes) == ""
+def test_names_are_resolved_to_the_module_that_defines_them():
+    modules = {"": {"EntityIndex": "index:EntityIndex"}, "index": {"EntityIndex": "index.engine"}}
+    assert resolve(":EntityIndex", modules) == "index.engine"
+    assert resolve(":__version__", modules) == ""

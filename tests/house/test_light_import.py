@@ -7,7 +7,7 @@ from ner_retriever_rag._imports import require
 
 
 def loaded(code):
-    """Which heavy packages are there after running code in a new interpreter."""
+    """Return which heavy packages are loaded after running code in a new interpreter."""
     check = "import sys; print(*({'torch', 'chromadb', 'transformers'} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{check}"], capture_output=True, text=True, check=True
@@ -21,23 +21,23 @@ def test_importing_the_package_loads_neither_torch_nor_chromadb():
     assert loaded("from ner_retriever_rag import EntityIndex") == []
 
 
-def test_the_check_can_fail():
+def test_loaded_reports_torch_if_it_is_imported():
     assert "torch" in loaded("from ner_retriever_rag import TypeAwareEncoder")
 
 
 def test_an_index_opens_and_searches_without_transformers(tmp_path):
-    # It takes longer to import than all else together.
+    # transformers takes longer to import than everything else together.
     code = f"from ner_retriever_rag import EntityIndex\nindex = EntityIndex({str(tmp_path)!r})\n"
     assert set(loaded(code + "len(index), index.get(['a'])")) == {"torch", "chromadb"}
     assert set(loaded(code + "index.search('river')")) == {"torch", "chromadb"}
     assert "transformers" in loaded("import ner_retriever_rag.encoder.backbone.cutting")
 
 
-def test_the_command_line_starts_without_them():
+def test_importing_the_cli_loads_no_heavy_package():
     assert loaded("import ner_retriever_rag.cli") == []
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_can_be_imported():
     import ner_retriever_rag
 
     for name in ner_retriever_rag.__all__:
@@ -47,11 +47,11 @@ def test_every_public_name_is_there():
         _ = ner_retriever_rag.NoSuchThing
 
 
-def test_what_is_missing_names_its_extra():
+def test_error_for_a_missing_package_names_its_extra():
     with pytest.raises(
         ImportError, match=r"^no_such is not installed; run: pip install '.*\[ui\]'"
     ):
         require("no_such.module", extra="ui")
-    # There, but not what is wanted of it: an older version, say.
+    # Installed, but without the wanted submodule: an older version, for example.
     with pytest.raises(ImportError, match=r"^json\.newer cannot be imported .*pip install"):
         require("json.newer", extra="ui")

@@ -1,4 +1,4 @@
-"""A Ray cluster on this machine, and two Chroma servers."""
+"""A local Ray cluster and two Chroma servers."""
 
 import os
 import sys
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from chroma_server import ChromaServer
 
-TESTS = Path(__file__).parents[1], Path(__file__).parents[2]  # for processes of Ray to import from
+TESTS = Path(__file__).parents[1], Path(__file__).parents[2]  # import path of Ray's processes
 
 
 @pytest.fixture(scope="module")
 def ray():
-    """A cluster on this machine."""
+    """A local cluster."""
     ray = pytest.importorskip("ray", reason="needs ray: pip install 'ner-retriever-rag[ray]'")
     pytest.importorskip("ray.data", reason="needs ray[data]")
     ray.init(

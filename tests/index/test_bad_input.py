@@ -1,4 +1,4 @@
-"""Each mistake a user can make gets an error that names the argument, and costs nothing."""
+"""Each invalid input raises an error that names the argument, and no data is lost."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def index(tiny_encoder):
     ],
 )
 @pytest.mark.parametrize("method", ["search", "search_mentions"])
-def test_search(index, method, arguments, error, message):
+def test_search_rejects_invalid_arguments(index, method, arguments, error, message):
     with pytest.raises(error, match=message):
         getattr(index, method)(**{"query": "city", **arguments})
 
@@ -62,7 +62,7 @@ def test_search(index, method, arguments, error, message):
         ([Document("a", id="x"), Document("b", id="x")], ValueError, "id 'x'"),
     ],
 )
-def test_add(index, documents, error, message):
+def test_add_rejects_invalid_documents(index, documents, error, message):
     with pytest.raises(error, match=message):
         index.add(documents)
     assert index.count() == 1
@@ -71,14 +71,14 @@ def test_add(index, documents, error, message):
 @pytest.mark.parametrize(
     "value", [object(), "\ud800", ["\ud800"], {"a": object()}], ids=["object", "half", "in", "deep"]
 )
-def test_metadata_that_cannot_be_kept(index, value):
+def test_unstorable_metadata_values_are_rejected(index, value):
     documents = ["Rome", Document("Lima", id="lima", metadata={"good": 1, "bad": value})]
     with pytest.raises(ValueError, match="metadata key 'bad' of document 'lima'"):
         index.add(documents)
     assert index.count() == 1
 
 
-def test_metadata_nested_without_end(index):
+def test_self_referencing_metadata_is_rejected(index):
     endless = []
     endless.append(endless)
     with pytest.raises(ValueError, match="metadata key 'bad' of document .* nested too deep"):
@@ -88,8 +88,8 @@ def test_metadata_nested_without_end(index):
 @pytest.mark.parametrize(
     "key", ["", "ner:text", "chroma:document", 3, "$and", "$price", "#document", "\ud800"]
 )
-def test_metadata_keys(index, key):
-    """Of a list whose last document cannot be stored nothing is."""
+def test_invalid_metadata_keys_are_rejected(index, key):
+    """If the last document of a list cannot be stored, none of the list is."""
     documents = [f"Town{number} in Peru" for number in range(300)]
     with pytest.raises(ValueError, match=re.escape(f"metadata key {key!r}")):
         index.add([*documents, Document("Lima", metadata={key: 1})])
@@ -97,18 +97,18 @@ def test_metadata_keys(index, key):
 
 
 @pytest.mark.parametrize("where", [[], "lang", 3, [("lang", "en")]])
-def test_a_filter_that_is_no_mapping(index, where):
+def test_filter_must_be_a_mapping(index, where):
     for search in (index.search, index.search_mentions):
         with pytest.raises(TypeError, match="where must be a mapping"):
             search("city", where=where)
 
 
-def test_a_filter_of_too_many_values_is_not_a_damaged_index(index):
+def test_too_many_filter_values_are_not_reported_as_a_damaged_index(index):
     with pytest.raises(ValueError, match="where: .*too many values"):
         index.search("city", where={"n": {"$in": list(range(100_000))}})
 
 
-def test_a_filter_nested_without_end(index):
+def test_too_deeply_nested_filter_is_rejected(index):
     where = {"n": 1}
     for _ in range(3_000):
         where = {"$and": [where, {"n": 1}]}
@@ -119,8 +119,8 @@ def test_a_filter_nested_without_end(index):
 
 
 @pytest.mark.parametrize("many", [1_100, 15_000])
-def test_a_filter_of_more_conditions_than_chroma_stands(index, many):
-    """It would tell of damaged files, or end the process."""
+def test_filter_with_too_many_conditions_for_chroma_is_rejected(index, many):
+    """Chroma would report damaged files, or crash the process."""
     branches = [{"n": number} for number in range(many)]
     pairs = [{"$or": [{"n": number}, {"n": -number}]} for number in range(many)]
     for where in ({"$or": branches}, {"$and": pairs}, {"$and": [{"n": 1}, {"$or": branches}]}):
@@ -133,7 +133,7 @@ def test_a_filter_of_more_conditions_than_chroma_stands(index, many):
         list(index.documents(where={"$or": branches}))
 
 
-def test_the_largest_filters_that_are_allowed(index):
+def test_largest_allowed_filters_are_accepted(index):
     found = [match.doc_id for match in index.search("city")]
     strings = [{"s": {"$ne": str(number)}} for number in range(900)]
     assert [match.doc_id for match in index.search("city", where={"$and": strings})] == found
@@ -146,14 +146,14 @@ def test_the_largest_filters_that_are_allowed(index):
         index.search("city", where={"$and": [{"$or": [where, where]}, {"n": 2}]})
 
 
-def test_a_filter_that_holds_itself(index):
+def test_self_referencing_filter_is_rejected(index):
     endless: dict = {}
     endless["$or"] = [endless, endless]
     with pytest.raises(ValueError, match="where (has too many conditions|is nested too deep)"):
         index.search("city", where=endless)
 
 
-def test_a_refused_filter_is_not_told_whole(index):
+def test_error_for_a_rejected_filter_is_shortened(index):
     where = {"$no": "x" * 100_000, **{f"key{number}": "y" * 1_000 for number in range(300)}}
     with pytest.raises(ValueError, match="where: Chroma refuses") as told:
         index.search("city", where=where)
@@ -161,7 +161,7 @@ def test_a_refused_filter_is_not_told_whole(index):
 
 
 @pytest.mark.parametrize("number", [2**31, 2**40, 2**63, 10**5_000], ids=["32", "40", "63", "huge"])
-def test_numbers_beyond_what_can_be_counted(index, number):
+def test_numbers_above_the_32_bit_maximum_are_rejected(index, number):
     for ask in (
         lambda: index.search("city", number),
         lambda: index.search("city", number, about="in Peru"),
@@ -176,14 +176,14 @@ def test_numbers_beyond_what_can_be_counted(index, number):
             ask()
 
 
-def test_the_greatest_number_of_results_is_no_more_than_there_are(index):
+def test_largest_k_and_offset_return_only_existing_documents(index):
     most = 2**31 - 1
     for about in (None, "in Peru"):
         assert [each.doc_id for each in index.search("city", most, about=about)] == ["kept"]
         assert index.search("city", 1, offset=most - 1, about=about) == []
 
 
-def test_descriptions_and_queries_have_a_size(index):
+def test_descriptions_and_queries_have_a_size_limit(index):
     for ask in (
         lambda: index.search("city " * 401),
         lambda: index.search(Like("x" * 2_001)),
@@ -202,8 +202,8 @@ def test_descriptions_and_queries_have_a_size(index):
         Like(*many)
 
 
-def test_a_query_whose_parts_stand_in_it_ever_more_often(index):
-    """Of twenty levels of twins a million types would be looked at, each the same."""
+def test_query_with_exponentially_repeated_parts_is_rejected(index):
+    """Twenty levels of doubled parts would expand to a million types, all the same."""
     twins = "city"
     with pytest.raises(ValueError, match="too many parts: at most 100 .* 1,000 types in all"):
         for _ in range(20):
@@ -211,8 +211,8 @@ def test_a_query_whose_parts_stand_in_it_ever_more_often(index):
         index.search(twins)
 
 
-def test_queries_nested_without_end(index):
-    """A query that the classes would not make, and one whose parts are all the same."""
+def test_too_deeply_nested_queries_are_rejected(index):
+    """Including one that the constructors would not allow, and one with equal parts."""
     with pytest.raises(ValueError, match="Not: part 0 is nested too deep"):
         query = "city"
         for _ in range(3_000):
@@ -233,7 +233,7 @@ def test_queries_nested_without_end(index):
 
 
 @pytest.mark.parametrize("span", [(0, 99), (-1, 2), (3, 3), (4, 2)])
-def test_span_outside_the_text(index, span):
+def test_span_outside_the_text_is_rejected(index, span):
     with pytest.raises(ValueError, match=r"spans\[0\].*4 characters"):
         index.add(["Lima"], spans=[[span]])
     with pytest.raises(ValueError, match="spans is for 1 documents"):
@@ -242,8 +242,8 @@ def test_span_outside_the_text(index, span):
 
 
 @pytest.mark.parametrize("spans", [None, 3, "ab", [3], [(0.0, 2.5)], [(0, 2, 3)], ["ab"], [None]])
-def test_spans_that_are_none(index, tiny_encoder, spans):
-    """Of a list whose last document has them nothing is written."""
+def test_malformed_spans_are_rejected(index, tiny_encoder, spans):
+    """If the last document of a list has malformed spans, none of the list is written."""
     towns = [f"Town{number} in Peru" for number in range(300)]
     with pytest.raises(TypeError, match=r"spans\[300\]"):
         index.add([*towns, "Lima"], spans=[*([(0, 4)] for _ in towns), spans])
@@ -264,7 +264,7 @@ def test_spans_that_are_none(index, tiny_encoder, spans):
     ],
     ids=["array", "one array", "numbers", "generator", "iterator", "bool"],
 )
-def test_spans_are_kept_as_plain_numbers(tiny_encoder, spans):
+def test_spans_are_stored_as_plain_integers(tiny_encoder, spans):
     index, text = EntityIndex(encoder=tiny_encoder), "Lima or Rome"
     assert index.add([text], spans=spans).mentions == 2
     (record,) = index._store.fetch([Document(text).id]).values()
@@ -284,12 +284,12 @@ def test_spans_are_kept_as_plain_numbers(tiny_encoder, spans):
         ({"text": "a", "metadata": [1]}, TypeError),
     ],
 )
-def test_document(arguments, error):
+def test_document_rejects_invalid_fields(arguments, error):
     with pytest.raises(error, match=r"Document\.(text|id|metadata)"):
         Document(**arguments)
 
 
-def test_ids(index):
+def test_invalid_ids_are_rejected(index):
     with pytest.raises(TypeError, match="ids must be a string"):
         index.delete([3])
     with pytest.raises(ValueError, match="ids is empty"):
@@ -301,7 +301,7 @@ def test_ids(index):
     assert index.count() == 1
 
 
-def test_index_of_another_encoder(tiny_encoder, tiny_checkpoint, tmp_path):
+def test_index_of_another_encoder_is_rejected(tiny_encoder, tiny_checkpoint, tmp_path):
     EntityIndex(tmp_path, encoder=tiny_encoder).add(["Oslo"])
     other = TypeAwareEncoder(tiny_checkpoint, "hidden@1", detector=tiny_encoder)
     with pytest.raises(ValueError, match=r"value@1\+hidden@3.*not with.*hidden@1"):
@@ -309,8 +309,8 @@ def test_index_of_another_encoder(tiny_encoder, tiny_checkpoint, tmp_path):
     assert EntityIndex(tmp_path, encoder=tiny_encoder).count() == 1
 
 
-def test_index_of_an_encoder_with_other_dimensions(tmp_path):
-    """Though it calls itself the same."""
+def test_index_with_other_dimensions_is_rejected(tmp_path):
+    """Even if the encoder's fingerprint is the same."""
     narrow = HashedEncoder()
     narrow.dim = 8
     with EntityIndex(tmp_path, encoder=HashedEncoder()) as index:
@@ -319,7 +319,7 @@ def test_index_of_an_encoder_with_other_dimensions(tmp_path):
         EntityIndex(tmp_path, encoder=narrow)
 
 
-def test_a_lock_file_of_garbage(tmp_path):
+def test_garbage_in_the_lock_file_is_ignored(tmp_path):
     with EntityIndex(tmp_path, encoder=HashedEncoder()) as index:
         index.add(["Oslo"])
     (tmp_path / ".ner-retriever.lock").write_bytes(
@@ -329,7 +329,7 @@ def test_a_lock_file_of_garbage(tmp_path):
         assert index.count() == 1
 
 
-def test_index_of_another_format(tiny_encoder, tmp_path):
+def test_index_of_an_unknown_format_is_rejected(tiny_encoder, tmp_path):
     EntityIndex(tmp_path, encoder=tiny_encoder)
     for collection in chromadb.PersistentClient(tmp_path).list_collections():
         collection.modify(metadata={**collection.metadata, "ner:format": 99})
@@ -337,14 +337,14 @@ def test_index_of_another_format(tiny_encoder, tmp_path):
         EntityIndex(tmp_path, encoder=tiny_encoder)
 
 
-def test_folder_of_something_else(tiny_encoder, tmp_path):
+def test_folder_with_other_files_is_rejected(tiny_encoder, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="holds other files"):
         EntityIndex(tmp_path, encoder=tiny_encoder)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_chroma_folder_of_something_else(tiny_encoder, tmp_path):
+def test_foreign_chroma_collections_are_not_opened_as_indexes(tiny_encoder, tmp_path):
     client = chromadb.PersistentClient(tmp_path)
     client.create_collection("recipes", embedding_function=None)
     with pytest.raises(ValueError, match="something else.*recipes"):
@@ -354,36 +354,36 @@ def test_chroma_folder_of_something_else(tiny_encoder, tmp_path):
     EntityIndex(client=client, collection="news", encoder=tiny_encoder).add(["Oslo"])
 
 
-def test_broken_database(tiny_encoder, tmp_path):
+def test_broken_database_is_reported(tiny_encoder, tmp_path):
     (tmp_path / "chroma.sqlite3").write_bytes(b"not a database" * 100)
     with pytest.raises(ValueError, match="cannot be opened as an index"):
         EntityIndex(tmp_path, encoder=tiny_encoder)
 
 
-def test_folder_that_cannot_be_made(tiny_encoder, tmp_path):
+def test_folder_that_cannot_be_created_is_reported(tiny_encoder, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match="path: the index folder .* cannot be made"):
         EntityIndex(tmp_path / "file" / "index", encoder=tiny_encoder)
 
 
-def test_folder_that_cannot_be_written(tiny_encoder, tmp_path, monkeypatch):
-    # Tests may run as root, whom no permission stops.
+def test_folder_without_write_permission_is_reported(tiny_encoder, tmp_path, monkeypatch):
+    # Tests may run as root, to whom permissions do not apply.
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(PermissionError, match="path: the index folder .* cannot be written"):
         EntityIndex(tmp_path, encoder=tiny_encoder)
 
 
-def test_path_and_client(tiny_encoder, tmp_path):
+def test_path_and_client_are_mutually_exclusive(tiny_encoder, tmp_path):
     with pytest.raises(ValueError, match="path or client"):
         EntityIndex(tmp_path, client=chromadb.EphemeralClient(), encoder=tiny_encoder)
 
 
-def test_name_chroma_refuses(tiny_encoder, tmp_path):
+def test_invalid_collection_name_is_rejected(tiny_encoder, tmp_path):
     with pytest.raises(ValueError, match="collection '-'"):
         EntityIndex(tmp_path, collection="-", encoder=tiny_encoder)
 
 
-def test_a_key_that_no_document_has_is_named(tiny_encoder):
+def test_filter_on_an_unknown_metadata_key_warns(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     index.add([Document("Oslo lies in Norway.", metadata={"lang": "en", "n": 1})])
     with pytest.warns(UserWarning, match="no document has the metadata key 'language'"):

@@ -1,4 +1,4 @@
-"""Beside a collection that somebody else writes: theirs stays as it is, ours follows it."""
+"""An index beside somebody else's collection: theirs is never modified, ours follows it."""
 
 import time
 
@@ -14,7 +14,7 @@ from ner_retriever_rag.schema import Failure, SyncReport
 
 @pytest.fixture(params=["memory", "folder", "server"])
 def theirs(request, tmp_path):
-    """Somebody's collection, with vectors of their own width."""
+    """Somebody else's collection, with vectors of its own width."""
     if request.param == "memory":
         client = chromadb.EphemeralClient()
     elif request.param == "folder":
@@ -25,9 +25,9 @@ def theirs(request, tmp_path):
     collection.add(IDS, vectors(5), METADATA, TEXTS)
     yield collection
     for each in client.list_collections():
-        if each.name.startswith(collection.name):  # memory is shared with other tests
+        if each.name.startswith(collection.name):  # in-memory data is shared with other tests
             client.delete_collection(each.name)
-    if request.param != "server":  # that client serves other tests, too
+    if request.param != "server":  # other tests use that client, too
         client.close()
 
 
@@ -36,7 +36,7 @@ def ids(matches):
 
 
 def assert_spans_fit(index, collection):
-    """Every answer's spans are of the texts that their collection holds at this moment."""
+    """Check that all spans fit the collection's current texts; return the ids found."""
     rows = collection.get(include=["documents"])
     texts = dict(zip(rows["ids"], rows["documents"], strict=True))
     matches = index.search("city", k=None, score_threshold=0)
@@ -54,7 +54,7 @@ def assert_spans_fit(index, collection):
 
 
 @pytest.mark.filterwarnings("ignore:.*where:UserWarning")
-def test_theirs_stays_and_answers_as_an_index_of_its_own(theirs, tiny_encoder):
+def test_results_equal_a_separate_index_and_the_collection_is_unchanged(theirs, tiny_encoder):
     before, configured = content(theirs), theirs.configuration_json
     index = EntityIndex.beside(theirs, encoder=tiny_encoder)
     assert len(index) == 0
@@ -87,7 +87,7 @@ def test_theirs_stays_and_answers_as_an_index_of_its_own(theirs, tiny_encoder):
     assert content(theirs) == before and theirs.configuration_json == configured
 
 
-def test_no_text_or_metadata_of_theirs_is_stored_again(theirs, tiny_encoder, request):
+def test_texts_and_metadata_are_not_stored_again(theirs, tiny_encoder, request):
     index = EntityIndex.beside(theirs, encoder=tiny_encoder)
     index.sync()
     for rows in (index._store._documents, index._store._mentions):
@@ -98,7 +98,7 @@ def test_no_text_or_metadata_of_theirs_is_stored_again(theirs, tiny_encoder, req
         assert keys <= {"ner:version", "ner:spans"}
 
 
-def test_sync_follows(theirs, tiny_encoder):
+def test_sync_follows_changes_of_the_collection(theirs, tiny_encoder):
     with EntityIndex.beside(theirs, encoder=tiny_encoder) as index:
         index.sync()
     index = EntityIndex.beside(theirs, encoder=tiny_encoder)
@@ -109,7 +109,7 @@ def test_sync_follows(theirs, tiny_encoder):
     theirs.update(["dino"], metadatas=[{"n": 77}])
     theirs.delete(["nile"])
     assert assert_spans_fit(index, theirs) == {"dino", "ada", "cities"}
-    assert len(index.search("city", k=3)) == 3  # others take the places of those left out
+    assert len(index.search("city", k=3)) == 3  # outdated documents are replaced by the next best
     assert len(index.search_mentions("city", k=5)) == 5
     assert index.get("dino")[0].metadata["n"] == 77
     assert ids(index.search("city", where={"n": 77})) == {"dino"}
@@ -122,7 +122,7 @@ def test_sync_follows(theirs, tiny_encoder):
     assert index.mention_count() == len(list(index.extract(["x"], score_threshold=0)))
 
 
-def test_a_text_that_is_back_as_it_was_counts_again(theirs, tiny_encoder):
+def test_text_restored_to_its_old_version_is_found_again(theirs, tiny_encoder):
     index = EntityIndex.beside(theirs, encoder=tiny_encoder)
     index.sync()
     theirs.update(["oslo"], vectors(1), documents=["Nothing of the kind."])
@@ -133,7 +133,7 @@ def test_a_text_that_is_back_as_it_was_counts_again(theirs, tiny_encoder):
     assert "oslo" in ids(reader.search("city"))
 
 
-def test_only_new_texts_are_encoded(theirs, tiny_encoder, monkeypatch):
+def test_sync_encodes_only_new_texts(theirs, tiny_encoder, monkeypatch):
     encoded = []
     encode = type(tiny_encoder).encode
 
@@ -147,7 +147,7 @@ def test_only_new_texts_are_encoded(theirs, tiny_encoder, monkeypatch):
     assert sorted(encoded) == sorted(TEXTS)
     encoded.clear()
     theirs.update(["ada"], vectors(1), documents=["Charles Babbage built nothing."])
-    theirs.delete(["oslo"])  # and the same text comes under another id
+    theirs.delete(["oslo"])  # and the same text is added under another id
     theirs.add(["norway"], vectors(1), [{"n": 1}], [TEXTS[1]])
     report = index.sync(progress=True)
     assert encoded == ["Charles Babbage built nothing."]
@@ -155,7 +155,7 @@ def test_only_new_texts_are_encoded(theirs, tiny_encoder, monkeypatch):
     assert_spans_fit(index, theirs)
 
 
-def test_documents_without_a_text_are_named(theirs, tiny_encoder):
+def test_documents_without_a_text_are_reported(theirs, tiny_encoder):
     index = EntityIndex.beside(theirs, encoder=tiny_encoder)
     index.sync()
     theirs.add(["picture"], vectors(1), [{"n": 5}])
@@ -168,7 +168,7 @@ def test_documents_without_a_text_are_named(theirs, tiny_encoder):
     assert report.deleted == 1 and len(index) == 4
 
 
-def test_the_bar_moves_while_long_documents_are_read(monkeypatch):
+def test_progress_bar_advances_while_long_documents_are_read(monkeypatch):
     collection = chromadb.EphemeralClient().create_collection(f"news-{time.time_ns()}")
     texts = ["Lima lies in Peru. " * 2_700] * 9 + [" "]  # two of them fill a batch
     collection.add([str(n) for n in range(10)], vectors(10), documents=texts)
@@ -179,7 +179,7 @@ def test_the_bar_moves_while_long_documents_are_read(monkeypatch):
     assert [n for n in moves if n] == [2, 2, 2, 2, 1, 1]
 
 
-def test_what_is_refused(theirs, tiny_encoder):
+def test_writes_and_invalid_collections_are_rejected(theirs, tiny_encoder):
     index = EntityIndex.beside(theirs, encoder=tiny_encoder)
     index.sync()
     for write in (lambda: index.add(["x"]), lambda: index.delete("ada"), lambda: index.delete()):
@@ -197,7 +197,7 @@ def test_what_is_refused(theirs, tiny_encoder):
 
 
 @pytest.mark.parametrize("step", ["_write_mentions", "_write_records", "_delete_mentions", "_end"])
-def test_an_interrupted_sync_goes_on(theirs, tiny_encoder, monkeypatch, step):
+def test_interrupted_sync_is_resumed(theirs, tiny_encoder, monkeypatch, step):
     index = EntityIndex.beside(theirs, encoder=tiny_encoder)
     index.sync()
     theirs.update(["oslo"], vectors(1), documents=["The Glomma flows past Sarpsborg."])

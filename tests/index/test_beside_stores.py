@@ -1,4 +1,4 @@
-"""Beside the stores of LangChain and LlamaIndex."""
+"""An index beside the Chroma stores of LangChain and LlamaIndex."""
 
 import chromadb
 import pytest
@@ -8,7 +8,7 @@ from tiny import TEXTS
 from ner_retriever_rag import EntityIndex
 
 
-def test_a_langchain_store(tmp_path, tiny_encoder):
+def test_index_beside_a_langchain_store(tmp_path, tiny_encoder):
     langchain_chroma = pytest.importorskip("langchain_chroma")
     from langchain_core.documents import Document
     from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -46,10 +46,10 @@ def test_a_langchain_store(tmp_path, tiny_encoder):
     found = retriever.invoke("city", where={"lang": "no"})
     assert [each.page_content for each in found] == ["Bergen is wet."]
     index.close()
-    assert store.similarity_search("city", k=9)  # their client is theirs to close
+    assert store.similarity_search("city", k=9)  # closing the index does not close their client
 
 
-def test_a_llama_index_store(tmp_path, tiny_encoder):
+def test_index_beside_a_llama_index_store(tmp_path, tiny_encoder):
     chroma = pytest.importorskip("llama_index.vector_stores.chroma")
     from llama_index.core import MockEmbedding, VectorStoreIndex
     from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode

@@ -21,7 +21,7 @@ DOCUMENTS = [
 
 
 def killing(folder):
-    """An encoder for workers; the first of them dies between mentions and documents of a write."""
+    """An encoder factory; the first worker dies between writing mentions and documents."""
 
     def make():
         from ner_retriever_rag.storage.store import Store
@@ -36,7 +36,7 @@ def killing(folder):
             (folder / "pid").write_text(str(os.getpid()))
             os.kill(os.getpid(), signal.SIGKILL)
 
-        if (folder / "begun").exists():  # not in the process that starts the run
+        if (folder / "begun").exists():  # not in the driver process
             Store._write_records = write_records
         (folder / "begun").touch()
         return HashedEncoder()
@@ -45,7 +45,7 @@ def killing(folder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_every_document_is_there_once_though_a_worker_was_killed(ray, addresses, tmp_path):
+def test_every_document_is_stored_once_even_if_a_worker_is_killed(ray, addresses, tmp_path):
     rows = [{"text": each.text, "id": each.id, **each.metadata} for each in DOCUMENTS]
     bad = [{"text": " ", "id": "empty", "n": 1}]
     source = ray.data.from_items([*rows[:300], *rows], override_num_blocks=8).union(
@@ -60,7 +60,7 @@ def test_every_document_is_there_once_though_a_worker_was_killed(ray, addresses,
         single.add(DOCUMENTS)
         found, expected = index.search("city", k=20), single.search("city", k=20)
         assert [match.doc_id for match in found] == [match.doc_id for match in expected]
-        # Two shards' sums differ from one table's in the last bit.
+        # Sums over two shards differ from those over one table in the last bit.
         scores = [match.score for match in expected]
         assert [match.score for match in found] == pytest.approx(scores, abs=1e-6)
     again = bulk_index(source, addresses, encoder=HashedEncoder, **options)
@@ -68,7 +68,7 @@ def test_every_document_is_there_once_though_a_worker_was_killed(ray, addresses,
     assert [each.document for each in again.failed] == ["empty"]
 
 
-def test_files_are_read_and_equal_texts_stored_once(ray, addresses, tmp_path):
+def test_files_are_read_and_equal_texts_are_stored_once(ray, addresses, tmp_path):
     lines = [json.dumps({"text": each.text, "n": each.metadata["n"]}) for each in DOCUMENTS[:50]]
     (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / "b.jsonl").write_text("\n".join(lines), encoding="utf-8")
@@ -80,19 +80,19 @@ def test_files_are_read_and_equal_texts_stored_once(ray, addresses, tmp_path):
         assert_is(index, [Document(each.text, None, each.metadata) for each in DOCUMENTS[:50]])
 
 
-def test_folders_are_refused(tmp_path):
+def test_folders_as_shards_are_rejected(tmp_path):
     for shards in ([str(tmp_path)], [], "http://localhost:8000"):
         with pytest.raises(ValueError, match="addresses of Chroma servers"):
             bulk_index(tmp_path, shards)
 
 
-def test_without_ray_the_pip_line_is_told(monkeypatch):
+def test_error_without_ray_gives_the_pip_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.data", None)
     with pytest.raises(ImportError, match=r"pip install 'ner-retriever-rag\[ray\]'"):
         bulk_index("rows.jsonl", ["http://localhost:8000"])
 
 
-def test_rows_become_documents():
+def test_rows_are_converted_to_documents():
     row = {"body": "Oslo", "key": 7, "n": 1, "none": None, "#bad": 2}
     assert Columns("body", "key").document(row) == Document("Oslo", "7", {"n": 1})
     assert Columns("body").document(row).id == Document("Oslo").id

@@ -1,4 +1,4 @@
-"""What is damaged is refused, named, and encoded again from the texts."""
+"""A damaged index is rejected, the damage is reported, and repaired from the texts."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.index.check import check, repair
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
-from ner_retriever_rag.storage import trial
+from ner_retriever_rag.storage import crash_probe
 from ner_retriever_rag.storage.roles import index_names
 from ner_retriever_rag.storage.store import Store
 
 DOCUMENTS = [
-    Document(  # sixteen mentions, four rows: more than a thousand, of which Chroma writes files
+    Document(  # 16 mentions in 4 rows each: more than 1,000 rows, so that Chroma writes files
         f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}. " * 4, id=f"d{n}", metadata={"n": n}
     )
     for n in range(300)
@@ -28,9 +28,9 @@ DOCUMENTS = [
 
 @pytest.fixture(autouse=True)
 def no_trial(request, monkeypatch):
-    """Another process costs a second or two for each look; one test has it."""
+    """Skip the crash probe, a process that takes a second or two; one test needs it."""
     if "process_comes_to_its_end" not in request.node.name:
-        monkeypatch.setattr(trial, "ends_in", lambda *_: None)
+        monkeypatch.setattr(crash_probe, "crashes_in", lambda *_: None)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def largest(folder, name):
 
 
 def tear_links(file):
-    with file.open("r+b") as opened:  # the first node's links, to nodes that are not there
+    with file.open("r+b") as opened:  # point the first node's links to missing nodes
         opened.write(np.array([8, *[10**6] * 8], dtype="<u4").tobytes())
 
 
@@ -62,7 +62,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_files_are_refused_and_mended(folder, encoder, damage):
+def test_damaged_files_are_rejected_and_repaired(folder, encoder, damage):
     name, do = DAMAGES[damage]
     do(largest(folder, name))
     with pytest.raises(RuntimeError, match=f"{name}.*check .* --repair"):
@@ -75,7 +75,7 @@ def test_damaged_files_are_refused_and_mended(folder, encoder, damage):
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
 
 
-def test_a_graph_may_be_damaged_more_than_once(folder, encoder):
+def test_graph_can_be_repaired_repeatedly(folder, encoder):
     for _ in range(3):
         file = max(
             (each for each in folder.glob("*/length.bin") if "damaged" not in each.parent.name),
@@ -88,8 +88,8 @@ def test_a_graph_may_be_damaged_more_than_once(folder, encoder):
     assert len(list(folder.glob("damaged-*"))) == 3
 
 
-def test_an_index_whose_mending_did_not_end_is_refused(folder, encoder, monkeypatch):
-    """Else it would answer without the documents that are not encoded again yet."""
+def test_index_with_an_unfinished_repair_is_rejected(folder, encoder, monkeypatch):
+    """Otherwise searches would miss the documents that are not re-encoded yet."""
     os.truncate(largest(folder, "length.bin"), 10)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         encode, calls = type(encoder).encode, iter(range(2))
@@ -105,7 +105,7 @@ def test_an_index_whose_mending_did_not_end_is_refused(folder, encoder, monkeypa
     with pytest.raises(RuntimeError, match="mending did not end.*check .* --repair"):
         EntityIndex(folder, encoder=encoder)
     assert check(folder, DEFAULT_COLLECTION, encoder).graphs
-    assert len(repair(folder, DEFAULT_COLLECTION, encoder).mended) < len(DOCUMENTS)  # it went on
+    assert len(repair(folder, DEFAULT_COLLECTION, encoder).mended) < len(DOCUMENTS)  # it resumed
     with EntityIndex(folder, encoder=encoder) as index:
         assert_is(index, DOCUMENTS)
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
@@ -122,8 +122,8 @@ with EntityIndex(sys.argv[1], encoder=HashedEncoder()) as index:
 """
 
 
-def test_what_another_process_writes_is_not_taken_for_damaged(folder, encoder, start):
-    """Its files may be half written at the moment one looks."""
+def test_index_that_another_process_writes_is_not_checked(folder, encoder, start):
+    """Its files may be half written at that moment."""
     holder = start(HOLDER, folder)
     assert holder.stdout.readline() == "writes\n"
     os.truncate(largest(folder, "length.bin"), 10)
@@ -134,7 +134,7 @@ def test_what_another_process_writes_is_not_taken_for_damaged(folder, encoder, s
     assert {each.name for each in folder.iterdir()} == before
 
 
-def test_torn_links_are_found_by_a_thorough_look(folder, encoder):
+def test_thorough_check_finds_dangling_links(folder, encoder):
     tear_links(largest(folder, "data_level0.bin"))
     assert "lead nowhere" in str(check(folder, DEFAULT_COLLECTION, encoder).graphs)
     repair(folder, DEFAULT_COLLECTION, encoder)
@@ -145,7 +145,7 @@ def test_torn_links_are_found_by_a_thorough_look(folder, encoder):
 def test_orphans_gaps_and_records_that_cannot_be_read(folder, encoder):
     with EntityIndex(folder, encoder=encoder) as index:
         store = index._store
-        gone = store.fetch(["d5"])["d5"].row_ids(store.together)[0]
+        gone = store.fetch(["d5"])["d5"].row_ids(store.per_row)[0]
         with index._place.writing():
             store.mentions.delete([gone])
             store.mentions.upsert(ids=["d9#0:0-4"], embeddings=[np.ones(64, dtype=np.float32)])
@@ -153,7 +153,7 @@ def test_orphans_gaps_and_records_that_cannot_be_read(folder, encoder):
             store._mentions.set_metadata({**store._mentions.metadata(), "ner:journal": "[[broken"})
     findings = check(folder, DEFAULT_COLLECTION, encoder)
     assert findings.unfinished == 1
-    assert "d9#0:0-4" in findings.orphans  # beside the mentions of d7, whose record is unreadable
+    assert "d9#0:0-4" in findings.orphans  # besides the mentions of d7, whose record is unreadable
     assert (findings.incomplete, findings.unreadable) == (["d5"], ["d7"])
     with EntityIndex(folder, encoder=encoder) as index:
         with pytest.raises(RuntimeError, match="journal .* cannot be read.*--repair"):
@@ -181,8 +181,8 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_a_damaged_record_is_named_and_made_again(tmp_path, encoder, monkeypatch, damage):
-    """Also where a write that did not end had to do with the document."""
+def test_damaged_record_is_reported_and_rebuilt(tmp_path, encoder, monkeypatch, damage):
+    """Even if an unfinished write involved the document."""
     with EntityIndex(tmp_path, encoder=encoder) as index:
         index.add(DOCUMENTS[:4])
         with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
@@ -202,7 +202,7 @@ def test_a_damaged_record_is_named_and_made_again(tmp_path, encoder, monkeypatch
         assert_is(index, DOCUMENTS[:4])
 
 
-def test_a_document_whose_text_is_gone_is_named_as_lost(tmp_path, encoder):
+def test_document_without_its_text_is_reported_as_lost(tmp_path, encoder):
     with EntityIndex(tmp_path, encoder=encoder) as index:
         index.add(DOCUMENTS[:3])
         index._store.texts._collection.update(
@@ -245,12 +245,12 @@ def test_on_the_command_line(folder, encoder, monkeypatch):
     assert (result.exit_code, "no index in" in result.output) == (2, True)
 
 
-def test_of_several_indexes_in_a_folder_each_is_mended_by_name(folder, encoder, monkeypatch):
+def test_indexes_in_one_folder_are_repaired_by_name(folder, encoder, monkeypatch):
     monkeypatch.setattr("ner_retriever_rag.cli.check.load_encoder", lambda *_: encoder)
     with EntityIndex(folder, collection="other", encoder=encoder) as index:
         index.add(DOCUMENTS)
         whole = index.search("river", k=None)
-    for file in folder.glob("*/data_level0.bin"):  # of both
+    for file in folder.glob("*/data_level0.bin"):  # of both indexes
         os.truncate(file, 500)
     run = CliRunner().invoke
     result = run(app, ["check", str(folder), "--repair"])
@@ -266,22 +266,22 @@ def test_of_several_indexes_in_a_folder_each_is_mended_by_name(folder, encoder, 
         assert index.search("river", k=None) == whole
 
 
-def test_an_index_that_is_not_in_the_folder_is_not_made(folder, encoder):
+def test_open_does_not_create_a_missing_index(folder, encoder):
     with pytest.raises(FileNotFoundError, match="no index 'otter' in .*, only "):
         EntityIndex.open(folder, collection="otter", encoder=encoder)
     assert "otter" not in index_names(folder)
 
 
 def written_by_chroma(folder, **columns):
-    """Have Chroma itself log a record that it cannot write; whether it said so."""
+    """Make Chroma log a record that it cannot write, and check that it raises."""
     with closing(chromadb.PersistentClient(folder)) as client:
         collection = client.get_collection(DEFAULT_COLLECTION, embedding_function=None)
         with pytest.raises(chromadb.errors.InternalError):
             collection.upsert(**columns)
 
 
-def test_a_record_that_chroma_cannot_write_is_kept_as_json(tmp_path, encoder):
-    """Its log holds it, and until it is mended nothing can be read, checked or written."""
+def test_record_that_chroma_cannot_write_is_kept_as_json(tmp_path, encoder):
+    """Chroma's log holds it; until the repair nothing can be read, checked or written."""
     metadata = {"token_ids": list(range(6_000)), "x": 0.1, "gone": None}
     with EntityIndex(tmp_path, encoder=encoder) as index:
         index.add(DOCUMENTS[:3])
@@ -305,8 +305,8 @@ def test_a_record_that_chroma_cannot_write_is_kept_as_json(tmp_path, encoder):
         assert index.add(DOCUMENTS[:5]).added == 2
 
 
-def test_what_an_earlier_version_could_not_write_is_as_it_was_added(tmp_path, encoder, monkeypatch):
-    """Its write had begun: the journal is there, the mentions are, the document is in the log."""
+def test_record_an_earlier_version_could_not_write_is_recovered(tmp_path, encoder, monkeypatch):
+    """Its write had begun: the journal and mentions are stored, the document is in the log."""
     wide = Document("Quito lies in Ecuador.", "wide", {f"k{n}": n for n in range(6_000)})
     with monkeypatch.context() as patch, EntityIndex(tmp_path, encoder=encoder) as index:
         patch.setattr("ner_retriever_rag.index.writing.check_metadata", lambda _: None)
@@ -319,7 +319,7 @@ def test_what_an_earlier_version_could_not_write_is_as_it_was_added(tmp_path, en
         assert_is(index, [*DOCUMENTS[:5], wide])
 
 
-def test_such_a_record_of_somebody_elses_collection_is_left_alone(tmp_path, encoder):
+def test_unwritable_record_of_a_foreign_collection_is_left_alone(tmp_path, encoder):
     with EntityIndex(tmp_path, encoder=encoder) as index:
         index.add(DOCUMENTS[:3])
     with closing(chromadb.PersistentClient(tmp_path)) as client:
@@ -332,8 +332,8 @@ def test_such_a_record_of_somebody_elses_collection_is_left_alone(tmp_path, enco
         assert_is(index, DOCUMENTS[:3])
 
 
-def test_files_that_end_a_process_are_a_finding(folder, encoder, monkeypatch):
-    """They are read in another process first; whatever its end, this one lives."""
+def test_files_that_crash_a_process_are_reported(folder, encoder, monkeypatch):
+    """They are first read in another process, so that a crash does not end this one."""
     ended, graph = [], largest(folder, "length.bin").parent
 
     def ends(folder, collections):
@@ -342,11 +342,11 @@ def test_files_that_end_a_process_are_a_finding(folder, encoder, monkeypatch):
         return (f"{DEFAULT_COLLECTION}-mentions", "is ended") if there else None
 
     with monkeypatch.context() as patch:
-        patch.setattr(trial, "ends_in", ends)
+        patch.setattr(crash_probe, "crashes_in", ends)
         assert check(folder, DEFAULT_COLLECTION, encoder).graphs == {graph.name: "is ended"}
         findings = repair(folder, DEFAULT_COLLECTION, encoder)
     assert ended == [True, True, False]
-    # What Chroma still had in its log, and not in its graph, was not lost with that.
+    # What was still in Chroma's log, and not yet in its graph, was not lost.
     assert findings.graphs == {graph.name: "is ended"}
     assert findings.mended and findings.mended == findings.incomplete
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
@@ -354,20 +354,20 @@ def test_files_that_end_a_process_are_a_finding(folder, encoder, monkeypatch):
         assert_is(index, DOCUMENTS)
 
 
-def test_where_a_process_comes_to_its_end(folder, tmp_path, monkeypatch):
+def test_crash_probe_tells_where_a_process_comes_to_its_end(folder, tmp_path, monkeypatch):
     names = [DEFAULT_COLLECTION, f"{DEFAULT_COLLECTION}-mentions"]
-    assert trial.ends_in(folder, names) is None
+    assert crash_probe.crashes_in(folder, names) is None
     script = tmp_path / "script.py"
     script.write_text("import os, sys\nprint(sys.argv[2], flush=True)\nos.kill(os.getpid(), 9)\n")
-    monkeypatch.setattr(trial, "__file__", str(script))
-    name, problem = trial.ends_in(folder, names)
+    monkeypatch.setattr(crash_probe, "__file__", str(script))
+    name, problem = crash_probe.crashes_in(folder, names)
     assert name == DEFAULT_COLLECTION and "ended by the system (code -9)" in problem
 
 
-def test_what_else_is_in_the_folder_is_named(folder, encoder, monkeypatch):
-    """And what of it has no use any more is taken out by a repair."""
+def test_other_contents_of_the_folder_are_reported(folder, encoder, monkeypatch):
+    """And a repair removes those that are no longer of any use."""
     monkeypatch.setattr("ner_retriever_rag.cli.check.load_encoder", lambda *_: encoder)
-    monkeypatch.setattr("ner_retriever_rag.candidates.tables._WORTH_KEEPING", 1)
+    monkeypatch.setattr("ner_retriever_rag.candidates.tables._MIN_SAVED", 1)
     with EntityIndex(folder, encoder=encoder) as index:
         index.search("river")
         index._place.client.create_collection("recipes", embedding_function=None)

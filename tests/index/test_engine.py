@@ -1,11 +1,11 @@
-"""The engine against its own rules: sharpening, overlaps, pages of a result."""
+"""The rules of the search engine: sharpening, overlapping matches, pages, entities."""
 
 import numpy as np
 import pytest
 from hashed import CalibratedEncoder
 
 from ner_retriever_rag import AllOf, Document, EntityIndex, Like, Not
-from ner_retriever_rag.index.entities import joint
+from ner_retriever_rag.index.entities import joint_score
 
 TEXTS = [
     "Stegosaurus lived in the Jurassic, long before Tyrannosaurus.",
@@ -15,7 +15,7 @@ TEXTS = [
 ]
 
 
-def test_answers_do_not_depend_on_the_order_of_documents(tiny_encoder):
+def test_results_do_not_depend_on_document_order(tiny_encoder):
     documents = [Document(text, f"d{n}") for n, text in enumerate(TEXTS)]
     forth, back = EntityIndex(encoder=tiny_encoder), EntityIndex(encoder=tiny_encoder)
     forth.add(documents)
@@ -27,7 +27,7 @@ def test_answers_do_not_depend_on_the_order_of_documents(tiny_encoder):
         assert [m.score for m in one] == pytest.approx([m.score for m in other], abs=1e-6)
 
 
-def test_sharpening_reaches_every_kind_of_search():
+def test_sharpening_applies_to_every_search_method():
     index = EntityIndex(encoder=CalibratedEncoder())
     index.add([Document(f"{text} {n}", f"d{n}") for n, text in enumerate(TEXTS * 10)])
     plain = [m.score for m in index.search_mentions("river", k=20, sharpen=False)]
@@ -37,7 +37,7 @@ def test_sharpening_reaches_every_kind_of_search():
         assert sharp != [each.score for each in search("river", k=10, sharpen=False)]
 
 
-def test_pages_of_a_result_join(index):
+def test_pages_add_up_to_the_whole_result(index):
     whole = index.search("river", k=30)
     pages = [index.search("river", k=10, offset=start) for start in (0, 10, 20)]
     assert [m.doc_id for page in pages for m in page] == [m.doc_id for m in whole]
@@ -45,14 +45,14 @@ def test_pages_of_a_result_join(index):
     assert index.search_mentions("river", k=10, offset=20) == mentions[20:]
 
 
-def test_several_queries_at_once(index):
+def test_search_many_equals_single_searches(index):
     queries = ["river", AllOf("city", Not("reptile"))]
     assert index.search_many(queries, k=5) == [index.search(query, k=5) for query in queries]
     with pytest.raises(TypeError, match="list of queries"):
         index.search_many("river")
 
 
-def test_of_matches_that_overlap_the_best_is_listed(tiny_encoder):
+def test_only_the_best_of_overlapping_matches_is_listed(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     index.add([Document("the Nile Delta in Egypt", "a")],
               spans=[[(4, 8), (4, 14), (9, 14), (18, 23)]])  # fmt: skip
@@ -67,13 +67,13 @@ def test_of_matches_that_overlap_the_best_is_listed(tiny_encoder):
     assert mentions == spans
 
 
-def test_a_word_of_the_question_comes_after_a_name(default):
+def test_repetition_of_the_query_ranks_below_a_name(default):
     index = EntityIndex(encoder=default)
     index.add(["A volcano is a mountain. Some volcanoes are active.", "Mount Etna lies on Sicily."])
     assert index.search_mentions("volcano", k=1)[0].text == "Mount Etna"
 
 
-def test_pages_of_documents_without_mentions(tiny_encoder):
+def test_documents_without_mentions_are_not_returned(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     index.add(["no names in here", "and none in there"])
     assert index.search("river") == []
@@ -81,8 +81,8 @@ def test_pages_of_documents_without_mentions(tiny_encoder):
     assert len(index.search("river")) == len(TEXTS)
 
 
-def test_entities_put_the_mentions_of_a_name_together(index, encoded):
-    # Vectors are random here: joined, two of one name in unlike contexts would be two entities.
+def test_entities_group_the_mentions_of_a_name(index, encoded):
+    # With these random vectors, ``join`` would split a name in unlike contexts into two entities.
     every = index.entities("river", k=None, score_threshold=0.0, join=False)
     found = {each.name: each for each in every}
     for name, entity in found.items():
@@ -101,8 +101,8 @@ def test_spellings_of_one_name_are_one_entity(tiny_encoder):
     assert entity.mentions == 3 and set(entity.names) == {"the Nile", "Nile's", "NILE"}
 
 
-def test_an_entity_seen_often_is_surer():
-    often, once = joint(np.array([0.8, 0.8, 0.8])), joint(np.array([0.8]))
+def test_repeated_mentions_reinforce_the_score_of_an_entity():
+    often, once = joint_score(np.array([0.8, 0.8, 0.8])), joint_score(np.array([0.8]))
     assert often > once == pytest.approx(0.8)
-    assert joint(np.array([0.2] * 3)) < 0.2
-    assert joint(np.array([0.9, 0.1])) == pytest.approx(0.5)
+    assert joint_score(np.array([0.2] * 3)) < 0.2
+    assert joint_score(np.array([0.9, 0.1])) == pytest.approx(0.5)

@@ -1,4 +1,4 @@
-"""Entities over an index: what is joined, told, merged, split, and remembered."""
+"""Entities of an index: joined, explained, merged, split, and remembered."""
 
 import re
 
@@ -10,7 +10,7 @@ from ner_retriever_rag import Document, EntityIndex, ShardedIndex
 from ner_retriever_rag.index import entities
 from ner_retriever_rag.schema import EncodedText, Mention
 
-# What stands in brackets is a mention; the document's last word says what it is meant as.
+# Text in brackets is a mention; the document's last word is its meaning.
 TEXTS = {
     "a": "[John T. Doe] and [J. Doe] are one, and [Doe] again, in basketball",
     "b": "[John Doe] and his shoes, in basketball",
@@ -23,7 +23,7 @@ MEANINGS = {name: n for n, name in enumerate(("basketball", "statistics", "busin
 
 
 class Meant(HashedEncoder):
-    """Vectors by the document's last word, all of them a little like a person's."""
+    """Vectors given by the document's last word, all slightly similar to a person's."""
 
     fingerprint = "meant"
 
@@ -75,7 +75,7 @@ DOES = {("John T. Doe", "a", "b"), ("John Doe", "c")}
 LUMENARIES = {("Lumenary", "d", "e"), ("lumenary", "f")}
 
 
-def test_entities_are_joined_and_it_is_told(index):
+def test_entities_are_joined_and_say_why(index):
     assert found(index) == DOES | LUMENARIES
     joined = {each.name: each.joined for each in index.entities("person", sharpen=False)}
     assert joined["John T. Doe"] == dict.fromkeys(["Doe", "J. Doe", "John Doe"], "short form")
@@ -84,13 +84,13 @@ def test_entities_are_joined_and_it_is_told(index):
     assert {("John T. Doe", "a"), ("Doe", "a"), ("John Doe", "b", "c")} <= apart
 
 
-def test_one_good_mention_brings_its_other_names(index, monkeypatch):
-    monkeypatch.setattr(entities, "_LOOK", 1)  # the best mention alone is looked at first
+def test_one_good_mention_brings_in_the_other_names(index, monkeypatch):
+    monkeypatch.setattr(entities, "_MENTIONS_PER_ENTITY", 1)  # at first only the best mention
     best = index.entities("business", k=1, sharpen=False)
     assert best[0].documents == ["d", "e"] and best[0].mentions == 2
 
 
-def test_merge_and_split_are_remembered(tmp_path):
+def test_merge_and_split_are_persistent(tmp_path):
     with fill(EntityIndex(tmp_path, encoder=Meant())) as index:
         index.merge("John Doe")
         index.split("Lumenary", "Lumenary Inc.")
@@ -104,7 +104,7 @@ def test_merge_and_split_are_remembered(tmp_path):
             ("Lumenary", "e"),
             ("lumenary", "f"),
         }
-        again.add(["one more"], spans=[[(0, 3)]])  # a write keeps them
+        again.add(["one more"], spans=[[(0, 3)]])  # a write keeps the decisions
         again.merge("Lumenary Inc.", "Lumenary")
         again.undecide("John Doe")
         listed = {each.name: each for each in again.entities("business", sharpen=False)}
@@ -114,7 +114,7 @@ def test_merge_and_split_are_remembered(tmp_path):
             again.split("Lumenary")
 
 
-def test_shards_remember_them_as_one_index(tmp_path):
+def test_sharded_index_joins_entities_and_keeps_decisions(tmp_path):
     places = [tmp_path / "0", tmp_path / "1"]
     with fill(ShardedIndex(places, encoder=Meant())) as index:
         assert found(index) == DOES | LUMENARIES

@@ -1,4 +1,4 @@
-"""An index of a GLiNER bi-encoder's vectors answers with the scores of GLiNER's own package."""
+"""An index of a GLiNER bi-encoder's vectors returns the scores of GLiNER's own package."""
 
 import random
 import re
@@ -34,7 +34,7 @@ def encoder(folder):
 
 
 def made(texts, labels):
-    """Texts of random words with two spans each, and as many labels."""
+    """Return texts of random words, two spans of each, and labels; as many as asked for."""
     draw = random.Random(3)
     documents, spans = [], []
     for number in range(texts):
@@ -77,7 +77,7 @@ def assert_same(ours, theirs):
 
 
 @pytest.mark.slow
-def test_a_thousand_texts_and_a_hundred_labels(folder, encoder, tmp_path):
+def test_scores_for_a_thousand_texts_and_a_hundred_labels(folder, encoder, tmp_path):
     documents, spans, labels = made(1_000, 100)
     theirs = their_scores(folder, documents, spans, labels)
     assert len(theirs) == 200_000
@@ -101,7 +101,7 @@ def few(folder, encoder):
     return index, documents, labels, their_scores(folder, documents, spans, labels)
 
 
-def test_every_door_gives_the_models_own_score(few):
+def test_every_search_method_returns_the_models_own_score(few):
     index, documents, labels, theirs = few
     label = labels[0]
     best = max(score for (*_, asked), score in theirs.items() if asked == label)
@@ -122,7 +122,7 @@ def test_every_door_gives_the_models_own_score(few):
     assert index.facets(n=3, least_score=0.01)
 
 
-def test_filters_of_other_retrievers_results_give_it_too(few, encoder):
+def test_entity_type_filter_returns_the_models_own_score(few, encoder):
     from langchain_core.documents import Document as LangChainDocument
 
     index, documents, labels, _ = few
@@ -135,8 +135,9 @@ def test_filters_of_other_retrievers_results_give_it_too(few, encoder):
     assert kept.metadata["score"] == pytest.approx(found.score, abs=TOLERANCE)
 
 
-def test_where_chroma_searches_candidates_have_the_models_own_scores(folder, encoder, monkeypatch):
-    monkeypatch.setattr(engine_search, "SMALL", 10)  # as of an index that is not read whole
+def test_candidates_from_chroma_have_the_models_own_scores(folder, encoder, monkeypatch):
+    # As for an index that is too large to be read completely.
+    monkeypatch.setattr(engine_search, "MAX_LOCAL_MENTIONS", 10)
     documents, spans, labels = made(40, 3)
     theirs = their_scores(folder, documents, spans, labels)
     index = engine_index(encoder)
@@ -148,7 +149,7 @@ def test_where_chroma_searches_candidates_have_the_models_own_scores(folder, enc
         assert [each.score for each in reversed(found)] == pytest.approx(best, abs=TOLERANCE)
 
 
-def test_what_such_vectors_cannot_say_is_refused(few):
+def test_queries_that_gliner_vectors_cannot_answer_are_rejected(few):
     index, _, labels, _ = few
     with pytest.raises(ValueError, match=r"Like.*inner product"):
         index.search(Like("Oslo"))
@@ -156,7 +157,7 @@ def test_what_such_vectors_cannot_say_is_refused(few):
         index.search(labels[0], about="in Norway")
 
 
-def test_another_encoder_is_refused(encoder, tmp_path, tiny_encoder):
+def test_another_encoder_is_rejected(encoder, tmp_path, tiny_encoder):
     with EntityIndex(tmp_path / "index", encoder=encoder) as index:
         index.add(["Oslo is a city"])
     with pytest.raises(ValueError, match="GLiNER bi-encoder"):
@@ -167,7 +168,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "gliner.md"
 
 
 @pytest.mark.slow
-def test_the_page_runs_with_another_model(folder, tmp_path, monkeypatch, capsys):
+def test_code_of_the_docs_page_runs_with_another_model(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = PAGE.read_text(encoding="utf-8")
     names = {}
@@ -179,7 +180,7 @@ def test_the_page_runs_with_another_model(folder, tmp_path, monkeypatch, capsys)
         assert (PAGE.parent / link).exists(), link
 
 
-def test_a_saved_one_is_what_the_command_line_takes(encoder, tmp_path):
+def test_saved_encoder_works_on_the_command_line(encoder, tmp_path):
     encoder.save_pretrained(tmp_path / "gliner")
     (tmp_path / "a.txt").write_text("Oslo is the capital of Norway")
     place, encoded = str(tmp_path / "index"), ["--encoder", str(tmp_path / "gliner")]

@@ -1,4 +1,4 @@
-"""An index on Chroma's hosted service: whatever is done stays within the service's limits."""
+"""An index on Chroma's hosted service: every operation stays within the service's limits."""
 
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -26,7 +26,7 @@ def index(client):
         yield index
 
 
-def test_the_double_refuses_what_the_service_does(client):
+def test_double_rejects_what_the_service_rejects(client):
     made = client.create_collection("anything", embedding_function=None)
     with pytest.raises(QuotaError, match="document"):
         made.upsert(ids=["a"], embeddings=[[1.0]], documents=["x" * 20_000])
@@ -36,7 +36,7 @@ def test_the_double_refuses_what_the_service_does(client):
         made.modify(metadata={"journal": "x" * 300})
 
 
-def test_a_corpus_is_added_searched_and_replaced(index, client):
+def test_corpus_is_added_searched_and_replaced(index, client):
     documents = [Document(f"Town{n} lies in Peru near Lima.", f"d{n:03}") for n in range(700)]
     assert index.add(documents).added == 700
     assert index.add(documents).unchanged == 700
@@ -50,7 +50,7 @@ def test_a_corpus_is_added_searched_and_replaced(index, client):
     assert index.delete("d008") == 1 and index.count() == 699
 
 
-def test_long_texts_and_much_metadata_come_back_whole(index):
+def test_long_texts_and_large_metadata_round_trip(index):
     metadata = {
         **MANY_KEYS,
         "note": "x" * 9_000,
@@ -63,8 +63,8 @@ def test_long_texts_and_much_metadata_come_back_whole(index):
         assert match.doc_id == "long" and LONG[match.start : match.end] == match.text
     assert max(m.end for m in index.search_mentions("Town1499", k=300)) > 16_384
     assert index.add([Document(LONG, "long", metadata)]).unchanged == 1
-    # What a shorter version needs no more is gone with the longer one.
-    parts = index._store._documents._parts.there()
+    # Parts that a shorter version no longer needs are deleted.
+    parts = index._store._documents._parts.get()
     assert parts.count() > 5
     index.add([Document("Oslo lies in Norway.", "long", {"key03": 4})])
     assert parts.count() == 0
@@ -72,19 +72,19 @@ def test_long_texts_and_much_metadata_come_back_whole(index):
     assert index.search("city", k=3, where={"key03": 3}) == []
 
 
-def test_parts_go_with_their_document(index):
+def test_parts_are_deleted_with_their_document(index):
     index.add([Document(LONG, "long")])
     index.delete("long")
-    assert index._store._documents._parts.there().count() == 0
+    assert index._store._documents._parts.get().count() == 0
 
 
-def test_an_id_too_long_is_refused_before_anything_is_written(index):
+def test_too_long_id_is_rejected_before_anything_is_written(index):
     with pytest.raises(ValueError, match="94 bytes"):
         index.add([Document("Lima lies in Peru.", "x" * 120)])
     assert index.count() == 0
 
 
-def test_readers_share_an_index(index):
+def test_concurrent_searches_return_the_same_results(index):
     index.add([Document(f"Town{n} lies in Peru.", f"d{n:03}") for n in range(50)])
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: index.search("city", k=5), range(24)))

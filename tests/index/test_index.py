@@ -36,7 +36,7 @@ def test_add_reports_what_it_did(tiny_encoder):
     assert index.count() == 5
 
 
-def test_replacing_leaves_nothing_of_the_old_version(index):
+def test_replacing_removes_the_old_version_completely(index):
     index.add([Document("Lima lies in Peru.", id="d1", metadata={"fresh": True})])
     assert index.get("d1") == [Document("Lima lies in Peru.", "d1", {"fresh": True})]
     mentions = [match for match in index.search_mentions("city", k=100) if match.doc_id == "d1"]
@@ -45,7 +45,7 @@ def test_replacing_leaves_nothing_of_the_old_version(index):
     assert [match.doc_id for match in index.search("city", where={"fresh": True})] == ["d1"]
 
 
-def test_changed_metadata_alone_replace_a_document(index):
+def test_changed_metadata_alone_replaces_a_document(index):
     report = index.add([Document(TEXTS[2], id="d2", metadata={"number": 99})])
     assert report.replaced == 1
     assert [match.doc_id for match in index.search("river", where={"number": 99})] == ["d2"]
@@ -72,7 +72,7 @@ def test_approximate_search_agrees_with_brute_force(index, query):
         assert [(m.doc_id, m.start) for m in one] == [(m.doc_id, m.start) for m in other]
 
 
-def test_k_counts_documents_however_many_mentions_one_has(tiny_encoder):
+def test_k_counts_documents_not_mentions(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     crowded = Document(", ".join(["Oslo"] * 300) + " and Rome.", id="crowded")
     index.add([crowded, *(Document(f"Here is Oslo, number {n}.", id=f"o{n}") for n in range(9))])
@@ -82,7 +82,7 @@ def test_k_counts_documents_however_many_mentions_one_has(tiny_encoder):
     assert index.search("city", k=1)[0].matches
 
 
-def test_scores_fall_and_a_document_has_its_best_mentions(index):
+def test_results_are_sorted_and_scored_by_their_best_mention(index):
     matches = index.search("city", k=5)
     assert [match.score for match in matches] == sorted((m.score for m in matches), reverse=True)
     for match in matches:
@@ -93,13 +93,13 @@ def test_scores_fall_and_a_document_has_its_best_mentions(index):
             assert isinstance(mention.score, float) and isinstance(mention.similarity, float)
 
 
-def test_threshold_and_k_none(index, tiny_encoder):
+def test_score_threshold_with_k_none(index, tiny_encoder):
     vector = tiny_encoder.encode_types(["city"])[0]
     cosines = {}
     for document, encoded in zip(DOCUMENTS, tiny_encoder.encode(TEXTS), strict=True):
         cosines[document.id] = float((encoded.vectors @ vector).max())
     ranked = sorted(cosines.values())
-    middle = (ranked[1] + ranked[2]) / 2  # between two documents, not on one
+    middle = (ranked[1] + ranked[2]) / 2  # between the scores of two documents
     expected = {doc_id for doc_id, cosine in cosines.items() if cosine >= middle}
     matches = index.search("city", k=None, score_threshold=middle)
     assert {match.doc_id for match in matches} == expected
@@ -133,7 +133,7 @@ def test_document_without_mentions_is_kept(tiny_encoder):
     assert index.search("city") == []
 
 
-def test_given_spans(tiny_encoder):
+def test_given_spans_are_used_instead_of_detected_ones(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     index.add(["the nile and the rhine"], spans=[[(4, 8), (17, 22)]])
     assert {match.text for match in index.search_mentions("river")} == {"nile", "rhine"}
@@ -141,13 +141,13 @@ def test_given_spans(tiny_encoder):
     assert [match.text for match in index.search_mentions("river")] == ["nile"]
 
 
-def test_stream_of_documents(tiny_encoder):
+def test_add_accepts_a_generator(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     report = index.add(f"Place{n} is number {n}." for n in range(600))
     assert (report.added, report.mentions, index.count()) == (600, 600, 600)
 
 
-def test_metadata_come_back_as_they_were(tiny_encoder):
+def test_metadata_round_trips(tiny_encoder):
     metadata = {"s": "ü\n", "i": -3, "f": 0.5, "b": True, "l": ["a", "b"], "n": [1, 2], "": 1}
     del metadata[""]
     index = EntityIndex(encoder=tiny_encoder)
@@ -157,7 +157,7 @@ def test_metadata_come_back_as_they_were(tiny_encoder):
     assert match.metadata["b"] is True
 
 
-def test_index_on_disk_opens_again(tiny_encoder, tmp_path):
+def test_index_on_disk_can_be_reopened(tiny_encoder, tmp_path):
     EntityIndex(tmp_path / "deep" / "er", encoder=tiny_encoder).add(DOCUMENTS)
     again = EntityIndex(tmp_path / "deep" / "er", encoder=tiny_encoder)
     assert again.count() == 5
@@ -165,7 +165,7 @@ def test_index_on_disk_opens_again(tiny_encoder, tmp_path):
     assert found(again.search("city", k=2)) == found(again.search("city", k=2, exact=True))
 
 
-def test_two_collections_in_one_folder(tiny_encoder, tmp_path):
+def test_collections_in_one_folder_are_separate(tiny_encoder, tmp_path):
     one = EntityIndex(tmp_path, collection="one", encoder=tiny_encoder)
     two = EntityIndex(tmp_path, collection="two", encoder=tiny_encoder)
     one.add(DOCUMENTS[:2])
@@ -173,7 +173,7 @@ def test_two_collections_in_one_folder(tiny_encoder, tmp_path):
     assert (one.count(), two.count()) == (2, 3)
 
 
-def test_indexes_in_memory_are_apart(tiny_encoder):
+def test_indexes_in_memory_are_separate(tiny_encoder):
     one, two = EntityIndex(encoder=tiny_encoder), EntityIndex(encoder=tiny_encoder)
     one.add(DOCUMENTS)
     assert two.count() == 0
@@ -203,7 +203,7 @@ def test_searches_while_documents_are_replaced(tiny_encoder):
     assert index.count() == 40
 
 
-def test_encoder_without_text_vectors(tiny_checkpoint):
+def test_index_with_an_encoder_without_text_vectors(tiny_checkpoint):
     encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=CapitalisedWords())
     index = EntityIndex(encoder=encoder)
     index.add(DOCUMENTS)

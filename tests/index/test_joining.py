@@ -1,4 +1,4 @@
-"""Mentions put together by entity, on vectors of two directions."""
+"""Grouping mentions by entity, on vectors of two directions."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ HERE, THERE = (1.0, 0.0), (0.0, 1.0)
 
 
 def joined(*mentions, people=False, decisions=None):
-    """Sets of names (with their documents) that are taken for one entity."""
+    """Return the sets of names (with their documents) that are joined into one entity."""
     names = [name for name, _, _ in mentions]
     documents = np.array([document for _, document, _ in mentions])
     vectors = np.array([vector for *_, vector in mentions], dtype=np.float32)
@@ -24,7 +24,7 @@ def one(*mentions):
     return {frozenset(mentions)}
 
 
-def test_names_between_documents_go_together_where_vectors_agree():
+def test_names_across_documents_are_joined_if_vectors_agree():
     apple = ("Apple Inc.", 0, HERE), ("Apple", 1, HERE), ("Apple", 2, THERE)
     assert joined(*apple) == {
         frozenset({("Apple Inc.", 0), ("Apple", 1)}),
@@ -37,26 +37,26 @@ def test_names_between_documents_go_together_where_vectors_agree():
     }
 
 
-def test_two_people_of_one_name_in_two_contexts_stay_apart():
+def test_people_of_one_name_in_different_contexts_stay_separate():
     jordans = ("Michael Jordan", 0, HERE), ("Michael Jordan", 1, HERE), ("Michael Jordan", 2, THERE)
     assert len(joined(*jordans, people=True)) == 2
 
 
-def test_short_forms_go_to_the_one_fuller_name_of_their_document():
+def test_short_forms_are_joined_to_the_only_full_name_of_their_document():
     full = ("John T. Doe", 0, HERE)
     assert joined(full, ("J. Doe", 0, HERE), ("Doe", 0, HERE), people=True) == one(
         ("John T. Doe", 0), ("J. Doe", 0), ("Doe", 0)
     )
-    # For no person, with another vector, or with two that fit, they stay.
+    # They stay separate if not a person, with another vector, or with two full names that fit.
     assert len(joined(full, ("Doe", 0, HERE), people=False)) == 2
     assert len(joined(full, ("Doe", 0, THERE), people=True)) == 2
     assert len(joined(full, ("Jane Doe", 0, HERE), ("Doe", 0, HERE), people=True)) == 3
 
 
-def test_a_surname_alone_goes_to_the_one_person_of_all_documents_who_has_it():
+def test_surname_is_joined_to_the_only_person_who_has_it():
     full, alone = ("John T. Doe", 0, HERE), ("Doe", 1, HERE)
     assert joined(full, alone, people=True) == one(("John T. Doe", 0), ("Doe", 1))
-    # A first name, for no person, in another context, or with two people of that name, it stays.
+    # But not a first name, a non-person, in another context, or a surname of two people.
     assert len(joined(full, ("John", 1, HERE), people=True)) == 2
     assert len(joined(full, alone, people=False)) == 2
     assert len(joined(full, ("Doe", 1, THERE), people=True)) == 2
@@ -65,13 +65,13 @@ def test_a_surname_alone_goes_to_the_one_person_of_all_documents_who_has_it():
     assert len(joined(full, alone, people=True, decisions=split)) == 2
 
 
-def test_middle_names_that_differ_keep_people_apart():
+def test_different_middle_names_keep_people_separate():
     names = ("John Doe", 0, HERE), ("John T. Doe", 1, HERE), ("John F. Doe", 2, HERE)
     assert frozenset({("John T. Doe", 1), ("John F. Doe", 2)}) not in joined(*names, people=True)
     assert len(joined(*names, people=True)) == 2
 
 
-def test_decisions_go_before_the_rules():
+def test_decisions_override_the_rules():
     big = ("Big Blue", 0, HERE), ("IBM", 1, THERE)
     assert len(joined(*big)) == 2
     merged = Decisions().with_merged(["IBM", "Big Blue"])
@@ -79,18 +79,18 @@ def test_decisions_go_before_the_rules():
     apple = ("Apple Inc.", 0, HERE), ("Apple", 1, HERE)
     split = Decisions().with_split(["Apple", "APPLE INC"])
     assert len(joined(*apple)) == 1 and len(joined(*apple, decisions=split)) == 2
-    # One name merged: its contexts do not matter.
+    # A single merged name: its contexts do not matter.
     jordans = ("Michael Jordan", 0, HERE), ("Michael Jordan", 1, THERE)
     assert len(joined(*jordans, decisions=Decisions().with_merged(["Michael Jordan"]))) == 1
 
 
-def test_decisions_take_one_another_back():
+def test_later_decisions_override_earlier_ones():
     merged = Decisions().with_merged(["A", "B"]).with_merged(["b", "C"])
     assert merged.merged == (("A", "B", "C"),)
     split = merged.with_split(["A", "C"])
-    assert split.apart(["a"], ["c"]) and split.groups.keys() == {"a", "b"}
+    assert split.are_split(["a"], ["c"]) and split.groups.keys() == {"a", "b"}
     again = split.with_merged(["A", "C"])
-    assert not again.apart(["a"], ["c"]) and again.groups.keys() == {"a", "b", "c"}
+    assert not again.are_split(["a"], ["c"]) and again.groups.keys() == {"a", "b", "c"}
     assert again.without(["A", "B"]) == Decisions()
     alone = Decisions().with_merged(["D"])
     assert alone.without(["A"]) == alone and alone.without(["D"]) == Decisions()

@@ -1,4 +1,4 @@
-"""Judgements of answers: kept with an index, counted in by its searches."""
+"""Relevance judgments: stored with an index, and used by its searches."""
 
 import chromadb
 import pytest
@@ -6,8 +6,8 @@ from engine import engine_index
 from hashed import CalibratedEncoder, HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex, Like
+from ner_retriever_rag.index.matching import match_documents
 from ner_retriever_rag.index.sharded_index import ShardedIndex
-from ner_retriever_rag.index.texts import match_documents
 from ner_retriever_rag.schema import JudgeReport
 from ner_retriever_rag.search import engine_search
 from ner_retriever_rag.storage.roles import index_names
@@ -21,13 +21,13 @@ DOCUMENTS = [
 
 @pytest.fixture(params=["folder", "engine", "large engine"])
 def index(request, monkeypatch):
-    """With its mentions in a table, or searched by Chroma: all of them, or the nearest."""
+    """With its mentions in a table, or searched by Chroma: all, or only the nearest."""
     if request.param == "folder":
         index = EntityIndex(encoder=CalibratedEncoder())
     else:
         index = engine_index(CalibratedEncoder())
     if request.param == "large engine":
-        monkeypatch.setattr(engine_search, "SMALL", 0)
+        monkeypatch.setattr(engine_search, "MAX_LOCAL_MENTIONS", 0)
     index.add(DOCUMENTS)
     return index
 
@@ -36,7 +36,7 @@ def ids(matches):
     return [each.doc_id for each in matches]
 
 
-def test_judged_documents_are_found_or_not_as_they_were_judged(index) -> None:
+def test_right_documents_rise_and_wrong_ones_fall(index) -> None:
     before = index.search("error code", k=24)
     last, first = before[-3:], before[:3]
     report = index.judge("error code", right=last, wrong=first)
@@ -48,18 +48,18 @@ def test_judged_documents_are_found_or_not_as_they_were_judged(index) -> None:
     for match in first:
         assert after[match.doc_id] < best[match.doc_id].score
     assert index.search_mentions("error code", k=1)[0].doc_id in ids(last)
-    again = index.search(" Error  CODE ", k=3)  # case and spaces aside
+    again = index.search(" Error  CODE ", k=3)  # case and spaces are ignored
     assert set(ids(again)) == set(ids(last))
 
 
-def test_other_types_stay_as_they_are(index) -> None:
+def test_other_types_are_not_affected(index) -> None:
     others = ["river", Like("Nile")]
     before = [[(m.doc_id, m.score) for m in index.search(query, k=24)] for query in others]
     index.judge("error code", right=["d1"], wrong=["d2"])
     assert [[(m.doc_id, m.score) for m in index.search(query, k=24)] for query in others] == before
 
 
-def test_judgements_are_forgotten_whole(index) -> None:
+def test_forgetting_judgments_restores_the_results(index) -> None:
     before = [(m.doc_id, m.score) for m in index.search("error code", k=24)]
     index.judge("error code", right=["d1", "d4"], wrong=["d2"])
     assert [(m.doc_id, m.score) for m in index.search("error code", k=24)] != before
@@ -69,28 +69,28 @@ def test_judgements_are_forgotten_whole(index) -> None:
     assert index.forget_judgements("error code") == 0
 
 
-def test_a_mention_judged_again_is_judged_anew(index) -> None:
+def test_later_judgment_of_a_mention_replaces_the_earlier_one(index) -> None:
     mention = index.search_mentions("error code", k=1)[0]
     assert index.judge("error code", wrong=[mention]) == JudgeReport(0, 1)
     assert index.judge("error code", right=[mention]) == JudgeReport(1, 0)
     assert index.search_mentions("error code", k=1)[0].score > 0.9
 
 
-def test_a_threshold_that_is_given_counts(index) -> None:
+def test_given_threshold_overrides_the_default_one(index) -> None:
     index.judge("error code", right=["d1"], wrong=["d2", "d3"])
     given = index.search("error code", k=None, score_threshold=0.0)
     assert len(given) == 24
     assert len(index.search("error code", k=None)) < 24
 
 
-def test_judgements_stay_with_the_folder(tmp_path) -> None:
+def test_judgments_are_stored_in_the_folder(tmp_path) -> None:
     with EntityIndex(tmp_path, encoder=CalibratedEncoder()) as index:
         index.add(DOCUMENTS)
         index.judge("error code", right=["d1", "d4"], wrong=["d2"])
         found = [(m.doc_id, pytest.approx(m.score, abs=1e-5)) for m in index.search("error code")]
         other = EntityIndex(
             tmp_path, encoder=CalibratedEncoder()
-        )  # another hold on the same folder
+        )  # a second handle on the same folder
         assert [(m.doc_id, m.score) for m in other.search("error code")] == found
         index.judge("error code", right=["d7"])
         assert "d7" in ids(other.search("error code", k=3))
@@ -105,7 +105,7 @@ def test_judgements_stay_with_the_folder(tmp_path) -> None:
         assert index.count() == 23
 
 
-def test_filters_know_what_the_index_was_told(index) -> None:
+def test_match_documents_uses_judgments_of_the_index(index) -> None:
     index.judge("error code", right=["d1"], wrong=["d2"])
     told = match_documents(
         index.encoder, DOCUMENTS, "error code", judged=index._search.judgements_of
@@ -113,7 +113,7 @@ def test_filters_know_what_the_index_was_told(index) -> None:
     assert max(told, key=lambda match: match.score).doc_id == "d1"
 
 
-def test_shards_have_their_judgements_in_common() -> None:
+def test_shards_share_their_judgments() -> None:
     shards = [EntityIndex(encoder=CalibratedEncoder()) for _ in range(2)]
     index = ShardedIndex(shards)
     index.add(DOCUMENTS)
@@ -122,7 +122,7 @@ def test_shards_have_their_judgements_in_common() -> None:
     assert set(ids(index.search("error code", k=3))) == {"d1", "d4", "d6"}
 
 
-def test_what_cannot_be_judged_is_refused(index) -> None:
+def test_invalid_judgments_are_rejected(index) -> None:
     for answers, error, said in [
         ({}, ValueError, "give right"),
         ({"right": "d1"}, TypeError, "right must be a list"),
@@ -141,7 +141,7 @@ def test_what_cannot_be_judged_is_refused(index) -> None:
         uncalibrated.judge("error code", right=["d1"])
 
 
-def test_the_collection_of_judgements_is_no_index_and_no_other_is_taken_for_it(tmp_path) -> None:
+def test_collection_of_judgments_is_told_from_other_collections(tmp_path) -> None:
     with EntityIndex(tmp_path, collection="news", encoder=CalibratedEncoder()) as index:
         index.add(DOCUMENTS)
         index.judge("error code", right=["d1"])

@@ -1,4 +1,4 @@
-"""The life of an index: what is there, what changes, what is left out."""
+"""The lifecycle of an index: what it contains, what changes, what is skipped."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def no_encoding(tiny_encoder, monkeypatch):
     return switch
 
 
-def test_open_refuses_what_is_not_there(tmp_path, tiny_encoder):
+def test_open_rejects_a_missing_index(tmp_path, tiny_encoder):
     with pytest.raises(FileNotFoundError, match="no index in .*misspelt"):
         EntityIndex.open(tmp_path / "misspelt", encoder=tiny_encoder)
     assert not (tmp_path / "misspelt").exists()
@@ -39,7 +39,7 @@ def test_len_and_in(small):
     assert len(small) == 2 and "nile" in small and "volga" not in small and 3 not in small
 
 
-def test_documents_stream_and_filter(small):
+def test_documents_are_iterated_in_batches_and_filtered(small):
     assert {each.id for each in small.documents(batch=1)} == {"nile", "oslo"}
     (english,) = small.documents({"lang": "en"})
     assert english == Document(NILE, "nile", {"lang": "en", "n": 1})
@@ -53,7 +53,7 @@ def test_delete_by_filter(small):
             small.delete(**arguments)
 
 
-def test_a_change_of_metadata_encodes_nothing(small, no_encoding):
+def test_changed_metadata_is_not_a_reason_to_encode(small, no_encoding):
     before = small._tables.current()
     no_encoding()
     report = small.add([Document(NILE, "nile", {"lang": "fr"})])
@@ -63,14 +63,14 @@ def test_a_change_of_metadata_encodes_nothing(small, no_encoding):
     assert after.vectors == pytest.approx(before.vectors)
 
 
-def test_a_document_under_another_id_encodes_nothing(small, no_encoding):
+def test_stored_text_under_another_id_is_not_encoded(small, no_encoding):
     no_encoding()
     report = small.add([Document(OSLO, "capital", {"n": 2})])
     assert report.added == 1 and report.mentions == 2
     assert {"capital", "oslo"} <= {each.id for each in small.documents({"n": 2})}
 
 
-def test_two_documents_of_one_text_that_is_there_under_another_id(small, no_encoding):
+def test_two_copies_of_a_stored_text_are_not_encoded(small, no_encoding):
     no_encoding()
     report = small.add([Document(OSLO, "one", {"n": 2}), Document(OSLO, "two", {"n": 2})])
     assert (report.added, report.mentions) == (2, 4)
@@ -82,7 +82,7 @@ def test_two_documents_of_one_text_that_is_there_under_another_id(small, no_enco
     assert (vectors[1] == vectors[0]).all() and (vectors[2] == vectors[0]).all()
 
 
-def test_what_is_stored_is_not_encoded_to_be_asked_for(small, tiny_encoder, monkeypatch):
+def test_encoded_reads_the_vectors_of_stored_documents(small, tiny_encoder, monkeypatch):
     asked, encode = [], type(tiny_encoder).encode
 
     def noted(self, texts, *arguments):
@@ -109,15 +109,15 @@ def test_what_is_stored_is_not_encoded_to_be_asked_for(small, tiny_encoder, monk
     assert asked == ["nobody is named."]
 
 
-def test_what_is_not_whole_is_encoded_to_be_asked_for(small, tiny_encoder):
+def test_encoded_reencodes_incomplete_documents(small, tiny_encoder):
     (record,) = small._store.fetch(["oslo"]).values()
-    small._store.mentions.delete(record.row_ids(small._store.together)[:1])
+    small._store.mentions.delete(record.row_ids(small._store.per_row)[:1])
     (found,) = small.encoded([record.document])
     (expected,) = tiny_encoder.encode([OSLO])
     np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)
 
 
-def test_another_text_or_other_spans_are_encoded(small):
+def test_changed_text_or_spans_are_encoded(small):
     report = small.add([Document("Oslo lies in Norway, by the Oslofjord.", "oslo", {"n": 2})])
     assert report.replaced == 1 and report.mentions == 3
     assert (
@@ -127,17 +127,17 @@ def test_another_text_or_other_spans_are_encoded(small):
     assert {table.text(n) for n in range(len(table))} == {"Nile", "Oslo", "Norway", "Oslofjord"}
 
 
-def test_given_spans_count_and_not_their_order(tiny_encoder):
+def test_order_of_given_spans_does_not_matter(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     document = Document(NILE, "nile")
     index.add([document], spans=[[(4, 8), (23, 28)]])
     assert index.add([document], spans=[[(23, 28), (4, 8)]]).unchanged == 1
     assert index.add([document], spans=[[(4, 8)]]).mentions == 1
-    assert index.add([document]).replaced == 1  # detected now, and not the spans given before
+    assert index.add([document]).replaced == 1  # detected now, no longer the given spans
     assert index.mention_count() == 2 and not rows_amiss(index)
 
 
-def test_texts_that_change_places_are_both_replaced(small):
+def test_documents_that_swap_texts_are_both_replaced(small):
     report = small.add(
         [Document(OSLO, "nile", {"n": 2}), Document(NILE, "oslo", {"lang": "en", "n": 1})]
     )
@@ -145,7 +145,7 @@ def test_texts_that_change_places_are_both_replaced(small):
     assert [each.text for each in small.get(["nile", "oslo"])] == [OSLO, NILE]
 
 
-def test_what_cannot_be_indexed_is_left_out_and_named(tiny_encoder):
+def test_documents_that_cannot_be_indexed_are_skipped_and_reported(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     bad = [
         " ",
@@ -166,6 +166,6 @@ def test_what_cannot_be_indexed_is_left_out_and_named(tiny_encoder):
         index.add([], errors="ignore")
 
 
-def test_an_empty_filter_or_topic_is_none(small):
+def test_empty_filter_or_topic_is_ignored(small):
     assert small.search("river", about="", where={}) == small.search("river")
     assert small.entities("river", about="") == small.entities("river")

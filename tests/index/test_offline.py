@@ -1,11 +1,11 @@
-"""Nothing goes out: indexing and searching open no socket, and Chroma's telemetry is off."""
+"""No network access: indexing and searching open no socket, Chroma's telemetry is off."""
 
 import os
 
 import pytest
 
-# What Python is about to do is told to an audit hook, whoever does it; refused calls are kept, for
-# a library may get over them without a word.
+# An audit hook is told of every such call, whoever makes it; refused calls are recorded, since a
+# library may silently ignore the error.
 REFUSED = """
 import sys
 gone_out = []
@@ -55,7 +55,7 @@ def test_no_socket_is_opened(start, tmp_path, script):
 
 
 @pytest.mark.slow
-def test_the_shipped_encoder_asks_no_hub(start, tmp_path, monkeypatch):
+def test_shipped_encoder_does_not_access_the_hub(start, tmp_path, monkeypatch):
     for name in [each for each in os.environ if each.endswith("_OFFLINE")]:
         monkeypatch.delenv(name)
     process = start(REFUSED + SHIPPED, tmp_path)

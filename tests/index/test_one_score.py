@@ -1,11 +1,11 @@
-"""One question, one score: whichever door is asked."""
+"""A query yields the same score through every interface."""
 
 import pytest
 from langchain_core.documents import Document as LangChainDocument
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not
-from ner_retriever_rag.index.texts import match_documents
+from ner_retriever_rag.index.matching import match_documents
 from ner_retriever_rag.langchain import EntityTypeFilter, NERTypeRetriever
 from ner_retriever_rag.llama_index import EntityTypePostprocessor, EntityTypeTagger
 
@@ -43,7 +43,7 @@ QUERIES = [
 
 @pytest.mark.parametrize("rerank", [0, 50])
 @pytest.mark.parametrize("query", QUERIES, ids=str)
-def test_every_door_gives_a_document_the_same_score(index, default, query, rerank):
+def test_every_interface_gives_a_document_the_same_score(index, default, query, rerank):
     options = {"score_threshold": 0.0, "rerank": rerank}
     scores = {m.doc_id: m.score for m in index.search(query, k=None, **options)}
     scores = {doc_id: score for doc_id, score in scores.items() if score > 0}
@@ -68,8 +68,8 @@ def test_every_door_gives_a_document_the_same_score(index, default, query, reran
     assert {each: score for each, score in outside.items() if score > 0} == approx(scores)
 
 
-def test_the_pair_model_knows_a_river_from_its_mouth(index):
-    """And is asked only where ``rerank`` says so."""
+def test_pair_model_tells_a_river_from_the_sea_it_flows_into(index):
+    """It is applied only if ``rerank`` asks for it."""
     plain, judged = (
         {(m.doc_id, m.text): m.score for m in index.search_mentions("river", k=None, **options)}
         for options in ({"score_threshold": 0.0}, {"score_threshold": 0.0, "rerank": 50})
@@ -79,7 +79,7 @@ def test_the_pair_model_knows_a_river_from_its_mouth(index):
     assert judged[nile] > 0.5 > judged[sea]
 
 
-def test_every_door_gives_a_mention_the_same_score(index, default):
+def test_every_interface_gives_a_mention_the_same_score(index, default):
     every = index.search("river", k=None, score_threshold=0.0)
     scores = {(m.doc_id, m.start): m.score for match in every for m in match.matches}
     found = index.search_mentions("river", k=None, score_threshold=0.0)
@@ -93,7 +93,7 @@ def test_every_door_gives_a_mention_the_same_score(index, default):
     assert once == approx(of_name)
 
 
-def test_taggers_and_facets_go_by_the_same_scores(index, default):
+def test_tagger_and_facets_use_the_same_scores(index, default):
     found = index.search_mentions("river", k=None, score_threshold=0.0)
     between = sorted({m.score for m in found})
     least = (between[-1] + between[-2]) / 2
@@ -107,7 +107,7 @@ def test_taggers_and_facets_go_by_the_same_scores(index, default):
     assert "river" not in {each.type for each in index.facets(n=50, least_score=1 - 1e-9)}
 
 
-def test_texts_of_one_id_are_told_apart(default):
+def test_different_texts_with_one_id_are_told_apart(default):
     first, second = Document("The Nile flows north.", "a"), Document("Oslo is a city.", "a")
     found = match_documents(default, [first, second, first], "river")
     assert found[0] == found[2] and found[1].text == second.text

@@ -1,4 +1,4 @@
-"""Whatever goes in comes out, and an index is a dict of what it was told."""
+"""Property-based tests: documents round-trip, and an index behaves like a dict of them."""
 
 import math
 import random
@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.reading import name_in
-from ner_retriever_rag.storage.metadata import joined, split
+from ner_retriever_rag.storage.metadata import merge, split
 
 QUICK = settings(
     max_examples=40,
@@ -52,7 +52,7 @@ metadatas = st.dictionaries(keys, values, max_size=4)
 
 
 def same(one, other):
-    """Equal, and of the same types all the way down."""
+    """Whether both are equal and of the same types, recursively."""
     if type(one) is not type(other):
         return False
     if isinstance(one, list | tuple):
@@ -76,8 +76,8 @@ def with_spans(text):
 
 @QUICK
 @given(texts, st.lists(st.tuples(texts.flatmap(with_spans), metadatas), min_size=2, max_size=2))
-def test_everything_comes_back(index, doc_id, versions):
-    for left in list(index.documents()):  # by an example that failed
+def test_documents_round_trip(index, doc_id, versions):
+    for left in list(index.documents()):  # left over from a failed example
         index.delete(left.id)
     for (text, spans), metadata in versions:
         index.add([Document(text, doc_id, metadata)], spans=[spans])
@@ -93,7 +93,7 @@ def test_everything_comes_back(index, doc_id, versions):
     assert index._store.mentions.count() == 0
 
 
-def test_numbers_of_many_digits_come_back_to_the_last_bit_and_are_filtered_on(index):
+def test_floats_round_trip_exactly_and_can_be_filtered(index):
     numbers = random.Random(0)
     metadata = {f"n{n}": numbers.random() * 10.0 ** numbers.randint(-9, 9) for n in range(200)}
     metadata |= {"huge": 2.5985061277225413e123, "several": [0.9097462559682401, 1.0], "whole": 3.0}
@@ -107,7 +107,7 @@ def test_numbers_of_many_digits_come_back_to_the_last_bit_and_are_filtered_on(in
     index.delete("fractions")
 
 
-def test_what_chroma_cannot_hold_comes_back_and_the_rest_is_filtered_on(index):
+def test_metadata_that_chroma_cannot_hold_round_trips_and_the_rest_can_be_filtered(index):
     metadata = {
         "lang": "en",
         "day": date(2024, 5, 1),
@@ -128,14 +128,14 @@ def test_what_chroma_cannot_hold_comes_back_and_the_rest_is_filtered_on(index):
     index.delete("oslo")
 
 
-def test_metadata_that_chroma_holds_stay_as_they_are():
+def test_metadata_that_chroma_can_hold_is_unchanged():
     metadata = {"a": "x", "b": 1, "c": 0.5, "d": True, "e": [1, 2], "f": ["x"]}
     assert split(metadata) == (metadata, None)
-    assert joined(metadata, None) == metadata
+    assert merge(metadata, None) == metadata
 
 
 class Model(RuleBasedStateMachine):
-    """An index on disk beside a dict of what it was told."""
+    """An index on disk, compared with a dict of the documents given to it."""
 
     ids = st.sampled_from("abcdef")
     words = st.sampled_from(["Oslo in Norway", "The Nile", "no name", "Lima and Rome", "Łódź 🎉"])

@@ -1,4 +1,4 @@
-"""Exact answers from actors on Ray: those of a single index, though one of them is killed."""
+"""Exact search by Ray actors equals that of a single index, even if an actor is killed."""
 
 import os
 import signal
@@ -22,9 +22,9 @@ DOCUMENTS = [
 
 @pytest.fixture
 def few(monkeypatch):
-    """As if few mentions were many."""
-    monkeypatch.setattr(engine_search, "SMALL", 100)
-    monkeypatch.setattr(engine_search, "CANDIDATES", 2_000)
+    """Small limits, so that the index is treated as a large one."""
+    monkeypatch.setattr(engine_search, "MAX_LOCAL_MENTIONS", 100)
+    monkeypatch.setattr(engine_search, "MIN_CANDIDATES", 2_000)
 
 
 def told(matches):
@@ -32,14 +32,14 @@ def told(matches):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_answers_are_those_of_a_single_index_though_an_actor_is_killed(ray, addresses, few):
+def test_results_equal_a_single_index_even_if_an_actor_is_killed(ray, addresses, few):
     single = EntityIndex(encoder=HashedEncoder())
     single.add(DOCUMENTS)
     with RayIndex(addresses, collection="exact", encoder=HashedEncoder, cpus=0.5) as index:
         index.add(DOCUMENTS)
         wanted = single.search("city", k=20, exact=True)
         assert told(index.search("city", k=20, exact=True)) == told(wanted)
-        pid = ray.get(index._holders[0].__ray_call__.remote(lambda _: os.getpid()))
+        pid = ray.get(index._actors[0].__ray_call__.remote(lambda _: os.getpid()))
         os.kill(pid, signal.SIGKILL)
         assert told(index.search("city", k=20, exact=True)) == told(wanted)
         new = Document("Newtown is in Chile.", "d999")
@@ -53,7 +53,7 @@ def test_answers_are_those_of_a_single_index_though_an_actor_is_killed(ray, addr
         )
 
 
-def test_extracted_mentions_come_in_order_from_all_shards(ray, addresses, few):
+def test_extract_returns_mentions_of_all_shards_in_order(ray, addresses, few):
     single = EntityIndex(encoder=HashedEncoder())
     single.add(DOCUMENTS)
     with RayIndex(addresses, collection="extracted", encoder=HashedEncoder, cpus=0.5) as index:
@@ -70,7 +70,7 @@ def test_extracted_mentions_come_in_order_from_all_shards(ray, addresses, few):
             index.__reduce__()
 
 
-def test_facets_of_shards_are_added_up():
+def test_facets_of_shards_are_summed():
     one = [Facet("river", 5, 3, ["Nile", "Rhine"]), Facet("city", 2, 2, ["Oslo"])]
     other = [Facet("city", 4, 1, ["Rome", "Oslo"])]
     assert _summed([one, other], 2, 2) == [
@@ -80,7 +80,7 @@ def test_facets_of_shards_are_added_up():
     assert [each.type for each in _summed([one, other], 1, 2)] == ["city"]
 
 
-def test_folders_are_refused_and_without_ray_the_pip_line_is_told(tmp_path, monkeypatch):
+def test_folders_are_rejected_and_error_without_ray_gives_the_pip_command(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="addresses of Chroma servers"):
         RayIndex([str(tmp_path)])
     monkeypatch.setitem(sys.modules, "ray", None)

@@ -1,4 +1,4 @@
-"""What users of other libraries reach for: attributes, keywords, documents, stores."""
+"""What users of other libraries will try: attributes, keywords, documents, stores."""
 
 import pytest
 from langchain_core.documents import Document as LangChainDocument
@@ -15,7 +15,7 @@ def index(encoder):
     return EntityIndex(encoder=encoder)
 
 
-def test_attributes_of_other_libraries_are_answered_with_the_line_that_does_it(index):
+def test_errors_for_attributes_of_other_libraries_suggest_the_right_code(index):
     with pytest.raises(AttributeError, match=r"NERTypeRetriever\(index=index, k=4\) of .*langcha"):
         index.as_retriever()
     with pytest.raises(AttributeError, match=r"index\.add\(documents\)"):
@@ -41,30 +41,30 @@ def test_attributes_of_other_libraries_are_answered_with_the_line_that_does_it(i
         ("delete", "filter", "where"),
     ],
 )
-def test_a_wrong_keyword_is_answered_with_the_right_one(index, method, wrong, right):
+def test_error_for_a_wrong_keyword_suggests_the_right_one(index, method, wrong, right):
     asked = {"search_many": (["river"],), "extract": (["river"],), "facets": (), "delete": ()}
     with pytest.raises(TypeError, match=rf"{method}\(\) takes no '{wrong}': .*\b{right}="):
         getattr(index, method)(*asked.get(method, ("river",)), **{wrong: 1})
 
 
-def test_keywords_of_chromas_add_and_of_its_clients_are_answered(index):
+def test_errors_for_chromas_keywords_suggest_the_right_ones(index):
     with pytest.raises(TypeError, match=r"'ids': give Document\(text, id=\.\.\., metadata"):
         index.add(["Oslo"], ids=["a"])
     with pytest.raises(TypeError, match=r"^EntityIndex\(\) takes no 'persist_\w+': it is path="):
         EntityIndex(persist_directory="x")
 
 
-def test_langchain_documents_go_in_as_they_are_and_come_back(index):
+def test_langchain_documents_round_trip(index):
     given = [
         LangChainDocument("Oslo is a city.", id="oslo", metadata={"page": 3}),
         LangChainDocument("The Nile is long.", metadata={"page": 4}),
     ]
     assert index.add(given).added == 2
-    assert index.add(iter(given)).unchanged == 2  # one without an id gets the same again
+    assert index.add(iter(given)).unchanged == 2  # without an id, the same one is assigned again
     assert index.get("oslo")[0].metadata == {"page": 3}
     found = NERTypeRetriever(index=index, k=2).invoke("city")
     assert {each.page_content for each in found} == {each.page_content for each in given}
-    # The retriever's own way in makes the same ids.
+    # The retriever's ``add_documents`` assigns the same ids.
     NERTypeRetriever(index=index).add_documents(given)
     assert len(index) == 2
     with pytest.raises(TypeError, match="not a single .*Document"):
@@ -73,7 +73,7 @@ def test_langchain_documents_go_in_as_they_are_and_come_back(index):
     assert report.failed[0].document == 0
 
 
-def test_llama_index_nodes_go_in_as_they_are_and_come_back(index):
+def test_llama_index_nodes_round_trip(index):
     source = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id="atlas")}
     nodes = [
         TextNode(id_="oslo", text="Oslo is a city.", metadata={"none": None}, relationships=source),
@@ -85,7 +85,7 @@ def test_llama_index_nodes_go_in_as_they_are_and_come_back(index):
     assert index.delete(where={"ref_doc_id": "atlas"}) == 1
 
 
-def test_other_documents_are_refused_by_their_class(index):
+def test_documents_of_other_classes_are_rejected(index):
     class Page:
         page_content = "Oslo"
 

@@ -1,4 +1,4 @@
-"""A document that is replaced while a search goes on is found, old or new."""
+"""A document that is replaced during a search is found, in its old or new version."""
 
 from itertools import cycle
 from threading import Thread
@@ -27,7 +27,7 @@ def index(request, tmp_path, encoder):
 
 
 def replace_at_every_look(index, monkeypatch, most):
-    """Before documents are looked up, another thread replaces one, or waits until it may."""
+    """Before each lookup, let another thread replace a document, or wait until it may."""
     real, writers, others = index._store.fetch, [], cycle(["Quito.", "Rome or Bonn.", "Paris."])
 
     def fetch(ids):
@@ -35,7 +35,7 @@ def replace_at_every_look(index, monkeypatch, most):
             document = Document(next(others), "d0")
             writer = Thread(target=index.add, args=([document],))
             writer.start()
-            writers.append(writer)  # started: the writer looks documents up, too, and gets here
+            writers.append(writer)  # once started: the writer's own lookups get here, too
             writer.join(0.5)
         return real(ids)
 
@@ -44,7 +44,7 @@ def replace_at_every_look(index, monkeypatch, most):
 
 
 @pytest.mark.parametrize("times", [1, 40], ids=["once", "again and again"])
-def test_a_document_replaced_between_two_looks_is_found(index, monkeypatch, times):
+def test_document_replaced_between_two_lookups_is_found(index, monkeypatch, times):
     index.search("city")
     writers = replace_at_every_look(index, monkeypatch, times)
     found = {match.doc_id: match for match in index.search("city")}
@@ -58,7 +58,7 @@ def test_a_document_replaced_between_two_looks_is_found(index, monkeypatch, time
 
 
 @pytest.mark.parametrize("index", ["memory"], indirect=True)
-def test_entities_on_a_topic_are_taken_from_it_too(index, monkeypatch):
+def test_entities_on_a_topic_include_a_document_replaced_meanwhile(index, monkeypatch):
     index.search("city")
     writers = replace_at_every_look(index, monkeypatch, 1)
     found = index.entities("city", k=None, about="x", score_threshold=0)
@@ -68,8 +68,8 @@ def test_entities_on_a_topic_are_taken_from_it_too(index, monkeypatch):
     assert writers and {"Quito", "Oslo"} & {name for each in found for name in each.names}
 
 
-def test_a_document_replaced_while_the_table_is_read_is_in_it(encoder, monkeypatch):
-    """Between its record and its vectors, which are gone by then."""
+def test_document_replaced_while_the_table_is_read_is_included(encoder, monkeypatch):
+    """It is replaced between its record and its vectors, which are gone by then."""
     with EntityIndex(encoder=encoder) as index:
         index.add([Document(text, f"d{n}") for n, text in enumerate(TEXTS)])
         store, real, texts = index._store, index._store.vectors, ["Quito."]
@@ -84,7 +84,7 @@ def test_a_document_replaced_while_the_table_is_read_is_in_it(encoder, monkeypat
         assert table.doc_ids == ["d0", "d1", "d2"] and table.text(0) == "Quito" and not texts
 
 
-def test_a_document_deleted_meanwhile_is_not_waited_for(encoder, monkeypatch):
+def test_document_deleted_meanwhile_is_not_returned(encoder, monkeypatch):
     with EntityIndex(encoder=HashedEncoder()) as index:
         index.add([Document(text, f"d{n}") for n, text in enumerate(TEXTS)])
         index.search("city")

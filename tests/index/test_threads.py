@@ -1,6 +1,6 @@
 """Eight threads search while one adds, replaces and deletes.
 
-NER_SECONDS=120 and NER_THREADS=16 for longer, and more of them.
+Set NER_SECONDS=120 and NER_THREADS=16 for a longer run with more threads.
 """
 
 import itertools
@@ -24,7 +24,7 @@ def documents(numbers, version):
 
 
 def names(match, document=None):
-    """The matches of a document are words of one of its versions, where they say they are."""
+    """Check that a document's text is one of its versions, and that its matches' spans fit."""
     text = document.text if document else match.text
     assert text in POSSIBLE
     for each in match.matches:
@@ -41,7 +41,7 @@ def look(index, kind):
     elif kind == "mentions":
         for match in index.search_mentions("city", k=20):
             assert any(match.text in text.split(" ") or match.text in text for text in POSSIBLE)
-            assert match.text[:1].isupper()  # "orway" is a span of another version's text
+            assert match.text[:1].isupper()  # "orway" would be a span of another version's text
     elif kind == "extract":
         for match in index.extract(["city", "river"], score_threshold=0):
             assert match.text[:1].isupper()
@@ -63,7 +63,7 @@ KINDS = ["search", "combined", "mentions", "extract", "all", "get", "count", "se
 
 
 @pytest.mark.parametrize("where", ["folder", "memory"])
-def test_searching_while_one_writes(encoder, tmp_path, where):
+def test_threads_search_while_another_writes(encoder, tmp_path, where):
     index = EntityIndex(tmp_path if where == "folder" else None, encoder=encoder)
     index.add(documents(range(60), 0))
     kinds = KINDS if where == "folder" else KINDS[:-1]

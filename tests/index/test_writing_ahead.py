@@ -1,4 +1,4 @@
-"""Batches are encoded while those before them are written: what is there when something fails."""
+"""Batches are encoded while earlier ones are written; what is stored if something fails."""
 
 import threading
 
@@ -16,7 +16,7 @@ from ner_retriever_rag.storage.store import Store
 DOCUMENTS = [Document(f"Town{n} lies in Peru.", id=f"d{n}") for n in range(4 * BATCH + 5)]
 
 
-def test_what_comes_next_is_encoded_while_what_came_first_is_written(monkeypatch):
+def test_next_batch_is_encoded_while_the_previous_one_is_written(monkeypatch):
     begun, write = threading.Event(), Store.write
 
     class Listening(HashedEncoder):
@@ -35,7 +35,7 @@ def test_what_comes_next_is_encoded_while_what_came_first_is_written(monkeypatch
     assert_is(index, DOCUMENTS)
 
 
-def test_of_a_stream_that_breaks_whole_batches_are_written():
+def test_complete_batches_of_a_failing_stream_are_written():
     def stream():
         yield from DOCUMENTS[: 3 * BATCH + 7]
         raise OSError("the source is gone")
@@ -47,7 +47,7 @@ def test_of_a_stream_that_breaks_whole_batches_are_written():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_an_interrupted_call_goes_on_where_it_was(error, tmp_path):
+def test_interrupted_add_is_resumed(error, tmp_path):
     class Interrupted(HashedEncoder):
         def encode(self, texts, spans=None):
             if texts[0] == DOCUMENTS[2 * BATCH].text:
@@ -64,14 +64,14 @@ def test_an_interrupted_call_goes_on_where_it_was(error, tmp_path):
         assert_is(index, DOCUMENTS)
 
 
-def test_equal_texts_in_batches_of_one_moment():
+def test_equal_texts_in_concurrent_batches():
     documents = [Document("Lima lies in Peru.", id=f"d{n}") for n in range(3 * BATCH)]
     index = EntityIndex(encoder=HashedEncoder())
     assert index.add(documents).mentions == 6 * BATCH
     assert_is(index, documents)
 
 
-def test_a_batch_has_fewer_documents_where_they_are_long():
+def test_batches_of_long_documents_are_smaller():
     def sizes(*lengths):
         return [len(some) for some in in_batches(["x" * n for n in lengths], str)]
 
@@ -81,15 +81,15 @@ def test_a_batch_has_fewer_documents_where_they_are_long():
     assert sizes() == []
 
 
-def test_the_bar_ends_full_though_some_cannot_be_indexed(capsys):
+def test_progress_bar_completes_even_if_documents_are_skipped(capsys):
     index = EntityIndex(encoder=HashedEncoder())
     report = index.add(["Lima", " ", "Oslo"], errors="skip", progress=True)
     assert (report.added, len(report.failed)) == (2, 1)
     assert "3/3" in capsys.readouterr().err
 
 
-def test_of_a_text_that_many_documents_have_few_are_read(monkeypatch):
-    """All that have it were read for every batch, so that time grew with their square."""
+def test_few_copies_of_a_text_shared_by_many_documents_are_read(monkeypatch):
+    """If every batch read all of them, time would grow quadratically."""
     monkeypatch.setattr(writing, "BATCH", 20)
     read, find = [], Rows.find
 
@@ -112,7 +112,7 @@ def test_of_a_text_that_many_documents_have_few_are_read(monkeypatch):
 
 
 class Choosy(HashedEncoder):
-    """Fails on one text."""
+    """An encoder that fails on one text."""
 
     def encode(self, texts, spans=None):
         if DOCUMENTS[7].text in texts:
@@ -120,7 +120,7 @@ class Choosy(HashedEncoder):
         return super().encode(texts, spans)
 
 
-def test_a_document_that_cannot_be_encoded_is_named_and_costs_no_other():
+def test_document_that_cannot_be_encoded_is_reported_and_only_it_is_skipped():
     index = EntityIndex(encoder=Choosy())
     with pytest.raises(MemoryError, match=r"document 'd7' cannot be encoded.*too long"):
         index.add(DOCUMENTS)
@@ -131,7 +131,7 @@ def test_a_document_that_cannot_be_encoded_is_named_and_costs_no_other():
     assert_is(index, [each for each in DOCUMENTS if each.id != "d7"])
 
 
-def test_what_fails_for_all_documents_is_none_of_theirs():
+def test_failure_for_all_documents_is_not_blamed_on_one():
     class Broken(HashedEncoder):
         def encode(self, texts, spans=None):
             raise OSError("no weights")
@@ -140,7 +140,7 @@ def test_what_fails_for_all_documents_is_none_of_theirs():
         EntityIndex(encoder=Broken()).add(DOCUMENTS, errors="skip")
 
 
-def test_of_many_copies_of_a_text_one_is_looked_up(monkeypatch):
+def test_copies_of_a_text_are_not_all_looked_up(monkeypatch):
     index, fetched = EntityIndex(encoder=HashedEncoder()), []
 
     def counted(method):
@@ -158,8 +158,8 @@ def test_of_many_copies_of_a_text_one_is_looked_up(monkeypatch):
     assert sum(fetched) < 4 * BATCH
 
 
-def test_blank_texts_are_passed_over_with_a_line_in_the_log(caplog):
-    """A file of two hundred pages is not refused for one that is blank."""
+def test_blank_texts_are_skipped_and_logged(caplog):
+    """A file of two hundred pages is not rejected because one is blank."""
     index = EntityIndex(encoder=HashedEncoder())
     pages = ["Oslo", "", "Rome", " \n ", Page(page_content="\t"), TextNode(text=" ")]
     assert index.add(pages).added == 2

@@ -1,4 +1,4 @@
-"""From a question to a type, in chains and with a chat model."""
+"""``AnswerType``: from a question to a type, in chains and with a chat model."""
 
 import json
 
@@ -19,7 +19,7 @@ QUESTION = "Which dinosaurs lived in what is now Argentina?"
 
 
 class ToolCalling(FakeMessagesListChatModel):
-    """A chat model that calls the tool it is bound to with given arguments; keeps what it saw."""
+    """A chat model that calls its bound tool with given arguments and records its inputs."""
 
     seen: list = []
 
@@ -37,7 +37,7 @@ def saying(**arguments) -> ToolCalling:
     return ToolCalling(responses=[AIMessage("", tool_calls=[call])], seen=[])
 
 
-async def test_rules_sync_async_and_batch():
+async def test_rules_answer_sync_async_and_batch_calls():
     expected = ParsedQuestion(QUESTION, "dinosaur", "lived in what is now Argentina")
     assert AnswerType().invoke(QUESTION) == expected
     assert await AnswerType().ainvoke(QUESTION) == expected
@@ -45,7 +45,7 @@ async def test_rules_sync_async_and_batch():
     assert [each async for each in AnswerType().astream(QUESTION)] == [expected]
 
 
-async def test_a_chat_model_answers_by_structured_output():
+async def test_chat_model_answers_with_structured_output():
     model = saying(type="extinct reptile", topic="Argentina")
     asked = AnswerType(model=model)
     expected = ParsedQuestion(QUESTION, "extinct reptile", "Argentina")
@@ -59,17 +59,17 @@ async def test_a_chat_model_answers_by_structured_output():
 @pytest.mark.parametrize(
     "arguments", [{"type": None}, {"type": "null", "topic": "x"}, {"type": " "}, {}]
 )
-def test_no_type_found_is_an_answer_of_the_model_too(arguments):
+def test_model_may_find_no_type(arguments):
     found = AnswerType(model=saying(**arguments)).invoke("Why?")
     assert found == ParsedQuestion("Why?", None, None)
 
 
-def test_a_model_that_calls_no_tool_found_no_type():
+def test_model_without_a_tool_call_finds_no_type():
     silent = ToolCalling(responses=[AIMessage("It is blue because.")])
     assert AnswerType(model=silent).invoke("Why?").type is None
 
 
-async def test_rules_stand_in_for_a_model_that_fails():
+async def test_rules_are_the_fallback_of_a_failing_model():
     broken = ToolCalling(responses=[])
     with pytest.raises(IndexError):
         AnswerType(model=broken).invoke(QUESTION)
@@ -77,7 +77,7 @@ async def test_rules_stand_in_for_a_model_that_fails():
     assert asked.invoke(QUESTION).type == (await asked.ainvoke(QUESTION)).type == "dinosaur"
 
 
-async def test_the_retriever_takes_the_answer(retriever):
+async def test_retriever_accepts_the_parsed_question(retriever):
     chain = AnswerType() | retriever
     found = chain.invoke("Which rivers flow through Sudan?")
     assert found == retriever.invoke("river", about="flow through Sudan")
@@ -88,7 +88,7 @@ async def test_the_retriever_takes_the_answer(retriever):
     assert on_topic.invoke(ParsedQuestion("?", "river", None)) == on_topic.invoke("river")
 
 
-async def test_a_chain_falls_back_to_its_plain_retriever(retriever):
+async def test_chain_falls_back_to_a_plain_retriever(retriever):
     plain = RunnableLambda(lambda question: [Document(f"plain: {question}")])
     ask_plainly = RunnableLambda(lambda asked: asked.question) | plain
     chain = AnswerType() | RunnableBranch(
@@ -99,7 +99,7 @@ async def test_a_chain_falls_back_to_its_plain_retriever(retriever):
         assert found == [Document("plain: Why?")]
 
 
-def test_it_is_traced_as_one_run_with_its_model_inside():
+def test_trace_is_one_run_with_the_model_inside():
     runs: list[Run] = []
 
     class Keeper(FunctionCallbackHandler):
@@ -113,13 +113,13 @@ def test_it_is_traced_as_one_run_with_its_model_inside():
     assert "llm" in inner
 
 
-def test_its_schema_is_plain_json():
+def test_schemas_are_json_serializable():
     schema = json.dumps(AnswerType().get_output_schema().model_json_schema())
     assert "topic" in schema and AnswerType().get_input_schema().model_json_schema()
 
 
 @pytest.mark.parametrize("given", [None, 3, ["Why?"], {"question": "Why?"}])
-async def test_what_is_no_question_is_refused_by_name(given):
+async def test_invalid_questions_are_rejected(given):
     for asked in (AnswerType(), AnswerType(model=saying(type="river"))):
         with pytest.raises(TypeError, match="question must be a string"):
             asked.invoke(given)
@@ -129,7 +129,7 @@ async def test_what_is_no_question_is_refused_by_name(given):
             asked.invoke(" ")
 
 
-def test_what_is_no_model_is_refused_by_name():
+def test_invalid_models_are_rejected():
     with pytest.raises(ValidationError, match="model must be a chat model, not str"):
         AnswerType(model="gpt")
     with pytest.raises(ValidationError, match="model: FakeListChatModel"):

@@ -1,4 +1,4 @@
-"""Results for prompts, and the search as an agent's tool."""
+"""Rendering results for prompts, and the retriever as an agent's tool."""
 
 import re
 
@@ -19,7 +19,7 @@ from ner_retriever_rag.langchain import (
 
 
 class Scripted(FakeMessagesListChatModel):
-    """A chat model that says what it is given to say; keeps what it was shown."""
+    """A chat model with scripted responses that records its inputs."""
 
     seen: list = []
     tools: list = []
@@ -45,7 +45,7 @@ def tiny(tiny_encoder) -> NERTypeRetriever:
     )
 
 
-def test_context_names_what_was_found(retriever):
+def test_context_lists_the_mentions_found(retriever):
     text = render_context(retriever.invoke("dinosaur", k=2))
     first, second = text.split("\n\n")
     assert first.startswith("[1] Stegosaurus lived in the late Jurassic and ate plants.\nMentions:")
@@ -54,7 +54,7 @@ def test_context_names_what_was_found(retriever):
     assert second.startswith("[2] ")
 
 
-def test_context_labels_several_types_and_names_each_name_once():
+def test_context_labels_several_types_and_lists_each_name_once():
     matches = [
         {"text": "the\nNile", "start": 0, "end": 8, "score": 0.9, "type": "river"},
         {"text": "The Nile", "start": 20, "end": 28, "score": 0.5, "type": "river"},
@@ -76,8 +76,8 @@ FORGED = (
 )
 
 
-def test_a_text_cannot_pass_for_two():
-    """Nor for what we say of it; what nobody sees is no part of a prompt."""
+def test_text_cannot_forge_another_result():
+    """Nor its list of mentions; invisible characters do not get into a prompt."""
     found = {"text": "Nile (1.00), Amazon\u202e", "start": 4, "end": 8, "score": 0.5}
     text = render_context([Document(FORGED, metadata={"matches": [found]}), Document("Second.")])
     ours = [line for line in text.split("\n") if line and not line.startswith("    ")]
@@ -90,8 +90,8 @@ def test_a_text_cannot_pass_for_two():
         assert f"\n    {each}" in text
 
 
-def test_a_context_has_a_bound():
-    """Short texts are given whole, long ones around what was found."""
+def test_context_has_a_length_limit():
+    """Short texts are included in full, long ones only around their matches."""
     long = "word " * 20_000 + "the Nile flows " + "word " * 20_000
     match = {"text": "Nile", "start": 100_004, "end": 100_008, "score": 0.9}
     documents = [
@@ -109,7 +109,7 @@ def test_a_context_has_a_bound():
         render_context(documents, max_characters=0)
 
 
-async def test_tool_says_what_is_best_where_nothing_is_of_the_type(retriever):
+async def test_tool_names_the_best_mention_if_none_is_of_the_type(retriever):
     tool = create_entity_type_tool(retriever)
     call = {"name": tool.name, "args": {"type": "chess opening"}, "id": "1", "type": "tool_call"}
     for message in (tool.invoke(call), await tool.ainvoke(call)):
@@ -118,12 +118,12 @@ async def test_tool_says_what_is_best_where_nothing_is_of_the_type(retriever):
         assert re.fullmatch(said, message.content)
     assert len(create_entity_type_tool(retriever, threshold=0).invoke(call).artifact) > 1
     bounded = retriever.model_copy(update={"score_threshold": 0.0})
-    assert len(create_entity_type_tool(bounded).invoke(call).artifact) > 1  # its own bound counts
+    assert len(create_entity_type_tool(bounded).invoke(call).artifact) > 1  # its threshold applies
     with pytest.raises(ValueError, match=r"threshold must be in \[0, 1\]"):
         create_entity_type_tool(retriever, threshold=2)
 
 
-async def test_tool_answers_with_names_for_the_model_and_documents_beside(retriever):
+async def test_tool_returns_text_for_the_model_and_documents_as_artifact(retriever):
     tool = create_entity_type_tool(retriever, threshold=0)
     call = {"name": tool.name, "args": {"type": "river"}, "id": "1", "type": "tool_call"}
     message = tool.invoke(call)
@@ -136,7 +136,7 @@ async def test_tool_answers_with_names_for_the_model_and_documents_beside(retrie
     assert len(few.artifact) == 1
 
 
-def test_tool_tells_the_model_what_its_arguments_are(tiny):
+def test_tool_schema_describes_its_arguments(tiny):
     tool = create_entity_type_tool(tiny, name="find", description="Finds pages of our wiki.")
     assert (tool.name, tool.description) == ("find", "Finds pages of our wiki.")
     schema = tool.tool_call_schema.model_json_schema()
@@ -156,7 +156,7 @@ def test_tool_keeps_the_retrievers_fields(tiny):
     assert "Mentions: " in create_entity_type_tool(as_index).invoke({"type": "city"})
 
 
-def test_tool_refuses_bad_arguments_by_name(tiny, documents):
+def test_tool_rejects_invalid_arguments(tiny, documents):
     tool = create_entity_type_tool(tiny)
     for arguments, name in (({}, "type"), ({"type": " "}, "type"), ({"type": "city", "k": 0}, "k")):
         with pytest.raises(ValidationError, match=name):
@@ -165,7 +165,7 @@ def test_tool_refuses_bad_arguments_by_name(tiny, documents):
         create_entity_type_tool(tiny.index)
 
 
-def test_agent_finds_by_type(retriever):
+def test_agent_searches_by_type(retriever):
     says = [calling(type="dinosaur", k=1), AIMessage("Stegosaurus.")]
     model = Scripted(responses=says, seen=[], tools=[])
     agent = create_agent(model, [create_entity_type_tool(retriever)])
@@ -178,7 +178,7 @@ def test_agent_finds_by_type(retriever):
     assert model.tools[0].name == "find_by_entity_type"
 
 
-async def test_agent_is_told_of_its_mistakes(tiny, monkeypatch):
+async def test_agent_receives_error_messages(tiny, monkeypatch):
     says = [calling(k=3), calling(type="city", about="?"), AIMessage("Sorry.")]
     model = Scripted(responses=says, seen=[])
 

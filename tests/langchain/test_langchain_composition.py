@@ -1,4 +1,4 @@
-"""With the parts of LangChain that retrievers are put into."""
+"""Composition with the components of LangChain that take retrievers."""
 
 import pytest
 from langchain_classic.retrievers import (
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The class `DocumentIndex`")
 
 
 class Everything(BaseRetriever):
-    """Another retriever: gives all it has, in order."""
+    """Another retriever: returns all its documents, in order."""
 
     documents: list[Document]
 
@@ -47,7 +47,7 @@ async def test_filter_inside_contextual_compression(documents, default):
     assert all("matches" not in each.metadata for each in documents)
 
 
-def test_filter_keeps_the_order_and_top_n_ranks(documents, default):
+def test_filter_keeps_the_order_unless_top_n_is_given(documents, default):
     kinds = AnyOf("volcano", "river", "dinosaur")
     kept = EntityTypeFilter(entity_type=kinds, threshold=0.05, encoder=default).compress_documents(
         documents, ""
@@ -60,7 +60,7 @@ def test_filter_keeps_the_order_and_top_n_ranks(documents, default):
     assert ranked[0].metadata["score"] >= ranked[1].metadata["score"]
 
 
-async def test_filter_takes_the_query_for_the_type(documents, default):
+async def test_filter_uses_the_query_as_the_type(documents, default):
     by_query = EntityTypeFilter(top_n=1, threshold=None, encoder=default)
     compression = ContextualCompressionRetriever(
         base_retriever=Everything(documents=documents), base_compressor=by_query
@@ -75,7 +75,7 @@ async def test_filter_takes_the_query_for_the_type(documents, default):
         by_query.compress_documents(documents, " ")
 
 
-def test_filter_reads_what_an_index_holds(documents, tiny_encoder, monkeypatch):
+def test_filter_reads_stored_vectors_from_an_index(documents, tiny_encoder, monkeypatch):
     nameless = Document("nothing has a name here", id="nameless")
     held = [*documents[:3], nameless]
     retriever = NERTypeRetriever.from_documents(held, encoder=tiny_encoder)
@@ -116,13 +116,13 @@ def test_filter_never_overwrites_metadata(documents, retriever, default):
     both = by_river.model_copy(update={"metadata_prefix": "river_"})
     (found,) = both.compress_documents([own], "")
     assert found.metadata["score"] == "high" and found.metadata["river_doc_id"] == "nile"
-    # What another search of ours said is no metadata of the user's own.
+    # What an earlier search of ours added is not the user's own metadata.
     again = by_river.compress_documents(retriever.invoke("country", k=5), "")
     by_id = {each.id: each.metadata["score"] for each in again}
     assert by_id["river"] == max(by_id.values())
 
 
-def test_results_of_several_queries_merge(retriever):
+def test_results_of_several_queries_are_merged(retriever):
     model = FakeListChatModel(responses=["river\nvolcano\nwaterway"])
     several = MultiQueryRetriever.from_llm(retriever, model)
     twice = [each.id for each in several.invoke("water")]
@@ -147,7 +147,7 @@ def test_results_of_several_queries_merge(retriever):
         merge_results([Document("x", id="x")])
 
 
-def test_filter_refuses_bad_fields_by_name():
+def test_filter_rejects_invalid_fields():
     for fields in ({"entity_type": " "}, {"entity_type": 3}):
         with pytest.raises(ValidationError, match="entity_type"):
             EntityTypeFilter(**fields)
@@ -161,7 +161,7 @@ def test_ensemble_fuses_reciprocal_ranks(documents, retriever):
     by_type = retriever.model_copy(update={"k": 5})
     ensemble = EnsembleRetriever(retrievers=[by_type, other], weights=[0.5, 0.5], id_key=None)
     found = ensemble.invoke("dinosaur")
-    # The same text from both is one document: places 1 and 5 outdo 2 and 4 or 3 and 3.
+    # The same text from both is one document: ranks 1 and 5 beat 2 and 4 or 3 and 3.
     assert len(found) == len(documents)
     ranks = {each.id: n for n, each in enumerate(by_type.invoke("dinosaur"), 1)}
     others = {each.id: n for n, each in enumerate(documents[::-1], 1)}

@@ -1,4 +1,4 @@
-"""Documents on their way into an index, by LangChain's rules."""
+"""Adding documents to an index through LangChain's interfaces."""
 
 import pytest
 from langchain_core.documents import Document
@@ -8,7 +8,7 @@ from ner_retriever_rag import EntityIndex, NERTypeRetriever
 from ner_retriever_rag.langchain import EntityDocumentIndex
 
 
-async def test_documents_come_and_go(tiny_encoder):
+async def test_documents_are_added_read_and_deleted(tiny_encoder):
     retriever = await NERTypeRetriever.afrom_texts(
         ["Oslo is a city.", "The Nile is long."], [{"n": 1}, {"n": 2}], encoder=tiny_encoder
     )
@@ -25,7 +25,7 @@ async def test_documents_come_and_go(tiny_encoder):
     assert again.k == 1
 
 
-def test_documents_go_into_an_index_that_is_there(tiny_encoder):
+def test_documents_are_added_to_an_existing_index(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     retriever = NERTypeRetriever.from_documents([Document("Oslo")], index=index)
     NERTypeRetriever.from_texts(["The Nile"], index=index)
@@ -36,7 +36,7 @@ def test_documents_go_into_an_index_that_is_there(tiny_encoder):
         NERTypeRetriever.from_documents([], index="folder")
 
 
-def test_documents_go_to_a_client(tiny_encoder):
+def test_documents_are_written_to_a_given_client(tiny_encoder):
     import chromadb
 
     client, name = chromadb.EphemeralClient(), "langchain-client"
@@ -64,7 +64,7 @@ def test_documents_go_to_a_client(tiny_encoder):
         ),
     ],
 )
-def test_what_are_no_documents_is_refused_by_name(documents, error, message, tiny_encoder):
+def test_invalid_documents_are_rejected(documents, error, message, tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     for take in (
         NERTypeRetriever(index=index).add_documents,
@@ -75,7 +75,7 @@ def test_what_are_no_documents_is_refused_by_name(documents, error, message, tin
     assert index.count() == 0
 
 
-def test_what_are_no_texts_is_refused_by_name(tiny_encoder):
+def test_invalid_texts_are_rejected(tiny_encoder):
     with pytest.raises(TypeError, match="texts must be a list of strings, not one string"):
         NERTypeRetriever.from_texts("Nile", encoder=tiny_encoder)
     with pytest.raises(TypeError, match=r"texts\[1\] must be a string, not a int"):
@@ -88,7 +88,7 @@ OWN = {"doc_id": "page 7", "score": 0.5, "matches": "none"}
 
 
 @pytest.mark.parametrize("key", OWN)
-def test_metadata_of_ones_own_are_never_overwritten(key, tiny_encoder):
+def test_existing_metadata_is_never_overwritten(key, tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     document = Document("Oslo is a city.", id="oslo", metadata={key: OWN[key]})
     with pytest.raises(ValueError, match=f"'oslo' has metadata of its own under {key!r}"):
@@ -101,7 +101,7 @@ def test_metadata_of_ones_own_are_never_overwritten(key, tiny_encoder):
         NERTypeRetriever(index=index).invoke("city")
 
 
-def test_a_prefix_keeps_both(tiny_encoder):
+def test_metadata_prefix_keeps_both(tiny_encoder):
     document = Document("Oslo is a city.", id="oslo", metadata=OWN)
     retriever = NERTypeRetriever.from_documents(
         [document], encoder=tiny_encoder, metadata_prefix="ner_"
@@ -114,13 +114,13 @@ def test_a_prefix_keeps_both(tiny_encoder):
         retriever.add_documents([Document("Nile", metadata={"ner_score": 1.0})])
 
 
-def test_a_documents_own_id_among_its_metadata_is_no_trouble(tiny_encoder):
+def test_document_id_in_its_own_metadata_is_accepted(tiny_encoder):
     document = Document("Oslo is a city.", id="oslo", metadata={"doc_id": "oslo"})
     retriever = NERTypeRetriever.from_documents([document], encoder=tiny_encoder)
     assert retriever.invoke("city")[0].metadata["doc_id"] == "oslo"
 
 
-def test_blank_pages_are_passed_over(tiny_encoder, caplog):
+def test_blank_pages_are_skipped_and_logged(tiny_encoder, caplog):
     index = EntityIndex(encoder=tiny_encoder)
     pages = [Document("Oslo"), Document(" ", metadata={"source": "a.pdf"})]
     assert len(NERTypeRetriever(index=index).add_documents(pages)) == index.count() == 1

@@ -1,4 +1,4 @@
-"""The LangChain examples run and say what they should."""
+"""The LangChain examples run and return what they should."""
 
 import runpy
 from pathlib import Path
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def test_chain():
+def test_chain_example():
     result = runpy.run_path(str(EXAMPLES / "langchain_chain.py"))["main"]()
     assert result["answer"] == "Stegosaurus and Triceratops"
     assert "\nMentions: Stegosaurus (" in result["context"]
@@ -23,7 +23,7 @@ def test_chain():
     ]
 
 
-def test_agent():
+def test_agent_example():
     result = runpy.run_path(str(EXAMPLES / "langchain_agent.py"))["main"]()
     assert {text.split()[0] for text in result["documents"]} == {"Stegosaurus", "Triceratops"}
     assert "\nMentions: Triceratops (" in result["what the model read"]

@@ -1,4 +1,4 @@
-"""A question that asks for no type of entity: told in the trace, answered by another retriever."""
+"""A question without an entity type: reported in the trace, answered by another retriever."""
 
 import logging
 
@@ -16,14 +16,14 @@ WHY = "Why is the sky blue?"
 
 
 class Plain(BaseRetriever):
-    """Another retriever: gives one document, whose id is the question."""
+    """Another retriever: returns one document, whose id is the question."""
 
     def _get_relevant_documents(self, query, *, run_manager):
         return [Document("Light scatters.", id=query)]
 
 
 class Events(BaseCallbackHandler):
-    """Keeps events of the trace, with the run they are of."""
+    """Records the events of the trace, with their runs."""
 
     def __init__(self):
         self.retrievers, self.events = [], []
@@ -36,7 +36,7 @@ class Events(BaseCallbackHandler):
 
 
 class AsyncEvents(AsyncCallbackHandler):
-    """The same."""
+    """The same, asynchronously."""
 
     def __init__(self):
         self.retrievers, self.events = [], []
@@ -55,7 +55,7 @@ def by_type():
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("with_fallback", [False, True])
-async def test_it_is_told_and_the_fallback_answers(by_type, with_fallback, mode, caplog):
+async def test_no_type_is_reported_and_the_fallback_answers(by_type, with_fallback, mode, caplog):
     heard = Events() if mode == "sync" else AsyncEvents()
     by_type.fallback = Plain() if with_fallback else None
     chain = AnswerType() | by_type
@@ -67,16 +67,16 @@ async def test_it_is_told_and_the_fallback_answers(by_type, with_fallback, mode,
     assert heard.events == [
         ("ner_retriever_no_type", {"question": WHY, "fallback": with_fallback}, run)
     ]
-    assert [parent for _, parent in inside] == [run] * with_fallback  # traced inside ours
+    assert [parent for _, parent in inside] == [run] * with_fallback  # traced inside our own run
     assert WHY in caplog.text and "fallback=" in caplog.text
 
 
-async def test_a_question_with_a_type_asks_the_index(by_type):
+async def test_question_with_a_type_searches_the_index(by_type):
     by_type.fallback = Plain()
     assert (AnswerType() | by_type).invoke("Which city is it?")[0].id != "Which city is it?"
 
 
-def test_wrong_fields_and_options_are_answered_with_the_right_ones(by_type):
+def test_errors_for_wrong_fields_and_options_suggest_the_right_ones(by_type):
     for wrong, right in (("top_k", "k"), ("filter", "where"), ("n_results", "k")):
         with pytest.raises(ValidationError, match=f"'{wrong}': it is {right}= here"):
             NERTypeRetriever(index=by_type.index, **{wrong: 1})
@@ -89,7 +89,7 @@ def test_wrong_fields_and_options_are_answered_with_the_right_ones(by_type):
 
 
 class All(BaseRetriever):
-    """Gives all its documents."""
+    """A retriever that returns all its documents."""
 
     documents: list[Document]
 
@@ -97,9 +97,9 @@ class All(BaseRetriever):
         return self.documents
 
 
-def test_an_ensemble_keeps_matches_of_the_retriever_that_stands_first(by_type):
+def test_ensemble_keeps_matches_of_the_first_retriever(by_type):
     other = All(documents=[Document("Oslo is a city.")])
     first = EnsembleRetriever(retrievers=[by_type, other])
     assert first.invoke("city")[0].metadata["matches"]
-    last = EnsembleRetriever(retrievers=[other, by_type])  # as the page says
+    last = EnsembleRetriever(retrievers=[other, by_type])  # as the documentation says
     assert "matches" not in last.invoke("city")[0].metadata

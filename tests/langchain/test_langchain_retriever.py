@@ -1,4 +1,4 @@
-"""NERTypeRetriever by LangChain's rules."""
+"""``NERTypeRetriever`` as a LangChain retriever."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ner_retriever_rag import AllOf, NERTypeRetriever, Not
 
 
-def test_results_keep_the_document_and_say_why(retriever, documents):
+def test_results_keep_the_document_and_add_the_matches(retriever, documents):
     first = retriever.invoke("dinosaur")[0]
     given = next(each for each in documents if each.id == "dinosaur")
     assert (first.page_content, first.id) == (given.page_content, given.id)
@@ -29,11 +29,11 @@ def test_results_keep_the_document_and_say_why(retriever, documents):
     assert first.metadata["score"] == match["score"]
 
 
-def test_the_documents_given_are_not_touched(documents, retriever):
+def test_given_documents_are_not_modified(documents, retriever):
     assert all(each.metadata.keys() == {"kind", "length"} for each in documents)
 
 
-def test_results_are_plain_json(retriever):
+def test_results_are_json_serializable(retriever):
     for query in ("river", AllOf("river", Not("band"))):
         for document in retriever.invoke(query, k=5):
             again = json.loads(json.dumps(document.model_dump()))
@@ -41,7 +41,7 @@ def test_results_are_plain_json(retriever):
             assert type(document.metadata["score"]) is float
 
 
-def test_several_types_are_labelled(retriever):
+def test_matches_of_several_types_are_labeled(retriever):
     first = retriever.invoke(AllOf("river", "country"))[0]
     assert first.id == "river"
     assert {(m["type"], m["text"]) for m in first.metadata["matches"]} >= {("river", "Nile")}
@@ -69,14 +69,14 @@ def test_fields_are_the_defaults_of_calls(documents, default):
     retriever = NERTypeRetriever.from_documents(
         documents, encoder=default, k=1, topic_weight=0.9, where={"length": {"$gt": 10}}
     )
-    assert len(retriever.invoke("river")) == 1  # topic_weight waits for a topic
+    assert len(retriever.invoke("river")) == 1  # topic_weight has no effect without a topic
     assert len(retriever.invoke("river", k=3)) == 3
     by_call = retriever.invoke("river", about="heavy metal", k=5)
     by_field = retriever.model_copy(update={"about": "heavy metal", "k": 5}).invoke("river")
     assert by_call == by_field
 
 
-def test_pages_and_few_matches(retriever):
+def test_offset_and_max_matches(retriever):
     five = retriever.invoke("river", k=5)
     assert retriever.invoke("river", offset=2) == five[2:4]
     assert retriever.model_copy(update={"offset": 4}).invoke("river") == five[4:]
@@ -85,7 +85,7 @@ def test_pages_and_few_matches(retriever):
     assert len(every) > 1 and few.metadata["matches"] == every[:1]
 
 
-def test_options_reach_the_index(retriever, monkeypatch):
+def test_options_are_passed_to_the_index(retriever, monkeypatch):
     given = {"sharpen": False, "offset": 3, "max_matches": 2, "exact": True, "k": None}
     seen = {}
     monkeypatch.setattr(type(retriever.index), "search", lambda *_, **more: seen.update(more) or [])
@@ -95,7 +95,7 @@ def test_options_reach_the_index(retriever, monkeypatch):
     assert given.items() <= seen.items() and seen["about"] is None
 
 
-def test_a_retriever_over_a_folder_is_pickled_by_it(documents, default, tiny_encoder, tmp_path):
+def test_retriever_over_a_folder_is_pickled_by_its_path(documents, default, tiny_encoder, tmp_path):
     folder = tmp_path / "index"
     made = NERTypeRetriever.from_documents(documents, path=folder, encoder=default, k=3)
     again = pickle.loads(pickle.dumps(made))
@@ -108,7 +108,7 @@ def test_a_retriever_over_a_folder_is_pickled_by_it(documents, default, tiny_enc
         pickle.dumps(tiny)
 
 
-def test_bad_fields_are_refused_by_name(retriever):
+def test_invalid_fields_are_rejected(retriever):
     for field, value in (
         ("k", 0),
         ("score_threshold", 2),
@@ -123,7 +123,7 @@ def test_bad_fields_are_refused_by_name(retriever):
         retriever.invoke(" ")
 
 
-def test_batch_from_threads_answers_as_invoke_does(retriever):
+def test_batch_from_threads_equals_invoke(retriever):
     types = ["river", "dinosaur", "band", "volcano", "programming language"] * 4
     assert retriever.batch(types, {"max_concurrency": 8}) == [retriever.invoke(t) for t in types]
 
@@ -165,7 +165,7 @@ def test_tracing_gets_the_langsmith_parameters(retriever, default):
     assert seen[0].outputs["documents"][0].id == "river"
 
 
-def test_as_a_tool(retriever):
+def test_retriever_as_a_tool(retriever):
     tool = create_retriever_tool(
         retriever, "by_type", "Texts that mention a kind of entity.", response_format="content"
     )

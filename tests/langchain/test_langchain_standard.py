@@ -1,4 +1,4 @@
-"""langchain-tests' own suites."""
+"""The standard test suites of langchain-tests."""
 
 import pytest
 from langchain_core.documents import Document
@@ -45,7 +45,7 @@ class TestAsyncDocumentIndex(AsyncDocumentIndexTestSuite):
         yield EntityDocumentIndex(index=EntityIndex(encoder=tiny_encoder))
 
 
-def test_document_index_refuses_what_it_does_not_know(tiny_encoder):
+def test_document_index_rejects_unknown_keywords(tiny_encoder):
     index = EntityDocumentIndex(index=EntityIndex(encoder=tiny_encoder))
     with pytest.raises(TypeError, match="colour"):
         index.delete(["1"], colour="red")

@@ -29,7 +29,7 @@ def five_nodes() -> list[TextNode]:
 
 @pytest.fixture(scope="session")
 def make_nodes():
-    """Makes the same nodes again, so that a test can see whether others were touched."""
+    """Makes the same nodes again, so that a test can see whether others were modified."""
     return five_nodes
 
 

@@ -1,4 +1,4 @@
-"""A question that asks for no type: told to the instrumentation, answered by another retriever."""
+"""A question without a type: reported to instrumentation, answered by another retriever."""
 
 import logging
 
@@ -17,7 +17,7 @@ WHY = "Why is the sky blue?"
 
 
 class Plain(BaseRetriever):
-    """Another retriever: gives its nodes, and keeps what it was asked."""
+    """Another retriever: returns its nodes and records its queries."""
 
     def __init__(self, *nodes):
         self.nodes, self.asked = nodes, []
@@ -29,7 +29,7 @@ class Plain(BaseRetriever):
 
 
 class Events(BaseEventHandler):
-    """Keeps our events."""
+    """Records our events."""
 
     kept: list = []
 
@@ -62,7 +62,7 @@ def events():
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("with_fallback", [False, True])
-async def test_it_is_told_and_the_fallback_answers(
+async def test_no_type_is_reported_and_the_fallback_answers(
     by_type, nodes, events, with_fallback, mode, caplog
 ):
     by_type.fallback = Plain(nodes[0]) if with_fallback else None
@@ -76,13 +76,13 @@ async def test_it_is_told_and_the_fallback_answers(
     assert WHY in caplog.text and "fallback=" in caplog.text
 
 
-def test_a_question_with_a_type_asks_the_index(by_type, nodes, events):
+def test_question_with_a_type_searches_the_index(by_type, nodes, events):
     by_type.fallback = Plain()
     assert TransformRetriever(by_type, AnswerType()).retrieve("Which city is it?")
     assert events == []
 
 
-def test_wrong_keywords_are_answered_with_the_right_ones(by_type):
+def test_errors_for_wrong_keywords_suggest_the_right_ones(by_type):
     for wrong, right in (("k", "similarity_top_k"), ("filter", "filters"), ("where", "filters")):
         with pytest.raises(TypeError, match=f"'{wrong}': it is {right}= here"):
             NERTypeRetriever(by_type.index, **{wrong: 1})
@@ -94,7 +94,7 @@ def test_wrong_keywords_are_answered_with_the_right_ones(by_type):
     ("mode", "ours"),
     [("reciprocal_rerank", -1), ("relative_score", 0), ("dist_based_score", 0), ("simple", 0)],
 )
-def test_fusion_keeps_matches_where_the_page_says_to_put_the_retriever(by_type, nodes, mode, ours):
+def test_fusion_keeps_matches_in_the_documented_order_of_retrievers(by_type, nodes, mode, ours):
     other = Plain(*nodes)
     retrievers = [by_type, other] if ours == 0 else [other, by_type]
 

@@ -34,7 +34,7 @@ async def test_postprocessor_ranks_by_type(default, make_nodes):
     assert {m["type"] for each in kept for m in each.matches} <= {"river", "volcano"}
 
 
-def test_postprocessor_takes_the_query_for_the_type(default, make_nodes):
+def test_postprocessor_uses_the_query_as_the_type(default, make_nodes):
     nodes = [NodeWithScore(node=node, score=0.5) for node in make_nodes()]
     by_query = EntityTypePostprocessor(top_n=1)
     assert by_query.postprocess_nodes(nodes, query_str="volcano")[0].node_id == "volcano"
@@ -47,7 +47,7 @@ def test_postprocessor_takes_the_query_for_the_type(default, make_nodes):
         by_query.postprocess_nodes(nodes, query_str=" ")
 
 
-def test_postprocessor_reads_what_an_index_holds(tiny_encoder, make_nodes, monkeypatch):
+def test_postprocessor_reads_stored_vectors_from_an_index(tiny_encoder, make_nodes, monkeypatch):
     held = NERTypeRetriever.from_defaults(nodes=make_nodes()[:3], encoder=tiny_encoder)
     nodes = [NodeWithScore(node=node, score=0.5) for node in make_nodes()]
     anew = EntityTypePostprocessor(entity_type="river", encoder=tiny_encoder)
@@ -68,13 +68,13 @@ def test_postprocessor_reads_what_an_index_holds(tiny_encoder, make_nodes, monke
         EntityTypePostprocessor(entity_type="river", index=held.index, encoder=tiny_encoder)
 
 
-def test_postprocessor_refuses_bad_fields_by_name():
+def test_postprocessor_rejects_invalid_fields():
     for name, value in (("entity_type", " "), ("entity_type", 3), ("top_n", 0), ("threshold", 2)):
         with pytest.raises(ValidationError, match=name):
             EntityTypePostprocessor(**{"entity_type": "river", name: value})
 
 
-async def test_tagger_writes_names_into_copies(make_nodes, default):
+async def test_tagger_writes_names_into_copies_of_the_nodes(make_nodes, default):
     nodes = make_nodes()
     tagger = EntityTypeTagger(entity_types=["river", "dinosaur"], threshold=0.2)
     tagged = {node.node_id: node.metadata for node in tagger(nodes)}
@@ -93,7 +93,7 @@ async def test_tagger_writes_names_into_copies(make_nodes, default):
     assert {n.node_id: n.metadata for n in await tagger.acall(nodes)} == tagged
 
 
-def test_tagger_refuses_bad_fields_by_name(tiny_encoder):
+def test_tagger_rejects_invalid_fields(tiny_encoder):
     for given in ({"entity_types": []}, {"entity_types": [" "]}, {"threshold": 2}):
         with pytest.raises(ValidationError, match="type|threshold|AnyOf"):
             EntityTypeTagger(**{"entity_types": ["river"], **given})
@@ -110,7 +110,7 @@ def test_pipeline_caches_the_tagger(monkeypatch, make_nodes):
     assert EntityTypeTagger.from_dict(tagger.to_dict()).to_dict() == tagger.to_dict()
 
 
-def test_cache_key_is_the_same_in_another_process_and_follows_the_encoder(tiny_encoder):
+def test_cache_key_is_stable_across_processes_and_depends_on_the_encoder(tiny_encoder):
     code = (
         "from llama_index.core.ingestion.pipeline import get_transformation_hash as key\n"
         "from ner_retriever_rag.llama_index import EntityTypeTagger as Tagger\n"

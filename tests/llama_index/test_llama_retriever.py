@@ -1,4 +1,4 @@
-"""NERTypeRetriever by LlamaIndex's rules."""
+"""``NERTypeRetriever`` as a LlamaIndex retriever."""
 
 import asyncio
 import json
@@ -56,17 +56,18 @@ def test_results_are_the_nodes_that_were_added(retriever, nodes, make_nodes):
     ],
     ids=lambda node: node.class_name(),
 )
-def test_every_kind_of_node_comes_back_whole(node, tiny_encoder, tmp_path):
+def test_every_class_of_node_round_trips(node, tiny_encoder, tmp_path):
     NERTypeRetriever.from_defaults(nodes=[node], path=tmp_path / "index", encoder=tiny_encoder)
     again = NERTypeRetriever.from_defaults(path=tmp_path / "index", encoder=tiny_encoder)
     found = again.retrieve("city")[0].node
     assert type(found) is type(node)
     assert (found, found.hash, found.node_id) == (node, node.hash, node.node_id)
     (document,) = again.index.get([node.node_id])
-    assert not any("Oslo" in str(value) for value in document.metadata.values())  # stored once
+    # The text is stored only once.
+    assert not any("Oslo" in str(value) for value in document.metadata.values())
 
 
-def test_documents_indexed_another_way_become_text_nodes(tiny_encoder):
+def test_documents_indexed_without_nodes_become_text_nodes(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     index.add(["Oslo is a city."])
     found = NERTypeRetriever.from_defaults(index=index).retrieve("city")[0]
@@ -83,12 +84,12 @@ def test_matches_survive_json_and_pickle(retriever):
     assert pickle.loads(pickle.dumps(found)) == found
 
 
-def test_a_topic_that_is_not_text_is_refused_by_name(retriever):
+def test_topic_must_be_a_string(retriever):
     with pytest.raises(TypeError, match="about must be a string, not int"):
         NERTypeRetriever(retriever.index, about=3).retrieve("river")
 
 
-def test_pages_and_few_matches(retriever):
+def test_offset_and_max_matches(retriever):
     five = NERTypeRetriever(retriever.index, similarity_top_k=5).retrieve("river")
     page = TypeQuery("river", entity_type="river", offset=2)
     assert retriever.retrieve(page) == five[2:4]
@@ -96,7 +97,7 @@ def test_pages_and_few_matches(retriever):
     assert all(len(each.matches) == 1 for each in one)
 
 
-def test_options_reach_the_index(retriever, monkeypatch):
+def test_options_are_passed_to_the_index(retriever, monkeypatch):
     given = {"sharpen": False, "max_matches": 2, "exact": True}
     seen = {}
     monkeypatch.setattr(type(retriever.index), "search", lambda *_, **more: seen.update(more) or [])
@@ -104,7 +105,7 @@ def test_options_reach_the_index(retriever, monkeypatch):
     assert given.items() <= seen.items()
 
 
-def test_a_retriever_over_a_folder_is_pickled_by_it(make_nodes, default, tmp_path):
+def test_retriever_over_a_folder_is_pickled_by_its_path(make_nodes, default, tmp_path):
     made = NERTypeRetriever.from_defaults(
         nodes=make_nodes(), path=tmp_path / "index", encoder=default
     )
@@ -122,7 +123,7 @@ async def test_async_does_not_block_the_loop(retriever, monkeypatch):
     assert ticks > 5
 
 
-def test_custom_embedding_strings_are_the_types(retriever):
+def test_custom_embedding_strings_are_used_as_types(retriever):
     one = retriever.retrieve(QueryBundle("what erupts?", custom_embedding_strs=["volcano"]))
     assert one[0].node_id == "volcano"
     two = retriever.retrieve(QueryBundle("?", custom_embedding_strs=["river", "dinosaur"]))
@@ -187,12 +188,12 @@ def test_filters_are_translated(filters, expected, retriever):
         ({"similarity_top_k": True}, ValueError, "similarity_top_k"),
     ],
 )
-def test_bad_arguments_are_refused_by_name(arguments, error, message, retriever):
+def test_invalid_arguments_are_rejected(arguments, error, message, retriever):
     with pytest.raises(error, match=message):
         NERTypeRetriever(retriever.index, **arguments)
 
 
-def test_from_defaults_wants_something_to_search(retriever, tmp_path):
+def test_invalid_indexes_nodes_and_queries_are_rejected(retriever, tmp_path):
     with pytest.raises(ValueError, match="nodes, index or path"):
         NERTypeRetriever.from_defaults()
     with pytest.raises(ValueError, match="not both"):
@@ -209,7 +210,7 @@ def test_from_defaults_wants_something_to_search(retriever, tmp_path):
         retriever.retrieve(" ")
 
 
-def test_nodes_come_and_go(tiny_encoder, make_nodes):
+def test_nodes_are_added_and_deleted(tiny_encoder, make_nodes):
     nodes = make_nodes()
     retriever = NERTypeRetriever.from_defaults(nodes=nodes, encoder=tiny_encoder)
     assert retriever.add_nodes(nodes) == [node.node_id for node in nodes]
@@ -218,14 +219,14 @@ def test_nodes_come_and_go(tiny_encoder, make_nodes):
     assert retriever.index.count() == 4
 
 
-def test_the_nodes_of_a_source_document_go_together(tiny_encoder, make_nodes):
+def test_nodes_of_a_source_document_are_deleted_together(tiny_encoder, make_nodes):
     own = make_nodes()[1]
     own.metadata["ref_doc_id"] = "a key of the user's"
     nodes = [make_nodes()[0], own]
     twin = TextNode(id_="twin", text="The White Nile.", relationships=own.relationships)
     retriever = NERTypeRetriever.from_defaults(nodes=[*nodes, twin], encoder=tiny_encoder)
     everything = NERTypeRetriever(retriever.index, similarity_top_k=9).retrieve("river")
-    assert own in [each.node for each in everything]  # its metadata as they were
+    assert own in [each.node for each in everything]  # with its metadata unchanged
     assert retriever.delete_ref_doc("file-river") == 2
     assert [each.node for each in retriever.retrieve("river")] == [nodes[0]]
     assert retriever.delete_ref_doc("unknown") == 0
@@ -233,7 +234,7 @@ def test_the_nodes_of_a_source_document_go_together(tiny_encoder, make_nodes):
         retriever.delete_ref_doc("")
 
 
-def test_in_a_query_engine(retriever):
+def test_retriever_in_a_query_engine(retriever):
     engine = RetrieverQueryEngine(
         retriever=retriever, response_synthesizer=get_response_synthesizer(llm=MockLLM())
     )
@@ -242,13 +243,13 @@ def test_in_a_query_engine(retriever):
     assert response.source_nodes[0].matches[0]["text"] == "Stegosaurus"
 
 
-def test_as_a_tool(retriever):
+def test_retriever_as_a_tool(retriever):
     tool = RetrieverTool.from_defaults(retriever, name="by_type", description="finds by type")
     assert "Metallica" in tool.call("music band").content
 
 
 class InOrder(BaseRetriever):
-    """Another retriever: gives all its nodes, in order."""
+    """Another retriever: returns all its nodes, in order."""
 
     def __init__(self, nodes):
         self._nodes = nodes
@@ -259,7 +260,7 @@ class InOrder(BaseRetriever):
 
 
 @pytest.mark.parametrize("use_async", [False, True])
-def test_reciprocal_ranks_add_up_in_fusion(retriever, use_async, make_nodes):
+def test_fusion_adds_up_reciprocal_ranks(retriever, use_async, make_nodes):
     by_type = NERTypeRetriever(retriever.index, similarity_top_k=5)
     other = make_nodes()[::-1]  # volcano first, dinosaur last
     fusion = QueryFusionRetriever(

@@ -33,7 +33,7 @@ SENTENCES = (
 )
 
 
-async def test_a_pipelines_nodes_come_into_the_index(index):
+async def test_pipeline_writes_its_nodes_into_the_index(index):
     written = splitting(index).run(documents=[report(*SENTENCES)])
     assert len(written) == index.count() > 1
     found = NERTypeRetriever(index, similarity_top_k=9).retrieve("city")
@@ -45,17 +45,18 @@ async def test_a_pipelines_nodes_come_into_the_index(index):
     assert NERTypeRetriever(index).delete_ref_doc("report") == len(written)
 
 
-def test_a_cache_never_stands_for_a_write(index):
+def test_pipeline_cache_never_skips_the_write(index):
     pipeline = splitting(index)
     first = pipeline.run(documents=[report(*SENTENCES)])
     index.delete([node.node_id for node in first])
     again = pipeline.run(documents=[report(*SENTENCES)])
-    assert [node.node_id for node in again] == [node.node_id for node in first]  # the splitter's
+    # The splitter's output comes from the cache.
+    assert [node.node_id for node in again] == [node.node_id for node in first]
     assert index.count() == len(first)
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_what_is_left_of_an_earlier_version_goes_if_wanted(index, replace):
+def test_replace_deletes_nodes_of_an_earlier_version(index, replace):
     other = TextNode(id_="other", text="The Rhine.")
     NERTypeRetriever(index).add_nodes([other])
     before = splitting(index, replace=replace).run(documents=[report(*SENTENCES)])
@@ -66,8 +67,8 @@ def test_what_is_left_of_an_earlier_version_goes_if_wanted(index, replace):
     assert {each.id for each in index.documents()} == kept
 
 
-def test_a_run_that_fails_leaves_what_was_there(index):
-    """A duplicate id is refused; the earlier version of the document is still found."""
+def test_failed_run_leaves_the_index_unchanged(index):
+    """A duplicate id is rejected; the earlier version of the document is still found."""
     splitting(index, replace=True).run(documents=[report(*SENTENCES)])
     before = {each.id for each in index.documents()}
     nodes = [TextNode(id_="new", text=text) for text in SENTENCES[:2]]
@@ -80,7 +81,7 @@ def test_a_run_that_fails_leaves_what_was_there(index):
     assert [each.id for each in index.documents()] == ["new"]
 
 
-def test_nodes_without_text_pass_by(index, caplog):
+def test_nodes_without_text_are_passed_on_but_not_indexed(index, caplog):
     nodes = [TextNode(id_="a", text="Oslo"), TextNode(id_="b", text=" ")]
     with caplog.at_level(logging.INFO, "ner_retriever_rag"):
         assert EntityIndexWriter(index=index)(nodes) == nodes
@@ -88,6 +89,6 @@ def test_nodes_without_text_pass_by(index, caplog):
     assert "1 of 2 nodes" in caplog.text
 
 
-def test_what_is_no_index_is_refused_by_name():
+def test_invalid_index_is_rejected():
     with pytest.raises(ValidationError, match="index"):
         EntityIndexWriter(index="folder")

@@ -1,11 +1,11 @@
-"""Descriptions with "or" are each of their alternatives."""
+"""Descriptions with "or" match each of their alternatives."""
 
 import numpy as np
 import pytest
 
 from ner_retriever_rag import Document, EntityIndex, Like
-from ner_retriever_rag.queries.alternatives import MOST, alternatives
-from ner_retriever_rag.queries.likeness import description_vectors
+from ner_retriever_rag.queries.alternatives import MAX_ALTERNATIVES, alternatives
+from ner_retriever_rag.queries.query_vectors import description_vectors
 from ner_retriever_rag.queries.taxonomy import Taxonomy
 
 
@@ -30,7 +30,7 @@ from ner_retriever_rag.queries.taxonomy import Taxonomy
         ("river or river", ["river"]),
         ("river or great river", ["river", "great river"]),
         ("GPE", ["country", "city", "state"]),
-        # No alternatives, or none that could be told.
+        # No alternatives, or none that can be recognized.
         ("river", []),
         ("Trinidad and Tobago", []),
         ("Paris, Texas", []),
@@ -40,24 +40,24 @@ from ner_retriever_rag.queries.taxonomy import Taxonomy
         ("river or", []),
         ("drug that lowers blood pressure or cholesterol", []),
         ("disease affecting heart or lungs", []),
-        (" or ".join(f"kind{n}" for n in range(MOST + 1)), []),
+        (" or ".join(f"kind{n}" for n in range(MAX_ALTERNATIVES + 1)), []),
     ],
 )
-def test_what_a_description_names(description, each):
+def test_alternatives_of_a_description(description, each):
     assert alternatives(description) == each
 
 
-def test_the_vector_is_the_mean_of_the_whole_and_its_alternatives(tiny_encoder):
+def test_vector_is_the_mean_of_the_description_and_its_alternatives(tiny_encoder):
     together, alone = description_vectors(tiny_encoder, ["river or lake", "river"])
     each = tiny_encoder.encode_types(["river or lake", "river", "lake"])
     mean = each.mean(axis=0)
     np.testing.assert_allclose(together, mean / np.linalg.norm(mean), atol=1e-6)
     np.testing.assert_array_equal(alone, each[1])
-    # What the encoder remembers is as it was.
+    # The vectors that the encoder has cached are unchanged.
     np.testing.assert_array_equal(tiny_encoder.encode_types(["river or lake"])[0], each[0])
 
 
-def test_a_label_of_a_taxonomy_has_the_vector_that_is_searched_with(tiny_encoder):
+def test_label_of_a_taxonomy_has_the_same_vector_as_in_a_query(tiny_encoder):
     kinds = Taxonomy({"river or lake": []}).kinds(tiny_encoder)
     asked = description_vectors(tiny_encoder, ["river or lake"])
     np.testing.assert_array_equal(kinds.vectors, asked)

@@ -33,7 +33,7 @@ def best(encoder, description, one) -> float:
 
 
 def brute(query, encoder, one) -> float:
-    """The stated rule, word for word, on one document."""
+    """Apply the documented rule literally to one document."""
     if isinstance(query, str):
         return best(encoder, query, one)
     if isinstance(query, Not):
@@ -105,7 +105,7 @@ def test_type_and_topic_equals_brute_force(query, words, weight, index, encoded,
         assert_best(found, scores, 15)
 
 
-def test_matches_are_labelled_by_their_type(index, encoded, tiny_encoder):
+def test_matches_are_labeled_with_their_type(index, encoded, tiny_encoder):
     query = AllOf("river", AnyOf("city", "reptile"), Not("country"))
     for match in index.search(query, k=20, score_threshold=0.0, sharpen=False):
         assert {each.type for each in match.matches} == {"river", "city", "reptile"}
@@ -119,7 +119,7 @@ def test_matches_are_labelled_by_their_type(index, encoded, tiny_encoder):
             )
 
 
-def test_what_a_score_comes_from_is_listed_however_low(index):
+def test_matches_that_determine_a_score_are_listed_however_low(index):
     def types(query):
         found = index.search(query, k=30, exact=True, sharpen=False)
         return [(match, {each.type for each in match.matches}) for match in found if match.matches]
@@ -131,7 +131,7 @@ def test_what_a_score_comes_from_is_listed_however_low(index):
     for match, _ in types(AnyOf("river", "city", "reptile")):
         assert match.score == pytest.approx(match.matches[0].score)
         assert all(each.score >= DEFAULT_THRESHOLD for each in match.matches[1:])
-    # Not any-of-not is all-of.
+    # Not(AnyOf(Not, Not)) is AllOf.
     for _, listed in types(Not(AnyOf(Not("river"), Not("city")))):
         assert listed == {"river", "city"}
 
@@ -144,7 +144,7 @@ def test_not_alone_finds_documents_without_the_type(index):
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_mentions_follow_the_rule_one_by_one(exact, index, encoded, tiny_encoder):
+def test_search_mentions_applies_the_rule_to_each_mention(exact, index, encoded, tiny_encoder):
     query = AllOf(AnyOf("river", "city"), Not("reptile"))
     vectors = tiny_encoder.encode_types(["river", "city", "reptile"])
     scores = []
@@ -160,7 +160,7 @@ def test_mentions_follow_the_rule_one_by_one(exact, index, encoded, tiny_encoder
         index.search_mentions(Not("river"))
 
 
-def test_one_type_is_labelled_too(index):
+def test_matches_of_a_single_type_are_labeled(index):
     assert {each.type for each in index.search_mentions("river", k=3)} == {"river"}
 
 
@@ -179,7 +179,7 @@ def test_one_type_is_labelled_too(index):
         (lambda: Like("Nile", description=" "), ValueError, "Like: description is empty"),
     ],
 )
-def test_bad_queries_are_refused_by_name(make, error, message):
+def test_invalid_queries_are_rejected(make, error, message):
     with pytest.raises(error, match=message):
         make()
 
@@ -198,12 +198,12 @@ def test_bad_queries_are_refused_by_name(make, error, message):
         ({"where": {"a": {"$no": 1}}, "about": "x", "exact": True}, ValueError, "where"),
     ],
 )
-def test_bad_arguments_are_refused_by_name(arguments, error, message, index):
+def test_invalid_arguments_are_rejected(arguments, error, message, index):
     with pytest.raises(error, match=message):
         index.search(**{"query": "river", **arguments})
 
 
-def test_a_topic_needs_text_vectors(tiny_checkpoint):
+def test_topic_requires_text_vectors(tiny_checkpoint):
     index = EntityIndex(encoder=TypeAwareEncoder(tiny_checkpoint, "value@1"))
     index.add([Document("Oslo")], spans=[[(0, 4)]])
     with pytest.raises(ValueError, match="no text vectors"):

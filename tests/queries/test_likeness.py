@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag import AnyOf, Document, EntityIndex, Like, MentionMatch, refine
-from ner_retriever_rag.queries.likeness import EXAMPLES_WEIGHT, UNLIKE_WEIGHT
+from ner_retriever_rag.queries.query_vectors import EXAMPLES_WEIGHT, UNLIKE_WEIGHT
 
 
 def unit(vector):
@@ -12,7 +12,7 @@ def unit(vector):
 
 
 def mean_of(name, encoded):
-    """Over the mentions spelled so, letter case aside."""
+    """Return the normalized mean vector of the mentions with this name, ignoring case."""
     found = [
         vector
         for one in encoded.values()
@@ -34,17 +34,17 @@ def assert_ranked_by(vector, query, index, encoded):
         assert match.score == pytest.approx(scores[match.doc_id], abs=1e-5)
 
 
-def test_names_stand_for_their_mentions(index, encoded):
+def test_names_are_represented_by_their_mentions(index, encoded):
     vector = unit((mean_of("Nile", encoded) + mean_of("Oslofjord", encoded)) / 2)
     assert_ranked_by(vector, Like("nile", " Oslofjord "), index, encoded)
 
 
-def test_a_name_the_index_does_not_have_goes_by_itself(index, encoded, tiny_encoder):
+def test_name_that_is_not_in_the_index_is_encoded_alone(index, encoded, tiny_encoder):
     bare = tiny_encoder.encode(["Danube"], spans=[[(0, 6)]])[0].vectors[0]
     assert_ranked_by(bare, Like("Danube"), index, encoded)
 
 
-def test_description_examples_and_counterexamples_are_weighed(index, encoded, tiny_encoder):
+def test_description_examples_and_counterexamples_are_weighted(index, encoded, tiny_encoder):
     one, other = index.search_mentions("city", k=2)
     place = [mention.start for mention in encoded[other.doc_id].mentions].index(other.start)
     vector = unit(
@@ -58,7 +58,7 @@ def test_description_examples_and_counterexamples_are_weighed(index, encoded, ti
     assert {match.type for match in index.search_mentions(Like(one), k=3)} == {f"like {one.text}"}
 
 
-def test_refine_adds_to_what_was_said(index):
+def test_refine_extends_the_query(index):
     first, second, third = index.search("river", k=3)
     query = refine("river", relevant=[first, "Nile"], irrelevant=[second.matches[0]])
     assert query == Like(first.matches[0], "Nile", description="river", unlike=[second.matches[0]])
@@ -69,7 +69,7 @@ def test_refine_adds_to_what_was_said(index):
     assert index.search(again, k=3) != []
 
 
-def test_feedback_moves_the_ranking(index):
+def test_feedback_changes_the_ranking(index):
     before = index.search_mentions("river", k=200, exact=True, sharpen=False)
     worst = before[-1]
     after = index.search_mentions(
@@ -79,7 +79,7 @@ def test_feedback_moves_the_ranking(index):
     assert place < len(after) // 4
 
 
-def test_an_example_that_is_gone_is_named(tiny_encoder):
+def test_deleted_example_is_reported(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     index.add([Document("Oslo is a city.", id="a"), Document("Rome is one.", id="b")])
     found = index.search_mentions("city", k=2)
@@ -100,12 +100,12 @@ def test_an_example_that_is_gone_is_named(tiny_encoder):
         (("river", [], [" "]), ValueError, r"unlike\[0\] is empty"),
     ],
 )
-def test_bad_feedback_is_refused_by_name(arguments, error, message):
+def test_invalid_feedback_is_rejected(arguments, error, message):
     with pytest.raises(error, match=message):
         refine(*arguments)
 
 
-def test_a_document_without_a_match_is_no_example(index):
+def test_document_without_a_match_cannot_be_an_example(index):
     from ner_retriever_rag import Not
 
     empty = index.search(Not("river"), k=1)[0]

@@ -1,11 +1,11 @@
-"""Names in a description: what stands near a mention says whose it is."""
+"""Names in a description, matched with the names near a mention."""
 
 import numpy as np
 import pytest
 
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
-from ner_retriever_rag.index.texts import match_documents
-from ner_retriever_rag.queries.named import NamedWords, names_nearby
+from ner_retriever_rag.index.matching import match_documents
+from ner_retriever_rag.queries.description_names import DescriptionNames, names_nearby
 
 TEXT = "Enslaved is a band from Haugesund, Norway." + " It plays a lot." * 12 + " Lordi is Finnish."
 
@@ -13,7 +13,7 @@ TEXT = "Enslaved is a band from Haugesund, Norway." + " It plays a lot." * 12 + 
 def raised(description, text=TEXT, mention="Enslaved"):
     start = text.index(mention)
     nearby = names_nearby(text, [(start, start + len(mention))])
-    return NamedWords(description).share_nearby(nearby)[0]
+    return DescriptionNames(description).share_nearby(nearby)[0]
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ def raised(description, text=TEXT, mention="Enslaved"):
         ("Norwegian band", 1),
         ("band from Norway", 1),
         ("metal band from Norway that plays", 1),
-        ("Finnish band", 0),  # stands too far off
+        ("Finnish band", 0),  # too far away
         ("Swedish band", 0),
         ("Norwegian band of Swedish singers", 0.5),
-        ("norwegian band", 0),  # no capital, no name
-        ("Norwegian Band", 0),  # all have one
-        ("Band of Norway", 0),  # all but little words
+        ("norwegian band", 0),  # no capital, so no name
+        ("Norwegian Band", 0),  # every word has one
+        ("Band of Norway", 0),  # every word but function words
         ("band", 0),
         ("Haugesund", 0),
         ("lot of Haugesund", 1),
@@ -37,11 +37,11 @@ def raised(description, text=TEXT, mention="Enslaved"):
         ("!", 0),
     ],
 )
-def test_what_stands_near_a_mention_raises_it(description, share):
+def test_share_of_names_found_near_a_mention(description, share):
     assert raised(description) == pytest.approx(share)
 
 
-def test_a_name_further_off_counts_for_those_near_it():
+def test_name_counts_only_for_mentions_near_it():
     assert raised("Finnish band", mention="Lordi") == pytest.approx(1)
     assert raised("Norwegian band", mention="Lordi") == 0
 
@@ -59,27 +59,27 @@ def test_a_name_further_off_counts_for_those_near_it():
         """.split(",")
     ],
 )
-def test_a_country_and_its_people(country, people):
+def test_country_matches_its_demonym(country, people):
     assert raised(f"{people} river", f"Lumo flows through {country}.", "Lumo") > 0
     assert raised(f"river of {country}", f"Lumo, a {people} river.", "Lumo") > 0
 
 
-def test_like_names_are_told_apart():
+def test_similar_names_are_told_apart():
     assert raised("Austrian river", "Lumo flows through Australia.", "Lumo") == 0
     assert raised("Irish river", "Lumo flows through Iraq.", "Lumo") == 0
 
 
-def test_words_that_are_not_there_are_seldom_seen():
+def test_absent_words_are_rarely_matched():
     words = [f"{a}{b}{c}ax" for a in "BCDFGKLM" for b in "aeiou" for c in "bdfgklmnprst"]
     nearby = names_nearby(" ".join(words[:10]), [(0, 5)])
-    seen = [NamedWords(f"{word} band").share_nearby(nearby)[0] > 0 for word in words]
+    seen = [DescriptionNames(f"{word} band").share_nearby(nearby)[0] > 0 for word in words]
     assert all(seen[:10])
     assert np.mean(seen[10:]) < 0.05
 
 
-def test_no_mentions_and_no_capitals():
+def test_texts_without_mentions_or_capitals():
     assert names_nearby(TEXT, []).shape == (0, 2)
-    assert NamedWords("Norwegian band").share_nearby(names_nearby(TEXT, [])).shape == (0,)
+    assert DescriptionNames("Norwegian band").share_nearby(names_nearby(TEXT, [])).shape == (0,)
     assert not names_nearby("no capitals at all, ßharp nor ーlong", [(0, 2)]).any()
     assert raised("Ödön film", "Lumo by Ödön.", "Lumo") > 0
 
@@ -97,7 +97,7 @@ BANDS = [
 
 
 @pytest.mark.parametrize(("people", "place"), [("Norwegian", 1), ("Finnish", 2), ("German", 3)])
-def test_a_search_finds_whose_it_is(people, place):
+def test_search_ranks_the_band_of_the_named_country_first(people, place):
     encoder = TypeAwareEncoder.from_pretrained(dtype="float32")
     index = EntityIndex(encoder=encoder)
     index.add(BANDS)

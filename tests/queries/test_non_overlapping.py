@@ -1,4 +1,4 @@
-"""Of spans that overlap the first is taken, against the rule written out."""
+"""The first of overlapping spans is taken, compared with a direct implementation."""
 
 import random
 
@@ -8,7 +8,7 @@ from ner_retriever_rag.queries.non_overlapping import NonOverlapping
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_first_of_those_that_overlap_is_taken(seed):
+def test_first_of_overlapping_spans_is_taken(seed):
     chance = random.Random(seed)
     spans = []
     for _ in range(60):
@@ -23,7 +23,7 @@ def test_the_first_of_those_that_overlap_is_taken(seed):
     assert {of for of, _ in taken} == {"a", "b"}
 
 
-def test_neighbours_do_not_overlap():
+def test_adjacent_spans_do_not_overlap():
     apart = NonOverlapping()
     assert apart.take(0, (4, 8)) and apart.take(0, (8, 9)) and apart.take(0, (0, 4))
     assert not any(apart.take(0, span) for span in [(4, 8), (7, 8), (4, 5), (3, 5), (0, 9)])

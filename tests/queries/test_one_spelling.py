@@ -1,12 +1,12 @@
-"""Which names may be of one entity, by the names alone."""
+"""Which names may refer to one entity, by the names alone."""
 
 import pytest
 
-from ner_retriever_rag.queries.same_name import (
+from ner_retriever_rag.queries.name_matching import (
     is_short_form,
-    is_without_kind,
+    lacks_kind_word,
+    match_reason,
     spelling,
-    why_one,
     without_legal_form,
 )
 
@@ -20,7 +20,7 @@ from ner_retriever_rag.queries.same_name import (
 )  # fmt: skip
 def test_spellings_of_one_name(one, other):
     assert spelling(one) == spelling(other)
-    assert why_one(one, other) == "spelling"
+    assert match_reason(one, other) == "spelling"
 
 
 @pytest.mark.parametrize(
@@ -31,12 +31,12 @@ def test_spellings_of_one_name(one, other):
         ("Équipements Dupont S.A.", "equipements dupont"), ("Foo Co., Ltd.", "Foo"),
     ],
 )  # fmt: skip
-def test_legal_forms(with_it, name):
+def test_legal_forms_are_removed(with_it, name):
     assert without_legal_form(with_it) == spelling(name)
-    assert why_one(with_it, name) == why_one(name, with_it) == "legal form"
+    assert match_reason(with_it, name) == match_reason(name, with_it) == "legal form"
 
 
-def test_what_is_no_legal_form_stays():
+def test_other_words_are_not_removed_as_legal_forms():
     assert without_legal_form("limited edition") == "limited edition"
     assert without_legal_form("Inc.") == "inc"
 
@@ -49,9 +49,9 @@ def test_what_is_no_legal_form_stays():
         ("Elvis", "Elvis Presley"), ("Doe", "John Doe Jr."), ("J. T. Doe", "John Thomas Doe"),
     ],
 )  # fmt: skip
-def test_short_forms(short, full):
+def test_short_forms_are_recognized(short, full):
     assert is_short_form(short, full) and not is_short_form(full, short)
-    assert why_one(short, full) == "short form"
+    assert match_reason(short, full) == "short form"
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_short_forms(short, full):
         ("doe", "John Doe"), ("Doe", "The"), ("The", "John Doe"),
     ],
 )  # fmt: skip
-def test_what_is_no_short_form(short, full):
+def test_other_names_are_not_short_forms(short, full):
     assert not is_short_form(short, full)
 
 
-def test_words_for_a_kind():
-    assert is_without_kind("Nile", "Nile River") and is_without_kind("Victoria", "Lake Victoria")
-    assert not is_without_kind("Nile", "Nile Blue") and not is_without_kind("River", "Nile River")
-    assert why_one("Nile River", "the Nile") == "word for its kind"
-    assert why_one("Oslo", "Bergen") is None
+def test_words_for_the_kind_may_be_missing():
+    assert lacks_kind_word("Nile", "Nile River") and lacks_kind_word("Victoria", "Lake Victoria")
+    assert not lacks_kind_word("Nile", "Nile Blue") and not lacks_kind_word("River", "Nile River")
+    assert match_reason("Nile River", "the Nile") == "word for its kind"
+    assert match_reason("Oslo", "Bergen") is None

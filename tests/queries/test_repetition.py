@@ -1,4 +1,4 @@
-"""Mentions that only repeat the description come lower."""
+"""Mentions that only repeat the description rank lower."""
 
 import numpy as np
 import pytest
@@ -20,17 +20,17 @@ from ner_retriever_rag.queries.repetition import Repetition, last_word
         ("river", "", True),
     ],
 )
-def test_what_has_no_word_but_the_descriptions(description, mention, covered):
+def test_covers_mentions_without_words_of_their_own(description, mention, covered):
     assert Repetition(description).covers(mention) is covered
 
 
 @pytest.mark.parametrize("mention", ["volcano", "active volcanoes", "a Volcano", "big VOLCANO"])
-def test_the_last_word_says_which_mentions_to_look_at(mention):
+def test_last_word_selects_the_mentions_to_check(mention):
     assert last_word(mention) in Repetition("volcano").last_words
     assert last_word("Mount Etna") not in Repetition("volcano").last_words
 
 
-def test_every_repetition_is_looked_at():
+def test_every_repetition_is_selected_by_its_last_word():
     words = ["moons", "of", "saturn", "third", "planet", "rings"]
     repetition, rng = Repetition("moon of Saturn"), np.random.default_rng(0)
     for _ in range(300):

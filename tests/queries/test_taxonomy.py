@@ -1,4 +1,4 @@
-"""Labels of SKOS and OWL files and of tables, and which are above which."""
+"""Labels of SKOS and OWL files and of tables, and their broader labels."""
 
 import pytest
 
@@ -48,12 +48,12 @@ def rdf():
     return pytest.importorskip("rdflib", reason="needs the extra [ontology]")
 
 
-def test_skos_by_preferred_labels(tmp_path, rdf):
+def test_skos_uses_preferred_labels(tmp_path, rdf):
     kinds = Taxonomy.read(written(tmp_path, "kinds.ttl", SKOS))
     assert broader_of(kinds) == {
         "animal": set(),
         "reptile": {"animal"},
-        "dinosaur": {"reptile"},  # past the concept that has no label in English
+        "dinosaur": {"reptile"},  # skips the concept without an English label
         "bird": {"animal"},
     }
     german = Taxonomy.read(tmp_path / "kinds.ttl", language="de")
@@ -61,14 +61,14 @@ def test_skos_by_preferred_labels(tmp_path, rdf):
 
 
 @pytest.mark.parametrize(("ending", "notation"), [("nt", "nt"), ("rdf", "xml"), ("jsonld", None)])
-def test_other_notations_say_the_same(tmp_path, rdf, ending, notation):
+def test_other_rdf_formats_give_the_same_taxonomy(tmp_path, rdf, ending, notation):
     first = written(tmp_path, "kinds.ttl", SKOS)
     other = tmp_path / f"kinds.{ending}"
     rdf.Graph().parse(first).serialize(other, format=notation or "json-ld")
     assert broader_of(Taxonomy.read(other)) == broader_of(Taxonomy.read(first))
 
 
-def test_owl_by_labels_or_names_that_are_words(tmp_path, rdf):
+def test_owl_uses_labels_or_names_that_are_words(tmp_path, rdf):
     kinds = Taxonomy.read(written(tmp_path, "onto.ttl", OWL))
     assert broader_of(kinds) == {
         "settlement": set(),
@@ -92,7 +92,7 @@ def test_a_table_of_labels_and_broader_terms(tmp_path):
     assert tabs.path("lake") == ("water", "lake")
 
 
-def test_a_circle_of_equivalent_classes_ends():
+def test_cycle_of_equivalent_classes_terminates():
     kinds = Taxonomy({"car": ["auto"], "auto": ["car", "vehicle"], "bus": ["bus", "vehicle"]})
     assert kinds.above("car") == ("auto", "vehicle")
     assert kinds.path("car") == ("vehicle", "auto", "car")
@@ -110,14 +110,14 @@ def test_a_circle_of_equivalent_classes_ends():
         ("kinds.docx", "", "must end in"),
     ],
 )
-def test_a_file_that_is_none_says_why(tmp_path, name, text, said):
+def test_error_for_an_invalid_file_gives_the_reason(tmp_path, name, text, said):
     if name.endswith("ttl"):
         pytest.importorskip("rdflib", reason="needs the extra [ontology]")
     with pytest.raises(ValueError, match=said):
         Taxonomy.read(written(tmp_path, name, text))
 
 
-def test_what_is_no_taxonomy_is_refused(tmp_path):
+def test_invalid_taxonomies_are_rejected(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file"):
         Taxonomy.read(tmp_path / "missing.ttl")
     with pytest.raises(TypeError, match="must map"):

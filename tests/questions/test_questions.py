@@ -1,4 +1,4 @@
-"""Questions taken apart by the built-in rules."""
+"""Questions parsed by the built-in rules."""
 
 import json
 import subprocess
@@ -49,7 +49,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("head of state of Peru", "head of state", "Peru"),
     ],
 )  # fmt: skip
-def test_type_and_topic(question, kind, topic):
+def test_question_is_parsed_into_type_and_topic(question, kind, topic):
     assert parse_question(question) == ParsedQuestion(question, kind, topic)
 
 
@@ -65,19 +65,19 @@ def test_type_and_topic(question, kind, topic):
         "Which?", "who", "?", "Kannst du mir helfen?", "🦕🦕", "\ufeffwhich",
     ],
 )  # fmt: skip
-def test_no_type(question):
+def test_question_without_a_type(question):
     assert parse_question(question) == ParsedQuestion(question, None, None)
 
 
 @pytest.mark.parametrize(
     ("given", "error"), [("", ValueError), (" \n", ValueError), (3, TypeError), (None, TypeError)]
 )
-def test_bad_input_is_refused_by_name(given, error):
+def test_invalid_input_is_rejected(given, error):
     with pytest.raises(error, match="question"):
         parse_question(given)
 
 
-def test_plurals():
+def test_plural_and_singular_forms():
     for many, one in {
         "cities": "city", "churches": "church", "volcanoes": "volcano", "women": "woman",
         "houses": "house", "viruses": "virus", "caves": "cave", "bacteria": "bacterium",
@@ -95,8 +95,8 @@ def test_plurals():
         assert not is_plural(word) and singular(word) == word
 
 
-def test_figures_on_the_labelled_questions(tmp_path):
-    """The parser is as good as its report says, and the report is up to date."""
+def test_report_on_the_labeled_questions_is_up_to_date(tmp_path):
+    """The parser is as accurate as its report says, and the report is up to date."""
     rows = [json.loads(line) for line in (BENCHMARKS / "questions/questions.jsonl").open()]
     assert len(rows) == len({row["question"] for row in rows}) == 200
     assert 25 <= sum(row["type"] is None for row in rows) <= 35
@@ -109,6 +109,6 @@ def test_figures_on_the_labelled_questions(tmp_path):
     assert float(right.split("|")[3]) > 0.9
 
 
-def test_what_a_model_fills_in_with_nothing_is_left_out():
+def test_blank_arguments_of_a_model_become_none():
     given = EntityTypeArguments(type="river", about=" ", k="")
     assert (given.about, given.k) == (None, None)

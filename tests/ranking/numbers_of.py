@@ -1,4 +1,4 @@
-"""Candidates that are numbers and nothing else, and the stages as they ship."""
+"""Candidates that consist of arrays only, and the ranking stages as shipped."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ DIM = 16
 
 @dataclass
 class Numbers:
-    """Candidates by their vectors; all are in the background."""
+    """Candidates given by their vectors; all are in the background sample."""
 
     vectors: np.ndarray
     priorities: np.ndarray = None
@@ -31,14 +31,14 @@ class Numbers:
 
 
 class Calibrated:
-    """As much of an encoder as ranking asks for."""
+    """The part of an encoder that ranking uses."""
 
     similarity = "cosine"
 
     def __init__(self, calibration):
         self.calibration = calibration
 
-    def score(self, _, similarities):  # of an encoder without a calibration
+    def score(self, _, similarities):  # used without a calibration
         return np.clip(similarities, 0, 1)
 
 
@@ -52,13 +52,13 @@ def scale_of(calibration, vector):
 
 
 def asked(calibration, vector, candidates, **options):
-    """A type compared with candidates."""
+    """Return the query that compares a type with candidates."""
     scale = scale_of(calibration, vector)
     return TypeQuery(vector, candidates.vectors @ vector, scale, **options)
 
 
 def shipped(stage):
-    """The stage of a class as it ships."""
+    """Return the shipped stage of a class."""
     return next(each for each in STAGES if isinstance(each, stage))
 
 

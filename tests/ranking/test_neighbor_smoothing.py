@@ -1,4 +1,4 @@
-"""What neighbours say of a candidate, against the rule written out."""
+"""Neighbor smoothing, compared with a direct implementation of its rule."""
 
 import math
 from dataclasses import replace
@@ -36,7 +36,7 @@ def odds_of(calibration, query, vectors):
 
 
 def by_hand(vectors, odds, stage=SMOOTHING):
-    """The rule, one candidate at a time, where all count."""
+    """Apply the rule, one candidate at a time, with all as neighbors."""
     found = []
     for i, own in enumerate(odds):
         p = 1 / (1 + math.exp(-own))
@@ -46,19 +46,19 @@ def by_hand(vectors, odds, stage=SMOOTHING):
                 weight = math.exp((float(vectors[i] @ vectors[j]) - 1) / stage.bandwidth)
                 p = 1 / (1 + math.exp(-other))
                 yes, no = yes + weight * p, no + weight * (1 - p)
-        found.append(stage.own_part * own + math.log(yes) - math.log(no))
+        found.append(stage.self_weight * own + math.log(yes) - math.log(no))
     return np.array(found)
 
 
 @pytest.mark.parametrize("n", [1, 2, 9, 300])
-def test_it_is_the_rule_by_hand(calibration, query, n):
+def test_smoothing_equals_the_rule_by_hand(calibration, query, n):
     vectors = around(query, n, 0.4, seed=n)
     odds = odds_of(calibration, query, vectors)
     found = smoothed(calibration, query, vectors, odds)
     assert found == pytest.approx(by_hand(vectors, odds), abs=1e-4)
 
 
-def test_it_makes_no_difference_how_many_are_smoothed_at_once(calibration, query, monkeypatch):
+def test_result_does_not_depend_on_the_block_size(calibration, query, monkeypatch):
     monkeypatch.setattr("ner_retriever_rag.ranking.smoothing._BLOCK", 7)
     vectors = around(query, 100, 0.4, seed=7)
     odds = odds_of(calibration, query, vectors)
@@ -66,24 +66,24 @@ def test_it_makes_no_difference_how_many_are_smoothed_at_once(calibration, query
     assert found == pytest.approx(by_hand(vectors, odds), abs=1e-4)
 
 
-def test_the_company_of_a_candidate_decides(calibration, query):
+def test_neighbors_of_a_candidate_decide(calibration, query):
     far = unit(np.eye(DIM)[0] + 2 * np.eye(DIM)[1])
     rivers, lakes = around(query, 40, 0.12, seed=1), around(far, 60, 0.1, seed=2)
     vectors = np.concatenate([rivers, lakes])
     odds = odds_of(calibration, query, vectors)
     least, most = odds[:40].argmin(), 40 + odds[40:].argmax()
-    odds[most] = odds[least] + 0.1  # a lake a little likelier than a river
+    odds[most] = odds[least] + 0.1  # a lake slightly likelier than a river
     found = smoothed(calibration, query, vectors, odds)
     assert found[least] > found[most]
 
 
-def test_a_candidate_alone_speaks_for_itself(calibration, query):
+def test_single_candidate_has_no_other_evidence(calibration, query):
     odds = scale_of(calibration, query).log_odds(np.array([0.1]))
     found = smoothed(calibration, query, query[None], odds)
     assert found == pytest.approx(1.5 * odds, rel=1e-4)
 
 
-def test_of_those_not_smoothed_is_said_what_is_said_of_the_last(calibration, query):
+def test_candidates_beyond_the_cutoff_get_the_evidence_of_the_last(calibration, query):
     vectors = around(query, 400, 0.5, seed=3)
     odds = odds_of(calibration, query, vectors)
     ranking = np.argsort(-odds)
@@ -93,23 +93,23 @@ def test_of_those_not_smoothed_is_said_what_is_said_of_the_last(calibration, que
     assert (np.diff(found[rest]) <= 0).all()
 
 
-def test_the_last_are_a_tenth_of_those_smoothed(calibration, query):
-    # The first keep apart; those after are one crowd, most of which are less likely.
+def test_last_candidates_are_a_tenth_of_those_smoothed(calibration, query):
+    # The first are far from the others, which form one cluster, most of it less likely.
     first, crowd, rest = np.array([[0.3, 0, 1], [0, 1, 0], [-0.1, 1, 0]]) @ np.eye(3, DIM)
     parts = [around(first, 89, 0.01, 4), around(crowd, 40, 0.01, 8), around(rest, 71, 0.01, 9)]
     vectors = np.concatenate(parts)
     vectors = vectors[np.argsort(-vectors @ query)]
     odds = odds_of(calibration, query, vectors)
     stage = replace(SMOOTHING, cutoff=100, drop=0.0, background_weight=1.0)
-    every = by_hand(vectors, odds, stage) - stage.own_part * odds
+    every = by_hand(vectors, odds, stage) - stage.self_weight * odds
     said = np.median(every[89:100])
     assert odds[199] < said < odds[100]
-    expected = stage.own_part * odds + np.minimum(odds, said)
+    expected = stage.self_weight * odds + np.minimum(odds, said)
     found = smoothed(calibration, query, vectors, odds, stage)
     assert found[100:] == pytest.approx(expected[100:], abs=1e-4)
 
 
-def test_after_the_neighbors_the_background_counts_as_each_would(calibration, query):
+def test_background_stands_for_candidates_beyond_the_neighbors(calibration, query):
     vectors = around(query, 600, 0.5, seed=9)
     odds = odds_of(calibration, query, vectors)
     every = by_hand(vectors, odds)
@@ -117,7 +117,7 @@ def test_after_the_neighbors_the_background_counts_as_each_would(calibration, qu
     best = np.argsort(-odds)[:200]
     found = smoothed(calibration, query, vectors, odds, stage)
     assert found[best] == pytest.approx(every[best], abs=1e-4)
-    # A third of it, and none twice: each for three, so that as much is said by all.
+    # A third of it without repetition: each counts for three, so that the total weight stays.
     some = np.argsort(priorities(600))[:200]
     sample = BackgroundSample(600, priorities(600)[some], vectors[some])
     third = smoothed(calibration, query, vectors, odds, stage, sample)
@@ -127,7 +127,7 @@ def test_after_the_neighbors_the_background_counts_as_each_would(calibration, qu
     assert (alone[best] - found[best]).mean() > 0.5  # without the background all are likelier
 
 
-def test_priorities_are_even_and_a_mentions_own():
+def test_priorities_are_uniform_and_determined_by_the_mention():
     some = np.sort(priorities(10_000))
     assert 0 < some[0] <= some[-1] <= 1
     assert some == pytest.approx(np.linspace(0, 1, 10_000), abs=0.02)
@@ -137,7 +137,7 @@ def test_priorities_are_even_and_a_mentions_own():
     np.testing.assert_array_equal(random_priorities(places[::-1]), drawn[::-1])
 
 
-def test_log_odds_after_the_neighbors_drop(calibration, query):
+def test_log_odds_beyond_the_neighbors_drop(calibration, query):
     vectors = around(query, 3, 0.1, seed=6)
     odds = np.array([1.0, 0.5, 0.4])
     stage = replace(SMOOTHING, neighbors=2, background_weight=0.0)
@@ -148,7 +148,7 @@ def test_log_odds_after_the_neighbors_drop(calibration, query):
     assert found == pytest.approx(alike)
 
 
-def test_it_makes_no_difference_how_many_are_fetched_beyond_the_neighbors(calibration, query):
+def test_result_does_not_depend_on_candidates_beyond_the_neighbors(calibration, query):
     vectors = around(query, 8_000, 0.5, seed=5)
     odds = odds_of(calibration, query, vectors)
     every = Numbers(vectors)
@@ -160,14 +160,14 @@ def test_it_makes_no_difference_how_many_are_fetched_beyond_the_neighbors(calibr
     assert few[: SMOOTHING.neighbors] == pytest.approx(found[near[: SMOOTHING.neighbors]], abs=1e-5)
 
 
-def test_those_that_are_wanted_are_smoothed_as_all_are(calibration, query):
+def test_wanted_candidates_are_smoothed_as_if_all_were(calibration, query):
     vectors = around(query, 8_000, 0.5, seed=4)
     odds = odds_of(calibration, query, vectors)
     every = smoothed(calibration, query, vectors, odds)
     may = np.arange(8_000) % 3 > 0
     found = smoothed(calibration, query, vectors, odds, wanted=Wanted(may, 300))
     best = np.flatnonzero(may)[np.argsort(-odds[may])[:300]]
-    # What is said of the others is a median of fewer, and moves nothing here.
+    # The evidence for the others is a median over fewer, which changes nothing here.
     assert found[best] == pytest.approx(every[best], abs=1e-5)
     rest = np.setdiff1d(np.flatnonzero(may), best)
     assert (found[rest] <= found[best].max()).all()

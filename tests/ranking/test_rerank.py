@@ -1,4 +1,4 @@
-"""The stages that judge again: names before common nouns, and the pair model."""
+"""The reranking stages: names before common nouns, and the pair model."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from ner_retriever_rag.ranking.words import NamesFirst
 from ner_retriever_rag.schema import WordFeatures
 
 NAMES = shipped(NamesFirst)
-STACK = Rerank(own=0.5, judged=1.0)
+STACK = Rerank(log_odds_weight=0.5, logit_weight=1.0)
 N = 100
 
 
@@ -39,27 +39,27 @@ def words(named):
 ODDS = np.linspace(3, -6, N)
 
 
-def test_common_nouns_come_after_names_where_most_of_the_best_are_names(vector, candidates):
+def test_common_nouns_rank_below_names_if_most_of_the_best_are_names(vector, candidates):
     named = np.arange(N) % 4 != 0
     moved = NAMES(query(vector, candidates, words=words(named)), candidates, ODDS) - ODDS
     assert moved == pytest.approx(np.where(named, 0, NAMES.common_noun))
 
 
-def test_nothing_moves_where_most_of_the_best_are_common_nouns(vector, candidates):
-    named = np.arange(N) >= 40  # the best are none, most of all are
+def test_nothing_changes_if_most_of_the_best_are_common_nouns(vector, candidates):
+    named = np.arange(N) >= 40  # not the best, but most of all
     given = query(vector, candidates, words=words(named))
     assert replace(NAMES, best=60)(given, candidates, ODDS) is ODDS
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_who_asks_decides(vector, candidates, wanted):
+def test_query_option_overrides_the_majority(vector, candidates, wanted):
     named = np.arange(N) % 2 == 0
     given = query(vector, candidates, words=words(named), named=wanted)
     moved = NAMES(given, candidates, ODDS) - ODDS
     assert (moved != 0).any() == wanted
 
 
-def test_judged_candidates_are_stacked_and_the_others_stay(vector, candidates):
+def test_reranked_candidates_are_stacked_and_the_others_unchanged(vector, candidates):
     seen = []
 
     def pair_model(numbers):
@@ -74,7 +74,7 @@ def test_judged_candidates_are_stacked_and_the_others_stay(vector, candidates):
     assert stacked[10:] == pytest.approx(ODDS[10:])
 
 
-def test_what_is_not_wanted_is_not_judged(vector, candidates):
+def test_unwanted_candidates_are_not_reranked(vector, candidates):
     seen = []
 
     def pair_model(numbers):
@@ -87,7 +87,7 @@ def test_what_is_not_wanted_is_not_judged(vector, candidates):
     assert sorted(seen) == [n for n in range(N) if mask[n]]
 
 
-def test_without_a_pair_model_or_with_none_to_judge_nothing_changes(vector, candidates):
+def test_nothing_changes_without_a_pair_model_or_candidates_to_rerank(vector, candidates):
     assert STACK(query(vector, candidates), candidates, ODDS) is ODDS
     given = query(vector, candidates, rerank=lambda numbers: np.zeros(len(numbers)), rerank_top=0)
     assert STACK(given, candidates, ODDS) is ODDS

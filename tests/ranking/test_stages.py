@@ -1,4 +1,4 @@
-"""The stages of ranking, each by itself on numbers, and all of them in their order."""
+"""The ranking stages, each by itself on arrays, and all of them in order."""
 
 from dataclasses import replace
 
@@ -41,11 +41,11 @@ def first_round(calibration, query, vectors):
     return given, candidates, given.scale.log_odds(given.similarities)
 
 
-# --- the largest of some
+# --- largest
 
 
 @pytest.mark.parametrize("n", [1, 7, 400, 999])
-def test_largest(cloud, n):
+def test_largest_equals_a_stable_sort(cloud, n):
     values = cloud[:, 0]
     assert largest(values, n).tolist() == np.argsort(-values, kind="stable")[:n].tolist()
 
@@ -53,7 +53,7 @@ def test_largest(cloud, n):
 # --- words
 
 
-def test_words_add_log_odds(calibration, query):
+def test_word_evidence_adds_log_odds(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(query, 4, 0.4, seed=1))
     words = WordFeatures(
         np.array([True, True, False, False]),
@@ -65,13 +65,13 @@ def test_words_add_log_odds(calibration, query):
     expected = [WORDS.repetition, WORDS.uncased_repetition, 0.5 * WORDS.nearby_names, 0]
     assert added == pytest.approx(expected, abs=1e-5)
     assert WORDS.repetition < WORDS.uncased_repetition < 0 < WORDS.nearby_names
-    assert WORDS(given, candidates, odds) is odds  # by examples
+    assert WORDS(given, candidates, odds) is odds  # no words, as for a query by examples
 
 
 # --- Platt scaling
 
 
-def test_log_odds_are_scaled_by_a_line(calibration, query):
+def test_platt_scaling_is_linear_in_log_odds(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
     gain = SCALING.gain(given, candidates, odds)
     wide = SCALING.per_breadth * float((calibration.background @ query).mean())
@@ -80,7 +80,7 @@ def test_log_odds_are_scaled_by_a_line(calibration, query):
     assert SCALING.slope > 0 < SCALING.per_breadth
 
 
-def test_gain_is_how_far_the_best_stands_out_from_all_and_from_the_sample(calibration, query):
+def test_gain_is_the_z_score_of_the_best_against_all_and_the_sample(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(query, 1_100, 0.5, seed=6))
     others = given.scale.log_odds(calibration.background @ query)
     pooled = np.concatenate([odds, np.resize(others, 22 * len(others))])  # 1,100 of each
@@ -88,14 +88,14 @@ def test_gain_is_how_far_the_best_stands_out_from_all_and_from_the_sample(calibr
     assert SCALING.gain(given, candidates, odds) == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_best_is_that_before_neighbours_are_counted_in(calibration, query):
+def test_gain_uses_log_odds_before_neighbor_smoothing(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
     before = SCALING.gain(given, candidates, odds)
-    given.before[NeighborSmoothing] = odds + 5
+    given.stage_inputs[NeighborSmoothing] = odds + 5
     assert SCALING.gain(given, candidates, odds) > before + 0.5
 
 
-def test_where_nothing_stands_out_the_order_stays(calibration, query):
+def test_order_is_kept_if_nothing_stands_out(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(-query, 20, 0.2, seed=5))
     assert odds.max() < given.scale.log_odds(calibration.background @ query).mean()
     scaled = SCALING(given, candidates, odds)
@@ -103,7 +103,7 @@ def test_where_nothing_stands_out_the_order_stays(calibration, query):
     assert scaled.max() < 0
 
 
-def test_gain_does_not_go_by_which_candidates_were_fetched(calibration, query):
+def test_gain_does_not_depend_on_the_candidates_fetched(calibration, query):
     given, candidates, odds = first_round(calibration, query, around(query, 2_000, 0.5, seed=6))
     nearest = largest(odds, 1_000)
     background = candidates.background
@@ -114,13 +114,13 @@ def test_gain_does_not_go_by_which_candidates_were_fetched(calibration, query):
     )
 
 
-def test_candidates_that_are_all_one_do_not_stand_out(calibration, query):
-    same = around(query, 50, 0.0, seed=1)  # the calibration's sample, too
+def test_identical_candidates_do_not_stand_out(calibration, query):
+    same = around(query, 50, 0.0, seed=1)  # and so is the calibration's sample
     alike = first_round(calibration.moved(lambda _: same), query, np.stack([query] * 3))
     assert 0 < SCALING.gain(*alike) < 0.2
 
 
-# --- all of them
+# --- all stages
 
 
 def test_stages_run_in_the_order_of_the_list(calibration, query):
@@ -128,18 +128,18 @@ def test_stages_run_in_the_order_of_the_list(calibration, query):
     given = asked(calibration, query, candidates)
     odds = given.scale.log_odds(given.similarities)
     for stage in STAGES:
-        given.before[type(stage)] = odds
+        given.stage_inputs[type(stage)] = odds
         odds = stage(given, candidates, odds)
     assert rank(asked(calibration, query, candidates), candidates) == pytest.approx(odds)
 
 
-def test_a_stage_left_out_is_left_out(calibration, query, monkeypatch):
+def test_leaving_out_a_stage_changes_the_result(calibration, query, monkeypatch):
     candidates = Numbers(around(query, 60, 0.3, seed=2))
     whole = rank(asked(calibration, query, candidates), candidates)
     for stage in STAGES:
         if isinstance(
             stage, WordEvidence | NamesFirst | Rerank | JudgedEvidence
-        ):  # nothing is asked of these here
+        ):  # these have nothing to do here
             continue
         without = tuple(each for each in STAGES if each is not stage)
         monkeypatch.setattr(stages_module, "STAGES", without)
@@ -147,7 +147,7 @@ def test_a_stage_left_out_is_left_out(calibration, query, monkeypatch):
         assert np.abs(found - whole).max() > 1e-3
 
 
-def test_not_sharpened_candidates_say_nothing_of_one_another(calibration, query):
+def test_without_sharpening_candidates_do_not_affect_each_other(calibration, query):
     vectors = around(query, 60, 0.4, seed=2)
     given = asked(calibration, query, candidates := Numbers(vectors))
     alone = rank(given, candidates, sharpen=False)
@@ -155,14 +155,14 @@ def test_not_sharpened_candidates_say_nothing_of_one_another(calibration, query)
     assert alone == pytest.approx(SCALING(given, candidates, odds), abs=1e-5)
 
 
-def test_without_a_calibration_what_adds_probabilities_is_left_out(query):
+def test_neighbor_smoothing_is_skipped_without_a_calibration(query):
     candidates = Numbers(around(query, 60, 0.4, seed=2))
     given = asked(None, query, candidates)
     found = rank(given, candidates)
-    assert NeighborSmoothing not in given.before and WordEvidence in given.before
+    assert NeighborSmoothing not in given.stage_inputs and WordEvidence in given.stage_inputs
     assert given.scale.score(found) == pytest.approx(np.clip(found / given.scale.slope, 0, 1))
 
 
-def test_nothing_gives_nothing(calibration, query):
+def test_no_candidates_give_no_scores(calibration, query):
     candidates = Numbers(np.zeros((0, DIM), np.float32), background=BackgroundSample(0, [], []))
     assert len(rank(asked(calibration, query, candidates), candidates)) == 0

@@ -1,6 +1,6 @@
-"""Any text cut into sentences and passages, and any answer of a model placed in a text.
+"""Property tests: splitting any text into sentences and passages, aligning any model answer.
 
-NER_EXAMPLES=20000 for more of the drawn texts.
+Set NER_EXAMPLES=20000 to draw more texts.
 """
 
 import os
@@ -24,12 +24,12 @@ ANSWERS = st.lists(st.sampled_from([*PIECES, *MARKED]), max_size=30).map("".join
 @DRAWN
 @given(TEXTS)
 @example("A. " * 40)
-def test_sentences_follow_one_another_and_leave_nothing_out(text):
+def test_sentences_are_in_order_and_cover_the_text(text):
     end = 0
     for start, after in sentence_spans(text):
         assert end <= start < after <= len(text)
         assert text[start:after] == text[start:after].strip()
-        # Between two there is white space, and what closes a sentence.
+        # Between two sentences there is only whitespace and closing punctuation.
         assert not any(char.isalnum() for char in text[end:start])
         end = after
     assert not any(char.isalnum() for char in text[end:])
@@ -37,7 +37,7 @@ def test_sentences_follow_one_another_and_leave_nothing_out(text):
 
 @DRAWN
 @given(TEXTS, st.integers(1, 40))
-def test_passages_are_no_longer_than_asked_for(text, longest):
+def test_passages_are_no_longer_than_the_limit(text, longest):
     end = 0
     for start, after in passages(text, longest):
         assert end <= start < after <= len(text)
@@ -51,7 +51,7 @@ def test_passages_are_no_longer_than_asked_for(text, longest):
 @given(ANSWERS, TEXTS)
 @example("##İ## ##ﬀ##", "i̇ ff")
 @example(" ##\u2028##", "")
-def test_whatever_a_model_answers_spans_are_of_the_text(answer, text):
+def test_spans_are_valid_whatever_a_model_answers(answer, text):
     spans = align(answer, text, MARKS[0])
     assert spans == sorted(set(spans))
     assert all(0 <= start < end <= len(text) for start, end in spans)
@@ -60,7 +60,7 @@ def test_whatever_a_model_answers_spans_are_of_the_text(answer, text):
 
 @DRAWN
 @given(TEXTS, st.integers(0, 20), st.integers(1, 8))
-def test_a_faithful_copy_marks_what_it_marks(text, start, length):
+def test_span_marked_in_an_exact_copy_is_found(text, start, length):
     end = min(len(text), start + length)
     name = text[start:end]
     mark = mark_for(text)

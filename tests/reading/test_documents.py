@@ -1,4 +1,4 @@
-"""Files that are not plain text."""
+"""Reading files that are not plain text."""
 
 import logging
 from email.message import EmailMessage
@@ -16,7 +16,7 @@ was born in Borge.</p><ul><li>Fridtjof Nansen<li>Otto Sverdrup</ul>
 
 
 def pdf(*pages):
-    """A PDF of pages of lines, written by hand."""
+    """Build a PDF by hand from pages of lines."""
     objects = ["<</Type/Catalog/Pages 2 0 R>>", ""]
     kids = []
     for lines in pages:
@@ -42,7 +42,7 @@ def pdf(*pages):
     return out + f"{tail}{out.index(b'xref')}\n%%EOF".encode()
 
 
-def test_html(tmp_path):
+def test_html_title_and_text(tmp_path):
     pytest.importorskip("bs4")
     file = tmp_path / "a.html"
     file.write_text(HTML)
@@ -54,7 +54,7 @@ def test_html(tmp_path):
     )
 
 
-def test_pdf_pages_and_a_blank_one(tmp_path, caplog):
+def test_pdf_with_a_blank_page(tmp_path, caplog):
     pytest.importorskip("pypdf")
     file = tmp_path / "a.PDF"
     file.write_bytes(pdf(["Roald Amundsen", "Fridtjof Nansen"], [], ["Fram"]))
@@ -65,7 +65,7 @@ def test_pdf_pages_and_a_blank_one(tmp_path, caplog):
     assert "page 2 of" in caplog.text
 
 
-def test_docx(tmp_path):
+def test_docx_title_and_text(tmp_path):
     docx = pytest.importorskip("docx")
     document = docx.Document()
     document.add_heading("Explorers", 0)
@@ -81,7 +81,7 @@ def test_docx(tmp_path):
     )
 
 
-def test_mail(tmp_path):
+def test_email_subject_and_text(tmp_path):
     message = EmailMessage()
     message["Subject"], message["From"] = "Expédition", "Jane Doe <jane@acme.org>"
     message.set_content("Dear Otto,\n\n> we met\n> in Oslo\n")
@@ -92,7 +92,7 @@ def test_mail(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.pdf", "a.docx"])
-def test_damaged_files_say_so(tmp_path, name):
+def test_damaged_files_are_reported(tmp_path, name):
     pytest.importorskip("pypdf" if name == "a.pdf" else "docx")
     (tmp_path / name).write_bytes(b"%PDF")
     with pytest.raises(ValueError, match=f"is no {name[2:]} that can be read"):

@@ -5,7 +5,7 @@ from ner_retriever_rag.reading.sentences import sentence_spans, sentences
 TEXT = '  He said: "Go." (Nobody did.) What now?\r\n\n\tA line\u2028 another   '
 
 
-def test_spans_are_where_the_sentences_are():
+def test_spans_delimit_the_sentences():
     spans = list(sentence_spans(TEXT))
     assert [TEXT[start:end] for start, end in spans] == list(sentences(TEXT))
     assert list(sentences(TEXT)) == [
@@ -15,5 +15,5 @@ def test_spans_are_where_the_sentences_are():
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\n"])
-def test_nothing_has_no_sentences(text):
+def test_blank_text_has_no_sentences(text):
     assert list(sentence_spans(text)) == []

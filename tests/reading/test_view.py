@@ -1,6 +1,6 @@
-"""The readable view: what it makes of layouts, and that every offset goes back exactly.
+"""The readable view: how it renders layouts, and that every offset maps back exactly.
 
-NER_EXAMPLES=20000 for more of the drawn texts.
+Set NER_EXAMPLES=20000 to draw more texts.
 """
 
 import os
@@ -38,7 +38,7 @@ def seen(text):
 @example("|")
 @example("\u0301\n\u200b")
 @example("0\u0301")
-def test_every_offset_goes_back(text):
+def test_every_offset_maps_back_to_the_source(text):
     view = readable(text)
     assert view.source == text
     places = [view.to_source(n, n + 1) for n in range(len(view.text))]
@@ -59,7 +59,7 @@ def test_every_offset_goes_back(text):
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(MESSY)
-def test_boundaries_stand_alone_between_words(text):
+def test_boundaries_are_single_and_between_words(text):
     view = seen(text)
     assert "\n" not in view and "\t" not in view and "  " not in view
     assert " | | " not in view
@@ -75,7 +75,7 @@ WORD = st.from_regex(r"[A-Za-zé]{1,9}(?:'s|,|\.|;)?", fullmatch=True)
 @example("“Dvořák” isn’t C++ or C#: 25 °C, 10€ … fine – done.")
 @example("1. FC Köln beat 1. FC Nürnberg 2-1.")
 @example("__init__ and --flag --other=a|b? no: f(x||y), /usr/lib_x, https://a.b/c_d*e?f=*&g_h")
-def test_a_clean_paragraph_is_its_own_view(text):
+def test_view_of_a_clean_paragraph_is_unchanged(text):
     view = readable(text)
     if "|" not in text or "||" in text:
         assert view.text == text
@@ -100,22 +100,22 @@ def test_a_clean_paragraph_is_its_own_view(text):
         ("It was found by elec-\ntrolysis and by Rita Levi-\nMontalcini in the lab.", "It was found by electrolysis and by Rita Levi-Montalcini in the lab."),  # noqa: E501
         ("the pre-\nand post-war years", "the pre- and post-war years"),
         ("the soft\u00ad\nware of Oslo", "the software of Oslo"),
-        # lines that stand alone
+        # separate lines
         ("Roald Amundsen\nFridtjof Nansen\nSamarkand", "Roald Amundsen | Fridtjof Nansen | Samarkand"),  # noqa: E501
         ("milk\neggs\n2 cups flour", "milk | eggs | 2 cups flour"),
         ("History of Norway\nNorway is a country in the north of Europe, known for fjords.", "History of Norway | Norway is a country in the north of Europe, known for fjords."),  # noqa: E501
         ("Jane Smith\n12 High Street,\nOxford\nUnited Kingdom", "Jane Smith | 12 High Street, | Oxford | United Kingdom"),  # noqa: E501
         ("University of\nOslo", "University of Oslo"),
         ("BREAD OF OSLO\nby Jane Doe", "BREAD OF OSLO | by Jane Doe"),
-        # a line that an address makes longer, or leaves short, says nothing of the width
+        # a line that a URL makes longer, or leaves short, does not tell the line width
         ("* Domain Accounts\n  [T1078](https://attack.example.org/techniques/T1078)\n* Phishing", "Domain Accounts [T1078](https://attack.example.org/techniques/T1078) | Phishing"),  # noqa: E501
-        # a number that ends a sentence is no item's
+        # a number that ends a sentence does not begin a list item
         ("They had written about it in the spring of\n1911. We know them, from Oslo to Bergen, as\nthe Fram expedition, and from there on to\n47. It ends.", "They had written about it in the spring of 1911. We know them, from Oslo to Bergen, as the Fram expedition, and from there on to 47. It ends."),  # noqa: E501
         # lists, headings, quotes, bold
         ("# Cities\n\n* Oslo\n* Bergen\n\n1. Bath\n2. York", "Cities | Oslo | Bergen | Bath | York"),  # noqa: E501
         ("> We met Jane\n> and John\n\nFine", "We met Jane and John | Fine"),
         ("**Roald Amundsen** and _Fram_ but a_b_c and *.py", "Roald Amundsen and Fram but a_b_c and *.py"),  # noqa: E501
-        # cells
+        # table cells
         ("Oslo\tNorway\t1905", "Oslo | Norway | 1905"),
         ("Oslo      Norway    1905", "Oslo | Norway | 1905"),
         ("| City | Land |\n|---|---|\n| Oslo | Norway |", "City | Land | Oslo | Norway"),
@@ -123,7 +123,7 @@ def test_a_clean_paragraph_is_its_own_view(text):
         ("It ends.  The next begins with a  slip of the thumb here.", "It ends. The next begins with a slip of the thumb here."),  # noqa: E501
     ],
 )  # fmt: skip
-def test_views(text, view):
+def test_view_of_layouts(text, view):
     assert seen(text) == view
 
 
@@ -146,7 +146,7 @@ Bay company.
 """
 
 
-def test_names_one_a_line_and_wrapped_ones_in_the_same_document():
+def test_names_on_lines_of_their_own_and_wrapped_ones_in_one_document():
     view = seen(WRAPPED)
     assert "guest of the Alfred Wegener Institute for" in view
     assert "the Kings Bay company." in view
@@ -154,7 +154,7 @@ def test_names_one_a_line_and_wrapped_ones_in_the_same_document():
     assert view.startswith("Minutes of the board of the Norwegian Polar Institute | The meeting")
 
 
-def test_spans_go_both_ways_through_a_wrapped_name():
+def test_spans_of_a_wrapped_name_map_both_ways():
     source = "The first to see the place was Roald\n  Amundsen of Bo\u0308rge, in the south."
     view = readable(source)
     start = view.text.index("Roald")
@@ -170,7 +170,7 @@ def test_spans_go_both_ways_through_a_wrapped_name():
     [("Levi-\nMontalcini", "Levi-Montalcini"), ("elec-\n  tric", "electric"), ("AT&amp;T", "AT&T"),
      ("Bank\r\n> of\tEngland", "Bank of England"), ("Sa\u0303o", "São"), ("\u200b", "\u200b"), ("|", "|")],  # noqa: E501
 )  # fmt: skip
-def test_names_are_on_one_line(words, name):
+def test_name_in_joins_a_wrapped_name(words, name):
     assert name_in(words) == name
 
 

@@ -1,4 +1,4 @@
-"""What an index finds whose mentions Chroma searches, beside what a folder's finds."""
+"""An index whose mentions Chroma searches, compared with an index in a folder."""
 
 import warnings
 
@@ -35,7 +35,7 @@ def folder():
 
 @pytest.fixture(scope="module", params=[1, 3])
 def engine(request):
-    """On one server, or in three shards."""
+    """On one server, or as three shards."""
     shards = [engine_index(HashedEncoder()) for _ in range(request.param)]
     index = shards[0] if request.param == 1 else ShardedIndex(shards)
     index.add(DOCUMENTS)
@@ -45,14 +45,14 @@ def engine(request):
 
 @pytest.fixture(autouse=True)
 def large(monkeypatch):
-    """Few candidates, as of a large index."""
-    monkeypatch.setattr(engine_search, "SMALL", 100)
-    monkeypatch.setattr(engine_search, "CANDIDATES", 400)
-    monkeypatch.setattr(engine_search, "A_RESULT", 10)
+    """Few candidates, as for a large index."""
+    monkeypatch.setattr(engine_search, "MAX_LOCAL_MENTIONS", 100)
+    monkeypatch.setattr(engine_search, "MIN_CANDIDATES", 400)
+    monkeypatch.setattr(engine_search, "CANDIDATES_PER_RESULT", 10)
 
 
 def shared(one, other):
-    """Which part of the best results of one are the other's."""
+    """Return the share of the best results of one that the other has, too."""
     return len(set(one) & set(other)) / max(1, len(one))
 
 
@@ -61,8 +61,8 @@ def shared(one, other):
     [{}, {"where": {"n": {"$gte": 4}}}, {"where": {"n": 7}}, {"offset": 5}, {"about": "the sea"}],
     ids=repr,
 )
-def test_documents_are_those_of_a_folder(engine, folder, options, monkeypatch):
-    monkeypatch.setattr(engine_search, "_FEW", 50)  # a half is many, a tenth is few
+def test_search_agrees_with_an_index_in_a_folder(engine, folder, options, monkeypatch):
+    monkeypatch.setattr(engine_search, "_MAX_FILTERED", 50)  # half are many, a tenth are few
     kept = []
     for query in QUERIES:
         found, wanted = (each.search(query, **options) for each in (engine, folder))
@@ -76,13 +76,13 @@ def test_documents_are_those_of_a_folder(engine, folder, options, monkeypatch):
     assert np.mean(kept) >= 0.9, kept
 
 
-def test_a_document_is_judged_by_the_whole_of_it(engine):
+def test_document_is_scored_by_all_its_mentions(engine):
     for match in engine.search("city", score_threshold=0.0):
         spans = {(each.start, each.end) for each in match.matches}
         assert len(spans) == len(engine.encoder.encode([match.text])[0].mentions)
 
 
-def test_mentions_entities_and_rows(engine, folder):
+def test_mentions_entities_and_extract_agree_with_an_index_in_a_folder(engine, folder):
     found, wanted = (each.search_mentions("city", 20) for each in (engine, folder))
     assert shared([m[:4] for m in map(_row, wanted)], [m[:4] for m in map(_row, found)]) >= 0.9
     found, wanted = (each.entities("city", 10, join=False) for each in (engine, folder))
@@ -91,7 +91,7 @@ def test_mentions_entities_and_rows(engine, folder):
         each.name: (each.mentions, each.documents)
         for each in folder.entities("city", 300, join=False)
     }
-    for each in found:  # all mentions of a name, not only near ones
+    for each in found:  # all mentions of a name, not only the nearest
         assert (each.mentions, each.documents) == counts[each.name]
     found, wanted = (
         {_row(row)[:4] for row in each.extract(["city"], score_threshold=0.6)}
@@ -106,13 +106,13 @@ def _row(match):
     return match.doc_id, match.start, match.end, match.text
 
 
-def test_all_above_a_threshold_and_no_further(engine, folder, monkeypatch):
+def test_search_above_a_threshold_has_a_limit_on_mentions(engine, folder, monkeypatch):
     best = sorted((m.score for m in folder.search("city", 200)), reverse=True)
     threshold = best[30]
     found = engine.search("city", None, score_threshold=threshold)
     wanted = folder.search("city", None, score_threshold=threshold)
     assert shared([m.doc_id for m in wanted], [m.doc_id for m in found]) >= 0.9
-    monkeypatch.setattr(engine_search, "MOST", 40)
+    monkeypatch.setattr(engine_search, "MAX_CANDIDATES", 40)
     with pytest.warns(UserWarning, match="only the 40 mentions nearest to each type"):
         engine.search("city", None, score_threshold=0.0)
     with warnings.catch_warnings():
@@ -120,33 +120,33 @@ def test_all_above_a_threshold_and_no_further(engine, folder, monkeypatch):
         engine.search("city", 3, score_threshold=0.99)
 
 
-def test_exact_looks_at_every_mention(engine, folder, monkeypatch):
-    monkeypatch.setattr(engine_search, "CANDIDATES", 2_000)
+def test_exact_search_scans_every_mention(engine, folder, monkeypatch):
+    monkeypatch.setattr(engine_search, "MIN_CANDIDATES", 2_000)
     found, wanted = (each.search("city", exact=True) for each in (engine, folder))
     assert [match.doc_id for match in found] == [match.doc_id for match in wanted]
     assert [m.score for m in found] == pytest.approx([m.score for m in wanted], abs=1e-5)
 
 
-def test_a_small_index_answers_as_a_folder_does(engine, folder, monkeypatch):
-    monkeypatch.setattr(engine_search, "SMALL", 2_500)
+def test_small_index_equals_an_index_in_a_folder(engine, folder, monkeypatch):
+    monkeypatch.setattr(engine_search, "MAX_LOCAL_MENTIONS", 2_500)
     for query in [*QUERIES, Not("city")]:
         ids = [[m.doc_id for m in index.search(query)] for index in (engine, folder)]
         assert ids[0] == ids[1]
     assert engine.mention_count() == folder.mention_count()
 
 
-def test_a_filter_that_chroma_refuses_is_refused(engine):
+def test_filter_that_chroma_rejects_is_rejected(engine):
     for ask in (engine.search, engine.search_mentions, engine.entities, engine.extract):
         with pytest.raises(ValueError, match="where: Chroma refuses"):
             ask("city" if ask != engine.extract else ["city"], where={"n": {"$foo": 2}})
 
 
-def test_not_alone_is_refused(engine):
+def test_not_alone_is_rejected(engine):
     with pytest.raises(ValueError, match="put it into an AllOf"):
         engine.search(Not("city"))
 
 
-def test_what_others_wrote_is_seen_and_leftovers_are_no_answer(monkeypatch):
+def test_writes_of_others_are_seen_and_leftover_rows_are_not_returned(monkeypatch):
     index = engine_index(HashedEncoder())
     index.add(DOCUMENTS)
     other = EntityIndex(
@@ -159,17 +159,17 @@ def test_what_others_wrote_is_seen_and_leftovers_are_no_answer(monkeypatch):
     rows, told = index._store.mentions, []
     monkeypatch.setattr(type(rows), "delete", lambda self, ids: told.append(list(ids)))
     replaced = Document("nothing here but Ghent.", best[1].doc_id)
-    other.add([replaced])  # and the server goes away before the old rows are deleted
+    other.add([replaced])  # as if the server went away before the old rows are deleted
     monkeypatch.undo()
     assert {RowKey.parse(each).doc_id for ids in told for each in ids} == {replaced.id}
-    monkeypatch.setattr(engine_search, "SMALL", 100)
+    monkeypatch.setattr(engine_search, "MAX_LOCAL_MENTIONS", 100)
     for match in index.search("city", 200, score_threshold=0.0):
         assert match.doc_id != replaced.id or match.text == replaced.text
     assert all(m.text == "Ghent" for m in index.search_mentions("city", 900)
                if m.doc_id == replaced.id)  # fmt: skip
 
 
-def test_rows_are_there_for_any_client_to_read():
+def test_rows_are_readable_by_any_client():
     index = engine_index(HashedEncoder())
     index.add([Document("Oslo lies in Norway.", "a")])
     rows = index._store.mentions._collection.get(include=["documents", "metadatas", "embeddings"])

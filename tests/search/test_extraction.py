@@ -1,4 +1,4 @@
-"""Rows of given types, by the index and on the command line."""
+"""Extracting rows of given types, by the index and on the command line."""
 
 import csv
 import itertools
@@ -46,19 +46,19 @@ def test_rows_equal_brute_force(all_types, index, encoded, tiny_encoder):
     assert all(starts == sorted(starts) for _, starts in ordered)
 
 
-def test_where_and_examples(index):
+def test_extract_with_a_filter_and_examples(index):
     odd = list(index.extract(["river", Like("Nile")], score_threshold=0, where={"half": 1}))
     assert {m.type for m in odd} <= {"river", "like Nile"}
     assert odd and all(int(m.doc_id[1:]) % 2 for m in odd)
 
 
-def test_it_is_lazy_and_reads_no_document(index, monkeypatch):
+def test_extract_is_lazy_and_reads_no_document(index, monkeypatch):
     monkeypatch.setattr(index._store, "fetch", lambda ids: pytest.fail("a document was read"))
     rows = index.extract(["river"], score_threshold=0)
     assert next(rows).text and next(rows).text
 
 
-def test_of_overlapping_mentions_the_best(tiny_encoder):
+def test_best_of_overlapping_mentions_is_kept(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     index.add([Document("the Nile Delta", id="a")], spans=[[(4, 8), (4, 14), (9, 14)]])
     every = list(index.extract(["river"], score_threshold=0, overlapping=True))
@@ -70,7 +70,7 @@ def test_of_overlapping_mentions_the_best(tiny_encoder):
         assert one.end <= other.start or other.end <= one.start
 
 
-def test_a_score_that_just_reaches_the_threshold(index):
+def test_score_equal_to_the_threshold_is_included(index):
     every = list(index.extract(["river"], score_threshold=0, overlapping=True))
     middle = sorted(m.score for m in every)[len(every) // 2]
     kept = index.extract(["river"], score_threshold=middle, overlapping=True)
@@ -78,7 +78,7 @@ def test_a_score_that_just_reaches_the_threshold(index):
 
 
 class Alike(hashed.HashedEncoder):
-    """Every mention has the same vector."""
+    """An encoder that gives every mention the same vector."""
 
     def encode(self, texts, spans=None):
         return [
@@ -87,14 +87,14 @@ class Alike(hashed.HashedEncoder):
         ]
 
 
-def test_of_overlapping_mentions_with_one_score_the_longest():
+def test_longest_of_overlapping_mentions_with_equal_scores_is_kept():
     index = EntityIndex(encoder=Alike())
     index.add([Document("the Nile Delta", id="a")], spans=[[(4, 8), (4, 14), (9, 14)]])
     assert [m.text for m in index.extract(["river"], score_threshold=0)] == ["Nile Delta"]
 
 
 @pytest.mark.parametrize("spans", [[(4, 8), (4, 14)], [(4, 14), (9, 14)]])
-def test_of_two_that_overlap_the_other_is_left_out(tiny_encoder, spans):
+def test_worse_of_two_overlapping_mentions_is_left_out(tiny_encoder, spans):
     index = EntityIndex(encoder=tiny_encoder)
     index.add([Document("the Nile Delta", id="a")], spans=[spans])
     best, other = sorted(
@@ -114,7 +114,7 @@ def test_of_two_that_overlap_the_other_is_left_out(tiny_encoder, spans):
         (["river"], {"score_threshold": 3}, ValueError, "score_threshold"),
     ],
 )
-def test_bad_arguments_are_refused_at_once(types, arguments, error, message, index):
+def test_invalid_arguments_are_rejected_at_once(types, arguments, error, message, index):
     with pytest.raises(error, match=message):
         index.extract(types, **arguments)
 
@@ -157,7 +157,7 @@ def test_command_without_out_prints_json_lines(folder):
     assert all(row["type"] == "lake" and row["score"] >= 0.1 for row in rows.values())
 
 
-def test_command_refuses_what_it_cannot_write(folder, tmp_path):
+def test_command_rejects_outputs_it_cannot_write(folder, tmp_path):
     for out in ("rows.xlsx", tmp_path / "no" / "rows.csv"):
         result = run(folder, "--type", "lake", "--out", out)
         assert result.exit_code == 2 and "--out" in result.output
@@ -166,7 +166,7 @@ def test_command_refuses_what_it_cannot_write(folder, tmp_path):
 
 @pytest.mark.parametrize("all_types", [False, True])
 @pytest.mark.parametrize("overlapping", [False, True])
-def test_many_types_a_few_at_a_time_find_the_same(
+def test_types_processed_a_few_at_a_time_give_the_same_rows(
     monkeypatch, all_types, overlapping, tiny_encoder
 ):
     texts = ["the old city of Oslo in Norway", "Ada Lovelace of London wrote it", "the Nile"]
@@ -181,11 +181,11 @@ def test_many_types_a_few_at_a_time_find_the_same(
     at_once = list(index.extract(kinds, **options))
     assert len({row.type for row in at_once}) > 2
     for together in (1, 2, 4):
-        monkeypatch.setattr(aggregations, "types_together", lambda _, n=together: n)
+        monkeypatch.setattr(aggregations, "types_per_chunk", lambda _, n=together: n)
         in_parts = list(index.extract(kinds, **options))
         assert [replace(row, score=0, similarity=0) for row in in_parts] == [
             replace(row, score=0, similarity=0) for row in at_once
         ]
-        # A product of fewer rows is not the same to the last bit.
+        # A matrix product of fewer rows is not the same to the last bit.
         scores, theirs = ([row.score for row in rows] for rows in (in_parts, at_once))
         assert scores == pytest.approx(theirs, abs=1e-5)

@@ -1,4 +1,4 @@
-"""What kinds of entity an index holds, and of what kind one mention is."""
+"""Which types of entity an index holds, and of which types a single mention is."""
 
 import json
 
@@ -23,7 +23,7 @@ SENTENCES = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, default):
-    """Gold spans, so that the counts are known."""
+    """Indexed with gold spans, so that the counts are known."""
     documents, spans = [], []
     for kind, names in NAMES.items():
         for name in names:
@@ -40,7 +40,7 @@ def kinds_index(folder, default):
     return EntityIndex(folder, encoder=default)
 
 
-def test_kinds_are_counted_and_named(kinds_index):
+def test_types_are_counted_and_have_examples(kinds_index):
     facets = kinds_index.facets(n=30, least_score=0.001)
     counted = {facet.type: facet for facet in facets}
     assert counted["river"].mentions == counted["river"].documents == 4
@@ -50,7 +50,7 @@ def test_kinds_are_counted_and_named(kinds_index):
     assert sum(facet.mentions for facet in facets) <= 9
 
 
-def test_n_examples_where_and_least_score(kinds_index):
+def test_arguments_n_examples_where_and_least_score(kinds_index):
     assert len(kinds_index.facets(n=1)) == 1
     only = kinds_index.facets(where={"kind": "dinosaur"}, examples=2, least_score=0.001)
     assert only[0].type == "dinosaur"
@@ -59,13 +59,13 @@ def test_n_examples_where_and_least_score(kinds_index):
     assert kinds_index.facets(least_score=0.9999) == []
 
 
-def test_odd_kinds_name_no_facet(kinds_index, monkeypatch):
-    monkeypatch.setattr(facets, "odd_kinds", lambda: frozenset({"river"}))
+def test_non_entity_phrases_are_not_used_as_facets(kinds_index, monkeypatch):
+    monkeypatch.setattr(facets, "non_entity_phrases", lambda: frozenset({"river"}))
     found = kinds_index.facets(n=30, least_score=0.001)
     assert found and "river" not in {facet.type for facet in found}
 
 
-def test_an_overlapped_mention_is_not_counted(default):
+def test_overlapped_mention_is_not_counted(default):
     index = EntityIndex(encoder=default)
     index.add([Document("The Nile flows north to the sea.")], spans=[[(0, 8), (4, 8)]])
     assert sum(facet.mentions for facet in index.facets(least_score=0.001)) == 1
@@ -80,12 +80,12 @@ def test_an_overlapped_mention_is_not_counted(default):
         ({"where": {"a": {"$no": 1}}}, "where"),
     ],
 )
-def test_bad_arguments_are_refused_by_name(arguments, message, kinds_index):
+def test_invalid_arguments_are_rejected(arguments, message, kinds_index):
     with pytest.raises(ValueError, match=message):
         kinds_index.facets(**arguments)
 
 
-def test_types_of_one_mention(default):
+def test_types_of_a_single_mention(default):
     text = SENTENCES["dinosaur"].format("Stegosaurus")
     named = default.types_of(text, (0, 11), n=4)
     assert len(named) == 4 and named[0][0] == "dinosaur"
@@ -109,7 +109,7 @@ def test_fit_is_the_calibrated_score(default):
     assert 1 / (1 + 2.718281828 ** -kinds.fit(mention)[0, number]) == pytest.approx(score, abs=1e-4)
 
 
-def test_command(folder):
+def test_facets_command(folder):
     plain = CliRunner().invoke(app, ["facets", str(folder), "-n", "2"])
     assert plain.exit_code == 0 and "river" in plain.output
     rows = CliRunner().invoke(app, ["facets", str(folder), "--json"]).stdout.splitlines()
@@ -119,7 +119,7 @@ def test_command(folder):
 TREE = {"river": ["water"], "dinosaur": ["reptile", "fossil"], "reptile": ["animal"]}
 
 
-def test_facets_under_the_labels_of_a_taxonomy_are_rolled_up(kinds_index):
+def test_facets_of_a_taxonomy_are_rolled_up_to_broader_labels(kinds_index):
     facets = kinds_index.facets(taxonomy=Taxonomy(TREE), least_score=0.1)
     by_type = {facet.type: facet for facet in facets}
     for above in ("reptile", "fossil", "animal"):
@@ -133,14 +133,14 @@ def test_facets_under_the_labels_of_a_taxonomy_are_rolled_up(kinds_index):
         kinds_index.facets(taxonomy=TREE)
 
 
-def test_a_mention_counts_once_for_a_label_above_by_two_ways(kinds_index):
+def test_mention_counts_once_for_a_label_reached_by_two_paths(kinds_index):
     diamond = Taxonomy({"dinosaur": ["reptile", "fossil"], "reptile": ["old"], "fossil": ["old"]})
     by_type = {each.type: each for each in kinds_index.facets(taxonomy=diamond, least_score=0.1)}
     assert by_type["old"].mentions <= kinds_index.mention_count()
     assert by_type["old"].mentions >= by_type["reptile"].mentions
 
 
-def test_a_taxonomy_on_the_command_line(folder, tmp_path):
+def test_taxonomy_on_the_command_line(folder, tmp_path):
     kinds = tmp_path / "kinds.csv"
     rows = [f"{label},{'|'.join(terms)}" for label, terms in TREE.items()]
     kinds.write_text("\n".join(["label,broader", *rows]))

@@ -1,4 +1,4 @@
-"""Which mentions come first, against the rule written out."""
+"""The order of mentions, compared with a direct implementation of the rule."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ from ner_retriever_rag.search.mention_scores import Compared, MentionScores, bes
 
 
 class Query:
-    """Of one type, whose scores are half the similarities."""
+    """A query of one type, whose scores are half the similarities."""
 
     def scores(self, similarities):
         return similarities / 2
@@ -25,7 +25,7 @@ def by_hand(scores, similarities, allowed, floor):
 
 @pytest.mark.parametrize("most", [None, 1, 4, 40, 1_500, 2_000, 2_001])
 @pytest.mark.parametrize("floor", [0.0, 0.25])
-def test_as_many_as_are_asked_for_are_the_best_of_those_allowed(most, floor):
+def test_best_first_returns_the_best_of_the_allowed_mentions(most, floor):
     rng = np.random.default_rng(0)
     similarities = rng.integers(0, 400, (1, 2_000)).astype(np.float32) / 400  # many are equal
     allowed = rng.random(2_000) < 0.5
@@ -37,11 +37,11 @@ def test_as_many_as_are_asked_for_are_the_best_of_those_allowed(most, floor):
     assert 1 < len(every) < 2_000
     least = len(every) if most is None else min(most, len(every))
     assert found == every[: len(found)] and len(found) >= least
-    if most is not None and most < len(every):  # no more than those equal to the last
+    if most is not None and most < len(every):  # beyond the limit, only ties with the last
         assert all(scores.scores[n] == scores.scores[every[most - 1]] for n in found[most:])
 
 
-def test_equals_are_ordered_by_similarity_and_then_by_place():
+def test_ties_are_ordered_by_similarity_and_then_by_place():
     scores = np.array([0.5, 0.75, 0.5, 0.5, 0.25], dtype=np.float32)
     similarities = np.array([0.1, 0.0, 0.3, 0.1, 0.9], dtype=np.float32)
     everything = np.ones(5, dtype=np.bool_)

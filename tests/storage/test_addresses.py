@@ -1,4 +1,4 @@
-"""What an address of a server means, and what a client is of."""
+"""The addresses of servers, and the folders of clients."""
 
 from contextlib import closing
 from types import SimpleNamespace
@@ -30,7 +30,7 @@ def test_host_port_and_encryption(monkeypatch, address, host, port, ssl):
     assert asked == [(host, port, ssl)]
 
 
-def test_nobody_there_is_named_with_the_remedy(monkeypatch):
+def test_error_for_an_unreachable_server_names_it_and_a_remedy(monkeypatch):
     def refused(*_, **__):
         raise ValueError("refused")
 
@@ -39,7 +39,7 @@ def test_nobody_there_is_named_with_the_remedy(monkeypatch):
         chroma.connect("http://localhost:9")
 
 
-def test_the_folder_of_a_client(tmp_path):
+def test_folder_of_a_client(tmp_path):
     remote = chromadb.Settings(
         chroma_api_impl="chromadb.api.fastapi.FastAPI", is_persistent=True, persist_directory="x"
     )
@@ -60,16 +60,16 @@ def test_the_folder_of_a_client(tmp_path):
         ("notes-mentions", {"ner:journal": "[]"}, True),  # as format 1 has it
     ],
 )
-def test_what_an_interrupted_write_leaves(name, metadata, interrupted):
+def test_interrupted_write_is_detected_by_its_collections(name, metadata, interrupted):
     collections = [SimpleNamespace(name=name, metadata=metadata)]
     client = SimpleNamespace(list_collections=lambda: collections)
     assert is_interrupted(client) == interrupted
 
 
-def test_what_is_no_client_that_answers_at_once():
+def test_asynchronous_and_invalid_clients_are_rejected():
     class Later:
         async def get_or_create_collection(self):
-            """As that of chromadb.AsyncHttpClient."""
+            """Like that of chromadb.AsyncHttpClient."""
 
     for client, message in ((Later(), "must not be asynchronous"), (object(), "not object")):
         with pytest.raises(TypeError, match=message):
@@ -77,5 +77,5 @@ def test_what_is_no_client_that_answers_at_once():
 
 
 @pytest.mark.parametrize("address", ["localhost:8000", "ftp://localhost", None, "folder"])
-def test_what_is_no_address(address):
+def test_values_that_are_not_addresses(address):
     assert not chroma.is_address(address)

@@ -1,4 +1,4 @@
-"""How often Chroma is called: every call to a server is a round trip, every one costs."""
+"""How often Chroma is called: every call to a server costs a round trip."""
 
 import chromadb
 import pytest
@@ -20,7 +20,7 @@ def index():
 
 @pytest.fixture
 def calls(index, monkeypatch):
-    """The names of the calls made, and what each was given."""
+    """The names of the calls made, and the options of each."""
     made = []
 
     def watch(owner, name):
@@ -39,14 +39,14 @@ def calls(index, monkeypatch):
     return made
 
 
-def test_two_new_documents_take_six(index, calls):
+def test_adding_two_documents_takes_six_calls(index, calls):
     documents = [Document(f"Town{n} lies in Peru.", f"d{n}") for n in range(2)]
     index.add(documents)
     assert [name for name, _ in calls] == ["get", "get", "modify", "upsert", "upsert", "modify"]
     assert_is(index, [Document("Oslo lies in Norway."), *documents])
 
 
-def test_what_another_index_wrote_is_looked_at_first(index, calls):
+def test_writes_of_another_index_are_looked_for_first(index, calls):
     other = EntityIndex(
         client=index._place.client, collection=index._store.texts.name, encoder=HashedEncoder()
     )
@@ -55,7 +55,7 @@ def test_what_another_index_wrote_is_looked_at_first(index, calls):
     assert index.count() == 2
 
 
-def test_a_replaced_record_is_read_once(index, calls):
+def test_replaced_record_is_read_once(index, calls):
     index.add([Document("Oslo lies in Norway.", "a")])
     calls.clear()
     assert index.add([Document("Bergen lies in Norway.", "a")]).replaced == 1
@@ -63,12 +63,12 @@ def test_a_replaced_record_is_read_once(index, calls):
     assert len(read) == 1
 
 
-def test_what_is_unchanged_takes_one(index, calls):
+def test_adding_an_unchanged_document_takes_one_call(index, calls):
     assert index.add(["Oslo lies in Norway."]).unchanged == 1
     assert [name for name, _ in calls] == ["get"]
 
 
-def test_after_a_write_that_failed_it_is_seen_what_is_there(index, calls, monkeypatch):
+def test_collections_are_listed_after_a_failed_write(index, calls, monkeypatch):
     def fail(*_, **__):
         raise ZeroDivisionError
 
@@ -83,12 +83,12 @@ def test_after_a_write_that_failed_it_is_seen_what_is_there(index, calls, monkey
     assert_is(index, [Document("Oslo lies in Norway."), Document("Quito lies in Ecuador.")])
 
 
-def test_on_a_server_recovery_is_looked_for_once_a_call():
-    client = chromadb.EphemeralClient()  # others may have it, too
+def test_interrupted_writes_are_looked_for_once_per_call():
+    client = chromadb.EphemeralClient()  # others may use it, too
     with EntityIndex(client=client, collection="calls", encoder=HashedEncoder()) as index:
         listed = []
-        real = index._store._journal.look
-        index._store._journal.look = lambda name: listed.append(name) or real(name)
+        real = index._store._journal.read
+        index._store._journal.read = lambda name: listed.append(name) or real(name)
         index.add([f"Town{n} lies in Peru." for n in range(300)])  # three batches
         assert len(listed) == 1
     for each in ("calls", "calls-mentions"):

@@ -1,4 +1,4 @@
-"""What every store can do: one suite over all of them."""
+"""What every store must do: one suite for all of them."""
 
 import inspect
 import typing
@@ -29,7 +29,7 @@ CHANGED = Document("Bergen lies in Norway.", "a")
 
 
 class Own:
-    """A store that has its documents itself."""
+    """A store that holds its documents itself."""
 
     def __init__(self, place, store):
         self.place, self.store = place, store
@@ -48,20 +48,20 @@ class Own:
 
 
 class Beside(Own):
-    """A store beside a collection of somebody else's, which is written first."""
+    """A store beside somebody else's collection, which is written first."""
 
     def __init__(self, place, store, theirs):
         super().__init__(place, store)
-        self._theirs = theirs
+        self._external = theirs
 
     def put(self, documents):
         ids, texts = [each.id for each in documents], [each.text for each in documents]
-        self._theirs.upsert(ids=ids, documents=texts, embeddings=[[1.0]] * len(ids))
+        self._external.upsert(ids=ids, documents=texts, embeddings=[[1.0]] * len(ids))
         super().put(documents)
 
     def take(self, ids):
         super().take(ids)
-        self._theirs.delete(ids)
+        self._external.delete(ids)
 
 
 def in_memory():
@@ -85,11 +85,11 @@ def beside(folder):
     client = chromadb.PersistentClient(folder)
     theirs = client.get_or_create_collection("theirs", embedding_function=None)
     place = Place(None, client)
-    return Beside(place, BesideStore.over(place, theirs, ENCODER), theirs)
+    return Beside(place, BesideStore.open_over(place, theirs, ENCODER), theirs)
 
 
 def engine():
-    """What is on a server, in memory."""
+    """The store that is used on a server, here in memory."""
     place = Place(None, chromadb.EphemeralClient())
     with place.opening():
         store = EngineStore.within(place, None, ENCODER)
@@ -116,7 +116,7 @@ def members(protocol):
     return names | set(typing.get_type_hints(protocol))
 
 
-def test_it_has_all_that_a_store_has(kept):
+def test_store_has_all_members_of_the_protocols(kept):
     for name in members(DocumentStore):
         assert hasattr(kept.store, name), name
     for rows in (kept.store.texts, kept.store.mentions):
@@ -124,7 +124,7 @@ def test_it_has_all_that_a_store_has(kept):
             assert hasattr(rows, name), name
 
 
-def test_an_empty_one(kept):
+def test_empty_store(kept):
     store = kept.store
     assert store.document_count() == store.unfinished() == 0
     assert store.document_ids() == store.row_ids() == list(store.pages()) == []
@@ -134,7 +134,7 @@ def test_an_empty_one(kept):
     store.recover()
 
 
-def test_what_was_written_is_read(kept):
+def test_written_documents_can_be_read(kept):
     kept.put(DOCUMENTS)
     store = kept.store
     found = store.fetch(["a", "b", "c", "d", "none"])
@@ -151,7 +151,7 @@ def test_what_was_written_is_read(kept):
     nearest = store.texts.nearest(store.texts.vectors(["b"])["b"], 2)
     assert nearest[0] == ("b", pytest.approx(1, abs=1e-5)) and len(nearest) == 2
     assert store.widths() == (8, DIM)
-    rows = [row for each in found.values() for row in each.row_ids(store.together)]
+    rows = [row for each in found.values() for row in each.row_ids(store.per_row)]
     assert sorted(store.row_ids()) == sorted(rows)
     assert set(store.mentions.get(rows[:1], [])["ids"]) == set(rows[:1])
     assert store.mentions.count() == len(rows) and not store.leftovers()
@@ -160,7 +160,7 @@ def test_what_was_written_is_read(kept):
     }
 
 
-def test_what_is_replaced_goes_and_twins_are_found(kept):
+def test_replaced_versions_are_deleted_and_equal_texts_are_found(kept):
     kept.put(DOCUMENTS)
     store = kept.store
     before = store.revisions.current()
@@ -168,9 +168,9 @@ def test_what_is_replaced_goes_and_twins_are_found(kept):
     assert store.fetch(["a"])["a"].document == CHANGED
     assert store.document_count() == len(DOCUMENTS)
     assert all("Oslo" not in each.document.text for page in store.pages() for each in page)
-    rows = {row for each in store.records("abcd").values() for row in each.row_ids(store.together)}
+    rows = {row for each in store.records("abcd").values() for row in each.row_ids(store.per_row)}
     assert set(store.row_ids()) == rows
-    if not isinstance(store, EngineStore):  # of whose mentions readers hold nothing
+    if not isinstance(store, EngineStore):  # readers cache none of its mentions
         assert store.revisions.current() != before
         assert store.revisions.touched_since(before) == {"a"}
     version = version_of(CHANGED, None)
@@ -180,7 +180,7 @@ def test_what_is_replaced_goes_and_twins_are_found(kept):
     assert twins[version].spans == store.records(["a"])["a"].spans
 
 
-def test_what_is_deleted_is_gone(kept):
+def test_deleted_documents_are_gone(kept):
     kept.put(DOCUMENTS)
     kept.take(["a", "d"])
     store = kept.store
@@ -190,16 +190,16 @@ def test_what_is_deleted_is_gone(kept):
     assert store.unfinished() == 0
 
 
-def test_rows_of_nothing_can_be_dropped(kept):
+def test_rows_can_be_dropped(kept):
     kept.put(DOCUMENTS)
-    (row, *_) = kept.store.records(["b"])["b"].row_ids(kept.store.together)
+    (row, *_) = kept.store.records(["b"])["b"].row_ids(kept.store.per_row)
     with kept.place.writing():
         kept.store.drop_rows([row])
     assert row not in kept.store.row_ids()
     assert "b" not in kept.store.vectors(kept.store.records(["b"]).values(), DIM)
 
 
-def test_renewed_nothing_is_known_of_what_was_touched(kept):
+def test_renew_forgets_which_documents_were_touched(kept):
     if isinstance(kept.store, EngineStore):
         pytest.skip("readers hold nothing of its mentions")
     kept.put(DOCUMENTS)
@@ -208,10 +208,10 @@ def test_renewed_nothing_is_known_of_what_was_touched(kept):
         kept.store.renew()
     assert kept.store.revisions.current() != before
     assert kept.store.revisions.touched_since(before) is None
-    kept.put([CHANGED])  # the metadata it knew are not written back
+    kept.put([CHANGED])  # the metadata it knew is not written back
     assert kept.store.revisions.touched_since(before) is None
 
 
-def test_metadata_keys_that_no_document_has(kept):
+def test_unknown_metadata_keys_are_found(kept):
     kept.put(DOCUMENTS)
     assert kept.store.unknown_keys(["colour"]) == {"colour"}

@@ -1,4 +1,4 @@
-"""A folder's index becomes one that Chroma searches."""
+"""Converting a folder's index into one that Chroma searches."""
 
 import chromadb
 import pytest
@@ -32,7 +32,7 @@ def found_in(folder, encoder):
         return [(match.doc_id, match.score) for match in index.search("city", 20)]
 
 
-def test_documents_and_answers_stay(folder):
+def test_conversion_keeps_documents_and_results(folder):
     before = found_in(folder, NoEncoder())
     assert convert(folder, describe) == {"ner-retriever": 40}
     assert convert(folder, describe) == {}
@@ -49,7 +49,7 @@ def test_documents_and_answers_stay(folder):
 
 
 @pytest.mark.parametrize("at", [1, 2])
-def test_an_interrupted_conversion_begins_again(folder, monkeypatch, at):
+def test_interrupted_conversion_is_restarted(folder, monkeypatch, at):
     modify, calls = chromadb.Collection.modify, []
 
     def stopped(self, name=None, **rest):

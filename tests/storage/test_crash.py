@@ -1,4 +1,4 @@
-"""Whatever interrupts a write, the next open shows whole documents only."""
+"""Whatever interrupts a write, the next open shows only complete documents."""
 
 import signal
 import subprocess
@@ -29,7 +29,7 @@ def everything(index):
 
 
 def assert_whole(index, encoder):
-    """The index holds, of every document, the mentions of one version of it and no others."""
+    """Check that the index holds exactly the mentions of one version of every document."""
     documents = index.get([f"d{number}" for number in range(len(TEXTS))])
     expected = {
         (document.id, mention.start, mention.end)
@@ -61,7 +61,7 @@ def test_crash_at_any_step_of_a_write(tiny_encoder, tmp_path, monkeypatch, step,
         index.add(documents)
     again = EntityIndex(tmp_path, encoder=tiny_encoder)
     assert_whole(again, tiny_encoder)
-    assert again.count() >= 3  # what was there before is there, in one version or the other
+    assert again.count() >= 3  # earlier documents are still there, in one version or the other
     again.add(documents)
     assert again.get([each.id for each in documents]) == documents
     assert_whole(again, tiny_encoder)
@@ -85,7 +85,7 @@ def test_crash_at_any_step_of_a_delete(tiny_encoder, tmp_path, monkeypatch, step
     assert_whole(again, tiny_encoder)
 
 
-def test_a_failed_write_does_not_spoil_the_next_one(tiny_encoder, monkeypatch):
+def test_failed_write_does_not_affect_the_next_one(tiny_encoder, monkeypatch):
     index = EntityIndex(encoder=tiny_encoder)
     real = Store._write_records
     with monkeypatch.context() as patched, pytest.raises(Crash):
@@ -153,7 +153,7 @@ with EntityIndex(sys.argv[1], encoder=HashedEncoder()) as index:
 
 
 def test_everything_is_replaced_many_times(start, tmp_path):
-    """Chroma's graph keeps what is deleted; one with few links ends the process where all is."""
+    """Chroma's graph keeps deleted nodes; with few links, it crashes if all are deleted."""
     replacer = start(REPLACER, tmp_path)
     out, err = replacer.communicate(timeout=300)
     assert (replacer.returncode, out) == (0, "200 600\n"), err

@@ -1,4 +1,4 @@
-"""Writes that the disk does not take: a clear error, and what was reported is there."""
+"""Writes that the disk rejects: a clear error, and everything reported as written is kept."""
 
 import re
 import shutil
@@ -30,7 +30,7 @@ for batch in range(1_000):
     print(batch, flush=True)
 """
 
-# Still full: Chroma can read what it need not bring up to date with its log first.
+# The disk is still full: Chroma can read only what it need not first update from its log.
 READER = """
 import sys
 from hashed import HashedEncoder
@@ -51,7 +51,7 @@ def documents(batches):
 
 
 @pytest.mark.parametrize("most", [600_000, 2_000_000])
-def test_a_file_that_may_not_grow(start, encoder, tmp_path, most):
+def test_limited_file_size_keeps_reported_documents(start, encoder, tmp_path, most):
     writer = start(WRITER, tmp_path, most)
     out, err = writer.communicate(timeout=300)
     assert writer.returncode == 0, err
@@ -82,8 +82,8 @@ def small_disk(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("filler", [0, 700_000, 1_300_000])
-def test_a_disk_that_is_full(start, encoder, small_disk, filler):
-    """Full at different moments of a write; the index goes on when there is room again."""
+def test_full_disk_keeps_reported_documents(start, encoder, small_disk, filler):
+    """Full at different points of a write; the index works again when there is room."""
     (small_disk / "filler").write_bytes(b"x" * filler)
     folder = small_disk / "index"
     out, err = start(WRITER, folder, 0).communicate(timeout=300)
@@ -97,10 +97,10 @@ def test_a_disk_that_is_full(start, encoder, small_disk, filler):
         out, err = reader.communicate(timeout=30)
         refused = r"only \d+ KiB are left on its disk.*make room|--repair"
         assert out.split() == [str(len(wanted))] or re.search(refused, err), err
-    except subprocess.TimeoutExpired:  # Chroma 1.5 may wait for ever for a thread that gave up
+    except subprocess.TimeoutExpired:  # Chroma 1.5 may wait forever for a thread that gave up
         reader.kill()
     subprocess.run(["mount", "-o", "remount,size=60m", str(small_disk)], check=True)
-    if damaged(folder, thorough=True):  # Chroma was writing a file of vectors when it was full
+    if damaged(folder, thorough=True):  # Chroma was writing a file of vectors at that moment
         assert repair(folder, DEFAULT_COLLECTION, encoder).lost == []
     with EntityIndex(folder, encoder=encoder) as index:
         assert index.get([each.id for each in wanted]) == wanted
@@ -109,7 +109,7 @@ def test_a_disk_that_is_full(start, encoder, small_disk, filler):
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
 
 
-def test_the_folder_is_removed(encoder, tmp_path):
+def test_removed_folder_is_reported(encoder, tmp_path):
     index = EntityIndex(tmp_path / "index", encoder=encoder)
     index.add(["Oslo"])
     shutil.rmtree(tmp_path / "index")
@@ -118,7 +118,7 @@ def test_the_folder_is_removed(encoder, tmp_path):
             use()
 
 
-def test_the_folder_is_removed_in_the_midst_of_a_write(encoder, tmp_path):
+def test_folder_removed_during_a_write_is_reported(encoder, tmp_path):
     folder = tmp_path / "index"
 
     def stream():

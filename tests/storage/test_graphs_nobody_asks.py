@@ -1,4 +1,4 @@
-"""The settings of the mentions' graph: Chroma's graphs of few links end the process on deletes."""
+"""Settings of the mentions' graph: Chroma graphs with few links crash the process on deletes."""
 
 import pytest
 
@@ -25,7 +25,7 @@ print("whole")
 """
 
 
-def test_mentions_may_be_deleted_and_written_again(start, tmp_path):
+def test_mentions_can_be_deleted_and_written_again(start, tmp_path):
     process = start(CHURN, tmp_path)
     out, err = process.communicate()
     assert (process.returncode, out.strip()) == (0, "whole"), err

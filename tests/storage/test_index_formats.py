@@ -1,8 +1,8 @@
-"""Indexes that earlier versions made are read, and written on.
+"""Indexes that earlier versions made can be read and written.
 
 ``format-1.zip`` was made by version 0.1.0 at commit b53c701, ``format-2.zip`` at b8c2f61, with
-``hashed.HashedEncoder``: the index ``whole``, and ``interrupted``, whose last write did not get to
-the documents' records.
+``hashed.HashedEncoder``. Each holds the index ``whole``, and ``interrupted``, whose last write did
+not reach the documents' records.
 """
 
 import zipfile
@@ -16,8 +16,8 @@ from hashed import HashedEncoder, assert_is, rows_amiss
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.index.check import check
 from ner_retriever_rag.index.entity_index import DEFAULT_COLLECTION
-from ner_retriever_rag.storage.chroma import TOGETHER_KEY, manifest_of
-from ner_retriever_rag.storage.records import RowKey, one_by_one, side_by_side
+from ner_retriever_rag.storage.chroma import PER_ROW_KEY, manifest_of
+from ner_retriever_rag.storage.records import RowKey, pack_rows, unpack_rows
 
 DOCUMENTS = [
     Document(
@@ -37,7 +37,7 @@ INSIDE = {1: DOCUMENTS, 2: [*DOCUMENTS, MANY]}
 
 @pytest.fixture(params=INSIDE)
 def old(request, tmp_path):
-    """A folder with the indexes of an earlier format, and its number."""
+    """A folder with the indexes of an earlier format, and the number of the format."""
     with zipfile.ZipFile(Path(__file__).with_name(f"format-{request.param}.zip")) as archive:
         archive.extractall(tmp_path)
     return tmp_path, request.param
@@ -48,7 +48,7 @@ def formats(folder):
         return {each.metadata["ner:format"] for each in client.list_collections()}
 
 
-def test_an_index_of_an_earlier_format(old, encoder):
+def test_index_of_an_earlier_format_can_be_read_and_written(old, encoder):
     folder, number = old[0] / "whole", old[1]
     documents = INSIDE[number]
     with EntityIndex(folder, encoder=encoder) as index:
@@ -62,14 +62,14 @@ def test_an_index_of_an_earlier_format(old, encoder):
         report = index.add(changed)
         assert (report.replaced, report.added) == (1, 1)
         assert_is(index, changed)
-        assert index._store.mentions.count() == index.mention_count()  # one a row, as before
+        assert index._store.mentions.count() == index.mention_count()  # one per row, as before
         row = index._store.texts.get(["oslo"], ["metadatas", "documents"])
         assert row["documents"] == ["Oslo was Christiania."]
         assert not {"ner:text", "n", "tags"} & row["metadatas"][0].keys()
     assert formats(folder) == {2}
 
 
-def test_an_interrupted_write_of_an_earlier_format(old, encoder):
+def test_interrupted_write_of_an_earlier_format_is_recovered(old, encoder):
     folder, number = old[0] / "interrupted", old[1]
     with EntityIndex(folder, encoder=encoder) as index:
         assert_is(index, DOCUMENTS[:2])
@@ -97,21 +97,21 @@ def test_rows_hold_several_mentions(tmp_path, encoder):
     assert formats(tmp_path) == {3}
 
 
-@pytest.mark.parametrize(("dim", "together"), [(16, 4), (128, 4), (200, 2), (500, 1), (1024, 1)])
-def test_wide_vectors_have_rows_of_their_own(encoder, dim, together):
+@pytest.mark.parametrize(("dim", "per_row"), [(16, 4), (128, 4), (200, 2), (500, 1), (1024, 1)])
+def test_mentions_per_row_depend_on_the_width_of_vectors(encoder, dim, per_row):
     class Wide(HashedEncoder):
         def __init__(self):
             self.dim = dim
 
-    assert manifest_of(Wide())[TOGETHER_KEY] == together
+    assert manifest_of(Wide())[PER_ROW_KEY] == per_row
 
 
-@pytest.mark.parametrize("together", [1, 2, 3, 4])
+@pytest.mark.parametrize("per_row", [1, 2, 3, 4])
 @pytest.mark.parametrize("mentions", [0, 1, 3, 4, 9])
-def test_vectors_side_by_side(together, mentions):
+def test_vectors_side_by_side_round_trip(per_row, mentions):
     vectors = np.arange(mentions * 5, dtype=np.float32).reshape(mentions, 5)
-    rows = side_by_side(vectors, together)
-    assert rows.shape == (-(-mentions // together), together * 5)
+    rows = pack_rows(vectors, per_row)
+    assert rows.shape == (-(-mentions // per_row), per_row * 5)
     np.testing.assert_array_equal(rows.reshape(-1, 5)[:mentions], vectors)
-    np.testing.assert_array_equal(one_by_one(list(rows), mentions, 5), vectors)
+    np.testing.assert_array_equal(unpack_rows(list(rows), mentions, 5), vectors)
     assert not rows.reshape(-1, 5)[mentions:].any()

@@ -1,4 +1,4 @@
-"""Whose writes are left alone, and what a reader is told has changed."""
+"""Whose unfinished writes are left alone, and which changes a reader is told of."""
 
 import time
 
@@ -13,7 +13,7 @@ from ner_retriever_rag.storage.store import Store
 
 
 class Kept:
-    """What revisions need of a collection: metadata that others may write, too."""
+    """The part of a collection that revisions use: metadata that others may write, too."""
 
     def __init__(self):
         self.kept = {"theirs": 1}
@@ -30,7 +30,7 @@ def rows():
     return Kept()
 
 
-def test_what_was_touched_since_a_revision(rows):
+def test_touched_since_returns_documents_changed_after_a_revision(rows):
     revisions = Revisions(rows)
     assert revisions.current() == "" and revisions.touched_since("") == set()
     assert revisions.touched_since("never") is None
@@ -46,7 +46,7 @@ def test_what_was_touched_since_a_revision(rows):
     assert revisions.touched_since("never") is None
 
 
-def test_what_another_touched_is_not_known(rows):
+def test_touched_since_is_unknown_after_writes_of_others(rows):
     one, other = Revisions(rows), Revisions(rows)
     one.mark(["a"])
     first = one.current()
@@ -59,7 +59,7 @@ def test_what_another_touched_is_not_known(rows):
     assert one.touched_since(first) is None
 
 
-def test_a_renewed_index_has_to_be_read_anew(rows):
+def test_renewed_index_must_be_read_again(rows):
     revisions = Revisions(rows)
     revisions.mark(["a"])
     before = revisions.current()
@@ -68,7 +68,7 @@ def test_a_renewed_index_has_to_be_read_anew(rows):
     assert revisions.touched_since(before) is None
 
 
-def test_only_so_many_writes_are_remembered(rows):
+def test_only_the_latest_writes_are_remembered(rows):
     revisions = Revisions(rows)
     seen = []
     for number in range(129):
@@ -80,7 +80,7 @@ def test_only_so_many_writes_are_remembered(rows):
 
 @pytest.fixture
 def shared():
-    """A client, which others may have, too: nobody is alone there."""
+    """A client that others may share, so that no index is known to be the only one."""
     client = chromadb.EphemeralClient()
     yield client
     for each in client.list_collections():
@@ -95,13 +95,13 @@ def fail(*_):
 NEW = [Document(f"Town{n} lies in Peru.", id=f"d{n}") for n in range(4)]
 
 
-def test_a_write_of_another_process_is_left_alone_for_an_hour(shared, monkeypatch):
+def test_unfinished_write_of_another_process_is_left_alone_for_an_hour(shared, monkeypatch):
     one, two = (
         EntityIndex(client=shared, collection="shared", encoder=HashedEncoder()) for _ in range(2)
     )
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
         patch.setattr(Store, "_write_records", fail)
-        one.add(NEW)  # for all that `two` knows it goes on
+        one.add(NEW)  # as far as `two` knows, it is still running
     two.add(["Oslo"])
     assert len(rows_amiss(two)) == len(NEW)
     assert two.mention_count() == 1 and two._store.unfinished() == 1
@@ -112,8 +112,8 @@ def test_a_write_of_another_process_is_left_alone_for_an_hour(shared, monkeypatc
     assert two._store.unfinished() == 0
 
 
-def test_no_clock_but_the_servers_counts(shared, monkeypatch):
-    """By that of a machine whose clock is slow a write would seem to have begun long ago."""
+def test_only_the_clock_of_the_server_is_used(shared, monkeypatch):
+    """By a machine's slow clock, a write would seem to have begun long ago."""
     one, two = (
         EntityIndex(client=shared, collection="shared", encoder=HashedEncoder()) for _ in range(2)
     )
@@ -131,7 +131,7 @@ def test_no_clock_but_the_servers_counts(shared, monkeypatch):
     assert_is(one, [*NEW, Document("Oslo")])
 
 
-def test_a_write_clears_up_after_its_own_failure_at_once(shared, monkeypatch):
+def test_write_cleans_up_after_its_own_failure_at_once(shared, monkeypatch):
     one = EntityIndex(client=shared, collection="shared", encoder=HashedEncoder())
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
         patch.setattr(Store, "_write_records", fail)
@@ -141,8 +141,8 @@ def test_a_write_clears_up_after_its_own_failure_at_once(shared, monkeypatch):
     assert not rows_amiss(one) and one._store.unfinished() == 0
 
 
-def test_mentions_that_another_is_writing_stay(shared, monkeypatch):
-    """A crash left mentions that another process, replacing the same documents, writes just now."""
+def test_mentions_that_another_process_is_writing_are_kept(shared, monkeypatch):
+    """A crash left mentions that another process, replacing the same documents, is writing."""
     one, two = (
         EntityIndex(client=shared, collection="shared", encoder=HashedEncoder()) for _ in range(2)
     )

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments; NER_KILLS=100 for many."""
+"""SIGKILL at random moments; set NER_KILLS=100 for many."""
 
 import json
 import os
@@ -9,7 +9,7 @@ KILLS = int(os.environ.get("NER_KILLS", "12"))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_killed_at_random_moments(start, tmp_path):
+def test_index_survives_kills_at_random_moments(start, tmp_path):
     process = start(
         "import sys, killing; killing.main(sys.argv[1], int(sys.argv[2]), 20)", tmp_path, KILLS
     )

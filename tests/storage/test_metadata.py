@@ -1,4 +1,4 @@
-"""Metadata come back as they were given, or are refused before anything is written."""
+"""Metadata is returned as it was given, or rejected before anything is written."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from hashed import HashedEncoder, assert_is
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.storage import values
-from ner_retriever_rag.storage.metadata import LONGEST_LIST, MOST_KEPT, joined, split
+from ner_retriever_rag.storage.metadata import LONGEST_LIST, MOST_KEPT, merge, split
 from ner_retriever_rag.storage.records import version_of
 from ner_retriever_rag.storage.values import MOST_NESTED, decoded
 
@@ -68,7 +68,7 @@ KEPT = {
 
 
 def same(one, other):
-    """Equal, of one type, and to the sign of zero, all the way down."""
+    """Whether both are equal and of one type, including the sign of zero, recursively."""
     if type(one) is not type(other):
         return False
     if isinstance(one, list | tuple):
@@ -88,7 +88,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_what_comes_back(index, name):
+def test_values_round_trip(index, name):
     metadata = {"a": KEPT[name], "b": 1}
     index.add([Document("Oslo", "oslo", metadata)])
     assert same(dict(index.get("oslo")[0].metadata), metadata)
@@ -117,8 +117,8 @@ def test_what_comes_back(index, name):
     ],
     ids=repr,
 )
-def test_what_comes_back_as_its_equal(index, value, equal):
-    """In types of Python's own; data frames and loaders bring others."""
+def test_values_of_other_types_round_trip_as_equal_ones(index, value, equal):
+    """They become Python's own types; data frames and loaders bring others."""
     index.add([Document("Oslo", "oslo", {"a": value})])
     (found,) = index.get("oslo")
     assert found.metadata == {"a": equal} and found.metadata["a"] == value
@@ -134,7 +134,7 @@ def nested(levels):
 
 
 def twins(levels):
-    """A value that is small in memory, and 2 ** levels values written out."""
+    """Return a value that is small in memory, and 2 ** levels values written out."""
     value = [1]
     for _ in range(levels):
         value = [value, value]
@@ -157,8 +157,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_refused(index, name, monkeypatch):
-    """By name, and nothing of the list is written."""
+def test_values_that_would_not_round_trip_are_rejected(index, name, monkeypatch):
+    """The error names the key, and nothing of the list is written."""
     value, message = REFUSED[name]
     monkeypatch.setattr(values, "MOST_VALUES", 1_000)
     towns = [f"Town{number} in Peru" for number in range(300)]
@@ -167,7 +167,7 @@ def test_what_is_refused(index, name, monkeypatch):
     assert index.count() == 0
 
 
-def test_too_wide_metadata_are_refused_before_anything_is_written(tmp_path):
+def test_too_large_metadata_is_rejected_before_anything_is_written(tmp_path):
     """Chroma would log the record, fail, and never be able to read the folder again."""
     wide = {f"k{n}": n for n in range(MOST_KEPT)}
     lists = {f"k{n}": list(range(LONGEST_LIST)) for n in range(MOST_KEPT // LONGEST_LIST + 1)}
@@ -187,8 +187,8 @@ def test_too_wide_metadata_are_refused_before_anything_is_written(tmp_path):
         assert index.get("lima")[0].metadata == {"all": wide | lists} and index.count() == 10
 
 
-def test_lists_that_filters_see(index):
-    """As long as ``LONGEST_LIST``; of a key without others, the warning says so."""
+def test_longer_lists_are_not_visible_to_filters(index):
+    """Filters see up to ``LONGEST_LIST`` values; a key with only longer lists warns."""
     index.add(
         [
             Document("Oslo", "short", {"tags": [f"t{n}" for n in range(LONGEST_LIST)]}),
@@ -201,8 +201,8 @@ def test_lists_that_filters_see(index):
     index.delete(["short", "long"])
 
 
-def test_what_an_earlier_version_kept_plainly_is_taken_out(index):
-    """A list of 1,000 was: it must not come back where the new version has no such key."""
+def test_list_that_an_earlier_version_stored_plainly_is_removed(index):
+    """Such as a list of 1,000: it must not come back if the new version has no such key."""
     index.add([Document("Oslo", "oslo", {"n": 1})])
     index._store.texts._collection.update(ids=["oslo"], metadatas=[{"tokens": list(range(1_000))}])
     assert index.get("oslo")[0].metadata == {"n": 1, "tokens": list(range(1_000))}
@@ -211,12 +211,12 @@ def test_what_an_earlier_version_kept_plainly_is_taken_out(index):
     index.delete("oslo")
 
 
-def test_sets_in_sets_of_an_earlier_version_can_be_read():
+def test_nested_sets_of_an_earlier_version_can_be_read():
     assert decoded({"ner:set": [{"ner:set": [1, 2]}]}) == {frozenset({1, 2})}
     assert decoded({"ner:dict": [[{"ner:set": [1]}, 2]]}) == {frozenset({1}): 2}
 
 
-def test_a_zone_that_this_machine_does_not_know_is_its_offset():
+def test_unknown_time_zone_becomes_its_offset():
     kept = {"ner:datetime": "2024-07-01T12:00:00+02:00", "zone": "Mars/Olympus"}
     assert decoded(kept) == datetime(2024, 7, 1, 12, tzinfo=timezone(timedelta(hours=2)))
 
@@ -228,8 +228,8 @@ print(version_of(Document("Oslo", metadata={"a": set("abcdefgh"), "b": {frozense
 """
 
 
-def test_a_set_is_the_same_in_every_process():
-    """Else the document would be replaced by every process that adds it."""
+def test_version_of_a_set_is_the_same_in_every_process():
+    """Otherwise every process that adds the document would replace it."""
     document = Document("Oslo", metadata={"a": set("abcdefgh"), "b": {frozenset("xyz")}})
     for seed in "12":
         command = [sys.executable, "-c", VERSION]
@@ -239,8 +239,8 @@ def test_a_set_is_the_same_in_every_process():
         assert done.stdout.strip() == version_of(document, None)
 
 
-def test_a_data_frame_comes_back(tmp_path):
-    """Of every type of column that pandas has for values like these."""
+def test_rows_of_a_data_frame_round_trip(tmp_path):
+    """With every type of column that pandas has for such values."""
     frame = pd.DataFrame(
         {
             "text": ["Oslo lies in Norway.", "Lima lies in Peru."],
@@ -268,10 +268,10 @@ def test_a_data_frame_comes_back(tmp_path):
         assert index.add(documents).unchanged == 2
 
 
-def test_what_chroma_holds_is_valid_for_it():
+def test_split_gives_chroma_only_valid_types():
     held, rest = split({"a": Colour.RED, "b": [Level.HIGH], "c": np.float32(1), "d": -0.0})
     assert {key: type(value) for key, value in held.items()} == {
         "a": str, "b": list, "c": float, "d": float
     }  # fmt: skip
     assert type(held["b"][0]) is int and json.loads(rest) == {"d": -0.0}
-    assert joined(held, rest) == {"a": "red", "b": [3], "c": 1.0, "d": 0.0}
+    assert merge(held, rest) == {"a": "red", "b": [3], "c": 1.0, "d": 0.0}

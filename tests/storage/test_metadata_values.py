@@ -1,6 +1,6 @@
-"""Whatever metadata loaders and data frames bring comes back equal or is refused, by hypothesis.
+"""Property tests: any metadata of loaders and data frames round-trips or is rejected.
 
-NER_EXAMPLES=20000 for more of it.
+Set NER_EXAMPLES=20000 for more examples.
 """
 
 import json
@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ner_retriever_rag import Document
-from ner_retriever_rag.storage.metadata import MOST_KEPT, check_metadata, joined, split
+from ner_retriever_rag.storage.metadata import MOST_KEPT, check_metadata, merge, split
 from ner_retriever_rag.storage.records import version_of
 
 MANY = settings(
@@ -79,7 +79,7 @@ values = st.recursive(
 
 
 def as_chroma_has_it(value):
-    """What Chroma may give back of a plain value: no sign of zero, other last digits."""
+    """Return what Chroma may return for a plain value: no sign of zero, other last digits."""
     if isinstance(value, list):
         return [as_chroma_has_it(each) for each in value]
     if isinstance(value, float):
@@ -89,7 +89,7 @@ def as_chroma_has_it(value):
 
 
 def equal(one, other):
-    """Equal, to the sign of zero, the offset of a zone, and the unit of a NumPy date."""
+    """Whether both are equal, including zero's sign, a zone's offset, and a NumPy date's unit."""
     if isinstance(one, np.generic) and one.dtype.kind in "mM":
         return one.dtype == other.dtype and one.astype(np.int64) == other.astype(np.int64)
     if isinstance(one, list | tuple):
@@ -112,7 +112,7 @@ def equal(one, other):
 
 @MANY
 @given(st.dictionaries(st.text(min_size=1, max_size=6), values, max_size=3))
-def test_what_is_not_refused_comes_back(metadata):
+def test_accepted_metadata_round_trips(metadata):
     document = Document("Oslo", "oslo", metadata)
     try:
         check_metadata(document)
@@ -123,14 +123,14 @@ def test_what_is_not_refused_comes_back(metadata):
     held, rest = split(metadata)
     assert all(type(value) in (str, int, float, bool, list) for value in held.values())
     json.dumps(held, allow_nan=False)
-    back = joined({key: as_chroma_has_it(value) for key, value in held.items()}, rest)
+    back = merge({key: as_chroma_has_it(value) for key, value in held.items()}, rest)
     assert equal(metadata, back)
     assert version_of(Document("Oslo", "oslo", back), None) == version_of(document, None)
 
 
 @MANY
 @given(st.lists(st.integers(0, 600), max_size=40), st.integers(0, MOST_KEPT + 9))
-def test_no_more_values_pass_than_chroma_can_write(lengths, numbers):
+def test_accepted_metadata_is_not_more_than_chroma_can_write(lengths, numbers):
     metadata = {f"n{n}": n for n in range(numbers)}
     metadata |= {f"list{n}": list(range(length)) for n, length in enumerate(lengths)}
     try:

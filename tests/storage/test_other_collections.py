@@ -1,4 +1,4 @@
-"""An index in company: other indexes' collections, other folders, links where files should be."""
+"""An index beside others' collections and folders, and links where files should be."""
 
 import os
 from contextlib import closing
@@ -21,7 +21,7 @@ def made(folder, name, documents=DOCUMENTS):
 
 
 def forget_roles(folder):
-    """Make the collections those of an earlier version, which has no roles in its metadata."""
+    """Remove the roles from the metadata of collections, as in an earlier version."""
     with closing(chromadb.PersistentClient(folder)) as client:
         for each in client.list_collections():
             kept = {key: value for key, value in each.metadata.items() if key != "ner:role"}
@@ -29,7 +29,7 @@ def forget_roles(folder):
 
 
 @pytest.mark.parametrize("earlier", [False, True], ids=["today", "earlier"])
-def test_a_repair_leaves_an_index_whose_name_is_like_a_journals(tmp_path, earlier):
+def test_repair_keeps_an_index_with_a_name_like_a_journal(tmp_path, earlier):
     made(tmp_path, "notes")
     made(tmp_path, "notes-journal-2024", DOCUMENTS[:2])
     if earlier:
@@ -37,13 +37,13 @@ def test_a_repair_leaves_an_index_whose_name_is_like_a_journals(tmp_path, earlie
     assert check(tmp_path, "notes", HashedEncoder()).sound
     assert repair(tmp_path, "notes", HashedEncoder()).unfinished == 0
     assert index_names(tmp_path) == ["notes", "notes-journal-2024"]
-    made(tmp_path, "notes", DOCUMENTS[1:])  # a write clears up after others, too
+    made(tmp_path, "notes", DOCUMENTS[1:])  # a write cleans up after others, too
     for name, documents in (("notes", DOCUMENTS), ("notes-journal-2024", DOCUMENTS[:2])):
         with EntityIndex.open(tmp_path, collection=name, encoder=HashedEncoder()) as index:
             assert_is(index, documents)
 
 
-def test_a_journal_of_an_index_with_a_longer_name_is_its_own(tmp_path):
+def test_journal_belongs_to_the_index_with_the_longer_name(tmp_path):
     made(tmp_path, "notes")
     with EntityIndex(tmp_path, collection="notes-journal-x", encoder=HashedEncoder()) as longer:
         longer.add(DOCUMENTS)
@@ -53,7 +53,7 @@ def test_a_journal_of_an_index_with_a_longer_name_is_its_own(tmp_path):
 
 
 @pytest.mark.parametrize("earlier", [False, True], ids=["today", "earlier"])
-def test_what_is_no_index_itself_is_not_opened_as_one(tmp_path, earlier):
+def test_internal_collections_are_not_opened_as_indexes(tmp_path, earlier):
     made(tmp_path, "notes")
     if earlier:
         forget_roles(tmp_path)
@@ -68,14 +68,14 @@ def test_what_is_no_index_itself_is_not_opened_as_one(tmp_path, earlier):
 
 
 @pytest.mark.parametrize("name", ["news-mentions", JOURNAL])
-def test_names_of_an_indexs_own_collections_are_refused(tmp_path, name):
+def test_names_of_internal_collections_are_rejected(tmp_path, name):
     made(tmp_path, "notes")
     with pytest.raises(ValueError, match=f"collection '{name}': names that end in '-mentions'"):
         EntityIndex(tmp_path, collection=name, encoder=HashedEncoder())
     assert set(roles_in(tmp_path).values()) == {"documents", "mentions"}
 
 
-def test_an_index_that_an_earlier_version_made_under_such_a_name_opens(tmp_path, monkeypatch):
+def test_index_of_an_earlier_version_with_such_a_name_can_be_opened(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("ner_retriever_rag.storage.chroma.check_name", lambda _: None)
         made(tmp_path, "news-mentions")
@@ -86,7 +86,7 @@ def test_an_index_that_an_earlier_version_made_under_such_a_name_opens(tmp_path,
         EntityIndex(tmp_path, collection="news", encoder=HashedEncoder())
 
 
-def test_a_relative_path_is_of_the_folder_it_was_given_in(tmp_path, monkeypatch):
+def test_relative_path_is_resolved_when_it_is_given(tmp_path, monkeypatch):
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "one")
@@ -104,7 +104,7 @@ def test_a_relative_path_is_of_the_folder_it_was_given_in(tmp_path, monkeypatch)
         assert one._folder == tmp_path / "one" / "index"
 
 
-def test_a_relative_path_of_a_clients_is_one_database_with_its_absolute_one(tmp_path, monkeypatch):
+def test_relative_and_absolute_path_of_a_client_are_one_database(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with closing(chromadb.PersistentClient("index")) as client:
         with EntityIndex(client=client, collection="notes", encoder=HashedEncoder()) as one:
@@ -119,8 +119,8 @@ def test_a_relative_path_of_a_clients_is_one_database_with_its_absolute_one(tmp_
 
 @pytest.mark.parametrize("name", [".ner-retriever.lock", ".write.lock"])
 @pytest.mark.parametrize("link", [os.symlink, os.link])
-def test_a_link_where_the_lock_should_be_is_refused(tmp_path, name, link):
-    """Whoever made the folder could have it cut short or filled whatever its user may write."""
+def test_link_in_place_of_the_lock_file_is_rejected(tmp_path, name, link):
+    """Whoever made the folder could have any file truncated or filled that its user may write."""
     made(tmp_path / "theirs", "notes")
     diary = tmp_path / "diary.txt"
     diary.write_text("dear diary\n99999 reads\n")
@@ -131,14 +131,14 @@ def test_a_link_where_the_lock_should_be_is_refused(tmp_path, name, link):
     assert diary.read_text() == "dear diary\n99999 reads\n"
 
 
-def test_a_pipe_where_the_lock_should_be_is_not_waited_for(tmp_path):
+def test_pipe_in_place_of_the_lock_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / ".ner-retriever.lock")
     with pytest.raises(ValueError, match="no plain file"):
         EntityIndex(tmp_path, encoder=HashedEncoder())
 
 
 @pytest.mark.parametrize("other", [False, True], ids=["gone", "another in its place"])
-def test_a_folder_that_was_moved_is_noticed_by_reads(tmp_path, other):
+def test_reads_notice_a_moved_folder(tmp_path, other):
     with EntityIndex(tmp_path / "index", collection="notes", encoder=HashedEncoder()) as index:
         index.add(DOCUMENTS)
         index.search("city")

@@ -1,4 +1,4 @@
-"""What passes a filter, by us and by Chroma itself."""
+"""Our own evaluation of filters, compared with Chroma's."""
 
 import random
 from uuid import uuid4
@@ -57,14 +57,14 @@ def collection(records):
     return collection
 
 
-def test_filters_are_decided_as_chroma_decides_them(records, collection):
+def test_filters_select_the_same_records_as_in_chroma(records, collection):
     draw, decided, differing = random.Random(7), 0, []
     for _ in range(400):
         where = a_filter(draw)
         try:
             wanted = set(collection.get(where=where, include=[])["ids"])
         except (ValueError, ChromaError):
-            continue  # what Chroma refuses is never asked of us
+            continue  # we never evaluate what Chroma rejects
         decided += 1
         found = {each for each, metadata in records.items() if passes(metadata, where)}
         if found != wanted:

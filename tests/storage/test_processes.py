@@ -1,4 +1,4 @@
-"""Several processes on one folder: one that writes, or any number that read."""
+"""Several processes on one folder: one writer, or any number of readers."""
 
 import json
 import os
@@ -102,23 +102,23 @@ def test_a_writer_and_six_openers(start, encoder, tmp_path, run):
         assert_is(index, DOCUMENTS)
 
 
-def test_a_writer_is_refused_while_another_process_reads(start, encoder, tmp_path):
+def test_writer_is_rejected_while_another_process_reads(start, encoder, tmp_path):
     with EntityIndex(tmp_path, encoder=encoder) as index:
         index.add(["Oslo"])
     reader = start(HOLDER, tmp_path, "reads")
     assert reader.stdout.readline() == "1\n"
-    index = EntityIndex(tmp_path, encoder=encoder)  # two readers get on
+    index = EntityIndex(tmp_path, encoder=encoder)  # two readers are allowed
     for _ in range(2):
         with pytest.raises(RuntimeError, match=rf"open \(pid {reader.pid} reads\).*serve"):
             index.add(["Rome"])
-    assert index.count() == 1  # and it still reads
+    assert index.count() == 1  # and it can still read
     reader.kill()
     reader.wait()
     assert index.add(["Rome"]).added == 1
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_writer_that_dies_lets_go(start, encoder, tmp_path, how):
+def test_writer_that_dies_releases_the_lock(start, encoder, tmp_path, how):
     writer = start(HOLDER, tmp_path, "writes")
     assert writer.stdout.readline() == "1\n"
     with pytest.raises(RuntimeError, match=rf"written by another process \(pid {writer.pid} wri"):
@@ -129,7 +129,7 @@ def test_a_writer_that_dies_lets_go(start, encoder, tmp_path, how):
         assert index.add([Document("Lima", id="theirs"), "Oslo"]).unchanged == 1
 
 
-def test_who_waits_too_long_to_open_is_told_what_helps(encoder, tmp_path, monkeypatch):
+def test_timeout_while_opening_suggests_a_remedy(encoder, tmp_path, monkeypatch):
     EntityIndex(tmp_path, encoder=encoder).close()
     monkeypatch.setattr(lock, "_GATE_SECONDS", 0.05)
     with FileLock(tmp_path / lock.GATE_FILE):
@@ -138,7 +138,7 @@ def test_who_waits_too_long_to_open_is_told_what_helps(encoder, tmp_path, monkey
     EntityIndex(tmp_path, encoder=encoder).close()
 
 
-def test_what_the_writer_started_does_not_keep_the_lock(start, encoder, tmp_path):
+def test_child_process_of_the_writer_does_not_keep_the_lock(start, encoder, tmp_path):
     index = EntityIndex(tmp_path, encoder=encoder)
     index.add(["Oslo"])
     child = subprocess.Popen(["sleep", "60"], close_fds=False)
@@ -164,16 +164,16 @@ def test_indexes_of_one_process_share_the_folder(start, encoder, tmp_path):
     refused = start(HOLDER, tmp_path, "reads")
     assert "is being written by another process" in refused.communicate(timeout=60)[1]
     three = EntityIndex(tmp_path, encoder=encoder)
-    two.close()  # the last that wrote; what is left only reads
+    two.close()  # the last writer; the remaining index only reads
     reader = start(HOLDER, tmp_path, "reads")
     assert reader.stdout.readline() == "3\n"
     assert three.count() == 3
 
 
-def test_an_index_nobody_holds_is_closed(start, encoder, tmp_path):
+def test_unreferenced_index_is_closed(start, encoder, tmp_path):
     rows = EntityIndex(tmp_path, encoder=encoder)._store.pages(None, 1)
     EntityIndex(tmp_path, encoder=encoder).add(["Oslo", "Rome"])
-    assert len(list(rows)) == 2  # what is still being read keeps it open
+    assert len(list(rows)) == 2  # an unfinished read keeps it open
     del rows
     assert start(HOLDER, tmp_path, "writes").stdout.readline() == "3\n"
 
@@ -187,7 +187,7 @@ def test_opening_changes_nothing(encoder, tmp_path, monkeypatch):
         patched.setattr(Store, "_write_records", lambda *_: 1 / 0)
         index.add(DOCUMENTS[3:9])
     raw = index._store.row_ids()
-    again = EntityIndex(tmp_path, encoder=encoder)  # in the midst of a write, as far as it knows
+    again = EntityIndex(tmp_path, encoder=encoder)  # during a write, as far as it knows
     assert again.count() == 3
     assert_is(again, DOCUMENTS[:3])
     assert sorted(index._store.row_ids()) == sorted(raw) and rows_amiss(index)
@@ -195,7 +195,7 @@ def test_opening_changes_nothing(encoder, tmp_path, monkeypatch):
     assert_is(index, DOCUMENTS[:4])
 
 
-def test_a_write_begins_from_the_journal_as_it_is_now(encoder, tmp_path, monkeypatch):
+def test_write_starts_from_the_current_journal(encoder, tmp_path, monkeypatch):
     from ner_retriever_rag.storage.store import Store
 
     early = EntityIndex(tmp_path, encoder=encoder)
@@ -245,8 +245,8 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.parametrize("where", ["folder", "memory"])
-def test_after_a_fork_chroma_is_refused(start, tmp_path, where):
-    """Chroma's thread pool is the process's, and would be waited for without end."""
+def test_index_cannot_be_used_after_a_fork(start, tmp_path, where):
+    """Chroma's thread pool belongs to the parent; a child would wait for it forever."""
     forker = start(FORKER, tmp_path if where == "folder" else "")
     _, err = forker.communicate(timeout=120)
     assert forker.returncode == 0, err

@@ -1,4 +1,4 @@
-"""Revisions asked for in one thread while another writes."""
+"""Revisions read in one thread while another writes."""
 
 import sys
 import threading
@@ -9,7 +9,7 @@ from ner_retriever_rag.storage.revisions import Revisions
 
 
 class Metadata:
-    """As much of a collection as revisions ask for."""
+    """The part of a collection that revisions use."""
 
     def __init__(self):
         self._held = {}
@@ -23,14 +23,14 @@ class Metadata:
 
 @pytest.fixture
 def often():
-    """Threads take turns as often as they can."""
+    """Make threads switch as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
 
 
-def test_what_was_touched_is_told_while_another_thread_writes(often):
+def test_touched_since_works_while_another_thread_writes(often):
     revisions = Revisions(Metadata())
     revisions.mark(["first"])
     begun = revisions.current()

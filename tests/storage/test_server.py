@@ -8,7 +8,7 @@ from ner_retriever_rag import Document, EntityIndex
 pytestmark = pytest.mark.slow
 
 
-def test_index_on_a_server(server, tiny_encoder):
+def test_index_on_a_server_equals_a_local_one(server, tiny_encoder):
     index = EntityIndex(client=server, collection="news", encoder=tiny_encoder)
     documents = [Document(text, metadata={"n": n}) for n, text in enumerate(TEXTS)]
     assert index.add(documents).added == 5

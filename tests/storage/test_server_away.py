@@ -1,4 +1,4 @@
-"""A server that goes away and comes back, and one that takes little at once."""
+"""A server that goes away and comes back, and one that accepts only small batches."""
 
 import threading
 from contextlib import contextmanager
@@ -35,10 +35,10 @@ def killed_at(server, method, ending, *, answered, monkeypatch):
 
     Args:
         server: The server.
-        method: The request's.
-        ending: What its path ends with.
-        answered: Whether the server has done what was asked, and only the answer is lost.
-        monkeypatch: What to patch the client with.
+        method: The request's HTTP method.
+        ending: The end of the request's path.
+        answered: Whether the server has processed the request, and only its response is lost.
+        monkeypatch: Used to patch the client.
     """
     send, again = FastAPI._make_request, threading.Timer(1.0, server.start)
 
@@ -55,7 +55,7 @@ def killed_at(server, method, ending, *, answered, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(FastAPI, "_make_request", cut)
-        patch.setattr(retry, "PATIENCE", 300)  # of a machine with much else to do
+        patch.setattr(retry, "PATIENCE", 300)  # enough for a busy machine
         yield
     assert again.ident is not None, "no such request was made"
     again.join()
@@ -70,7 +70,7 @@ def killed_at(server, method, ending, *, answered, monkeypatch):
         ("post", "/upsert", True),
     ],
 )
-def test_adding_goes_on_when_the_server_comes_back(own, method, ending, answered, monkeypatch):
+def test_add_continues_when_the_server_comes_back(own, method, ending, answered, monkeypatch):
     with EntityIndex(own.address, encoder=HashedEncoder()) as index:
         index.delete(each.id for each in DOCUMENTS)
         with killed_at(own, method, ending, answered=answered, monkeypatch=monkeypatch):
@@ -80,7 +80,7 @@ def test_adding_goes_on_when_the_server_comes_back(own, method, ending, answered
 
 
 @pytest.mark.parametrize("ending", ["/get", "/query"])
-def test_searching_goes_on_when_the_server_comes_back(own, ending, monkeypatch):
+def test_search_continues_when_the_server_comes_back(own, ending, monkeypatch):
     local = EntityIndex(encoder=HashedEncoder())
     local.add(DOCUMENTS)
     with EntityIndex(own.address, encoder=HashedEncoder()) as index:
@@ -91,7 +91,7 @@ def test_searching_goes_on_when_the_server_comes_back(own, ending, monkeypatch):
         assert [each.doc_id for each in found] == [each.doc_id for each in wanted]
 
 
-def test_a_server_that_stays_away_is_named_with_a_remedy(own, monkeypatch):
+def test_error_for_an_unreachable_server_names_it_and_a_remedy(own, monkeypatch):
     monkeypatch.setattr(retry, "PATIENCE", 0.3)
     with EntityIndex(own.address, collection="away", encoder=HashedEncoder()) as index:
         index.add(DOCUMENTS[:100])
@@ -114,7 +114,7 @@ def test_a_server_that_stays_away_is_named_with_a_remedy(own, monkeypatch):
         assert_is(index, DOCUMENTS)
 
 
-def test_a_busy_server_is_asked_again():
+def test_requests_to_a_busy_server_are_retried():
     answers = [429, 503, 200]
 
     def call():
@@ -131,7 +131,7 @@ def test_a_busy_server_is_asked_again():
 
 
 def refusing(monkeypatch):
-    """Let the client refuse what is more than ``MOST`` in one call; return what was seen."""
+    """Let the client fail on more than ``MOST`` items in one call; return the calls seen."""
     seen = set()
 
     def watch(name, size):
@@ -152,7 +152,7 @@ def refusing(monkeypatch):
     return seen
 
 
-def test_one_setting_bounds_writes_gets_and_queries(server, monkeypatch):
+def test_max_batch_limits_writes_gets_and_queries(server, monkeypatch):
     few = DOCUMENTS[:60]
     options = {"client": server, "encoder": HashedEncoder(), "max_batch": MOST}
     local = EntityIndex(encoder=HashedEncoder())

@@ -1,4 +1,4 @@
-"""An index on a server that is searched there: what a crash leaves, what was there before."""
+"""An index on a server that is searched there: leftovers of a crash, an earlier format."""
 
 import pytest
 from hashed import HashedEncoder, assert_is, rows_amiss
@@ -12,7 +12,7 @@ from ner_retriever_rag.storage.store import Store
 pytestmark = pytest.mark.slow
 
 
-def test_what_a_crash_leaves_over_is_taken_out_by_check(server, monkeypatch):
+def test_leftovers_of_a_crash_are_removed_by_repair(server, monkeypatch):
     settings = server.get_settings()
     address = f"http://{settings.chroma_server_host}:{settings.chroma_server_http_port}"
     index = EntityIndex(address, collection="crashed", encoder=HashedEncoder())
@@ -31,7 +31,7 @@ def test_what_a_crash_leaves_over_is_taken_out_by_check(server, monkeypatch):
     assert_is(index, documents)
 
 
-def test_an_index_from_before_is_refused_with_what_to_do(server):
+def test_index_of_an_earlier_format_is_rejected_with_a_remedy(server):
     place = Place(None, server)
     with place.opening():
         Store.within(place, "before", HashedEncoder())
@@ -41,8 +41,8 @@ def test_an_index_from_before_is_refused_with_what_to_do(server):
         EntityIndex(client=server, collection="before", encoder=HashedEncoder())
 
 
-def test_shards_on_servers_are_searched_by_these(server, monkeypatch):
-    monkeypatch.setattr(engine_search, "SMALL", 100)
+def test_shards_on_servers_equal_a_single_index(server, monkeypatch):
+    monkeypatch.setattr(engine_search, "MAX_LOCAL_MENTIONS", 100)
     shards = [
         EntityIndex(client=server, collection=f"shard{n}", encoder=HashedEncoder())
         for n in range(2)

@@ -1,4 +1,4 @@
-"""What an index takes, computed by hand and measured."""
+"""The size of an index, computed by hand and measured."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from ner_retriever_rag.cli.stats import SentenceIndex
 from ner_retriever_rag.storage.size import Storage, disk_usage
 
 
-def test_the_saving_is_computed():
+def test_saving_is_computed_from_sizes():
     storage = Storage(
         documents=2, mentions=12, mention_width=100, text_width=50, text_bytes=900,
         disk_bytes=80_000,
@@ -30,7 +30,7 @@ def test_the_saving_is_computed():
 @pytest.mark.parametrize(
     ("width", "mentions_a_sentence", "saving"), [(500, 1, 0.878), (500, 2, 0.756), (128, 2, 0.938)]
 )
-def test_the_saving_hangs_on_width_and_mentions_a_sentence(width, mentions_a_sentence, saving):
+def test_saving_depends_on_width_and_mentions_per_sentence(width, mentions_a_sentence, saving):
     storage = Storage(
         documents=1, mentions=1_000 * mentions_a_sentence, mention_width=width, text_width=1,
         text_bytes=0,
@@ -54,7 +54,7 @@ def test_widths_and_sizes_are_measured(tiny_encoder, tmp_path):
     assert storage.disk_bytes == disk_usage(tmp_path / "index") > storage.vector_bytes
 
 
-def test_an_index_in_memory_has_no_disk_and_a_cut_backbone_no_text_vectors(tiny_checkpoint):
+def test_index_in_memory_has_no_disk_size_and_cut_backbone_no_text_vectors(tiny_checkpoint):
     encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=CapitalisedWords())
     index = EntityIndex(encoder=encoder)
     index.add([Document(TEXTS[0], id="a")])
@@ -63,7 +63,7 @@ def test_an_index_in_memory_has_no_disk_and_a_cut_backbone_no_text_vectors(tiny_
     assert (storage.mention_width, storage.text_width) == (32, 1)
 
 
-def test_stats_prints_it(tmp_path):
+def test_stats_command_prints_sizes_and_savings(tmp_path):
     index = EntityIndex(tmp_path / "index")
     index.add(TEXTS)
     storage, rival = index.storage(), SentenceIndex.of(index)

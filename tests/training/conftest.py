@@ -1,4 +1,4 @@
-"""A handful of articles, and what is mined from them."""
+"""A few articles, and what is mined from them."""
 
 import json
 import random

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ner_retriever_rag.encoder.backbone.windows import Tokens
-from ner_retriever_rag.training.batches import BatchDrawer
+from ner_retriever_rag.training.batches import BatchSampler
 from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity
 from ner_retriever_rag.training.pairs import PairSampler
@@ -26,13 +26,13 @@ def drawer():
         return [Tokens(each, np.zeros((len(each), 2), dtype=np.int64)) for each in ids]
 
     hierarchy = Hierarchy({}, {})
-    return BatchDrawer(
+    return BatchSampler(
         ENTITIES, [1.0, 1.0], lambda rng: PairSampler(hierarchy, rng), tokenize,
         batch=3, types=5, width=200,
     )  # fmt: skip
 
 
-def test_a_batch_is_a_function_of_its_step(drawer):
+def test_batch_is_determined_by_its_step(drawer):
     first = drawer.at(3)
     drawer.at(40)
     again = drawer.at(3)
@@ -40,6 +40,6 @@ def test_a_batch_is_a_function_of_its_step(drawer):
     assert len(first.texts) == len(first.entities) == 3 and len(first.queries) == 5
 
 
-def test_texts_of_like_length_come_together(drawer):
+def test_texts_of_similar_length_are_batched_together(drawer):
     mixed = [len({len(text.ids) for text in drawer.at(step).texts}) > 1 for step in range(16)]
     assert sum(mixed) <= 1

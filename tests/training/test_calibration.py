@@ -16,7 +16,7 @@ KINDS = [f"kind{letter}" for letter in "abcdefghijkl"]
 
 @pytest.fixture(scope="module")
 def corpus():
-    """Mentions around a centre for each kind, and the kinds' own vectors near these."""
+    """Mentions around a center for each type, and the types' own vectors at the centers."""
     generator = np.random.default_rng(0)
     centres = generator.normal(size=(len(KINDS), 16))
     of = np.arange(600) % len(KINDS)
@@ -41,16 +41,16 @@ def fitted(corpus):
     )
 
 
-def test_probabilities_hold_on_unseen_types(fitted):
+def test_probabilities_are_calibrated_on_unseen_types(fitted):
     _, report = fitted
     assert report.types == 6
     assert report.error < 0.12
     assert report.precision > 0.5
 
 
-def test_mentions_that_were_added_are_no_negatives(corpus, fitted):
+def test_added_mentions_are_not_used_as_negatives(corpus, fitted):
     entities, vectors, types = corpus
-    # Mentions of an unseen type, piled up where another type is, would spoil it as negatives.
+    # Mentions of an unseen type, added where another type is, would distort it as negatives.
     extra = [MinedEntity("x", (KINDS[0],), (MentionContext("x", 0, 1),))] * 300
     where = np.repeat(types[6:7], 300, axis=0)
 
@@ -71,7 +71,7 @@ def test_mentions_that_were_added_are_no_negatives(corpus, fitted):
     assert np.isin(fit(600).background, fitted[0].background).all()
 
 
-def test_probability_rises_and_is_inverted(fitted, corpus):
+def test_probability_is_monotonic_and_can_be_inverted(fitted, corpus):
     calibration, _ = fitted
     for vector in corpus[2][:3]:
         cosines = np.linspace(-1, 1, 50, dtype=np.float32)
@@ -85,7 +85,7 @@ def test_probability_rises_and_is_inverted(fitted, corpus):
     assert calibration.similarity_at(vector, 1.0) == float("inf")
 
 
-def test_saving(fitted, corpus, tmp_path):
+def test_calibration_is_saved_and_loaded(fitted, corpus, tmp_path):
     calibration, _ = fitted
     calibration.save(tmp_path)
     again = Calibration.load(tmp_path)
@@ -104,7 +104,7 @@ def test_a_higher_prior_gives_higher_probabilities(corpus):
     assert low.probability(types[0], np.array([0.5])) < high.probability(types[0], np.array([0.5]))
 
 
-def test_doubtful_mentions_are_neither_members_nor_others():
+def test_ambiguous_mentions_are_neither_members_nor_others():
     entities = [
         MinedEntity(str(i), (kind,), (MentionContext("x", 0, 1),))
         for i, kind in enumerate(["metal band", "jazz band", "ensemble", "river"] * 5)
@@ -117,7 +117,7 @@ def test_doubtful_mentions_are_neither_members_nor_others():
     assert labelled.others[row].tolist() == [3, 7, 11, 15, 19]
 
 
-def test_calibration_error_and_statistics():
+def test_calibration_error_and_background_statistics():
     labels = np.array([True, False, False, False])
     sure = np.array([0.95, 0.05, 0.05, 0.05], dtype=np.float32)
     error, curve = expected_calibration_error(sure, labels, prior_weights(labels, 0.25))
@@ -129,12 +129,12 @@ def test_calibration_error_and_statistics():
     assert spread > 0.2
 
 
-def test_a_diverse_sample_takes_every_kind():
+def test_diverse_sample_includes_every_type():
     entities = [MinedEntity("x", ("village",), ())] * 50 + [MinedEntity("y", ("volcano",), ())]
     assert 50 in diverse(entities, 2, seed=0)
 
 
-def test_bad_input(corpus):
+def test_invalid_input_is_rejected(corpus):
     with pytest.raises(ValueError, match="background"):
         Calibration(np.zeros(3), (1.0, 1.0), (0.0,) * 5)
     with pytest.raises(ValueError, match="slopes"):

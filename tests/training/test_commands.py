@@ -32,7 +32,7 @@ def run(*arguments):
     return result
 
 
-def test_from_text_to_an_encoder_that_works(articles_file, marked_file, tiny_checkpoint, tmp_path):
+def test_commands_train_a_working_encoder(articles_file, marked_file, tiny_checkpoint, tmp_path):
     names = tmp_path / "names.json"
     names.write_text('{"water": "River", "x": "Place"}')
     mined, encoder = tmp_path / "mined", tmp_path / "encoder"
@@ -57,7 +57,7 @@ def test_from_text_to_an_encoder_that_works(articles_file, marked_file, tiny_che
     assert result.exit_code == 2 and "unseen in training" in result.output
 
 
-def test_adapted_encoder(mined, tiny_checkpoint, tmp_path):
+def test_adapt_command_trains_and_continues(mined, tiny_checkpoint, tmp_path):
     result = run(
         "adapt", mined, "--out", tmp_path, "--backbone", tiny_checkpoint,
         "--taps", "hidden@2+hidden@3", "--steps", 1, "--rank", 2, "--first-block", 1,
@@ -74,7 +74,7 @@ def test_adapted_encoder(mined, tiny_checkpoint, tmp_path):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     further = load_file(tmp_path / "on" / "adaptation.safetensors")
-    # A step changes them by little; another seed's beginning would be far away.
+    # A step changes them only slightly; the initial values of another seed would be far away.
     assert all(torch.allclose(deltas[name], further[name], atol=0.01) for name in deltas)
     assert any((deltas[name] != further[name]).any() for name in deltas)
 

@@ -14,11 +14,11 @@ from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.encoder import ProjectionHead, SpanHead
 from ner_retriever_rag.encoder.backbone.adaptation import add_deltas
-from ner_retriever_rag.encoder.judging import PairJudge
 from ner_retriever_rag.encoder.pair_model import PairModel
+from ner_retriever_rag.encoder.pair_scorer import PairScorer
 from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.reading.passage import Passage
-from ner_retriever_rag.training.guidelines import MarkedSet
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet
 from ner_retriever_rag.training.joint import rebased
 from ner_retriever_rag.training.label_passages import LabelPassages
 
@@ -27,7 +27,7 @@ ROWS = [
     TypedText("Oslo is the capital of Norway.", ((0, 4, "town"), (23, 29, "land"))),
     TypedText("The Nile flows through Egypt and Sudan.", ((4, 8, "water"), (23, 28, "land"))),
 ]
-NAMES = {"dino": "dinosaur", "town": "city", "water": "river"}  # "land" may teach nothing
+NAMES = {"dino": "dinosaur", "town": "city", "water": "river"}  # "land" is not used for training
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def trained(mined, encoder, marked, out, *more):
     return TypeAwareEncoder.from_pretrained(out)
 
 
-def test_all_of_it_is_trained_and_saved_whole(mined, encoder, marked, tmp_path):
+def test_every_part_is_trained_and_saved(mined, encoder, marked, tmp_path):
     before = TypeAwareEncoder.from_pretrained(encoder)
     after = trained(mined, encoder, marked, tmp_path / "after", "--steps", "3")
     assert after.fingerprint != before.fingerprint
@@ -78,7 +78,7 @@ def test_all_of_it_is_trained_and_saved_whole(mined, encoder, marked, tmp_path):
     assert after.prototypes is None
 
 
-def test_an_interrupted_run_goes_on(mined, encoder, marked, tmp_path):
+def test_run_in_a_work_folder_can_be_resumed(mined, encoder, marked, tmp_path):
     whole = trained(mined, encoder, marked, tmp_path / "one", "--steps", "4")
     work = ["--work", str(tmp_path / "run"), "--steps"]
     trained(mined, encoder, marked, tmp_path / "part", *work, "4")
@@ -88,7 +88,7 @@ def test_an_interrupted_run_goes_on(mined, encoder, marked, tmp_path):
     )
 
 
-def test_a_pair_model_judges_on_the_new_backbone_as_on_the_old(tiny_checkpoint):
+def test_rebased_pair_model_scores_as_on_the_old_backbone(tiny_checkpoint):
     torch.manual_seed(4)
     layer = "encoder.layer.1.output.dense"
     other = "encoder.layer.2.output.dense"
@@ -113,25 +113,25 @@ def test_a_pair_model_judges_on_the_new_backbone_as_on_the_old(tiny_checkpoint):
                 add_deltas(backbone.model, deltas)
             return backbone
 
-        return PairJudge(model, load).logits("river", passages)
+        return PairScorer(model, load).logits("river", passages)
 
     right = judged(model, moved=False)
     np.testing.assert_allclose(judged(rebased(model, deltas), moved=True), right, atol=0.02)
-    assert np.abs(judged(model, moved=True) - right).max() > 0.1  # as it would be without
+    assert np.abs(judged(model, moved=True) - right).max() > 0.1  # as it would be without rebasing
 
 
-def test_a_rare_label_is_drawn_as_often_as_a_frequent_one():
+def test_rare_label_is_drawn_as_often_as_a_frequent_one():
     rows = [ROWS[0]] * 50 + [ROWS[1]]
-    passages = LabelPassages([MarkedSet("things", rows, False, NAMES)], 100_000, batch=10)
+    passages = LabelPassages([AnnotatedSet("things", rows, False, NAMES)], 100_000, batch=10)
     assert passages.labels == ["city", "dinosaur", "river"]
     drawn = [passages.labels[label] for step in range(20) for label, _ in passages.at(step)]
     assert 0.4 < drawn.count("city") / len(drawn) < 0.6
     (oslo,) = [each for each in passages.passages if each.text.startswith("Oslo")]
     assert list(oslo.mentions) == [passages.labels.index("city")]  # "land" has no name
-    again = LabelPassages([MarkedSet("things", rows, False, NAMES)], 100_000, batch=10)
+    again = LabelPassages([AnnotatedSet("things", rows, False, NAMES)], 100_000, batch=10)
     assert again.at(17) == passages.at(17)
 
 
-def test_no_label_that_may_teach_is_refused():
+def test_sets_without_a_usable_label_are_rejected():
     with pytest.raises(ValueError, match="no mention has a label"):
-        LabelPassages([MarkedSet("things", ROWS, False, {})], 1_000, batch=2)
+        LabelPassages([AnnotatedSet("things", ROWS, False, {})], 1_000, batch=2)

@@ -1,4 +1,4 @@
-"""Files of labelled texts: what is read, what is refused, how they are split."""
+"""Files of labeled texts: what is read, what is rejected, how they are split."""
 
 import gzip
 import json
@@ -48,7 +48,7 @@ def test_lines_are_read_plain_or_compressed(tmp_path):
         (with_mention(start=7, end=8), "are not the characters"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path, row, message):
+def test_error_for_an_invalid_line_gives_its_number(tmp_path, row, message):
     path = tmp_path / "bad.jsonl"
     line = row if isinstance(row, str) else json.dumps(row)
     path.write_text(f"{json.dumps(GOOD)}\n{line}\n")
@@ -58,7 +58,7 @@ def test_a_bad_line_is_named(tmp_path, row, message):
     assert message in str(error.value)
 
 
-def test_a_file_without_mentions_or_text_is_refused(tmp_path):
+def test_file_without_mentions_or_text_is_rejected(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "a", "mentions": []}\n')
     with pytest.raises(ValueError, match=r"a\.jsonl has no labelled mention"):
         read_labelled(tmp_path / "a.jsonl")
@@ -78,7 +78,7 @@ def test_labels_become_descriptions():
         described(typed, {"river": "river"})
 
 
-def test_the_same_text_is_never_on_both_sides():
+def test_same_text_is_never_on_both_sides_of_a_split():
     typed = [TypedText(f"text {number % 50}", ()) for number in range(100)]
     train, held = split(typed, 0.2, seed=1)
     assert len(held) == 20 and len(train) == 80

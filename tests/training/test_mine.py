@@ -6,7 +6,7 @@ import pytest
 from ner_retriever_rag.training.articles import Article, HeldOut, read_articles
 from ner_retriever_rag.training.contexts import (
     EntityFinder,
-    LowerCased,
+    WordCaseCounts,
     family_name,
     find_name,
     surface,
@@ -28,7 +28,7 @@ def test_mined_entities_have_types_and_contexts_of_other_articles(mined):
     assert entities["Carabus velox"].types == ("beetle species", "beetle")
 
 
-def test_mining_reports_and_repeats(articles_file, tmp_path, mined):
+def test_mining_is_reproducible_and_writes_a_report(articles_file, tmp_path, mined):
     options = MiningOptions(least_heads=1, silver=50)
     counts = mine([articles_file], tmp_path, options=options)
     for name in ("entities.jsonl.xz", "silver.jsonl.xz", "hierarchy.json", "report.md"):
@@ -52,15 +52,15 @@ def test_held_out_sentences_are_dropped(articles_file, tmp_path):
     assert kept and sentence not in kept
 
 
-def test_caps(articles_file, tmp_path):
+def test_entities_per_head_are_capped(articles_file, tmp_path):
     counts = mine([articles_file], tmp_path, options=MiningOptions(least_heads=1, per_head=2))
     heads = [e.types[0].split()[-1] for e in load_entities(tmp_path)]
     assert counts["entities kept"] == len(heads)
     assert max(heads.count(h) for h in heads) == 2
 
 
-def test_homonyms_common_words_and_pieces_of_names_are_not_found():
-    common = LowerCased(["the band played, a band, the band, band"])
+def test_homonyms_common_words_and_parts_of_names_are_not_found():
+    common = WordCaseCounts(["the band played, a band, the band, band"])
     names = surfaces(
         ["Mercury (planet)", "Mercury (element)", "Band", "Oslo", "Hof, Bavaria"], common
     )
@@ -75,7 +75,7 @@ def test_homonyms_common_words_and_pieces_of_names_are_not_found():
     assert [(f.start, f.end) for f in found] == [(3, 7), (38, 42), (48, 51)]
 
 
-def test_family_names():
+def test_family_names_are_found():
     text = "Ada Lovelace was a writer. She wrote. Her friend was glad."
     assert family_name(Article("Ada Lovelace", text)) == "Lovelace"
     assert family_name(Article("The Wall", text)) is None
@@ -84,7 +84,7 @@ def test_family_names():
     assert surface("Cabaret (1972 film)") == "Cabaret"
 
 
-def test_bad_articles(tmp_path):
+def test_invalid_articles_are_rejected(tmp_path):
     path = tmp_path / "bad.jsonl"
     path.write_text('{"title": "x"}\n')
     with pytest.raises(ValueError, match="bad.jsonl:1"):

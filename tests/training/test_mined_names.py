@@ -31,7 +31,7 @@ def test_mining_writes_names(mined):
     assert names["Carabus velox"].types == ("beetle species", "beetle")
 
 
-def test_homonyms_are_one_name_and_brackets_are_none():
+def test_homonyms_are_one_name_without_parentheses():
     articles = [
         Article("Mercury (planet)", "Mercury is a planet near the sun."),
         Article("Mercury (element)", "Mercury is a metal."),
@@ -47,7 +47,7 @@ def test_homonyms_are_one_name_and_brackets_are_none():
     ]
 
 
-def test_what_a_held_out_sentence_says_is_not_known():
+def test_names_defined_by_held_out_sentences_are_left_out():
     articles = [
         Article("Hof", "Hof is a city."),
         Article("Hof", "Hof is a city in the north."),
@@ -82,7 +82,7 @@ def test_other_names_of_a_subject(title, lead, others):
     assert list(other_names(title, lead)) == others
 
 
-def test_rare_phrases_give_way_to_frequent_ends(tmp_path):
+def test_rare_phrases_are_replaced_by_frequent_endings(tmp_path):
     path = tmp_path / NAMES
     rows = [
         ("A", "black metal band"),
@@ -91,7 +91,7 @@ def test_rare_phrases_give_way_to_frequent_ends(tmp_path):
         ("D", "old brass Band"),
         ("the D", "lake"),
     ]
-    john = KnownName("John", tuple(f"kind{n}" for n in range(6)))  # too many things to say much
+    john = KnownName("John", tuple(f"kind{n}" for n in range(6)))  # too many types to tell much
     write_mined(path, [*(KnownName(name, (phrase,)) for name, phrase in rows), john])
     asked = []
 
@@ -105,13 +105,13 @@ def test_rare_phrases_give_way_to_frequent_ends(tmp_path):
     assert known.knows(["a", "E", "The D", "John"]).tolist() == [True, False, True, False]
 
 
-def test_names_are_mined_again_alike(articles_file, mined, tmp_path):
+def test_mining_of_names_is_reproducible(articles_file, mined, tmp_path):
     mine([articles_file], tmp_path, options=MiningOptions(least_heads=1, silver=50))
     first, again = (list(read_mined(folder / NAMES)) for folder in (mined, tmp_path))
     assert first == again and len(first) >= 11
 
 
-def test_the_command_makes_names_part_of_an_encoder(mined, tiny_checkpoint, tmp_path):
+def test_command_adds_names_to_an_encoder(mined, tiny_checkpoint, tmp_path):
     encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@3", detector=CapitalisedWords())
     encoder.save_pretrained(tmp_path)
     ran = CliRunner().invoke(app, ["train", "names", str(mined), "--encoder", str(tmp_path)])

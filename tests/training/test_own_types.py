@@ -1,4 +1,4 @@
-"""An encoder whose head was changed: all that lies in its space goes along."""
+"""An encoder with a changed head: everything else in its vector space is mapped to it."""
 
 import numpy as np
 import pytest
@@ -8,32 +8,32 @@ from ner_retriever_rag.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.training.loop import LoopOptions
-from ner_retriever_rag.training.own_types import own_types_recipe, with_head
-from ner_retriever_rag.training.tune import Moved, Rows, TuneOptions
+from ner_retriever_rag.training.own_types import tune_types_recipe, with_head
+from ner_retriever_rag.training.tune import LinearMap, Rows, TuneOptions
 
 TEXTS = ["Stegosaurus lived in the Jurassic.", "Oslo is the capital of Norway.", "We met Torvane."]
 
 
 @pytest.fixture(scope="module")
 def turn():
-    """A turn of the space, which changes no cosine."""
+    """An orthogonal map of the space, which changes no cosine."""
     random = torch.randn(128, 128, generator=torch.Generator().manual_seed(0))
     return torch.linalg.qr(random)[0]
 
 
 @pytest.fixture(scope="module")
 def turned(default, turn):
-    """The shipped head, turned, and the map that follows it."""
+    """The shipped head with this map applied, and the map from old vectors to new ones."""
     head = ProjectionHead(default.head.sizes).eval().requires_grad_(False)
     with torch.no_grad():
         head.net[-1].weight.copy_(turn @ default.head.net[-1].weight)
         head.net[-1].bias.copy_(turn @ default.head.net[-1].bias)
     width = default.head.sizes[0]
     features = np.random.default_rng(0).normal(size=(4000, width)).astype(np.float16)
-    return head, Moved(Rows.seen(features, default.head), head)
+    return head, LinearMap(Rows.from_features(features, default.head), head)
 
 
-def test_names_and_probabilities_go_along(turned, turn, tmp_path):
+def test_names_and_probabilities_follow_the_new_head(turned, turn, tmp_path):
     shipped = TypeAwareEncoder.from_pretrained()
     shipped.learn_names({"Torvane": ["chemical reactor"]})
     shipped.save_pretrained(tmp_path)
@@ -42,7 +42,7 @@ def test_names_and_probabilities_go_along(turned, turn, tmp_path):
     old, new = shipped.encode(TEXTS), other.encode(TEXTS)
     for before, after in zip(old, new, strict=True):
         np.testing.assert_allclose(after.vectors, before.vectors @ turn.numpy().T, atol=0.01)
-    # Were the names left behind, they would pull these vectors elsewhere.
+    # If the names were not mapped, they would pull these vectors elsewhere.
     bare = with_head(None, *turned)
     bare.names = TypeAwareEncoder.from_pretrained().names
     assert not np.allclose(bare.encode(TEXTS[:1])[0].vectors, new[0].vectors, atol=0.01)
@@ -53,16 +53,16 @@ def test_names_and_probabilities_go_along(turned, turn, tmp_path):
             assert found == pytest.approx(shipped.similarity_at(at, score), abs=0.01)
 
 
-def test_an_encoder_without_a_head_is_refused(tiny_encoder, tmp_path):
+def test_encoder_without_a_head_is_rejected(tiny_encoder, tmp_path):
     tiny_encoder.save_pretrained(tmp_path)
     typed = [TypedText("a b", ((0, 1, "letter"),))]
     loop = LoopOptions(steps=1)
     with pytest.raises(ValueError, match="an encoder without a head"):
-        own_types_recipe(tmp_path, typed, [], held_out=0.0, options=TuneOptions(), loop=loop)
+        tune_types_recipe(tmp_path, typed, [], held_out=0.0, options=TuneOptions(), loop=loop)
 
 
-def test_something_must_be_left_to_train_on(default):
+def test_training_needs_a_labeled_mention(default):
     typed = [TypedText("a b", ((0, 1, "letter"),)), TypedText("c d", ())]
     loop = LoopOptions(steps=1, seed=1)
     with pytest.raises(ValueError, match="no labelled mention is left to train on"):
-        own_types_recipe(None, typed[1:], [], held_out=0.0, options=TuneOptions(), loop=loop)
+        tune_types_recipe(None, typed[1:], [], held_out=0.0, options=TuneOptions(), loop=loop)

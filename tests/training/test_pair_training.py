@@ -1,4 +1,4 @@
-"""The pair model learns: what it is shown, and that a few steps tell it the kinds apart."""
+"""Training the pair model: what it is shown, and that a few steps tell types apart."""
 
 import random
 
@@ -7,14 +7,14 @@ import pytest
 from safetensors.torch import load_file
 
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
-from ner_retriever_rag.encoder.judging import PairJudge
+from ner_retriever_rag.encoder.pair_scorer import PairScorer
 from ner_retriever_rag.reading.passage import Passage
 from ner_retriever_rag.training.corpus import Mined
-from ner_retriever_rag.training.drawing import flattened
 from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.judgements import DefinitionSource, Judgements, SenseSource
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity
+from ner_retriever_rag.training.sampling import sampling_weights
 from ner_retriever_rag.training.train_pair_model import PairOptions, train_pair_model
 from ner_retriever_rag.training.wordnet import WordNet
 
@@ -38,11 +38,16 @@ def entities() -> list[MinedEntity]:
     ]
 
 
-def test_types_are_judged_against_types_that_are_none_of_the_entity(entities):
+def test_types_are_contrasted_with_types_that_the_entity_does_not_have(entities):
     mined = Mined(entities, entities, Hierarchy({}, {}), set())
     phrases = sorted({each for one in entities for each in one.types})
     source = DefinitionSource(
-        mined, entities, flattened(entities), phrases, np.eye(len(phrases), dtype=np.float32), 4
+        mined,
+        entities,
+        sampling_weights(entities),
+        phrases,
+        np.eye(len(phrases), dtype=np.float32),
+        4,
     )
     country_of = {each.title: each.types[0].split()[0] for each in entities}
     ways = set()
@@ -59,7 +64,7 @@ def test_types_are_judged_against_types_that_are_none_of_the_entity(entities):
     assert any(a > 1 for a, _ in ways) and any(a == 1 and b > 1 for a, b in ways)
 
 
-def test_senses_are_judged_against_other_senses(tmp_path):
+def test_senses_are_contrasted_with_other_senses(tmp_path):
     names = ["what_is", "thing", "matter", "stuff", "gear", "tool", "chisel"]
     rows = ["  1 A line of the licence."]
     for n, name in enumerate(names, 1):
@@ -82,7 +87,7 @@ def test_senses_are_judged_against_other_senses(tmp_path):
                 assert fits == (word in ("chisel", "hammer"))
 
 
-def test_a_few_steps_tell_kinds_apart_and_the_backbone_is_as_it_was(tmp_path):
+def test_a_few_steps_tell_types_apart_and_leave_the_backbone_unchanged(tmp_path):
     encoder = TypeAwareEncoder.from_pretrained(dtype="float32")
 
     def draw(rng: random.Random) -> Judgements:
@@ -104,7 +109,7 @@ def test_a_few_steps_tell_kinds_apart_and_the_backbone_is_as_it_was(tmp_path):
     assert {n.rpartition(".")[2] for n in load_file(tmp_path / model.WEIGHTS)} == {
         "lora_A", "lora_B", "weight", "bias"
     }  # fmt: skip
-    judge = PairJudge(model, lambda: encoder.source.load([encoder.backbone.top]))
+    judge = PairScorer(model, lambda: encoder.source.load([encoder.backbone.top]))
     seen = {
         (kind, name): judge.logits(kind, [Passage(f"We saw {name} again.", 7, 7 + len(name))])[0]
         for kind in KINDS
@@ -113,4 +118,4 @@ def test_a_few_steps_tell_kinds_apart_and_the_backbone_is_as_it_was(tmp_path):
     assert seen["metal band", BANDS[0]] > seen["metal band", RIVERS[0]] + 1
     assert seen["river", RIVERS[0]] > seen["river", BANDS[0]] + 1
     again, more = train_pair_model(encoder.source.load([encoder.backbone.top]), draw, options, loop)
-    assert more == history and again.bias == model.bias  # goes on where it ended
+    assert more == history and again.bias == model.bias  # resumes where it ended

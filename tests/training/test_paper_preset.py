@@ -1,4 +1,4 @@
-"""The paper's way to train a head: triplets, type names as anchors, some hard negatives."""
+"""The paper's recipe for a head: triplets, type names as anchors, some hard negatives."""
 
 import json
 
@@ -16,7 +16,7 @@ def unit(rows):
     return torch.nn.functional.normalize(torch.tensor(rows), dim=-1)
 
 
-def test_the_presets_are_the_papers_settings():
+def test_presets_have_the_settings_of_the_paper():
     paper = PRESETS["paper"]
     assert (paper.hidden, paper.dim, paper.dropout) == ((500,), 500, 0.1)
     assert (paper.loss, paper.margin, paper.hard_negatives) == ("triplet", 0.5, 0.1)
@@ -27,11 +27,11 @@ def test_the_presets_are_the_papers_settings():
         preset_options("x")
 
 
-def test_distance_is_one_minus_the_cosine():
+def test_triplet_distance_is_one_minus_the_cosine():
     types = unit([[1.0, 0.0], [0.0, 1.0]])
     mentions = unit([[1.0, 0.2], [1.0, 1.0]])
     cosines = types @ mentions.T
-    # With two mentions there is one negative an anchor, whether drawn or the nearest.
+    # With two mentions there is one negative per anchor, whether random or the nearest.
     positive, negative = 1 - cosines.diagonal(), 1 - cosines.flip(1).diagonal()
     expected = (positive - negative + 0.5).clamp(min=0).mean()
     for hard in (0.0, 0.1, 1.0):
@@ -52,7 +52,7 @@ def test_hard_negatives_are_the_nearest_ones():
 
 
 @pytest.mark.parametrize("backbone", ["bert", "llama"])
-def test_from_mined_pairs_to_an_encoder(mined, backbone, tiny_checkpoint, request, tmp_path):
+def test_paper_preset_trains_an_encoder(mined, backbone, tiny_checkpoint, request, tmp_path):
     taps, width = "value@1", 32
     if backbone == "llama":
         taps, width = "value@17", 1024
@@ -72,7 +72,7 @@ def test_from_mined_pairs_to_an_encoder(mined, backbone, tiny_checkpoint, reques
     assert encoded.vectors.shape == (1, 500)
 
 
-def test_a_preset_or_pooling_that_is_not(mined, tiny_checkpoint, tmp_path):
+def test_unknown_preset_or_pooling_is_rejected(mined, tiny_checkpoint, tmp_path):
     for option, value in (("--preset", "x"), ("--pooling", "max")):
         arguments = ["head", str(mined), "--out", str(tmp_path), option, value]
         result = CliRunner().invoke(train_app, arguments)

@@ -8,7 +8,7 @@ from ner_retriever_rag.training.people import people_lists, people_of
 NAMES = ["Ada Lovelace", "John Ronald Tolkien", "Marie Curie", "Johann von Goethe"]
 
 
-def test_people_are_told_by_their_types():
+def test_people_are_recognized_by_their_types():
     entities = [
         MinedEntity("Ada Lovelace", ("English mathematician",), ()),
         MinedEntity("Nile", ("river",), ()),

@@ -25,11 +25,11 @@ from ner_retriever_rag.training.phrases import TypePhrase, defined_types
         ("", []),
     ],
 )
-def test_types_of_a_definition(sentence, expected):
+def test_types_are_extracted_from_a_definition(sentence, expected):
     assert [phrase.text for phrase in defined_types(sentence)] == expected
 
 
-def test_grains_and_heads():
+def test_grains_and_heads_of_phrases():
     phrase = TypePhrase(("black", "metal", "band"))
     assert phrase.grains() == ["black metal band", "metal band", "band"]
     assert phrase.head == "band"
@@ -64,7 +64,7 @@ def test_sentences_do_not_end_at_initials_and_abbreviations():
     ]
 
 
-def test_held_out_sentences_are_known_however_they_are_written():
+def test_held_out_sentences_are_recognized_in_other_spellings():
     held = HeldOut(["On June 15 , 1991 , the old hall in the town was struck by lightning ."])
     assert "On June 15, 1991, the old hall in the town was struck by lightning." in held
     assert "Later, on June 15, 1991, the old hall in the town was struck again." in held

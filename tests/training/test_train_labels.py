@@ -28,13 +28,13 @@ WIDTH, LABELS, EACH = 24, 6, 20
 
 
 def rows_near(centres, rng, each=EACH):
-    """``each`` rows near every centre."""
+    """Return ``each`` rows near every center."""
     near = np.repeat(centres, each, axis=0)
     return (near + 0.3 * rng.normal(size=near.shape)).astype(np.float16)
 
 
 def labelled(rng):
-    """Mentions that lie elsewhere than the words of their labels, of two guidelines."""
+    """Mentions of two guidelines that lie elsewhere than the wordings of their labels."""
     words = rng.normal(size=(LABELS, WIDTH)).astype(np.float16)
     mentions = rows_near(rng.normal(size=(LABELS, WIDTH)), rng)
     of = np.repeat(np.arange(LABELS), EACH)
@@ -68,12 +68,12 @@ def tuned(seed=0, **options):
 
 
 def picked(head, some):
-    """The share of mentions that are nearest to their own label."""
+    """Return the share of mentions that are nearest to their own label."""
     cosines = project(head, some.features) @ project(head, some.wordings).T
     return (cosines.argmax(axis=1) == some.labels).mean()
 
 
-def test_mentions_come_near_their_labels_and_kinds_stay():
+def test_mentions_move_to_their_labels_and_other_types_stay():
     before, after, some, kinds = tuned(keep=0.0)
     assert picked(before, some) < 0.5 < 0.8 < picked(after, some)
     _, held, _, _ = tuned(keep=200.0)
@@ -88,8 +88,8 @@ def test_the_same_seed_gives_the_same_head():
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
-def test_labels_of_other_guidelines_that_may_mean_the_same_are_not_told_apart():
-    """Two guidelines call one thing by two words: neither is wrong for the other's mentions."""
+def test_labels_of_other_guidelines_with_a_similar_meaning_are_not_separated():
+    """Two guidelines use two words for one thing: neither is wrong for the other's mentions."""
     rng = np.random.default_rng(0)
     some = labelled(rng)
     some.wordings[3] = some.wordings[0] + 0.01
@@ -102,7 +102,7 @@ def test_labels_of_other_guidelines_that_may_mean_the_same_are_not_told_apart():
     assert cosines[:, 0].mean() > 0.5 and cosines[:, 3].mean() > 0.5
 
 
-def test_heads_are_averaged_with_the_one_before():
+def test_heads_are_averaged_with_the_original_one():
     heads = [ProjectionHead((3, 2)) for _ in range(3)]
     mean = averaged(heads[0], heads[1:], 0.6)
     weights = [each.net[0].weight for each in heads]

@@ -8,7 +8,6 @@ from ner_retriever_rag.encoder.backbone.adaptation import merge_adaptation
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.training.adapt import AdaptOptions, adapt
-from ner_retriever_rag.training.drawing import flattened
 from ner_retriever_rag.training.features import mention_features, type_features
 from ner_retriever_rag.training.held_out import held_out_heads
 from ner_retriever_rag.training.hierarchy import Hierarchy
@@ -18,6 +17,7 @@ from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity, load_entities
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
+from ner_retriever_rag.training.sampling import sampling_weights
 from ner_retriever_rag.training.train_head import CachedPairs, HeadOptions, batch_at, train_head
 
 EMPTY = Hierarchy({}, {})
@@ -37,7 +37,7 @@ def test_losses_prefer_the_right_pairs():
         assert loss(good, good) < loss(good, good.roll(1, 0))
 
 
-def test_masked_pairs_are_no_negatives():
+def test_masked_pairs_are_not_negatives():
     mentions = torch.nn.functional.normalize(torch.tensor([[1.0, 0.1], [1.0, 0.0]]), dim=-1)
     free = torch.tensor([[False, True], [True, False]])
     assert info_nce(mentions, mentions, free) == pytest.approx(0.0, abs=1e-6)
@@ -45,7 +45,7 @@ def test_masked_pairs_are_no_negatives():
     assert triplet(mentions, mentions, free) == 0.0
 
 
-def test_mask_knows_same_broader_and_kindred_types():
+def test_mask_covers_same_broader_and_kindred_types():
     hierarchy = Hierarchy({"band": ["musical group", "group"]}, {"film": ["movie"]})
     entities = [entity("metal band"), entity("film"), entity("group"), entity("river")]
     queries = [query("jazz band"), query("movie"), query("musical group"), query("lake")]
@@ -69,10 +69,10 @@ def test_crops_keep_the_mention():
     assert len(cropped.text) <= 80
 
 
-def test_loosened_mentions_are_a_word_off(rng):
+def test_perturbed_mentions_are_off_by_a_word(rng):
     text = "He joined the United Nations, in 1950."
     mention = MentionContext(text, 14, 28)
-    found = {(c.start, c.end) for c in (mention.loosened(rng) for _ in range(100))}
+    found = {(c.start, c.end) for c in (mention.perturbed(rng) for _ in range(100))}
     assert {text[start:end] for start, end in found} == {
         "the United Nations",
         "United Nations,",
@@ -80,19 +80,19 @@ def test_loosened_mentions_are_a_word_off(rng):
         "Nations",
     }
     alone = MentionContext("Etna", 0, 4)
-    assert alone.loosened(rng) == alone
+    assert alone.perturbed(rng) == alone
 
 
-def test_contexts_are_loosened_as_often_as_asked(rng):
+def test_contexts_are_perturbed_at_the_given_rate(rng):
     context = MentionContext("the Nile flows", 4, 8)
     river = MinedEntity("Nile", ("river",), (context,))
-    for loose, changed in ((0.0, 0), (1.0, 50)):
-        sampler = PairSampler(EMPTY, rng, loose=loose)
+    for span_noise, changed in ((0.0, 0), (1.0, 50)):
+        sampler = PairSampler(EMPTY, rng, span_noise=span_noise)
         assert sum(sampler.context(river) != context for _ in range(50)) == changed
 
 
-def test_weights_flatten_frequent_types():
-    weights = flattened([entity("village")] * 16 + [entity("volcano")])
+def test_mentions_of_frequent_types_have_lower_weights():
+    weights = sampling_weights([entity("village")] * 16 + [entity("volcano")])
     assert weights[-1] > 2 * weights[0]
 
 
@@ -127,7 +127,7 @@ def separable_pairs(n=64):
 
 
 @pytest.mark.parametrize("loss", ["info_nce", "triplet"])
-def test_a_head_learns(loss):
+def test_head_learns(loss):
     options = HeadOptions(hidden=(16,), dim=8, batch=32, loss=loss, learning_rate=1e-2)
     head, history = train_head(
         separable_pairs(), NegativeMask(EMPTY), options, LoopOptions(60, evaluate_every=20)
@@ -136,7 +136,7 @@ def test_a_head_learns(loss):
     assert head.dim == 8
 
 
-def test_training_goes_on_after_an_interruption_as_if_there_had_been_none(tmp_path):
+def test_resumed_training_equals_uninterrupted_training(tmp_path):
     options = HeadOptions(hidden=(16,), dim=8, batch=32)
     pairs, mask = separable_pairs(), NegativeMask(EMPTY)
     whole, _ = train_head(pairs, mask, options, LoopOptions(12))
@@ -160,7 +160,7 @@ def test_training_goes_on_after_an_interruption_as_if_there_had_been_none(tmp_pa
     assert (tmp_path / "training.png").stat().st_size > 1000
 
 
-def test_a_run_that_is_longer_than_asked_for_stays_as_it_is(tmp_path):
+def test_finished_run_is_not_trained_further(tmp_path):
     options = HeadOptions(hidden=(16,), dim=8, batch=32)
     pairs, mask = separable_pairs(), NegativeMask(EMPTY)
     long, _ = train_head(pairs, mask, options, LoopOptions(12, folder=tmp_path))
@@ -169,7 +169,7 @@ def test_a_run_that_is_longer_than_asked_for_stays_as_it_is(tmp_path):
         assert all(map(torch.equal, again.parameters(), long.parameters()))
 
 
-def test_bad_options():
+def test_invalid_options_are_rejected():
     with pytest.raises(ValueError, match="fewer than one batch"):
         train_head(separable_pairs(8), NegativeMask(EMPTY), HeadOptions(), LoopOptions(1))
     with pytest.raises(ValueError, match="loss 'x'"):
@@ -196,7 +196,7 @@ def adaptation(tiny_checkpoint, request):
     return Adaptation(backbone, head, rank=request.param, first_block=1)
 
 
-def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
+def test_deltas_start_at_zero_and_merge_to_the_trained_model(
     adaptation, tiny_checkpoint, tmp_path, mined
 ):
     context = MentionContext("The Nile flows through Egypt.", 4, 8)
@@ -207,7 +207,7 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
     history = adapt(
         adaptation,
         entities,
-        flattened(entities),
+        sampling_weights(entities),
         lambda rng: PairSampler(EMPTY, rng),
         NegativeMask(EMPTY),
         options,
@@ -236,7 +236,7 @@ def test_deltas_start_at_nothing_and_merge_to_what_was_trained(
     assert np.allclose(after, again, atol=5e-3)
 
 
-def test_full_deltas_go_on_from_low_rank_ones(adaptation, tiny_checkpoint, tmp_path):
+def test_full_deltas_can_start_from_low_rank_ones(adaptation, tiny_checkpoint, tmp_path):
     with torch.no_grad():
         for value in adaptation.learned().values():
             assert value.dtype == torch.float32
@@ -250,7 +250,7 @@ def test_full_deltas_go_on_from_low_rank_ones(adaptation, tiny_checkpoint, tmp_p
     assert np.allclose(full.encode(context), adaptation.encode(context), atol=5e-3)
 
 
-def test_turning_back_keeps_a_share_of_the_way(adaptation):
+def test_turn_back_interpolates_weights(adaptation):
     before = adaptation.learned()
     with torch.no_grad():
         for value in adaptation.parameters():
@@ -260,13 +260,13 @@ def test_turning_back_keeps_a_share_of_the_way(adaptation):
         assert torch.allclose(value, before[name] + 0.25, atol=1e-5)
 
 
-def test_blocks_before_the_first_stay_frozen(adaptation):
+def test_blocks_before_the_first_adapted_one_stay_frozen(adaptation):
     names = {n for n, p in adaptation.named_parameters() if p.requires_grad and "head." not in n}
     assert names and all("layer.0" not in name and "embeddings" not in name for name in names)
     random.seed(0)
 
 
-def test_merging_leaves_no_trace_in_a_fresh_backbone(adaptation, tiny_checkpoint, tmp_path):
+def test_merging_an_untrained_delta_changes_no_weights(adaptation, tiny_checkpoint, tmp_path):
     adaptation.save_deltas(tmp_path / "a.safetensors")  # untrained: the delta is zero
     plain = Backbone(tiny_checkpoint, "hidden@3")
     weights = {n: p.clone() for n, p in plain.model.named_parameters()}

@@ -1,4 +1,4 @@
-"""A head tuned to types that it mistook, on features made up for it."""
+"""Tuning a head to types that it got wrong, on synthetic features."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.training.features import project
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.tune import (
-    Kept,
     Labelled,
-    Moved,
+    LinearMap,
+    Preserved,
     Rows,
     TuneOptions,
     answers_kept,
@@ -33,12 +33,12 @@ def head():
 
 
 def rows(head, features):
-    return Rows.seen(np.asarray(features, dtype=np.float16), head)
+    return Rows.from_features(np.asarray(features, dtype=np.float16), head)
 
 
 @pytest.fixture(scope="module")
 def labelled(head):
-    """Mentions of three types, each on a side of the room of its own; descriptions elsewhere."""
+    """Mentions of three types, each along a dimension of its own; descriptions elsewhere."""
     rng = np.random.default_rng(0)
     of = np.eye(TYPES, dtype=bool)[np.arange(60) % TYPES]
     mentions = rng.normal(scale=0.3, size=(60, WIDTH))
@@ -53,7 +53,7 @@ def kept(head):
     rng = np.random.default_rng(1)
     kinds, mentions = rng.normal(size=(60, WIDTH)), rng.normal(size=(300, WIDTH))
     kinds[:, 40:] = mentions[:, 40:] = 0
-    return Kept(rows(head, kinds), rows(head, mentions))
+    return Preserved(rows(head, kinds), rows(head, mentions))
 
 
 def right(head, labelled):
@@ -61,7 +61,7 @@ def right(head, labelled):
     return (cosines.argmax(axis=1) == labelled.of.argmax(axis=1)).mean()
 
 
-def test_types_are_learned_and_the_rest_stays(head, labelled, kept):
+def test_types_are_learned_and_the_rest_is_kept(head, labelled, kept):
     before = head.digest()
     tuned = tune(head, labelled, kept, score, QUICK, LOOP)
     assert head.digest() == before
@@ -72,7 +72,7 @@ def test_types_are_learned_and_the_rest_stays(head, labelled, kept):
     assert answers_kept(kept, tuned) > 0.8
 
 
-def test_keeping_is_what_keeps(head, labelled, kept):
+def test_keep_term_preserves_answers(head, labelled, kept):
     free = TuneOptions(least_steps=150, batch=64, learning_rate=1e-2, keep=0.0)
     tuned, loose = (tune(head, labelled, kept, score, o, LOOP) for o in (QUICK, free))
     assert answers_kept(kept, loose) < answers_kept(kept, tuned) - 0.1
@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_head(head, labelled, kept):
     assert one.digest() == same.digest() != other.digest()
 
 
-def test_a_mention_of_two_types_goes_to_both(head, labelled, kept):
+def test_mention_of_two_types_is_near_both(head, labelled, kept):
     both = labelled.of.copy()
     both[:, 1] |= both[:, 0]  # what is of the first type is of the second too
     of_two = Labelled(labelled.descriptions, labelled.types, labelled.mentions, both)
@@ -95,18 +95,18 @@ def test_a_mention_of_two_types_goes_to_both(head, labelled, kept):
     assert (first[:, :2].min(axis=1) > first[:, 2]).all()
 
 
-def test_all_answers_are_kept_by_a_head_that_is_the_same(head, kept):
+def test_unchanged_head_keeps_all_answers(head, kept):
     assert answers_kept(kept, head) == 1
 
 
-def test_what_is_kept_is_parted_without_the_types_own_kinds(head, labelled, kept):
-    first, second = kept.parted(0.25, seed=0)
+def test_kept_rows_are_split_and_filtered_by_similarity_to_the_types(head, labelled, kept):
+    first, second = kept.split(0.25, seed=0)
     assert (len(second.kinds), len(second.mentions)) == (15, 75)
     assert len(first.mentions) + len(second.mentions) == len(kept.mentions)
     together = np.concatenate([first.mentions.features, second.mentions.features])
     assert {row.tobytes() for row in together} == {r.tobytes() for r in kept.mentions.features}
     types = labelled.types
-    near = Kept(
+    near = Preserved(
         Rows(
             np.concatenate([kept.kinds.features, types.features]),
             np.concatenate([kept.kinds.vectors, types.vectors]),
@@ -114,16 +114,16 @@ def test_what_is_kept_is_parted_without_the_types_own_kinds(head, labelled, kept
         kept.mentions,
     )
     far = (kept.kinds.vectors @ types.vectors.T).max(axis=1) < 0.99
-    assert len(near.without(types, 0.99).kinds) == far.sum()
+    assert len(near.excluding(types, 0.99).kinds) == far.sum()
 
 
-def test_a_map_of_vectors_follows_the_head(head, kept):
+def test_linear_map_takes_vectors_to_the_new_head(head, kept):
     turned = ProjectionHead((WIDTH, DIM), dropout=0.0).eval().requires_grad_(False)
     turn = torch.linalg.qr(torch.randn(DIM, DIM, generator=torch.Generator().manual_seed(0)))[0]
     with torch.no_grad():
         turned.net[0].weight.copy_(turn @ head.net[0].weight)
         turned.net[0].bias.copy_(turn @ head.net[0].bias)
-    move = Moved(kept.mentions, turned)
+    move = LinearMap(kept.mentions, turned)
     assert move.cosine(kept.kinds, turned) > 0.999
-    still = Moved(kept.mentions, head)
+    still = LinearMap(kept.mentions, head)
     np.testing.assert_allclose(still(kept.kinds.vectors), kept.kinds.vectors, atol=1e-3)

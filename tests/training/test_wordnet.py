@@ -1,4 +1,4 @@
-"""Broader types out of WordNet's noun files, on a few lines in their format."""
+"""Broader types from WordNet's noun files, on a few lines in their format."""
 
 from pathlib import Path
 
@@ -38,13 +38,13 @@ def wordnet(tmp_path: Path) -> WordNet:
 
 
 def _by_words(texts: list[str]) -> np.ndarray:
-    """A vector that tells flowers from industry."""
+    """Return vectors that tell flowers from industry."""
     rows = [[("flower" in t) + 0.1, ("industr" in t) + 0.1] for t in texts]
     return np.array(rows) / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def test_levels_near_the_root_and_single_things_are_left_out(wordnet: WordNet) -> None:
-    assert wordnet.senses["plant"] == (7, 6)  # no kind, and nothing named
+def test_levels_near_the_root_and_instances_are_left_out(wordnet: WordNet) -> None:
+    assert wordnet.senses["plant"] == (7, 6)  # not the quality, nor the named person
     assert wordnet.depth[6] == 4
     assert wordnet.broader(6) == ["plant", "flora", "organism", "living thing"]
     assert wordnet.broader(7) == ["works", "plant", "artifact"]
@@ -56,17 +56,17 @@ def test_levels_near_the_root_and_single_things_are_left_out(wordnet: WordNet) -
     [
         (["flowering plant", "plant"], ["flora", "organism", "living thing"]),
         (["industrial plant", "plant"], ["works", "artifact"]),
-        (["plant"], ["works", "artifact"]),  # nothing tells them apart: the commoner one
+        (["plant"], ["works", "artifact"]),  # nothing tells them apart: the more common one
     ],
 )
-def test_the_sense_is_the_one_its_phrases_fit(
+def test_sense_is_chosen_by_its_phrases(
     wordnet: WordNet, phrases: list[str], expected: list[str]
 ) -> None:
     counted = phrases_by_head(phrases)
     assert broader_by_wordnet(wordnet, counted, _by_words) == {"plant": expected}
 
 
-def test_hierarchy_climbs_by_the_head_or_past_a_word_of_class(wordnet: WordNet) -> None:
+def test_hierarchy_climbs_by_the_head_or_past_a_class_word(wordnet: WordNet) -> None:
     hierarchy = Hierarchy({"plant": ["thing"]}, {})
     hierarchy.add_broader({"plant": ["flora", "organism"]})
     assert hierarchy.above("rare desert plant") == ["flora", "organism", "thing"]
@@ -74,6 +74,6 @@ def test_hierarchy_climbs_by_the_head_or_past_a_word_of_class(wordnet: WordNet) 
     assert hierarchy.above("owner of a plant") == []
 
 
-def test_a_folder_without_wordnet(tmp_path: Path) -> None:
+def test_folder_without_wordnet_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         WordNet(tmp_path)

@@ -7,7 +7,7 @@ from ner_retriever_rag._imports import loader
 if TYPE_CHECKING:
     from ner_retriever_rag.encoder.backbone.backbone import Backbone
 
-_HOMES = {
+_LAZY_IMPORTS = {
     "Backbone": "backbone",
 }
 
@@ -15,7 +15,7 @@ __all__ = [
     "Backbone",
 ]
 
-__getattr__ = loader(__name__, _HOMES)
+__getattr__ = loader(__name__, _LAZY_IMPORTS)
 
 
 def __dir__() -> list[str]:

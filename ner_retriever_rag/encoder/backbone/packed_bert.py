@@ -68,9 +68,9 @@ class PackedBert(nn.Module):
         width = config.hidden_size
         self.embeddings = nn.ModuleDict(
             {
-                "word_embeddings": _unset(config.vocab_size, width),
-                "position_embeddings": _unset(config.max_position_embeddings, width),
-                "token_type_embeddings": _unset(config.type_vocab_size, width),
+                "word_embeddings": _empty_embedding(config.vocab_size, width),
+                "position_embeddings": _empty_embedding(config.max_position_embeddings, width),
+                "token_type_embeddings": _empty_embedding(config.type_vocab_size, width),
                 "LayerNorm": nn.LayerNorm(width, config.layer_norm_eps),
             }
         )
@@ -121,10 +121,10 @@ class _Block(nn.Module):
         self._heads = config.num_attention_heads
         projections = {name: nn.Linear(width, width) for name in ("query", "key", "value")}
         self.attention = nn.ModuleDict(
-            {"self": nn.ModuleDict(projections), "output": _Sum(width, width, eps)}
+            {"self": nn.ModuleDict(projections), "output": _ResidualOutput(width, width, eps)}
         )
         self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, inner)})
-        self.output = _Sum(inner, width, eps)
+        self.output = _ResidualOutput(inner, width, eps)
 
     def forward(self, states: Tensor, mask: Tensor | None) -> Tensor:
         """Hidden states of the block, ``(batch, tokens, width)``; ``mask`` is False for padding."""
@@ -140,7 +140,7 @@ class _Block(nn.Module):
         return summed
 
 
-class _Sum(nn.Module):
+class _ResidualOutput(nn.Module):
     """A projection added to the residual stream, and the layer norm of the sum."""
 
     def __init__(self, width: int, out: int, eps: float) -> None:
@@ -200,7 +200,7 @@ class PackedTokenizer:
         return {name: rows[0] for name, rows in found.items()} if alone else found
 
 
-def _unset(rows: int, width: int) -> nn.Embedding:
+def _empty_embedding(rows: int, width: int) -> nn.Embedding:
     """An uninitialized embedding; to draw it at random, torch would import its compiler."""
     empty = torch.empty(rows, width)
     embedding: nn.Embedding = nn.Embedding.from_pretrained(empty)  # type: ignore[no-untyped-call]

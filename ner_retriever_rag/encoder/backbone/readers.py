@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class _AllRead(Exception):
+class _StopForward(Exception):
     """Ends a forward pass once the last tap has been read."""
 
 
@@ -58,7 +58,7 @@ class TapReader:
         self._read[get_ident()] = {}
         try:
             self._model(**inputs)
-        except _AllRead:
+        except _StopForward:
             pass
         finally:
             read = self._read.pop(get_ident())
@@ -82,7 +82,7 @@ class TapReader:
         read = self._read[get_ident()]
         read[str(tap)] = vectors
         if len(read) == self._wanted:
-            raise _AllRead
+            raise _StopForward
 
 
 Keep = Callable[[Tap, Tensor], None]
