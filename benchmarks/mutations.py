@@ -27,7 +27,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # QUICK fails fast if the index is wrong; SLOW runs only for faults that QUICK does not notice.
 QUICK = [
-    "tests/index/test_life.py",
+    "tests/index/test_lifecycle.py",
     "tests/storage/test_journal.py",
     "tests/index/test_index.py",
     "tests/storage/test_index_formats.py",
@@ -52,7 +52,7 @@ SERVED = [
     "tests/index/test_beside.py",
     "tests/storage/test_server.py",
     "tests/index/test_offline.py",
-    "tests/storage/test_graphs_nobody_asks.py",
+    "tests/storage/test_graph_settings.py",
     "tests/langchain",
 ]
 # The tests of each module, in steps: only faults that one step does not notice go to the next.

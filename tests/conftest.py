@@ -8,7 +8,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 import torch
-from tiny import CapitalisedWords, word_piece_tokenizer
+from tiny import CapitalizedWords, word_piece_tokenizer
 from transformers import BertConfig, BertModel
 
 from ner_retriever_rag.encoder import TypeAwareEncoder, default_encoder
@@ -17,7 +17,7 @@ pytest_plugins = ["corpus", "processes"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def any_processor():
+def force_float32():
     """Hide the CPU's capabilities, so that the tests compute in float32 on every machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
@@ -47,11 +47,11 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_encoder(tiny_checkpoint: Path) -> TypeAwareEncoder:
     """An encoder on the random BERT: fast, and suitable for testing everything but quality."""
-    return TypeAwareEncoder(tiny_checkpoint, "value@1+hidden@3", detector=CapitalisedWords())
+    return TypeAwareEncoder(tiny_checkpoint, "value@1+hidden@3", detector=CapitalizedWords())
 
 
 @pytest.fixture(scope="session")
-def default() -> TypeAwareEncoder:
+def shipped_encoder() -> TypeAwareEncoder:
     """The shipped encoder."""
     return default_encoder()
 

@@ -65,7 +65,7 @@ class CalibratedEncoder(HashedEncoder):
         return self.calibration.probability(type_vector, similarities)
 
 
-def assert_is(index, documents):
+def assert_index_holds(index, documents):
     """Assert that an index holds exactly these documents, their mentions and vectors."""
     store, encoder = index._store, HashedEncoder()
     assert index.count() == len(documents)
@@ -80,10 +80,10 @@ def assert_is(index, documents):
         mentions += len(one.mentions)
         np.testing.assert_allclose(vectors[document.id], one.vectors, atol=1e-6)
     assert index.mention_count() == mentions
-    assert rows_amiss(index) == set().union(*(each.leftovers() for each in stores(index)))
+    assert inconsistent_row_ids(index) == set().union(*(each.leftovers() for each in stores(index)))
 
 
-def rows_amiss(index):
+def inconsistent_row_ids(index):
     """Ids of mention rows that belong to no current document version, or that are missing."""
     amiss = set()
     for store in stores(index):
@@ -98,7 +98,7 @@ def stores(index):
     return getattr(index._store, "_stores", [index._store])
 
 
-def wrong_in(index):
+def inconsistent_documents(index):
     """Ids of documents that are not one complete version; others may be writing the index."""
     encoder, wrong = HashedEncoder(), []
     for page in index._store.pages():

@@ -15,7 +15,7 @@ class QuotaError(Exception):
     """The error that the service raises."""
 
 
-def within(what, count, most):
+def check_quota(what, count, most):
     if count > most:
         raise QuotaError(f"{what}: {count} > {most}")
 
@@ -44,45 +44,45 @@ class HostedCollection:
     id = property(lambda self: self._collection.id)
 
     def modify(self, metadata=None, **others):
-        within("collection metadata", size(metadata or {}), COLLECTION)
+        check_quota("collection metadata", size(metadata or {}), COLLECTION)
         self._collection.modify(metadata=metadata, **others)
 
     def count(self):
         return self._collection.count()
 
     def upsert(self, ids, embeddings=None, metadatas=None, documents=None):
-        within("records", len(ids), RECORDS)
+        check_quota("records", len(ids), RECORDS)
         for each in ids:
-            within("id", size(each), ID)
+            check_quota("id", size(each), ID)
         for each in documents or ():
-            within("document", size(each or ""), DOCUMENT)
+            check_quota("document", size(each or ""), DOCUMENT)
         for each in metadatas or ():
             held = {key: value for key, value in (each or {}).items() if value is not None}
-            within("metadata keys", len(held), KEYS)
+            check_quota("metadata keys", len(held), KEYS)
             for key in each or {}:
-                within("key", size(key), KEY)
+                check_quota("key", size(key), KEY)
             for value in held.values():
-                within("value", size(value), VALUE)
+                check_quota("value", size(value), VALUE)
         self._service.writes += 1
         self._collection.upsert(
             ids=ids, embeddings=embeddings, metadatas=metadatas, documents=documents
         )
 
     def delete(self, ids=None, where=None):
-        within("records", len(ids or ()), RECORDS)
+        check_quota("records", len(ids or ()), RECORDS)
         self._collection.delete(ids=ids, where=where)
 
     def get(self, ids=None, where=None, limit=None, **others):
-        within("records", len(ids or ()), RECORDS)
-        within("conditions", conditions(where), PREDICATES)
+        check_quota("records", len(ids or ()), RECORDS)
+        check_quota("conditions", conditions(where), PREDICATES)
         if ids is None:
-            within("limit", RESULTS + 1 if limit is None else limit, RESULTS)
+            check_quota("limit", RESULTS + 1 if limit is None else limit, RESULTS)
         with self._service.reading():
             return self._collection.get(ids=ids, where=where, limit=limit, **others)
 
     def query(self, query_embeddings=None, n_results=10, where=None, **others):
-        within("results", n_results, RESULTS)
-        within("conditions", conditions(where), PREDICATES)
+        check_quota("results", n_results, RESULTS)
+        check_quota("conditions", conditions(where), PREDICATES)
         with self._service.reading():
             return self._collection.query(
                 query_embeddings=query_embeddings, n_results=n_results, where=where, **others
@@ -93,19 +93,19 @@ class HostedClient:
     """A client of the service."""
 
     def __init__(self):
-        self._client, self._now, self._lock = connect(None), 0, threading.Lock()
+        self._client, self._active_readers, self._lock = connect(None), 0, threading.Lock()
         self.writes = 0
 
     @contextmanager
     def reading(self):
         with self._lock:
-            self._now += 1
-            within("readers", self._now, READERS)
+            self._active_readers += 1
+            check_quota("readers", self._active_readers, READERS)
         try:
             yield
         finally:
             with self._lock:
-                self._now -= 1
+                self._active_readers -= 1
 
     def get_settings(self):
         # Settings of a server client, by which an index recognizes that Chroma searches.
@@ -121,12 +121,12 @@ class HostedClient:
         return HostedCollection(self._client.get_collection(name, **others), self)
 
     def create_collection(self, name, metadata=None, **others):
-        within("collection metadata", size(metadata or {}), COLLECTION)
+        check_quota("collection metadata", size(metadata or {}), COLLECTION)
         made = self._client.create_collection(name, metadata=metadata, **others)
         return HostedCollection(made, self)
 
     def get_or_create_collection(self, name, metadata=None, **others):
-        within("collection metadata", size(metadata or {}), COLLECTION)
+        check_quota("collection metadata", size(metadata or {}), COLLECTION)
         made = self._client.get_or_create_collection(name, metadata=metadata, **others)
         return HostedCollection(made, self)
 

@@ -24,7 +24,7 @@ TEXTS = [
 ]
 
 
-class CapitalisedWords:
+class CapitalizedWords:
     """A test detector: finds runs of words that begin with a capital letter."""
 
     def detect(self, texts):

@@ -4,7 +4,7 @@ import torch
 from tiny import word_piece_tokenizer
 from transformers import BertConfig, BertModel
 
-WIDEST, LONGEST = 4, 24  # words
+MAX_SPAN_WORDS, MAX_TEXT_WORDS = 4, 24  # words
 
 
 def save_gliner(folder, **changes):
@@ -19,8 +19,8 @@ def save_gliner(folder, **changes):
         "model_name": text,
         "labels_encoder": labels,
         "hidden_size": 32,
-        "max_width": WIDEST,
-        "max_len": LONGEST,
+        "max_width": MAX_SPAN_WORDS,
+        "max_len": MAX_TEXT_WORDS,
         "num_rnn_layers": 0,
         "dropout": 0.0,
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from engine import engine_index
+from engine_index import engine_index
 from hashed import HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex, ShardedIndex
@@ -60,14 +60,14 @@ def source(request):
     index.close()
 
 
-def places(table):
+def documents_and_spans(table):
     """Document and span of each mention."""
     return [(table.doc_ids[table.owner[n]], table.span(n)) for n in range(len(table))]
 
 
-def same(one, other):
+def assert_same_candidates(one, other):
     """Assert the same mentions in the same order, with everything that ranking needs."""
-    assert places(one) == places(other)
+    assert documents_and_spans(one) == documents_and_spans(other)
     assert [one.text(n) for n in range(len(one))] == [other.text(n) for n in range(len(other))]
     for name in ("starts", "ends", "last_words", "names", "nearby", "priorities"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), name)
@@ -84,7 +84,7 @@ def test_source_implements_the_protocol(source):
 def test_all_mentions_are_counted_and_paged_in_order(source, table):
     assert source.count == len(table)
     pages = list(source.pages())
-    same(merge_tables(pages), table)
+    assert_same_candidates(merge_tables(pages), table)
     assert [each for page in pages for each in page.doc_ids] == table.doc_ids
     some = {each.id for each in DOCUMENTS if each.metadata["n"] == 3}
     assert {each for page in source.pages({"n": 3}) for each in page.doc_ids} == some
@@ -108,8 +108,10 @@ def test_nearest_mentions_are_among_the_candidates(source, table, inverted_file,
         least = np.sort(table.vectors @ vector)[-best]
         assert (found.vectors @ vector >= least - 1e-5).sum() >= (best if exact else wanted)
     assert found.background.count == len(table)
-    number = {place: n for n, place in enumerate(places(table))}
-    same(found, table.only(np.array([number[each] for each in places(found)])))
+    number = {place: n for n, place in enumerate(documents_and_spans(table))}
+    assert_same_candidates(
+        found, table.only(np.array([number[each] for each in documents_and_spans(found)]))
+    )
 
 
 def test_of_names_finds_mentions_in_any_spelling(source, table):
@@ -124,7 +126,7 @@ def test_of_documents_returns_the_mentions_of_documents(source, table):
     assert found.doc_ids == ["d005", "d101"]
     rows = table.documents(["d005", "d101"])
     numbers = [n for row in rows for n in range(table.first[row], table.first[row + 1])]
-    same(found, table.only(np.array(numbers)))
+    assert_same_candidates(found, table.only(np.array(numbers)))
     assert len(source.of_documents([])) == 0
 
 

@@ -5,7 +5,7 @@ from string import ascii_lowercase
 
 import numpy as np
 import pytest
-from unit_vectors import types_in_few_dimensions, unit
+from unit_vectors import low_dimensional_types, unit
 
 from ner_retriever_rag import EntityIndex
 from ner_retriever_rag.candidates import cells as cells_module
@@ -18,7 +18,7 @@ NAMES = [f"Name{letter}" for letter in ascii_lowercase]
 
 @pytest.fixture(scope="module")
 def types():
-    return types_in_few_dimensions(200, DIM)
+    return low_dimensional_types(200, DIM)
 
 
 def mentions_of(types, n, seed):
@@ -36,18 +36,18 @@ def cells(vectors):
     return Cells.make(vectors)
 
 
-def found(cells, vectors, types, wanted=100, kept=400):
+def mean_recall(cells, vectors, types, wanted=100, stored_table=400):
     """Mean recall of a coarse search on the mentions nearest to types."""
     shares = []
     for query in types[::10]:
         scanned = cells.scan(query, len(vectors) // 4)
-        near = scanned.mentions[np.argsort(-scanned.values)[:kept]]
+        near = scanned.mentions[np.argsort(-scanned.values)[:stored_table]]
         best = np.argsort(-(vectors @ query))[:wanted]
         shares.append(len(np.intersect1d(near, best)) / wanted)
     return np.mean(shares)
 
 
-def belongs(cells, vectors):
+def assert_consistent(cells, vectors):
     """Assert that cells hold all mentions, correctly projected, in the nearest cell (sampled)."""
     assert sorted(cells.mentions.tolist()) == list(range(len(vectors)))
     assert cells.fit(vectors)
@@ -60,8 +60,8 @@ def belongs(cells, vectors):
 
 
 def test_coarse_search_finds_the_nearest_mentions(cells, vectors, types):
-    belongs(cells, vectors)
-    assert found(cells, vectors, types) > 0.99
+    assert_consistent(cells, vectors)
+    assert mean_recall(cells, vectors, types) > 0.99
     assert len(cells.scan(types[0], MENTIONS // 4).mentions) < MENTIONS // 2
     assert len(cells.scan(types[0], MENTIONS).mentions) == MENTIONS
     assert cells.rough.nbytes <= vectors.nbytes * 3 // 8
@@ -79,8 +79,8 @@ def test_cells_follow_writes(cells, vectors, types):
     now[origins < 0] = new
     after = cells.follow(now, origins)
     assert np.array_equal(after.centres, cells.centres)
-    belongs(after, now)
-    assert found(after, now, types) > 0.99
+    assert_consistent(after, now)
+    assert mean_recall(after, now, types) > 0.99
 
 
 @pytest.mark.parametrize("times", [0.4, 3])
@@ -100,7 +100,7 @@ def large(monkeypatch):
 
 
 @pytest.fixture
-def kept(large, encoder, tmp_path):
+def stored_table(large, encoder, tmp_path):
     """An index, and a function that opens its stored tables as another process would."""
     index = EntityIndex(encoder=encoder)
     index.add(f"{NAMES[n % 26]} and {NAMES[n % 11]} and {NAMES[n % 7]}, {n}" for n in range(60))
@@ -108,22 +108,22 @@ def kept(large, encoder, tmp_path):
     return index, lambda: tables.Tables(store, encoder.dim, tmp_path / "table")
 
 
-def test_cells_are_consistent_after_every_write(kept):
-    index, opened = kept
+def test_cells_are_consistent_after_every_write(stored_table):
+    index, opened = stored_table
     here = opened()
-    belongs(here.current().cells, here.current().vectors)
-    centres = here.current().cells.centres
+    assert_consistent(here.current().cells, here.current().vectors)
+    centers = here.current().cells.centres
     index.add(["Some Names are New.", f"{NAMES[3]} is Old"])
-    belongs(here.current().cells, here.current().vectors)
+    assert_consistent(here.current().cells, here.current().vectors)
     index.delete(index.search(NAMES[3], k=1)[0].doc_id)
-    belongs(here.current().cells, here.current().vectors)
-    assert np.array_equal(here.current().cells.centres, centres)
-    belongs(opened().current().cells, here.current().vectors)
+    assert_consistent(here.current().cells, here.current().vectors)
+    assert np.array_equal(here.current().cells.centres, centers)
+    assert_consistent(opened().current().cells, here.current().vectors)
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "of another table"])
-def test_missing_or_damaged_cell_files_are_rebuilt(kept, tmp_path, damage):
-    _, opened = kept
+def test_missing_or_damaged_cell_files_are_rebuilt(stored_table, tmp_path, damage):
+    _, opened = stored_table
     table = opened().current()
     file = tmp_path / "table" / "cells.rough.npy"
     if damage == "missing":
@@ -133,15 +133,15 @@ def test_missing_or_damaged_cell_files_are_rebuilt(kept, tmp_path, damage):
     else:
         np.save(file, np.array(table.cells.rough[1:]))  # np.array copies: saving truncates the map
     assert table_files.load_table(tmp_path / "table") is None  # fails the integrity check
-    belongs(opened().current().cells, table.vectors)
+    assert_consistent(opened().current().cells, table.vectors)
     _, again = table_files.load_table(tmp_path / "table")
-    belongs(again.cells, table.vectors)
+    assert_consistent(again.cells, table.vectors)
 
 
-def test_table_of_an_older_version_gets_cells(kept, tmp_path):
-    _, opened = kept
+def test_table_of_an_older_version_gets_cells(stored_table, tmp_path):
+    _, opened = stored_table
     table = opened().current()
     revision, _ = table_files.load_table(tmp_path / "table")
     table_files.save_table(replace(table, cells=None), revision, tmp_path / "table")
     assert table_files.load_table(tmp_path / "table")[1].cells is None
-    belongs(opened().current().cells, table.vectors)
+    assert_consistent(opened().current().cells, table.vectors)

@@ -19,21 +19,21 @@ DAMAGES = int(os.environ.get("NER_DAMAGES", "60"))
 DOCUMENTS = [Document(f"Town{n} lies in Peru near Lima{n % 7}.", f"d{n}") for n in range(120)]
 
 
-def flipped(content, chance):
+def flip_bit(content, chance):
     place = chance.randrange(len(content))
     bit = 1 << chance.randrange(8)
     return content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :]
 
 
-def zeroed(content, chance):
+def zero_range(content, chance):
     start = chance.randrange(len(content))
     end = min(len(content), start + chance.choice([1, 16, 512, 4096]))
     return content[:start] + bytes(end - start) + content[end:]
 
 
 KINDS = {
-    "flipped": flipped,
-    "zeroed": zeroed,
+    "flipped": flip_bit,
+    "zeroed": zero_range,
     "cut": lambda content, chance: content[: chance.randrange(len(content))],
     "longer": lambda content, chance: content + chance.randbytes(chance.randrange(1, 100)),
     "gone": None,
@@ -41,7 +41,7 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory):
+def stored_table(tmp_path_factory):
     """A folder with a stored table that has cells."""
     folder = tmp_path_factory.mktemp("kept")
     with pytest.MonkeyPatch.context() as patch, EntityIndex(folder, encoder=HashedEncoder()) as one:
@@ -68,9 +68,9 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("seed", range(DAMAGES))
-def test_damaged_table_loads_unchanged_or_not_at_all(kept, tmp_path, seed, caplog):
-    chance, table = random.Random(seed), tmp_path / kept.name
-    shutil.copytree(kept, table)
+def test_damaged_table_loads_unchanged_or_not_at_all(stored_table, tmp_path, seed, caplog):
+    chance, table = random.Random(seed), tmp_path / stored_table.name
+    shutil.copytree(stored_table, table)
     file = chance.choice(sorted(table.iterdir()))
     kind = chance.choice(list(KINDS))
     before = file.read_bytes()
@@ -82,27 +82,27 @@ def test_damaged_table_loads_unchanged_or_not_at_all(kept, tmp_path, seed, caplo
     with caplog.at_level(logging.WARNING):
         found = load_table(table)
     if found is not None:
-        assert_same(found, load_table(kept))
+        assert_same(found, load_table(stored_table))
     assert (found is not None) or not unchanged
     if found is None and file.name != "digests.json":
         assert f"{file.name} is not as it was written" in caplog.text
 
 
-def test_stored_table_is_loaded_with_its_cells(kept):
-    assert load_table(kept)[1].cells is not None
+def test_stored_table_is_loaded_with_its_cells(stored_table):
+    assert load_table(stored_table)[1].cells is not None
 
 
 @pytest.mark.parametrize("name", ["words.npy", "vectors.npy", "table.json"])
-def test_search_works_with_a_damaged_table_file(kept, tmp_path, name, monkeypatch):
+def test_search_works_with_a_damaged_table_file(stored_table, tmp_path, name, monkeypatch):
     """The table is also rebuilt, so that the next process can read it."""
     monkeypatch.setattr(tables, "_MIN_SAVED", 1)
     folder = tmp_path / "index"
-    shutil.copytree(kept.parent, folder)
+    shutil.copytree(stored_table.parent, folder)
     with EntityIndex(folder, encoder=HashedEncoder()) as index:
         answer = index.search("river")
-    file = folder / kept.name / name
+    file = folder / stored_table.name / name
     content = file.read_bytes()
-    file.write_bytes(flipped(content, random.Random(name)))
+    file.write_bytes(flip_bit(content, random.Random(name)))
     with EntityIndex(folder, encoder=HashedEncoder()) as index:
         assert index.search("river") == answer
     monkeypatch.setattr(tables, "read_table", lambda *_: pytest.fail("not rebuilt before"))
@@ -110,23 +110,25 @@ def test_search_works_with_a_damaged_table_file(kept, tmp_path, name, monkeypatc
         assert index.search("river") == answer
 
 
-def test_leftovers_of_a_killed_write_are_deleted_once_old(kept, tmp_path, monkeypatch):
-    table = tmp_path / kept.name
-    shutil.copytree(kept, table)
+def test_leftovers_of_a_killed_write_are_deleted_once_old(stored_table, tmp_path, monkeypatch):
+    table = tmp_path / stored_table.name
+    shutil.copytree(stored_table, table)
     for age, name in ((0, "new"), (7_200, "old")):
-        (left := tmp_path / f"{kept.name}~{name}").mkdir()
+        (left := tmp_path / f"{stored_table.name}~{name}").mkdir()
         (left / "vectors.npy").write_bytes(b"half")
         then = left.stat().st_mtime - age
         os.utime(left, (then, then))
-    other = tmp_path / f"{kept.name}.0a1b2c3d"  # of another index whose name has the same prefix
+    # The table of another index whose name has the same prefix.
+    other = tmp_path / f"{stored_table.name}.0a1b2c3d"
     other.mkdir()
     revision, found = load_table(table)
     save_table(found, revision, table)
-    assert [each.name for each in leftovers(table)] == [f"{kept.name}~new"] and other.exists()
-    assert_same(load_table(table), load_table(kept))
+    assert [each.name for each in leftovers(table)] == [f"{stored_table.name}~new"]
+    assert other.exists()
+    assert_same(load_table(table), load_table(stored_table))
 
 
-def test_table_is_flushed_to_disk_before_it_is_renamed(kept, tmp_path, monkeypatch):
+def test_table_is_flushed_to_disk_before_it_is_renamed(stored_table, tmp_path, monkeypatch):
     flushed, moved = [], []
     real = table_files._flush
     monkeypatch.setattr(table_files, "_flush", lambda path: (flushed.append(path.name), real(path)))
@@ -134,7 +136,7 @@ def test_table_is_flushed_to_disk_before_it_is_renamed(kept, tmp_path, monkeypat
     monkeypatch.setattr(
         table_files.os, "replace", lambda *paths: (moved.append(len(flushed)), rename(*paths))
     )
-    revision, found = load_table(kept)
-    save_table(found, revision, tmp_path / "index" / kept.name)
-    names = {each.name for each in (tmp_path / "index" / kept.name).iterdir()}
+    revision, found = load_table(stored_table)
+    save_table(found, revision, tmp_path / "index" / stored_table.name)
+    names = {each.name for each in (tmp_path / "index" / stored_table.name).iterdir()}
     assert names < set(flushed[: moved[0]]) and flushed[moved[0] :] == ["index"]

@@ -30,7 +30,7 @@ def large(monkeypatch):
 
 
 @pytest.fixture
-def looked_at(index, monkeypatch):
+def scored_counts(index, monkeypatch):
     """The number of mentions that each comparison scores."""
     search = index._search
     seen, compare = [], search.compare
@@ -43,18 +43,18 @@ def looked_at(index, monkeypatch):
     return seen
 
 
-def plain(found):
+def ids_and_scores(found):
     return [(match.doc_id, pytest.approx(match.score, abs=1e-6)) for match in found]
 
 
 @pytest.mark.parametrize("query", ["river", "city"])
 @pytest.mark.parametrize("where", [None, {"half": 1}])
-def test_unsharpened_results_equal_exact_ones(index, looked_at, query, where):
+def test_unsharpened_results_equal_exact_ones(index, scored_counts, query, where):
     few = index.search(query, k=5, where=where, sharpen=False)
-    (part,) = looked_at
+    (part,) = scored_counts
     every = index.search(query, k=5, where=where, sharpen=False, exact=True)
-    assert part < looked_at[1] == len(index._search._tables.current())
-    assert plain(few) == plain(every)
+    assert part < scored_counts[1] == len(index._search._tables.current())
+    assert ids_and_scores(few) == ids_and_scores(every)
     some = index.search_mentions(query, k=5, where=where, sharpen=False)
     best = index.search_mentions(query, k=5, where=where, sharpen=False, exact=True)
     assert [(m.doc_id, m.start, m.end, m.text) for m in some] == [
@@ -78,10 +78,10 @@ def test_background_sample_covers_all_mentions(index, monkeypatch):
     assert np.array_equal(found.vectors, table.vectors[lowest])
 
 
-def test_all_mentions_are_scored_if_the_nearest_are_too_few(index, looked_at):
+def test_all_mentions_are_scored_if_the_nearest_are_too_few(index, scored_counts):
     everything = index.count()
     assert len(index.search("river", k=everything)) == everything - 3  # three have no mentions
-    assert looked_at == [pytest.approx(90, abs=10), len(index._search._tables.current())]
+    assert scored_counts == [pytest.approx(90, abs=10), len(index._search._tables.current())]
 
 
 @pytest.mark.parametrize(

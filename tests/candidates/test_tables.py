@@ -51,12 +51,12 @@ def test_table_built_during_a_write_follows_that_write(tiny_encoder, monkeypatch
     index.add([Document("Lima is near.", id="a"), Document("Oslo lies there.", id="b")])
     real = Store._write_records
 
-    def looked_at(*arguments):
+    def build_table_then_write(*arguments):
         index._tables.current()
         real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "_write_records", looked_at)
+        patch.setattr(Store, "_write_records", build_table_then_write)
         if fails:
             patch.setattr(Store, "_delete_mentions", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError) if fails else nullcontext():
@@ -71,7 +71,7 @@ def test_table_follows_a_killed_write(tiny_encoder, tmp_path, monkeypatch, writt
     monkeypatch.setattr(tables, "_MIN_SAVED", 1)
     real, killed = Store._write_records, []
 
-    def looked_at(*arguments):
+    def build_table_then_write(*arguments):
         with EntityIndex(tmp_path, encoder=tiny_encoder) as other:
             other._tables.current()
         real(*arguments)
@@ -86,7 +86,7 @@ def test_table_follows_a_killed_write(tiny_encoder, tmp_path, monkeypatch, writt
     with EntityIndex(tmp_path, encoder=tiny_encoder) as index:
         index.add([Document("Lima is near.", id="a"), Document("Oslo lies there.", id="b")])
         with monkeypatch.context() as patch, pytest.raises(Kill):
-            patch.setattr(Store, "_write_records", looked_at)
+            patch.setattr(Store, "_write_records", build_table_then_write)
             patch.setattr(Store, "_delete_mentions", kill)
             patch.setattr(
                 "ner_retriever_rag.storage.revisions.Revisions.mark",
@@ -123,7 +123,7 @@ def test_another_index_on_the_same_folder_sees_writes(tmp_path, tiny_encoder):
 
 
 @pytest.fixture
-def kept(tmp_path, tiny_encoder, monkeypatch):
+def stored_table(tmp_path, tiny_encoder, monkeypatch):
     """A folder with a stored table, and its index's answer to a query."""
     monkeypatch.setattr(tables, "_MIN_SAVED", 1)
     with EntityIndex(tmp_path / "index", encoder=tiny_encoder) as index:
@@ -132,8 +132,8 @@ def kept(tmp_path, tiny_encoder, monkeypatch):
     return tmp_path / "index", answer
 
 
-def test_stored_table_is_loaded_instead_of_rebuilt(kept, tiny_encoder, monkeypatch):
-    folder, answer = kept
+def test_stored_table_is_loaded_instead_of_rebuilt(stored_table, tiny_encoder, monkeypatch):
+    folder, answer = stored_table
     monkeypatch.setattr(tables, "read_table", lambda *_: pytest.fail("rebuilt instead of loaded"))
     with EntityIndex(folder, encoder=tiny_encoder) as index:
         assert index.search("river") == answer
@@ -163,8 +163,8 @@ def test_table_is_built_once_and_memory_mapped_by_all(tmp_path, tiny_encoder, mo
     )
 
 
-def test_mention_rows_are_not_read_if_a_table_is_stored(kept, tiny_encoder, monkeypatch):
-    folder, answer = kept
+def test_mention_rows_are_not_read_if_a_table_is_stored(stored_table, tiny_encoder, monkeypatch):
+    folder, answer = stored_table
     read, asked = [], Collection.count
 
     def counted(collection):
@@ -180,8 +180,10 @@ def test_mention_rows_are_not_read_if_a_table_is_stored(kept, tiny_encoder, monk
     assert read[-1].endswith("-mentions") and read.count(read[-1]) == 1
 
 
-def test_stored_table_is_not_rewritten_after_every_small_write(kept, tiny_encoder, monkeypatch):
-    folder, _ = kept
+def test_stored_table_is_not_rewritten_after_every_small_write(
+    stored_table, tiny_encoder, monkeypatch
+):
+    folder, _ = stored_table
     with EntityIndex(folder, encoder=tiny_encoder) as index:
         index.search("river")
         with monkeypatch.context() as patch:
@@ -205,8 +207,8 @@ def test_search_works_if_the_table_cannot_be_stored(tmp_path, tiny_encoder, monk
 
 
 @pytest.mark.parametrize("harm", ["gone", "cut short", "old", "layout", "garbage"])
-def test_unusable_stored_table_is_rebuilt(kept, tiny_encoder, harm):
-    folder, answer = kept
+def test_unusable_stored_table_is_rebuilt(stored_table, tiny_encoder, harm):
+    folder, answer = stored_table
     (table,) = folder.glob("table-*")
     if harm == "gone":
         shutil.rmtree(table)

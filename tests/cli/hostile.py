@@ -8,13 +8,13 @@ from ner_retriever_rag import Document, DocumentMatch, MentionMatch
 from ner_retriever_rag.cli import app
 from ner_retriever_rag.search.facets import Facet
 
-NASTY = "[/H] :smile: \x1b]0;title\x07 \x9b31m \u202e =1+1 [bold]é 東 🎉"
+HOSTILE_TEXT = "[/H] :smile: \x1b]0;title\x07 \x9b31m \u202e =1+1 [bold]é 東 🎉"
 
 
 class Stub:
     """A stub index that returns hostile documents and records the arguments of a search."""
 
-    def __init__(self, name=NASTY):
+    def __init__(self, name=HOSTILE_TEXT):
         text = f"before {name}\nafter"
         self.mention = MentionMatch("=id", name, 7, 7 + len(name), 0.9, 0.5, "@type")
         self.documents = [

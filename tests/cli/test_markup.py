@@ -26,7 +26,7 @@ from ner_retriever_rag.llama_index import MatchedNode
 TEXT = "The Nile flows north through Egypt and Sudan into the Mediterranean Sea, slowly."
 
 
-def found(text, *spans, metadata=None):
+def make_match(text, *spans, metadata=None):
     """A match with spans given as words of the text or as offsets, each with its type."""
     matches = []
     for what, kind in spans:
@@ -67,7 +67,7 @@ def marks(match):
 
 
 def test_a_notebook_highlights_every_match():
-    html = found(TEXT, ("Nile", "river"), ("Egypt", "country"))._repr_html_()
+    html = make_match(TEXT, ("Nile", "river"), ("Egypt", "country"))._repr_html_()
     assert Reader(html).marks == [
         ("river", None), ("country", None), ("Nile", "river 0.93"), ("Egypt", "country 0.93"),
     ]  # fmt: skip
@@ -77,13 +77,13 @@ def test_a_notebook_highlights_every_match():
 
 
 def test_nested_and_overlapping_marks():
-    nested = found(TEXT, ("Mediterranean Sea", "sea"), ("Mediterranean", "region"))
+    nested = make_match(TEXT, ("Mediterranean Sea", "sea"), ("Mediterranean", "region"))
     assert set(marks(nested)) == {
         ("Mediterranean Sea", "sea 0.93"), ("Mediterranean", "region 0.93"),
     }  # fmt: skip
-    across = found(TEXT, ("Egypt and", "a"), ("and Sudan", "b"))
+    across = make_match(TEXT, ("Egypt and", "a"), ("and Sudan", "b"))
     assert marks(across) == [("and", "b 0.93"), ("Egypt and", "a 0.93"), (" Sudan", "b 0.93")]
-    twice = found(TEXT, ("Nile", "river"), ("Nile", "water"))
+    twice = make_match(TEXT, ("Nile", "river"), ("Nile", "water"))
     assert marks(twice) == [("Nile", "river 0.93 · water 0.93")]
 
 
@@ -92,17 +92,17 @@ def test_random_spans_leave_the_text_unchanged():
     for _ in range(300):
         places = [chance.randrange(-5, len(TEXT) + 5) for _ in range(2 * chance.randrange(7))]
         spans = [((a, b), f"t{a % 3}") for a, b in zip(places[::2], places[1::2], strict=True)]
-        match = found(TEXT, *spans)
+        match = make_match(TEXT, *spans)
         assert TEXT in Reader(match._repr_html_()).text
         assert match.snippet(30)
-    deep = found("x" * 3000, *(((n, 3000 - n), "t") for n in range(1400)))
+    deep = make_match("x" * 3000, *(((n, 3000 - n), "t") for n in range(1400)))
     assert "<mark" in deep._repr_html_()
 
 
 def test_documents_cannot_inject_html():
     evil = '<script>alert(1)</script><img src=x onerror="alert(1)">&lt; "\' \x1b[31m\u202e'
     kind = '"><script>'
-    match = found(evil, ("alert", kind), metadata={"title": "<b onclick='x'>"})
+    match = make_match(evil, ("alert", kind), metadata={"title": "<b onclick='x'>"})
     for html in (match._repr_html_(), page([match], f"{evil} {{cards}}")):
         assert not {"script", "img"} & set(Reader(html).tags)
         assert "<b onclick" not in html
@@ -131,7 +131,7 @@ def test_values_in_messages_are_short():
 def test_a_long_document_shows_its_passages():
     words = [f"word{n}" for n in range(2000)]
     text = " ".join(words)
-    match = found(text, ("word1000", "w"), ("word1500", "w"))
+    match = make_match(text, ("word1000", "w"), ("word1500", "w"))
     shown = Reader(match._repr_html_()).text
     assert len(shown) < 700
     assert {mark[0] for mark in marks(match)} == {"word1000", "word1500"}
@@ -139,12 +139,12 @@ def test_a_long_document_shows_its_passages():
 
 
 def test_snippet():
-    match = found(TEXT, ("Sudan", "country"))
+    match = make_match(TEXT, ("Sudan", "country"))
     assert match.snippet(40) == "…Egypt and Sudan into the…"
     assert match.snippet(1) == "…Sudan…"
     assert match.snippet(1000) == TEXT
-    assert found(" Oslo\n\n is\ta city ", ("Oslo", "city")).snippet() == "Oslo is a city"
-    assert found(TEXT).snippet(10) == "The Nile…"  # no matches, as with Not
+    assert make_match(" Oslo\n\n is\ta city ", ("Oslo", "city")).snippet() == "Oslo is a city"
+    assert make_match(TEXT).snippet(10) == "The Nile…"  # no matches, as with Not
     with pytest.raises(ValueError, match="width must be at least 1"):
         match.snippet(0)
 
@@ -153,7 +153,7 @@ def test_snippets_respect_the_width_and_word_boundaries():
     words = TEXT.split()
     for width in range(8, len(TEXT) + 5):
         for word in ("Nile", "Egypt", "Sea"):
-            snippet = found(TEXT, (word, "t")).snippet(width)
+            snippet = make_match(TEXT, (word, "t")).snippet(width)
             assert len(snippet.strip("…")) <= width
             assert word in snippet
             truncate = snippet.strip("…").split()
@@ -177,7 +177,9 @@ def test_visible_escapes_control_characters():
 
 
 def test_show_prints_outside_a_notebook(capsys):
-    match = found(TEXT, ("Nile", "river"), metadata={"title": "The [/H] :smile: \x1b[31m Nile"})
+    match = make_match(
+        TEXT, ("Nile", "river"), metadata={"title": "The [/H] :smile: \x1b[31m Nile"}
+    )
     show([match])
     show(match)
     first, second = capsys.readouterr().out.splitlines()
@@ -209,13 +211,13 @@ def test_show_displays_in_a_notebook(monkeypatch, capsys):
     shown = []
     monkeypatch.setattr(shell, "get_ipython", lambda: SimpleNamespace(kernel=object()))
     monkeypatch.setattr("IPython.display.display", shown.append)
-    show([found(TEXT, ("Nile", "river"))])
+    show([make_match(TEXT, ("Nile", "river"))])
     assert "<mark" in shown[0].data
     assert capsys.readouterr().out == ""
 
 
 def test_page_is_self_contained():
-    html = page([found(TEXT, ("Nile", "river"))], "river & lake")
+    html = page([make_match(TEXT, ("Nile", "river"))], "river & lake")
     assert "<title>river &amp; lake</title>" in html
     assert "default-src 'none'" in html and 'content="light dark"' in html
     assert not {"link", "script", "img", "iframe"} & set(Reader(html).tags)

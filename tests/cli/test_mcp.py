@@ -22,9 +22,9 @@ TEXTS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, default) -> Path:
+def folder(tmp_path_factory, shipped_encoder) -> Path:
     folder = tmp_path_factory.mktemp("mcp") / "index"
-    with EntityIndex(folder, encoder=default) as index:
+    with EntityIndex(folder, encoder=shipped_encoder) as index:
         index.add([Document(text, doc_id, {"kind": doc_id}) for doc_id, text in TEXTS.items()])
     return folder
 
@@ -37,7 +37,7 @@ def server(folder: Path) -> StdioServerParameters:
     )
 
 
-async def test_client_can_call_every_tool(folder, default):
+async def test_client_can_call_every_tool(folder, shipped_encoder):
     async with Client(server(folder), read_timeout_seconds=240) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert tools.keys() == {"search", "entities", "facets", "extract", "get"}

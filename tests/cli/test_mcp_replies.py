@@ -15,7 +15,7 @@ HUGE = "Nile\U000e0041\u200b\u202e " * 5_000
 METADATA = {"blob": b"\xff\x00\x01", "long": HUGE, "n": 3, **{f"k{n}": HUGE for n in range(50)}}
 
 
-def hostile(number):
+def hostile_match(number):
     mention = MentionMatch(f"{HUGE}{number}", HUGE, 0, len(HUGE), 0.9, 0.5, HUGE)
     document = Document(HUGE, f"{HUGE}{number}", METADATA)
     return DocumentMatch(document, 0.9, [mention] * 30)
@@ -23,7 +23,7 @@ def hostile(number):
 
 @pytest.fixture(scope="module")
 def tools():
-    found = [hostile(number) for number in range(3)]
+    found = [hostile_match(number) for number in range(3)]
     many = (found * 400)[:1_000]
     entity = SimpleNamespace(
         name=HUGE, names=[HUGE, *(f"{HUGE}{n}" for n in range(50))], score=0.9, mentions=3,

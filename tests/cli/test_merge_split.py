@@ -11,7 +11,7 @@ from ner_retriever_rag.cli import app, console
 
 
 @pytest.fixture
-def said(tmp_path, monkeypatch):
+def run_command(tmp_path, monkeypatch):
     """A function that runs a command on an index of three documents and returns its output."""
     with EntityIndex(tmp_path, encoder=HashedEncoder()) as index:
         index.add(["Oslo is wet.", "Bergen is wetter.", "Lima is dry."])
@@ -25,18 +25,18 @@ def said(tmp_path, monkeypatch):
     return run
 
 
-def test_estimate_prints_text_or_json(said):
-    words = said("estimate", "city")
+def test_estimate_prints_text_or_json(run_command):
+    words = run_command("estimate", "city")
     assert words.splitlines()[0].startswith("documents  ") and " to " in words
-    row = json.loads(said("estimate", "city", "--json"))
+    row = json.loads(run_command("estimate", "city", "--json"))
     assert row["documents"]["low"] <= row["documents"]["expected"] <= row["documents"]["high"]
     assert {doc_id for doc_id, _ in row["document_scores"]} and row["entity_list"]
 
 
-def test_decisions_are_printed_and_undone(said):
-    assert said("merge", "Oslo", "Bergen") == "one: Oslo · Bergen\n"
-    assert said("split", "Oslo", "Lima") == "one: Oslo · Bergen\ntwo: Oslo · Lima\n"
-    found = [json.loads(line) for line in said("entities", "city", "--json").splitlines()]
+def test_decisions_are_printed_and_undone(run_command):
+    assert run_command("merge", "Oslo", "Bergen") == "one: Oslo · Bergen\n"
+    assert run_command("split", "Oslo", "Lima") == "one: Oslo · Bergen\ntwo: Oslo · Lima\n"
+    found = [json.loads(line) for line in run_command("entities", "city", "--json").splitlines()]
     both = next(each for each in found if "Oslo" in each["names"])
     assert set(both["names"]) == {"Oslo", "Bergen"} and len(both["documents"]) == 2
-    assert said("merge", "Oslo", "Bergen", "--undo") == "nothing is decided\n"
+    assert run_command("merge", "Oslo", "Bergen", "--undo") == "nothing is decided\n"

@@ -5,7 +5,7 @@ import json
 from datetime import date
 
 import pytest
-from hostile import NASTY, Stub, run
+from hostile import HOSTILE_TEXT, Stub, run
 from typer.testing import CliRunner
 
 from ner_retriever_rag.cli import app
@@ -41,10 +41,10 @@ def test_json_output_holds_the_exact_data(stub, arguments):
     if arguments[0] == "search":
         (match,) = row["matches"]
         assert row["text"] == stub.documents[0].text
-        assert row["text"][match["start"] : match["end"]] == match["text"] == NASTY
-        assert (row["metadata"], match["type"]) == ({"title": NASTY}, "@type")
+        assert row["text"][match["start"] : match["end"]] == match["text"] == HOSTILE_TEXT
+        assert (row["metadata"], match["type"]) == ({"title": HOSTILE_TEXT}, "@type")
     else:
-        assert NASTY in (row.get("text"), row.get("name"), *row.get("examples", []))
+        assert HOSTILE_TEXT in (row.get("text"), row.get("name"), *row.get("examples", []))
 
 
 def test_metadata_values_without_a_json_type_are_converted():
@@ -83,14 +83,14 @@ def test_entities_are_written_as_a_table(stub, tmp_path, ending):
     if ending == "csv":
         with file.open(newline="", encoding="utf-8") as stream:
             (row,) = csv.DictReader(stream)
-        assert (row["name"], row["names"]) == (NASTY, f"{NASTY}; +other")
+        assert (row["name"], row["names"]) == (HOSTILE_TEXT, f"{HOSTILE_TEXT}; +other")
     else:
         if ending == "jsonl":
             row = json.loads(file.read_text(encoding="utf-8"))
         else:
             (row,) = pytest.importorskip("pyarrow.parquet").read_table(file).to_pylist()
         assert row == {
-            "name": NASTY, "names": [NASTY, "+other"], "score": 0.9, "mentions": 3,
+            "name": HOSTILE_TEXT, "names": [HOSTILE_TEXT, "+other"], "score": 0.9, "mentions": 3,
             "documents": ["=id"],
         }  # fmt: skip
 
@@ -99,13 +99,15 @@ def test_entity_table_omits_unlikely_entities(tmp_path, monkeypatch):
     """If no others remain, the best one is reported."""
     asked = []
 
-    class Unlikely(Stub):
+    class NoLikelyEntities(Stub):
         def entities(self, query, k, **options):
             asked.append((k, options))
             found = super().entities(query, k, **options)
             return [] if options.get("score_threshold") else found
 
-    monkeypatch.setattr("ner_retriever_rag.cli.entities.open_index", lambda *_: Unlikely("Nile"))
+    monkeypatch.setattr(
+        "ner_retriever_rag.cli.entities.open_index", lambda *_: NoLikelyEntities("Nile")
+    )
     file = tmp_path / "table.csv"
     result = run("entities", "x", "river", "--out", file)
     assert result.exit_code == 0, result.output

@@ -20,12 +20,12 @@ def test_match_count_message(matching, said):
     assert match_count_text(matching) == said
 
 
-def found(*scores):
+def match_of(*scores):
     matches = [MentionMatch("a", "Nile", 0, 4, score, score) for score in scores]
     return DocumentMatch(Document("Nile", "a"), max(scores, default=0.0), matches)
 
 
 def test_likely_spans_are_highlighted_or_else_the_best():
-    assert [each.score for each in confident_matches(found(0.9, 0.6, 0.3)).matches] == [0.9, 0.6]
-    assert [each.score for each in confident_matches(found(0.4, 0.3)).matches] == [0.4]
-    assert confident_matches(found()).matches == []
+    assert [each.score for each in confident_matches(match_of(0.9, 0.6, 0.3)).matches] == [0.9, 0.6]
+    assert [each.score for each in confident_matches(match_of(0.4, 0.3)).matches] == [0.4]
+    assert confident_matches(match_of()).matches == []

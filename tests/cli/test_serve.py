@@ -25,9 +25,9 @@ def served(tmp_path, tiny_encoder):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [Path(sys.executable).with_name("ner-retriever"), "serve", tmp_path / "index"]
-    with (tmp_path / "said").open("wb") as said:
+    with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--port", str(port)], stdout=said, stderr=subprocess.DEVNULL
+            [*command, "--port", str(port)], stdout=log, stderr=subprocess.DEVNULL
         )
     try:
         yield tmp_path / "index", f"http://127.0.0.1:{port}"
@@ -56,7 +56,7 @@ def test_a_served_folder_is_read_and_written_through_the_server(served, tiny_enc
         EntityIndex(folder, encoder=tiny_encoder)
     with pytest.raises(FileNotFoundError, match="no index 'other' on the server"):
         EntityIndex.open(address, collection="other", encoder=tiny_encoder)
-    assert (folder.parent / "said").read_bytes() == b""  # not even Chroma's banner
+    assert (folder.parent / "log").read_bytes() == b""  # not even Chroma's banner
 
 
 def test_every_command_accepts_a_server_address(served, tiny_encoder, tmp_path):
@@ -66,17 +66,17 @@ def test_every_command_accepts_a_server_address(served, tiny_encoder, tmp_path):
     rows = tmp_path / "rows.jsonl"
     rows.write_text(json.dumps({"id": "oslo", "text": "Oslo lies in Norway."}))
 
-    def said(command, *arguments):
+    def run_command(command, *arguments):
         given = [command, *arguments, "--encoder", str(tmp_path / "encoder")]
         result = CliRunner().invoke(app, given)
         assert result.exit_code == 0, result.output
         return result.stdout
 
-    assert "now holds 2 documents" in said("index", str(rows), "--index", address)
-    assert json.loads(said("stats", address, "--json"))["documents"] == 2
-    assert json.loads(said("check", address, "--json"))["documents"] == 2
-    assert "nothing is wrong" in said("check", address, "--repair")
-    assert len(said("search", address, "city", "--json").splitlines()) == 2
-    assert "oslo" in said("entities", address, "city", "--json").lower()
-    assert said("extract", address, "--type", "city", "--threshold", "0")
-    assert "kind" in said("facets", address)
+    assert "now holds 2 documents" in run_command("index", str(rows), "--index", address)
+    assert json.loads(run_command("stats", address, "--json"))["documents"] == 2
+    assert json.loads(run_command("check", address, "--json"))["documents"] == 2
+    assert "nothing is wrong" in run_command("check", address, "--repair")
+    assert len(run_command("search", address, "city", "--json").splitlines()) == 2
+    assert "oslo" in run_command("entities", address, "city", "--json").lower()
+    assert run_command("extract", address, "--type", "city", "--threshold", "0")
+    assert "kind" in run_command("facets", address)

@@ -25,7 +25,7 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-PATIENCE = 180  # seconds; enough to load torch on the slowest machine
+TIMEOUT = 180  # seconds; enough to load torch on the slowest machine
 
 TEXTS = {
     "etna": "Mount Etna in Sicily erupted again, and Catania closed its airport.",
@@ -48,7 +48,7 @@ def port(tmp_path_factory):
     environment = {name: each for name, each in os.environ.items() if "PYTEST" not in name}
     server = subprocess.Popen(command, env=environment)
     try:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT
         while status(port) is None:
             assert server.poll() is None and time.monotonic() < until
             time.sleep(0.5)
@@ -80,7 +80,7 @@ def browser(port, tmp_path):
     options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path)})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
     try:
-        driver.set_page_load_timeout(PATIENCE)
+        driver.set_page_load_timeout(TIMEOUT)
         driver.get(f"http://127.0.0.1:{port}/")
         yield driver
     finally:
@@ -89,7 +89,7 @@ def browser(port, tmp_path):
 
 def wait(driver, selector):
     """Wait for elements that match a selector and return them."""
-    return WebDriverWait(driver, PATIENCE).until(
+    return WebDriverWait(driver, TIMEOUT).until(
         lambda driver: driver.find_elements(By.CSS_SELECTOR, selector)
     )
 
@@ -125,10 +125,10 @@ def test_search_kinds_and_entities_in_the_page(browser, tmp_path):
 
     (tab,) = [each for each in wait(browser, ".q-tab") if each.text == "Entities"]
     tab.click()
-    rows = WebDriverWait(browser, PATIENCE).until(shown_rows)
+    rows = WebDriverWait(browser, TIMEOUT).until(shown_rows)
     wait(browser, ".download")[0].click()
     table = Path(tmp_path / "entities.csv")
-    WebDriverWait(browser, PATIENCE).until(lambda _: table.exists())
+    WebDriverWait(browser, TIMEOUT).until(lambda _: table.exists())
     with table.open(newline="", encoding="utf-8") as file:
         names = [row["name"] for row in csv.DictReader(file)]
     assert len(names) == len(rows) and all(
@@ -147,7 +147,7 @@ def test_page_loads_no_remote_resources(browser, port):
 def test_empty_query_shows_a_notification(browser):
     wait(browser, ".search")[0].click()
     # The notification slides in and has no text until it is visible.
-    WebDriverWait(browser, PATIENCE).until(
+    WebDriverWait(browser, TIMEOUT).until(
         lambda _: "nothing to look for" in wait(browser, ".q-notification")[0].text
     )
 

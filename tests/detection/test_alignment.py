@@ -10,7 +10,7 @@ from ner_retriever_rag.detection.alignment import MARKS, align, mark_for, strip_
 TEXT = "Oslo is the capital of Norway, and Oslo lies on the Oslofjord, says the Bank of England."
 
 
-def found(answer, text=TEXT, mark="##"):
+def aligned(answer, text=TEXT, mark="##"):
     return [text[start:end] for start, end in align(answer, text, mark)]
 
 
@@ -20,10 +20,10 @@ def test_faithful_copy():
 
 
 def test_marks_inside_a_word_and_in_scripts_without_spaces():
-    assert found("##New York##ers walk.", "New Yorkers walk.") == ["New York"]
-    assert found("##東京##は##日本##の首都です。", "東京は日本の首都です。") == ["東京", "日本"]
-    assert found("##東京## は##日本##の都です。", "東京は日本の首都です。") == ["東京", "日本"]
-    assert found("##Zurich## and ##łódź##", "Zürich and Łódź, too") == ["Zürich", "Łódź"]
+    assert aligned("##New York##ers walk.", "New Yorkers walk.") == ["New York"]
+    assert aligned("##東京##は##日本##の首都です。", "東京は日本の首都です。") == ["東京", "日本"]
+    assert aligned("##東京## は##日本##の都です。", "東京は日本の首都です。") == ["東京", "日本"]
+    assert aligned("##Zurich## and ##łódź##", "Zürich and Łódź, too") == ["Zürich", "Łódź"]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_marks_inside_a_word_and_in_scripts_without_spaces():
     ],
 )  # fmt: skip
 def test_unfaithful_copies(answer, names):
-    assert found(answer) == names
+    assert aligned(answer) == names
 
 
 def test_space_around_the_copy_does_not_shift_spans():
@@ -68,7 +68,7 @@ def test_mark_does_not_occur_in_the_text():
     assert mark_for("plain") == "##"
     assert mark_for("## Heading, and C#") == "@@"
     assert mark_for("".join(MARKS)) == "##"
-    assert found("@@C#@@ and ## Heading", "C# and ## Heading", "@@") == ["C#"]
+    assert aligned("@@C#@@ and ## Heading", "C# and ## Heading", "@@") == ["C#"]
 
 
 def test_marks_are_removed():
@@ -117,8 +117,8 @@ def test_listed_names_are_placed_at_free_occurrences(named, text, places):
 
 
 def test_listed_name_may_directly_follow_another_or_end_the_text():
-    assert found("##Oslo## Peru? ##Norway##", "Oslo Norway and Peru") == ["Oslo", "Norway"]
-    assert found("Peru is where ##Norway##", "Norway, and then Peru is Norway")[0] == "Norway"
+    assert aligned("##Oslo## Peru? ##Norway##", "Oslo Norway and Peru") == ["Oslo", "Norway"]
+    assert aligned("Peru is where ##Norway##", "Norway, and then Peru is Norway")[0] == "Norway"
     assert align(f"{CITY} ##Rome##", f"{CITY}") == []
     assert align("##Norway## and Peru, then", "Peru, then Norway") == [(11, 17)]
 
@@ -136,7 +136,7 @@ def test_frequent_word_is_placed_by_its_neighbors():
 def test_a_long_name_is_compared_letter_by_letter():
     name = " ".join(["Ostrava"] * 24)
     text = f"In Bostrava {name} one lives."
-    assert found(f"In ##Ostrava {name}## one is.", text) == [f"Bostrava {name}"]
+    assert aligned(f"In ##Ostrava {name}## one is.", text) == [f"Bostrava {name}"]
 
 
 def test_maximum_length_of_a_marked_name():
@@ -144,7 +144,7 @@ def test_maximum_length_of_a_marked_name():
         assert strip_marks(f"##{'x' * length}##", "##")[1] == spans
 
 
-def corrupted(answer, random_source):
+def corrupt(answer, random_source):
     """Corrupt an answer at a few random places."""
     for _ in range(random_source.randint(1, 12)):
         at = random_source.randrange(len(answer) + 1)
@@ -169,7 +169,7 @@ def test_corrupted_answers_give_valid_spans_and_most_are_found():
     assert len(gold) == 5
     kept = 0
     for _ in range(400):
-        spans = align(corrupted(answer, random_source), TEXT)
+        spans = align(corrupt(answer, random_source), TEXT)
         assert spans == sorted(set(spans))
         assert all(0 <= start < end <= len(TEXT) for start, end in spans)
         kept += len(gold & set(spans))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from test_llm import FakeChat, mark_capitals
-from tiny import CapitalisedWords
+from tiny import CapitalizedWords
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def test_python_blocks_run(tiny_generator, tiny_gliner, tmp_path, monkeypatch, c
             code = code.replace(f'"{model}"', f'"{folder}"')
         exec(compile(code, "detectors.md", "exec"), names)
     printed = capsys.readouterr().out.splitlines()
-    capitals = CapitalisedWords().detect(names["TEXTS"])
+    capitals = CapitalizedWords().detect(names["TEXTS"])
     assert printed[0] == str([[mention.text for mention in mentions] for mentions in capitals])
     assert printed[4] == "[['London'], []]"
     assert names["storage"].documents == 2

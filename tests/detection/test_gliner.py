@@ -9,7 +9,7 @@ from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.detection import GLiNERDetector, MentionDetector
 
 
-class StandIn:
+class FakeGLiNER:
     """Answers like gliner2: for each text, a list of spans per label."""
 
     def batch_extract_entities_long(self, texts, labels, **options):
@@ -31,7 +31,7 @@ class StandIn:
 
 
 def test_spans_of_all_labels_become_unique_mentions():
-    model = StandIn()
+    model = FakeGLiNER()
     detector = GLiNERDetector(model, labels=["place", "person"], threshold=0.4, batch_size=3)
     assert isinstance(detector, MentionDetector)
     found = detector.detect(TEXTS)
@@ -49,7 +49,7 @@ def test_spans_of_all_labels_become_unique_mentions():
 @pytest.mark.parametrize("labels", [[], "person"])
 def test_labels_must_be_a_non_empty_list(labels):
     with pytest.raises(ValueError, match="labels"):
-        GLiNERDetector(StandIn(), labels=labels)
+        GLiNERDetector(FakeGLiNER(), labels=labels)
 
 
 def test_stand_in_has_the_real_interface():

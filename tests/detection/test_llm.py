@@ -9,8 +9,8 @@ import pytest
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from test_alignment import corrupted
-from tiny import TEXTS, CapitalisedWords
+from test_alignment import corrupt
+from tiny import TEXTS, CapitalizedWords
 
 from ner_retriever_rag import EntityIndex, TypeAwareEncoder
 from ner_retriever_rag.detection import LLMDetector, MentionDetector, TransformersChat
@@ -35,7 +35,7 @@ class FakeChat(BaseChatModel):
 
 
 def mark_capitals(text, mark):
-    for mention in reversed(CapitalisedWords().detect([text])[0]):
+    for mention in reversed(CapitalizedWords().detect([text])[0]):
         marked = f"{mark}{mention.text}{mark}"
         text = text[: mention.start] + marked + text[mention.end :]
     return text
@@ -49,7 +49,7 @@ def test_faithful_answers_give_the_marked_mentions():
     detector = LLMDetector(FakeChat(reply=mark_capitals))
     assert isinstance(detector, MentionDetector)
     found = detector.detect(TEXTS)
-    assert spans(found) == spans(CapitalisedWords().detect(TEXTS))
+    assert spans(found) == spans(CapitalizedWords().detect(TEXTS))
     for text, mentions in zip(TEXTS, found, strict=True):
         assert all(text[each.start : each.end] == each.text for each in mentions)
         assert all(each.score == 1.0 for each in mentions)
@@ -83,7 +83,7 @@ def test_empty_texts_are_not_sent():
 )
 def test_sloppy_answers_lose_no_mentions(reply):
     assert spans(LLMDetector(FakeChat(reply=reply)).detect(TEXTS)) == spans(
-        CapitalisedWords().detect(TEXTS)
+        CapitalizedWords().detect(TEXTS)
     )
 
 
@@ -108,7 +108,7 @@ def test_hostile_answers_only_lose_mentions(reply):
 
 def test_randomly_corrupted_answers_never_crash():
     random_source = random.Random(3)
-    chat = FakeChat(reply=lambda text, mark: corrupted(mark_capitals(text, mark), random_source))
+    chat = FakeChat(reply=lambda text, mark: corrupt(mark_capitals(text, mark), random_source))
     detector = LLMDetector(chat, max_concurrency=1)
     for _ in range(20):
         for text, mentions in zip(TEXTS, detector.detect(TEXTS), strict=True):
@@ -143,7 +143,7 @@ def test_long_texts_are_split_into_passages():
     (found,) = LLMDetector(chat, passage_characters=200).detect([text])
     assert len(chat.seen) > 9
     assert all(len(messages[-1].content) <= 200 for messages in chat.seen)
-    (whole,) = CapitalisedWords().detect([text])
+    (whole,) = CapitalizedWords().detect([text])
     assert [(each.start, each.end) for each in found] == [(each.start, each.end) for each in whole]
 
 
@@ -175,7 +175,7 @@ def test_encoder_uses_the_detector(tiny_checkpoint):
         "Tyrannosaurus",
     ]
     index = EntityIndex(encoder=encoder)
-    assert index.add(TEXTS).mentions == sum(map(len, CapitalisedWords().detect(TEXTS)))
+    assert index.add(TEXTS).mentions == sum(map(len, CapitalizedWords().detect(TEXTS)))
 
 
 def test_random_transformers_generator_causes_no_failure(tiny_generator):

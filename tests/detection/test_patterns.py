@@ -73,7 +73,7 @@ def test_kinds_can_be_chosen():
         find_patterns(text, ["dinosaur"])
 
 
-def joined(text, *words):
+def merged_scores(text, *words):
     mentions = [
         Mention(each, text.index(each), text.index(each) + len(each), 0.6) for each in words
     ]
@@ -81,18 +81,18 @@ def joined(text, *words):
 
 
 def test_complete_value_replaces_its_parts():
-    assert joined("It cost $1,250.00 in Oslo", "$1,250", "00", "Oslo") == {
+    assert merged_scores("It cost $1,250.00 in Oslo", "$1,250", "00", "Oslo") == {
         "$1,250.00": 0.9,
         "Oslo": 0.6,
     }
-    assert joined("It cost $1,250.00", "$1,250.00") == {"$1,250.00": 0.9}
+    assert merged_scores("It cost $1,250.00", "$1,250.00") == {"$1,250.00": 0.9}
 
 
 def test_longer_mention_is_never_cut():
     text = "the Boeing B-747 MAX-10 jet"
-    assert joined(text, "Boeing B-747 MAX-10") == {"Boeing B-747 MAX-10": 0.6, "MAX-10": 0.9}
-    assert joined(text, "MAX-10 jet") == {"MAX-10 jet": 0.6}
-    assert joined(text, "B-747 MAX") == {"B-747 MAX": 0.6}
+    assert merged_scores(text, "Boeing B-747 MAX-10") == {"Boeing B-747 MAX-10": 0.6, "MAX-10": 0.9}
+    assert merged_scores(text, "MAX-10 jet") == {"MAX-10 jet": 0.6}
+    assert merged_scores(text, "B-747 MAX") == {"B-747 MAX": 0.6}
 
 
 @pytest.mark.parametrize("unit", ["a.b", "/a", "x_", "0:", "-", "12-", "1,", "A "])

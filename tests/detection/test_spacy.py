@@ -16,7 +16,7 @@ PATTERNS = [
 
 
 @pytest.fixture(scope="module")
-def ruled():
+def rule_pipeline():
     pipeline = spacy.blank("en")
     pipeline.add_pipe("entity_ruler").add_patterns(PATTERNS)
     return pipeline
@@ -28,8 +28,8 @@ def first_word_is_a_name(doc):
     return doc
 
 
-def test_entities_become_mentions(ruled):
-    detector = SpacyDetector(ruled)
+def test_entities_become_mentions(rule_pipeline):
+    detector = SpacyDetector(rule_pipeline)
     assert isinstance(detector, MentionDetector)
     found = detector.detect([*TEXTS, "", " "])
     names = [[mention.text for mention in mentions] for mentions in found]
@@ -37,14 +37,14 @@ def test_entities_become_mentions(ruled):
     assert TEXTS[3][found[3][0].start : found[3][0].end] == "Ada Lovelace"
 
 
-def test_caller_chooses_the_labels_left_out(ruled):
-    (found,) = SpacyDetector(ruled, leave_out=()).detect(TEXTS[:1])
+def test_caller_chooses_the_labels_left_out(rule_pipeline):
+    (found,) = SpacyDetector(rule_pipeline, leave_out=()).detect(TEXTS[:1])
     assert [mention.text for mention in found] == ["Jurassic"]
-    assert SpacyDetector(ruled, leave_out={"GPE"}).detect(TEXTS[1:2]) == [[]]
+    assert SpacyDetector(rule_pipeline, leave_out={"GPE"}).detect(TEXTS[1:2]) == [[]]
 
 
-def test_pipeline_is_loaded_from_a_folder(ruled, tmp_path):
-    ruled.to_disk(tmp_path / "pipeline")
+def test_pipeline_is_loaded_from_a_folder(rule_pipeline, tmp_path):
+    rule_pipeline.to_disk(tmp_path / "pipeline")
     (found,) = SpacyDetector(str(tmp_path / "pipeline")).detect(TEXTS[1:2])
     assert [mention.text for mention in found] == ["Oslo"]
     with pytest.raises(OSError, match="no_such_pipeline"):
@@ -53,8 +53,8 @@ def test_pipeline_is_loaded_from_a_folder(ruled, tmp_path):
 
 def test_entity_recognizer_with_random_weights():
     pipeline = spacy.blank("en")
-    recogniser = pipeline.add_pipe("ner")
-    recogniser.add_label("PERSON")
+    recognizer = pipeline.add_pipe("ner")
+    recognizer.add_label("PERSON")
     pipeline.initialize()
     for text, mentions in zip(TEXTS, SpacyDetector(pipeline).detect(TEXTS), strict=True):
         assert all(text[each.start : each.end] == each.text for each in mentions)
@@ -87,8 +87,8 @@ def test_a_pipeline_without_entities_is_refused():
         SpacyDetector(pipeline)
 
 
-def test_encoder_uses_the_detector(ruled, tiny_checkpoint):
-    encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=SpacyDetector(ruled))
+def test_encoder_uses_the_detector(rule_pipeline, tiny_checkpoint):
+    encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=SpacyDetector(rule_pipeline))
     encoded = encoder.encode(TEXTS)
     assert [len(each.mentions) for each in encoded] == [0, 1, 0, 1, 0]
     assert encoded[1].vectors.shape == (1, 32)

@@ -1,7 +1,7 @@
 """Tiny random models of many architectures."""
 
 import transformers
-from by_hand import (
+from reference_models import (
     BERT_SHAPE,
     BLOCKS,
     HEADS,
@@ -11,13 +11,13 @@ from by_hand import (
     TOKENS,
     WIDTH,
     Family,
-    apply,
     columns,
     gated,
     gemma_rms,
     layer_norm,
     layer_norm_but_first,
     no_norm,
+    project,
     rms,
     rows,
     rows_by_head,
@@ -36,7 +36,9 @@ def bert_like(model_type, config_type, **options):
         paths=tuple(f"attention.self.{name}" for name in ("query", "key", "value")),
         output="attention.output.dense",
         mlp_input=lambda block, x, a: layer_norm(block.attention.output.LayerNorm, x + a),
-        mlp=lambda block, x: apply(block.output.dense, gelu(apply(block.intermediate.dense, x))),
+        mlp=lambda block, x: project(
+            block.output.dense, gelu(project(block.intermediate.dense, x))
+        ),
     )
 
 
@@ -82,16 +84,16 @@ FAMILIES = {
         norm=layer_norm,
         output="self_attn.dense",
         mlp_input=lambda block, x, _: layer_norm(block.input_layernorm, x),
-        mlp=lambda block, x: apply(block.mlp.fc2, tanh_gelu(apply(block.mlp.fc1, x))),
+        mlp=lambda block, x: project(block.mlp.fc2, tanh_gelu(project(block.mlp.fc1, x))),
     ),
     "phi3": Family(
         make=lambda: t.Phi3Model(t.Phi3Config(**LLAMA_SHAPE)),
         paths=("self_attn.qkv_proj",) * 3,
         slices=(rows(0, WIDTH), rows(WIDTH, SPLIT), rows(WIDTH + SPLIT, SPLIT)),
-        mlp=lambda block, x: apply(
+        mlp=lambda block, x: project(
             block.mlp.down_proj,
-            silu(apply(block.mlp.gate_up_proj, x)[:, :INNER])
-            * apply(block.mlp.gate_up_proj, x)[:, INNER:],
+            silu(project(block.mlp.gate_up_proj, x)[:, :INNER])
+            * project(block.mlp.gate_up_proj, x)[:, INNER:],
         ),
     ),
     "gpt2": Family(
@@ -107,7 +109,7 @@ FAMILIES = {
         slices=(columns(0), columns(1), columns(2)),
         output="attn.c_proj",
         mlp_input=lambda block, x, a: layer_norm(block.ln_2, x + a),
-        mlp=lambda block, x: apply(block.mlp.c_proj, tanh_gelu(apply(block.mlp.c_fc, x))),
+        mlp=lambda block, x: project(block.mlp.c_proj, tanh_gelu(project(block.mlp.c_fc, x))),
     ),
     "gpt_neox": Family(
         make=lambda: t.GPTNeoXModel(
@@ -121,8 +123,8 @@ FAMILIES = {
         slices=(rows_by_head(0), rows_by_head(1), rows_by_head(2)),
         output="attention.dense",
         mlp_input=lambda block, x, _: layer_norm(block.post_attention_layernorm, x),
-        mlp=lambda block, x: apply(
-            block.mlp.dense_4h_to_h, gelu(apply(block.mlp.dense_h_to_4h, x))
+        mlp=lambda block, x: project(
+            block.mlp.dense_4h_to_h, gelu(project(block.mlp.dense_h_to_4h, x))
         ),
     ),
     "bert": bert_like(t.BertModel, t.BertConfig),
@@ -140,7 +142,7 @@ FAMILIES = {
         paths=tuple(f"attention.{name}" for name in ("q_lin", "k_lin", "v_lin")),
         output="attention.out_lin",
         mlp_input=lambda block, x, a: layer_norm(block.sa_layer_norm, x + a),
-        mlp=lambda block, x: apply(block.ffn.lin2, gelu(apply(block.ffn.lin1, x))),
+        mlp=lambda block, x: project(block.ffn.lin2, gelu(project(block.ffn.lin1, x))),
     ),
     "deberta": deberta(
         t.DebertaModel, t.DebertaConfig,
@@ -164,9 +166,9 @@ FAMILIES = {
         slices=(rows(0, WIDTH), rows(WIDTH, WIDTH), rows(2 * WIDTH, WIDTH)),
         output="attn.Wo",
         mlp_input=lambda block, x, a: layer_norm(block.mlp_norm, x + a),
-        mlp=lambda block, x: apply(
+        mlp=lambda block, x: project(
             block.mlp.Wo,
-            gelu(apply(block.mlp.Wi, x)[:, :INNER]) * apply(block.mlp.Wi, x)[:, INNER:],
+            gelu(project(block.mlp.Wi, x)[:, :INNER]) * project(block.mlp.Wi, x)[:, INNER:],
         ),
     ),
     "t5": Family(
@@ -181,8 +183,8 @@ FAMILIES = {
         paths=tuple(f"layer.0.SelfAttention.{name}" for name in "qkv"),
         output="layer.0.SelfAttention.o",
         mlp_input=t5_norm_input,
-        mlp=lambda block, x: apply(
-            block.layer[1].DenseReluDense.wo, apply(block.layer[1].DenseReluDense.wi, x).relu()
+        mlp=lambda block, x: project(
+            block.layer[1].DenseReluDense.wo, project(block.layer[1].DenseReluDense.wi, x).relu()
         ),
     ),
 }  # fmt: skip

@@ -3,8 +3,8 @@
 import pytest
 import torch
 import transformers
-from by_hand import BLOCKS, LLAMA_SHAPE
 from families import FAMILIES
+from reference_models import BLOCKS, LLAMA_SHAPE
 from tiny import TEXTS
 from tiny_checkpoints import save_checkpoint
 from transformers import MptConfig, MptModel
@@ -24,24 +24,24 @@ def family(request, tmp_path_factory):
     model = family.model()
     folder = save_checkpoint(model, tmp_path_factory.mktemp(request.param))
     ids = Backbone(folder, "hidden@0").tokenizer(TEXT)["input_ids"]
-    return folder, [family.by_hand(model, ids, block) for block in range(BLOCKS)]
+    return folder, [family.reference_taps(model, ids, block) for block in range(BLOCKS)]
 
 
-def assert_same(ours, by_hand):
-    torch.testing.assert_close(ours, by_hand, atol=2e-4, rtol=1e-3)
+def assert_same(ours, reference_taps):
+    torch.testing.assert_close(ours, reference_taps, atol=2e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_single_tap_matches_the_computation_by_hand(family, kind, block):
-    folder, by_hand = family
+    folder, reference_taps = family
     (states,) = Backbone(folder, f"{kind}@{block}").read([TEXT])
-    assert_same(states.taps[f"{kind}@{block}"], by_hand[block][kind])
+    assert_same(states.taps[f"{kind}@{block}"], reference_taps[block][kind])
 
 
 def test_residual_stream_matches_the_full_model(family):
-    folder, by_hand = family
-    streams = by_hand[0]["hidden"]
+    folder, reference_taps = family
+    streams = reference_taps[0]["hidden"]
     assert len(streams) == BLOCKS + 1
     for depth in range(BLOCKS):  # the full model normalizes the last one
         (states,) = Backbone(folder, f"hidden@{depth}").read([TEXT])
@@ -49,14 +49,14 @@ def test_residual_stream_matches_the_full_model(family):
 
 
 def test_all_taps_in_one_pass(family):
-    folder, by_hand = family
+    folder, reference_taps = family
     taps = [f"{kind}@{block}" for kind in KINDS for block in range(BLOCKS)]
     backbone = Backbone(folder, [*taps, "hidden@0", "hidden@1", f"hidden@{BLOCKS}"])
     (states,) = backbone.read([TEXT])
     for tap in taps:
         kind, _, block = tap.partition("@")
-        assert_same(states.taps[tap], by_hand[int(block)][kind])
-    assert_same(states.taps["hidden@1"], by_hand[0]["hidden"][1])
+        assert_same(states.taps[tap], reference_taps[int(block)][kind])
+    assert_same(states.taps["hidden@1"], reference_taps[0]["hidden"][1])
     assert states.text_vector is not None
 
 
@@ -76,9 +76,11 @@ def test_top_of_the_residual_stream_is_the_sum_of_its_terms(tmp_path):
     model = family.model()
     folder = save_checkpoint(model, tmp_path)
     backbone = Backbone(folder, f"hidden@{BLOCKS - 1}+hidden@{BLOCKS}")
-    by_hand = family.by_hand(model, backbone.tokenizer(TEXT)["input_ids"], BLOCKS - 1)
+    reference_taps = family.reference_taps(model, backbone.tokenizer(TEXT)["input_ids"], BLOCKS - 1)
     (states,) = backbone.read([TEXT])
-    added = by_hand["hidden"][BLOCKS - 1] + by_hand["attention"] + by_hand["mlp"]
+    added = (
+        reference_taps["hidden"][BLOCKS - 1] + reference_taps["attention"] + reference_taps["mlp"]
+    )
     assert_same(states.taps[f"hidden@{BLOCKS}"], added)
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 TAP = "value@17"
 
 
-def close(ours, theirs, tolerance=1e-5):
+def assert_close(ours, theirs, tolerance=1e-5):
     torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=1e-3)
 
 
@@ -36,13 +36,13 @@ def cosines(ours, theirs):
 
 
 @pytest.fixture(scope="module")
-def whole(tiny_llama):
+def expected_vectors(tiny_llama):
     """The expected vectors, from the complete checkpoint."""
     return read(Backbone(tiny_llama, TAP))
 
 
 @pytest.fixture(scope="module")
-def one_file_a_weight(tiny_llama, tmp_path_factory):
+def one_shard_per_weight(tiny_llama, tmp_path_factory):
     """The tiny LLaMA with every weight in its own shard."""
     folder = tmp_path_factory.mktemp("one-file-a-weight")
     model = LlamaForCausalLM.from_pretrained(tiny_llama)
@@ -53,26 +53,27 @@ def shards(folder):
     return json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
 
 
-EARLIER = {f"layers.{i}." for i in range(17)} | {"embed_tokens."}
-NEEDED = {
-    "value@17": EARLIER | {"layers.17.input_layernorm.", "layers.17.self_attn.v_proj."},
-    "key@17+value@16": EARLIER | {"layers.17.input_layernorm.", "layers.17.self_attn.k_proj."},
-    "attention@17": EARLIER | {"layers.17.input_layernorm.", "layers.17.self_attn."},
-    "mlp@16": EARLIER,
-    "hidden@17": EARLIER,
+PRECEDING_WEIGHTS = {f"layers.{i}." for i in range(17)} | {"embed_tokens."}
+NEEDED_WEIGHTS = {
+    "value@17": PRECEDING_WEIGHTS | {"layers.17.input_layernorm.", "layers.17.self_attn.v_proj."},
+    "key@17+value@16": PRECEDING_WEIGHTS
+    | {"layers.17.input_layernorm.", "layers.17.self_attn.k_proj."},
+    "attention@17": PRECEDING_WEIGHTS | {"layers.17.input_layernorm.", "layers.17.self_attn."},
+    "mlp@16": PRECEDING_WEIGHTS,
+    "hidden@17": PRECEDING_WEIGHTS,
     "hidden@0": {"embed_tokens."},
-    "module:model.layers.16.mlp.act_fn": EARLIER,
+    "module:model.layers.16.mlp.act_fn": PRECEDING_WEIGHTS,
 }
 
 
 @pytest.mark.parametrize("damage", ["deleted", "corrupt"])
-@pytest.mark.parametrize("taps", NEEDED)
-def test_loads_without_the_files_of_later_weights(one_file_a_weight, tmp_path, taps, damage):
-    expected = read(Backbone(one_file_a_weight, taps))
-    folder = shutil.copytree(one_file_a_weight, tmp_path / "copy")
+@pytest.mark.parametrize("taps", NEEDED_WEIGHTS)
+def test_loads_without_the_files_of_later_weights(one_shard_per_weight, tmp_path, taps, damage):
+    expected = read(Backbone(one_shard_per_weight, taps))
+    folder = shutil.copytree(one_shard_per_weight, tmp_path / "copy")
     gone = 0
     for name, shard in shards(folder).items():
-        if not name.removeprefix("model.").startswith(tuple(NEEDED[taps])):
+        if not name.removeprefix("model.").startswith(tuple(NEEDED_WEIGHTS[taps])):
             gone += 1
             if damage == "deleted":
                 (folder / shard).unlink()
@@ -80,10 +81,10 @@ def test_loads_without_the_files_of_later_weights(one_file_a_weight, tmp_path, t
                 (folder / shard).write_bytes(b"not safetensors")
     assert gone > 9 * 2 + len(["norm", "lm_head"])
     for ours, theirs in zip(read(Backbone(folder, taps)), expected, strict=True):
-        close(ours, theirs, 0.0)
+        assert_close(ours, theirs, 0.0)
 
 
-def test_ordinary_shards_of_later_blocks_may_be_missing_too(tiny_llama, whole, tmp_path):
+def test_ordinary_shards_of_later_blocks_may_be_missing_too(tiny_llama, expected_vectors, tmp_path):
     folder = shutil.copytree(tiny_llama, tmp_path / "copy")
     files = list(folder.glob("*.safetensors"))
     needed = {s for n, s in shards(folder).items() if "embed" in n or 0 <= block_of(n) <= 17}
@@ -91,8 +92,8 @@ def test_ordinary_shards_of_later_blocks_may_be_missing_too(tiny_llama, whole, t
         if shard.name not in needed:
             shard.unlink()
     assert len(list(folder.glob("*.safetensors"))) < len(files)
-    for ours, theirs in zip(read(Backbone(folder, TAP)), whole, strict=True):
-        close(ours, theirs, 0.0)
+    for ours, theirs in zip(read(Backbone(folder, TAP)), expected_vectors, strict=True):
+        assert_close(ours, theirs, 0.0)
 
 
 def block_of(name):
@@ -100,8 +101,8 @@ def block_of(name):
     return int(parts[2]) if parts[1] == "layers" else -1
 
 
-def test_missing_required_file_is_named(one_file_a_weight, tmp_path):
-    folder = shutil.copytree(one_file_a_weight, tmp_path / "copy")
+def test_missing_required_file_is_named(one_shard_per_weight, tmp_path):
+    folder = shutil.copytree(one_shard_per_weight, tmp_path / "copy")
     shard = shards(folder)["model.layers.17.self_attn.v_proj.weight"]
     (folder / shard).unlink()
     with pytest.raises(OSError, match=shard):
@@ -129,17 +130,17 @@ def test_only_modules_that_the_tap_needs_are_in_memory(tiny_llama):
         "layers.17.input_layernorm.weight",
         "layers.17.self_attn.v_proj.weight",
     }
-    assert all(name.startswith(tuple(NEEDED[TAP])) for name in names)
+    assert all(name.startswith(tuple(NEEDED_WEIGHTS[TAP])) for name in names)
     assert not any("lm_head" in name for name, _ in model.named_modules())
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision(tiny_llama, whole, dtype):
+def test_half_precision(tiny_llama, expected_vectors, dtype):
     backbone = Backbone(tiny_llama, TAP, dtype=dtype)
     assert {p.dtype for p in backbone.model.parameters()} == {getattr(torch, dtype)}
     vectors = read(backbone)
     assert {v.dtype for v in vectors} == {torch.float32}
-    same = cosines(vectors, whole)
+    same = cosines(vectors, expected_vectors)
     assert same.mean() > 0.99 and same.min() > 0.95
 
 
@@ -154,7 +155,7 @@ def test_vectors_do_not_depend_on_the_padding_side_of_the_tokenizer(family, side
     assert padded.tokenizer.padding_side == side
     for text, together in zip(TEXTS, read(padded), strict=True):
         (alone,) = read(plain, [text])
-        close(together, alone, 2e-4)
+        assert_close(together, alone, 2e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -171,7 +172,7 @@ def test_vectors_do_not_depend_on_the_padding_token(family, tmp_path):
                 torch.cat([ids, pad], 1), torch.cat([mask, torch.zeros_like(pad)], 1)
             )
             for tap, vectors in alone.items():
-                close(padded[tap][:, :5], vectors, 2e-4)
+                assert_close(padded[tap][:, :5], vectors, 2e-4)
 
 
 def test_left_padding_does_not_change_vectors_with_relative_positions(tiny_llama):
@@ -184,7 +185,7 @@ def test_left_padding_does_not_change_vectors_with_relative_positions(tiny_llama
         (padded,) = backbone.forward(
             torch.cat([pad, ids], 1), torch.cat([torch.zeros_like(pad), mask], 1)
         ).values()
-    close(padded[:, 4:], alone, 2e-4)
+    assert_close(padded[:, 4:], alone, 2e-4)
 
 
 @pytest.fixture(scope="module")
@@ -218,12 +219,12 @@ OFFLOADED = {"embed_tokens": "cpu", "rotary_emb": "cpu", "layers": "disk"}
 
 
 @pytest.mark.parametrize("device_map", ["auto", {"": "cpu"}, OFFLOADED])
-def test_device_map(tiny_llama, whole, tmp_path, device_map):
+def test_device_map(tiny_llama, expected_vectors, tmp_path, device_map):
     pytest.importorskip("accelerate", reason="needs the extra [llm]")
     options = {"device_map": device_map, "offload_folder": str(tmp_path)}
     vectors = read(Backbone(tiny_llama, TAP, load_options=options, dtype="float32"))
-    for ours, theirs in zip(vectors, whole, strict=True):
-        close(ours, theirs)
+    for ours, theirs in zip(vectors, expected_vectors, strict=True):
+        assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize(
@@ -275,4 +276,4 @@ def test_checkpoints_of_models_with_a_head(family, tmp_path):
     for name in later:
         (folder / shards(folder)[name]).unlink(missing_ok=True)
     for ours, theirs in zip(read(Backbone(folder, "value@1")), expected, strict=True):
-        close(ours, theirs, 0.0)
+        assert_close(ours, theirs, 0.0)

@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from tiny import TEXTS, CapitalisedWords
+from tiny import TEXTS, CapitalizedWords
 
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder.backbone import backbone
@@ -68,7 +68,7 @@ def test_text_without_mentions(tiny_encoder):
 
 
 def test_mention_across_a_window_boundary_is_encoded_once(tiny_checkpoint):
-    encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@3", window=24, detector=CapitalisedWords())
+    encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@3", window=24, detector=CapitalizedWords())
     text = "and so on " * 12 + "Charles Babbage " + "and so on " * 12
     (encoded,) = encoder.encode([text])
     assert [mention.text for mention in encoded.mentions] == ["Charles Babbage"]
@@ -122,10 +122,10 @@ def test_saved_encoder_gives_the_same_vectors(tiny_checkpoint, tmp_path):
     head = ProjectionHead((64, 16, 8)).eval()
     encoder = TypeAwareEncoder(
         tiny_checkpoint, "value@1+hidden@3", pooling="last", head=head, window=48,
-        detector=CapitalisedWords(),
+        detector=CapitalizedWords(),
     )  # fmt: skip
     encoder.save_pretrained(tmp_path)
-    again = TypeAwareEncoder.from_pretrained(tmp_path, detector=CapitalisedWords())
+    again = TypeAwareEncoder.from_pretrained(tmp_path, detector=CapitalizedWords())
     assert again.fingerprint == encoder.fingerprint
     assert again.dim == 8
     for one, other in zip(encoder.encode(TEXTS), again.encode(TEXTS), strict=True):
@@ -157,7 +157,7 @@ def test_fingerprint_changes_with_whatever_changes_vectors(tiny_checkpoint, tmp_
         fingerprint(head=ProjectionHead((32, 4))),
     ]
     assert len(set(prints)) == len(prints)
-    for same in ({"dtype": "bfloat16"}, {"detector": CapitalisedWords()}, {"device": "cpu"}):
+    for same in ({"dtype": "bfloat16"}, {"detector": CapitalizedWords()}, {"device": "cpu"}):
         assert fingerprint(**same) == prints[0]
     moved = tmp_path / "moved"
     copytree(tiny_checkpoint, moved)
@@ -184,7 +184,7 @@ def test_threads_load_one_backbone_and_agree(tiny_checkpoint, monkeypatch):
     loaded = []
     real = backbone.Backbone
     monkeypatch.setattr(backbone, "Backbone", lambda *a, **k: loaded.append(1) or real(*a, **k))
-    encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
+    encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalizedWords())
     results: list[np.ndarray] = [None] * 8
     start = threading.Barrier(8)
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tiny import TEXTS, CapitalisedWords
-from tiny_gliner import LONGEST, WIDEST, save_gliner
+from tiny import TEXTS, CapitalizedWords
+from tiny_gliner import MAX_SPAN_WORDS, MAX_TEXT_WORDS, save_gliner
 
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder.word_windows import word_windows
@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def theirs(folder):
+def reference_model(folder):
     from gliner import GLiNER
 
     return GLiNER.from_pretrained(str(folder))
@@ -28,7 +28,7 @@ def theirs(folder):
 
 @pytest.fixture(scope="session")
 def encoder(folder):
-    return TypeAwareEncoder.from_gliner(folder, detector=CapitalisedWords(), batch_size=3)
+    return TypeAwareEncoder.from_gliner(folder, detector=CapitalizedWords(), batch_size=3)
 
 
 def scores(encoder, text, spans, labels):
@@ -38,7 +38,7 @@ def scores(encoder, text, spans, labels):
     return np.stack([encoder.score(each, one.vectors @ each) for each in types], axis=1)
 
 
-def their_scores(model, text, spans, labels):
+def reference_scores(model, text, spans, labels):
     """The scores of ``predict_entities``, in the same shape."""
     (rows,) = model.inference(
         [text],
@@ -52,12 +52,14 @@ def their_scores(model, text, spans, labels):
     return np.array([[found[span, label] for label in labels] for span in spans])
 
 
-def test_scores_match_predict_entities(encoder, theirs):
+def test_scores_match_predict_entities(encoder, reference_model):
     ours_all = []
     for text in TEXTS[:4]:
-        spans = [(each.start, each.end) for each in CapitalisedWords().detect([text])[0]]
+        spans = [(each.start, each.end) for each in CapitalizedWords().detect([text])[0]]
         ours = scores(encoder, text, spans, LABELS)
-        np.testing.assert_allclose(ours, their_scores(theirs, text, spans, LABELS), atol=1e-5)
+        np.testing.assert_allclose(
+            ours, reference_scores(reference_model, text, spans, LABELS), atol=1e-5
+        )
         ours_all.append(ours)
     assert np.concatenate(ours_all).std() > 0.05
 
@@ -85,16 +87,16 @@ def test_mention_inside_a_word_has_the_vector_of_the_word(encoder):
     assert part.mentions[0].text == "lofjo"
 
 
-def test_long_texts_are_read_in_windows(encoder, theirs):
+def test_long_texts_are_read_in_windows(encoder, reference_model):
     words = [*TEXTS[1].split()[:10], *["and"] * 60, "Oslo", "Norway"]
     text = " ".join(words)
     spans = [(0, 4), (text.index("Oslo", 9), len(text))]
     (one,) = encoder.encode([text], spans=[spans])
     assert np.isfinite(one.vectors).all() and one.vectors.shape == (2, 32)
     # The last window holds the last words; read alone, they have the same vectors.
-    last = word_windows([1] * len(words), WIDEST, words=LONGEST, most=None)[-1]
+    last = word_windows([1] * len(words), MAX_SPAN_WORDS, words=MAX_TEXT_WORDS, most=None)[-1]
     tail = " ".join(words[last.start :])
-    alone = their_scores(theirs, tail, [(tail.index("Oslo"), len(tail))], LABELS)
+    alone = reference_scores(reference_model, tail, [(tail.index("Oslo"), len(tail))], LABELS)
     np.testing.assert_allclose(scores(encoder, text, spans, LABELS)[1:], alone, atol=1e-5)
 
 
@@ -127,12 +129,12 @@ def test_spans_without_a_vector_are_refused_or_left_out(encoder, folder):
     assert [each.text for each in wide.encode([text])[0].mentions] == ["Ada"]
 
 
-def test_model_detects_mentions_itself(folder, theirs):
+def test_model_detects_mentions_itself(folder, reference_model):
     texts = [*TEXTS[:4], " ".join(TEXTS[:4])]
     own = TypeAwareEncoder.from_gliner(folder, detector="model", labels=LABELS, threshold=0.6)
     found = own.encode(texts)
     for text, one in zip(TEXTS[:4], found, strict=False):
-        (rows,) = theirs.inference([text], LABELS, flat_ner=True, threshold=0.6)
+        (rows,) = reference_model.inference([text], LABELS, flat_ner=True, threshold=0.6)
         spans = [(row["start"], row["end"]) for row in rows if any(map(str.isalnum, row["text"]))]
         assert [(each.start, each.end) for each in one.mentions] == sorted(spans)
         assert len(one.vectors) == len(one.mentions)
@@ -155,7 +157,7 @@ def test_saved_encoder_loads_unchanged_and_another_model_is_refused(encoder, fol
     assert again.fingerprint == own.fingerprint == encoder.fingerprint
     assert again.understands(own.fingerprint)
     assert again.detect(TEXTS) == own.detect(TEXTS)
-    ours = TypeAwareEncoder.from_pretrained(tmp_path / "saved", detector=CapitalisedWords())
+    ours = TypeAwareEncoder.from_pretrained(tmp_path / "saved", detector=CapitalizedWords())
     assert ours.detect(TEXTS) == encoder.detect(TEXTS) != own.detect(TEXTS)
     config = (tmp_path / "saved" / "config.json").read_text()
     other = config.replace(own.fingerprint, "0" * 32)

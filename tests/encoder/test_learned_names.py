@@ -12,15 +12,15 @@ DINOSAUR = {"Stegosaurus": ["armoured dinosaur"]}
 
 
 @pytest.fixture
-def make(tiny_checkpoint, tiny_encoder):
+def make_encoder(tiny_checkpoint, tiny_encoder):
     """A function that makes encoders of one checkpoint that differ only in the given parts."""
     return lambda **parts: TypeAwareEncoder(
         tiny_checkpoint, "value@1+hidden@3", detector=tiny_encoder.detector, **parts
     )
 
 
-def test_learned_names_only_move_their_mentions(make):
-    encoder = make()
+def test_learned_names_only_move_their_mentions(make_encoder):
+    encoder = make_encoder()
     [before], plain = encoder.encode([TEXT]), encoder.fingerprint
     encoder.learn_names(DINOSAUR)
     [after] = encoder.encode([TEXT])
@@ -29,11 +29,11 @@ def test_learned_names_only_move_their_mentions(make):
     assert after.vectors[0] @ kind > before.vectors[0] @ kind
     assert after.vectors[1:].tobytes() == before.vectors[1:].tobytes()
     assert after.text_vector.tobytes() == before.text_vector.tobytes()
-    assert encoder.fingerprint != plain == make().fingerprint
+    assert encoder.fingerprint != plain == make_encoder().fingerprint
 
 
-def test_names_are_saved_with_the_encoder(make, tmp_path):
-    encoder = make()
+def test_names_are_saved_with_the_encoder(make_encoder, tmp_path):
+    encoder = make_encoder()
     encoder.learn_names(DINOSAUR)
     encoder.save_pretrained(tmp_path / "one")
     loaded = TypeAwareEncoder.from_pretrained(tmp_path / "one", detector=encoder.detector)
@@ -43,15 +43,15 @@ def test_names_are_saved_with_the_encoder(make, tmp_path):
     loaded.learn_names({"Tyrannosaurus": ["dinosaur"]})
     assert set(loaded.names.learned) == {"Stegosaurus", "Tyrannosaurus"}
     without = TypeAwareEncoder.from_pretrained(tmp_path / "one", names=False)
-    assert without.names is None and without.fingerprint == make().fingerprint
+    assert without.names is None and without.fingerprint == make_encoder().fingerprint
     without.save_pretrained(tmp_path / "one")
     assert not list((tmp_path / "one").glob("names.*"))
 
 
-def test_names_are_learned_from_a_file(make, tmp_path):
+def test_names_are_learned_from_a_file(make_encoder, tmp_path):
     path = tmp_path / "names.json"
     path.write_text(json.dumps(DINOSAUR))
-    of_file, of_values = make(), make()
+    of_file, of_values = make_encoder(), make_encoder()
     of_file.learn_names(path)
     of_values.learn_names(DINOSAUR)
     assert of_file.fingerprint == of_values.fingerprint
@@ -59,16 +59,16 @@ def test_names_are_learned_from_a_file(make, tmp_path):
         of_file.learn_names(tmp_path / "none.json")
 
 
-def test_a_table_of_names_is_part_of_the_encoder(make):
-    table = NameTable.build({"Jurassic": ["geological period"]}, make().encode_types)
-    encoder = make(names=KnownNames(table))
-    assert encoder.fingerprint != make().fingerprint
+def test_a_table_of_names_is_part_of_the_encoder(make_encoder):
+    table = NameTable.build({"Jurassic": ["geological period"]}, make_encoder().encode_types)
+    encoder = make_encoder(names=KnownNames(table))
+    assert encoder.fingerprint != make_encoder().fingerprint
     encoder.learn_names(DINOSAUR)
     assert encoder.names.knows(["Jurassic", "stegosaurus", "Oslo"]).tolist() == [True, True, False]
 
 
-def test_index_refuses_an_encoder_that_has_learned_names_since(make, tmp_path):
-    encoder = make()
+def test_index_refuses_an_encoder_that_has_learned_names_since(make_encoder, tmp_path):
+    encoder = make_encoder()
     EntityIndex(path=tmp_path / "index", encoder=encoder).add([TEXT])
     encoder.learn_names(DINOSAUR)
     with pytest.raises(ValueError, match="encoder"):

@@ -57,13 +57,13 @@ def test_batch_is_split_when_memory_runs_out(tiny_checkpoint, monkeypatch):
     wanted = [states.taps["hidden@3"] for states in backbone.read(TEXTS)]
     forward, sizes = backbone.forward, []
 
-    def small(input_ids, attention_mask):
+    def limited_forward(input_ids, attention_mask):
         sizes.append(len(input_ids))
         if len(input_ids) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(input_ids, attention_mask)
 
-    monkeypatch.setattr(backbone, "forward", small)
+    monkeypatch.setattr(backbone, "forward", limited_forward)
     found = [states.taps["hidden@3"] for states in backbone.read(TEXTS)]
     assert max(sizes) > 2 and sum(size for size in sizes if size <= 2) == len(TEXTS)
     for one, other in zip(found, wanted, strict=True):
@@ -71,11 +71,11 @@ def test_batch_is_split_when_memory_runs_out(tiny_checkpoint, monkeypatch):
 
 
 def test_out_of_memory_for_a_single_item_is_an_error():
-    def never(some):
+    def always_out_of_memory(some):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        list(memory.in_halves(never, [1, 2, 3]))
+        list(memory.in_halves(always_out_of_memory, [1, 2, 3]))
 
 
 @pytest.mark.slow

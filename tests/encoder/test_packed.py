@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import TEXTS, CapitalisedWords, byte_level_tokenizer
+from tiny import TEXTS, CapitalizedWords, byte_level_tokenizer
 from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
 
 from ner_retriever_rag import TypeAwareEncoder
@@ -40,7 +40,7 @@ def folder(encoder, tmp_path_factory):
     return folder
 
 
-def close(one, other):
+def assert_similar_vectors(one, other):
     """Assert nearly equal vectors for the same spans."""
     spans = [[(0, 4), (5, 9)]] * len(TEXTS)
     for ours, theirs in zip(one.encode(TEXTS, spans), other.encode(TEXTS, spans), strict=True):
@@ -56,7 +56,7 @@ def test_adaptation_is_merged_and_layers_after_the_taps_are_left_out(encoder, fo
     assert not any(name.startswith("encoder.layer.2.") for name in weights)
     again = TypeAwareEncoder.from_pretrained(folder)
     assert again.backbone_name == f"{encoder.backbone_name} adapted"
-    close(again, encoder)
+    assert_similar_vectors(again, encoder)
 
 
 def test_fingerprint_does_not_depend_on_the_folder(folder, tmp_path):
@@ -115,11 +115,11 @@ def test_decoders_can_be_packed(tmp_path):
     ).save_pretrained(tmp_path / "gpt")
     tokenizer.save_pretrained(tmp_path / "gpt")
     encoder = TypeAwareEncoder(
-        tmp_path / "gpt", "value@1", pooling="last", detector=CapitalisedWords()
+        tmp_path / "gpt", "value@1", pooling="last", detector=CapitalizedWords()
     )
     encoder.save_pretrained(tmp_path / "saved", backbone=True)
-    again = TypeAwareEncoder.from_pretrained(tmp_path / "saved", detector=CapitalisedWords())
-    close(again, encoder)
+    again = TypeAwareEncoder.from_pretrained(tmp_path / "saved", detector=CapitalizedWords())
+    assert_similar_vectors(again, encoder)
 
 
 def test_packed_backbone_with_deltas_is_repacked(folder, tmp_path):
@@ -134,7 +134,7 @@ def test_packed_backbone_with_deltas_is_repacked(folder, tmp_path):
     adapted.save_pretrained(tmp_path / "saved", backbone=True)
     again = TypeAwareEncoder.from_pretrained(tmp_path / "saved")
     assert not (tmp_path / "saved" / "adaptation.safetensors").exists()
-    close(again, adapted)
+    assert_similar_vectors(again, adapted)
     cosines = (again.encode_types(["river"]) * plain.encode_types(["river"])).sum(1)
     assert (cosines < 0.999).all()
 

@@ -17,7 +17,7 @@ from ner_retriever_rag.encoder.backbone.packed_bert import PackedBert, PackedTok
 from ner_retriever_rag.encoder.saved import PRETRAINED
 
 EAGER = {"attn_implementation": "eager"}  # an option of transformers, which forces its use
-ODD = ["", " ", "Ça va?\tnaïve\n\x00 🎉 東京", "[SEP] [CLS]", "word " * 700]
+EDGE_CASES = ["", " ", "Ça va?\tnaïve\n\x00 🎉 東京", "[SEP] [CLS]", "word " * 700]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_states_match_transformers(folder, taps):
     assert isinstance(ours.model, PackedBert)
     assert isinstance(theirs.model, BertModel)
     assert (ours.top, ours.hidden_size, ours.block_count) == ("hidden@3", 32, 3)
-    texts = TEXTS + ODD  # of unequal lengths: some are padded, one is split into windows
+    texts = TEXTS + EDGE_CASES  # of unequal lengths: some are padded, one is split into windows
     for mine, other in zip(states(ours, texts), states(theirs, texts), strict=True):
         np.testing.assert_array_equal(mine.offsets, other.offsets)
         assert mine.taps.keys() == other.taps.keys()
@@ -63,7 +63,7 @@ def test_states_of_the_shipped_backbone_match_transformers():
         )
 
 
-@pytest.mark.parametrize("text", [*TEXTS, *ODD])
+@pytest.mark.parametrize("text", [*TEXTS, *EDGE_CASES])
 def test_tokens_match_the_saved_tokenizer(folder, text):
     ours, theirs = PackedTokenizer(folder), word_piece_tokenizer()
     told = {"return_offsets_mapping": True, "return_special_tokens_mask": True}

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from tiny import TEXTS, CapitalisedWords
+from tiny import TEXTS, CapitalizedWords
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ner_retriever_rag import TypeAwareEncoder
@@ -25,12 +25,12 @@ def paper_encoder(shared):
         taps="value@17",
         pooling="last",
         head=reference / "contrastive_projection_head.pth",
-        detector=CapitalisedWords(),
+        detector=CapitalizedWords(),
         dtype="float32",
     )
 
 
-def normalised(vectors):
+def normalized(vectors):
     vectors = np.asarray(vectors, dtype=np.float64)
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
@@ -42,17 +42,17 @@ def test_mention_vectors_match_the_authors_code(golden, paper_encoder):
     for row, ours in zip(golden["texts"], encoded, strict=True):
         assert ours.vectors.dtype == np.float32
         np.testing.assert_allclose(
-            ours.vectors, normalised(row["vectors"]), atol=1e-3, err_msg=row["text"]
+            ours.vectors, normalized(row["vectors"]), atol=1e-3, err_msg=row["text"]
         )
 
 
 def test_type_vectors_match_the_authors_code(golden, paper_encoder):
     ours = paper_encoder.encode_types([row["text"] for row in golden["types"]])
-    theirs = normalised([row["vector"] for row in golden["types"]])
+    theirs = normalized([row["vector"] for row in golden["types"]])
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
-def hooked(folder, text, block):
+def hook_output(folder, text, block):
     """What a hook on the full language model's value projection sees, and token offsets."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
@@ -74,17 +74,17 @@ def test_vectors_match_a_hook_on_the_full_model(tiny_llama, tmp_path, block):
     ProjectionHead((width, 12, 10)).save(tmp_path)
     head = ProjectionHead.load(tmp_path)
     encoder = TypeAwareEncoder(
-        tiny_llama, f"value@{block}", pooling="last", head=tmp_path, detector=CapitalisedWords()
+        tiny_llama, f"value@{block}", pooling="last", head=tmp_path, detector=CapitalizedWords()
     )
     described = ["river", "  capital city of a country "]
     encoded = encoder.encode(TEXTS)
     assert sum(len(each.mentions) for each in encoded) > 10
     for text, ours in zip(TEXTS, encoded, strict=True):
-        states, offsets = hooked(tiny_llama, text, block)
+        states, offsets = hook_output(tiny_llama, text, block)
         assert states.shape[1] == width
         for mention, vector in zip(ours.mentions, ours.vectors, strict=True):
             last = max(i for i, (start, _) in enumerate(offsets) if start < mention.end)
             np.testing.assert_allclose(vector, head(states[last][None])[0].numpy(), atol=1e-4)
     for description, vector in zip(described, encoder.encode_types(described), strict=True):
-        states, _ = hooked(tiny_llama, description.strip(), block)
+        states, _ = hook_output(tiny_llama, description.strip(), block)
         np.testing.assert_allclose(vector, head(states[-1][None])[0].numpy(), atol=1e-4)

@@ -120,12 +120,12 @@ def test_few_texts_are_divided_among_threads(tiny_encoder, monkeypatch, texts, s
     assert sorted(read, reverse=True) == shares
 
 
-def test_vectors_do_not_depend_on_the_number_of_threads(default, monkeypatch):
+def test_vectors_do_not_depend_on_the_number_of_threads(shipped_encoder, monkeypatch):
     texts = [f"{n} people left {place} for Rome." for n, place in enumerate(["Oslo", "Lima"] * 20)]
     monkeypatch.setattr(encoding, "_MIN_TASK_TEXTS", len(texts))
-    whole = default.encode(texts)
+    whole = shipped_encoder.encode(texts)
     monkeypatch.setattr(encoding, "MAX_TASK_TEXTS", 3)
-    for one, other in zip(default.encode(texts), whole, strict=True):
+    for one, other in zip(shipped_encoder.encode(texts), whole, strict=True):
         assert [m.text for m in one.mentions] == [m.text for m in other.mentions]
         np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-4)
         np.testing.assert_allclose(one.text_vector, other.text_vector, atol=1e-5)

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from tiny import CapitalisedWords
+from tiny import CapitalizedWords
 
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder.head import ProjectionHead
@@ -45,11 +45,11 @@ def server(head_file):
 
 def test_paper_preset_by_name(tiny_llama, head_file):
     encoder = TypeAwareEncoder.from_preset(
-        "llama-3.1-8b", head=head_file, backbone=tiny_llama, detector=CapitalisedWords()
+        "llama-3.1-8b", head=head_file, backbone=tiny_llama, detector=CapitalizedWords()
     )
     assert (encoder.taps, encoder.pooling) == (("value@17",), "last")
-    by_hand = TypeAwareEncoder(tiny_llama, "value@17", pooling="last", head=head_file)
-    np.testing.assert_array_equal(encoder.encode_types(TYPES), by_hand.encode_types(TYPES))
+    explicit = TypeAwareEncoder(tiny_llama, "value@17", pooling="last", head=head_file)
+    np.testing.assert_array_equal(encoder.encode_types(TYPES), explicit.encode_types(TYPES))
     (encoded,) = encoder.encode(["Oslo lies in Norway."])
     assert encoded.vectors.shape == (2, 10)
 
@@ -73,9 +73,9 @@ def test_preset_names_its_default_backbone(head_file):
     assert encoder.backbone_name == PRESETS["llama-3.1-8b"].backbone == "meta-llama/Llama-3.1-8B"
 
 
-def test_shipped_encoder_by_name(default):
+def test_shipped_encoder_by_name(shipped_encoder):
     encoder = TypeAwareEncoder.from_preset("minilm")
-    assert encoder.fingerprint == default.fingerprint
+    assert encoder.fingerprint == shipped_encoder.fingerprint
 
 
 def test_invalid_presets_are_refused(head_file):
@@ -90,7 +90,7 @@ def test_invalid_presets_are_refused(head_file):
 def test_head_is_downloaded_once(tiny_llama, head_file, server, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     url = f"http://127.0.0.1:{server.server_port}/{head_file.name}"
-    options = {"backbone": tiny_llama, "detector": CapitalisedWords()}
+    options = {"backbone": tiny_llama, "detector": CapitalizedWords()}
     for _ in range(2):
         encoder = TypeAwareEncoder.from_preset("llama-3.1-8b", head=url, **options)
     assert server.asked == 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import TEXTS, CapitalisedWords
+from tiny import TEXTS, CapitalizedWords
 
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder import Calibration, ProjectionHead, SpanHead, saved
@@ -35,7 +35,7 @@ def deltas(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(tiny_checkpoint, deltas):
+def full_encoder(tiny_checkpoint, deltas):
     """An encoder with every optional part."""
     torch.manual_seed(2)
     background = np.random.default_rng(0).normal(size=(20, 8))
@@ -54,8 +54,8 @@ def whole(tiny_checkpoint, deltas):
 
 
 @pytest.fixture
-def folder(whole, tmp_path):
-    whole.save_pretrained(tmp_path / "saved")
+def folder(full_encoder, tmp_path):
+    full_encoder.save_pretrained(tmp_path / "saved")
     return tmp_path / "saved"
 
 
@@ -64,7 +64,7 @@ def files(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
-def same(one, other):
+def assert_same_outputs(one, other):
     types = ["river", "capital"]
     assert one.fingerprint == other.fingerprint
     np.testing.assert_array_equal(one.encode_types(types), other.encode_types(types))
@@ -80,19 +80,19 @@ def test_config_lists_the_parts_with_their_digests(folder):
 
 def test_saving_over_an_older_encoder_removes_its_parts(folder, tiny_checkpoint):
     (folder / "notes.txt").write_text("the user's own")
-    bare = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
+    bare = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalizedWords())
     bare.save_pretrained(folder)
     assert files(folder).keys() == {"config.json", "notes.txt"}
-    again = TypeAwareEncoder.from_pretrained(folder, detector=CapitalisedWords())
+    again = TypeAwareEncoder.from_pretrained(folder, detector=CapitalizedWords())
     assert again.head is None and again.calibration is None
-    same(again, bare)
+    assert_same_outputs(again, bare)
 
 
-def test_saving_over_itself(whole, folder):
+def test_saving_over_itself(full_encoder, folder):
     before = files(folder)
     TypeAwareEncoder.from_pretrained(folder).save_pretrained(folder)
     assert files(folder).keys() == before.keys()
-    same(TypeAwareEncoder.from_pretrained(folder), whole)
+    assert_same_outputs(TypeAwareEncoder.from_pretrained(folder), full_encoder)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_invalid_configuration_value_is_named(folder, key, value, message):
         TypeAwareEncoder.from_pretrained(folder)
 
 
-def test_changed_configuration_is_refused(folder, whole):
+def test_changed_configuration_is_refused(folder, full_encoder):
     """For example by a flipped bit; to change it on purpose, remove the digest."""
     config = json.loads((folder / "config.json").read_text())
     config["type_template"] = "the {}"
@@ -159,7 +159,7 @@ def test_changed_configuration_is_refused(folder, whole):
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("NER_DAMAGES", "12"))))
-def test_random_damage_is_named_or_harmless(whole, folder, seed):
+def test_random_damage_is_named_or_harmless(full_encoder, folder, seed):
     chance = random.Random(seed)
     file = chance.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
     content = bytearray(file.read_bytes())
@@ -180,10 +180,10 @@ def test_random_damage_is_named_or_harmless(whole, folder, seed):
     except (ValueError, FileNotFoundError) as error:
         assert file.name in str(error)
     else:
-        same(found, whole)
+        assert_same_outputs(found, full_encoder)
 
 
-def test_parts_outside_the_folder_are_refused(folder, whole):
+def test_parts_outside_the_folder_are_refused(folder, full_encoder):
     config = json.loads((folder / "config.json").read_text())
     other = folder.parent / "other"
     other.write_text("not ours")
@@ -191,41 +191,43 @@ def test_parts_outside_the_folder_are_refused(folder, whole):
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="outside"):
         TypeAwareEncoder.from_pretrained(folder)
-    whole.save_pretrained(folder)
+    full_encoder.save_pretrained(folder)
     assert other.exists()
 
 
 def test_files_not_listed_in_the_configuration_are_ignored(tiny_checkpoint, tmp_path, deltas):
-    bare = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
+    bare = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalizedWords())
     bare.save_pretrained(tmp_path)
     (tmp_path / "adaptation.safetensors").write_bytes(deltas.read_bytes())
-    same(TypeAwareEncoder.from_pretrained(tmp_path, detector=CapitalisedWords()), bare)
+    assert_same_outputs(
+        TypeAwareEncoder.from_pretrained(tmp_path, detector=CapitalizedWords()), bare
+    )
 
 
-def test_saving_into_a_model_folder_is_refused(whole, tiny_checkpoint):
+def test_saving_into_a_model_folder_is_refused(full_encoder, tiny_checkpoint):
     before = files(tiny_checkpoint)
     with pytest.raises(ValueError, match="something else's"):
-        whole.save_pretrained(tiny_checkpoint)
+        full_encoder.save_pretrained(tiny_checkpoint)
     assert files(tiny_checkpoint) == before
 
 
-def test_interrupted_write_keeps_the_old_encoder(whole, folder, monkeypatch):
+def test_interrupted_write_keeps_the_old_encoder(full_encoder, folder, monkeypatch):
     before = files(folder)
     monkeypatch.setattr(Calibration, "save", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        whole.save_pretrained(folder)
+        full_encoder.save_pretrained(folder)
     assert files(folder) == before
 
 
 @pytest.mark.parametrize("moves", [0, 1, 3])
 def test_interruption_between_two_files_is_detected_and_named(
-    whole, folder, tiny_checkpoint, monkeypatch, moves
+    full_encoder, folder, tiny_checkpoint, monkeypatch, moves
 ):
     other = TypeAwareEncoder(
-        tiny_checkpoint, "hidden@3", head=ProjectionHead((32, 8)), detector=whole.detector,
-        calibration=whole.calibration,
+        tiny_checkpoint, "hidden@3", head=ProjectionHead((32, 8)), detector=full_encoder.detector,
+        calibration=full_encoder.calibration,
     )  # fmt: skip
-    whole.detector.threshold = 0.4
+    full_encoder.detector.threshold = 0.4
     left = moves
 
     def replace(source, target):
@@ -238,23 +240,23 @@ def test_interruption_between_two_files_is_detected_and_named(
     monkeypatch.setattr(saved.os, "replace", replace)
     with pytest.raises(OSError, match="out of power"):
         other.save_pretrained(folder)
-    whole.detector.threshold = 0.3
+    full_encoder.detector.threshold = 0.3
     if moves < 2:  # the calibration's two files are moved first and did not change
-        same(TypeAwareEncoder.from_pretrained(folder), whole)
+        assert_same_outputs(TypeAwareEncoder.from_pretrained(folder), full_encoder)
     else:
         with pytest.raises(ValueError, match=r"detector\.json is not the file that was saved"):
             TypeAwareEncoder.from_pretrained(folder)
     monkeypatch.undo()
     other.save_pretrained(folder)
-    same(TypeAwareEncoder.from_pretrained(folder), other)
+    assert_same_outputs(TypeAwareEncoder.from_pretrained(folder), other)
 
 
-def test_added_part_belongs_to_the_encoder(folder, whole):
-    calibration = Calibration(whole.calibration.background, (9.0, 0.1), (0.0,) * 5)
+def test_added_part_belongs_to_the_encoder(folder, full_encoder):
+    calibration = Calibration(full_encoder.calibration.background, (9.0, 0.1), (0.0,) * 5)
     saved.add_part(folder, calibration)
     again = TypeAwareEncoder.from_pretrained(folder)
     assert again.calibration.slopes == (9.0, 0.1)
-    same(again, whole)
+    assert_same_outputs(again, full_encoder)
 
 
 def test_part_added_to_a_plain_folder_is_only_written(tmp_path):
@@ -263,14 +265,16 @@ def test_part_added_to_a_plain_folder_is_only_written(tmp_path):
 
 
 @pytest.fixture
-def older(tmp_path):
+def format_1_folder(tmp_path):
     """An encoder saved by version 0.1, with its backbone next to it."""
     return copytree(FORMAT_1, tmp_path / "older")
 
 
-def test_format_1_encoders_load(older):
-    expected = json.loads((older / "expected.json").read_text())
-    encoder = TypeAwareEncoder.from_pretrained(older / "encoder", backbone=older / "backbone")
+def test_format_1_encoders_load(format_1_folder):
+    expected = json.loads((format_1_folder / "expected.json").read_text())
+    encoder = TypeAwareEncoder.from_pretrained(
+        format_1_folder / "encoder", backbone=format_1_folder / "backbone"
+    )
     encoded = encoder.encode(TEXTS)
     spans = [[[m.start, m.end] for m in one.mentions] for one in encoded]
     assert spans == expected["mentions"]
@@ -282,9 +286,11 @@ def test_format_1_encoders_load(older):
     np.testing.assert_allclose(scores, expected["scores"], atol=1e-4)
 
 
-def test_earlier_fingerprints_are_understood(older, tiny_encoder):
-    expected = json.loads((older / "expected.json").read_text())
-    encoder = TypeAwareEncoder.from_pretrained(older / "encoder", backbone=older / "backbone")
+def test_earlier_fingerprints_are_understood(format_1_folder, tiny_encoder):
+    expected = json.loads((format_1_folder / "expected.json").read_text())
+    encoder = TypeAwareEncoder.from_pretrained(
+        format_1_folder / "encoder", backbone=format_1_folder / "backbone"
+    )
     for earlier in expected["fingerprints"].values():
         assert encoder.understands(earlier) and not tiny_encoder.understands(earlier)
     assert encoder.understands(encoder.fingerprint)
@@ -292,16 +298,20 @@ def test_earlier_fingerprints_are_understood(older, tiny_encoder):
 
 
 @pytest.mark.parametrize("name", ["head.safetensors", "detector.json", "adaptation.safetensors"])
-def test_truncated_parts_of_format_1_are_named(older, name):
-    path = older / "encoder" / name
+def test_truncated_parts_of_format_1_are_named(format_1_folder, name):
+    path = format_1_folder / "encoder" / name
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ValueError, match=rf"{name} is damaged"):
-        TypeAwareEncoder.from_pretrained(older / "encoder", backbone=older / "backbone")
+        TypeAwareEncoder.from_pretrained(
+            format_1_folder / "encoder", backbone=format_1_folder / "backbone"
+        )
 
 
-def test_format_1_becomes_format_2_when_a_part_is_added(older, whole):
-    saved.add_part(older / "encoder", whole.calibration)
-    config = json.loads((older / "encoder" / "config.json").read_text())
+def test_format_1_becomes_format_2_when_a_part_is_added(format_1_folder, full_encoder):
+    saved.add_part(format_1_folder / "encoder", full_encoder.calibration)
+    config = json.loads((format_1_folder / "encoder" / "config.json").read_text())
     assert config["format"] == 2 and all(config["parts"].values())
-    assert {*config["parts"], "config.json"} == files(older / "encoder").keys()
-    TypeAwareEncoder.from_pretrained(older / "encoder", backbone=older / "backbone").encode(TEXTS)
+    assert {*config["parts"], "config.json"} == files(format_1_folder / "encoder").keys()
+    TypeAwareEncoder.from_pretrained(
+        format_1_folder / "encoder", backbone=format_1_folder / "backbone"
+    ).encode(TEXTS)

@@ -17,7 +17,7 @@ TEXTS = [
 
 
 @pytest.fixture
-def eager():
+def accept_all_head():
     """A head that accepts every span as a mention and prefers longer ones."""
     head = SpanHead(["hidden@1"], WIDTH, hidden=8, max_words=12, threshold=0.2)
     with torch.no_grad():
@@ -32,30 +32,31 @@ def states(text):
     return TokenStates(offsets, {"hidden@1": torch.ones(len(offsets), WIDTH)}, None)
 
 
-def found(head, text):
+def mention_texts(head, text):
     return [mention.text for mention in head.mentions(text, states(text))]
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_no_mention_crosses_a_sentence_or_line_boundary(eager, text):
-    names = found(eager, text)
+def test_no_mention_crosses_a_sentence_or_line_boundary(accept_all_head, text):
+    names = mention_texts(accept_all_head, text)
     assert names
     assert not any("\n" in name for name in names)
     for across in ("language. C", "world.\nThe", "Milan\r\nOslo", "? Because", ") Bo"):
         assert not any(across in name for name in names)
 
 
-def test_full_sentence_is_a_candidate_span(eager):
-    names = found(eager, "Hello, world.\nThe C++ language")
+def test_full_sentence_is_a_candidate_span(accept_all_head):
+    names = mention_texts(accept_all_head, "Hello, world.\nThe C++ language")
     assert "Hello, world." in names
     assert "The C++ language" in names
 
 
-def test_no_mention_begins_with_closing_punctuation(eager):
-    names = found(eager, "Bayern vs. FC Kärnten , 2 : 1 .")
+def test_no_mention_begins_with_closing_punctuation(accept_all_head):
+    names = mention_texts(accept_all_head, "Bayern vs. FC Kärnten , 2 : 1 .")
     assert names
     assert not [name for name in names if name[0] in ".,:"]
-    assert ".NET Core" in found(eager, ".NET Core")  # attached to the word, it is part of it
+    # Attached to the word, it is part of it.
+    assert ".NET Core" in mention_texts(accept_all_head, ".NET Core")
 
 
 def test_mention_drops_leading_punctuation_and_keeps_its_score():
@@ -73,17 +74,17 @@ def test_mention_drops_leading_punctuation_and_keeps_its_score():
     "name",
     ["St. Clair", "F.C. Red Bull", "J. R. R. Tolkien", "Dr. No", "Kramer vs. Kramer", "Sen. Reed"],
 )
-def test_period_inside_a_name_does_not_split_it(eager, name):
-    assert name in found(eager, name)
+def test_period_inside_a_name_does_not_split_it(accept_all_head, name):
+    assert name in mention_texts(accept_all_head, name)
 
 
-def test_mentions_do_not_depend_on_the_batch(eager):
+def test_mentions_do_not_depend_on_the_batch(accept_all_head):
     with torch.no_grad():
-        for parameter in eager.parameters():
+        for parameter in accept_all_head.parameters():
             parameter.normal_(generator=torch.Generator().manual_seed(0))
     texts = [*TEXTS, "", "One."]
-    together = eager.mentions_of(texts, [states(text) for text in texts])
-    alone = [eager.mentions(text, states(text)) for text in texts]
+    together = accept_all_head.mentions_of(texts, [states(text) for text in texts])
+    alone = [accept_all_head.mentions(text, states(text)) for text in texts]
     for some, same in zip(together, alone, strict=True):
         assert [(m.start, m.end) for m in some] == [(m.start, m.end) for m in same]
         assert [m.score for m in some] == pytest.approx([m.score for m in same], abs=1e-5)

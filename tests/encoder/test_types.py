@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from tiny import CapitalisedWords
+from tiny import CapitalizedWords
 
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder.kinds import kind_names, non_entity_phrases
@@ -14,11 +14,11 @@ from ner_retriever_rag.encoder.type_vectors import TypeVectors
 @pytest.fixture
 def encoder(tiny_checkpoint):
     """An encoder with an empty cache."""
-    return TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
+    return TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalizedWords())
 
 
 @pytest.fixture
-def read(encoder, monkeypatch):
+def texts_read(encoder, monkeypatch):
     """The texts that the backbone was given to read."""
     given = []
     real = encoder.backbone.read
@@ -26,11 +26,11 @@ def read(encoder, monkeypatch):
     return given
 
 
-def test_description_is_encoded_once(encoder, read):
+def test_description_is_encoded_once(encoder, texts_read):
     first = encoder.encode_types(["river", "city", "river"])
     np.testing.assert_array_equal(first[0], first[2])
     again = encoder.encode_types([" city", "oslo", "river "])
-    assert read == ["river", "city", "oslo"]
+    assert texts_read == ["river", "city", "oslo"]
     np.testing.assert_array_equal(again[[2, 0]], first[:2])
 
 
@@ -49,7 +49,7 @@ def test_least_recently_used_entries_are_evicted():
     assert memory.known("abc").keys() == {"a", "c"}
 
 
-def test_threads_share_the_kinds_and_the_cache(encoder, read):
+def test_threads_share_the_kinds_and_the_cache(encoder, texts_read):
     start = threading.Barrier(6)
     kinds, rows = [], []
 
@@ -66,7 +66,7 @@ def test_threads_share_the_kinds_and_the_cache(encoder, read):
     assert len(kinds) == len(rows) == 6 and all(each is kinds[0] for each in kinds)
     for row in rows:
         np.testing.assert_allclose(row, rows[0], atol=1e-5)
-    assert read.count(kind_names()[0]) == 1
+    assert texts_read.count(kind_names()[0]) == 1
 
 
 def test_kinds_are_immutable_values(encoder):

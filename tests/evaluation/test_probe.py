@@ -41,7 +41,7 @@ def texts():
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory):
+def planted_model(tmp_path_factory):
     """A random BERT in which only the value projection of block 1 sees types.
 
     Every embedding is noise except for two dimensions that encode river or poet. Only that
@@ -136,9 +136,9 @@ def test_pairs_are_balanced_and_never_from_one_text():
         draw_pairs(one_text, 5)
 
 
-def test_planted_tap_ranks_first(planted):
-    scores = probe(planted, draw_sample(texts()), pairs=2_000)
-    assert {score.tap for score in scores} == set(all_taps(str(planted)))
+def test_planted_tap_ranks_first(planted_model):
+    scores = probe(planted_model, draw_sample(texts()), pairs=2_000)
+    assert {score.tap for score in scores} == set(all_taps(str(planted_model)))
     assert len(scores) == 3 * 5 + 4
     best, second = scores[:2]
     assert (best.tap, best.kind, best.block, best.width) == (PLANTED, "value", 1, 64)
@@ -147,9 +147,9 @@ def test_planted_tap_ranks_first(planted):
     assert next(score for score in scores if score.tap == "attention@1").auc == 0.5
 
 
-def test_every_text_is_read_once_whatever_the_memory_limit(planted, monkeypatch):
+def test_every_text_is_read_once_whatever_the_memory_limit(planted_model, monkeypatch):
     sample = draw_sample(texts())
-    backbone = Backbone(planted, all_taps(str(planted)))
+    backbone = Backbone(planted_model, all_taps(str(planted_model)))
     chunks = []
     read = backbone.read
     monkeypatch.setattr(backbone, "read", lambda some: chunks.append(list(some)) or read(some))
@@ -165,9 +165,9 @@ def test_every_text_is_read_once_whatever_the_memory_limit(planted, monkeypatch)
         np.testing.assert_allclose(vectors, little[tap], atol=5e-3)
 
 
-def test_vectors_are_pooled_from_the_last_token_or_the_mean(planted):
+def test_vectors_are_pooled_from_the_last_token_or_the_mean(planted_model):
     sample = Sample(("filler0 river1",), ((0, 0, 14),), np.array([0]), ("x",))
-    backbone = Backbone(planted, "hidden@2")
+    backbone = Backbone(planted_model, "hidden@2")
     (states,) = backbone.read(sample.texts)
     tokens = states.taps["hidden@2"].numpy()
     for pooling, vector in (("last", tokens[1]), ("mean", tokens.mean(0))):
@@ -186,9 +186,9 @@ def write_lines(path):
     return path
 
 
-def test_probe_command(planted, tmp_path):
+def test_probe_command(planted_model, tmp_path):
     mentions, out = write_lines(tmp_path / "mentions.jsonl"), tmp_path / "new" / "probe"
-    arguments = ["probe", mentions, "--backbone", planted, "--pairs", "500", "--out", out]
+    arguments = ["probe", mentions, "--backbone", planted_model, "--pairs", "500", "--out", out]
     result = CliRunner().invoke(app, list(map(str, arguments)))
     assert result.exit_code == 0, result.output
     assert "40 mentions of 2 types in 40 texts: person-poet, place-river" in result.output

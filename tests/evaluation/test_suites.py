@@ -80,11 +80,11 @@ def test_texts_are_encoded_once(
     task: Task, tiny_encoder: TypeAwareEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    as_it_was = Backbone.read
+    unpatched = Backbone.read
 
     def counted(backbone: Backbone, texts: list[str]) -> object:
         read.extend(texts)
-        return as_it_was(backbone, texts)
+        return unpatched(backbone, texts)
 
     monkeypatch.setattr(Backbone, "read", counted)
     fresh = encode_task(tiny_encoder, task, None)
@@ -105,19 +105,21 @@ def test_texts_are_encoded_once(
 def test_cached_encodings_are_not_used_for_another_detector(
     task: Task, tiny_encoder: TypeAwareEncoder, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    class Nothing:
+    class NoMentions:
         def detect(self, texts: list[str]) -> list[list[object]]:
             return [[] for _ in texts]
 
-    blind = TypeAwareEncoder(tiny_checkpoint, "value@1+hidden@3", detector=Nothing())
+    blind = TypeAwareEncoder(tiny_checkpoint, "value@1+hidden@3", detector=NoMentions())
     assert any(one.mentions for one in encode_task(tiny_encoder, task, tmp_path).detected)
     assert not any(one.mentions for one in encode_task(blind, task, tmp_path).detected)
 
 
-def test_held_texts_are_ranked_as_in_an_index(task: Task, default: TypeAwareEncoder) -> None:
-    encoded = encode_task(default, task).detected
-    held = InMemoryTexts(default, TEXTS, encoded)
-    index = EntityIndex(encoder=cached_encoder(default, TEXTS, encoded))
+def test_held_texts_are_ranked_as_in_an_index(
+    task: Task, shipped_encoder: TypeAwareEncoder
+) -> None:
+    encoded = encode_task(shipped_encoder, task).detected
+    held = InMemoryTexts(shipped_encoder, TEXTS, encoded)
+    index = EntityIndex(encoder=cached_encoder(shipped_encoder, TEXTS, encoded))
     index.add([Document(text, str(number)) for number, text in enumerate(TEXTS)])
     for query in ("city", "river"):
         found, wanted = held.rank(query), index.search(query, k=5)

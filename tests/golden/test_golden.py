@@ -21,9 +21,9 @@ from ner_retriever_rag.encoder import default_encoder
 HERE = Path(__file__).parent
 EXPECTED = HERE / "expected.json"
 SAMPLE = HERE.parents[1] / "ner_retriever_rag" / "cli" / "simple-wikipedia-sample.jsonl"
-PART = 3  # every third document of the sample, so that encoding takes a few seconds
+SAMPLE_STEP = 3  # every third document of the sample, so that encoding takes a few seconds
 TOLERANCE = 1e-3
-SHOWN = 3  # recorded mentions per document; for entities and facets, names
+MAX_MENTIONS = 3  # recorded mentions per document; for entities and facets, names
 
 pytestmark = pytest.mark.slow
 
@@ -93,17 +93,17 @@ SEEDED_QUERIES = [
     ("facets, half", "facets", [10], {"where": {"half": 0}, "examples": 2}),
     ("extract", "extract", [["river", "novel"]], {"score_threshold": 0.95}),
 ]
-KEPT = 60  # recorded results per query
+MAX_RESULTS = 60  # recorded results per query
 
 
 @pytest.fixture(scope="module")
-def sample(default):
-    return sample_index(default)
+def sample(shipped_encoder):
+    return sample_index(shipped_encoder)
 
 
 @pytest.fixture(scope="module")
-def seeded(default):
-    return seeded_index(default)
+def seeded(shipped_encoder):
+    return seeded_index(shipped_encoder)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def sample_index(encoder):
 
 
 def sample_documents():
-    rows = map(json.loads, SAMPLE.read_text(encoding="utf-8").splitlines()[::PART])
+    rows = map(json.loads, SAMPLE.read_text(encoding="utf-8").splitlines()[::SAMPLE_STEP])
     return [Document(row["text"], row["id"]) for row in rows]
 
 
@@ -128,16 +128,16 @@ def seeded_index(encoder):
     return index
 
 
-def found(index, method, arguments, options):
+def query_results(index, method, arguments, options):
     """The results of a query: rows of a name, a score and whatever else is compared."""
     results = getattr(index, method)(*arguments, **options)
-    return [_row(each) for each in list(results)[:KEPT]]
+    return [_row(each) for each in list(results)[:MAX_RESULTS]]
 
 
 def _row(result):
     match type(result).__name__:
         case "DocumentMatch":
-            spans = [_span(each) for each in result.matches[:SHOWN]]
+            spans = [_span(each) for each in result.matches[:MAX_MENTIONS]]
             return [result.doc_id, round(result.score, 5), spans]
         case "MentionMatch":
             return [f"{result.doc_id} {result.type} {_span(result)[0]}", round(result.score, 5), []]
@@ -179,13 +179,13 @@ def differences(rows, expected):
 @pytest.mark.parametrize("query", SAMPLE_QUERIES, ids=lambda query: query[0])
 def test_queries_on_the_sample(query, sample, expected):
     name, *rest = query
-    assert not list(differences(found(sample, *rest), expected["sample"][name]))
+    assert not list(differences(query_results(sample, *rest), expected["sample"][name]))
 
 
 @pytest.mark.parametrize("query", SEEDED_QUERIES, ids=lambda query: query[0])
 def test_queries_on_many_mentions(query, seeded, expected):
     name, *rest = query
-    assert not list(differences(found(seeded, *rest), expected["seeded"][name]))
+    assert not list(differences(query_results(seeded, *rest), expected["seeded"][name]))
 
 
 def test_seeded_index_has_about_twenty_thousand_mentions(seeded):
@@ -209,7 +209,7 @@ def record():
         "seeded": (seeded_index(encoder), SEEDED_QUERIES),
     }
     expected = {
-        name: {query: found(index, *rest) for query, *rest in queries}
+        name: {query: query_results(index, *rest) for query, *rest in queries}
         for name, (index, queries) in indexes.items()
     }
     lines = [

@@ -26,8 +26,8 @@ def documents():
 
 
 @pytest.fixture(scope="module")
-def store(default):
-    filled = EntityDocumentStore(index=EntityIndex(encoder=default))
+def store(shipped_encoder):
+    filled = EntityDocumentStore(index=EntityIndex(encoder=shipped_encoder))
     filled.write_documents(documents())
     return filled
 
@@ -86,8 +86,8 @@ def test_matches_of_a_combined_query_are_labeled_with_their_type(store):
     assert types == {"river": "river", "volcano": "volcano"}
 
 
-def test_existing_metadata_is_not_overwritten(default):
-    own = EntityDocumentStore(index=EntityIndex(encoder=default))
+def test_existing_metadata_is_not_overwritten(shipped_encoder):
+    own = EntityDocumentStore(index=EntityIndex(encoder=shipped_encoder))
     own.write_documents([Document(content=TEXTS["river"], meta={"matches": "mine"})])
     with pytest.raises(ValueError, match="another meta_key"):
         NERTypeRetriever(own).run("river")

@@ -17,8 +17,8 @@ import ner_retriever_rag
 PACKAGE = Path(ner_retriever_rag.__file__).parent
 NAME = PACKAGE.name
 # Modules at the top level, and the subpackages with the subpackages that each may import.
-GROUND = {"__init__", "schema", "_imports", "_keywords", "_markup"}
-ROOMS = {
+TOP_LEVEL = {"__init__", "schema", "_imports", "_keywords", "_markup"}
+ALLOWED_IMPORTS = {
     "reading": set(),
     "detection": {"reading"},
     "encoder": {"detection", "reading"},
@@ -41,13 +41,13 @@ ROOMS = {
         "questions", "queries", "encoder", "detection", "reading",
     },
 }  # fmt: skip
-LONGEST = 400
+MAX_LINES = 400
 # Modules that only warn and re-export what has moved to another subpackage.
 DEPRECATED = {"queries.questions": "questions"}
 
 # Known violations that are being fixed elsewhere; empty once there are none.
-CIRCLES_KNOWN: set[tuple[str, str]] = set()
-LONG_KNOWN: set[str] = set()
+KNOWN_CYCLES: set[tuple[str, str]] = set()
+KNOWN_LONG: set[str] = set()
 
 
 def module_of(file: Path) -> str:
@@ -124,34 +124,36 @@ def graph() -> dict[str, set[str]]:
     return {module: {resolve(each, modules) for each in raw[module]} for module in raw}
 
 
-def room(module: str) -> str:
+def subpackage(module: str) -> str:
     first = module.split(".")[0]
-    return first if first in ROOMS else "ground"
+    return first if first in ALLOWED_IMPORTS else "top level"
 
 
 def test_top_level_holds_only_the_listed_modules_and_subpackages():
-    assert {file.stem for file in PACKAGE.glob("*.py")} == GROUND
+    assert {file.stem for file in PACKAGE.glob("*.py")} == TOP_LEVEL
     packages = {file.parent.name for file in PACKAGE.glob("*/__init__.py")}
-    assert packages == set(ROOMS)
-    assert {room(module_of(file)) for file in PACKAGE.glob("*/**/*.py")} == set(ROOMS)
+    assert packages == set(ALLOWED_IMPORTS)
+    assert {subpackage(module_of(file)) for file in PACKAGE.glob("*/**/*.py")} == set(
+        ALLOWED_IMPORTS
+    )
 
 
 def test_allowed_imports_have_no_cycle():
-    TopologicalSorter(ROOMS).prepare()
+    TopologicalSorter(ALLOWED_IMPORTS).prepare()
 
 
 def test_subpackages_import_only_what_is_allowed(graph):
     wrong = []
     for module, imported in graph.items():
         for other in imported:
-            here, there = room(module), room(other)
-            if there == "ground":
+            here, there = subpackage(module), subpackage(other)
+            if there == "top level":
                 # The package's __init__ loads every subpackage; only the CLI imports its version.
-                allowed = other in GROUND - {"__init__"} or (other, here) == ("", "cli")
-            elif here == "ground":
+                allowed = other in TOP_LEVEL - {"__init__"} or (other, here) == ("", "cli")
+            elif here == "top level":
                 allowed = module == ""
             else:
-                allowed = here == there or there in {*ROOMS[here], DEPRECATED.get(module)}
+                allowed = here == there or there in {*ALLOWED_IMPORTS[here], DEPRECATED.get(module)}
             if not allowed:
                 wrong.append(f"{module or NAME} -> {other or NAME}")
     assert not wrong
@@ -160,10 +162,11 @@ def test_subpackages_import_only_what_is_allowed(graph):
 def test_modules_have_no_import_cycle(graph):
     modules = {
         module: {
-            other for other in imported if other != module and (module, other) not in CIRCLES_KNOWN
+            other for other in imported if other != module and (module, other) not in KNOWN_CYCLES
         }
         for module, imported in graph.items()
-        if module not in {"", *ROOMS}  # an __init__ only re-exports its subpackage's names
+        # An __init__ only re-exports its subpackage's names.
+        if module not in {"", *ALLOWED_IMPORTS}
     }
     try:
         TopologicalSorter(modules).prepare()
@@ -186,9 +189,9 @@ def test_no_file_is_too_long():
         str(file.relative_to(top))
         for folder in (PACKAGE.name, "tests", "benchmarks", "examples")
         for file in (top / folder).rglob("*.py")
-        if len(file.read_text(encoding="utf-8").splitlines()) > LONGEST
+        if len(file.read_text(encoding="utf-8").splitlines()) > MAX_LINES
     }
-    assert long <= LONG_KNOWN
+    assert long <= KNOWN_LONG
 
 
 @pytest.mark.parametrize(

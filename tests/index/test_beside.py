@@ -4,8 +4,8 @@ import time
 
 import chromadb
 import pytest
-from hashed import HashedEncoder, rows_amiss
-from theirs import IDS, METADATA, content, vectors
+from external_collection import IDS, METADATA, content, vectors
+from hashed import HashedEncoder, inconsistent_row_ids
 from tiny import TEXTS
 
 from ner_retriever_rag import EntityIndex
@@ -13,7 +13,7 @@ from ner_retriever_rag.schema import Failure, SyncReport
 
 
 @pytest.fixture(params=["memory", "folder", "server"])
-def theirs(request, tmp_path):
+def external_collection(request, tmp_path):
     """Somebody else's collection, with vectors of its own width."""
     if request.param == "memory":
         client = chromadb.EphemeralClient()
@@ -54,14 +54,16 @@ def assert_spans_fit(index, collection):
 
 
 @pytest.mark.filterwarnings("ignore:.*where:UserWarning")
-def test_results_equal_a_separate_index_and_the_collection_is_unchanged(theirs, tiny_encoder):
-    before, configured = content(theirs), theirs.configuration_json
-    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+def test_results_equal_a_separate_index_and_the_collection_is_unchanged(
+    external_collection, tiny_encoder
+):
+    before, configured = content(external_collection), external_collection.configuration_json
+    index = EntityIndex.beside(external_collection, encoder=tiny_encoder)
     assert len(index) == 0
     report = index.sync()
     assert (report.added, report.unchanged, report.deleted, report.failed) == (5, 0, 0, ())
     assert index.sync() == SyncReport(unchanged=5)
-    assert assert_spans_fit(index, theirs) == set(IDS)
+    assert assert_spans_fit(index, external_collection) == set(IDS)
 
     own = EntityIndex(encoder=tiny_encoder)
     own.add(list(index.documents()))
@@ -83,32 +85,33 @@ def test_results_equal_a_separate_index_and_the_collection_is_unchanged(theirs, 
     assert {each.id for each in index.documents(where={"lang": "de"})} == {"ada", "cities"}
     assert "nile" in index and "no" not in index and index.count() == 5
     index.close()
-    theirs._client.heartbeat()
-    assert content(theirs) == before and theirs.configuration_json == configured
+    external_collection._client.heartbeat()
+    assert content(external_collection) == before
+    assert external_collection.configuration_json == configured
 
 
-def test_texts_and_metadata_are_not_stored_again(theirs, tiny_encoder, request):
-    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+def test_texts_and_metadata_are_not_stored_again(external_collection, tiny_encoder, request):
+    index = EntityIndex.beside(external_collection, encoder=tiny_encoder)
     index.sync()
     for rows in (index._store._documents, index._store._mentions):
-        assert rows.name.startswith(f"{theirs.name}-ner")
+        assert rows.name.startswith(f"{external_collection.name}-ner")
         found = rows._collection.get(include=["documents", "metadatas"])
         assert found["ids"] and not any(found["documents"])
         keys = {key for each in found["metadatas"] for key in each or {}}
         assert keys <= {"ner:version", "ner:spans"}
 
 
-def test_sync_follows_changes_of_the_collection(theirs, tiny_encoder):
-    with EntityIndex.beside(theirs, encoder=tiny_encoder) as index:
+def test_sync_follows_changes_of_the_collection(external_collection, tiny_encoder):
+    with EntityIndex.beside(external_collection, encoder=tiny_encoder) as index:
         index.sync()
-    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    index = EntityIndex.beside(external_collection, encoder=tiny_encoder)
     assert len(index) == 5 and index.search("city", k=1)
 
-    theirs.add(["new"], vectors(1), [{"n": 9}], ["Bergen is in Norway."])
-    theirs.update(["oslo"], vectors(1), documents=["The Glomma flows past Sarpsborg."])
-    theirs.update(["dino"], metadatas=[{"n": 77}])
-    theirs.delete(["nile"])
-    assert assert_spans_fit(index, theirs) == {"dino", "ada", "cities"}
+    external_collection.add(["new"], vectors(1), [{"n": 9}], ["Bergen is in Norway."])
+    external_collection.update(["oslo"], vectors(1), documents=["The Glomma flows past Sarpsborg."])
+    external_collection.update(["dino"], metadatas=[{"n": 77}])
+    external_collection.delete(["nile"])
+    assert assert_spans_fit(index, external_collection) == {"dino", "ada", "cities"}
     assert len(index.search("city", k=3)) == 3  # outdated documents are replaced by the next best
     assert len(index.search_mentions("city", k=5)) == 5
     assert index.get("dino")[0].metadata["n"] == 77
@@ -117,23 +120,23 @@ def test_sync_follows_changes_of_the_collection(theirs, tiny_encoder):
 
     report = index.sync()
     assert (report.added, report.replaced, report.deleted, report.unchanged) == (1, 1, 1, 3)
-    assert assert_spans_fit(index, theirs) == {"dino", "oslo", "ada", "cities", "new"}
+    assert assert_spans_fit(index, external_collection) == {"dino", "oslo", "ada", "cities", "new"}
     assert ids(index.search("river", where={"n": 9})) == {"new"}
     assert index.mention_count() == len(list(index.extract(["x"], score_threshold=0)))
 
 
-def test_text_restored_to_its_old_version_is_found_again(theirs, tiny_encoder):
-    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+def test_text_restored_to_its_old_version_is_found_again(external_collection, tiny_encoder):
+    index = EntityIndex.beside(external_collection, encoder=tiny_encoder)
     index.sync()
-    theirs.update(["oslo"], vectors(1), documents=["Nothing of the kind."])
-    reader = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    external_collection.update(["oslo"], vectors(1), documents=["Nothing of the kind."])
+    reader = EntityIndex.beside(external_collection, encoder=tiny_encoder)
     assert "oslo" not in ids(reader.search("city"))
-    theirs.update(["oslo"], vectors(1), documents=[TEXTS[1]])
+    external_collection.update(["oslo"], vectors(1), documents=[TEXTS[1]])
     assert index.sync() == SyncReport(unchanged=5)
     assert "oslo" in ids(reader.search("city"))
 
 
-def test_sync_encodes_only_new_texts(theirs, tiny_encoder, monkeypatch):
+def test_sync_encodes_only_new_texts(external_collection, tiny_encoder, monkeypatch):
     encoded = []
     encode = type(tiny_encoder).encode
 
@@ -142,24 +145,24 @@ def test_sync_encodes_only_new_texts(theirs, tiny_encoder, monkeypatch):
         return encode(self, texts, *rest)
 
     monkeypatch.setattr(type(tiny_encoder), "encode", listening)
-    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+    index = EntityIndex.beside(external_collection, encoder=tiny_encoder)
     index.sync()
     assert sorted(encoded) == sorted(TEXTS)
     encoded.clear()
-    theirs.update(["ada"], vectors(1), documents=["Charles Babbage built nothing."])
-    theirs.delete(["oslo"])  # and the same text is added under another id
-    theirs.add(["norway"], vectors(1), [{"n": 1}], [TEXTS[1]])
+    external_collection.update(["ada"], vectors(1), documents=["Charles Babbage built nothing."])
+    external_collection.delete(["oslo"])  # and the same text is added under another id
+    external_collection.add(["norway"], vectors(1), [{"n": 1}], [TEXTS[1]])
     report = index.sync(progress=True)
     assert encoded == ["Charles Babbage built nothing."]
     assert (report.added, report.replaced, report.deleted) == (1, 1, 1)
-    assert_spans_fit(index, theirs)
+    assert_spans_fit(index, external_collection)
 
 
-def test_documents_without_a_text_are_reported(theirs, tiny_encoder):
-    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+def test_documents_without_a_text_are_reported(external_collection, tiny_encoder):
+    index = EntityIndex.beside(external_collection, encoder=tiny_encoder)
     index.sync()
-    theirs.add(["picture"], vectors(1), [{"n": 5}])
-    theirs.update(["ada"], vectors(1), documents=[" "])
+    external_collection.add(["picture"], vectors(1), [{"n": 5}])
+    external_collection.update(["ada"], vectors(1), documents=[" "])
     report = index.sync()
     assert sorted(each.document for each in report.failed) == ["ada", "picture"]
     assert all(
@@ -179,8 +182,8 @@ def test_progress_bar_advances_while_long_documents_are_read(monkeypatch):
     assert [n for n in moves if n] == [2, 2, 2, 2, 1, 1]
 
 
-def test_writes_and_invalid_collections_are_rejected(theirs, tiny_encoder):
-    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+def test_writes_and_invalid_collections_are_rejected(external_collection, tiny_encoder):
+    index = EntityIndex.beside(external_collection, encoder=tiny_encoder)
     index.sync()
     for write in (lambda: index.add(["x"]), lambda: index.delete("ada"), lambda: index.delete()):
         with pytest.raises(RuntimeError, match=r"add and delete them there.*sync\(\)"):
@@ -197,11 +200,11 @@ def test_writes_and_invalid_collections_are_rejected(theirs, tiny_encoder):
 
 
 @pytest.mark.parametrize("step", ["_write_mentions", "_write_records", "_delete_mentions", "_end"])
-def test_interrupted_sync_is_resumed(theirs, tiny_encoder, monkeypatch, step):
-    index = EntityIndex.beside(theirs, encoder=tiny_encoder)
+def test_interrupted_sync_is_resumed(external_collection, tiny_encoder, monkeypatch, step):
+    index = EntityIndex.beside(external_collection, encoder=tiny_encoder)
     index.sync()
-    theirs.update(["oslo"], vectors(1), documents=["The Glomma flows past Sarpsborg."])
-    theirs.delete(["nile"])
+    external_collection.update(["oslo"], vectors(1), documents=["The Glomma flows past Sarpsborg."])
+    external_collection.delete(["nile"])
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -210,8 +213,8 @@ def test_interrupted_sync_is_resumed(theirs, tiny_encoder, monkeypatch, step):
         patch.setattr(type(index._store), step, stop)
         with pytest.raises(KeyboardInterrupt):
             index.sync()
-    assert_spans_fit(index, theirs)
+    assert_spans_fit(index, external_collection)
     index.sync()
-    assert assert_spans_fit(index, theirs) == {"dino", "oslo", "ada", "cities"}
+    assert assert_spans_fit(index, external_collection) == {"dino", "oslo", "ada", "cities"}
     assert index._store.unfinished() == 0
-    assert not rows_amiss(index)
+    assert not inconsistent_row_ids(index)

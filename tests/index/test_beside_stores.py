@@ -2,7 +2,7 @@
 
 import chromadb
 import pytest
-from theirs import IDS, METADATA, content, vectors
+from external_collection import IDS, METADATA, content, vectors
 from tiny import TEXTS
 
 from ner_retriever_rag import EntityIndex

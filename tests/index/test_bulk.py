@@ -6,7 +6,7 @@ import signal
 import sys
 
 import pytest
-from hashed import HashedEncoder, assert_is
+from hashed import HashedEncoder, assert_index_holds
 
 from ner_retriever_rag import Document, EntityIndex, ShardedIndex
 from ner_retriever_rag.index.bulk import Columns, bulk_index
@@ -20,7 +20,7 @@ DOCUMENTS = [
 ]
 
 
-def killing(folder):
+def worker_killing_encoder(folder):
     """An encoder factory; the first worker dies between writing mentions and documents."""
 
     def make():
@@ -52,10 +52,10 @@ def test_every_document_is_stored_once_even_if_a_worker_is_killed(ray, addresses
         ray.data.from_items(bad)
     )
     options = {"columns": Columns(id="id"), "workers": 2, "collection": "bulk"}
-    bulk_index(source, addresses, encoder=killing(tmp_path), **options)
+    bulk_index(source, addresses, encoder=worker_killing_encoder(tmp_path), **options)
     assert int((tmp_path / "pid").read_text()) != os.getpid()
     with ShardedIndex.open(addresses, collection="bulk", encoder=HashedEncoder()) as index:
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)
         single = EntityIndex(encoder=HashedEncoder())
         single.add(DOCUMENTS)
         found, expected = index.search("city", k=20), single.search("city", k=20)
@@ -77,7 +77,9 @@ def test_files_are_read_and_equal_texts_are_stored_once(ray, addresses, tmp_path
         paths, addresses[:1], collection="files", encoder=HashedEncoder, workers=1, max_batch=20
     )
     with EntityIndex(addresses[0], collection="files", encoder=HashedEncoder()) as index:
-        assert_is(index, [Document(each.text, None, each.metadata) for each in DOCUMENTS[:50]])
+        assert_index_holds(
+            index, [Document(each.text, None, each.metadata) for each in DOCUMENTS[:50]]
+        )
 
 
 def test_folders_as_shards_are_rejected(tmp_path):

@@ -7,7 +7,7 @@ from contextlib import closing
 import chromadb
 import numpy as np
 import pytest
-from hashed import HashedEncoder, assert_is, rows_amiss
+from hashed import HashedEncoder, assert_index_holds, inconsistent_row_ids
 from typer.testing import CliRunner
 
 from ner_retriever_rag import Document, EntityIndex
@@ -27,7 +27,7 @@ DOCUMENTS = [
 
 
 @pytest.fixture(autouse=True)
-def no_trial(request, monkeypatch):
+def skip_crash_probe(request, monkeypatch):
     """Skip the crash probe, a process that takes a second or two; one test needs it."""
     if "process_comes_to_its_end" not in request.node.name:
         monkeypatch.setattr(crash_probe, "crashes_in", lambda *_: None)
@@ -40,13 +40,13 @@ def folder(tmp_path, encoder):
     return tmp_path / "index"
 
 
-def largest(folder, name):
+def largest_graph_file(folder, name):
     return max(folder.glob("*/data_level0.bin"), key=lambda file: file.stat().st_size).with_name(
         name
     )
 
 
-def tear_links(file):
+def corrupt_links(file):
     with file.open("r+b") as opened:  # point the first node's links to missing nodes
         opened.write(np.array([8, *[10**6] * 8], dtype="<u4").tobytes())
 
@@ -64,14 +64,14 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_files_are_rejected_and_repaired(folder, encoder, damage):
     name, do = DAMAGES[damage]
-    do(largest(folder, name))
+    do(largest_graph_file(folder, name))
     with pytest.raises(RuntimeError, match=f"{name}.*check .* --repair"):
         EntityIndex(folder, encoder=encoder)
     assert list(check(folder, DEFAULT_COLLECTION, encoder).graphs.values())[0].startswith(name)
     findings = repair(folder, DEFAULT_COLLECTION, encoder)
     assert findings.mended and not findings.lost
     with EntityIndex(folder, encoder=encoder) as index:
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
 
 
@@ -84,13 +84,13 @@ def test_graph_can_be_repaired_repeatedly(folder, encoder):
         os.truncate(file, 10)
         assert repair(folder, DEFAULT_COLLECTION, encoder).mended
         with EntityIndex(folder, encoder=encoder) as index:
-            assert_is(index, DOCUMENTS)
+            assert_index_holds(index, DOCUMENTS)
     assert len(list(folder.glob("damaged-*"))) == 3
 
 
 def test_index_with_an_unfinished_repair_is_rejected(folder, encoder, monkeypatch):
     """Otherwise searches would miss the documents that are not re-encoded yet."""
-    os.truncate(largest(folder, "length.bin"), 10)
+    os.truncate(largest_graph_file(folder, "length.bin"), 10)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         encode, calls = type(encoder).encode, iter(range(2))
 
@@ -107,7 +107,7 @@ def test_index_with_an_unfinished_repair_is_rejected(folder, encoder, monkeypatc
     assert check(folder, DEFAULT_COLLECTION, encoder).graphs
     assert len(repair(folder, DEFAULT_COLLECTION, encoder).mended) < len(DOCUMENTS)  # it resumed
     with EntityIndex(folder, encoder=encoder) as index:
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
 
 
@@ -126,7 +126,7 @@ def test_index_that_another_process_writes_is_not_checked(folder, encoder, start
     """Its files may be half written at that moment."""
     holder = start(HOLDER, folder)
     assert holder.stdout.readline() == "writes\n"
-    os.truncate(largest(folder, "length.bin"), 10)
+    os.truncate(largest_graph_file(folder, "length.bin"), 10)
     before = {each.name for each in folder.iterdir()}
     for look in (check, repair):
         with pytest.raises(RuntimeError, match=f"pid {holder.pid} writes"):
@@ -135,11 +135,11 @@ def test_index_that_another_process_writes_is_not_checked(folder, encoder, start
 
 
 def test_thorough_check_finds_dangling_links(folder, encoder):
-    tear_links(largest(folder, "data_level0.bin"))
+    corrupt_links(largest_graph_file(folder, "data_level0.bin"))
     assert "lead nowhere" in str(check(folder, DEFAULT_COLLECTION, encoder).graphs)
     repair(folder, DEFAULT_COLLECTION, encoder)
     with EntityIndex(folder, encoder=encoder) as index:
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)
 
 
 def test_orphans_gaps_and_records_that_cannot_be_read(folder, encoder):
@@ -164,7 +164,7 @@ def test_orphans_gaps_and_records_that_cannot_be_read(folder, encoder):
     with EntityIndex(folder, encoder=encoder) as index:
         assert index.get("d7") == [DOCUMENTS[7]]
         assert index.add(DOCUMENTS).unchanged == len(DOCUMENTS)
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)
 
 
 DAMAGED = {
@@ -199,7 +199,7 @@ def test_damaged_record_is_reported_and_rebuilt(tmp_path, encoder, monkeypatch, 
     assert (mended.mended, mended.lost) == (["d2"], [])
     assert check(tmp_path, DEFAULT_COLLECTION, encoder).sound
     with EntityIndex(tmp_path, encoder=encoder) as index:
-        assert_is(index, DOCUMENTS[:4])
+        assert_index_holds(index, DOCUMENTS[:4])
 
 
 def test_document_without_its_text_is_reported_as_lost(tmp_path, encoder):
@@ -226,7 +226,7 @@ def test_vectors_that_are_no_numbers(tmp_path):
     with EntityIndex(tmp_path, encoder=Broken()) as index:
         with pytest.raises(ValueError, match="vectors for document 'd2' hold NaN"):
             index.add(DOCUMENTS[:3])
-        assert index.count() == index.mention_count() == 0 and not rows_amiss(index)
+        assert index.count() == index.mention_count() == 0 and not inconsistent_row_ids(index)
 
 
 def test_on_the_command_line(folder, encoder, monkeypatch):
@@ -234,7 +234,7 @@ def test_on_the_command_line(folder, encoder, monkeypatch):
     run = CliRunner().invoke
     result = run(app, ["check", str(folder)])
     assert (result.exit_code, "nothing is wrong" in result.output) == (0, True)
-    os.truncate(largest(folder, "data_level0.bin"), 500)
+    os.truncate(largest_graph_file(folder, "data_level0.bin"), 500)
     result = run(app, ["check", str(folder)])
     assert (result.exit_code, "data_level0.bin is cut short" in result.output) == (1, True)
     result = run(app, ["check", str(folder), "--repair", "--json"])
@@ -272,7 +272,7 @@ def test_open_does_not_create_a_missing_index(folder, encoder):
     assert "otter" not in index_names(folder)
 
 
-def written_by_chroma(folder, **columns):
+def log_failed_write(folder, **columns):
     """Make Chroma log a record that it cannot write, and check that it raises."""
     with closing(chromadb.PersistentClient(folder)) as client:
         collection = client.get_collection(DEFAULT_COLLECTION, embedding_function=None)
@@ -285,7 +285,7 @@ def test_record_that_chroma_cannot_write_is_kept_as_json(tmp_path, encoder):
     metadata = {"token_ids": list(range(6_000)), "x": 0.1, "gone": None}
     with EntityIndex(tmp_path, encoder=encoder) as index:
         index.add(DOCUMENTS[:3])
-    written_by_chroma(
+    log_failed_write(
         tmp_path,
         ids=["wide"],
         embeddings=[np.ones(8, dtype=np.float32)],
@@ -301,7 +301,9 @@ def test_record_that_chroma_cannot_write_is_kept_as_json(tmp_path, encoder):
     assert check(tmp_path, DEFAULT_COLLECTION, encoder).sound
     kept = {key: value for key, value in metadata.items() if value is not None}
     with EntityIndex(tmp_path, encoder=encoder) as index:
-        assert_is(index, [*DOCUMENTS[:3], Document("Quito lies in Ecuador.", "wide", kept)])
+        assert_index_holds(
+            index, [*DOCUMENTS[:3], Document("Quito lies in Ecuador.", "wide", kept)]
+        )
         assert index.add(DOCUMENTS[:5]).added == 2
 
 
@@ -316,7 +318,7 @@ def test_record_an_earlier_version_could_not_write_is_recovered(tmp_path, encode
     findings = repair(tmp_path, DEFAULT_COLLECTION, encoder)
     assert (findings.stuck, findings.mended, findings.lost) == (["wide"], [], [])
     with EntityIndex(tmp_path, encoder=encoder) as index:
-        assert_is(index, [*DOCUMENTS[:5], wide])
+        assert_index_holds(index, [*DOCUMENTS[:5], wide])
 
 
 def test_unwritable_record_of_a_foreign_collection_is_left_alone(tmp_path, encoder):
@@ -329,12 +331,12 @@ def test_unwritable_record_of_a_foreign_collection_is_left_alone(tmp_path, encod
     assert check(tmp_path, DEFAULT_COLLECTION, encoder).sound
     assert repair(tmp_path, DEFAULT_COLLECTION, encoder).stuck == []
     with EntityIndex(tmp_path, encoder=encoder) as index:
-        assert_is(index, DOCUMENTS[:3])
+        assert_index_holds(index, DOCUMENTS[:3])
 
 
 def test_files_that_crash_a_process_are_reported(folder, encoder, monkeypatch):
     """They are first read in another process, so that a crash does not end this one."""
-    ended, graph = [], largest(folder, "length.bin").parent
+    ended, graph = [], largest_graph_file(folder, "length.bin").parent
 
     def ends(folder, collections):
         there = graph.exists()
@@ -351,7 +353,7 @@ def test_files_that_crash_a_process_are_reported(folder, encoder, monkeypatch):
     assert findings.mended and findings.mended == findings.incomplete
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
     with EntityIndex(folder, encoder=encoder) as index:
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)
 
 
 def test_crash_probe_tells_where_a_process_comes_to_its_end(folder, tmp_path, monkeypatch):

@@ -67,8 +67,8 @@ def test_only_the_best_of_overlapping_matches_is_listed(tiny_encoder):
     assert mentions == spans
 
 
-def test_repetition_of_the_query_ranks_below_a_name(default):
-    index = EntityIndex(encoder=default)
+def test_repetition_of_the_query_ranks_below_a_name(shipped_encoder):
+    index = EntityIndex(encoder=shipped_encoder)
     index.add(["A volcano is a mountain. Some volcanoes are active.", "Mount Etna lies on Sicily."])
     assert index.search_mentions("volcano", k=1)[0].text == "Mount Etna"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chroma_server import ChromaServer
-from engine import engine_index
-from tiny import TEXTS, CapitalisedWords
+from engine_index import engine_index
+from tiny import TEXTS, CapitalizedWords
 from tiny_gliner import save_gliner
 from typer.testing import CliRunner
 
@@ -30,10 +30,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(folder):
-    return TypeAwareEncoder.from_gliner(folder, detector=CapitalisedWords(), batch_size=64)
+    return TypeAwareEncoder.from_gliner(folder, detector=CapitalizedWords(), batch_size=64)
 
 
-def made(texts, labels):
+def random_inputs(texts, labels):
     """Return texts of random words, two spans of each, and labels; as many as asked for."""
     draw = random.Random(3)
     documents, spans = [], []
@@ -46,7 +46,7 @@ def made(texts, labels):
     return documents, spans, [f"{draw.choice(WORDS)} {n}" for n in range(labels)]
 
 
-def their_scores(folder, documents, spans, labels):
+def reference_scores(folder, documents, spans, labels):
     model = gliner.GLiNER.from_pretrained(str(folder))
     rows = model.inference(
         [each.text for each in documents],
@@ -64,7 +64,7 @@ def their_scores(folder, documents, spans, labels):
     }
 
 
-def our_scores(index, labels):
+def index_scores(index, labels):
     rows = index.extract(labels, score_threshold=0.0, all_types=True, overlapping=True)
     return {(row.doc_id, row.start, row.end, row.type): row.score for row in rows}
 
@@ -78,31 +78,31 @@ def assert_same(ours, theirs):
 
 @pytest.mark.slow
 def test_scores_for_a_thousand_texts_and_a_hundred_labels(folder, encoder, tmp_path):
-    documents, spans, labels = made(1_000, 100)
-    theirs = their_scores(folder, documents, spans, labels)
+    documents, spans, labels = random_inputs(1_000, 100)
+    theirs = reference_scores(folder, documents, spans, labels)
     assert len(theirs) == 200_000
     with EntityIndex(tmp_path / "index", encoder=encoder) as index:
         index.add(documents, spans=spans)
-        assert_same(our_scores(index, labels), theirs)
-    again = TypeAwareEncoder.from_gliner(folder, detector=CapitalisedWords())
+        assert_same(index_scores(index, labels), theirs)
+    again = TypeAwareEncoder.from_gliner(folder, detector=CapitalizedWords())
     with EntityIndex.open(tmp_path / "index", encoder=again) as index:
-        assert_same(our_scores(index, labels), theirs)
+        assert_same(index_scores(index, labels), theirs)
     with ChromaServer(tmp_path / "server") as server:
         server.client()
         EntityIndex(server.address, encoder=encoder).add(documents, spans=spans)
-        assert_same(our_scores(EntityIndex.open(server.address, encoder=again), labels), theirs)
+        assert_same(index_scores(EntityIndex.open(server.address, encoder=again), labels), theirs)
 
 
 @pytest.fixture(scope="module")
-def few(folder, encoder):
-    documents, spans, labels = made(12, 3)
+def small_index(folder, encoder):
+    documents, spans, labels = random_inputs(12, 3)
     index = EntityIndex(encoder=encoder)
     index.add(documents, spans=spans)
-    return index, documents, labels, their_scores(folder, documents, spans, labels)
+    return index, documents, labels, reference_scores(folder, documents, spans, labels)
 
 
-def test_every_search_method_returns_the_models_own_score(few):
-    index, documents, labels, theirs = few
+def test_every_search_method_returns_the_models_own_score(small_index):
+    index, documents, labels, theirs = small_index
     label = labels[0]
     best = max(score for (*_, asked), score in theirs.items() if asked == label)
     found = index.search(label, k=3)
@@ -122,10 +122,10 @@ def test_every_search_method_returns_the_models_own_score(few):
     assert index.facets(n=3, least_score=0.01)
 
 
-def test_entity_type_filter_returns_the_models_own_score(few, encoder):
+def test_entity_type_filter_returns_the_models_own_score(small_index, encoder):
     from langchain_core.documents import Document as LangChainDocument
 
-    index, documents, labels, _ = few
+    index, documents, labels, _ = small_index
     keep = EntityTypeFilter(entity_type=labels[0], threshold=0.0, encoder=encoder)
     texts = [LangChainDocument(page_content="Oslo lies on the Oslofjord", id="oslo")]
     (kept,) = keep.compress_documents(texts, "anything")
@@ -138,19 +138,19 @@ def test_entity_type_filter_returns_the_models_own_score(few, encoder):
 def test_candidates_from_chroma_have_the_models_own_scores(folder, encoder, monkeypatch):
     # As for an index that is too large to be read completely.
     monkeypatch.setattr(engine_search, "MAX_LOCAL_MENTIONS", 10)
-    documents, spans, labels = made(40, 3)
-    theirs = their_scores(folder, documents, spans, labels)
+    documents, spans, labels = random_inputs(40, 3)
+    theirs = reference_scores(folder, documents, spans, labels)
     index = engine_index(encoder)
     index.add(documents, spans=spans)
-    assert_same(our_scores(index, labels), theirs)
+    assert_same(index_scores(index, labels), theirs)
     for label in labels:
         best = sorted(score for (*_, asked), score in theirs.items() if asked == label)[-5:]
         found = index.search_mentions(label, k=5, score_threshold=0.0)
         assert [each.score for each in reversed(found)] == pytest.approx(best, abs=TOLERANCE)
 
 
-def test_queries_that_gliner_vectors_cannot_answer_are_rejected(few):
-    index, _, labels, _ = few
+def test_queries_that_gliner_vectors_cannot_answer_are_rejected(small_index):
+    index, _, labels, _ = small_index
     with pytest.raises(ValueError, match=r"Like.*inner product"):
         index.search(Like("Oslo"))
     with pytest.raises(ValueError, match="no text vectors"):

@@ -1,8 +1,8 @@
 import threading
 
 import pytest
-from hashed import rows_amiss
-from tiny import TEXTS, CapitalisedWords
+from hashed import inconsistent_row_ids
+from tiny import TEXTS, CapitalizedWords
 
 from ner_retriever_rag import AddReport, Document, EntityIndex, TypeAwareEncoder
 
@@ -19,7 +19,7 @@ def index(tiny_encoder):
     return index
 
 
-def found(matches):
+def ids_and_spans(matches):
     return [(match.doc_id, [(m.start, m.end) for m in match.matches]) for match in matches]
 
 
@@ -28,7 +28,7 @@ def test_add_reports_what_it_did(tiny_encoder):
     first = index.add(DOCUMENTS)
     assert (first.added, first.replaced, first.unchanged) == (5, 0, 0)
     assert first.mentions == index.mention_count() > 8
-    assert not rows_amiss(index)
+    assert not inconsistent_row_ids(index)
     assert index.add(DOCUMENTS) == AddReport(unchanged=5)
     changed = Document(TEXTS[0], id="d1")
     report = index.add([DOCUMENTS[0], changed])
@@ -65,7 +65,9 @@ def test_delete_and_get(index):
 
 @pytest.mark.parametrize("query", ["city", "person", "river", "dinosaur"])
 def test_approximate_search_agrees_with_brute_force(index, query):
-    assert found(index.search(query, k=3)) == found(index.search(query, k=3, exact=True))
+    assert ids_and_spans(index.search(query, k=3)) == ids_and_spans(
+        index.search(query, k=3, exact=True)
+    )
     for k in (3, None):
         one = index.search_mentions(query, k=k, score_threshold=0.2)
         other = index.search_mentions(query, k=k, score_threshold=0.2, exact=True)
@@ -162,7 +164,9 @@ def test_index_on_disk_can_be_reopened(tiny_encoder, tmp_path):
     again = EntityIndex(tmp_path / "deep" / "er", encoder=tiny_encoder)
     assert again.count() == 5
     assert again.add(DOCUMENTS) == AddReport(unchanged=5)
-    assert found(again.search("city", k=2)) == found(again.search("city", k=2, exact=True))
+    assert ids_and_spans(again.search("city", k=2)) == ids_and_spans(
+        again.search("city", k=2, exact=True)
+    )
 
 
 def test_collections_in_one_folder_are_separate(tiny_encoder, tmp_path):
@@ -204,7 +208,7 @@ def test_searches_while_documents_are_replaced(tiny_encoder):
 
 
 def test_index_with_an_encoder_without_text_vectors(tiny_checkpoint):
-    encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=CapitalisedWords())
+    encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=CapitalizedWords())
     index = EntityIndex(encoder=encoder)
     index.add(DOCUMENTS)
     assert len(index.search("city")) == 5

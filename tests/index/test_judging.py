@@ -2,7 +2,7 @@
 
 import chromadb
 import pytest
-from engine import engine_index
+from engine_index import engine_index
 from hashed import CalibratedEncoder, HashedEncoder
 
 from ner_retriever_rag import Document, EntityIndex, Like

@@ -7,7 +7,7 @@ import tempfile
 from datetime import UTC, date, datetime
 
 import pytest
-from hashed import HashedEncoder, assert_is, rows_amiss
+from hashed import HashedEncoder, assert_index_holds, inconsistent_row_ids
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -51,14 +51,14 @@ keys = st.text(characters, min_size=1, max_size=10).filter(
 metadatas = st.dictionaries(keys, values, max_size=4)
 
 
-def same(one, other):
+def identical(one, other):
     """Whether both are equal and of the same types, recursively."""
     if type(one) is not type(other):
         return False
     if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(identical, one, other))
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(identical(one[key], other[key]) for key in one)
     return one == other
 
 
@@ -83,7 +83,7 @@ def test_documents_round_trip(index, doc_id, versions):
         index.add([Document(text, doc_id, metadata)], spans=[spans])
         (found,) = index.get(doc_id)
         assert (found.text, found.id) == (text, doc_id)
-        assert same(dict(found.metadata), metadata)
+        assert identical(dict(found.metadata), metadata)
         stored = index._store.fetch([doc_id])[doc_id]
         assert stored.spans == list(dict.fromkeys(spans))
         for match in index.search_mentions("x", k=None, score_threshold=0):
@@ -118,7 +118,7 @@ def test_metadata_that_chroma_cannot_hold_round_trips_and_the_rest_can_be_filter
         "huge": 2**80,
     }
     index.add([Document("Oslo", id="oslo", metadata=metadata)])
-    assert same(dict(index.get("oslo")[0].metadata), metadata)
+    assert identical(dict(index.get("oslo")[0].metadata), metadata)
     for where, hits in (({"lang": "en"}, 1), ({"day": "2024-05-01"}, 1), ({"lang": "de"}, 0)):
         assert len(index.search("city", where=where)) == hits
     assert index.add([Document("Oslo", id="oslo", metadata=metadata)]).unchanged == 1
@@ -143,22 +143,22 @@ class Model(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         self.folder = tempfile.mkdtemp()
-        self.told = {}
+        self.expected = {}
         self.index = EntityIndex(self.folder, encoder=HashedEncoder())
 
     @rule(chosen=st.dictionaries(ids, words, max_size=4), n=st.none() | st.integers(0, 3))
     def add(self, chosen, n):
         documents = [Document(text, each, {"n": n}) for each, text in chosen.items()]
         report = self.index.add(documents)
-        new = [each for each in documents if each.id not in self.told]
-        same = [each for each in documents if self.told.get(each.id) == each]
+        new = [each for each in documents if each.id not in self.expected]
+        same = [each for each in documents if self.expected.get(each.id) == each]
         assert (report.added, report.unchanged) == (len(new), len(same))
-        self.told |= {each.id: each for each in documents}
+        self.expected |= {each.id: each for each in documents}
 
     @rule(chosen=st.sets(ids, max_size=4))
     def delete(self, chosen):
-        assert self.index.delete(chosen) == len(chosen & self.told.keys())
-        self.told = {each: one for each, one in self.told.items() if each not in chosen}
+        assert self.index.delete(chosen) == len(chosen & self.expected.keys())
+        self.expected = {each: one for each, one in self.expected.items() if each not in chosen}
 
     @rule()
     def reopen(self):
@@ -168,8 +168,8 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def is_the_model(self):
         if hasattr(self, "index"):
-            assert_is(self.index, list(self.told.values()))
-            assert not rows_amiss(self.index)
+            assert_index_holds(self.index, list(self.expected.values()))
+            assert not inconsistent_row_ids(self.index)
 
     def teardown(self):
         if hasattr(self, "index"):

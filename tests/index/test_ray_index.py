@@ -21,39 +21,39 @@ DOCUMENTS = [
 
 
 @pytest.fixture
-def few(monkeypatch):
+def small_limits(monkeypatch):
     """Small limits, so that the index is treated as a large one."""
     monkeypatch.setattr(engine_search, "MAX_LOCAL_MENTIONS", 100)
     monkeypatch.setattr(engine_search, "MIN_CANDIDATES", 2_000)
 
 
-def told(matches):
+def ids_and_scores(matches):
     return [(each.doc_id, pytest.approx(each.score, abs=1e-6)) for each in matches]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_results_equal_a_single_index_even_if_an_actor_is_killed(ray, addresses, few):
+def test_results_equal_a_single_index_even_if_an_actor_is_killed(ray, addresses, small_limits):
     single = EntityIndex(encoder=HashedEncoder())
     single.add(DOCUMENTS)
     with RayIndex(addresses, collection="exact", encoder=HashedEncoder, cpus=0.5) as index:
         index.add(DOCUMENTS)
         wanted = single.search("city", k=20, exact=True)
-        assert told(index.search("city", k=20, exact=True)) == told(wanted)
+        assert ids_and_scores(index.search("city", k=20, exact=True)) == ids_and_scores(wanted)
         pid = ray.get(index._actors[0].__ray_call__.remote(lambda _: os.getpid()))
         os.kill(pid, signal.SIGKILL)
-        assert told(index.search("city", k=20, exact=True)) == told(wanted)
+        assert ids_and_scores(index.search("city", k=20, exact=True)) == ids_and_scores(wanted)
         new = Document("Newtown is in Chile.", "d999")
         for each in (single, index):
             each.add([new])
             each.delete("d000")
         wanted = single.search("river", k=400, exact=True)
         assert "d999" in {each.doc_id for each in wanted}
-        assert sorted(told(index.search("river", k=400, exact=True))[:50]) == sorted(
-            told(wanted)[:50]
+        assert sorted(ids_and_scores(index.search("river", k=400, exact=True))[:50]) == sorted(
+            ids_and_scores(wanted)[:50]
         )
 
 
-def test_extract_returns_mentions_of_all_shards_in_order(ray, addresses, few):
+def test_extract_returns_mentions_of_all_shards_in_order(ray, addresses, small_limits):
     single = EntityIndex(encoder=HashedEncoder())
     single.add(DOCUMENTS)
     with RayIndex(addresses, collection="extracted", encoder=HashedEncoder, cpus=0.5) as index:

@@ -4,7 +4,7 @@ import pickle
 from collections import Counter
 
 import pytest
-from hashed import HashedEncoder, rows_amiss
+from hashed import HashedEncoder, inconsistent_row_ids
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, ShardedIndex
 from ner_retriever_rag.langchain import NERTypeRetriever
@@ -22,7 +22,7 @@ DOCUMENTS = [
 ] + [Document("nothing is named here", "bare", {"n": 3})]
 
 
-def made(shards):
+def make_index(shards):
     """Return an index of the documents: over this many shards, or for 0 a single one."""
     parts = [EntityIndex(encoder=HashedEncoder()) for _ in range(shards or 1)]
     index = ShardedIndex(parts) if shards else parts[0]
@@ -32,12 +32,12 @@ def made(shards):
 
 @pytest.fixture(scope="module")
 def single():
-    return made(0)
+    return make_index(0)
 
 
 @pytest.fixture(scope="module")
 def sharded():
-    return made(3)
+    return make_index(3)
 
 
 OPTIONS = [
@@ -77,7 +77,7 @@ def test_topic_extract_and_contents_equal_a_single_index(single, sharded):
     in_both = sorted(map(repr, sharded.documents({"n": 3})))
     assert in_both == sorted(map(repr, single.documents({"n": 3})))
     assert (len(sharded), sharded.mention_count()) == (len(single), single.mention_count())
-    assert not rows_amiss(sharded) and not rows_amiss(single)
+    assert not inconsistent_row_ids(sharded) and not inconsistent_row_ids(single)
     measured = sharded.storage()
     assert (measured.mentions, measured.text_bytes) == (
         single.storage().mentions, single.storage().text_bytes
@@ -85,17 +85,17 @@ def test_topic_extract_and_contents_equal_a_single_index(single, sharded):
     assert "d7" in sharded and "no" not in sharded
 
 
-def test_facets_equal_a_single_index(default):
+def test_facets_equal_a_single_index(shipped_encoder):
     texts = ["The Nile flows through Egypt.", "Oslo lies in Norway.", "Marie Curie lived in Paris."]
-    single = EntityIndex(encoder=default)
-    sharded = ShardedIndex([EntityIndex(encoder=default) for _ in range(2)])
+    single = EntityIndex(encoder=shipped_encoder)
+    sharded = ShardedIndex([EntityIndex(encoder=shipped_encoder) for _ in range(2)])
     for index in (single, sharded):
         index.add(texts)
     assert sharded.facets() == single.facets() != []
 
 
 def test_documents_are_written_to_the_shard_of_their_hash():
-    sharded = made(3)
+    sharded = make_index(3)
     held = [{each.id for each in shard.documents()} for shard in sharded.shards]
     assert sum(map(len, held)) == len(DOCUMENTS) and all(len(ids) > 20 for ids in held)
     assert all(shard_of(each, 3) == number for number, ids in enumerate(held) for each in ids)
@@ -213,7 +213,7 @@ def test_both_retrievers_accept_a_sharded_index(single, sharded):
             assert found[0] == found[1] != []
 
 
-def test_unpickling_reopens_the_shards(tmp_path, default):
+def test_unpickling_reopens_the_shards(tmp_path, shipped_encoder):
     index = ShardedIndex([tmp_path / "a", tmp_path / "b"])
     index.add(["Oslo lies in Norway.", "The Nile flows through Egypt."])
     found = index.search("river")

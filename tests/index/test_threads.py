@@ -23,7 +23,7 @@ def documents(numbers, version):
     return [Document(VERSIONS[version].format(n=n), id=f"d{n}") for n in numbers]
 
 
-def names(match, document=None):
+def assert_matches_fit(match, document=None):
     """Check that a document's text is one of its versions, and that its matches' spans fit."""
     text = document.text if document else match.text
     assert text in POSSIBLE
@@ -31,13 +31,13 @@ def names(match, document=None):
         assert text[each.start : each.end] == each.text
 
 
-def look(index, kind):
+def search_once(index, kind):
     if kind == "search":
         for match in index.search("city", k=5):
-            names(match)
+            assert_matches_fit(match)
     elif kind == "combined":
         for match in index.search(AllOf("city", AnyOf("river", "country")), k=5):
-            names(match)
+            assert_matches_fit(match)
     elif kind == "mentions":
         for match in index.search_mentions("city", k=20):
             assert any(match.text in text.split(" ") or match.text in text for text in POSSIBLE)
@@ -47,7 +47,7 @@ def look(index, kind):
             assert match.text[:1].isupper()
     elif kind == "all":
         for match in index.search("city", k=None, score_threshold=0.1):
-            names(match)
+            assert_matches_fit(match)
     elif kind == "get":
         for document in index.get([f"d{n}" for n in range(60)]):
             assert document.text in POSSIBLE
@@ -72,7 +72,7 @@ def test_threads_search_while_another_writes(encoder, tmp_path, where):
     def search(kind):
         while time.time() < end and not errors:
             try:
-                look(index, kind)
+                search_once(index, kind)
                 done[kind] += 1
             except BaseException as error:
                 errors.append((kind, error))

@@ -23,5 +23,5 @@ def documents() -> list[Document]:
 
 
 @pytest.fixture(scope="session")
-def retriever(documents, default) -> NERTypeRetriever:
-    return NERTypeRetriever.from_documents(documents, encoder=default, k=2)
+def retriever(documents, shipped_encoder) -> NERTypeRetriever:
+    return NERTypeRetriever.from_documents(documents, encoder=shipped_encoder, k=2)

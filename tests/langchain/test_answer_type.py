@@ -32,7 +32,7 @@ class ToolCalling(FakeMessagesListChatModel):
         return super()._generate(messages, *arguments, **kwargs)
 
 
-def saying(**arguments) -> ToolCalling:
+def model_calling(**arguments) -> ToolCalling:
     call = {"name": "TypeAndTopic", "args": arguments, "id": "1"}
     return ToolCalling(responses=[AIMessage("", tool_calls=[call])], seen=[])
 
@@ -46,7 +46,7 @@ async def test_rules_answer_sync_async_and_batch_calls():
 
 
 async def test_chat_model_answers_with_structured_output():
-    model = saying(type="extinct reptile", topic="Argentina")
+    model = model_calling(type="extinct reptile", topic="Argentina")
     asked = AnswerType(model=model)
     expected = ParsedQuestion(QUESTION, "extinct reptile", "Argentina")
     assert asked.invoke(QUESTION) == await asked.ainvoke(QUESTION) == expected
@@ -60,7 +60,7 @@ async def test_chat_model_answers_with_structured_output():
     "arguments", [{"type": None}, {"type": "null", "topic": "x"}, {"type": " "}, {}]
 )
 def test_model_may_find_no_type(arguments):
-    found = AnswerType(model=saying(**arguments)).invoke("Why?")
+    found = AnswerType(model=model_calling(**arguments)).invoke("Why?")
     assert found == ParsedQuestion("Why?", None, None)
 
 
@@ -102,12 +102,12 @@ async def test_chain_falls_back_to_a_plain_retriever(retriever):
 def test_trace_is_one_run_with_the_model_inside():
     runs: list[Run] = []
 
-    class Keeper(FunctionCallbackHandler):
+    class RunRecorder(FunctionCallbackHandler):
         def _persist_run(self, run: Run) -> None:
             runs.append(run)
 
-    asked = AnswerType(model=saying(type="river"))
-    asked.invoke(QUESTION, {"callbacks": [Keeper(lambda line: None)]})
+    asked = AnswerType(model=model_calling(type="river"))
+    asked.invoke(QUESTION, {"callbacks": [RunRecorder(lambda line: None)]})
     assert [run.name for run in runs] == ["AnswerType"]
     inner = [run.run_type for run in runs[0].child_runs[0].child_runs]
     assert "llm" in inner
@@ -120,7 +120,7 @@ def test_schemas_are_json_serializable():
 
 @pytest.mark.parametrize("given", [None, 3, ["Why?"], {"question": "Why?"}])
 async def test_invalid_questions_are_rejected(given):
-    for asked in (AnswerType(), AnswerType(model=saying(type="river"))):
+    for asked in (AnswerType(), AnswerType(model=model_calling(type="river"))):
         with pytest.raises(TypeError, match="question must be a string"):
             asked.invoke(given)
         with pytest.raises(TypeError, match="question must be a string"):

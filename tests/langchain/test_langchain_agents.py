@@ -33,13 +33,13 @@ class Scripted(FakeMessagesListChatModel):
         return super()._generate(messages, *arguments, **kwargs)
 
 
-def calling(**arguments) -> AIMessage:
+def tool_call_message(**arguments) -> AIMessage:
     call = {"name": "find_by_entity_type", "args": arguments, "id": "1"}
     return AIMessage("", tool_calls=[call])
 
 
 @pytest.fixture(scope="module")
-def tiny(tiny_encoder) -> NERTypeRetriever:
+def tiny_retriever(tiny_encoder) -> NERTypeRetriever:
     return NERTypeRetriever.from_texts(
         ["Oslo is a city.", "The Nile is long."], ids=["oslo", "nile"], encoder=tiny_encoder, k=1
     )
@@ -136,37 +136,39 @@ async def test_tool_returns_text_for_the_model_and_documents_as_artifact(retriev
     assert len(few.artifact) == 1
 
 
-def test_tool_schema_describes_its_arguments(tiny):
-    tool = create_entity_type_tool(tiny, name="find", description="Finds pages of our wiki.")
+def test_tool_schema_describes_its_arguments(tiny_retriever):
+    tool = create_entity_type_tool(
+        tiny_retriever, name="find", description="Finds pages of our wiki."
+    )
     assert (tool.name, tool.description) == ("find", "Finds pages of our wiki.")
     schema = tool.tool_call_schema.model_json_schema()
     assert schema["required"] == ["type"] and schema["properties"].keys() == {"type", "about", "k"}
     assert all(each["description"] for each in schema["properties"].values())
 
 
-def test_tool_keeps_the_retrievers_fields(tiny):
-    picky = tiny.model_copy(update={"where": {"none": "such"}})
+def test_tool_keeps_the_retrievers_fields(tiny_retriever):
+    picky = tiny_retriever.model_copy(update={"where": {"none": "such"}})
     tool = create_entity_type_tool(picky)
     assert tool.invoke({"type": "city"}) == "No text was found that mentions entities of this kind."
-    assert len(create_entity_type_tool(tiny, threshold=0).func("city")[1]) == 1
-    assert len(create_entity_type_tool(tiny, threshold=0).func("city", k=2)[1]) == 2
-    prefixed = tiny.model_copy(update={"metadata_prefix": "ner_"})
+    assert len(create_entity_type_tool(tiny_retriever, threshold=0).func("city")[1]) == 1
+    assert len(create_entity_type_tool(tiny_retriever, threshold=0).func("city", k=2)[1]) == 2
+    prefixed = tiny_retriever.model_copy(update={"metadata_prefix": "ner_"})
     assert "Mentions: " in create_entity_type_tool(prefixed).invoke({"type": "city"})
-    as_index = EntityDocumentIndex(index=tiny.index)
+    as_index = EntityDocumentIndex(index=tiny_retriever.index)
     assert "Mentions: " in create_entity_type_tool(as_index).invoke({"type": "city"})
 
 
-def test_tool_rejects_invalid_arguments(tiny, documents):
-    tool = create_entity_type_tool(tiny)
+def test_tool_rejects_invalid_arguments(tiny_retriever, documents):
+    tool = create_entity_type_tool(tiny_retriever)
     for arguments, name in (({}, "type"), ({"type": " "}, "type"), ({"type": "city", "k": 0}, "k")):
         with pytest.raises(ValidationError, match=name):
             tool.invoke(arguments)
     with pytest.raises(TypeError, match="retriever must be a NERTypeRetriever, not a .*EntityInd"):
-        create_entity_type_tool(tiny.index)
+        create_entity_type_tool(tiny_retriever.index)
 
 
 def test_agent_searches_by_type(retriever):
-    says = [calling(type="dinosaur", k=1), AIMessage("Stegosaurus.")]
+    says = [tool_call_message(type="dinosaur", k=1), AIMessage("Stegosaurus.")]
     model = Scripted(responses=says, seen=[], tools=[])
     agent = create_agent(model, [create_entity_type_tool(retriever)])
     state = agent.invoke({"messages": [HumanMessage("Which dinosaurs do our pages mention?")]})
@@ -178,18 +180,18 @@ def test_agent_searches_by_type(retriever):
     assert model.tools[0].name == "find_by_entity_type"
 
 
-async def test_agent_receives_error_messages(tiny, monkeypatch):
-    says = [calling(k=3), calling(type="city", about="?"), AIMessage("Sorry.")]
+async def test_agent_receives_error_messages(tiny_retriever, monkeypatch):
+    says = [tool_call_message(k=3), tool_call_message(type="city", about="?"), AIMessage("Sorry.")]
     model = Scripted(responses=says, seen=[])
 
     def fails(*_, **__):
         raise ValueError("about: the encoder has no text vectors")
 
-    monkeypatch.setattr(type(tiny.index), "search", fails)
-    agent = create_agent(model, [create_entity_type_tool(tiny)])
+    monkeypatch.setattr(type(tiny_retriever.index), "search", fails)
+    agent = create_agent(model, [create_entity_type_tool(tiny_retriever)])
     state = await agent.ainvoke({"messages": [HumanMessage("?")]})
     first, second = (each for each in state["messages"] if isinstance(each, ToolMessage))
     assert first.status == second.status == "error"
     assert "type" in first.content and second.content.startswith("about: the encoder")
     with pytest.raises(ValueError, match="no text vectors"):
-        tiny.invoke(AnyOf("city"))
+        tiny_retriever.invoke(AnyOf("city"))

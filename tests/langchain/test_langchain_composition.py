@@ -24,7 +24,7 @@ from ner_retriever_rag.questions.questions import ParsedQuestion
 pytestmark = pytest.mark.filterwarnings("ignore:The class `DocumentIndex`")
 
 
-class Everything(BaseRetriever):
+class AllDocuments(BaseRetriever):
     """Another retriever: returns all its documents, in order."""
 
     documents: list[Document]
@@ -33,11 +33,13 @@ class Everything(BaseRetriever):
         return self.documents
 
 
-async def test_filter_inside_contextual_compression(documents, default):
+async def test_filter_inside_contextual_compression(documents, shipped_encoder):
     blank = Document(" ", metadata={"kind": "blank"})
     compression = ContextualCompressionRetriever(
-        base_retriever=Everything(documents=[blank, *documents]),
-        base_compressor=EntityTypeFilter(entity_type="dinosaur", threshold=0.1, encoder=default),
+        base_retriever=AllDocuments(documents=[blank, *documents]),
+        base_compressor=EntityTypeFilter(
+            entity_type="dinosaur", threshold=0.1, encoder=shipped_encoder
+        ),
     )
     found = compression.invoke("what ate plants?")
     assert [each.id for each in found] == ["dinosaur"]
@@ -47,23 +49,23 @@ async def test_filter_inside_contextual_compression(documents, default):
     assert all("matches" not in each.metadata for each in documents)
 
 
-def test_filter_keeps_the_order_unless_top_n_is_given(documents, default):
+def test_filter_keeps_the_order_unless_top_n_is_given(documents, shipped_encoder):
     kinds = AnyOf("volcano", "river", "dinosaur")
-    kept = EntityTypeFilter(entity_type=kinds, threshold=0.05, encoder=default).compress_documents(
-        documents, ""
-    )
+    kept = EntityTypeFilter(
+        entity_type=kinds, threshold=0.05, encoder=shipped_encoder
+    ).compress_documents(documents, "")
     assert [each.id for each in kept] == ["dinosaur", "river", "volcano"]
     assert {m["type"] for each in kept for m in each.metadata["matches"]} <= set(kinds.parts)
-    best = EntityTypeFilter(entity_type="volcano", top_n=2, threshold=None, encoder=default)
+    best = EntityTypeFilter(entity_type="volcano", top_n=2, threshold=None, encoder=shipped_encoder)
     ranked = best.compress_documents(documents, "")
     assert len(ranked) == 2 and ranked[0].id == "volcano"
     assert ranked[0].metadata["score"] >= ranked[1].metadata["score"]
 
 
-async def test_filter_uses_the_query_as_the_type(documents, default):
-    by_query = EntityTypeFilter(top_n=1, threshold=None, encoder=default)
+async def test_filter_uses_the_query_as_the_type(documents, shipped_encoder):
+    by_query = EntityTypeFilter(top_n=1, threshold=None, encoder=shipped_encoder)
     compression = ContextualCompressionRetriever(
-        base_retriever=Everything(documents=documents), base_compressor=by_query
+        base_retriever=AllDocuments(documents=documents), base_compressor=by_query
     )
     assert [each.id for each in compression.invoke("volcano")] == ["volcano"]
     assert [each.id for each in await compression.ainvoke("river")] == ["river"]
@@ -108,9 +110,9 @@ def test_filter_reads_stored_vectors_from_an_index(documents, tiny_encoder, monk
         EntityTypeFilter(index=retriever.index, encoder=tiny_encoder, **fields)
 
 
-def test_filter_never_overwrites_metadata(documents, retriever, default):
+def test_filter_never_overwrites_metadata(documents, retriever, shipped_encoder):
     own = Document("The Nile is long.", id="nile", metadata={"score": "high"})
-    by_river = EntityTypeFilter(entity_type="river", threshold=None, encoder=default)
+    by_river = EntityTypeFilter(entity_type="river", threshold=None, encoder=shipped_encoder)
     with pytest.raises(ValueError, match="'nile' has metadata of its own under 'score'"):
         by_river.compress_documents([own], "")
     both = by_river.model_copy(update={"metadata_prefix": "river_"})
@@ -157,7 +159,7 @@ def test_filter_rejects_invalid_fields():
 
 
 def test_ensemble_fuses_reciprocal_ranks(documents, retriever):
-    other = Everything(documents=documents[::-1])  # volcano first, dinosaur last
+    other = AllDocuments(documents=documents[::-1])  # volcano first, dinosaur last
     by_type = retriever.model_copy(update={"k": 5})
     ensemble = EnsembleRetriever(retrievers=[by_type, other], weights=[0.5, 0.5], id_key=None)
     found = ensemble.invoke("dinosaur")

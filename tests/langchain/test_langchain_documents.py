@@ -84,31 +84,31 @@ def test_invalid_texts_are_rejected(tiny_encoder):
         NERTypeRetriever.from_texts(["a", "b"], ids=iter("a"), encoder=tiny_encoder)
 
 
-OWN = {"doc_id": "page 7", "score": 0.5, "matches": "none"}
+RESERVED_KEYS = {"doc_id": "page 7", "score": 0.5, "matches": "none"}
 
 
-@pytest.mark.parametrize("key", OWN)
+@pytest.mark.parametrize("key", RESERVED_KEYS)
 def test_existing_metadata_is_never_overwritten(key, tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
-    document = Document("Oslo is a city.", id="oslo", metadata={key: OWN[key]})
+    document = Document("Oslo is a city.", id="oslo", metadata={key: RESERVED_KEYS[key]})
     with pytest.raises(ValueError, match=f"'oslo' has metadata of its own under {key!r}"):
         NERTypeRetriever.from_documents([document], index=index)
     with pytest.raises(ValueError, match="metadata_prefix"):
         EntityDocumentIndex(index=index).upsert([document])
     assert index.count() == 0
-    index.add([IndexedDocument("Oslo is a city.", "oslo", {key: OWN[key]})])
+    index.add([IndexedDocument("Oslo is a city.", "oslo", {key: RESERVED_KEYS[key]})])
     with pytest.raises(ValueError, match=f"under {key!r}"):
         NERTypeRetriever(index=index).invoke("city")
 
 
 def test_metadata_prefix_keeps_both(tiny_encoder):
-    document = Document("Oslo is a city.", id="oslo", metadata=OWN)
+    document = Document("Oslo is a city.", id="oslo", metadata=RESERVED_KEYS)
     retriever = NERTypeRetriever.from_documents(
         [document], encoder=tiny_encoder, metadata_prefix="ner_"
     )
     (found,) = retriever.invoke("city")
-    assert found.metadata.keys() == {*OWN, "ner_doc_id", "ner_score", "ner_matches"}
-    assert OWN.items() <= found.metadata.items()
+    assert found.metadata.keys() == {*RESERVED_KEYS, "ner_doc_id", "ner_score", "ner_matches"}
+    assert RESERVED_KEYS.items() <= found.metadata.items()
     assert found.metadata["ner_matches"][0]["text"] == "Oslo"
     with pytest.raises(ValueError, match="under 'ner_score'"):
         retriever.add_documents([Document("Nile", metadata={"ner_score": 1.0})])

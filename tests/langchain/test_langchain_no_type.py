@@ -12,17 +12,17 @@ from pydantic import ValidationError
 
 from ner_retriever_rag.langchain import AnswerType, NERTypeRetriever
 
-WHY = "Why is the sky blue?"
+UNTYPED_QUESTION = "Why is the sky blue?"
 
 
-class Plain(BaseRetriever):
+class FallbackRetriever(BaseRetriever):
     """Another retriever: returns one document, whose id is the question."""
 
     def _get_relevant_documents(self, query, *, run_manager):
         return [Document("Light scatters.", id=query)]
 
 
-class Events(BaseCallbackHandler):
+class EventRecorder(BaseCallbackHandler):
     """Records the events of the trace, with their runs."""
 
     def __init__(self):
@@ -35,7 +35,7 @@ class Events(BaseCallbackHandler):
         self.events.append((name, data, run_id))
 
 
-class AsyncEvents(AsyncCallbackHandler):
+class AsyncEventRecorder(AsyncCallbackHandler):
     """The same, asynchronously."""
 
     def __init__(self):
@@ -56,23 +56,27 @@ def by_type():
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("with_fallback", [False, True])
 async def test_no_type_is_reported_and_the_fallback_answers(by_type, with_fallback, mode, caplog):
-    heard = Events() if mode == "sync" else AsyncEvents()
-    by_type.fallback = Plain() if with_fallback else None
+    heard = EventRecorder() if mode == "sync" else AsyncEventRecorder()
+    by_type.fallback = FallbackRetriever() if with_fallback else None
     chain = AnswerType() | by_type
     config = {"callbacks": [heard]}
     with caplog.at_level(logging.INFO):
-        found = chain.invoke(WHY, config) if mode == "sync" else await chain.ainvoke(WHY, config)
-    assert [each.id for each in found] == ([WHY] if with_fallback else [])
+        found = (
+            chain.invoke(UNTYPED_QUESTION, config)
+            if mode == "sync"
+            else await chain.ainvoke(UNTYPED_QUESTION, config)
+        )
+    assert [each.id for each in found] == ([UNTYPED_QUESTION] if with_fallback else [])
     (run, _), *inside = heard.retrievers
     assert heard.events == [
-        ("ner_retriever_no_type", {"question": WHY, "fallback": with_fallback}, run)
+        ("ner_retriever_no_type", {"question": UNTYPED_QUESTION, "fallback": with_fallback}, run)
     ]
     assert [parent for _, parent in inside] == [run] * with_fallback  # traced inside our own run
-    assert WHY in caplog.text and "fallback=" in caplog.text
+    assert UNTYPED_QUESTION in caplog.text and "fallback=" in caplog.text
 
 
 async def test_question_with_a_type_searches_the_index(by_type):
-    by_type.fallback = Plain()
+    by_type.fallback = FallbackRetriever()
     assert (AnswerType() | by_type).invoke("Which city is it?")[0].id != "Which city is it?"
 
 
@@ -88,7 +92,7 @@ def test_errors_for_wrong_fields_and_options_suggest_the_right_ones(by_type):
         NERTypeRetriever(index=by_type.index, fallback="bm25")
 
 
-class All(BaseRetriever):
+class AllDocuments(BaseRetriever):
     """A retriever that returns all its documents."""
 
     documents: list[Document]
@@ -98,7 +102,7 @@ class All(BaseRetriever):
 
 
 def test_ensemble_keeps_matches_of_the_first_retriever(by_type):
-    other = All(documents=[Document("Oslo is a city.")])
+    other = AllDocuments(documents=[Document("Oslo is a city.")])
     first = EnsembleRetriever(retrievers=[by_type, other])
     assert first.invoke("city")[0].metadata["matches"]
     last = EnsembleRetriever(retrievers=[other, by_type])  # as the documentation says

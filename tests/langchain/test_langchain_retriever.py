@@ -65,9 +65,9 @@ async def test_sync_and_async_agree_and_take_the_same_arguments(retriever):
         await retriever.ainvoke("river", colour="red")
 
 
-def test_fields_are_the_defaults_of_calls(documents, default):
+def test_fields_are_the_defaults_of_calls(documents, shipped_encoder):
     retriever = NERTypeRetriever.from_documents(
-        documents, encoder=default, k=1, topic_weight=0.9, where={"length": {"$gt": 10}}
+        documents, encoder=shipped_encoder, k=1, topic_weight=0.9, where={"length": {"$gt": 10}}
     )
     assert len(retriever.invoke("river")) == 1  # topic_weight has no effect without a topic
     assert len(retriever.invoke("river", k=3)) == 3
@@ -95,9 +95,11 @@ def test_options_are_passed_to_the_index(retriever, monkeypatch):
     assert given.items() <= seen.items() and seen["about"] is None
 
 
-def test_retriever_over_a_folder_is_pickled_by_its_path(documents, default, tiny_encoder, tmp_path):
+def test_retriever_over_a_folder_is_pickled_by_its_path(
+    documents, shipped_encoder, tiny_encoder, tmp_path
+):
     folder = tmp_path / "index"
-    made = NERTypeRetriever.from_documents(documents, path=folder, encoder=default, k=3)
+    made = NERTypeRetriever.from_documents(documents, path=folder, encoder=shipped_encoder, k=3)
     again = pickle.loads(pickle.dumps(made))
     assert again.k == 3 and again.index is not made.index
     assert again.invoke("river") == made.invoke("river")
@@ -148,20 +150,20 @@ def test_configurable_fields(retriever):
     assert [each.id for each in found] == ["band"]
 
 
-def test_tracing_gets_the_langsmith_parameters(retriever, default):
+def test_tracing_gets_the_langsmith_parameters(retriever, shipped_encoder):
     seen: list[Run] = []
     lines: list[str] = []
 
-    class Keeper(FunctionCallbackHandler):
+    class RunRecorder(FunctionCallbackHandler):
         def _persist_run(self, run: Run) -> None:
             seen.append(run)
 
-    retriever.invoke("river", {"callbacks": [Keeper(lines.append)]})
+    retriever.invoke("river", {"callbacks": [RunRecorder(lines.append)]})
     metadata = seen[0].extra["metadata"]
     assert metadata["ls_retriever_name"] == "nertype"
     assert metadata["ls_vector_store_provider"] == "Chroma"
     assert metadata["ls_embedding_provider"] == "ner_retriever_rag"
-    assert metadata["ls_embedding_model"] == default.description
+    assert metadata["ls_embedding_model"] == shipped_encoder.description
     assert seen[0].outputs["documents"][0].id == "river"
 
 

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:The class `DocumentIndex`")
 
 class TestRetriever(RetrieversIntegrationTests):
     @pytest.fixture(autouse=True)
-    def _indexed(self, documents, default):
-        self._index = EntityIndex(encoder=default)
+    def _indexed(self, documents, shipped_encoder):
+        self._index = EntityIndex(encoder=shipped_encoder)
         NERTypeRetriever(index=self._index).add_documents(documents)
 
     @property

@@ -39,5 +39,5 @@ def nodes() -> list[TextNode]:
 
 
 @pytest.fixture(scope="session")
-def retriever(nodes, default) -> NERTypeRetriever:
-    return NERTypeRetriever.from_defaults(nodes=nodes, encoder=default, similarity_top_k=2)
+def retriever(nodes, shipped_encoder) -> NERTypeRetriever:
+    return NERTypeRetriever.from_defaults(nodes=nodes, encoder=shipped_encoder, similarity_top_k=2)

@@ -43,7 +43,7 @@ def scripted(*says: str | dict) -> MockFunctionCallingLLM:
 
 
 @pytest.fixture(scope="module")
-def tiny(tiny_encoder, make_nodes) -> NERTypeRetriever:
+def tiny_retriever(tiny_encoder, make_nodes) -> NERTypeRetriever:
     return NERTypeRetriever.from_defaults(nodes=make_nodes(), encoder=tiny_encoder)
 
 
@@ -86,24 +86,27 @@ async def test_tool_returns_text_for_the_model_and_nodes_as_raw_output(retriever
     assert tool.call(type="person", about="albums").raw_output == about
 
 
-def test_tool_schema_describes_its_arguments(tiny):
-    tool = create_entity_type_tool(tiny, name="find", description="Finds pages of our wiki.")
+def test_tool_schema_describes_its_arguments(tiny_retriever):
+    tool = create_entity_type_tool(
+        tiny_retriever, name="find", description="Finds pages of our wiki."
+    )
     function = tool.metadata.to_openai_tool()["function"]
     assert (function["name"], function["description"]) == ("find", "Finds pages of our wiki.")
     schema = function["parameters"]
     assert schema["required"] == ["type"] and schema["properties"].keys() == {"type", "about", "k"}
     assert all(each["description"] for each in schema["properties"].values())
-    create_entity_type_tool(tiny).metadata.to_openai_tool()  # its description is not too long
+    # Its description is not too long.
+    create_entity_type_tool(tiny_retriever).metadata.to_openai_tool()
 
 
-def test_tool_rejects_invalid_arguments(tiny):
-    tool = create_entity_type_tool(tiny)
+def test_tool_rejects_invalid_arguments(tiny_retriever):
+    tool = create_entity_type_tool(tiny_retriever)
     for arguments, name in (({"type": " "}, "type"), ({"type": "city", "k": 0}, "k")):
         with pytest.raises(ValidationError, match=name):
             tool.call(**arguments)
     with pytest.raises(TypeError, match="retriever must be a NERTypeRetriever, not a .*EntityInd"):
-        create_entity_type_tool(tiny.index)
-    sure = create_entity_type_tool(NERTypeRetriever(tiny.index, score_threshold=1.0))
+        create_entity_type_tool(tiny_retriever.index)
+    sure = create_entity_type_tool(NERTypeRetriever(tiny_retriever.index, score_threshold=1.0))
     assert sure.call("city").content == "No text was found that mentions entities of this kind."
 
 
@@ -117,9 +120,9 @@ async def test_function_agent_searches_by_type(retriever):
     assert "Mentions: Stegosaurus" in llm._seen[1][-1].content  # the model was shown it
 
 
-async def test_function_agent_receives_error_messages(tiny):
+async def test_function_agent_receives_error_messages(tiny_retriever):
     llm = scripted({"type": ""}, "Sorry.")
-    agent = FunctionAgent(tools=[create_entity_type_tool(tiny)], llm=llm, streaming=False)
+    agent = FunctionAgent(tools=[create_entity_type_tool(tiny_retriever)], llm=llm, streaming=False)
     response = await agent.run("?")
     assert response.tool_calls[0].tool_output.is_error
     assert "at least 1 character" in llm._seen[1][-1].content

@@ -13,10 +13,10 @@ from llama_index.core.schema import NodeWithScore, TextNode
 
 from ner_retriever_rag.llama_index import AnswerType, NERTypeRetriever, NoTypeEvent
 
-WHY = "Why is the sky blue?"
+UNTYPED_QUESTION = "Why is the sky blue?"
 
 
-class Plain(BaseRetriever):
+class FallbackRetriever(BaseRetriever):
     """Another retriever: returns its nodes and records its queries."""
 
     def __init__(self, *nodes):
@@ -28,14 +28,14 @@ class Plain(BaseRetriever):
         return [NodeWithScore(node=node, score=0.5 / n) for n, node in enumerate(self.nodes, 1)]
 
 
-class Events(BaseEventHandler):
+class EventRecorder(BaseEventHandler):
     """Records our events."""
 
     kept: list = []
 
     @classmethod
     def class_name(cls):
-        return "Events"
+        return "EventRecorder"
 
     def handle(self, event, **kwargs):
         if isinstance(event, NoTypeEvent):
@@ -54,7 +54,7 @@ def by_type(nodes):
 
 @pytest.fixture
 def events():
-    root, handler = get_dispatcher(), Events(kept=[])
+    root, handler = get_dispatcher(), EventRecorder(kept=[])
     root.add_event_handler(handler)
     yield handler.kept
     root.event_handlers.remove(handler)
@@ -65,19 +65,21 @@ def events():
 async def test_no_type_is_reported_and_the_fallback_answers(
     by_type, nodes, events, with_fallback, mode, caplog
 ):
-    by_type.fallback = Plain(nodes[0]) if with_fallback else None
-    asked = AnswerType().run(WHY)
+    by_type.fallback = FallbackRetriever(nodes[0]) if with_fallback else None
+    asked = AnswerType().run(UNTYPED_QUESTION)
     with caplog.at_level(logging.INFO):
         found = by_type.retrieve(asked) if mode == "sync" else await by_type.aretrieve(asked)
     assert [each.node_id for each in found] == [nodes[0].node_id] * with_fallback
     if with_fallback:
-        assert by_type.fallback.asked[0].query_str == WHY
-    assert [(each.question, each.fallback) for each in events] == [(WHY, with_fallback)]
-    assert WHY in caplog.text and "fallback=" in caplog.text
+        assert by_type.fallback.asked[0].query_str == UNTYPED_QUESTION
+    assert [(each.question, each.fallback) for each in events] == [
+        (UNTYPED_QUESTION, with_fallback)
+    ]
+    assert UNTYPED_QUESTION in caplog.text and "fallback=" in caplog.text
 
 
 def test_question_with_a_type_searches_the_index(by_type, nodes, events):
-    by_type.fallback = Plain()
+    by_type.fallback = FallbackRetriever()
     assert TransformRetriever(by_type, AnswerType()).retrieve("Which city is it?")
     assert events == []
 
@@ -95,7 +97,7 @@ def test_errors_for_wrong_keywords_suggest_the_right_ones(by_type):
     [("reciprocal_rerank", -1), ("relative_score", 0), ("dist_based_score", 0), ("simple", 0)],
 )
 def test_fusion_keeps_matches_in_the_documented_order_of_retrievers(by_type, nodes, mode, ours):
-    other = Plain(*nodes)
+    other = FallbackRetriever(*nodes)
     retrievers = [by_type, other] if ours == 0 else [other, by_type]
 
     def fused(retrievers):

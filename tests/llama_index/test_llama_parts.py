@@ -18,7 +18,7 @@ from ner_retriever_rag.llama_index import (
 )
 
 
-async def test_postprocessor_ranks_by_type(default, make_nodes):
+async def test_postprocessor_ranks_by_type(shipped_encoder, make_nodes):
     nodes = [NodeWithScore(node=node, score=0.5) for node in make_nodes()]
     nodes.append(NodeWithScore(node=TextNode(text=""), score=0.9))
     by_river = EntityTypePostprocessor(entity_type="river", top_n=3, threshold=None)
@@ -34,7 +34,7 @@ async def test_postprocessor_ranks_by_type(default, make_nodes):
     assert {m["type"] for each in kept for m in each.matches} <= {"river", "volcano"}
 
 
-def test_postprocessor_uses_the_query_as_the_type(default, make_nodes):
+def test_postprocessor_uses_the_query_as_the_type(shipped_encoder, make_nodes):
     nodes = [NodeWithScore(node=node, score=0.5) for node in make_nodes()]
     by_query = EntityTypePostprocessor(top_n=1)
     assert by_query.postprocess_nodes(nodes, query_str="volcano")[0].node_id == "volcano"
@@ -74,11 +74,11 @@ def test_postprocessor_rejects_invalid_fields():
             EntityTypePostprocessor(**{"entity_type": "river", name: value})
 
 
-async def test_tagger_writes_names_into_copies_of_the_nodes(make_nodes, default):
+async def test_tagger_writes_names_into_copies_of_the_nodes(make_nodes, shipped_encoder):
     nodes = make_nodes()
     tagger = EntityTypeTagger(entity_types=["river", "dinosaur"], threshold=0.2)
     tagged = {node.node_id: node.metadata for node in tagger(nodes)}
-    index = EntityIndex(encoder=default)
+    index = EntityIndex(encoder=shipped_encoder)
     index.add([Document(node.text, node.node_id) for node in nodes])
     expected: dict[tuple[str, str], list[str]] = {}
     rows = index.extract(tagger.entity_types, score_threshold=0.2, all_types=True)

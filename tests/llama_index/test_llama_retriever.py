@@ -105,9 +105,9 @@ def test_options_are_passed_to_the_index(retriever, monkeypatch):
     assert given.items() <= seen.items()
 
 
-def test_retriever_over_a_folder_is_pickled_by_its_path(make_nodes, default, tmp_path):
+def test_retriever_over_a_folder_is_pickled_by_its_path(make_nodes, shipped_encoder, tmp_path):
     made = NERTypeRetriever.from_defaults(
-        nodes=make_nodes(), path=tmp_path / "index", encoder=default
+        nodes=make_nodes(), path=tmp_path / "index", encoder=shipped_encoder
     )
     again = pickle.loads(pickle.dumps(made))
     assert again.index is not made.index and again.retrieve("river") == made.retrieve("river")
@@ -131,7 +131,7 @@ def test_custom_embedding_strings_are_used_as_types(retriever):
     assert {each.matches[0]["type"] for each in two} == {"river", "dinosaur"}
 
 
-def test_top_k_threshold_and_topic(nodes, default, retriever):
+def test_top_k_threshold_and_topic(nodes, shipped_encoder, retriever):
     make = lambda **given: NERTypeRetriever.from_defaults(index=retriever.index, **given)  # noqa: E731
     assert len(make().retrieve("river")) == 2
     assert len(make(similarity_top_k=4).retrieve("river")) == 4
@@ -142,24 +142,31 @@ def test_top_k_threshold_and_topic(nodes, default, retriever):
     assert by_topic[0].node_id == "band"
 
 
-def one(key, value, operator=FilterOperator.EQ):
+def single_filter(key, value, operator=FilterOperator.EQ):
     return MetadataFilters(filters=[MetadataFilter(key=key, value=value, operator=operator)])
 
 
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
-        (one("kind", "band"), {"band"}),
-        (one("kind", "band", FilterOperator.NE), {"dinosaur", "river", "language", "volcano"}),
-        (one("length", 40, FilterOperator.LT), {"river", "volcano"}),
-        (one("length", 53, FilterOperator.GTE), {"dinosaur", "language"}),
-        (one("kind", ["river", "band"], FilterOperator.IN), {"river", "band"}),
-        (one("kind", ["river", "band"], FilterOperator.NIN), {"dinosaur", "language", "volcano"}),
-        (one("tags", "river", FilterOperator.CONTAINS), {"river"}),
-        (one("ref_doc_id", "file-river"), {"river"}),
+        (single_filter("kind", "band"), {"band"}),
+        (
+            single_filter("kind", "band", FilterOperator.NE),
+            {"dinosaur", "river", "language", "volcano"},
+        ),
+        (single_filter("length", 40, FilterOperator.LT), {"river", "volcano"}),
+        (single_filter("length", 53, FilterOperator.GTE), {"dinosaur", "language"}),
+        (single_filter("kind", ["river", "band"], FilterOperator.IN), {"river", "band"}),
+        (
+            single_filter("kind", ["river", "band"], FilterOperator.NIN),
+            {"dinosaur", "language", "volcano"},
+        ),
+        (single_filter("tags", "river", FilterOperator.CONTAINS), {"river"}),
+        (single_filter("ref_doc_id", "file-river"), {"river"}),
         (
             MetadataFilters(
-                filters=[one("kind", "band"), one("length", 36)], condition=FilterCondition.OR
+                filters=[single_filter("kind", "band"), single_filter("length", 36)],
+                condition=FilterCondition.OR,
             ),
             {"band", "volcano"},
         ),
@@ -174,12 +181,20 @@ def test_filters_are_translated(filters, expected, retriever):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"filters": one("kind", "b", FilterOperator.TEXT_MATCH)}, ValueError, "text_match"),
-        ({"filters": one("kind", ["b"], FilterOperator.ANY)}, ValueError, "'any'"),
-        ({"filters": one("kind", None, FilterOperator.IS_EMPTY)}, ValueError, "is_empty"),
-        ({"filters": one("kind", None)}, ValueError, "no value"),
         (
-            {"filters": MetadataFilters(filters=[one("kind", "b")], condition=FilterCondition.NOT)},
+            {"filters": single_filter("kind", "b", FilterOperator.TEXT_MATCH)},
+            ValueError,
+            "text_match",
+        ),
+        ({"filters": single_filter("kind", ["b"], FilterOperator.ANY)}, ValueError, "'any'"),
+        ({"filters": single_filter("kind", None, FilterOperator.IS_EMPTY)}, ValueError, "is_empty"),
+        ({"filters": single_filter("kind", None)}, ValueError, "no value"),
+        (
+            {
+                "filters": MetadataFilters(
+                    filters=[single_filter("kind", "b")], condition=FilterCondition.NOT
+                )
+            },
             ValueError,
             "condition 'not'",
         ),
@@ -248,7 +263,7 @@ def test_retriever_as_a_tool(retriever):
     assert "Metallica" in tool.call("music band").content
 
 
-class InOrder(BaseRetriever):
+class AllNodes(BaseRetriever):
     """Another retriever: returns all its nodes, in order."""
 
     def __init__(self, nodes):
@@ -264,7 +279,7 @@ def test_fusion_adds_up_reciprocal_ranks(retriever, use_async, make_nodes):
     by_type = NERTypeRetriever(retriever.index, similarity_top_k=5)
     other = make_nodes()[::-1]  # volcano first, dinosaur last
     fusion = QueryFusionRetriever(
-        [by_type, InOrder(other)],
+        [by_type, AllNodes(other)],
         llm=MockLLM(),
         mode="reciprocal_rerank",
         num_queries=1,

@@ -17,7 +17,7 @@ def index(tiny_encoder) -> EntityIndex:
     return EntityIndex(encoder=tiny_encoder)
 
 
-def splitting(index: EntityIndex, **fields) -> IngestionPipeline:
+def splitting_pipeline(index: EntityIndex, **fields) -> IngestionPipeline:
     splitter = SentenceSplitter(chunk_size=16, chunk_overlap=0)
     return IngestionPipeline(transformations=[splitter, EntityIndexWriter(index=index, **fields)])
 
@@ -34,19 +34,19 @@ SENTENCES = (
 
 
 async def test_pipeline_writes_its_nodes_into_the_index(index):
-    written = splitting(index).run(documents=[report(*SENTENCES)])
+    written = splitting_pipeline(index).run(documents=[report(*SENTENCES)])
     assert len(written) == index.count() > 1
     found = NERTypeRetriever(index, similarity_top_k=9).retrieve("city")
     by_id = {node.node_id: node for node in written}
     assert {each.node_id: each.node for each in found} == by_id
     assert all("matches" not in node.metadata for node in written)
-    more = await splitting(index).arun(documents=[Document(id_="b", text=SENTENCES[0])])
+    more = await splitting_pipeline(index).arun(documents=[Document(id_="b", text=SENTENCES[0])])
     assert index.get([node.node_id for node in more])
     assert NERTypeRetriever(index).delete_ref_doc("report") == len(written)
 
 
 def test_pipeline_cache_never_skips_the_write(index):
-    pipeline = splitting(index)
+    pipeline = splitting_pipeline(index)
     first = pipeline.run(documents=[report(*SENTENCES)])
     index.delete([node.node_id for node in first])
     again = pipeline.run(documents=[report(*SENTENCES)])
@@ -59,8 +59,8 @@ def test_pipeline_cache_never_skips_the_write(index):
 def test_replace_deletes_nodes_of_an_earlier_version(index, replace):
     other = TextNode(id_="other", text="The Rhine.")
     NERTypeRetriever(index).add_nodes([other])
-    before = splitting(index, replace=replace).run(documents=[report(*SENTENCES)])
-    after = splitting(index, replace=replace).run(documents=[report(SENTENCES[1])])
+    before = splitting_pipeline(index, replace=replace).run(documents=[report(*SENTENCES)])
+    after = splitting_pipeline(index, replace=replace).run(documents=[report(SENTENCES[1])])
     kept = {"other", *(node.node_id for node in after)}
     if not replace:
         kept |= {node.node_id for node in before}
@@ -69,7 +69,7 @@ def test_replace_deletes_nodes_of_an_earlier_version(index, replace):
 
 def test_failed_run_leaves_the_index_unchanged(index):
     """A duplicate id is rejected; the earlier version of the document is still found."""
-    splitting(index, replace=True).run(documents=[report(*SENTENCES)])
+    splitting_pipeline(index, replace=True).run(documents=[report(*SENTENCES)])
     before = {each.id for each in index.documents()}
     nodes = [TextNode(id_="new", text=text) for text in SENTENCES[:2]]
     for node in nodes:

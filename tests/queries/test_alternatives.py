@@ -63,8 +63,8 @@ def test_label_of_a_taxonomy_has_the_same_vector_as_in_a_query(tiny_encoder):
     np.testing.assert_array_equal(kinds.vectors, asked)
 
 
-def test_each_alternative_is_found(default):
-    index = EntityIndex(encoder=default)
+def test_each_alternative_is_found(shipped_encoder):
+    index = EntityIndex(encoder=shipped_encoder)
     texts = ["crack in the boom", "noise from the gearbox", "new bolts for the bucket"]
     index.add([Document(text, text.split()[0]) for text in texts])
     for query in ("crack, hole or noise", Like("crack", description="crack, hole or noise")):

@@ -32,18 +32,18 @@ def best(encoder, description, one) -> float:
     return float(encoder.score(vector, one.vectors @ vector).max()) if one.mentions else 0.0
 
 
-def brute(query, encoder, one) -> float:
+def brute_force(query, encoder, one) -> float:
     """Apply the documented rule literally to one document."""
     if isinstance(query, str):
         return best(encoder, query, one)
     if isinstance(query, Not):
-        return 1 - brute(query.part, encoder, one)
-    parts = [brute(part, encoder, one) for part in query.parts]
+        return 1 - brute_force(query.part, encoder, one)
+    parts = [brute_force(part, encoder, one) for part in query.parts]
     return max(parts) if isinstance(query, AnyOf) else min(parts)
 
 
 def expected(query, encoder, encoded) -> dict[str, float]:
-    scores = {doc_id: brute(query, encoder, one) for doc_id, one in encoded.items()}
+    scores = {doc_id: brute_force(query, encoder, one) for doc_id, one in encoded.items()}
     return {each: score for each, score in scores.items() if encoded[each].mentions or score > 0}
 
 

@@ -37,7 +37,7 @@ def broader_of(taxonomy):
     return {label: set(taxonomy.broader(label)) for label in taxonomy}
 
 
-def written(folder, name, text):
+def write_file(folder, name, text):
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
@@ -49,7 +49,7 @@ def rdf():
 
 
 def test_skos_uses_preferred_labels(tmp_path, rdf):
-    kinds = Taxonomy.read(written(tmp_path, "kinds.ttl", SKOS))
+    kinds = Taxonomy.read(write_file(tmp_path, "kinds.ttl", SKOS))
     assert broader_of(kinds) == {
         "animal": set(),
         "reptile": {"animal"},
@@ -62,14 +62,14 @@ def test_skos_uses_preferred_labels(tmp_path, rdf):
 
 @pytest.mark.parametrize(("ending", "notation"), [("nt", "nt"), ("rdf", "xml"), ("jsonld", None)])
 def test_other_rdf_formats_give_the_same_taxonomy(tmp_path, rdf, ending, notation):
-    first = written(tmp_path, "kinds.ttl", SKOS)
+    first = write_file(tmp_path, "kinds.ttl", SKOS)
     other = tmp_path / f"kinds.{ending}"
     rdf.Graph().parse(first).serialize(other, format=notation or "json-ld")
     assert broader_of(Taxonomy.read(other)) == broader_of(Taxonomy.read(first))
 
 
 def test_owl_uses_labels_or_names_that_are_words(tmp_path, rdf):
-    kinds = Taxonomy.read(written(tmp_path, "onto.ttl", OWL))
+    kinds = Taxonomy.read(write_file(tmp_path, "onto.ttl", OWL))
     assert broader_of(kinds) == {
         "settlement": set(),
         "CapitalCity": {"settlement"},
@@ -78,7 +78,7 @@ def test_owl_uses_labels_or_names_that_are_words(tmp_path, rdf):
 
 
 def test_a_table_of_labels_and_broader_terms(tmp_path):
-    kinds = Taxonomy.read(written(tmp_path, "kinds.csv", TABLE))
+    kinds = Taxonomy.read(write_file(tmp_path, "kinds.csv", TABLE))
     assert broader_of(kinds) == {
         "dinosaur": {"reptile", "fossil"},
         "reptile": {"animal", "living thing"},
@@ -88,7 +88,7 @@ def test_a_table_of_labels_and_broader_terms(tmp_path):
     }
     assert kinds.above("dinosaur") == ("reptile", "fossil", "animal", "living thing")
     assert kinds.path("dinosaur") == ("animal", "reptile", "dinosaur")
-    tabs = Taxonomy.read(written(tmp_path, "kinds.tsv", "label\tbroader\nlake\twater\n"))
+    tabs = Taxonomy.read(write_file(tmp_path, "kinds.tsv", "label\tbroader\nlake\twater\n"))
     assert tabs.path("lake") == ("water", "lake")
 
 
@@ -114,7 +114,7 @@ def test_error_for_an_invalid_file_gives_the_reason(tmp_path, name, text, said):
     if name.endswith("ttl"):
         pytest.importorskip("rdflib", reason="needs the extra [ontology]")
     with pytest.raises(ValueError, match=said):
-        Taxonomy.read(written(tmp_path, name, text))
+        Taxonomy.read(write_file(tmp_path, name, text))
 
 
 def test_invalid_taxonomies_are_rejected(tmp_path):

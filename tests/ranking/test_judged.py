@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numbers_of import DIM, Numbers, around, asked, some_calibration
+from array_candidates import DIM, ArrayCandidates, points_around, some_calibration, type_query
 from unit_vectors import unit
 
 from ner_retriever_rag.ranking.judged import (
@@ -19,20 +19,20 @@ RIGHT, WRONG, FAR = np.eye(DIM, dtype=np.float32)[:3]
 @pytest.fixture
 def judged() -> JudgedType:
     """Ten right mentions in one region, ten wrong ones in another; ranking found all likely."""
-    vectors = np.concatenate([around(RIGHT, 10, 0.05, 1), around(WRONG, 10, 0.05, 2)])
+    vectors = np.concatenate([points_around(RIGHT, 10, 0.05, 1), points_around(WRONG, 10, 0.05, 2)])
     odds = np.full(20, 1.5, dtype=np.float32)
     return JudgedType.fit(Judgements(vectors, odds, np.arange(20) < 10, np.ones(20, bool)))
 
 
 def test_mentions_similar_to_right_ones_gain_and_to_wrong_ones_lose(judged) -> None:
-    new = np.concatenate([around(RIGHT, 5, 0.05, 3), around(WRONG, 5, 0.05, 4)])
+    new = np.concatenate([points_around(RIGHT, 5, 0.05, 3), points_around(WRONG, 5, 0.05, 4)])
     found = judged.log_odds(new, np.full(10, 1.5))
     assert (found[:5] > 2).all()
     assert (found[5:] < -2).all()
 
 
 def test_order_is_kept_far_from_judged_mentions(judged) -> None:
-    found = judged.log_odds(around(FAR, 3, 0.01, 5), np.array([-2.0, 0.0, 2.0]))
+    found = judged.log_odds(points_around(FAR, 3, 0.01, 5), np.array([-2.0, 0.0, 2.0]))
     assert (np.diff(found) > 0.5).all()
 
 
@@ -74,11 +74,11 @@ def test_lesser_mentions_of_a_wrong_document_are_wrong_but_not_evidence() -> Non
 
 
 def test_stage_does_not_change_unjudged_types(judged) -> None:
-    candidates = Numbers(np.stack([RIGHT, WRONG]))
+    candidates = ArrayCandidates(np.stack([RIGHT, WRONG]))
     odds = np.array([1.0, 1.0])
-    plain = asked(some_calibration(), RIGHT, candidates)
+    plain = type_query(some_calibration(), RIGHT, candidates)
     assert JudgedEvidence()(plain, candidates, odds) is odds
-    known = asked(some_calibration(), RIGHT, candidates, judged=judged.log_odds)
+    known = type_query(some_calibration(), RIGHT, candidates, judged=judged.log_odds)
     counted = JudgedEvidence()(known, candidates, odds)
     assert counted[0] > 1 > counted[1]
 

@@ -5,7 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numbers_of import DIM, Numbers, around, asked, priorities, scale_of, shipped, some_calibration
+from array_candidates import (
+    DIM,
+    ArrayCandidates,
+    log_odds_scale,
+    points_around,
+    priorities,
+    shipped_stage,
+    some_calibration,
+    type_query,
+)
 from unit_vectors import unit
 
 from ner_retriever_rag.candidates.mention_table import random_priorities
@@ -13,7 +22,7 @@ from ner_retriever_rag.ranking.query import Wanted
 from ner_retriever_rag.ranking.smoothing import NeighborSmoothing
 from ner_retriever_rag.schema import BackgroundSample
 
-SMOOTHING = shipped(NeighborSmoothing)
+SMOOTHING = shipped_stage(NeighborSmoothing)
 
 
 @pytest.fixture
@@ -27,15 +36,15 @@ def query():
 
 
 def smoothed(calibration, query, vectors, log_odds, stage=SMOOTHING, background=None, wanted=None):
-    candidates = Numbers(vectors, background=background)
-    return stage(asked(calibration, query, candidates, wanted=wanted), candidates, log_odds)
+    candidates = ArrayCandidates(vectors, background=background)
+    return stage(type_query(calibration, query, candidates, wanted=wanted), candidates, log_odds)
 
 
 def odds_of(calibration, query, vectors):
-    return scale_of(calibration, query).log_odds(vectors @ query)
+    return log_odds_scale(calibration, query).log_odds(vectors @ query)
 
 
-def by_hand(vectors, odds, stage=SMOOTHING):
+def reference_smoothing(vectors, odds, stage=SMOOTHING):
     """Apply the rule, one candidate at a time, with all as neighbors."""
     found = []
     for i, own in enumerate(odds):
@@ -52,23 +61,23 @@ def by_hand(vectors, odds, stage=SMOOTHING):
 
 @pytest.mark.parametrize("n", [1, 2, 9, 300])
 def test_smoothing_equals_the_rule_by_hand(calibration, query, n):
-    vectors = around(query, n, 0.4, seed=n)
+    vectors = points_around(query, n, 0.4, seed=n)
     odds = odds_of(calibration, query, vectors)
     found = smoothed(calibration, query, vectors, odds)
-    assert found == pytest.approx(by_hand(vectors, odds), abs=1e-4)
+    assert found == pytest.approx(reference_smoothing(vectors, odds), abs=1e-4)
 
 
 def test_result_does_not_depend_on_the_block_size(calibration, query, monkeypatch):
     monkeypatch.setattr("ner_retriever_rag.ranking.smoothing._BLOCK", 7)
-    vectors = around(query, 100, 0.4, seed=7)
+    vectors = points_around(query, 100, 0.4, seed=7)
     odds = odds_of(calibration, query, vectors)
     found = smoothed(calibration, query, vectors, odds)
-    assert found == pytest.approx(by_hand(vectors, odds), abs=1e-4)
+    assert found == pytest.approx(reference_smoothing(vectors, odds), abs=1e-4)
 
 
 def test_neighbors_of_a_candidate_decide(calibration, query):
     far = unit(np.eye(DIM)[0] + 2 * np.eye(DIM)[1])
-    rivers, lakes = around(query, 40, 0.12, seed=1), around(far, 60, 0.1, seed=2)
+    rivers, lakes = points_around(query, 40, 0.12, seed=1), points_around(far, 60, 0.1, seed=2)
     vectors = np.concatenate([rivers, lakes])
     odds = odds_of(calibration, query, vectors)
     least, most = odds[:40].argmin(), 40 + odds[40:].argmax()
@@ -78,13 +87,13 @@ def test_neighbors_of_a_candidate_decide(calibration, query):
 
 
 def test_single_candidate_has_no_other_evidence(calibration, query):
-    odds = scale_of(calibration, query).log_odds(np.array([0.1]))
+    odds = log_odds_scale(calibration, query).log_odds(np.array([0.1]))
     found = smoothed(calibration, query, query[None], odds)
     assert found == pytest.approx(1.5 * odds, rel=1e-4)
 
 
 def test_candidates_beyond_the_cutoff_get_the_evidence_of_the_last(calibration, query):
-    vectors = around(query, 400, 0.5, seed=3)
+    vectors = points_around(query, 400, 0.5, seed=3)
     odds = odds_of(calibration, query, vectors)
     ranking = np.argsort(-odds)
     found = smoothed(calibration, query, vectors, odds, replace(SMOOTHING, cutoff=200))
@@ -96,12 +105,16 @@ def test_candidates_beyond_the_cutoff_get_the_evidence_of_the_last(calibration, 
 def test_last_candidates_are_a_tenth_of_those_smoothed(calibration, query):
     # The first are far from the others, which form one cluster, most of it less likely.
     first, crowd, rest = np.array([[0.3, 0, 1], [0, 1, 0], [-0.1, 1, 0]]) @ np.eye(3, DIM)
-    parts = [around(first, 89, 0.01, 4), around(crowd, 40, 0.01, 8), around(rest, 71, 0.01, 9)]
+    parts = [
+        points_around(first, 89, 0.01, 4),
+        points_around(crowd, 40, 0.01, 8),
+        points_around(rest, 71, 0.01, 9),
+    ]
     vectors = np.concatenate(parts)
     vectors = vectors[np.argsort(-vectors @ query)]
     odds = odds_of(calibration, query, vectors)
     stage = replace(SMOOTHING, cutoff=100, drop=0.0, background_weight=1.0)
-    every = by_hand(vectors, odds, stage) - stage.self_weight * odds
+    every = reference_smoothing(vectors, odds, stage) - stage.self_weight * odds
     said = np.median(every[89:100])
     assert odds[199] < said < odds[100]
     expected = stage.self_weight * odds + np.minimum(odds, said)
@@ -110,9 +123,9 @@ def test_last_candidates_are_a_tenth_of_those_smoothed(calibration, query):
 
 
 def test_background_stands_for_candidates_beyond_the_neighbors(calibration, query):
-    vectors = around(query, 600, 0.5, seed=9)
+    vectors = points_around(query, 600, 0.5, seed=9)
     odds = odds_of(calibration, query, vectors)
-    every = by_hand(vectors, odds)
+    every = reference_smoothing(vectors, odds)
     stage = replace(SMOOTHING, neighbors=200, drop=0.0, background_weight=1.0)
     best = np.argsort(-odds)[:200]
     found = smoothed(calibration, query, vectors, odds, stage)
@@ -138,7 +151,7 @@ def test_priorities_are_uniform_and_determined_by_the_mention():
 
 
 def test_log_odds_beyond_the_neighbors_drop(calibration, query):
-    vectors = around(query, 3, 0.1, seed=6)
+    vectors = points_around(query, 3, 0.1, seed=6)
     odds = np.array([1.0, 0.5, 0.4])
     stage = replace(SMOOTHING, neighbors=2, background_weight=0.0)
     found = smoothed(calibration, query, vectors, odds, replace(stage, drop=1.0))
@@ -149,19 +162,19 @@ def test_log_odds_beyond_the_neighbors_drop(calibration, query):
 
 
 def test_result_does_not_depend_on_candidates_beyond_the_neighbors(calibration, query):
-    vectors = around(query, 8_000, 0.5, seed=5)
+    vectors = points_around(query, 8_000, 0.5, seed=5)
     odds = odds_of(calibration, query, vectors)
-    every = Numbers(vectors)
-    found = SMOOTHING(asked(calibration, query, every), every, odds)
+    every = ArrayCandidates(vectors)
+    found = SMOOTHING(type_query(calibration, query, every), every, odds)
     near = np.argsort(-odds)[: SMOOTHING.neighbors + 100]
-    part = Numbers(vectors[near], background=every.background)
+    part = ArrayCandidates(vectors[near], background=every.background)
     part.priorities = every.priorities[near]
-    few = SMOOTHING(asked(calibration, query, part), part, odds[near])
+    few = SMOOTHING(type_query(calibration, query, part), part, odds[near])
     assert few[: SMOOTHING.neighbors] == pytest.approx(found[near[: SMOOTHING.neighbors]], abs=1e-5)
 
 
 def test_wanted_candidates_are_smoothed_as_if_all_were(calibration, query):
-    vectors = around(query, 8_000, 0.5, seed=4)
+    vectors = points_around(query, 8_000, 0.5, seed=4)
     odds = odds_of(calibration, query, vectors)
     every = smoothed(calibration, query, vectors, odds)
     may = np.arange(8_000) % 3 > 0

@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numbers_of import DIM, Numbers, around, asked, shipped, some_calibration
+from array_candidates import (
+    DIM,
+    ArrayCandidates,
+    points_around,
+    shipped_stage,
+    some_calibration,
+    type_query,
+)
 from unit_vectors import unit
 
 from ner_retriever_rag.ranking.query import Wanted
@@ -12,8 +19,8 @@ from ner_retriever_rag.ranking.rerank import Rerank
 from ner_retriever_rag.ranking.words import NamesFirst
 from ner_retriever_rag.schema import WordFeatures
 
-NAMES = shipped(NamesFirst)
-STACK = Rerank(log_odds_weight=0.5, logit_weight=1.0)
+NAMES_FIRST = shipped_stage(NamesFirst)
+RERANK = Rerank(log_odds_weight=0.5, logit_weight=1.0)
 N = 100
 
 
@@ -24,14 +31,14 @@ def vector():
 
 @pytest.fixture
 def candidates(vector):
-    return Numbers(around(vector, N, 0.4, seed=1))
+    return ArrayCandidates(points_around(vector, N, 0.4, seed=1))
 
 
 def query(vector, candidates, **options):
-    return asked(some_calibration(), vector, candidates, **options)
+    return type_query(some_calibration(), vector, candidates, **options)
 
 
-def words(named):
+def word_features(named):
     nothing = np.zeros(N, dtype=bool)
     return WordFeatures(nothing, np.zeros(N, np.float32), named, ~nothing)
 
@@ -41,21 +48,23 @@ ODDS = np.linspace(3, -6, N)
 
 def test_common_nouns_rank_below_names_if_most_of_the_best_are_names(vector, candidates):
     named = np.arange(N) % 4 != 0
-    moved = NAMES(query(vector, candidates, words=words(named)), candidates, ODDS) - ODDS
-    assert moved == pytest.approx(np.where(named, 0, NAMES.common_noun))
+    moved = (
+        NAMES_FIRST(query(vector, candidates, words=word_features(named)), candidates, ODDS) - ODDS
+    )
+    assert moved == pytest.approx(np.where(named, 0, NAMES_FIRST.common_noun))
 
 
 def test_nothing_changes_if_most_of_the_best_are_common_nouns(vector, candidates):
     named = np.arange(N) >= 40  # not the best, but most of all
-    given = query(vector, candidates, words=words(named))
-    assert replace(NAMES, best=60)(given, candidates, ODDS) is ODDS
+    given = query(vector, candidates, words=word_features(named))
+    assert replace(NAMES_FIRST, best=60)(given, candidates, ODDS) is ODDS
 
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_query_option_overrides_the_majority(vector, candidates, wanted):
     named = np.arange(N) % 2 == 0
-    given = query(vector, candidates, words=words(named), named=wanted)
-    moved = NAMES(given, candidates, ODDS) - ODDS
+    given = query(vector, candidates, words=word_features(named), named=wanted)
+    moved = NAMES_FIRST(given, candidates, ODDS) - ODDS
     assert (moved != 0).any() == wanted
 
 
@@ -67,7 +76,7 @@ def test_reranked_candidates_are_stacked_and_the_others_unchanged(vector, candid
         return np.where(numbers == 2, 5.0, -1.0)
 
     given = query(vector, candidates, rerank=pair_model, rerank_top=10)
-    stacked = STACK(given, candidates, ODDS)
+    stacked = RERANK(given, candidates, ODDS)
     assert sorted(seen[0].tolist()) == list(range(10))
     assert stacked[2] == pytest.approx(0.5 * ODDS[2] + 5.0)
     assert stacked[3] == pytest.approx(0.5 * ODDS[3] - 1.0)
@@ -83,11 +92,11 @@ def test_unwanted_candidates_are_not_reranked(vector, candidates):
 
     mask = np.arange(N) % 2 == 0
     given = query(vector, candidates, rerank=pair_model, rerank_top=N, wanted=Wanted(mask, N))
-    STACK(given, candidates, ODDS)
+    RERANK(given, candidates, ODDS)
     assert sorted(seen) == [n for n in range(N) if mask[n]]
 
 
 def test_nothing_changes_without_a_pair_model_or_candidates_to_rerank(vector, candidates):
-    assert STACK(query(vector, candidates), candidates, ODDS) is ODDS
+    assert RERANK(query(vector, candidates), candidates, ODDS) is ODDS
     given = query(vector, candidates, rerank=lambda numbers: np.zeros(len(numbers)), rerank_top=0)
-    assert STACK(given, candidates, ODDS) is ODDS
+    assert RERANK(given, candidates, ODDS) is ODDS

@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numbers_of import DIM, Numbers, around, asked, shipped, some_calibration
+from array_candidates import (
+    DIM,
+    ArrayCandidates,
+    points_around,
+    shipped_stage,
+    some_calibration,
+    type_query,
+)
 from unit_vectors import unit
 
 from ner_retriever_rag.ranking import stages as stages_module
@@ -17,7 +24,7 @@ from ner_retriever_rag.ranking.stages import STAGES, rank
 from ner_retriever_rag.ranking.words import NamesFirst, WordEvidence
 from ner_retriever_rag.schema import BackgroundSample, WordFeatures
 
-WORDS, SCALING = map(shipped, (WordEvidence, PlattScaling))
+WORDS, SCALING = map(shipped_stage, (WordEvidence, PlattScaling))
 
 
 @pytest.fixture
@@ -36,8 +43,8 @@ def cloud():
 
 
 def first_round(calibration, query, vectors):
-    candidates = Numbers(vectors)
-    given = asked(calibration, query, candidates)
+    candidates = ArrayCandidates(vectors)
+    given = type_query(calibration, query, candidates)
     return given, candidates, given.scale.log_odds(given.similarities)
 
 
@@ -54,7 +61,7 @@ def test_largest_equals_a_stable_sort(cloud, n):
 
 
 def test_word_evidence_adds_log_odds(calibration, query):
-    given, candidates, odds = first_round(calibration, query, around(query, 4, 0.4, seed=1))
+    given, candidates, odds = first_round(calibration, query, points_around(query, 4, 0.4, seed=1))
     words = WordFeatures(
         np.array([True, True, False, False]),
         np.array([0, 0, 0.5, 0], dtype=np.float32),
@@ -72,7 +79,7 @@ def test_word_evidence_adds_log_odds(calibration, query):
 
 
 def test_platt_scaling_is_linear_in_log_odds(calibration, query):
-    given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
+    given, candidates, odds = first_round(calibration, query, points_around(query, 40, 0.4, seed=5))
     gain = SCALING.gain(given, candidates, odds)
     wide = SCALING.per_breadth * float((calibration.background @ query).mean())
     expected = SCALING.slope * gain * (odds + wide) + SCALING.offset
@@ -81,7 +88,9 @@ def test_platt_scaling_is_linear_in_log_odds(calibration, query):
 
 
 def test_gain_is_the_z_score_of_the_best_against_all_and_the_sample(calibration, query):
-    given, candidates, odds = first_round(calibration, query, around(query, 1_100, 0.5, seed=6))
+    given, candidates, odds = first_round(
+        calibration, query, points_around(query, 1_100, 0.5, seed=6)
+    )
     others = given.scale.log_odds(calibration.background @ query)
     pooled = np.concatenate([odds, np.resize(others, 22 * len(others))])  # 1,100 of each
     expected = (odds.max() - pooled.mean()) / pooled.std()
@@ -89,14 +98,16 @@ def test_gain_is_the_z_score_of_the_best_against_all_and_the_sample(calibration,
 
 
 def test_gain_uses_log_odds_before_neighbor_smoothing(calibration, query):
-    given, candidates, odds = first_round(calibration, query, around(query, 40, 0.4, seed=5))
+    given, candidates, odds = first_round(calibration, query, points_around(query, 40, 0.4, seed=5))
     before = SCALING.gain(given, candidates, odds)
     given.stage_inputs[NeighborSmoothing] = odds + 5
     assert SCALING.gain(given, candidates, odds) > before + 0.5
 
 
 def test_order_is_kept_if_nothing_stands_out(calibration, query):
-    given, candidates, odds = first_round(calibration, query, around(-query, 20, 0.2, seed=5))
+    given, candidates, odds = first_round(
+        calibration, query, points_around(-query, 20, 0.2, seed=5)
+    )
     assert odds.max() < given.scale.log_odds(calibration.background @ query).mean()
     scaled = SCALING(given, candidates, odds)
     assert (np.argsort(scaled) == np.argsort(odds)).all()
@@ -104,18 +115,20 @@ def test_order_is_kept_if_nothing_stands_out(calibration, query):
 
 
 def test_gain_does_not_depend_on_the_candidates_fetched(calibration, query):
-    given, candidates, odds = first_round(calibration, query, around(query, 2_000, 0.5, seed=6))
+    given, candidates, odds = first_round(
+        calibration, query, points_around(query, 2_000, 0.5, seed=6)
+    )
     nearest = largest(odds, 1_000)
     background = candidates.background
-    few = Numbers(candidates.vectors[nearest], background=background)
-    asked_of_few = asked(calibration, query, few)
+    few = ArrayCandidates(candidates.vectors[nearest], background=background)
+    asked_of_few = type_query(calibration, query, few)
     assert SCALING.gain(asked_of_few, few, odds[nearest]) == pytest.approx(
         SCALING.gain(given, candidates, odds)
     )
 
 
 def test_identical_candidates_do_not_stand_out(calibration, query):
-    same = around(query, 50, 0.0, seed=1)  # and so is the calibration's sample
+    same = points_around(query, 50, 0.0, seed=1)  # and so is the calibration's sample
     alike = first_round(calibration.moved(lambda _: same), query, np.stack([query] * 3))
     assert 0 < SCALING.gain(*alike) < 0.2
 
@@ -124,18 +137,18 @@ def test_identical_candidates_do_not_stand_out(calibration, query):
 
 
 def test_stages_run_in_the_order_of_the_list(calibration, query):
-    candidates = Numbers(around(query, 60, 0.4, seed=2))
-    given = asked(calibration, query, candidates)
+    candidates = ArrayCandidates(points_around(query, 60, 0.4, seed=2))
+    given = type_query(calibration, query, candidates)
     odds = given.scale.log_odds(given.similarities)
     for stage in STAGES:
         given.stage_inputs[type(stage)] = odds
         odds = stage(given, candidates, odds)
-    assert rank(asked(calibration, query, candidates), candidates) == pytest.approx(odds)
+    assert rank(type_query(calibration, query, candidates), candidates) == pytest.approx(odds)
 
 
 def test_leaving_out_a_stage_changes_the_result(calibration, query, monkeypatch):
-    candidates = Numbers(around(query, 60, 0.3, seed=2))
-    whole = rank(asked(calibration, query, candidates), candidates)
+    candidates = ArrayCandidates(points_around(query, 60, 0.3, seed=2))
+    whole = rank(type_query(calibration, query, candidates), candidates)
     for stage in STAGES:
         if isinstance(
             stage, WordEvidence | NamesFirst | Rerank | JudgedEvidence
@@ -143,26 +156,28 @@ def test_leaving_out_a_stage_changes_the_result(calibration, query, monkeypatch)
             continue
         without = tuple(each for each in STAGES if each is not stage)
         monkeypatch.setattr(stages_module, "STAGES", without)
-        found = rank(asked(calibration, query, candidates), candidates)
+        found = rank(type_query(calibration, query, candidates), candidates)
         assert np.abs(found - whole).max() > 1e-3
 
 
 def test_without_sharpening_candidates_do_not_affect_each_other(calibration, query):
-    vectors = around(query, 60, 0.4, seed=2)
-    given = asked(calibration, query, candidates := Numbers(vectors))
+    vectors = points_around(query, 60, 0.4, seed=2)
+    given = type_query(calibration, query, candidates := ArrayCandidates(vectors))
     alone = rank(given, candidates, sharpen=False)
     odds = given.scale.log_odds(given.similarities)
     assert alone == pytest.approx(SCALING(given, candidates, odds), abs=1e-5)
 
 
 def test_neighbor_smoothing_is_skipped_without_a_calibration(query):
-    candidates = Numbers(around(query, 60, 0.4, seed=2))
-    given = asked(None, query, candidates)
+    candidates = ArrayCandidates(points_around(query, 60, 0.4, seed=2))
+    given = type_query(None, query, candidates)
     found = rank(given, candidates)
     assert NeighborSmoothing not in given.stage_inputs and WordEvidence in given.stage_inputs
     assert given.scale.score(found) == pytest.approx(np.clip(found / given.scale.slope, 0, 1))
 
 
 def test_no_candidates_give_no_scores(calibration, query):
-    candidates = Numbers(np.zeros((0, DIM), np.float32), background=BackgroundSample(0, [], []))
-    assert len(rank(asked(calibration, query, candidates), candidates)) == 0
+    candidates = ArrayCandidates(
+        np.zeros((0, DIM), np.float32), background=BackgroundSample(0, [], [])
+    )
+    assert len(rank(type_query(calibration, query, candidates), candidates)) == 0

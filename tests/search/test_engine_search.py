@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from engine import engine_index
+from engine_index import engine_index
 from hashed import HashedEncoder
 
 from ner_retriever_rag import AllOf, AnyOf, Document, EntityIndex, Like, Not, ShardedIndex
@@ -51,7 +51,7 @@ def large(monkeypatch):
     monkeypatch.setattr(engine_search, "CANDIDATES_PER_RESULT", 10)
 
 
-def shared(one, other):
+def overlap(one, other):
     """Return the share of the best results of one that the other has, too."""
     return len(set(one) & set(other)) / max(1, len(one))
 
@@ -66,7 +66,7 @@ def test_search_agrees_with_an_index_in_a_folder(engine, folder, options, monkey
     kept = []
     for query in QUERIES:
         found, wanted = (each.search(query, **options) for each in (engine, folder))
-        kept.append(shared([m.doc_id for m in wanted], [m.doc_id for m in found]))
+        kept.append(overlap([m.doc_id for m in wanted], [m.doc_id for m in found]))
         assert len(found) == len(wanted) == 10
         best = {match.doc_id: match for match in found}
         for match in wanted:
@@ -84,9 +84,9 @@ def test_document_is_scored_by_all_its_mentions(engine):
 
 def test_mentions_entities_and_extract_agree_with_an_index_in_a_folder(engine, folder):
     found, wanted = (each.search_mentions("city", 20) for each in (engine, folder))
-    assert shared([m[:4] for m in map(_row, wanted)], [m[:4] for m in map(_row, found)]) >= 0.9
+    assert overlap([m[:4] for m in map(_row, wanted)], [m[:4] for m in map(_row, found)]) >= 0.9
     found, wanted = (each.entities("city", 10, join=False) for each in (engine, folder))
-    assert shared([e.name for e in wanted], [e.name for e in found]) >= 0.8
+    assert overlap([e.name for e in wanted], [e.name for e in found]) >= 0.8
     counts = {
         each.name: (each.mentions, each.documents)
         for each in folder.entities("city", 300, join=False)
@@ -97,7 +97,7 @@ def test_mentions_entities_and_extract_agree_with_an_index_in_a_folder(engine, f
         {_row(row)[:4] for row in each.extract(["city"], score_threshold=0.6)}
         for each in (engine, folder)
     )
-    assert wanted and shared(wanted, found) >= 0.9 and shared(found, wanted) >= 0.9
+    assert wanted and overlap(wanted, found) >= 0.9 and overlap(found, wanted) >= 0.9
     rows = [row.doc_id for row in engine.extract(["city"], score_threshold=0.5)]
     assert rows == sorted(rows)
 
@@ -111,7 +111,7 @@ def test_search_above_a_threshold_has_a_limit_on_mentions(engine, folder, monkey
     threshold = best[30]
     found = engine.search("city", None, score_threshold=threshold)
     wanted = folder.search("city", None, score_threshold=threshold)
-    assert shared([m.doc_id for m in wanted], [m.doc_id for m in found]) >= 0.9
+    assert overlap([m.doc_id for m in wanted], [m.doc_id for m in found]) >= 0.9
     monkeypatch.setattr(engine_search, "MAX_CANDIDATES", 40)
     with pytest.warns(UserWarning, match="only the 40 mentions nearest to each type"):
         engine.search("city", None, score_threshold=0.0)

@@ -18,7 +18,7 @@ from ner_retriever_rag.search import aggregations
 TYPES = ["river", "city", "reptile"]
 
 
-def brute(encoder, encoded, threshold, all_types):
+def brute_force(encoder, encoded, threshold, all_types):
     vectors = encoder.encode_types(TYPES)
     rows = set()
     for doc_id, one in encoded.items():
@@ -38,7 +38,7 @@ def test_rows_equal_brute_force(all_types, index, encoded, tiny_encoder):
     )
     rows = [(m.type, m.text, m.doc_id, m.start, m.end) for m in found]
     assert len(set(rows)) == len(rows)
-    assert set(rows) == brute(tiny_encoder, encoded, threshold, all_types)
+    assert set(rows) == brute_force(tiny_encoder, encoded, threshold, all_types)
     assert all(m.score >= threshold for m in found)
     ordered = [(doc_id, [m.start for m in g]) for doc_id, g in
                itertools.groupby(found, key=lambda m: m.doc_id)]  # fmt: skip
@@ -77,7 +77,7 @@ def test_score_equal_to_the_threshold_is_included(index):
     assert min(m.score for m in kept) == middle
 
 
-class Alike(hashed.HashedEncoder):
+class ConstantEncoder(hashed.HashedEncoder):
     """An encoder that gives every mention the same vector."""
 
     def encode(self, texts, spans=None):
@@ -88,7 +88,7 @@ class Alike(hashed.HashedEncoder):
 
 
 def test_longest_of_overlapping_mentions_with_equal_scores_is_kept():
-    index = EntityIndex(encoder=Alike())
+    index = EntityIndex(encoder=ConstantEncoder())
     index.add([Document("the Nile Delta", id="a")], spans=[[(4, 8), (4, 14), (9, 14)]])
     assert [m.text for m in index.extract(["river"], score_threshold=0)] == ["Nile Delta"]
 
@@ -120,9 +120,9 @@ def test_invalid_arguments_are_rejected_at_once(types, arguments, error, message
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, default):
+def folder(tmp_path_factory, shipped_encoder):
     folder = tmp_path_factory.mktemp("extract") / "index"
-    index = EntityIndex(folder, encoder=default)
+    index = EntityIndex(folder, encoder=shipped_encoder)
     index.add([Document("The Nile flows through Sudan.", id="a"),
                Document("Lake Victoria lies in Uganda, Kenya and Tanzania.", id="b")])  # fmt: skip
     return folder

@@ -22,7 +22,7 @@ SENTENCES = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, default):
+def folder(tmp_path_factory, shipped_encoder):
     """Indexed with gold spans, so that the counts are known."""
     documents, spans = [], []
     for kind, names in NAMES.items():
@@ -31,13 +31,13 @@ def folder(tmp_path_factory, default):
             documents.append(Document(text, id=name, metadata={"kind": kind}))
             spans.append([(text.index(name), text.index(name) + len(name))])
     folder = tmp_path_factory.mktemp("facets") / "index"
-    EntityIndex(folder, encoder=default).add(documents, spans=spans)
+    EntityIndex(folder, encoder=shipped_encoder).add(documents, spans=spans)
     return folder
 
 
 @pytest.fixture(scope="module")
-def kinds_index(folder, default):
-    return EntityIndex(folder, encoder=default)
+def kinds_index(folder, shipped_encoder):
+    return EntityIndex(folder, encoder=shipped_encoder)
 
 
 def test_types_are_counted_and_have_examples(kinds_index):
@@ -65,8 +65,8 @@ def test_non_entity_phrases_are_not_used_as_facets(kinds_index, monkeypatch):
     assert found and "river" not in {facet.type for facet in found}
 
 
-def test_overlapped_mention_is_not_counted(default):
-    index = EntityIndex(encoder=default)
+def test_overlapped_mention_is_not_counted(shipped_encoder):
+    index = EntityIndex(encoder=shipped_encoder)
     index.add([Document("The Nile flows north to the sea.")], spans=[[(0, 8), (4, 8)]])
     assert sum(facet.mentions for facet in index.facets(least_score=0.001)) == 1
 
@@ -85,27 +85,27 @@ def test_invalid_arguments_are_rejected(arguments, message, kinds_index):
         kinds_index.facets(**arguments)
 
 
-def test_types_of_a_single_mention(default):
+def test_types_of_a_single_mention(shipped_encoder):
     text = SENTENCES["dinosaur"].format("Stegosaurus")
-    named = default.types_of(text, (0, 11), n=4)
+    named = shipped_encoder.types_of(text, (0, 11), n=4)
     assert len(named) == 4 and named[0][0] == "dinosaur"
     scores = [score for _, score in named]
     assert scores == sorted(scores, reverse=True) and all(0 <= score <= 1 for score in scores)
-    kinds = default.kinds
+    kinds = shipped_encoder.kinds
     numbers = [kinds.names.index(name) for name, _ in named]
     similar = kinds.vectors[numbers] @ kinds.vectors[numbers].T
     assert similar[0, 1:].max() < 0.8
     with pytest.raises(ValueError, match="n must be"):
-        default.types_of(text, (0, 11), n=0)
+        shipped_encoder.types_of(text, (0, 11), n=0)
     with pytest.raises(ValueError, match="span"):
-        default.types_of(text, (0, 1000))
+        shipped_encoder.types_of(text, (0, 1000))
 
 
-def test_fit_is_the_calibrated_score(default):
-    kinds = default.kinds
-    mention = default.encode(["The Nile is long."], spans=[[(4, 8)]])[0].vectors
+def test_fit_is_the_calibrated_score(shipped_encoder):
+    kinds = shipped_encoder.kinds
+    mention = shipped_encoder.encode(["The Nile is long."], spans=[[(4, 8)]])[0].vectors
     number = kinds.names.index("river")
-    score = default.score(kinds.vectors[number], mention @ kinds.vectors[number])[0]
+    score = shipped_encoder.score(kinds.vectors[number], mention @ kinds.vectors[number])[0]
     assert 1 / (1 + 2.718281828 ** -kinds.fit(mention)[0, number]) == pytest.approx(score, abs=1e-4)
 
 

@@ -18,7 +18,7 @@ class Query:
         return probabilities[0]
 
 
-def by_hand(scores, similarities, allowed, floor):
+def reference_order(scores, similarities, allowed, floor):
     places = [n for n, good in enumerate(allowed) if good and scores[n] >= floor]
     return sorted(places, key=lambda n: (-scores[n], -similarities[n], n))
 
@@ -33,7 +33,7 @@ def test_best_first_returns_the_best_of_the_allowed_mentions(most, floor):
     compared = Compared(similarities, similarities)
     scores = MentionScores(SimpleNamespace(), Query(), compared, allowed)
     found = scores.best_first(floor, most).tolist()
-    every = by_hand(scores.scores, similarities[0], allowed, floor)
+    every = reference_order(scores.scores, similarities[0], allowed, floor)
     assert 1 < len(every) < 2_000
     least = len(every) if most is None else min(most, len(every))
     assert found == every[: len(found)] and len(found) >= least

@@ -67,11 +67,11 @@ def test_interrupted_write_is_detected_by_its_collections(name, metadata, interr
 
 
 def test_asynchronous_and_invalid_clients_are_rejected():
-    class Later:
+    class AsyncClient:
         async def get_or_create_collection(self):
             """Like that of chromadb.AsyncHttpClient."""
 
-    for client, message in ((Later(), "must not be asynchronous"), (object(), "not object")):
+    for client, message in ((AsyncClient(), "must not be asynchronous"), (object(), "not object")):
         with pytest.raises(TypeError, match=message):
             chroma.folder_of(client)
 

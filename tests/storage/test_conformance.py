@@ -28,64 +28,64 @@ DOCUMENTS = [
 CHANGED = Document("Bergen lies in Norway.", "a")
 
 
-class Own:
+class Backend:
     """A store that holds its documents itself."""
 
     def __init__(self, place, store):
         self.place, self.store = place, store
 
-    def put(self, documents):
+    def add(self, documents):
         versions = [version_of(each, None) for each in documents]
         encoded = ENCODER.encode([each.text for each in documents])
         replaced = self.store.replaceable([each.id for each in documents])
         with self.place.writing():
             self.store.write(documents, versions, encoded, replaced)
 
-    def take(self, ids):
+    def remove(self, ids):
         records = list(self.store.records(ids).values())
         with self.place.writing():
             self.store.delete(records)
 
 
-class Beside(Own):
+class BesideBackend(Backend):
     """A store beside somebody else's collection, which is written first."""
 
-    def __init__(self, place, store, theirs):
+    def __init__(self, place, store, collection):
         super().__init__(place, store)
-        self._external = theirs
+        self._external = collection
 
-    def put(self, documents):
+    def add(self, documents):
         ids, texts = [each.id for each in documents], [each.text for each in documents]
         self._external.upsert(ids=ids, documents=texts, embeddings=[[1.0]] * len(ids))
-        super().put(documents)
+        super().add(documents)
 
-    def take(self, ids):
-        super().take(ids)
+    def remove(self, ids):
+        super().remove(ids)
         self._external.delete(ids)
 
 
 def in_memory():
     place = Place(None)
-    return Own(place, Store.open(place, None, ENCODER))
+    return Backend(place, Store.open(place, None, ENCODER))
 
 
 def in_a_folder(folder):
     place = Place(folder)
-    return Own(place, Store.open(place, "index", ENCODER))
+    return Backend(place, Store.open(place, "index", ENCODER))
 
 
 def sharded():
     each = [in_memory() for _ in range(3)]
     place = Places([one.place for one in each], None)
     mark_shards([one.store for one in each], place.writing)
-    return Own(place, ShardedStore([one.store for one in each]))
+    return Backend(place, ShardedStore([one.store for one in each]))
 
 
 def beside(folder):
     client = chromadb.PersistentClient(folder)
-    theirs = client.get_or_create_collection("theirs", embedding_function=None)
+    collection = client.get_or_create_collection("theirs", embedding_function=None)
     place = Place(None, client)
-    return Beside(place, BesideStore.open_over(place, theirs, ENCODER), theirs)
+    return BesideBackend(place, BesideStore.open_over(place, collection, ENCODER), collection)
 
 
 def engine():
@@ -94,11 +94,11 @@ def engine():
     with place.opening():
         store = EngineStore.within(place, None, ENCODER)
     store.describe = describe
-    return Own(place, store)
+    return Backend(place, store)
 
 
 @pytest.fixture(params=["memory", "folder", "sharded", "beside", "engine"])
-def kept(request, tmp_path):
+def backend(request, tmp_path):
     makers = {
         "memory": in_memory,
         "folder": lambda: in_a_folder(tmp_path),
@@ -106,9 +106,9 @@ def kept(request, tmp_path):
         "beside": lambda: beside(tmp_path),
         "engine": engine,
     }
-    kept = makers[request.param]()
-    yield kept
-    kept.place.close()
+    backend = makers[request.param]()
+    yield backend
+    backend.place.close()
 
 
 def members(protocol):
@@ -116,16 +116,16 @@ def members(protocol):
     return names | set(typing.get_type_hints(protocol))
 
 
-def test_store_has_all_members_of_the_protocols(kept):
+def test_store_has_all_members_of_the_protocols(backend):
     for name in members(DocumentStore):
-        assert hasattr(kept.store, name), name
-    for rows in (kept.store.texts, kept.store.mentions):
+        assert hasattr(backend.store, name), name
+    for rows in (backend.store.texts, backend.store.mentions):
         for name in members(RowReader):
             assert hasattr(rows, name), name
 
 
-def test_empty_store(kept):
-    store = kept.store
+def test_empty_store(backend):
+    store = backend.store
     assert store.document_count() == store.unfinished() == 0
     assert store.document_ids() == store.row_ids() == list(store.pages()) == []
     assert store.fetch(["a"]) == store.records(["a"]) == store.twins({}) == {}
@@ -134,9 +134,9 @@ def test_empty_store(kept):
     store.recover()
 
 
-def test_written_documents_can_be_read(kept):
-    kept.put(DOCUMENTS)
-    store = kept.store
+def test_written_documents_can_be_read(backend):
+    backend.add(DOCUMENTS)
+    store = backend.store
     found = store.fetch(["a", "b", "c", "d", "none"])
     assert [found[each.id].document for each in DOCUMENTS] == DOCUMENTS
     assert store.document_count() == len(store.document_ids()) == len(DOCUMENTS)
@@ -160,11 +160,11 @@ def test_written_documents_can_be_read(kept):
     }
 
 
-def test_replaced_versions_are_deleted_and_equal_texts_are_found(kept):
-    kept.put(DOCUMENTS)
-    store = kept.store
+def test_replaced_versions_are_deleted_and_equal_texts_are_found(backend):
+    backend.add(DOCUMENTS)
+    store = backend.store
     before = store.revisions.current()
-    kept.put([CHANGED])
+    backend.add([CHANGED])
     assert store.fetch(["a"])["a"].document == CHANGED
     assert store.document_count() == len(DOCUMENTS)
     assert all("Oslo" not in each.document.text for page in store.pages() for each in page)
@@ -180,38 +180,38 @@ def test_replaced_versions_are_deleted_and_equal_texts_are_found(kept):
     assert twins[version].spans == store.records(["a"])["a"].spans
 
 
-def test_deleted_documents_are_gone(kept):
-    kept.put(DOCUMENTS)
-    kept.take(["a", "d"])
-    store = kept.store
+def test_deleted_documents_are_gone(backend):
+    backend.add(DOCUMENTS)
+    backend.remove(["a", "d"])
+    store = backend.store
     assert sorted(store.document_ids()) == ["b", "c"]
     assert store.fetch(["a"]) == {} and store.salvaged("a") is None
     assert all(row.startswith("b#") for row in store.row_ids())
     assert store.unfinished() == 0
 
 
-def test_rows_can_be_dropped(kept):
-    kept.put(DOCUMENTS)
-    (row, *_) = kept.store.records(["b"])["b"].row_ids(kept.store.per_row)
-    with kept.place.writing():
-        kept.store.drop_rows([row])
-    assert row not in kept.store.row_ids()
-    assert "b" not in kept.store.vectors(kept.store.records(["b"]).values(), DIM)
+def test_rows_can_be_dropped(backend):
+    backend.add(DOCUMENTS)
+    (row, *_) = backend.store.records(["b"])["b"].row_ids(backend.store.per_row)
+    with backend.place.writing():
+        backend.store.drop_rows([row])
+    assert row not in backend.store.row_ids()
+    assert "b" not in backend.store.vectors(backend.store.records(["b"]).values(), DIM)
 
 
-def test_renew_forgets_which_documents_were_touched(kept):
-    if isinstance(kept.store, EngineStore):
+def test_renew_forgets_which_documents_were_touched(backend):
+    if isinstance(backend.store, EngineStore):
         pytest.skip("readers hold nothing of its mentions")
-    kept.put(DOCUMENTS)
-    before = kept.store.revisions.current()
-    with kept.place.writing():
-        kept.store.renew()
-    assert kept.store.revisions.current() != before
-    assert kept.store.revisions.touched_since(before) is None
-    kept.put([CHANGED])  # the metadata it knew is not written back
-    assert kept.store.revisions.touched_since(before) is None
+    backend.add(DOCUMENTS)
+    before = backend.store.revisions.current()
+    with backend.place.writing():
+        backend.store.renew()
+    assert backend.store.revisions.current() != before
+    assert backend.store.revisions.touched_since(before) is None
+    backend.add([CHANGED])  # the metadata it knew is not written back
+    assert backend.store.revisions.touched_since(before) is None
 
 
-def test_unknown_metadata_keys_are_found(kept):
-    kept.put(DOCUMENTS)
-    assert kept.store.unknown_keys(["colour"]) == {"colour"}
+def test_unknown_metadata_keys_are_found(backend):
+    backend.add(DOCUMENTS)
+    assert backend.store.unknown_keys(["colour"]) == {"colour"}

@@ -2,7 +2,7 @@
 
 import chromadb
 import pytest
-from hashed import HashedEncoder, assert_is
+from hashed import HashedEncoder, assert_index_holds
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.candidates.stored_rows import describe
@@ -15,7 +15,7 @@ DOCUMENTS = [
 ]
 
 
-class NoEncoder(HashedEncoder):
+class ForbiddenEncoder(HashedEncoder):
     def encode(self, texts, spans=None):
         raise AssertionError("nothing has to be encoded")
 
@@ -27,25 +27,25 @@ def folder(tmp_path):
     return tmp_path / "index"
 
 
-def found_in(folder, encoder):
+def search_results(folder, encoder):
     with EntityIndex(folder, encoder=encoder) as index:
         return [(match.doc_id, match.score) for match in index.search("city", 20)]
 
 
 def test_conversion_keeps_documents_and_results(folder):
-    before = found_in(folder, NoEncoder())
+    before = search_results(folder, ForbiddenEncoder())
     assert convert(folder, describe) == {"ner-retriever": 40}
     assert convert(folder, describe) == {}
-    after = found_in(folder, NoEncoder())
+    after = search_results(folder, ForbiddenEncoder())
     assert [each for each, _ in after] == [each for each, _ in before]
     assert [score for _, score in after] == pytest.approx([score for _, score in before])
     with EntityIndex(folder, encoder=HashedEncoder()) as index:
         assert isinstance(index._store, EngineStore)
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)
         index.add([Document("Oslo lies in Norway.", "d1")])
         assert index.delete(["d2"]) == 1
         changed = [each for each in DOCUMENTS if each.id not in ("d1", "d2")]
-        assert_is(index, [*changed, Document("Oslo lies in Norway.", "d1")])
+        assert_index_holds(index, [*changed, Document("Oslo lies in Norway.", "d1")])
 
 
 @pytest.mark.parametrize("at", [1, 2])
@@ -65,4 +65,4 @@ def test_interrupted_conversion_is_restarted(folder, monkeypatch, at):
     monkeypatch.undo()
     assert convert(folder, describe) == {"ner-retriever": 40}
     with EntityIndex(folder, encoder=HashedEncoder()) as index:
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)

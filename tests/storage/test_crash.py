@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from hashed import rows_amiss
+from hashed import inconsistent_row_ids
 from tiny import TEXTS
 
 from ner_retriever_rag import AddReport, Document, EntityIndex
@@ -24,11 +24,11 @@ class Crash(BaseException):
     pass
 
 
-def everything(index):
+def all_mentions(index):
     return index.search_mentions("city", k=None, score_threshold=0.0)
 
 
-def assert_whole(index, encoder):
+def assert_complete(index, encoder):
     """Check that the index holds exactly the mentions of one version of every document."""
     documents = index.get([f"d{number}" for number in range(len(TEXTS))])
     expected = {
@@ -39,7 +39,7 @@ def assert_whole(index, encoder):
         for mention in encoded.mentions
     }
     assert index.mention_count() == len(expected)
-    assert rows_amiss(index) == index._store.leftovers()
+    assert inconsistent_row_ids(index) == index._store.leftovers()
     assert len(documents) == index.count()
 
 
@@ -60,11 +60,11 @@ def test_crash_at_any_step_of_a_write(tiny_encoder, tmp_path, monkeypatch, step,
         patched.setattr(Store, step, crash)
         index.add(documents)
     again = EntityIndex(tmp_path, encoder=tiny_encoder)
-    assert_whole(again, tiny_encoder)
+    assert_complete(again, tiny_encoder)
     assert again.count() >= 3  # earlier documents are still there, in one version or the other
     again.add(documents)
     assert again.get([each.id for each in documents]) == documents
-    assert_whole(again, tiny_encoder)
+    assert_complete(again, tiny_encoder)
 
 
 @pytest.mark.parametrize("step", ["_begin", "_delete_mentions", "_end"])
@@ -79,10 +79,10 @@ def test_crash_at_any_step_of_a_delete(tiny_encoder, tmp_path, monkeypatch, step
         patched.setattr(Store, step, crash)
         index.delete(["d1", "d2"])
     again = EntityIndex(tmp_path, encoder=tiny_encoder)
-    assert_whole(again, tiny_encoder)
+    assert_complete(again, tiny_encoder)
     again.delete(["d1", "d2"])
     assert again.count() == 3
-    assert_whole(again, tiny_encoder)
+    assert_complete(again, tiny_encoder)
 
 
 def test_failed_write_does_not_affect_the_next_one(tiny_encoder, monkeypatch):
@@ -91,19 +91,19 @@ def test_failed_write_does_not_affect_the_next_one(tiny_encoder, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(Crash):
         patched.setattr(Store, "_write_records", lambda *_: (_ for _ in ()).throw(Crash()))
         index.add(OLD)
-    assert everything(index) == []
+    assert all_mentions(index) == []
     assert Store._write_records is real
     index.add(NEW[:2])
-    assert_whole(index, tiny_encoder)
+    assert_complete(index, tiny_encoder)
 
 
 WORKER = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells take it from background jobs
 sys.path[:0] = [{tests!r}]
-from tiny import CapitalisedWords
+from tiny import CapitalizedWords
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
-encoder = TypeAwareEncoder({checkpoint!r}, "value@1+hidden@3", detector=CapitalisedWords())
+encoder = TypeAwareEncoder({checkpoint!r}, "value@1+hidden@3", detector=CapitalizedWords())
 index = EntityIndex({folder!r}, encoder=encoder)
 def documents():
     for number in range(100_000):
@@ -135,7 +135,7 @@ def test_killed_process(tiny_encoder, tiny_checkpoint, tmp_path, request, how):
     count = index.count()
     assert 512 <= count < 100_000
     assert index.mention_count() == 2 * count
-    assert rows_amiss(index) == index._store.leftovers()
+    assert inconsistent_row_ids(index) == index._store.leftovers()
     again = (Document(f"Town{number} lies in Peru.", id=str(number)) for number in range(count))
     assert index.add(again) == AddReport(unchanged=count)
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from hashed import assert_is
+from hashed import assert_index_holds
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.index.check import check, repair
@@ -63,7 +63,7 @@ def test_limited_file_size_keeps_reported_documents(start, encoder, tmp_path, mo
         wanted = documents(reported)
         assert index.get([each.id for each in wanted]) == wanted
         index.add(documents(reported + 2))
-        assert_is(index, documents(reported + 2))
+        assert_index_holds(index, documents(reported + 2))
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_full_disk_keeps_reported_documents(start, encoder, small_disk, filler):
     with EntityIndex(folder, encoder=encoder) as index:
         assert index.get([each.id for each in wanted]) == wanted
         index.add(documents(reported + 2))
-        assert_is(index, documents(reported + 2))
+        assert_index_holds(index, documents(reported + 2))
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
 
 
@@ -133,4 +133,4 @@ def test_folder_removed_during_a_write_is_reported(encoder, tmp_path):
     index.close()
     with EntityIndex(folder, encoder=encoder) as index:
         index.add(documents(2))
-        assert_is(index, documents(2))
+        assert_index_holds(index, documents(2))

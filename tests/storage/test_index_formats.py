@@ -11,7 +11,7 @@ from pathlib import Path
 import chromadb
 import numpy as np
 import pytest
-from hashed import HashedEncoder, assert_is, rows_amiss
+from hashed import HashedEncoder, assert_index_holds, inconsistent_row_ids
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.index.check import check
@@ -32,11 +32,11 @@ DOCUMENTS = [
 
 
 MANY = Document("Rome, Oslo, Lima, Cairo, Paris and Quito are capitals.", id="many")
-INSIDE = {1: DOCUMENTS, 2: [*DOCUMENTS, MANY]}
+CONTENTS = {1: DOCUMENTS, 2: [*DOCUMENTS, MANY]}
 
 
-@pytest.fixture(params=INSIDE)
-def old(request, tmp_path):
+@pytest.fixture(params=CONTENTS)
+def old_index(request, tmp_path):
     """A folder with the indexes of an earlier format, and the number of the format."""
     with zipfile.ZipFile(Path(__file__).with_name(f"format-{request.param}.zip")) as archive:
         archive.extractall(tmp_path)
@@ -48,11 +48,11 @@ def formats(folder):
         return {each.metadata["ner:format"] for each in client.list_collections()}
 
 
-def test_index_of_an_earlier_format_can_be_read_and_written(old, encoder):
-    folder, number = old[0] / "whole", old[1]
-    documents = INSIDE[number]
+def test_index_of_an_earlier_format_can_be_read_and_written(old_index, encoder):
+    folder, number = old_index[0] / "whole", old_index[1]
+    documents = CONTENTS[number]
     with EntityIndex(folder, encoder=encoder) as index:
-        assert_is(index, documents)
+        assert_index_holds(index, documents)
         assert index.get("oslo") == DOCUMENTS[:1]
     assert formats(folder) == {number}  # reading changes nothing
     with EntityIndex(folder, encoder=encoder) as index:
@@ -61,7 +61,7 @@ def test_index_of_an_earlier_format_can_be_read_and_written(old, encoder):
         changed += [*documents[1:], Document(MANY.text, id="new")]
         report = index.add(changed)
         assert (report.replaced, report.added) == (1, 1)
-        assert_is(index, changed)
+        assert_index_holds(index, changed)
         assert index._store.mentions.count() == index.mention_count()  # one per row, as before
         row = index._store.texts.get(["oslo"], ["metadatas", "documents"])
         assert row["documents"] == ["Oslo was Christiania."]
@@ -69,23 +69,23 @@ def test_index_of_an_earlier_format_can_be_read_and_written(old, encoder):
     assert formats(folder) == {2}
 
 
-def test_interrupted_write_of_an_earlier_format_is_recovered(old, encoder):
-    folder, number = old[0] / "interrupted", old[1]
+def test_interrupted_write_of_an_earlier_format_is_recovered(old_index, encoder):
+    folder, number = old_index[0] / "interrupted", old_index[1]
     with EntityIndex(folder, encoder=encoder) as index:
-        assert_is(index, DOCUMENTS[:2])
-        assert rows_amiss(index)
+        assert_index_holds(index, DOCUMENTS[:2])
+        assert inconsistent_row_ids(index)
     assert not check(folder, DEFAULT_COLLECTION, encoder).sound
     with EntityIndex(folder, encoder=encoder) as index:
-        index.add(INSIDE[number])
-        assert_is(index, INSIDE[number])
-        assert not rows_amiss(index)
+        index.add(CONTENTS[number])
+        assert_index_holds(index, CONTENTS[number])
+        assert not inconsistent_row_ids(index)
     assert check(folder, DEFAULT_COLLECTION, encoder).sound
 
 
 def test_rows_hold_several_mentions(tmp_path, encoder):
     with EntityIndex(tmp_path, encoder=encoder) as index:
         index.add([MANY, *DOCUMENTS])
-        assert_is(index, [MANY, *DOCUMENTS])
+        assert_index_holds(index, [MANY, *DOCUMENTS])
         (many,) = index._store.fetch(["many"]).values()
         ids = [each for each in index._store.row_ids() if each.startswith("many#")]
         place = f"many#{many.version}:"

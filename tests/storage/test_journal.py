@@ -4,7 +4,7 @@ import time
 
 import chromadb
 import pytest
-from hashed import HashedEncoder, assert_is, rows_amiss
+from hashed import HashedEncoder, assert_index_holds, inconsistent_row_ids
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.storage import journal
@@ -12,33 +12,33 @@ from ner_retriever_rag.storage.revisions import Revisions
 from ner_retriever_rag.storage.store import Store
 
 
-class Kept:
+class FakeCollection:
     """The part of a collection that revisions use: metadata that others may write, too."""
 
     def __init__(self):
-        self.kept = {"theirs": 1}
+        self.values = {"theirs": 1}
 
     def metadata(self):
-        return dict(self.kept)
+        return dict(self.values)
 
     def set_metadata(self, metadata):
-        self.kept = dict(metadata)
+        self.values = dict(metadata)
 
 
 @pytest.fixture
-def rows():
-    return Kept()
+def collection():
+    return FakeCollection()
 
 
-def test_touched_since_returns_documents_changed_after_a_revision(rows):
-    revisions = Revisions(rows)
+def test_touched_since_returns_documents_changed_after_a_revision(collection):
+    revisions = Revisions(collection)
     assert revisions.current() == "" and revisions.touched_since("") == set()
     assert revisions.touched_since("never") is None
     seen = []
     for doc_ids in (["a"], ["b", "c"], ["a", "d"]):
         revisions.mark(doc_ids)
         seen.append(revisions.current())
-    assert len(set(seen)) == 3 and rows.kept["theirs"] == 1
+    assert len(set(seen)) == 3 and collection.values["theirs"] == 1
     assert revisions.touched_since(seen[2]) == set()
     assert revisions.touched_since(seen[1]) == {"a", "d"}
     assert revisions.touched_since(seen[0]) == {"a", "b", "c", "d"}
@@ -46,8 +46,8 @@ def test_touched_since_returns_documents_changed_after_a_revision(rows):
     assert revisions.touched_since("never") is None
 
 
-def test_touched_since_is_unknown_after_writes_of_others(rows):
-    one, other = Revisions(rows), Revisions(rows)
+def test_touched_since_is_unknown_after_writes_of_others(collection):
+    one, other = Revisions(collection), Revisions(collection)
     one.mark(["a"])
     first = one.current()
     other.mark(["b"])
@@ -59,8 +59,8 @@ def test_touched_since_is_unknown_after_writes_of_others(rows):
     assert one.touched_since(first) is None
 
 
-def test_renewed_index_must_be_read_again(rows):
-    revisions = Revisions(rows)
+def test_renewed_index_must_be_read_again(collection):
+    revisions = Revisions(collection)
     revisions.mark(["a"])
     before = revisions.current()
     revisions.renew()
@@ -68,8 +68,8 @@ def test_renewed_index_must_be_read_again(rows):
     assert revisions.touched_since(before) is None
 
 
-def test_only_the_latest_writes_are_remembered(rows):
-    revisions = Revisions(rows)
+def test_only_the_latest_writes_are_remembered(collection):
+    revisions = Revisions(collection)
     seen = []
     for number in range(129):
         seen.append(revisions.current())
@@ -103,12 +103,12 @@ def test_unfinished_write_of_another_process_is_left_alone_for_an_hour(shared, m
         patch.setattr(Store, "_write_records", fail)
         one.add(NEW)  # as far as `two` knows, it is still running
     two.add(["Oslo"])
-    assert len(rows_amiss(two)) == len(NEW)
+    assert len(inconsistent_row_ids(two)) == len(NEW)
     assert two.mention_count() == 1 and two._store.unfinished() == 1
     later = time.time() + 3_601
     monkeypatch.setattr(journal.Journal, "_now", lambda _: later)
     two.add(["Rome"])
-    assert two.mention_count() == 2 and not rows_amiss(two)
+    assert two.mention_count() == 2 and not inconsistent_row_ids(two)
     assert two._store.unfinished() == 0
 
 
@@ -128,7 +128,7 @@ def test_only_the_clock_of_the_server_is_used(shared, monkeypatch):
     monkeypatch.setattr(Store, "_write_records", written_meanwhile)
     monkeypatch.setattr(journal.time, "time", lambda: there)
     one.add(NEW)
-    assert_is(one, [*NEW, Document("Oslo")])
+    assert_index_holds(one, [*NEW, Document("Oslo")])
 
 
 def test_write_cleans_up_after_its_own_failure_at_once(shared, monkeypatch):
@@ -137,8 +137,8 @@ def test_write_cleans_up_after_its_own_failure_at_once(shared, monkeypatch):
         patch.setattr(Store, "_write_records", fail)
         one.add(NEW)
     one.add(NEW[:1])
-    assert_is(one, NEW[:1])
-    assert not rows_amiss(one) and one._store.unfinished() == 0
+    assert_index_holds(one, NEW[:1])
+    assert not inconsistent_row_ids(one) and one._store.unfinished() == 0
 
 
 def test_mentions_that_another_process_is_writing_are_kept(shared, monkeypatch):
@@ -153,6 +153,6 @@ def test_mentions_that_another_process_is_writing_are_kept(shared, monkeypatch):
     assert one._store.unfinished() == 2
     one._store.recover()
     assert one._store.unfinished() == 1
-    assert len(rows_amiss(one)) == len(NEW)
+    assert len(inconsistent_row_ids(one)) == len(NEW)
     two._store.recover()
     assert two._store.mentions.count() == two._store.unfinished() == 0

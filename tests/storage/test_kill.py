@@ -11,7 +11,9 @@ KILLS = int(os.environ.get("NER_KILLS", "12"))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_index_survives_kills_at_random_moments(start, tmp_path):
     process = start(
-        "import sys, killing; killing.main(sys.argv[1], int(sys.argv[2]), 20)", tmp_path, KILLS
+        "import sys, kill_writes; kill_writes.main(sys.argv[1], int(sys.argv[2]), 20)",
+        tmp_path,
+        KILLS,
     )
     out, err = process.communicate(timeout=120 + 60 * KILLS)
     assert process.returncode == 0, err

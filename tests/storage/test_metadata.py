@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from hashed import HashedEncoder, assert_is
+from hashed import HashedEncoder, assert_index_holds
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.storage import values
@@ -41,7 +41,7 @@ Point = namedtuple("Point", "x y")
 OSLO = ZoneInfo("Europe/Oslo")
 DAY = datetime(2024, 10, 27, 2, 30)  # which Oslo's clocks show twice
 
-KEPT = {
+ROUND_TRIPPED = {
     "long list": list(range(6_000)),
     "list as long as filters see": list(range(LONGEST_LIST)),
     "negative zero": -0.0,
@@ -67,14 +67,14 @@ KEPT = {
 }
 
 
-def same(one, other):
+def identical(one, other):
     """Whether both are equal and of one type, including the sign of zero, recursively."""
     if type(one) is not type(other):
         return False
     if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(identical, one, other))
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(identical(one[key], other[key]) for key in one)
     if isinstance(one, float):
         return one == other and math.copysign(1, one) == math.copysign(1, other)
     if isinstance(one, datetime | time):
@@ -87,11 +87,11 @@ def same(one, other):
     return one == other
 
 
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("name", ROUND_TRIPPED)
 def test_values_round_trip(index, name):
-    metadata = {"a": KEPT[name], "b": 1}
+    metadata = {"a": ROUND_TRIPPED[name], "b": 1}
     index.add([Document("Oslo", "oslo", metadata)])
-    assert same(dict(index.get("oslo")[0].metadata), metadata)
+    assert identical(dict(index.get("oslo")[0].metadata), metadata)
     assert index.add([Document("Oslo", "oslo", metadata)]).unchanged == 1
     assert len(list(index.documents({"b": 1}))) == 1
     assert index.delete("oslo") == 1
@@ -133,7 +133,7 @@ def nested(levels):
     return value
 
 
-def twins(levels):
+def shared_nesting(levels):
     """Return a value that is small in memory, and 2 ** levels values written out."""
     value = [1]
     for _ in range(levels):
@@ -141,7 +141,7 @@ def twins(levels):
     return value
 
 
-REFUSED = {
+REJECTED = {
     "NaT": (pd.NaT, "NaTType would not come back"),
     "NaT in a list": ([pd.NaT], "NaTType would not come back"),
     "nanoseconds": (pd.Timestamp(1_714_564_800_123_456_789), "would not come back.*round it"),
@@ -150,16 +150,16 @@ REFUSED = {
     "NA": (pd.NA, "NAType cannot be kept"),
     "array": (np.arange(3), "ndarray cannot be kept"),
     "deep": (nested(MOST_NESTED + 1), "nested too deep"),
-    "twins": (twins(60), "more than 1,000 values"),
+    "twins": (shared_nesting(60), "more than 1,000 values"),
     "half": ([["\ud800"]], "half of a surrogate"),
     "half in a key": ({"\ud800": 1}, "half of a surrogate"),
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", REJECTED)
 def test_values_that_would_not_round_trip_are_rejected(index, name, monkeypatch):
     """The error names the key, and nothing of the list is written."""
-    value, message = REFUSED[name]
+    value, message = REJECTED[name]
     monkeypatch.setattr(values, "MOST_VALUES", 1_000)
     towns = [f"Town{number} in Peru" for number in range(300)]
     with pytest.raises(ValueError, match=f"metadata key 'bad' of document 'lima': .*{message}"):
@@ -262,7 +262,7 @@ def test_rows_of_a_data_frame_round_trip(tmp_path):
     ]
     with EntityIndex(tmp_path, encoder=HashedEncoder()) as index:
         index.add(documents)
-        assert_is(index, documents)
+        assert_index_holds(index, documents)
         for each in documents:
             assert dict(index.get(each.id)[0].metadata) == each.metadata
         assert index.add(documents).unchanged == 2

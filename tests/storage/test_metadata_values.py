@@ -78,10 +78,10 @@ values = st.recursive(
 )
 
 
-def as_chroma_has_it(value):
+def as_stored_by_chroma(value):
     """Return what Chroma may return for a plain value: no sign of zero, other last digits."""
     if isinstance(value, list):
-        return [as_chroma_has_it(each) for each in value]
+        return [as_stored_by_chroma(each) for each in value]
     if isinstance(value, float):
         exact = len(Decimal(repr(value)).as_tuple().digits) <= 15 and abs(value) < 1e22
         return (abs(value) if value == 0 else value) if exact else math.nextafter(value, 0)
@@ -123,7 +123,7 @@ def test_accepted_metadata_round_trips(metadata):
     held, rest = split(metadata)
     assert all(type(value) in (str, int, float, bool, list) for value in held.values())
     json.dumps(held, allow_nan=False)
-    back = merge({key: as_chroma_has_it(value) for key, value in held.items()}, rest)
+    back = merge({key: as_stored_by_chroma(value) for key, value in held.items()}, rest)
     assert equal(metadata, back)
     assert version_of(Document("Oslo", "oslo", back), None) == version_of(document, None)
 

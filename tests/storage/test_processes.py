@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from filelock import FileLock
-from hashed import assert_is, rows_amiss
+from hashed import assert_index_holds, inconsistent_row_ids
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.storage import lock
@@ -46,7 +46,7 @@ open(done, "w").close()
 
 OPENER = """
 import json, pathlib, sys, time
-from hashed import HashedEncoder, wrong_in
+from hashed import HashedEncoder, inconsistent_documents
 from ner_retriever_rag import EntityIndex
 folder, done = sys.argv[1], pathlib.Path(sys.argv[2])
 opened = refused = 0
@@ -64,7 +64,7 @@ while not last:
         time.sleep(0.01)
         continue
     opened += 1
-    wrong += wrong_in(index)
+    wrong += inconsistent_documents(index)
     index.close()
     # Longer than it was open, or on a slow machine one of six always is and the writer never may.
     time.sleep(max(0.05, 2 * (time.time() - began)))
@@ -99,7 +99,7 @@ def test_a_writer_and_six_openers(start, encoder, tmp_path, run):
         assert report["wrong"] == []
         assert report["opened"] >= 1
     with EntityIndex(folder, encoder=encoder) as index:
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)
 
 
 def test_writer_is_rejected_while_another_process_reads(start, encoder, tmp_path):
@@ -189,10 +189,10 @@ def test_opening_changes_nothing(encoder, tmp_path, monkeypatch):
     raw = index._store.row_ids()
     again = EntityIndex(tmp_path, encoder=encoder)  # during a write, as far as it knows
     assert again.count() == 3
-    assert_is(again, DOCUMENTS[:3])
-    assert sorted(index._store.row_ids()) == sorted(raw) and rows_amiss(index)
+    assert_index_holds(again, DOCUMENTS[:3])
+    assert sorted(index._store.row_ids()) == sorted(raw) and inconsistent_row_ids(index)
     again.add(DOCUMENTS[3:4])
-    assert_is(index, DOCUMENTS[:4])
+    assert_index_holds(index, DOCUMENTS[:4])
 
 
 def test_write_starts_from_the_current_journal(encoder, tmp_path, monkeypatch):
@@ -205,8 +205,8 @@ def test_write_starts_from_the_current_journal(encoder, tmp_path, monkeypatch):
         patched.setattr(Store, "_write_records", lambda *_: 1 / 0)
         late.add(DOCUMENTS[:5])
     early.add(DOCUMENTS[5:7])
-    assert not rows_amiss(early)
-    assert_is(late, DOCUMENTS[5:7])
+    assert not inconsistent_row_ids(early)
+    assert_index_holds(late, DOCUMENTS[5:7])
 
 
 FORKER = """

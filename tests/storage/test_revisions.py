@@ -8,7 +8,7 @@ import pytest
 from ner_retriever_rag.storage.revisions import Revisions
 
 
-class Metadata:
+class FakeCollection:
     """The part of a collection that revisions use."""
 
     def __init__(self):
@@ -22,7 +22,7 @@ class Metadata:
 
 
 @pytest.fixture
-def often():
+def fast_thread_switching():
     """Make threads switch as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -30,8 +30,8 @@ def often():
     sys.setswitchinterval(before)
 
 
-def test_touched_since_works_while_another_thread_writes(often):
-    revisions = Revisions(Metadata())
+def test_touched_since_works_while_another_thread_writes(fast_thread_switching):
+    revisions = Revisions(FakeCollection())
     revisions.mark(["first"])
     begun = revisions.current()
     errors, done = [], threading.Event()

@@ -1,7 +1,7 @@
 """An index on a server that is searched there: leftovers of a crash, an earlier format."""
 
 import pytest
-from hashed import HashedEncoder, assert_is, rows_amiss
+from hashed import HashedEncoder, assert_index_holds, inconsistent_row_ids
 
 from ner_retriever_rag import Document, EntityIndex, ShardedIndex
 from ner_retriever_rag.index.check import check, repair
@@ -22,13 +22,13 @@ def test_leftovers_of_a_crash_are_removed_by_repair(server, monkeypatch):
         patch.setattr(type(index._store), "_write_records", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             index.add([Document("Lima and Oslo", "d3")])
-    assert index.search("city", 20)[0].score and len(rows_amiss(index)) == 2
+    assert index.search("city", 20)[0].score and len(inconsistent_row_ids(index)) == 2
     assert {match.text for match in index.search("city", 20)} == {d.text for d in documents}
     found = check(address, "crashed", HashedEncoder())
     assert len(found.orphans) == 2 and not found.incomplete and not found.sound
     assert len(repair(address, "crashed", HashedEncoder()).orphans) == 2
     assert check(address, "crashed", HashedEncoder()).sound
-    assert_is(index, documents)
+    assert_index_holds(index, documents)
 
 
 def test_index_of_an_earlier_format_is_rejected_with_a_remedy(server):
@@ -53,4 +53,4 @@ def test_shards_on_servers_equal_a_single_index(server, monkeypatch):
         index.add(documents)
     found, wanted = (index.search("city", 10) for index in (sharded, single))
     assert [each.doc_id for each in found] == [each.doc_id for each in wanted]
-    assert_is(sharded, documents)
+    assert_index_holds(sharded, documents)

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from tiny import TEXTS, CapitalisedWords
+from tiny import TEXTS, CapitalizedWords
 from typer.testing import CliRunner
 
 from ner_retriever_rag import Document, EntityIndex, TypeAwareEncoder
@@ -48,14 +48,14 @@ def test_widths_and_sizes_are_measured(tiny_encoder, tmp_path):
     index.add(texts)
     storage = index.storage()
     assert SentenceIndex.of(index).sentences == 2 + 2 + 3
-    assert storage.mentions == sum(map(len, CapitalisedWords().detect(texts)))
+    assert storage.mentions == sum(map(len, CapitalizedWords().detect(texts)))
     assert (storage.mention_width, storage.text_width) == (tiny_encoder.dim, 32)
     assert storage.text_bytes == sum(len(text.encode()) for text in texts)
     assert storage.disk_bytes == disk_usage(tmp_path / "index") > storage.vector_bytes
 
 
 def test_index_in_memory_has_no_disk_size_and_cut_backbone_no_text_vectors(tiny_checkpoint):
-    encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=CapitalisedWords())
+    encoder = TypeAwareEncoder(tiny_checkpoint, "value@1", detector=CapitalizedWords())
     index = EntityIndex(encoder=encoder)
     index.add([Document(TEXTS[0], id="a")])
     storage = index.storage()

@@ -18,11 +18,11 @@ KINDS = [f"kind{letter}" for letter in "abcdefghijkl"]
 def corpus():
     """Mentions around a center for each type, and the types' own vectors at the centers."""
     generator = np.random.default_rng(0)
-    centres = generator.normal(size=(len(KINDS), 16))
+    centers = generator.normal(size=(len(KINDS), 16))
     of = np.arange(600) % len(KINDS)
-    vectors = centres[of] + 0.9 * generator.normal(size=(600, 16))
+    vectors = centers[of] + 0.9 * generator.normal(size=(600, 16))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    types = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+    types = centers / np.linalg.norm(centers, axis=1, keepdims=True)
     entities = [
         MinedEntity(str(i), (KINDS[k],), (MentionContext("x", 0, 1),)) for i, k in enumerate(of)
     ]

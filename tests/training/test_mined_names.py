@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from tiny import CapitalisedWords
+from tiny import CapitalizedWords
 from typer.testing import CliRunner
 
 from ner_retriever_rag.cli import app
@@ -112,7 +112,7 @@ def test_mining_of_names_is_reproducible(articles_file, mined, tmp_path):
 
 
 def test_command_adds_names_to_an_encoder(mined, tiny_checkpoint, tmp_path):
-    encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@3", detector=CapitalisedWords())
+    encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@3", detector=CapitalizedWords())
     encoder.save_pretrained(tmp_path)
     ran = CliRunner().invoke(app, ["train", "names", str(mined), "--encoder", str(tmp_path)])
     assert ran.exit_code == 0 and "11 names" in ran.output.replace("\n", " ")

@@ -27,13 +27,13 @@ from ner_retriever_rag.training.train_labels import (
 WIDTH, LABELS, EACH = 24, 6, 20
 
 
-def rows_near(centres, rng, each=EACH):
+def rows_near(centers, rng, each=EACH):
     """Return ``each`` rows near every center."""
-    near = np.repeat(centres, each, axis=0)
+    near = np.repeat(centers, each, axis=0)
     return (near + 0.3 * rng.normal(size=near.shape)).astype(np.float16)
 
 
-def labelled(rng):
+def labeled_mentions(rng):
     """Mentions of two guidelines that lie elsewhere than the wordings of their labels."""
     words = rng.normal(size=(LABELS, WIDTH)).astype(np.float16)
     mentions = rows_near(rng.normal(size=(LABELS, WIDTH)), rng)
@@ -59,7 +59,7 @@ def tuned(seed=0, **options):
     torch.manual_seed(0)
     head = ProjectionHead((WIDTH, 8)).eval().requires_grad_(False)
     rng = np.random.default_rng(0)
-    some, pairs = labelled(rng), mined_pairs(rng)
+    some, pairs = labeled_mentions(rng), mined_pairs(rng)
     mask = NegativeMask(Hierarchy({}, {}))
     kinds = rng.normal(size=(40, WIDTH)).astype(np.float16)
     given = LabelOptions(batch=32, pairs=32, learning_rate=2e-2, **options)
@@ -67,7 +67,7 @@ def tuned(seed=0, **options):
     return head, after, some, kinds
 
 
-def picked(head, some):
+def accuracy(head, some):
     """Return the share of mentions that are nearest to their own label."""
     cosines = project(head, some.features) @ project(head, some.wordings).T
     return (cosines.argmax(axis=1) == some.labels).mean()
@@ -75,7 +75,7 @@ def picked(head, some):
 
 def test_mentions_move_to_their_labels_and_other_types_stay():
     before, after, some, kinds = tuned(keep=0.0)
-    assert picked(before, some) < 0.5 < 0.8 < picked(after, some)
+    assert accuracy(before, some) < 0.5 < 0.8 < accuracy(after, some)
     _, held, _, _ = tuned(keep=200.0)
     there = project(before, kinds)
     moved, little = ((1 - (project(h, kinds) * there).sum(1)).mean() for h in (after, held))
@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_head():
 def test_labels_of_other_guidelines_with_a_similar_meaning_are_not_separated():
     """Two guidelines use two words for one thing: neither is wrong for the other's mentions."""
     rng = np.random.default_rng(0)
-    some = labelled(rng)
+    some = labeled_mentions(rng)
     some.wordings[3] = some.wordings[0] + 0.01
     some.features[some.labels == 3] = rows_near(some.features[:1].astype(float), rng)
     head = ProjectionHead((WIDTH, 8)).eval().requires_grad_(False)

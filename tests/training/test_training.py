@@ -112,8 +112,8 @@ def test_batches_cover_an_epoch_without_repeats():
 def separable_pairs(n=64):
     generator = np.random.default_rng(0)
     kinds = np.arange(n) % 4
-    centres = generator.normal(size=(4, 12))
-    mentions = (centres[kinds] + 0.1 * generator.normal(size=(n, 12))).astype(np.float16)
+    centers = generator.normal(size=(4, 12))
+    mentions = (centers[kinds] + 0.1 * generator.normal(size=(n, 12))).astype(np.float16)
     words = ["river", "band", "film", "king"]
     entities = [entity(words[k]) for k in kinds]
     queries = [[query(words[k])] for k in kinds]

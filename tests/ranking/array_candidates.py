@@ -16,7 +16,7 @@ DIM = 16
 
 
 @dataclass
-class Numbers:
+class ArrayCandidates:
     """Candidates given by their vectors; all are in the background sample."""
 
     vectors: np.ndarray
@@ -30,7 +30,7 @@ class Numbers:
             self.background = BackgroundSample(len(self.vectors), self.priorities, self.vectors)
 
 
-class Calibrated:
+class CalibratedStub:
     """The part of an encoder that ranking uses."""
 
     similarity = "cosine"
@@ -47,17 +47,17 @@ def some_calibration():
     return Calibration(unit(rng.standard_normal((50, DIM))), (8.0, 0.5), (0.0, 0.0, 0.0, 0.0, 1.0))
 
 
-def scale_of(calibration, vector):
-    return LogOddsScale.of(Calibrated(calibration), vector)
+def log_odds_scale(calibration, vector):
+    return LogOddsScale.of(CalibratedStub(calibration), vector)
 
 
-def asked(calibration, vector, candidates, **options):
+def type_query(calibration, vector, candidates, **options):
     """Return the query that compares a type with candidates."""
-    scale = scale_of(calibration, vector)
+    scale = log_odds_scale(calibration, vector)
     return TypeQuery(vector, candidates.vectors @ vector, scale, **options)
 
 
-def shipped(stage):
+def shipped_stage(stage):
     """Return the shipped stage of a class."""
     return next(each for each in STAGES if isinstance(each, stage))
 
@@ -66,6 +66,6 @@ def priorities(n):
     return random_priorities([(f"document {i}", (0, 4)) for i in range(n)])
 
 
-def around(centre, n, spread, seed):
+def points_around(center, n, spread, seed):
     rng = np.random.default_rng(seed)
-    return unit(centre + spread * rng.standard_normal((n, DIM)))
+    return unit(center + spread * rng.standard_normal((n, DIM)))

@@ -3,7 +3,7 @@
 import chromadb
 import pytest
 from chromadb.api.models.Collection import Collection
-from hashed import HashedEncoder, assert_is
+from hashed import HashedEncoder, assert_index_holds
 
 from ner_retriever_rag import Document, EntityIndex
 
@@ -43,7 +43,7 @@ def test_adding_two_documents_takes_six_calls(index, calls):
     documents = [Document(f"Town{n} lies in Peru.", f"d{n}") for n in range(2)]
     index.add(documents)
     assert [name for name, _ in calls] == ["get", "get", "modify", "upsert", "upsert", "modify"]
-    assert_is(index, [Document("Oslo lies in Norway."), *documents])
+    assert_index_holds(index, [Document("Oslo lies in Norway."), *documents])
 
 
 def test_writes_of_another_index_are_looked_for_first(index, calls):
@@ -80,7 +80,9 @@ def test_collections_are_listed_after_a_failed_write(index, calls, monkeypatch):
     index.add(["Quito lies in Ecuador."])
     assert "list_collections" in {name for name, _ in calls}
     assert index._store.unfinished() == 0
-    assert_is(index, [Document("Oslo lies in Norway."), Document("Quito lies in Ecuador.")])
+    assert_index_holds(
+        index, [Document("Oslo lies in Norway."), Document("Quito lies in Ecuador.")]
+    )
 
 
 def test_interrupted_writes_are_looked_for_once_per_call():

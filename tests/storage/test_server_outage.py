@@ -7,7 +7,7 @@ import httpx
 import pytest
 from chroma_server import ChromaServer
 from chromadb.api.fastapi import FastAPI
-from hashed import HashedEncoder, assert_is
+from hashed import HashedEncoder, assert_index_holds
 
 from ner_retriever_rag import Document, EntityIndex, ShardedIndex
 from ner_retriever_rag.storage import retry
@@ -18,11 +18,11 @@ DOCUMENTS = [
     Document(f"Town{n} lies in Peru near Lima{n % 7} and Rome{n}.", f"d{n}", {"n": n % 10})
     for n in range(300)
 ]
-MOST = 7
+MAX_BATCH = 7
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory):
+def killable_server(tmp_path_factory):
     """A server that may be killed."""
     with ChromaServer(tmp_path_factory.mktemp("own")) as server:
         server.client()
@@ -30,7 +30,7 @@ def own(tmp_path_factory):
 
 
 @contextmanager
-def killed_at(server, method, ending, *, answered, monkeypatch):
+def kill_server_at(server, method, ending, *, answered, monkeypatch):
     """Kill the server at one request, and start it again a second later.
 
     Args:
@@ -70,34 +70,41 @@ def killed_at(server, method, ending, *, answered, monkeypatch):
         ("post", "/upsert", True),
     ],
 )
-def test_add_continues_when_the_server_comes_back(own, method, ending, answered, monkeypatch):
-    with EntityIndex(own.address, encoder=HashedEncoder()) as index:
+def test_add_continues_when_the_server_comes_back(
+    killable_server, method, ending, answered, monkeypatch
+):
+    with EntityIndex(killable_server.address, encoder=HashedEncoder()) as index:
         index.delete(each.id for each in DOCUMENTS)
-        with killed_at(own, method, ending, answered=answered, monkeypatch=monkeypatch):
+        with kill_server_at(
+            killable_server, method, ending, answered=answered, monkeypatch=monkeypatch
+        ):
             assert index.add(DOCUMENTS).added == len(DOCUMENTS)
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)
         assert not index._store.unfinished()
 
 
 @pytest.mark.parametrize("ending", ["/get", "/query"])
-def test_search_continues_when_the_server_comes_back(own, ending, monkeypatch):
+def test_search_continues_when_the_server_comes_back(killable_server, ending, monkeypatch):
     local = EntityIndex(encoder=HashedEncoder())
     local.add(DOCUMENTS)
-    with EntityIndex(own.address, encoder=HashedEncoder()) as index:
+    with EntityIndex(killable_server.address, encoder=HashedEncoder()) as index:
         index.add(DOCUMENTS)
-        with killed_at(own, "post", ending, answered=False, monkeypatch=monkeypatch):
+        with kill_server_at(
+            killable_server, "post", ending, answered=False, monkeypatch=monkeypatch
+        ):
             found = index.search("city", about="by the sea")
         wanted = local.search("city", about="by the sea")
         assert [each.doc_id for each in found] == [each.doc_id for each in wanted]
 
 
-def test_error_for_an_unreachable_server_names_it_and_a_remedy(own, monkeypatch):
+def test_error_for_an_unreachable_server_names_it_and_a_remedy(killable_server, monkeypatch):
     monkeypatch.setattr(retry, "PATIENCE", 0.3)
-    with EntityIndex(own.address, collection="away", encoder=HashedEncoder()) as index:
+    with EntityIndex(killable_server.address, collection="away", encoder=HashedEncoder()) as index:
         index.add(DOCUMENTS[:100])
-        own.kill()
+        port = killable_server.port
+        killable_server.kill()
         try:
-            told = rf"127.0.0.1:{own.port} does not answer .*ner-retriever serve.*repeat the call"
+            told = rf"127.0.0.1:{port} does not answer .*ner-retriever serve.*repeat the call"
             for call in (
                 lambda: index.search("city", where={"n": 1}),
                 lambda: index.add(DOCUMENTS),
@@ -105,13 +112,13 @@ def test_error_for_an_unreachable_server_names_it_and_a_remedy(own, monkeypatch)
             ):
                 with pytest.raises(ConnectionError, match=told):
                     call()
-            with pytest.raises(ConnectionError, match=rf"{own.port}.*see that it runs"):
-                EntityIndex(own.address, encoder=HashedEncoder())
+            with pytest.raises(ConnectionError, match=rf"{port}.*see that it runs"):
+                EntityIndex(killable_server.address, encoder=HashedEncoder())
         finally:
-            own.start()
-            own.client()
+            killable_server.start()
+            killable_server.client()
         assert index.add(DOCUMENTS).added == 200
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)
 
 
 def test_requests_to_a_busy_server_are_retried():
@@ -130,8 +137,8 @@ def test_requests_to_a_busy_server_are_retried():
     assert answers == [200]
 
 
-def refusing(monkeypatch):
-    """Let the client fail on more than ``MOST`` items in one call; return the calls seen."""
+def limit_batch_size(monkeypatch):
+    """Let the client fail on more than ``MAX_BATCH`` items in one call; return the calls seen."""
     seen = set()
 
     def watch(name, size):
@@ -139,7 +146,7 @@ def refusing(monkeypatch):
 
         def call(self, *positional, **given):
             number = size(given)
-            assert number is not None and number <= MOST, (name, number)
+            assert number is not None and number <= MAX_BATCH, (name, number)
             seen.add((name, number))
             return send(self, *positional, **given)
 
@@ -154,12 +161,12 @@ def refusing(monkeypatch):
 
 def test_max_batch_limits_writes_gets_and_queries(server, monkeypatch):
     few = DOCUMENTS[:60]
-    options = {"client": server, "encoder": HashedEncoder(), "max_batch": MOST}
+    options = {"client": server, "encoder": HashedEncoder(), "max_batch": MAX_BATCH}
     local = EntityIndex(encoder=HashedEncoder())
     local.add(few)
     some = {"n": {"$in": [4, 5]}}
     local.delete(where=some)
-    seen = refusing(monkeypatch)
+    seen = limit_batch_size(monkeypatch)
     for index in (
         EntityIndex(collection="small", **options),
         ShardedIndex([EntityIndex(collection=f"small{n}", **options) for n in range(2)]),
@@ -176,7 +183,7 @@ def test_max_batch_limits_writes_gets_and_queries(server, monkeypatch):
             found, wanted = index.search("city", **asked), local.search("city", **asked)
             assert [each.doc_id for each in found] == [each.doc_id for each in wanted]
         assert len(index.get(each.id for each in few)) == len(index) == 48
-    kinds = {name for name, number in seen if number == MOST}
+    kinds = {name for name, number in seen if number == MAX_BATCH}
     assert kinds == {"_upsert", "_delete", "_query", "_get"}
     with pytest.raises(ValueError, match="max_batch must be a positive whole number"):
         EntityIndex(**{**options, "max_batch": 0})

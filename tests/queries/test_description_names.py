@@ -10,7 +10,7 @@ from ner_retriever_rag.queries.description_names import DescriptionNames, names_
 TEXT = "Enslaved is a band from Haugesund, Norway." + " It plays a lot." * 12 + " Lordi is Finnish."
 
 
-def raised(description, text=TEXT, mention="Enslaved"):
+def share_nearby(description, text=TEXT, mention="Enslaved"):
     start = text.index(mention)
     nearby = names_nearby(text, [(start, start + len(mention))])
     return DescriptionNames(description).share_nearby(nearby)[0]
@@ -38,12 +38,12 @@ def raised(description, text=TEXT, mention="Enslaved"):
     ],
 )
 def test_share_of_names_found_near_a_mention(description, share):
-    assert raised(description) == pytest.approx(share)
+    assert share_nearby(description) == pytest.approx(share)
 
 
 def test_name_counts_only_for_mentions_near_it():
-    assert raised("Finnish band", mention="Lordi") == pytest.approx(1)
-    assert raised("Norwegian band", mention="Lordi") == 0
+    assert share_nearby("Finnish band", mention="Lordi") == pytest.approx(1)
+    assert share_nearby("Norwegian band", mention="Lordi") == 0
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_name_counts_only_for_mentions_near_it():
     ],
 )
 def test_country_matches_its_demonym(country, people):
-    assert raised(f"{people} river", f"Lumo flows through {country}.", "Lumo") > 0
-    assert raised(f"river of {country}", f"Lumo, a {people} river.", "Lumo") > 0
+    assert share_nearby(f"{people} river", f"Lumo flows through {country}.", "Lumo") > 0
+    assert share_nearby(f"river of {country}", f"Lumo, a {people} river.", "Lumo") > 0
 
 
 def test_similar_names_are_told_apart():
-    assert raised("Austrian river", "Lumo flows through Australia.", "Lumo") == 0
-    assert raised("Irish river", "Lumo flows through Iraq.", "Lumo") == 0
+    assert share_nearby("Austrian river", "Lumo flows through Australia.", "Lumo") == 0
+    assert share_nearby("Irish river", "Lumo flows through Iraq.", "Lumo") == 0
 
 
 def test_absent_words_are_rarely_matched():
@@ -81,7 +81,7 @@ def test_texts_without_mentions_or_capitals():
     assert names_nearby(TEXT, []).shape == (0, 2)
     assert DescriptionNames("Norwegian band").share_nearby(names_nearby(TEXT, [])).shape == (0,)
     assert not names_nearby("no capitals at all, ßharp nor ーlong", [(0, 2)]).any()
-    assert raised("Ödön film", "Lumo by Ödön.", "Lumo") > 0
+    assert share_nearby("Ödön film", "Lumo by Ödön.", "Lumo") > 0
 
 
 BANDS = [

@@ -9,7 +9,7 @@ from ner_retriever_rag.index.joining import join
 HERE, THERE = (1.0, 0.0), (0.0, 1.0)
 
 
-def joined(*mentions, people=False, decisions=None):
+def grouped(*mentions, people=False, decisions=None):
     """Return the sets of names (with their documents) that are joined into one entity."""
     names = [name for name, _, _ in mentions]
     documents = np.array([document for _, document, _ in mentions])
@@ -20,18 +20,18 @@ def joined(*mentions, people=False, decisions=None):
     return {frozenset((names[n], int(documents[n])) for n in group) for group in found}
 
 
-def one(*mentions):
+def one_group(*mentions):
     return {frozenset(mentions)}
 
 
 def test_names_across_documents_are_joined_if_vectors_agree():
     apple = ("Apple Inc.", 0, HERE), ("Apple", 1, HERE), ("Apple", 2, THERE)
-    assert joined(*apple) == {
+    assert grouped(*apple) == {
         frozenset({("Apple Inc.", 0), ("Apple", 1)}),
         frozenset({("Apple", 2)}),
     }
     spelled = ("U.S.", 0, HERE), ("U. S.", 1, HERE), ("Ægir", 1, HERE), ("Aegir", 2, HERE)
-    assert joined(*spelled) == {
+    assert grouped(*spelled) == {
         frozenset({("U.S.", 0), ("U. S.", 1)}),
         frozenset({("Ægir", 1), ("Aegir", 2)}),
     }
@@ -39,49 +39,49 @@ def test_names_across_documents_are_joined_if_vectors_agree():
 
 def test_people_of_one_name_in_different_contexts_stay_separate():
     jordans = ("Michael Jordan", 0, HERE), ("Michael Jordan", 1, HERE), ("Michael Jordan", 2, THERE)
-    assert len(joined(*jordans, people=True)) == 2
+    assert len(grouped(*jordans, people=True)) == 2
 
 
 def test_short_forms_are_joined_to_the_only_full_name_of_their_document():
     full = ("John T. Doe", 0, HERE)
-    assert joined(full, ("J. Doe", 0, HERE), ("Doe", 0, HERE), people=True) == one(
+    assert grouped(full, ("J. Doe", 0, HERE), ("Doe", 0, HERE), people=True) == one_group(
         ("John T. Doe", 0), ("J. Doe", 0), ("Doe", 0)
     )
     # They stay separate if not a person, with another vector, or with two full names that fit.
-    assert len(joined(full, ("Doe", 0, HERE), people=False)) == 2
-    assert len(joined(full, ("Doe", 0, THERE), people=True)) == 2
-    assert len(joined(full, ("Jane Doe", 0, HERE), ("Doe", 0, HERE), people=True)) == 3
+    assert len(grouped(full, ("Doe", 0, HERE), people=False)) == 2
+    assert len(grouped(full, ("Doe", 0, THERE), people=True)) == 2
+    assert len(grouped(full, ("Jane Doe", 0, HERE), ("Doe", 0, HERE), people=True)) == 3
 
 
 def test_surname_is_joined_to_the_only_person_who_has_it():
     full, alone = ("John T. Doe", 0, HERE), ("Doe", 1, HERE)
-    assert joined(full, alone, people=True) == one(("John T. Doe", 0), ("Doe", 1))
+    assert grouped(full, alone, people=True) == one_group(("John T. Doe", 0), ("Doe", 1))
     # But not a first name, a non-person, in another context, or a surname of two people.
-    assert len(joined(full, ("John", 1, HERE), people=True)) == 2
-    assert len(joined(full, alone, people=False)) == 2
-    assert len(joined(full, ("Doe", 1, THERE), people=True)) == 2
-    assert len(joined(full, ("Jane Doe", 2, HERE), alone, people=True)) == 3
+    assert len(grouped(full, ("John", 1, HERE), people=True)) == 2
+    assert len(grouped(full, alone, people=False)) == 2
+    assert len(grouped(full, ("Doe", 1, THERE), people=True)) == 2
+    assert len(grouped(full, ("Jane Doe", 2, HERE), alone, people=True)) == 3
     split = Decisions().with_split(["Doe", "John T. Doe"])
-    assert len(joined(full, alone, people=True, decisions=split)) == 2
+    assert len(grouped(full, alone, people=True, decisions=split)) == 2
 
 
 def test_different_middle_names_keep_people_separate():
     names = ("John Doe", 0, HERE), ("John T. Doe", 1, HERE), ("John F. Doe", 2, HERE)
-    assert frozenset({("John T. Doe", 1), ("John F. Doe", 2)}) not in joined(*names, people=True)
-    assert len(joined(*names, people=True)) == 2
+    assert frozenset({("John T. Doe", 1), ("John F. Doe", 2)}) not in grouped(*names, people=True)
+    assert len(grouped(*names, people=True)) == 2
 
 
 def test_decisions_override_the_rules():
     big = ("Big Blue", 0, HERE), ("IBM", 1, THERE)
-    assert len(joined(*big)) == 2
+    assert len(grouped(*big)) == 2
     merged = Decisions().with_merged(["IBM", "Big Blue"])
-    assert joined(*big, decisions=merged) == one(("Big Blue", 0), ("IBM", 1))
+    assert grouped(*big, decisions=merged) == one_group(("Big Blue", 0), ("IBM", 1))
     apple = ("Apple Inc.", 0, HERE), ("Apple", 1, HERE)
     split = Decisions().with_split(["Apple", "APPLE INC"])
-    assert len(joined(*apple)) == 1 and len(joined(*apple, decisions=split)) == 2
+    assert len(grouped(*apple)) == 1 and len(grouped(*apple, decisions=split)) == 2
     # A single merged name: its contexts do not matter.
     jordans = ("Michael Jordan", 0, HERE), ("Michael Jordan", 1, THERE)
-    assert len(joined(*jordans, decisions=Decisions().with_merged(["Michael Jordan"]))) == 1
+    assert len(grouped(*jordans, decisions=Decisions().with_merged(["Michael Jordan"]))) == 1
 
 
 def test_later_decisions_override_earlier_ones():

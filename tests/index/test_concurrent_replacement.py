@@ -26,7 +26,7 @@ def index(request, tmp_path, encoder):
         yield index
 
 
-def replace_at_every_look(index, monkeypatch, most):
+def replace_at_every_lookup(index, monkeypatch, most):
     """Before each lookup, let another thread replace a document, or wait until it may."""
     real, writers, others = index._store.fetch, [], cycle(["Quito.", "Rome or Bonn.", "Paris."])
 
@@ -46,7 +46,7 @@ def replace_at_every_look(index, monkeypatch, most):
 @pytest.mark.parametrize("times", [1, 40], ids=["once", "again and again"])
 def test_document_replaced_between_two_lookups_is_found(index, monkeypatch, times):
     index.search("city")
-    writers = replace_at_every_look(index, monkeypatch, times)
+    writers = replace_at_every_lookup(index, monkeypatch, times)
     found = {match.doc_id: match for match in index.search("city")}
     monkeypatch.undo()
     for each in writers:
@@ -60,7 +60,7 @@ def test_document_replaced_between_two_lookups_is_found(index, monkeypatch, time
 @pytest.mark.parametrize("index", ["memory"], indirect=True)
 def test_entities_on_a_topic_include_a_document_replaced_meanwhile(index, monkeypatch):
     index.search("city")
-    writers = replace_at_every_look(index, monkeypatch, 1)
+    writers = replace_at_every_lookup(index, monkeypatch, 1)
     found = index.entities("city", k=None, about="x", score_threshold=0)
     monkeypatch.undo()
     for each in writers:
@@ -88,11 +88,11 @@ def test_document_deleted_meanwhile_is_not_returned(encoder, monkeypatch):
     with EntityIndex(encoder=HashedEncoder()) as index:
         index.add([Document(text, f"d{n}") for n, text in enumerate(TEXTS)])
         index.search("city")
-        real, looks = index._store.fetch, []
+        real, lookups = index._store.fetch, []
 
         def fetch(ids):
-            looks.append(1)
-            if len(looks) == 1:
+            lookups.append(1)
+            if len(lookups) == 1:
                 index.delete("d0")
             return real(ids)
 

@@ -13,7 +13,7 @@ VALUES = [0, 1, 2, -3, 1.0, 0.5, 2.5, True, False, "a", "b", "1", ""]
 LISTS = [[1, 2], ["a", "b"], [0.5], [True]]
 
 
-def one_condition(draw):
+def random_condition(draw):
     name = draw.choice(["n", "s", "other", "missing"])
     how = draw.choice(["", "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$contains",
                        "$not_contains"])  # fmt: skip
@@ -28,11 +28,11 @@ def one_condition(draw):
     return {name: {how: draw.choice(VALUES)}}
 
 
-def a_filter(draw, depth=0):
+def random_filter(draw, depth=0):
     if depth < 2 and draw.random() < 0.35:
-        parts = [a_filter(draw, depth + 1) for _ in range(draw.randint(2, 3))]
+        parts = [random_filter(draw, depth + 1) for _ in range(draw.randint(2, 3))]
         return {draw.choice(["$and", "$or"]): parts}
-    return one_condition(draw)
+    return random_condition(draw)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def collection(records):
 def test_filters_select_the_same_records_as_in_chroma(records, collection):
     draw, decided, differing = random.Random(7), 0, []
     for _ in range(400):
-        where = a_filter(draw)
+        where = random_filter(draw)
         try:
             wanted = set(collection.get(where=where, include=[])["ids"])
         except (ValueError, ChromaError):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from tiny import CapitalisedWords
+from tiny import CapitalizedWords
 
 from ner_retriever_rag import EntityIndex, TypeAwareEncoder
 from ner_retriever_rag.encoder import pieces
@@ -13,7 +13,7 @@ MESSY = "The one who had once met Oslo Nor\u00adway\nwas:\n\nLima\tPeru\nRome"
 CLEAN = "The one who had once met Oslo Norway was: | Lima | Peru | Rome"
 
 
-class Watching(CapitalisedWords):
+class RecordingDetector(CapitalizedWords):
     def __init__(self):
         self.read = []
 
@@ -23,7 +23,7 @@ class Watching(CapitalisedWords):
 
 
 def test_detector_reads_the_view_and_spans_refer_to_the_source(tiny_checkpoint):
-    watching = Watching()
+    watching = RecordingDetector()
     encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=watching)
     messy, clean = encoder.encode([MESSY, CLEAN])
     assert watching.read == [CLEAN, CLEAN]
@@ -35,11 +35,11 @@ def test_detector_reads_the_view_and_spans_refer_to_the_source(tiny_checkpoint):
 
 
 def test_no_mention_crosses_a_boundary(tiny_checkpoint):
-    class Everything:
+    class WholeTextDetector:
         def detect(self, texts):
             return [[Mention(text, 0, len(text))] for text in texts]
 
-    encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=Everything())
+    encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=WholeTextDetector())
     (encoded,) = encoder.encode(["Lima\tPeru\nRome"])
     assert [each.text for each in encoded.mentions] == ["Lima", "Peru", "Rome"]
 
@@ -51,12 +51,12 @@ def test_text_of_invisible_characters_has_no_mentions(tiny_encoder):
 
 def test_long_text_is_read_in_pieces_and_merged(tiny_checkpoint, monkeypatch):
     monkeypatch.setattr(pieces, "LONGEST", 60)
-    encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalisedWords())
+    encoder = TypeAwareEncoder(tiny_checkpoint, "hidden@2", detector=CapitalizedWords())
     sentences = ["Oslo lies in Norway.", "Lima lies in Peru, by the sea.", "Rome is far."] * 5
     text = " ".join(sentences)
     (encoded,) = encoder.encode([text])
     assert [text[each.start : each.end] for each in encoded.mentions] == [
-        each.text for each in CapitalisedWords().detect([text])[0]
+        each.text for each in CapitalizedWords().detect([text])[0]
     ]
     # Given spans keep their order, whichever piece they are in.
     spans = [(each.start, each.end) for each in encoded.mentions][::-1]

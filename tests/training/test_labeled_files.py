@@ -9,16 +9,16 @@ from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.training.labelled import described, read_labelled, split
 
 MENTION = {"start": 8, "end": 19, "type": "drug"}
-GOOD = {"id": 7, "text": "We gave haloperidol.", "mentions": [MENTION]}
+VALID_ROW = {"id": 7, "text": "We gave haloperidol.", "mentions": [MENTION]}
 
 
 def with_mention(**changed):
-    return GOOD | {"mentions": [MENTION | changed]}
+    return VALID_ROW | {"mentions": [MENTION | changed]}
 
 
 def test_lines_are_read_plain_or_compressed(tmp_path):
     empty = {"text": "Nothing here.", "mentions": []}
-    lines = f"{json.dumps(GOOD)}\n\n{json.dumps(empty)}\n"
+    lines = f"{json.dumps(VALID_ROW)}\n\n{json.dumps(empty)}\n"
     (tmp_path / "a.jsonl").write_text(lines)
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     read = [
@@ -34,11 +34,11 @@ def test_lines_are_read_plain_or_compressed(tmp_path):
         ("{", "no JSON"),
         ("[1]", "text and mentions are wanted"),
         ({"text": "a"}, "text and mentions are wanted"),
-        (GOOD | {"text": " "}, "text must be a string that is not empty"),
-        (GOOD | {"text": 3}, "text must be a string"),
-        (GOOD | {"mentions": {}}, "mentions must be a list"),
-        (GOOD | {"mentions": [[8, 19, "drug"]]}, "needs start, end and type"),
-        (GOOD | {"mentions": [{"start": 8, "end": 19}]}, "needs start, end and type"),
+        (VALID_ROW | {"text": " "}, "text must be a string that is not empty"),
+        (VALID_ROW | {"text": 3}, "text must be a string"),
+        (VALID_ROW | {"mentions": {}}, "mentions must be a list"),
+        (VALID_ROW | {"mentions": [[8, 19, "drug"]]}, "needs start, end and type"),
+        (VALID_ROW | {"mentions": [{"start": 8, "end": 19}]}, "needs start, end and type"),
         (with_mention(type=" "), "type must be a string that is not empty"),
         (with_mention(type=None), "type must be a string"),
         (with_mention(end=21), "8 to 21 are not the characters of a mention (the text has 20"),
@@ -51,7 +51,7 @@ def test_lines_are_read_plain_or_compressed(tmp_path):
 def test_error_for_an_invalid_line_gives_its_number(tmp_path, row, message):
     path = tmp_path / "bad.jsonl"
     line = row if isinstance(row, str) else json.dumps(row)
-    path.write_text(f"{json.dumps(GOOD)}\n{line}\n")
+    path.write_text(f"{json.dumps(VALID_ROW)}\n{line}\n")
     with pytest.raises(ValueError) as error:
         read_labelled(path)
     assert str(error.value).startswith(f"{path}, line 2: ")

@@ -22,24 +22,24 @@ TEXTS = {
 MEANINGS = {name: n for n, name in enumerate(("basketball", "statistics", "business", "optics"))}
 
 
-class Meant(HashedEncoder):
+class MeaningEncoder(HashedEncoder):
     """Vectors given by the document's last word, all slightly similar to a person's."""
 
     fingerprint = "meant"
 
     def encode(self, texts, spans=None):
-        return [self._meant(text, given) for text, given in zip(texts, spans, strict=True)]
+        return [self._encode_text(text, given) for text, given in zip(texts, spans, strict=True)]
 
     def encode_types(self, descriptions):
-        return np.stack([meaning(each) for each in descriptions])
+        return np.stack([meaning_vector(each) for each in descriptions])
 
-    def _meant(self, text, spans):
+    def _encode_text(self, text, spans):
         mentions = [Mention(text[start:end], start, end) for start, end in spans]
-        vectors = np.stack([meaning(text.rsplit(" ", 1)[1])] * len(mentions))
+        vectors = np.stack([meaning_vector(text.rsplit(" ", 1)[1])] * len(mentions))
         return EncodedText(mentions, vectors, vector(text, 8))
 
 
-def meaning(word):
+def meaning_vector(word):
     found = np.zeros(16, dtype=np.float32)
     found[15] = 0.3
     if word in MEANINGS:
@@ -61,26 +61,26 @@ def fill(index):
     return index
 
 
-def found(index, **options):
+def entity_rows(index, **options):
     listed = index.entities("person", k=20, sharpen=False, **options)
     return {(each.name, *each.documents) for each in listed}
 
 
 @pytest.fixture
 def index():
-    return fill(EntityIndex(encoder=Meant()))
+    return fill(EntityIndex(encoder=MeaningEncoder()))
 
 
-DOES = {("John T. Doe", "a", "b"), ("John Doe", "c")}
-LUMENARIES = {("Lumenary", "d", "e"), ("lumenary", "f")}
+DOE_ENTITIES = {("John T. Doe", "a", "b"), ("John Doe", "c")}
+LUMENARY_ENTITIES = {("Lumenary", "d", "e"), ("lumenary", "f")}
 
 
 def test_entities_are_joined_and_say_why(index):
-    assert found(index) == DOES | LUMENARIES
+    assert entity_rows(index) == DOE_ENTITIES | LUMENARY_ENTITIES
     joined = {each.name: each.joined for each in index.entities("person", sharpen=False)}
     assert joined["John T. Doe"] == dict.fromkeys(["Doe", "J. Doe", "John Doe"], "short form")
     assert joined["Lumenary"] == {"Lumenary Inc.": "legal form"}
-    apart = found(index, join=False)
+    apart = entity_rows(index, join=False)
     assert {("John T. Doe", "a"), ("Doe", "a"), ("John Doe", "b", "c")} <= apart
 
 
@@ -91,15 +91,15 @@ def test_one_good_mention_brings_in_the_other_names(index, monkeypatch):
 
 
 def test_merge_and_split_are_persistent(tmp_path):
-    with fill(EntityIndex(tmp_path, encoder=Meant())) as index:
+    with fill(EntityIndex(tmp_path, encoder=MeaningEncoder())) as index:
         index.merge("John Doe")
         index.split("Lumenary", "Lumenary Inc.")
-        assert {each for each in found(index) if "b" in each or "c" in each} == {
+        assert {each for each in entity_rows(index) if "b" in each or "c" in each} == {
             ("John T. Doe", "a", "b", "c")
         }
-    with EntityIndex(tmp_path, encoder=Meant()) as again:
+    with EntityIndex(tmp_path, encoder=MeaningEncoder()) as again:
         assert again.decisions().merged == (("John Doe",),)
-        assert {each for each in found(again) if each[0].lower() != "john t. doe"} == {
+        assert {each for each in entity_rows(again) if each[0].lower() != "john t. doe"} == {
             ("Lumenary Inc.", "d"),
             ("Lumenary", "e"),
             ("lumenary", "f"),
@@ -109,15 +109,15 @@ def test_merge_and_split_are_persistent(tmp_path):
         again.undecide("John Doe")
         listed = {each.name: each for each in again.entities("business", sharpen=False)}
         assert listed["Lumenary"].documents == ["d", "e", "f"]
-        assert DOES <= found(again)
+        assert DOE_ENTITIES <= entity_rows(again)
         with pytest.raises(ValueError, match="at least 2 names"):
             again.split("Lumenary")
 
 
 def test_sharded_index_joins_entities_and_keeps_decisions(tmp_path):
     places = [tmp_path / "0", tmp_path / "1"]
-    with fill(ShardedIndex(places, encoder=Meant())) as index:
-        assert found(index) == DOES | LUMENARIES
+    with fill(ShardedIndex(places, encoder=MeaningEncoder())) as index:
+        assert entity_rows(index) == DOE_ENTITIES | LUMENARY_ENTITIES
         index.merge("Lumenary", "Lumenary Inc.")
-    with ShardedIndex(places, encoder=Meant()) as again:
-        assert ("Lumenary", "d", "e", "f") in found(again)
+    with ShardedIndex(places, encoder=MeaningEncoder()) as again:
+        assert ("Lumenary", "d", "e", "f") in entity_rows(again)

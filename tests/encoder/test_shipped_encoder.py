@@ -23,8 +23,8 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 
 @pytest.fixture(scope="module")
-def sample(default):
-    index = EntityIndex(encoder=default)
+def sample(shipped_encoder):
+    index = EntityIndex(encoder=shipped_encoder)
     index.add(list(FileSource([SAMPLE])))
     return index
 
@@ -71,14 +71,17 @@ def test_approximate_search_finds_what_brute_force_finds(sample):
         assert len(near & exact) >= 19
 
 
-def test_results_do_not_depend_on_insertion_order_and_batches(default):
+def test_results_do_not_depend_on_insertion_order_and_batches(shipped_encoder):
     """There are more mentions than neighbors; the batch changes the last bits of vectors."""
     documents = list(FileSource([SAMPLE]))[:100]
-    together, one_by_one = EntityIndex(encoder=default), EntityIndex(encoder=default)
+    together, one_by_one = (
+        EntityIndex(encoder=shipped_encoder),
+        EntityIndex(encoder=shipped_encoder),
+    )
     together.add(documents)
     for document in reversed(documents):
         one_by_one.add([document])
-    assert sum(map(len, default.detect([each.text for each in documents]))) > NEIGHBORS
+    assert sum(map(len, shipped_encoder.detect([each.text for each in documents]))) > NEIGHBORS
     for query in ("river", "city", "person", "film"):
         scores = [
             {match.doc_id: match.score for match in index.search(query, k=100)}
@@ -88,9 +91,9 @@ def test_results_do_not_depend_on_insertion_order_and_batches(default):
         assert scores[1] == pytest.approx(scores[0], abs=0.005)
 
 
-def test_detects_mentions_in_lowercase_text(default):
+def test_detects_mentions_in_lowercase_text(shipped_encoder):
     text = "guido van rossum wrote python in amsterdam, not far from the north sea."
-    found = {mention.text for mention in default.detect([text])[0]}
+    found = {mention.text for mention in shipped_encoder.detect([text])[0]}
     assert {"guido van rossum", "amsterdam"} <= found
 
 
@@ -103,7 +106,7 @@ def test_shipped_encoder_is_small():
     assert TypeAwareEncoder.from_pretrained().dim <= 128
 
 
-ALONE = """
+OFFLINE_SCRIPT = """
 import socket, sys
 def refuse(*_, **__): raise AssertionError("a connection")
 socket.socket.connect = socket.getaddrinfo = refuse
@@ -119,7 +122,7 @@ print(encoded.mentions[0].text)
 )
 def test_works_without_the_backbone_package_and_the_hub():
     result = subprocess.run(
-        [sys.executable, "-c", ALONE], capture_output=True, text=True, check=False
+        [sys.executable, "-c", OFFLINE_SCRIPT], capture_output=True, text=True, check=False
     )
     assert result.stdout == "Oslo\n", result.stderr
     assert "Token indices" not in result.stderr
@@ -131,14 +134,14 @@ def test_given_backbone_folder_takes_precedence(tmp_path, tiny_checkpoint):
         encoder.encode_types(["city"])
 
 
-def test_text_vector_is_close_to_the_minilm_sentence_embedding(default):
+def test_text_vector_is_close_to_the_minilm_sentence_embedding(shipped_encoder):
     paragraphs = [json.loads(line)["text"] for line in SAMPLE.read_text().splitlines()[:40]]
     folder = find_checkpoint(MINILM)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     cosines = []
     for text, encoded in zip(
-        paragraphs, default.encode(paragraphs, spans=[[]] * len(paragraphs)), strict=True
+        paragraphs, shipped_encoder.encode(paragraphs, spans=[[]] * len(paragraphs)), strict=True
     ):
         batch = tokenizer(text, return_tensors="pt", truncation=True, max_length=512)
         with torch.no_grad():
@@ -147,7 +150,7 @@ def test_text_vector_is_close_to_the_minilm_sentence_embedding(default):
     assert np.mean(cosines) >= 0.97
 
 
-def test_detector_on_few_nerd(default, shared):
+def test_detector_on_few_nerd(shipped_encoder, shared):
     """Quick regression check on the first 600 sentences of dev; full figures are in benchmarks/.
 
     0.91 are found exactly, at 5.0 mentions per sentence. With a threshold of 0.4 there were 4.4,
@@ -156,7 +159,9 @@ def test_detector_on_few_nerd(default, shared):
     with (shared / "data" / "fewnerd" / "inter-dev.jsonl").open() as lines:
         rows = [json.loads(line) for line, _ in zip(lines, range(600), strict=False)]
     gold = found = given = 0
-    for row, mentions in zip(rows, default.detect([row["text"] for row in rows]), strict=True):
+    for row, mentions in zip(
+        rows, shipped_encoder.detect([row["text"] for row in rows]), strict=True
+    ):
         spans = {(mention.start, mention.end) for mention in mentions}
         wanted = {(mention["start"], mention["end"]) for mention in row["mentions"]}
         gold, found, given = gold + len(wanted), found + len(wanted & spans), given + len(spans)
@@ -164,14 +169,14 @@ def test_detector_on_few_nerd(default, shared):
     assert given / len(rows) <= 5.1
 
 
-def test_types_on_few_nerd(default, shared):
+def test_types_on_few_nerd(shipped_encoder, shared):
     """Quick check on 1,500 sentences of dev: R-Precision far above chance for unseen types."""
     folder = shared / "data" / "fewnerd"
     names = json.loads((folder / "type-names.json").read_text())
     with (folder / "inter-dev.jsonl").open() as lines:
         rows = [json.loads(line) for line, _ in zip(lines, range(1500), strict=False)]
     spans = [[(each["start"], each["end"]) for each in row["mentions"]] for row in rows]
-    encoded = default.encode([row["text"] for row in rows], spans=spans)
+    encoded = shipped_encoder.encode([row["text"] for row in rows], spans=spans)
     labels = {each["type"].split("-", 1)[1] for row in rows for each in row["mentions"]} - {"other"}
     precisions = []
     for label in labels:
@@ -180,7 +185,7 @@ def test_types_on_few_nerd(default, shared):
         )
         if relevant.sum() < 10:
             continue
-        vector = default.encode_types([names[label]])[0]
+        vector = shipped_encoder.encode_types([names[label]])[0]
         scores = [max(one.vectors @ vector, default=-1.0) for one in encoded]
         top = np.argsort(scores)[::-1][: relevant.sum()]
         precisions.append(relevant[top].mean())
@@ -225,17 +230,20 @@ NOTES = [
         ("court", "Ninth Circuit"),
     ],
 )
-def test_technical_mentions_are_found_by_description(default, description, wanted):
-    index = EntityIndex(encoder=default)
+def test_technical_mentions_are_found_by_description(shipped_encoder, description, wanted):
+    index = EntityIndex(encoder=shipped_encoder)
     index.add(NOTES)
     assert index.search(description, k=1)[0].matches[0].text == wanted
 
 
-def test_pattern_mentions_move_towards_the_name_of_their_kind(default):
+def test_pattern_mentions_move_towards_the_name_of_their_kind(shipped_encoder):
     plain = TypeAwareEncoder.from_pretrained(names=False)
     text = NOTES[1]
     spans = [[(text.index("jane@"), text.index("jane@") + 13), (4, 9)]]
-    (kind,) = default.encode_types(["email address"])
-    moved, before = default.encode([text], spans)[0].vectors, plain.encode([text], spans)[0].vectors
+    (kind,) = shipped_encoder.encode_types(["email address"])
+    moved, before = (
+        shipped_encoder.encode([text], spans)[0].vectors,
+        plain.encode([text], spans)[0].vectors,
+    )
     assert moved[0] @ kind > before[0] @ kind + 0.2
     assert moved[1] @ kind < 0.3

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from unit_vectors import types_in_few_dimensions, unit
+from unit_vectors import low_dimensional_types, unit
 
 from ner_retriever_rag import Document
 from ner_retriever_rag.candidates.cells import LARGE, Cells
@@ -22,7 +22,7 @@ NAME = b"Name"
 
 @pytest.fixture(scope="module")
 def types():
-    return types_in_few_dimensions(60, DIM)
+    return low_dimensional_types(60, DIM)
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +84,14 @@ SECOND_HALF = {"from": 4_000, "every": 1}  # none of the first type
 @pytest.mark.parametrize("where", [None, EVERY_TENTH, EVERY_HUNDREDTH, SECOND_HALF])
 def test_approximate_results_nearly_equal_exact_ones(search, where):
     k = 20
-    right, off, looked_at, compare = [], [], [], search.compare
-    search.compare = lambda part, *others: looked_at.append(len(part)) or compare(part, *others)
+    right, off, scored_counts, compare = [], [], [], search.compare
+    search.compare = lambda part, *others: scored_counts.append(len(part)) or compare(part, *others)
     for query in ("0", "7", "33"):
         few = search.documents([query], Bounds.check(k=k, where=where))[0]
-        assert looked_at.pop() < DOCUMENTS * A_DOCUMENT
-        assert not looked_at
+        assert scored_counts.pop() < DOCUMENTS * A_DOCUMENT
+        assert not scored_counts
         every = search.documents([query], Bounds.check(k=k, where=where, exact=True))[0]
-        looked_at.clear()
+        scored_counts.clear()
         scores = {match.doc_id: match.score for match in every}
         right.append(len(scores.keys() & {match.doc_id for match in few}) / k)
         off += [abs(m.score - scores[m.doc_id]) for m in few if m.doc_id in scores]

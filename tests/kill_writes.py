@@ -1,6 +1,6 @@
 """Kill a process at random moments during a write and check what it leaves behind.
 
-Run as ``killing.main(folder, kills, seed)`` in a process that has no open index: every index is
+Run as ``kill_writes.main(folder, kills, seed)`` in a process that has no open index: every index is
 opened in a forked child, so that no kill costs the time of the imports.
 """
 
@@ -14,7 +14,7 @@ import time
 import traceback
 from pathlib import Path
 
-from hashed import HashedEncoder, assert_is, wrong_in
+from hashed import HashedEncoder, assert_index_holds, inconsistent_documents
 
 from ner_retriever_rag import Document, EntityIndex
 from ner_retriever_rag.index.check import check, repair
@@ -40,7 +40,7 @@ CHANGES = {
 }
 
 
-def forked(work, wait=True):
+def run_forked(work, wait=True):
     """Run work in a forked child; return whether it succeeded, or its pid with ``wait=False``."""
     child = os.fork()
     if child == 0:
@@ -53,16 +53,16 @@ def forked(work, wait=True):
     return os.waitpid(child, 0)[1] == 0 if wait else child
 
 
-def write(folder, change, told):
+def write(folder, change, write_end):
     index = EntityIndex(folder, encoder=HashedEncoder())
-    os.write(told, b"open\n")
+    os.write(write_end, b"open\n")
     started = time.perf_counter()
     CHANGES[change][0](index)
-    os.write(told, f"{time.perf_counter() - started}\n".encode())
+    os.write(write_end, f"{time.perf_counter() - started}\n".encode())
     index.close()
 
 
-def look(folder, change, notes):
+def verify_remains(folder, change, notes):
     """Check that no document is incomplete and that repeating the call completes the change."""
     try:
         index = EntityIndex(folder, encoder=HashedEncoder())
@@ -79,9 +79,9 @@ def look(folder, change, notes):
         assert document in (then.get(document.id), later.get(document.id)), document
     kept = then.keys() & later.keys()  # documents that are not deleted exist, old or new
     assert {each.id for each in index.get(kept)} == kept
-    assert wrong_in(index) == []
+    assert inconsistent_documents(index) == []
     CHANGES[change][0](index)
-    assert_is(index, CHANGES[change][1])
+    assert_index_holds(index, CHANGES[change][1])
     index.close()
     assert check(folder, DEFAULT_COLLECTION, HashedEncoder()).sound
 
@@ -96,7 +96,7 @@ def main(folder, kills, seed):
         with EntityIndex(base, encoder=HashedEncoder()) as index:
             index.add(BASE)
 
-    assert forked(build)
+    assert run_forked(build)
     report = {"killed": 0, "finished": 0, "damaged": [], "bad": []}
     takes = dict.fromkeys(CHANGES, 1.0)
     for number in range(-len(CHANGES), kills):
@@ -104,10 +104,10 @@ def main(folder, kills, seed):
         place = folder / "killed"
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(base, place)
-        heard, told = os.pipe()
-        child = forked(lambda: write(place, change, told), wait=False)  # noqa: B023
-        os.close(told)
-        with os.fdopen(heard) as lines:
+        read_end, write_end = os.pipe()
+        child = run_forked(lambda: write(place, change, write_end), wait=False)  # noqa: B023
+        os.close(write_end)
+        with os.fdopen(read_end) as lines:
             assert lines.readline() == "open\n"
             if number >= 0:
                 moment = chance.uniform(0, takes[change])
@@ -122,7 +122,7 @@ def main(folder, kills, seed):
             continue
         notes = folder / "notes.json"
         notes.unlink(missing_ok=True)
-        if not forked(lambda: look(place, change, notes)):  # noqa: B023
+        if not run_forked(lambda: verify_remains(place, change, notes)):  # noqa: B023
             report["bad"].append([number, change, moment])
             shutil.copytree(place, folder / f"bad-{number}")
         if notes.exists():

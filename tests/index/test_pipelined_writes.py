@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from hashed import HashedEncoder, assert_is
+from hashed import HashedEncoder, assert_index_holds
 from langchain_core.documents import Document as Page
 from llama_index.core.schema import TextNode
 
@@ -19,7 +19,7 @@ DOCUMENTS = [Document(f"Town{n} lies in Peru.", id=f"d{n}") for n in range(4 * B
 def test_next_batch_is_encoded_while_the_previous_one_is_written(monkeypatch):
     begun, write = threading.Event(), Store.write
 
-    class Listening(HashedEncoder):
+    class SignalingEncoder(HashedEncoder):
         def encode(self, texts, spans=None):
             if texts[0] == DOCUMENTS[2 * BATCH].text:
                 begun.set()
@@ -30,9 +30,9 @@ def test_next_batch_is_encoded_while_the_previous_one_is_written(monkeypatch):
         write(*arguments)
 
     monkeypatch.setattr(Store, "write", waiting)
-    index = EntityIndex(encoder=Listening())
+    index = EntityIndex(encoder=SignalingEncoder())
     assert index.add(DOCUMENTS).added == len(DOCUMENTS)
-    assert_is(index, DOCUMENTS)
+    assert_index_holds(index, DOCUMENTS)
 
 
 def test_complete_batches_of_a_failing_stream_are_written():
@@ -43,32 +43,32 @@ def test_complete_batches_of_a_failing_stream_are_written():
     index = EntityIndex(encoder=HashedEncoder())
     with pytest.raises(OSError, match="the source is gone"):
         index.add(stream())
-    assert_is(index, DOCUMENTS[: 3 * BATCH])
+    assert_index_holds(index, DOCUMENTS[: 3 * BATCH])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_interrupted_add_is_resumed(error, tmp_path):
-    class Interrupted(HashedEncoder):
+    class InterruptedEncoder(HashedEncoder):
         def encode(self, texts, spans=None):
             if texts[0] == DOCUMENTS[2 * BATCH].text:
                 raise error
             return super().encode(texts, spans)
 
-    with EntityIndex(tmp_path, encoder=Interrupted()) as index:
+    with EntityIndex(tmp_path, encoder=InterruptedEncoder()) as index:
         with pytest.raises(error):
             index.add(DOCUMENTS)
-        assert_is(index, DOCUMENTS[: 2 * BATCH])
+        assert_index_holds(index, DOCUMENTS[: 2 * BATCH])
     with EntityIndex(tmp_path, encoder=HashedEncoder()) as index:
         report = index.add(DOCUMENTS)
         assert (report.added, report.unchanged) == (2 * BATCH + 5, 2 * BATCH)
-        assert_is(index, DOCUMENTS)
+        assert_index_holds(index, DOCUMENTS)
 
 
 def test_equal_texts_in_concurrent_batches():
     documents = [Document("Lima lies in Peru.", id=f"d{n}") for n in range(3 * BATCH)]
     index = EntityIndex(encoder=HashedEncoder())
     assert index.add(documents).mentions == 6 * BATCH
-    assert_is(index, documents)
+    assert_index_holds(index, documents)
 
 
 def test_batches_of_long_documents_are_smaller():
@@ -111,7 +111,7 @@ def test_few_copies_of_a_text_shared_by_many_documents_are_read(monkeypatch):
     assert len({match.doc_id for match in found}) == 221
 
 
-class Choosy(HashedEncoder):
+class FailingEncoder(HashedEncoder):
     """An encoder that fails on one text."""
 
     def encode(self, texts, spans=None):
@@ -121,14 +121,14 @@ class Choosy(HashedEncoder):
 
 
 def test_document_that_cannot_be_encoded_is_reported_and_only_it_is_skipped():
-    index = EntityIndex(encoder=Choosy())
+    index = EntityIndex(encoder=FailingEncoder())
     with pytest.raises(MemoryError, match=r"document 'd7' cannot be encoded.*too long"):
         index.add(DOCUMENTS)
     report = index.add(DOCUMENTS, errors="skip")
     assert [each.document for each in report.failed] == ["d7"]
     assert "too long" in report.failed[0].reason
     assert report.added == len(DOCUMENTS) - 1
-    assert_is(index, [each for each in DOCUMENTS if each.id != "d7"])
+    assert_index_holds(index, [each for each in DOCUMENTS if each.id != "d7"])
 
 
 def test_failure_for_all_documents_is_not_blamed_on_one():

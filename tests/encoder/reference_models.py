@@ -58,7 +58,7 @@ def no_norm(_norm, states):
     return states
 
 
-def apply(layer, states):
+def project(layer, states):
     """Apply a linear layer's weight and bias; GPT-2 stores the transposed matrix."""
     if isinstance(layer, Conv1D):
         return states @ layer.weight + layer.bias
@@ -70,8 +70,8 @@ def gated(activation):
 
     def mlp(block, states):
         inner = block.mlp
-        return apply(inner.down_proj, activation(apply(inner.gate_proj, states)) *
-                     apply(inner.up_proj, states))  # fmt: skip
+        return project(inner.down_proj, activation(project(inner.gate_proj, states)) *
+                     project(inner.up_proj, states))  # fmt: skip
 
     return mlp
 
@@ -104,7 +104,7 @@ def columns(which):
     return lambda layer: (layer.weight[:, part].T, layer.bias[part])
 
 
-def whole(layer):
+def full_matrix(layer):
     """The full matrix of a separate projection."""
     return layer.weight, layer.bias
 
@@ -118,7 +118,7 @@ class Family:
     norm_path: str = "input_layernorm"
     blocks: str = "layers"
     paths: tuple[str, str, str] = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
-    slices: tuple[Any, Any, Any] = (whole, whole, whole)
+    slices: tuple[Any, Any, Any] = (full_matrix, full_matrix, full_matrix)
     output: str = "self_attn.o_proj"
     # The feed-forward input, given the block, its input and the attention output; the layer itself.
     mlp_input: Callable[..., Any] = field(
@@ -136,7 +136,7 @@ class Family:
             torch.nn.init.normal_(parameter, around, 0.2)
         return model
 
-    def by_hand(self, model, ids, block_number):
+    def reference_taps(self, model, ids, block_number):
         """Every tap of one block of a full model, for one text without padding.
 
         Returns vectors ``(tokens, width)`` by kind, and the residual streams as the list "hidden".
@@ -165,7 +165,7 @@ class Family:
             values = vectors["value"].unflatten(1, (-1, size)).transpose(0, 1)
             values = values.repeat_interleave(heads // len(values), dim=0)
             mixed = (weights @ values).transpose(0, 1).flatten(1)
-            vectors["attention"] = apply(attrgetter(self.output)(block), mixed)
+            vectors["attention"] = project(attrgetter(self.output)(block), mixed)
             mlp_input = self.mlp_input(block, states, vectors["attention"])
             vectors["mlp"] = self.mlp(block, mlp_input)
             return vectors | {"hidden": [state[0] for state in passed.hidden_states]}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hashed import rows_amiss
+from hashed import inconsistent_row_ids
 
 from ner_retriever_rag import Document, EntityIndex
 
@@ -10,14 +10,14 @@ NILE, OSLO = "The Nile flows through Egypt.", "Oslo lies in Norway."
 
 
 @pytest.fixture
-def small(tiny_encoder):
+def small_index(tiny_encoder):
     index = EntityIndex(encoder=tiny_encoder)
     index.add([Document(NILE, "nile", {"lang": "en", "n": 1}), Document(OSLO, "oslo", {"n": 2})])
     return index
 
 
 @pytest.fixture
-def no_encoding(tiny_encoder, monkeypatch):
+def forbid_encoding(tiny_encoder, monkeypatch):
     def switch():
         monkeypatch.setattr(
             type(tiny_encoder), "encode", lambda *_, **__: pytest.fail("encoded again")
@@ -35,54 +35,55 @@ def test_open_rejects_a_missing_index(tmp_path, tiny_encoder):
         assert len(index) == 0
 
 
-def test_len_and_in(small):
-    assert len(small) == 2 and "nile" in small and "volga" not in small and 3 not in small
+def test_len_and_in(small_index):
+    assert len(small_index) == 2 and "nile" in small_index
+    assert "volga" not in small_index and 3 not in small_index
 
 
-def test_documents_are_iterated_in_batches_and_filtered(small):
-    assert {each.id for each in small.documents(batch=1)} == {"nile", "oslo"}
-    (english,) = small.documents({"lang": "en"})
+def test_documents_are_iterated_in_batches_and_filtered(small_index):
+    assert {each.id for each in small_index.documents(batch=1)} == {"nile", "oslo"}
+    (english,) = small_index.documents({"lang": "en"})
     assert english == Document(NILE, "nile", {"lang": "en", "n": 1})
 
 
-def test_delete_by_filter(small):
-    assert small.delete(where={"n": {"$gt": 1}}) == 1
-    assert "oslo" not in small and len(small) == 1
+def test_delete_by_filter(small_index):
+    assert small_index.delete(where={"n": {"$gt": 1}}) == 1
+    assert "oslo" not in small_index and len(small_index) == 1
     for arguments in ({}, {"ids": "nile", "where": {"n": 1}}):
         with pytest.raises(ValueError, match="ids or where"):
-            small.delete(**arguments)
+            small_index.delete(**arguments)
 
 
-def test_changed_metadata_is_not_a_reason_to_encode(small, no_encoding):
-    before = small._tables.current()
-    no_encoding()
-    report = small.add([Document(NILE, "nile", {"lang": "fr"})])
-    assert report.replaced == 1 and small.get("nile")[0].metadata == {"lang": "fr"}
-    assert [d.id for d in small.documents({"lang": "fr"})] == ["nile"]
-    after = small._tables.current()
+def test_changed_metadata_is_not_a_reason_to_encode(small_index, forbid_encoding):
+    before = small_index._tables.current()
+    forbid_encoding()
+    report = small_index.add([Document(NILE, "nile", {"lang": "fr"})])
+    assert report.replaced == 1 and small_index.get("nile")[0].metadata == {"lang": "fr"}
+    assert [d.id for d in small_index.documents({"lang": "fr"})] == ["nile"]
+    after = small_index._tables.current()
     assert after.vectors == pytest.approx(before.vectors)
 
 
-def test_stored_text_under_another_id_is_not_encoded(small, no_encoding):
-    no_encoding()
-    report = small.add([Document(OSLO, "capital", {"n": 2})])
+def test_stored_text_under_another_id_is_not_encoded(small_index, forbid_encoding):
+    forbid_encoding()
+    report = small_index.add([Document(OSLO, "capital", {"n": 2})])
     assert report.added == 1 and report.mentions == 2
-    assert {"capital", "oslo"} <= {each.id for each in small.documents({"n": 2})}
+    assert {"capital", "oslo"} <= {each.id for each in small_index.documents({"n": 2})}
 
 
-def test_two_copies_of_a_stored_text_are_not_encoded(small, no_encoding):
-    no_encoding()
-    report = small.add([Document(OSLO, "one", {"n": 2}), Document(OSLO, "two", {"n": 2})])
+def test_two_copies_of_a_stored_text_are_not_encoded(small_index, forbid_encoding):
+    forbid_encoding()
+    report = small_index.add([Document(OSLO, "one", {"n": 2}), Document(OSLO, "two", {"n": 2})])
     assert (report.added, report.mentions) == (2, 4)
     vectors = [
         one.vectors
-        for one in small.encoded([Document(OSLO, each) for each in ("oslo", "one", "two")])
+        for one in small_index.encoded([Document(OSLO, each) for each in ("oslo", "one", "two")])
     ]
     assert len(vectors[0]) == 2
     assert (vectors[1] == vectors[0]).all() and (vectors[2] == vectors[0]).all()
 
 
-def test_encoded_reads_the_vectors_of_stored_documents(small, tiny_encoder, monkeypatch):
+def test_encoded_reads_the_vectors_of_stored_documents(small_index, tiny_encoder, monkeypatch):
     asked, encode = [], type(tiny_encoder).encode
 
     def noted(self, texts, *arguments):
@@ -93,7 +94,7 @@ def test_encoded_reads_the_vectors_of_stored_documents(small, tiny_encoder, monk
     documents = [
         Document("Lima.", "lima"), Document(OSLO, "oslo"), Document("Rome and Oslo.", "nile"),
     ]  # fmt: skip
-    found = small.encoded(documents)
+    found = small_index.encoded(documents)
     assert asked == ["Lima.", "Rome and Oslo."]
     expected = encode(tiny_encoder, [each.text for each in documents])
     for one, other in zip(found, expected, strict=True):
@@ -102,28 +103,29 @@ def test_encoded_reads_the_vectors_of_stored_documents(small, tiny_encoder, monk
         np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-5)
         np.testing.assert_allclose(one.text_vector, other.text_vector, atol=1e-5)
     asked.clear()
-    small.add([Document("nobody is named.", "empty")])
+    small_index.add([Document("nobody is named.", "empty")])
     assert asked == ["nobody is named."]
-    (empty,) = small.encoded(small.get("empty"))
+    (empty,) = small_index.encoded(small_index.get("empty"))
     assert empty.mentions == [] and empty.vectors.shape == (0, tiny_encoder.dim)
     assert asked == ["nobody is named."]
 
 
-def test_encoded_reencodes_incomplete_documents(small, tiny_encoder):
-    (record,) = small._store.fetch(["oslo"]).values()
-    small._store.mentions.delete(record.row_ids(small._store.per_row)[:1])
-    (found,) = small.encoded([record.document])
+def test_encoded_reencodes_incomplete_documents(small_index, tiny_encoder):
+    (record,) = small_index._store.fetch(["oslo"]).values()
+    small_index._store.mentions.delete(record.row_ids(small_index._store.per_row)[:1])
+    (found,) = small_index.encoded([record.document])
     (expected,) = tiny_encoder.encode([OSLO])
     np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)
 
 
-def test_changed_text_or_spans_are_encoded(small):
-    report = small.add([Document("Oslo lies in Norway, by the Oslofjord.", "oslo", {"n": 2})])
+def test_changed_text_or_spans_are_encoded(small_index):
+    report = small_index.add([Document("Oslo lies in Norway, by the Oslofjord.", "oslo", {"n": 2})])
     assert report.replaced == 1 and report.mentions == 3
     assert (
-        small.add([Document(NILE, "nile", {"lang": "en", "n": 1})], spans=[[(4, 8)]]).mentions == 1
+        small_index.add([Document(NILE, "nile", {"lang": "en", "n": 1})], spans=[[(4, 8)]]).mentions
+        == 1
     )
-    table = small._tables.current()
+    table = small_index._tables.current()
     assert {table.text(n) for n in range(len(table))} == {"Nile", "Oslo", "Norway", "Oslofjord"}
 
 
@@ -134,15 +136,15 @@ def test_order_of_given_spans_does_not_matter(tiny_encoder):
     assert index.add([document], spans=[[(23, 28), (4, 8)]]).unchanged == 1
     assert index.add([document], spans=[[(4, 8)]]).mentions == 1
     assert index.add([document]).replaced == 1  # detected now, no longer the given spans
-    assert index.mention_count() == 2 and not rows_amiss(index)
+    assert index.mention_count() == 2 and not inconsistent_row_ids(index)
 
 
-def test_documents_that_swap_texts_are_both_replaced(small):
-    report = small.add(
+def test_documents_that_swap_texts_are_both_replaced(small_index):
+    report = small_index.add(
         [Document(OSLO, "nile", {"n": 2}), Document(NILE, "oslo", {"lang": "en", "n": 1})]
     )
     assert (report.replaced, report.unchanged, report.mentions) == (2, 0, 4)
-    assert [each.text for each in small.get(["nile", "oslo"])] == [OSLO, NILE]
+    assert [each.text for each in small_index.get(["nile", "oslo"])] == [OSLO, NILE]
 
 
 def test_documents_that_cannot_be_indexed_are_skipped_and_reported(tiny_encoder):
@@ -166,6 +168,6 @@ def test_documents_that_cannot_be_indexed_are_skipped_and_reported(tiny_encoder)
         index.add([], errors="ignore")
 
 
-def test_empty_filter_or_topic_is_ignored(small):
-    assert small.search("river", about="", where={}) == small.search("river")
-    assert small.entities("river", about="") == small.entities("river")
+def test_empty_filter_or_topic_is_ignored(small_index):
+    assert small_index.search("river", about="", where={}) == small_index.search("river")
+    assert small_index.entities("river", about="") == small_index.entities("river")
