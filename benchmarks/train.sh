@@ -57,6 +57,7 @@ ner-retriever train pair-model "$work/labels" "$work/mined" --sets "$data/traini
 # the same; everything stored in the vector space is rebuilt.
 ner-retriever train joint "$work/mined" --sets "$data/training" --boundaries "$seven@$data/domains" \
     --boundaries "$three@$data/boundaries" --sparse "$sparse,$three" $wordnet \
+    --articles "$data/wikipedia/enwiki-core.jsonl.xz" --teacher sentence-transformers/all-MiniLM-L6-v2 \
     --encoder "$work/labels" --out "$work/joint" --work "$work/joint-run"
 ner-retriever train prototypes "$work/joint" "$work/mined"
 ner-retriever train calibrate "$work/joint" "$work/mined" $wordnet

@@ -311,19 +311,28 @@ def joint(
         str | None, typer.Option(help="Encoder to start from; the shipped one by default.")
     ] = None,
     wordnet: WordNetFolder = None,
+    articles: Annotated[
+        Path | None,
+        typer.Option(help="Articles (JSON Lines) whose paragraphs keep their text vectors."),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Backbone whose text vectors they keep; the encoder's own by default."),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1)] = 900,
     threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Threshold of the saved detector.")
-    ] = 0.4,
+    ] = 0.3,
     *,
     run: Run,
 ) -> None:
     """Train backbone, head and detector jointly; fit prototypes, names, calibration afterwards."""
-    from ner_retriever_rag.training import corpus, recipes
+    from ner_retriever_rag.training import corpus
     from ner_retriever_rag.training.annotated_sets import read_folders
+    from ner_retriever_rag.training.joint_recipe import joint_recipe
 
     with report_errors():
-        recipes.joint_recipe(
+        joint_recipe(
             encoder,
             corpus.Mined.load(mined, MINILM, wordnet),
             mined / "silver.jsonl.xz",
@@ -332,6 +341,9 @@ def joint(
             out_folder,
             loop=run.loop(steps),
             threshold=threshold,
+            wordnet=wordnet,
+            articles=articles,
+            teacher=teacher,
         )
         out.print(f"encoder written to {out_folder}")
 

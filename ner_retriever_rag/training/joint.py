@@ -1,101 +1,131 @@
-"""One leg for all that reads the backbone: mined pairs, labels and boundaries, trained together.
+"""Joint training of everything that reads the backbone: head, span head and deltas, in one leg.
 
-It goes on from a saved encoder. Low-rank deltas of the backbone, the head and the span head learn
-at the same time; at the end a part of the way is gone (WiSE-FT, arXiv 2109.01903), which keeps what
-the encoder knew before. A pair model of the encoder judges as it did: what the backbone has gained
-is taken off its deltas.
+It continues from a saved encoder. Low-rank deltas of the backbone, the head and the span head are
+trained on mined pairs, labels, marked spans, hard negatives and paraphrases; the result is
+interpolated with the start (WiSE-FT, arXiv 2109.01903), which keeps what the encoder knew before.
+The encoder's pair model keeps its scores: the change of the backbone is subtracted from its deltas.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ner_retriever_rag.encoder.backbone.adaptation import LORA_A, LORA_B
+from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.pair_model import PairModel
-from ner_retriever_rag.encoder.span_head import SHAPES, SpanHead, Words
+from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.training.annotated import AnnotatedSentence
 from ner_retriever_rag.training.annotated_sets import AnnotatedSet
-from ner_retriever_rag.training.batches import BatchSampler
 from ner_retriever_rag.training.corpus import Mined
+from ner_retriever_rag.training.joint_losses import (
+    HardNegativeLoss,
+    PairLoss,
+    ParaphraseLoss,
+    SpanLoss,
+    TextLoss,
+)
+from ner_retriever_rag.training.judgements import DefinitionSource, SenseSource
 from ner_retriever_rag.training.label_passages import LabelLoss, LabelPassages
 from ner_retriever_rag.training.loop import LoopOptions, run
-from ner_retriever_rag.training.losses import info_nce
 from ner_retriever_rag.training.lowrank import Adaptation
-from ner_retriever_rag.training.negatives import NegativeMask
-from ner_retriever_rag.training.pairs import PairSampler
-from ner_retriever_rag.training.sampling import sampling_weights
-from ner_retriever_rag.training.train_detector import (
-    DetectorOptions,
-    augment_case,
-    span_loss,
-    targets,
-)
 from ner_retriever_rag.training.train_labels import LabelOptions, averaged
+from ner_retriever_rag.training.wordnet import WordNet
 
-_LONGEST = 900  # characters of a sentence
 _WARMUP = 50  # steps
 
 
 @dataclass(frozen=True, slots=True)
 class JointOptions:
-    """How all is trained together.
+    """Options of joint training.
 
     Attributes:
-        rank: Of the deltas.
-        first_block: Blocks before this one stay as they are.
-        pairs: Mined mentions a step.
-        types: Mined descriptions a step.
-        passages: Passages with labelled mentions a step.
-        labels: Labels a step that no mention of it has.
-        sentences: Sentences with marked spans a step.
-        characters: Labelled text of each set.
-        temperature: Of mined pairs; of labels ``LabelOptions`` says it.
-        learning_rate: Of the deltas; rises, then falls to zero in a line.
+        rank: Rank of the deltas.
+        first_block: First block that gets deltas; the ones before stay frozen.
+        pairs: Mined mentions per step.
+        types: Mined descriptions per step, the mentions' own included.
+        passages: Passages with labeled mentions per step.
+        labels: Labels per step that no mention of it has.
+        sentences: Sentences with marked spans per step.
+        texts: Paragraphs per step whose text vectors are held.
+        groups: Groups of hard negatives per step.
+        senses: WordNet senses per step, two wordings of each.
+        characters: Labeled text of each set.
+        temperature: Of mined pairs.
+        label_temperature: Of labels.
+        group_temperature: Of hard negatives and paraphrases.
+        learning_rate: Peak rate of the deltas; linear warm-up and decay.
         head_learning_rate: Of the head.
         detector_learning_rate: Of the span head.
-        text_weight: Weight of ``1 - cosine`` to the text vector before.
+        text_weight: Weight of ``1 - cosine`` to the teacher's text vectors.
+        paraphrase_weight: Weight of paraphrases.
         context_width: Characters of context kept around a mined mention.
-        loose: How often a mined mention is taken a word too wide or too narrow.
-        share: How far all goes from where it was to where training left it.
+        span_noise: How often a mined mention is a word too wide or too narrow.
+        interpolation: Share of the trained weights in the result, the rest is the start.
     """
 
     rank: int = 32
     first_block: int = 2
-    pairs: int = 64
-    types: int = 128
-    passages: int = 24
+    pairs: int = 56
+    types: int = 120
+    passages: int = 20
     labels: int = 110
-    sentences: int = 32
+    sentences: int = 20
+    texts: int = 16
+    groups: int = 12
+    senses: int = 64
     characters: int = 150_000
     temperature: float = 0.05
+    label_temperature: float = 0.1
+    group_temperature: float = 0.07
     learning_rate: float = 5e-4
     head_learning_rate: float = 3e-4
     detector_learning_rate: float = 5e-4
-    text_weight: float = 6.0
+    text_weight: float = 12.0
+    paraphrase_weight: float = 0.5
     context_width: int = 130
-    loose: float = 0.15
-    share: float = 0.3
+    span_noise: float = 0.15
+    interpolation: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class JointData:
+    """What joint training learns from.
+
+    Attributes:
+        mined: Mined pairs.
+        sets: Sets whose labels are learned.
+        sentences: Sentences with marked spans.
+        texts: Paragraphs whose text vectors are held; empty to hold none.
+        teacher: Backbone whose text vectors they are held to.
+        sources: Sources of hard negatives, and how often each is drawn; may be empty.
+        wordnet: Senses for paraphrases; None for none.
+    """
+
+    mined: Mined
+    sets: Sequence[AnnotatedSet]
+    sentences: Sequence[AnnotatedSentence]
+    texts: Sequence[str]
+    teacher: Backbone
+    sources: Sequence[tuple[DefinitionSource | SenseSource, float]]
+    wordnet: WordNet | None
 
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """What training left, a part of the way gone.
+    """The result of joint training, interpolated with the start.
 
     Attributes:
-        deltas: Of the backbone's linear layers, as ``add_deltas`` takes them.
+        deltas: Of the backbone's linear layers, for ``add_deltas``.
         head: The projection head.
         detector: The span head.
-        pair_model: Judges on the new backbone as the encoder's did on the old one.
+        pair_model: Scores on the new backbone as the encoder's did on the old one.
     """
 
     deltas: dict[str, Tensor]
@@ -105,25 +135,18 @@ class Joint:
 
 
 def train_joint(
-    encoder: TypeAwareEncoder,
-    mined: Mined,
-    sets: Sequence[AnnotatedSet],
-    sentences: Sequence[AnnotatedSentence],
-    options: JointOptions,
-    loop: LoopOptions,
+    encoder: TypeAwareEncoder, data: JointData, options: JointOptions, loop: LoopOptions
 ) -> Joint:
-    """Go on from an encoder; the same seed gives the same.
+    """Continue training from an encoder; the same seed gives the same result.
 
     Args:
-        encoder: Where it begins; it stays as it is.
-        mined: Where pairs come from.
-        sets: Where labels come from.
-        sentences: Where marked spans come from.
+        encoder: The start; it is not changed.
+        data: What is learned.
         options: Sizes and rates.
         loop: Steps, seed, checkpoints.
 
     Raises:
-        ValueError: If the encoder has no head or finds mentions otherwise, or nothing may teach.
+        ValueError: If the encoder has no head or no span head, or there is nothing to learn from.
     """
     if encoder.head is None or not isinstance(encoder.detector, SpanHead):
         raise ValueError("joint training needs an encoder with a head and a span head of its own")
@@ -135,13 +158,7 @@ def train_joint(
     adaptation = Adaptation(
         backbone, head, rank=options.rank, first_block=options.first_block, taps=encoder.taps
     )
-    passages = LabelPassages(sets, options.characters, options.passages, loop.seed)
-    labels = LabelOptions(temperature=0.07)
-    losses = (
-        PairLoss(adaptation, mined, options, loop.seed),
-        LabelLoss(passages, adaptation, labels, options.labels),
-        SpanLoss(adaptation, detector, sentences, options.sentences, loop.seed),
-    )
+    losses = _losses(adaptation, detector, data, options, loop.seed)
     deltas = [each for layer in adaptation.layers.values() for each in layer.learned]
     optimizer = torch.optim.AdamW(
         [
@@ -157,107 +174,56 @@ def train_joint(
     def loss_at(step: int) -> Tensor:
         head.train()
         detector.train()
-        return torch.stack([loss(step) for loss in losses]).sum()
+        return torch.stack([weight * loss(step) for loss, weight in losses]).sum()
 
     both = nn.ModuleDict({"adaptation": adaptation, "detector": detector})
     run(both, optimizer, schedule, loss_at, loop)
-    gone = {
-        name + key: (value.detach() * (options.share if key == LORA_B else 1)).contiguous()
+    share = options.interpolation
+    trained = {
+        name + key: (value.detach() * (share if key == LORA_B else 1)).contiguous()
         for name, layer in adaptation.layers.items()
         for key, value in zip((LORA_A, LORA_B), layer.learned, strict=True)
     }
     return Joint(
-        gone,
-        averaged(encoder.head, [head], options.share),
-        averaged(encoder.detector, [detector], options.share),
-        encoder.pair_model and rebased(encoder.pair_model, gone),
+        trained,
+        averaged(encoder.head, [head], share),
+        averaged(encoder.detector, [detector], share),
+        encoder.pair_model and rebased(encoder.pair_model, trained),
     )
 
 
-class PairLoss:
-    """Mined mentions and their types, in-batch, and the text vector held where it was."""
-
-    def __init__(
-        self, adaptation: Adaptation, mined: Mined, options: JointOptions, seed: int
-    ) -> None:
-        phrases = sorted({entity.types[0] for entity in mined.train})
-
-        def sampler(rng: random.Random) -> PairSampler:
-            return PairSampler(
-                mined.hierarchy,
-                rng,
-                alternatives=0.05,
-                other_phrases=phrases,
-                span_noise=options.loose,
-            )
-
-        self._adaptation, self._options = adaptation, options
-        self._mask = NegativeMask(mined.hierarchy)
-        self._drawer = BatchSampler(
-            mined.train, sampling_weights(mined.train), sampler, adaptation.tokenize,
-            batch=options.pairs, types=options.types, width=options.context_width, seed=seed,
+def _losses(
+    adaptation: Adaptation, detector: SpanHead, data: JointData, options: JointOptions, seed: int
+) -> list[tuple[Callable[[int], Tensor], float]]:
+    """The losses of a step, and their weights."""
+    passages = LabelPassages(data.sets, options.characters, options.passages, seed)
+    pairs = PairLoss(
+        adaptation, data.mined, pairs=options.pairs, types=options.types,
+        width=options.context_width, span_noise=options.span_noise,
+        temperature=options.temperature, seed=seed,
+    )  # fmt: skip
+    labels = LabelOptions(temperature=options.label_temperature)
+    losses: list[tuple[Callable[[int], Tensor], float]] = [
+        (pairs, 1.0),
+        (LabelLoss(passages, adaptation, labels, options.labels), 1.0),
+        (SpanLoss(adaptation, detector, data.sentences, options.sentences, seed), 1.0),
+    ]
+    if data.texts:
+        texts = TextLoss(adaptation, data.teacher, data.texts, options.texts, seed)
+        losses.append((texts, options.text_weight))
+    if data.sources:
+        hard = HardNegativeLoss(
+            adaptation, data.sources,
+            groups=options.groups, temperature=options.group_temperature, seed=seed,
         )  # fmt: skip
-
-    def __call__(self, step: int) -> Tensor:
-        """The loss of a step."""
-        batch, every = self._drawer.at(step), 8
-        target = self._adaptation.unadapted_text_vectors(batch.texts[::every])
-        vectors, texts = self._adaptation.read(batch.texts, batch.spans)
-        types = self._adaptation.read_types([query.text for query in batch.queries])
-        out = self._mask(batch.entities, batch.queries)
-        pairs = info_nce(vectors, types, out, temperature=self._options.temperature)
-        drift = 1 - functional.cosine_similarity(texts[::every], target).mean()
-        return pairs + self._options.text_weight * drift
-
-
-class SpanLoss:
-    """Marked spans, scored by a span head on what the backbone in training says of the words."""
-
-    def __init__(
-        self,
-        adaptation: Adaptation,
-        detector: SpanHead,
-        sentences: Sequence[AnnotatedSentence],
-        batch: int,
-        seed: int,
-    ) -> None:
-        fit = [s for s in sentences if len(s.text) < _LONGEST and len(Words(s.text))]
-        if not fit:
-            raise ValueError("there is no sentence to train on")
-        fit.sort(key=lambda sentence: len(sentence.text))  # so that little of a batch is padding
-        size = min(batch, len(fit))
-        self._groups = [fit[i : i + size] for i in range(0, len(fit) - size + 1, size)]
-        self._adaptation, self._detector, self._seed = adaptation, detector, seed
-        self._options = DetectorOptions()
-
-    def __call__(self, step: int) -> Tensor:
-        """The loss of a step."""
-        epoch, place = divmod(step, len(self._groups))
-        order = list(range(len(self._groups)))
-        random.Random(f"{self._seed} spans {epoch}").shuffle(order)
-        group = self._groups[order[place]]
-        tokens = self._adaptation.tokenize([sentence.text for sentence in group])
-        ids, mask = self._adaptation.padded(tokens)
-        taps = self._adaptation.backbone.forward(ids, mask)
-        words = [Words(sentence.text) for sentence in group]
-        longest = max(map(len, words))
-        inside = torch.zeros(len(group), longest, ids.shape[1])
-        shapes = torch.zeros(len(group), longest, SHAPES)
-        target = torch.full((len(group), longest, self._detector.max_words), -1, dtype=torch.int8)
-        for row, (sentence, of_it) in enumerate(zip(group, words, strict=True)):
-            word = of_it.of_tokens(tokens[row].offsets)
-            real = np.flatnonzero(word >= 0)
-            count = np.bincount(word[real], minlength=len(of_it))
-            share = torch.from_numpy(1 / count[word[real]]).float()
-            inside[row, word[real], real + self._adaptation.before] = share
-            shapes[row, : len(of_it)] = torch.from_numpy(of_it.shapes)
-            wanted = targets(sentence, of_it, self._detector.max_words)
-            wanted[count == 0] = -1  # beyond what was read
-            target[row, : len(of_it)] = torch.from_numpy(wanted)
-        states = [taps[tap] for tap in self._detector.taps]
-        vectors = torch.cat([(inside.to(each) @ each).float() for each in states], -1)
-        logits = self._detector(vectors, augment_case(shapes, self._options))
-        return span_loss(logits, target, self._options)
+        losses.append((hard, 1.0))
+    if data.wordnet is not None:
+        paraphrases = ParaphraseLoss(
+            adaptation, data.wordnet,
+            senses=options.senses, temperature=options.group_temperature, seed=seed,
+        )  # fmt: skip
+        losses.append((paraphrases, options.paraphrase_weight))
+    return losses
 
 
 def rebased(pair_model: PairModel, deltas: Mapping[str, Tensor]) -> PairModel:

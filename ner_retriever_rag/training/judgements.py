@@ -1,10 +1,12 @@
-"""What the pair model learns from: marked mentions and descriptions that fit and that do not.
+"""Training pairs for the pair model: mentions with descriptions that fit and that do not.
 
-Sources are drawn in turn, and each in two ways: a mention with several descriptions, or, as a
-search has it, a description with several mentions. *Definitions* of mined entities, their types and
-what the defining sentence goes on to say, against near types and the definitions of others of their
-kind. *Senses* of common nouns that have only one in WordNet, against other senses. *Labels* of
-marked texts have a file of their own.
+Every source draws groups of two forms: one mention with several descriptions or, as in search, one
+description with several mentions.
+
+- *Definitions*: types of mined entities and the predicates of their defining sentences, against
+  similar types and the definitions of other entities of the same kind.
+- *Senses*: common nouns that have only one sense in WordNet, against other senses.
+- *Labels* of annotated texts: see ``label_judgements``.
 """
 
 from __future__ import annotations
@@ -32,11 +34,11 @@ _WORD = re.compile(r"[a-z]{4,}")
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
-    """Pairs of which some fit and some do not.
+    """A group of judged pairs.
 
     Attributes:
-        pairs: Descriptions and mentions in their passages.
-        fits: Whether the one is of the other, one for each.
+        pairs: Descriptions, each with a mention in its passage.
+        fits: For each pair, whether the description fits the mention.
     """
 
     pairs: tuple[tuple[str, MentionContext], ...]
@@ -46,7 +48,7 @@ class Judgements:
     def of_mention(
         cls, context: MentionContext, right: Sequence[str], wrong: Sequence[str]
     ) -> Judgements:
-        """A mention, descriptions of it, and others."""
+        """Pair a mention with right and wrong descriptions."""
         pairs = tuple((each, context) for each in (*right, *wrong))
         return cls(pairs, (True,) * len(right) + (False,) * len(wrong))
 
@@ -54,21 +56,21 @@ class Judgements:
     def of_description(
         cls, said: str, right: Sequence[MentionContext], wrong: Sequence[MentionContext]
     ) -> Judgements:
-        """A description, mentions of it, and others."""
+        """Pair a description with right and wrong mentions, cropped to ``WIDTH``."""
         pairs = tuple((said, each.cropped(WIDTH)) for each in (*right, *wrong))
         return cls(pairs, (True,) * len(right) + (False,) * len(wrong))
 
 
 class DefinitionSource:
-    """Judgements from what articles' first sentences say of their subjects.
+    """Judged pairs from what the first sentences of articles say about their subjects.
 
     Args:
-        mined: Entities and their hierarchy.
-        entities: Those to draw from.
-        weights: How often, in relation.
-        phrases: Type descriptions to take wrong ones from.
-        vectors: float32 ``(len(phrases), dim)``, theirs.
-        size: How many pairs are drawn together.
+        mined: Provides the type hierarchy.
+        entities: Entities to sample from.
+        weights: Relative sampling weight of each entity.
+        phrases: Type descriptions to sample negatives from.
+        vectors: float32 ``(len(phrases), dim)``, the vectors of ``phrases``.
+        size: Number of pairs drawn together.
     """
 
     def __init__(
@@ -85,26 +87,26 @@ class DefinitionSource:
         self._cumulative = np.cumsum(weights).tolist()
         self._phrases, self._vectors = list(phrases), vectors
         self._row = {phrase.lower(): row for row, phrase in enumerate(phrases)}
-        self._of_head: defaultdict[str, list[str]] = defaultdict(list)
+        self._phrases_by_head: defaultdict[str, list[str]] = defaultdict(list)
         for phrase in phrases:
-            self._of_head[head_noun(phrase)].append(phrase)
+            self._phrases_by_head[head_noun(phrase)].append(phrase)
         self._predicates: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         for entity in entities:
             for context in entity.contexts:
                 if context.kind == "definition" and (found := predicate(context)):
                     self._predicates[head_noun(entity.types[0])].append((entity.title, found))
         self._own = dict(pair for pairs in self._predicates.values() for pair in pairs)
-        self._of_type: defaultdict[str, list[MinedEntity]] = defaultdict(list)
+        self._entities_by_type: defaultdict[str, list[MinedEntity]] = defaultdict(list)
         for entity in entities:
             for each in entity.types[:2]:
-                self._of_type[each.lower()].append(entity)
+                self._entities_by_type[each.lower()].append(entity)
 
     def draw(self, rng: random.Random) -> Judgements:
-        """Pairs of an entity; where it can be, its mention is away from its definition."""
+        """Draw pairs for an entity, with a mention outside its definition if there is one."""
         sampler = PairSampler(self._hierarchy, rng, span_noise=0.1)
         entity = rng.choices(self._entities, cum_weights=self._cumulative)[0]
         if rng.random() < 0.5:
-            return self._of_phrase(sampler.query(entity), entity, rng)
+            return self._draw_for_type(sampler.query(entity), entity, rng)
         context = self._mention(entity, rng).cropped(WIDTH)
         right = [sampler.query(entity).text]
         wrong = list(self._siblings(entity, rng))[:2]
@@ -117,21 +119,25 @@ class DefinitionSource:
                 new = set(re.findall(r"[A-Z]\w+|\d{4}", brief))
                 if title != entity.title and new and not {n.lower() for n in new} & said:
                     wrong.append(brief)
-        wrong += self._near(entity, rng, self._size - len(right) - len(wrong))
+        wrong += self._wrong_types(entity, rng, self._size - len(right) - len(wrong))
         wrong = wrong[: self._size - len(right)]
         return Judgements.of_mention(
             context, [varied(d, rng) for d in right], [varied(d, rng) for d in wrong]
         )
 
-    def _of_phrase(self, asked: TypeQuery, entity: MinedEntity, rng: random.Random) -> Judgements:
-        """Mentions of a type: of this entity, of others of near types, of any others."""
+    def _draw_for_type(
+        self, asked: TypeQuery, entity: MinedEntity, rng: random.Random
+    ) -> Judgements:
+        """Pair a type with mentions of this entity, of similar types, and of random entities."""
         phrase = asked.phrases[0]
         head, above = head_noun(phrase), self._hierarchy.heads_above(phrase)
         names = {w for w in phrase.split() if w[:1].isupper()}
         near = [self._phrases[i] for i in self._nearest(entity.types[0])]
         rng.shuffle(near)
         near_ones = [
-            rng.choice(self._of_type[p.lower()]) for p in near if p.lower() in self._of_type
+            rng.choice(self._entities_by_type[p.lower()])
+            for p in near
+            if p.lower() in self._entities_by_type
         ]
         wrong: list[MentionContext] = []
         for other in near_ones[:12] + rng.choices(self._entities, k=12):
@@ -153,15 +159,15 @@ class DefinitionSource:
         return context.perturbed(rng) if rng.random() < 0.1 else context
 
     def _nearest(self, phrase: str) -> list[int]:
-        """Rows of the phrases nearest to a type; none if it is not one of them."""
+        """Rows of the phrases nearest to a type; empty if the type is not among the phrases."""
         row = self._row.get(phrase.lower())
         if row is None:
             return []
         nearest: list[int] = np.argsort(-(self._vectors @ self._vectors[row]))[:400].tolist()
         return nearest
 
-    def _near(self, entity: MinedEntity, rng: random.Random, count: int) -> list[str]:
-        """Types that are none of its own, half of them near ones."""
+    def _wrong_types(self, entity: MinedEntity, rng: random.Random, count: int) -> list[str]:
+        """Sample types that the entity does not have, up to half of them similar to its own."""
         closed = self._hierarchy.not_negative(entity)
         near = [self._phrases[i] for i in self._nearest(entity.types[0])]
         rng.shuffle(near)
@@ -177,10 +183,10 @@ class DefinitionSource:
         return found
 
     def _siblings(self, entity: MinedEntity, rng: random.Random) -> Iterator[str]:
-        """Types of the same noun with another name in them: "Swedish band" for a Norwegian one."""
+        """Types with the same head noun but another name: "Swedish band" for a Norwegian one."""
         phrase = rng.choice(entity.types)
         names = {w for t in entity.types for w in t.split() if w[:1].isupper()}
-        same = self._of_head.get(head_noun(phrase), [])
+        same = self._phrases_by_head.get(head_noun(phrase), [])
         if names:
             for other in rng.sample(same, min(12, len(same))):
                 new = {w for w in other.split() if w[:1].isupper()}
@@ -189,17 +195,17 @@ class DefinitionSource:
 
 
 class SenseSource:
-    """Judgements of common nouns that WordNet gives one sense only.
+    """Judged pairs from common nouns that have only one sense in WordNet.
 
     Args:
-        wordnet: The nouns.
-        sentences: Running text to find them in.
-        size: How many pairs are drawn together.
+        wordnet: Source of the nouns.
+        sentences: Running text in which to find them.
+        size: Number of pairs drawn together.
     """
 
     def __init__(self, wordnet: WordNet, sentences: Sequence[str], size: int) -> None:
         self._wordnet, self._size = wordnet, size
-        self._places: defaultdict[int, list[MentionContext]] = defaultdict(list)
+        self._occurrences: defaultdict[int, list[MentionContext]] = defaultdict(list)
         for sentence in sentences:
             words = list(_WORD.finditer(sentence))
             for i, word in enumerate(words):
@@ -210,19 +216,19 @@ class SenseSource:
                     senses = wordnet.senses.get(lemma, ())
                     if len(text.split()) == more and len(senses) == 1:
                         if wordnet.depth.get(senses[0], 0) >= 5:
-                            of_sense = self._places[senses[0]]
+                            of_sense = self._occurrences[senses[0]]
                             if len(of_sense) < 8:
                                 span = word.start(), last.end()
                                 of_sense.append(MentionContext(sentence, *span).cropped(WIDTH))
                         break
-        self._senses = list(self._places)
+        self._senses = list(self._occurrences)
 
     def draw(self, rng: random.Random) -> Judgements:
-        """Pairs of one noun."""
+        """Draw pairs for one noun."""
         sense = rng.choice(self._senses)
         if rng.random() < 0.5:
-            return self._of_broader(sense, rng)
-        context = rng.choice(self._places[sense])
+            return self._draw_for_broader(sense, rng)
+        context = rng.choice(self._occurrences[sense])
         names = set(self._wordnet.synsets[sense].names)
         broader = self._wordnet.broader(sense)
         above = [name for name in broader if name not in names]
@@ -232,7 +238,7 @@ class SenseSource:
             right = [shortened(gloss, rng)]
         wrong: list[str] = []
         if rng.random() < 0.25:
-            wrong.append(rng.choice(sorted(names)))  # a word is no answer to itself
+            wrong.append(rng.choice(sorted(names)))  # a noun does not describe itself
         while len(wrong) < self._size - len(right):
             other = rng.choice(self._senses)
             more = [n for n in self._wordnet.broader(other) if n not in broader]
@@ -243,8 +249,8 @@ class SenseSource:
             context, [varied(d, rng) for d in right], [varied(d, rng) for d in wrong]
         )
 
-    def _of_broader(self, sense: int, rng: random.Random) -> Judgements:
-        """Places of a noun and of others, for what the noun is a kind of."""
+    def _draw_for_broader(self, sense: int, rng: random.Random) -> Judgements:
+        """Pair a broader term or the gloss of a noun with occurrences of it and of other nouns."""
         names = set(self._wordnet.synsets[sense].names)
         above = [name for name in self._wordnet.broader(sense) if name not in names]
         gloss = self._wordnet.synsets[sense].gloss
@@ -253,26 +259,29 @@ class SenseSource:
         for other in rng.choices(self._senses, k=2 * self._size):
             own = {*self._wordnet.broader(other), *self._wordnet.synsets[other].names}
             if other != sense and said not in own and len(wrong) < self._size - 1:
-                wrong.append(rng.choice(self._places[other]))
-        right = [rng.choice(self._places[sense])]
+                wrong.append(rng.choice(self._occurrences[other]))
+        right = [rng.choice(self._occurrences[sense])]
         return Judgements.of_description(varied(said, rng), right, wrong)
 
 
 def predicate(definition: MentionContext) -> str | None:
-    """What a defining sentence says of its subject: "typical antipsychotic used to treat ..."."""
+    """What a defining sentence says of its subject: "typical antipsychotic used to treat ...".
+
+    None if no predicate is found.
+    """
     found = _PREDICATE.search(definition.text, definition.end)
     return found[1].strip(" ,") if found else None
 
 
 def shortened(text: str, rng: random.Random) -> str:
-    """A description cut before one of its clauses, or whole."""
+    """Cut a description before one of its clauses, or keep all of it."""
     cuts = [found.start() for found in _CLAUSE.finditer(text) if found.start() > 8]
     place = rng.choice([*cuts, len(text)]) if len(text) < 90 or not cuts else rng.choice(cuts)
     return text[:place].strip(" ,")
 
 
 def varied(description: str, rng: random.Random) -> str:
-    """The same description in other words: an article, a plural, a capital."""
+    """Vary the form of a description at random: plural, article, or capitalization."""
     draw = rng.random()
     words = description.split()
     if draw < 0.10 and len(words) <= 4 and not {"of", "or"} & set(words):

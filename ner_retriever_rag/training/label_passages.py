@@ -1,4 +1,4 @@
-"""Passages with labelled mentions, as a backbone is trained on them."""
+"""Passages with labeled mentions, and the contrastive loss for training a backbone on them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ner_retriever_rag.training.lowrank import Adaptation, Span
 from ner_retriever_rag.training.train_labels import LabelOptions, label_loss
 
 _PASSAGE = 420  # characters
-_OF_A_TEXT = 3  # passages
-_BUCKET = 16  # batches drawn together and sorted by length
-_MORE = 5  # mentions of a passage, of other labels
+_PASSAGES_PER_TEXT = 3
+_BUCKET = 16  # batches sampled together and sorted by length
+_EXTRA_MENTIONS = 5  # mentions of other labels taken from the same passage
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledPassage:
-    """A passage of one guideline.
+    """A passage annotated under one guideline.
 
     Attributes:
-        guideline: Its number.
+        guideline: Index of the guideline.
         text: The passage.
-        mentions: By label's number, the spans.
+        mentions: Maps the index of a label to its spans.
     """
 
     guideline: int
@@ -39,13 +39,13 @@ class LabelledPassage:
 
 @dataclass
 class LabelPassages:
-    """Draws passages so that a rare label comes as often as a frequent one.
+    """Samples passages so that a rare label comes up as often as a frequent one.
 
     Attributes:
-        sets: Marked texts; labels without a name teach nothing.
-        characters: Text of each set.
-        batch: Passages a step.
-        seed: Of everything.
+        sets: Annotated sets; labels without a name are ignored.
+        characters: Approximate number of characters of text per set.
+        batch: Passages per step.
+        seed: Seed of all sampling.
     """
 
     sets: Sequence[AnnotatedSet]
@@ -58,10 +58,10 @@ class LabelPassages:
     _drawn: dict[int, list[list[tuple[int, int]]]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Cut the texts.
+        """Split the texts into passages and index them by label.
 
         Raises:
-            ValueError: If no mention has a label that may teach.
+            ValueError: If no mention has a label that is named in its set.
         """
         self.labels = sorted({words for each in self.sets for words in each.names.values()})
         number = {words: n for n, words in enumerate(self.labels)}
@@ -72,7 +72,7 @@ class LabelPassages:
             rng.shuffle(texts)
             for text in texts:
                 pieces = list(split_passages(join_lines(text), _PASSAGE))
-                for piece in rng.sample(pieces, min(_OF_A_TEXT, len(pieces))):
+                for piece in rng.sample(pieces, min(_PASSAGES_PER_TEXT, len(pieces))):
                     found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
                     for start, end, label in piece.mentions:
                         if label in each.names:
@@ -90,13 +90,13 @@ class LabelPassages:
 
     @property
     def in_set(self) -> NDArray[np.bool_]:
-        """Bool ``(guidelines, labels)``, which labels a guideline has."""
+        """Which labels each guideline has, bool ``(guidelines, labels)``."""
         return np.array(
             [[words in each.names.values() for words in self.labels] for each in self.sets]
         )
 
     def at(self, step: int) -> list[tuple[int, LabelledPassage]]:
-        """The passages of a step, each with the label that it was drawn for."""
+        """The passages of a step, each with the label for which it was sampled."""
         chunk, place = divmod(step, _BUCKET)
         if chunk not in self._drawn:
             self._drawn.clear()
@@ -118,13 +118,16 @@ class LabelPassages:
 
 
 class LabelLoss:
-    """Each labelled mention picks its label, and each label its mention among those of others.
+    """Symmetric contrastive loss between labeled mentions and labels.
+
+    Each mention picks its label, and each label its mention among those of other labels.
 
     Args:
-        passages: Where they come from.
-        adaptation: What is trained; as it is now it says which labels may mean the same.
-        options: Temperature, and from which cosine two labels may.
-        others: Labels a step that none of its mentions has.
+        passages: Source of the mentions.
+        adaptation: The model to train; its initial label vectors tell which labels may mean the
+            same.
+        options: Temperature, and the cosines from which two labels may mean the same.
+        others: Number of additional labels per step, which none of the step's mentions has.
     """
 
     def __init__(
@@ -137,11 +140,11 @@ class LabelLoss:
         self._in_set = passages.in_set
 
     def __call__(self, step: int) -> Tensor:
-        """The loss of a step."""
+        """Return the loss of a step."""
         rng = random.Random(f"{self._passages.seed} label {step}")
-        texts, spans, labels, sets = self._drawn(step, rng)
+        texts, spans, labels, sets = self._sample(step, rng)
         tokens = self._adaptation.tokenize(texts)
-        read = [n for n, (row, _, end) in enumerate(spans) if _reaches(tokens[row].offsets, end)]
+        read = [n for n, (row, _, end) in enumerate(spans) if _covers(tokens[row].offsets, end)]
         spans, labels, sets = [spans[n] for n in read], labels[read], sets[read]
         vectors, _ = self._adaptation.read(tokens, spans)
         columns = list(dict.fromkeys(labels.tolist()))
@@ -156,15 +159,15 @@ class LabelLoss:
         near, in_set = self._near[labels][:, columns], self._in_set[sets][:, columns]
         return label_loss(logits, own, near, in_set, self._options)
 
-    def _drawn(
+    def _sample(
         self, step: int, rng: random.Random
     ) -> tuple[list[str], list[Span], NDArray[np.int64], NDArray[np.int64]]:
-        """The texts of a step, mentions in them, and of each its label and guideline."""
+        """The texts of a step, mentions in them, and the label and guideline of each mention."""
         texts, spans, labels, sets = [], [], [], []
         for row, (label, passage) in enumerate(self._passages.at(step)):
             texts.append(passage.text)
             others = [each for each in sorted(passage.mentions) if each != label]
-            for each in [label, *others[:_MORE]]:
+            for each in [label, *others[:_EXTRA_MENTIONS]]:
                 start, end = rng.choice(passage.mentions[each])
                 spans.append((row, start, end))
                 labels.append(each)
@@ -172,6 +175,6 @@ class LabelLoss:
         return texts, spans, np.array(labels), np.array(sets)
 
 
-def _reaches(offsets: NDArray[np.int64], end: int) -> bool:
-    """Whether what was read of a text goes as far as this character."""
+def _covers(offsets: NDArray[np.int64], end: int) -> bool:
+    """Whether the tokens of a text, possibly truncated, extend to character ``end``."""
     return bool(len(offsets)) and int(offsets[-1, 1]) >= end

@@ -1,4 +1,4 @@
-"""A backbone with deltas to its linear layers and a head on its taps, in training."""
+"""A trainable backbone: deltas to its linear layers and a projection head on its taps."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from ner_retriever_rag.encoder.pooling import token_ranges
 from ner_retriever_rag.training.deltas import adapted_layers
 from ner_retriever_rag.training.mined import MentionContext
 
-_LONGEST = 256  # tokens of a text, special ones counted
-_TOGETHER = 64  # descriptions padded to the same length
+_MAX_TOKENS = 256  # per text, including special tokens
+_TYPE_BATCH = 64  # descriptions per forward pass
 
-Span = tuple[int, int, int]  # number of a text, first character, one past the last
+Span = tuple[int, int, int]  # index of the text, first character, one past the last
 
 
 class Adaptation(nn.Module):
     """A backbone with deltas to its linear layers and a head on its taps.
 
     Args:
-        backbone: Read with ``forward``; its weights are frozen, and wrapped in place.
+        backbone: Run with ``forward``; its weights are frozen and its linear layers wrapped in
+            place.
         head: Projects the concatenated taps.
-        rank: Of the deltas (LoRA, arXiv 2106.09685); 0 for full ones.
-        first_block: Blocks before this one stay as they are; no gradient goes through them.
-        taps: What the head reads; None for all that the backbone does.
+        rank: Rank of the deltas (LoRA, arXiv 2106.09685); 0 for full-rank ones.
+        first_block: Blocks before this one stay frozen; no gradient flows through them.
+        taps: Taps that the head reads; None for all taps of the backbone.
     """
 
     def __init__(
@@ -55,28 +56,28 @@ class Adaptation(nn.Module):
 
     @property
     def before(self) -> int:
-        """How many special tokens stand before a text's own."""
+        """Number of special tokens before the tokens of a text."""
         return len(self._prefix)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        """The tokens of each text, as many as are read."""
-        most = min(_LONGEST, self.backbone.window) - len(self._prefix) - len(self._suffix)
+        """Tokenize texts, truncating each to the maximum length."""
+        most = min(_MAX_TOKENS, self.backbone.window) - len(self._prefix) - len(self._suffix)
         found = tokenize(self.backbone.tokenizer, texts)
         return [Tokens(each.ids[:most], each.offsets[:most]) for each in found]
 
     def read(self, texts: Sequence[Tokens], spans: Sequence[Span]) -> tuple[Tensor, Tensor]:
-        """Vectors of mentions and of whole texts, from one pass.
+        """Encode mentions and whole texts in one forward pass.
 
         Args:
-            texts: What to read.
-            spans: Any number of mentions in each text.
+            texts: The tokenized texts.
+            spans: Mentions, any number per text.
 
         Returns:
-            ``(len(spans), dim)`` normalised mention vectors and ``(len(texts), hidden)``, the
+            ``(len(spans), dim)`` normalized mention vectors and ``(len(texts), hidden)``, the
             mean-pooled top layer.
         """
         ids, mask = self.padded(texts)
-        taken = [0] * len(texts)  # how many of a text's mentions have a place
+        taken = [0] * len(texts)  # number of mentions placed so far, per text
         places = []
         for text, _, _ in spans:
             places.append((text, taken[text]))
@@ -89,16 +90,16 @@ class Adaptation(nn.Module):
                 inside[place][left + first[0] : left + after[0]] = 1 / (after[0] - first[0])
         rows, columns = torch.tensor(places).reshape(-1, 2).T
         taps = self.backbone.forward(ids, mask)
-        return self.head(self._pool(taps, inside)[rows, columns]), self._means(taps, mask)
+        return self.head(self._pool(taps, inside)[rows, columns]), self.means(taps, mask)
 
     def read_types(self, descriptions: Sequence[str]) -> Tensor:
-        """``(n, dim)`` normalised vectors of type descriptions; each different one is read once."""
+        """Encode type descriptions, duplicates only once: normalized ``(n, dim)`` vectors."""
         unique = list(dict.fromkeys(descriptions))
         tokens = self.tokenize(unique)
         order = sorted(range(len(unique)), key=lambda i: len(tokens[i].ids))
         pooled = []
-        for start in range(0, len(order), _TOGETHER):
-            some = [tokens[i] for i in order[start : start + _TOGETHER]]
+        for start in range(0, len(order), _TYPE_BATCH):
+            some = [tokens[i] for i in order[start : start + _TYPE_BATCH]]
             ids, mask = self.padded(some)
             inside = torch.zeros(len(some), 1, ids.shape[1])
             for row, each in enumerate(some):
@@ -116,17 +117,17 @@ class Adaptation(nn.Module):
         try:
             with torch.no_grad():
                 ids, mask = self.padded(texts)
-                return self._means(self.backbone.forward(ids, mask), mask)
+                return self.means(self.backbone.forward(ids, mask), mask)
         finally:
             for layer in self.layers.values():
                 layer.active = True
 
     def encode(self, contexts: Sequence[MentionContext], batch: int = 128) -> NDArray[np.float32]:
-        """float32 ``(n, dim)``: mentions encoded without gradient, in batches of like length."""
+        """Encode mentions without gradient, in batches of similar length: float32 ``(n, dim)``."""
         self.head.train(False)
         places: dict[str, list[int]] = {}
         for i, context in enumerate(contexts):
-            places.setdefault(context.text, []).append(i)  # a text is read once for all of it
+            places.setdefault(context.text, []).append(i)  # encode each text only once
         texts = sorted(places, key=len)
         vectors = np.empty((len(contexts), self.head.dim), dtype=np.float32)
         with torch.no_grad():
@@ -142,14 +143,14 @@ class Adaptation(nn.Module):
         return vectors
 
     def encode_types(self, descriptions: Sequence[str]) -> NDArray[np.float32]:
-        """float32 ``(n, dim)``: type descriptions encoded without gradient."""
+        """Encode type descriptions without gradient: float32 ``(n, dim)``."""
         self.head.train(False)
         with torch.no_grad():
             vectors: NDArray[np.float32] = self.read_types(descriptions).numpy()
         return vectors
 
     def text_cosine(self, texts: Sequence[str], batch: int = 16) -> float:
-        """Mean cosine of the adapted text vectors to the unadapted backbone's."""
+        """Mean cosine between the text vectors of the adapted and of the unadapted backbone."""
         ordered = sorted(texts, key=len)
         cosines = []
         with torch.no_grad():
@@ -162,22 +163,27 @@ class Adaptation(nn.Module):
         return float(torch.cat(cosines).mean())
 
     def learned(self) -> dict[str, Tensor]:
-        """Copies of all that is trained, by name."""
+        """Copies of all trainable parameters, by name."""
         named = self.named_parameters()
         return {name: value.detach().clone() for name, value in named if value.requires_grad}
 
     def turn_back(self, before: Mapping[str, Tensor], share: float) -> None:
-        """Keep only a share of the way that led here from what ``learned`` gave before."""
+        """Interpolate from ``before``, an earlier output of ``learned``, to the current weights.
+
+        Args:
+            before: The earlier parameters.
+            share: Weight of the current parameters.
+        """
         with torch.no_grad():
             for name, value in self.named_parameters():
                 if name in before:
                     value.copy_(torch.lerp(before[name], value, share))
 
     def load_deltas(self, path: str | Path) -> None:
-        """Go on from what :meth:`save_deltas` wrote.
+        """Load deltas written by :meth:`save_deltas`, to continue training.
 
         Raises:
-            ValueError: If the file's deltas are of other layers or of another rank.
+            ValueError: If the file's deltas are for other layers or of another rank.
         """
         deltas = load_file(path)
         for name, layer in self.layers.items():
@@ -185,7 +191,7 @@ class Adaptation(nn.Module):
                 raise ValueError(f"{path} holds no delta of rank {layer.rank} for {name}")
         saved = {name.rpartition(".")[0] for name in deltas}
         if left := saved - self.layers.keys():
-            raise ValueError(f"{path} holds deltas for layers that stay as they are: {min(left)}")
+            raise ValueError(f"{path} holds deltas for layers that are not adapted: {min(left)}")
 
     def save_deltas(self, path: str | Path) -> None:
         """Write the deltas as float16 for ``merge_adaptation``."""
@@ -194,7 +200,7 @@ class Adaptation(nn.Module):
         )
 
     def padded(self, texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-        """Input ids and attention mask, special tokens around each text, padded on the right."""
+        """Input ids and attention mask: special tokens added, padded on the right."""
         around = len(self._prefix) + len(self._suffix)
         longest = around + max(len(text.ids) for text in texts)
         ids = np.full((len(texts), longest), self.backbone.tokenizer.pad_token_id or 0)
@@ -210,8 +216,8 @@ class Adaptation(nn.Module):
         states = [taps[tap] for tap in self.taps]
         return torch.cat([(weights.to(each) @ each).float() for each in states], -1)
 
-    def _means(self, taps: dict[str, Tensor], mask: Tensor) -> Tensor:
-        """Mean over all tokens of the top layer, float32 ``(texts, hidden)``."""
+    def means(self, taps: dict[str, Tensor], mask: Tensor) -> Tensor:
+        """Mean-pool the top layer over all tokens: float32 ``(texts, hidden)``."""
         top = taps[self.backbone.top]
         share = (mask / mask.sum(1, keepdim=True)).to(top)
         return (share.unsqueeze(1) @ top).squeeze(1).float()

@@ -64,14 +64,7 @@ def pair_model_recipe(
     vector_of = dict(zip(names, encoder.encode_types(names), strict=True))
     phrases = common_phrases(mined.train, _PHRASES)
     vectors = encoder.encode_types(phrases)
-    sentences = [
-        context.text
-        for entity in rng.sample(mined.train, min(_SENTENCES, len(mined.train)))
-        for context in entity.contexts[:1]
-    ]
-    for each in sets:
-        texts = rng.sample(each.texts, min(_TEXTS_PER_SET, len(each.texts)))
-        sentences += [text.text[:400] for text in texts]
+    sentences = running_text(mined, sets, rng)
 
     def detect(texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         return [[(m.start, m.end) for m in mentions] for mentions in encoder.detect(texts)]
@@ -116,6 +109,19 @@ def pair_model_recipe(
         return figures
 
     return train_pair_model(backbone, draw, options, loop, evaluate)
+
+
+def running_text(mined: Mined, sets: Sequence[AnnotatedSet], rng: random.Random) -> list[str]:
+    """Draw mined sentences and beginnings of annotated texts, to find common nouns in."""
+    sentences = [
+        context.text
+        for entity in rng.sample(mined.train, min(_SENTENCES, len(mined.train)))
+        for context in entity.contexts[:1]
+    ]
+    for each in sets:
+        texts = rng.sample(each.texts, min(_TEXTS_PER_SET, len(each.texts)))
+        sentences += [text.text[:400] for text in texts]
+    return sentences
 
 
 def common_phrases(entities: Sequence[MinedEntity], count: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The recipes behind the shipped weights: each step from files to files, with one seed."""
+"""The recipes behind the shipped weights: each step goes from files to files, with one seed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
 from ner_retriever_rag.encoder.calibration import Calibration
-from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.head import ProjectionHead
 from ner_retriever_rag.encoder.prototypes import Prototypes
 from ner_retriever_rag.encoder.saved import ADAPTATION
@@ -29,12 +26,11 @@ from ner_retriever_rag.training.calibrate import CalibrationReport, fit_calibrat
 from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.development import DevelopmentTask
 from ner_retriever_rag.training.features import mention_features, project, type_features
-from ner_retriever_rag.training.joint import JointOptions, train_joint
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.pairs import PairSampler
-from ner_retriever_rag.training.people import people_lists, people_of
+from ner_retriever_rag.training.people import people_lists
 from ner_retriever_rag.training.sampling import sampling_weights, weighted_sample
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
@@ -43,7 +39,7 @@ from ner_retriever_rag.training.train_detector import (
 )
 from ner_retriever_rag.training.train_head import HeadOptions, read_pairs, train_head
 
-_LISTS = 1_500  # of people
+_PEOPLE_LISTS = 1_500
 
 
 def head_recipe(
@@ -60,14 +56,14 @@ def head_recipe(
     """Train a head on a frozen (or already adapted) backbone.
 
     Args:
-        backbone: Its taps are what the head will read.
-        mined: Where pairs come from.
-        pairs: How many entities, a context of each.
-        epochs: Passes over them.
-        options: The head.
-        loop: Its ``steps`` are replaced by what ``epochs`` comes to.
-        cache: Folder for features.
-        development: Scored on the way.
+        backbone: Provides the taps that the head will read.
+        mined: Source of the pairs.
+        pairs: Number of entities, with one context each.
+        epochs: Passes over the pairs.
+        options: Hyperparameters of the head.
+        loop: Its ``steps`` are overridden by ``epochs``.
+        cache: Folder for cached features.
+        development: Task to evaluate on during training.
     """
     rng = random.Random(loop.seed)
     sampler = PairSampler(mined.hierarchy, rng)
@@ -100,25 +96,28 @@ def adapt_recipe(
     development: DevelopmentTask | None = None,
     start: Path | None = None,
 ) -> tuple[Adaptation, History]:
-    """Train low-rank deltas and a head together.
+    """Train deltas (low-rank or full-rank) together with a head.
 
     Args:
         backbone: Folder or name of the backbone.
-        taps: What the head reads; the top layer must be among them.
-        mined: Where pairs come from.
-        options: Deltas, head, rates.
+        taps: Taps that the head reads; the top layer must be among them.
+        mined: Source of the pairs.
+        options: Hyperparameters of the deltas and the head.
         loop: Steps, seed, checkpoints.
-        development: Scored on the way.
-        start: Folder of an encoder to go on from; None begins with deltas of zero.
+        development: Task to evaluate on during training.
+        start: Folder of an encoder to continue from; None starts from zero deltas.
 
     Raises:
-        ValueError: If only a share of low-rank deltas is asked for.
+        ValueError: If weights are to be interpolated but the deltas are low-rank.
     """
     if options.interpolation < 1 and options.rank:
-        raise ValueError("share below 1 is for full deltas (rank 0): thin matrices do not average")
+        raise ValueError(
+            "share below 1 requires full deltas (rank 0): low-rank factors cannot be averaged"
+        )
     torch.manual_seed(loop.seed)
-    # Eager attention: its backward pass on short sentences is faster on a CPU than the fused one.
-    # Frozen weights in bfloat16: twice as fast where the CPU has it; what learns is float32.
+    # Eager attention: on a CPU, its backward pass is faster than fused attention's on short
+    # sentences. Frozen weights are bfloat16, twice as fast on CPUs that support it; trained
+    # parameters are float32.
     frozen = Backbone(
         find_checkpoint(backbone),
         taps,
@@ -186,18 +185,18 @@ def detector_recipe(
     """Train the span head and choose its threshold.
 
     Args:
-        backbone: Its taps are what the head will read.
-        boundaries: Files of marked sentences.
+        backbone: Provides the taps that the head will read.
+        boundaries: Files of annotated sentences.
         silver: ``silver.jsonl.xz`` of a mined folder.
-        sets: Marked texts of many domains.
-        set_characters: How much of each.
-        silver_sentences: How many of these to use.
-        people: Names to make lists of.
+        sets: Annotated texts of many domains.
+        set_characters: Approximate number of characters per set.
+        silver_sentences: Maximum number of sentences taken from ``silver``.
+        people: Names of people, to generate lists from.
         epochs: Passes over the sentences.
-        options: The head.
-        loop: Its ``steps`` are replaced by what ``epochs`` comes to.
-        development: Marked sentences, unseen in training, by which the threshold is chosen.
-        per_text: Mentions a sentence that the threshold is to come to on them.
+        options: Hyperparameters of the head.
+        loop: Its ``steps`` are overridden by ``epochs``.
+        development: Held-out annotated sentences on which the threshold is chosen.
+        per_text: Mentions per sentence that the threshold should yield on ``development``.
     """
     rng = random.Random(loop.seed)
     marked = detector_sentences(
@@ -224,16 +223,16 @@ def detector_sentences(
     characters: int,
     silver: int,
 ) -> list[AnnotatedSentence]:
-    """What a detector trains on: marked sentences, names that mining found, passages of the sets.
+    """Training data of a detector: annotated and mined sentences, passages, lists of people.
 
     Args:
-        boundaries: Files of marked sentences.
+        boundaries: Files of annotated sentences.
         names: ``silver.jsonl.xz`` of a mined folder.
-        sets: Marked texts of many domains.
-        people: Names to make lists of.
-        rng: Draws them.
-        characters: How much of each set.
-        silver: How many of the sentences with mined names.
+        sets: Annotated texts of many domains.
+        people: Names of people, to generate lists from.
+        rng: Random generator.
+        characters: Approximate number of characters per set.
+        silver: Maximum number of sentences taken from ``names``.
     """
     marked = [sentence for path in boundaries for sentence in read_annotated(path)]
     if names is not None:
@@ -241,17 +240,17 @@ def detector_sentences(
         marked += rng.sample(found, min(silver, len(found)))
     marked = lay_out(join_pairs(marked, rng), rng)
     marked += [p for each in sets for p in sample_passages(each, characters, rng)]
-    return marked + people_lists(people, _LISTS, rng)
+    return marked + people_lists(people, _PEOPLE_LISTS, rng)
 
 
 def choose_threshold(
     head: SpanHead, backbone: Backbone, sentences: Sequence[AnnotatedSentence], per_text: float
 ) -> BoundaryMetrics:
-    """Set the head's threshold so that it finds about ``per_text`` mentions a sentence."""
+    """Set the head's threshold so that it finds about ``per_text`` mentions per sentence."""
     gold = [sentence.mentions for sentence in sentences]
     thresholds = np.arange(0.8, 0.04, -0.05)
     texts = [sentence.text for sentence in sentences]
-    # A better span is never dropped for a worse one, so one pass serves every threshold.
+    # A span is never dropped for a lower-scoring one, so one pass serves every threshold.
     mentions = head.mentions_of(texts, list(backbone.read(texts)), float(thresholds[-1]))
     best: BoundaryMetrics | None = None
     for threshold in thresholds:
@@ -265,54 +264,6 @@ def choose_threshold(
     return best
 
 
-def joint_recipe(
-    source: str | Path | None,
-    mined: Mined,
-    names: Path,
-    labelled: Sequence[AnnotatedSet],
-    boundaries: Sequence[AnnotatedSet],
-    folder: Path,
-    *,
-    loop: LoopOptions,
-    threshold: float,
-) -> None:
-    """Train backbone, head and detector together, and save the encoder with its backbone.
-
-    Prototypes and known names lie in the space before and are left out; the calibration, its
-    background too, has to be fitted again.
-
-    Args:
-        source: Where it begins, as ``TypeAwareEncoder.from_pretrained`` takes it.
-        mined: Where pairs come from.
-        names: ``silver.jsonl.xz`` of a mined folder.
-        labelled: Sets whose labels teach.
-        boundaries: Sets whose boundaries alone do.
-        folder: Where to save it.
-        loop: Steps, seed, checkpoints.
-        threshold: Of the detector.
-    """
-    encoder = TypeAwareEncoder.from_pretrained(source)
-    sentences = detector_sentences(
-        (),
-        names,
-        [*labelled, *boundaries],
-        people_of(mined.train),
-        random.Random(loop.seed),
-        characters=200_000,
-        silver=9_000,
-    )
-    trained = train_joint(encoder, mined, labelled, sentences, JointOptions(), loop)
-    trained.detector.threshold = threshold
-    with TemporaryDirectory() as scratch:
-        deltas = Path(scratch) / ADAPTATION
-        save_file(trained.deltas, deltas)
-        encoder.source = replace(encoder.source, adaptation=deltas)
-        encoder.head, encoder.detector = trained.head, trained.detector
-        encoder.pair_model = trained.pair_model
-        encoder.names = encoder.prototypes = None
-        encoder.save_pretrained(folder, backbone=True)
-
-
 def calibrate_recipe(
     backbone: Backbone,
     head: ProjectionHead,
@@ -324,17 +275,17 @@ def calibrate_recipe(
     pooling: str = "mean",
     prototypes: Prototypes | None = None,
 ) -> tuple[Calibration, CalibrationReport]:
-    """Fit the calibration on a random sample of mined mentions and all of the types held out.
+    """Fit the calibration on a random sample of mined mentions and all those of held-out types.
 
     Args:
-        backbone: With the head's taps.
+        backbone: Reads the head's taps.
         head: The projection head.
-        mined: Where mentions come from; types held out of training are among them.
+        mined: Source of the mentions, including types held out from training.
         mentions: Size of the random sample.
-        seed: Of the sample.
-        cache: Folder for features.
-        pooling: The encoder's.
-        prototypes: The encoder's, if it has any.
+        seed: Seed of the sample.
+        cache: Folder for cached features.
+        pooling: Pooling of the encoder.
+        prototypes: Prototypes of the encoder, if it has any.
     """
     rng = random.Random(seed)
     outside = [e for e in mined.every if e.elsewhere]
@@ -361,5 +312,5 @@ def calibrate_recipe(
 
 
 def report_fields(figures: BoundaryMetrics | CalibrationReport) -> list[tuple[str, object]]:
-    """Names and values of a report."""
+    """Field names and values of a report."""
     return list(asdict(figures).items())

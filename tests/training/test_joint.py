@@ -66,7 +66,7 @@ def test_every_part_is_trained_and_saved(mined, encoder, marked, tmp_path):
     before = TypeAwareEncoder.from_pretrained(encoder)
     after = trained(mined, encoder, marked, tmp_path / "after", "--steps", "3")
     assert after.fingerprint != before.fingerprint
-    assert after.detector.threshold == 0.4
+    assert after.detector.threshold == 0.3
     name = "backbone/packed.safetensors"
     old, new = load_file(encoder / name), load_file(tmp_path / "after" / name)
     moved = {key.split(".")[2] for key in old if not torch.equal(old[key], new[key])}
@@ -76,6 +76,17 @@ def test_every_part_is_trained_and_saved(mined, encoder, marked, tmp_path):
         assert any(not torch.equal(old_part[key], new_part[key]) for key in old_part)
     assert after.names is None
     assert after.prototypes is None
+
+
+def test_paragraphs_keep_the_teachers_text_vectors(
+    mined, encoder, marked, tmp_path, tiny_checkpoint
+):
+    rows = [{"title": "T", "text": f"Short.\n{' '.join(TEXTS * 3)[: 300 + n]}"} for n in range(4)]
+    articles = tmp_path / "articles.jsonl"
+    articles.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    more = ["--articles", str(articles), "--teacher", str(tiny_checkpoint), "--steps", "2"]
+    after = trained(mined, encoder, marked, tmp_path / "after", *more)
+    assert after.fingerprint != TypeAwareEncoder.from_pretrained(encoder).fingerprint
 
 
 def test_run_in_a_work_folder_can_be_resumed(mined, encoder, marked, tmp_path):
