@@ -54,7 +54,8 @@ ner-retriever train pair-model "$work/labels" "$work/mined" --sets "$data/traini
     --steps 2000 --work "$work/pair-run"
 
 # One more phase trains backbone, head and detector jointly. The pair model is rebased so that its scores stay
-# the same; everything stored in the vector space is rebuilt.
+# the same; everything stored in the vector space is rebuilt. The shipped weights are of this command at commit
+# f945f2b, before hard negatives, paraphrases and paragraphs; results/training.md has what these gain.
 ner-retriever train joint "$work/mined" --sets "$data/training" --boundaries "$seven@$data/domains" \
     --boundaries "$three@$data/boundaries" --sparse "$sparse,$three" $wordnet \
     --articles "$data/wikipedia/enwiki-core.jsonl.xz" --teacher sentence-transformers/all-MiniLM-L6-v2 \
