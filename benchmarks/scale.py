@@ -101,7 +101,7 @@ def searching(table: MentionTable, encoder: TypeAwareEncoder) -> Search:
         changed=lambda versions: set(),
         fetch=lambda ids: {i: StoredDocument(i, versions[i], [], Document("x", i)) for i in ids},
         document_ids=lambda where: table.doc_ids[:: where["every"]],
-        still=nullcontext,
+        writes_paused=nullcontext,
         judgements=lambda: [],
     )
     return Search(store, FixedTable(table, "r"), encoder)

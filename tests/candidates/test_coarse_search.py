@@ -66,7 +66,7 @@ def search(request, table, types):
         encode_types=lambda names: np.stack([types[int(name)] for name in names]),
     )
     store = SimpleNamespace(
-        still=nullcontext,
+        writes_paused=nullcontext,
         judgements=list,
         changed=lambda versions: set(),
         fetch=lambda ids: {i: StoredDocument(i, "v", [], Document("x" * 80, i)) for i in ids},
