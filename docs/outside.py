@@ -1,7 +1,7 @@
-"""A hook of mkdocs: what pages link to outside docs/ comes along, and the links lead there.
+"""MkDocs hook: copies the files outside docs/ that pages link to, and rewrites the links to them.
 
-On the site a file of the repository is at ``repository/`` and its path; in the repository the links
-are as they are.
+On the site, a repository file is served under ``repository/`` plus its path; the links in the
+sources stay unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OUTSIDE = "repository/"
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add every file outside docs/ that a page links to, and those that these link to."""
+    """Add every file outside docs/ that a page links to, and the files that those link to."""
     root = Path(config.config_file_path).parent
     pages = [file.src_uri for file in files if file.is_documentation_page()]
     waiting = [(f"docs/{uri}", (root / "docs" / uri).read_text(encoding="utf-8")) for uri in pages]
@@ -40,7 +40,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: Any) -> str:
-    """Turn links between files of the repository into links between pages of the site."""
+    """Rewrite links between repository files as links between pages of the site."""
     uri = page.file.src_uri
     path = uri.removeprefix(_OUTSIDE) if uri.startswith(_OUTSIDE) else f"docs/{uri}"
 

@@ -32,7 +32,7 @@ _SYNONYMS = [
 _HINTS = {
     "metadatas": "give Document(text, id=..., metadata=...) for each",
     "ids": "give Document(text, id=..., metadata=...) for each",
-    "search_kwargs": "give what is in it as keywords of their own",
+    "search_kwargs": "pass its contents as separate keywords",
     "embedding_function": "texts are encoded by the index's own encoder",
     "embedding": "texts are encoded by the index's own encoder",
     "search_type": "there is only one way to search",

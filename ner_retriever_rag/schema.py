@@ -95,7 +95,7 @@ class MentionMatch:
         score: Calibrated probability in [0, 1] that the mention is of the type.
         similarity: Raw cosine between mention and type description, in [-1, 1]; with a
             third-party encoder (``TypeAwareEncoder.from_gliner``) their inner product.
-        type: The type description it was found for; tells which one in a combined query.
+        type: The type description that it was found for, one of several in a combined query.
     """
 
     doc_id: str
@@ -234,7 +234,7 @@ class JudgeReport:
 
     Attributes:
         right: Number judged to be of the type.
-        wrong: Number judged not to be.
+        wrong: Number judged not to be of the type.
     """
 
     right: int
@@ -336,7 +336,7 @@ def require_spans(value: object, text: str, name: str) -> list[Span]:
         try:
             start, end = (int(operator.index(place)) for place in each)
         except (TypeError, ValueError):
-            raise TypeError(f"{name}: {each!r} is not (start, end) in whole numbers") from None
+            raise TypeError(f"{name}: {each!r} is not (start, end), two integers") from None
         if not 0 <= start < end <= len(text):
             raise ValueError(
                 f"{name}: ({start}, {end}) is not a span of a text of {len(text)} characters"

@@ -47,7 +47,8 @@ class Cells:
         made_of: Number of mentions when the axes and centroids were fitted, ``()``.
         first: int64 ``(cells + 1,)``; cell i has the positions ``first[i]:first[i + 1]``.
         mentions: int32 ``(mentions,)``, their rows, grouped by cell.
-        rough: float32 ``(mentions, few)``, their vectors projected onto the axes, in that order.
+        rough: float32 ``(mentions, few)``, their vectors projected onto the axes, in the order of
+            ``mentions``.
     """
 
     axes: NDArray[np.float32]
@@ -81,7 +82,7 @@ class Cells:
         return cls._grouped(axes, centres.astype(np.float32), len(vectors), cells, vectors)
 
     def follow(self, vectors: NDArray[np.float32], origins: NDArray[np.int64]) -> Cells | None:
-        """Return the cells of a table that shares most of its mentions with this one's.
+        """Return cells for another table that shares most of its mentions with this one's table.
 
         Args:
             vectors: float32 ``(mentions, dim)``.

@@ -25,7 +25,7 @@ from ner_retriever_rag.storage.engine_store import EngineStore
 from ner_retriever_rag.storage.mention_rows import LEVEL, MentionRows
 from ner_retriever_rag.storage.records import RowKey
 
-OF_NAMES = 5_000  # most mentions looked up by name for one question
+OF_NAMES = 5_000  # most mentions looked up by name for one query
 _NAMES = 200  # names per request
 _SAMPLE_REQUEST = BACKGROUND * 5 // 4  # lowest priorities to request, with a margin for chance
 _MAX_DRIFT = 1 / 8  # relative change of the count after which the background sample is read again

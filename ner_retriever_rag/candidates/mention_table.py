@@ -53,7 +53,7 @@ class MentionTable:
             :func:`~ner_retriever_rag.queries.description_names.names_nearby`.
         priorities: float32 ``(mentions,)`` in (0, 1], a fixed random number for each mention, see
             :func:`random_priorities`.
-        words: The mentions' words in UTF-8, as they read in their texts' views, concatenated.
+        words: The mentions' words in UTF-8, as in the readable views of their texts, concatenated.
         offsets: int64 ``(mentions, 2)``; the words of mention i are
             ``words[offsets[i, 0]:offsets[i, 1]]``.
         vectors: float32 ``(mentions, dim)``, L2-normalized.
@@ -92,7 +92,7 @@ class MentionTable:
 
     @cached_property
     def background(self) -> BackgroundSample:
-        """Background sample of all mentions of the index, also if this table holds only some."""
+        """Background sample of all mentions of the index, even if this table holds only some."""
         if self.sample is not None:
             return self.sample
         return background_of(len(self), self.priorities, self.vectors)

@@ -57,8 +57,8 @@ def rows_near(
         table: All mentions.
         vector: float32 ``(dim,)``.
         n: How many, if there are that many.
-        allowed: bool ``(documents,)``, which pass the filter; about n / 2 of the mentions nearest
-            among theirs are added.
+        allowed: bool ``(documents,)``, which pass the filter; about n / 2 of their nearest mentions
+            are added.
     """
     scanned = _scan(table, vector, max(_TIMES * n, len(table) // _SHARE))
     near = scanned.mentions[scanned.values >= _nth_largest(scanned.values, n)]

@@ -126,7 +126,7 @@ def _is_of_this_layout(folder: Path) -> bool:
     """Whether a table has this version's layout; if it has, check the integrity of its files.
 
     Raises:
-        ValueError: If a file is not as it was written; the message names it.
+        ValueError: If a file has changed since it was written; the message names it.
     """
     if not (folder / _DIGESTS).is_file():
         return False  # written by an earlier version
@@ -136,7 +136,7 @@ def _is_of_this_layout(folder: Path) -> bool:
     for name, (size, digest) in content["files"].items():
         file = folder / name
         if not file.is_file() or file.stat().st_size != size or _digest(file) != digest:
-            raise ValueError(f"{name} is not as it was written")
+            raise ValueError(f"{name} has changed since it was written")
     return True
 
 

@@ -39,7 +39,7 @@ def check(
 ) -> None:
     """Check the integrity of an index: its documents, mentions and vectors.
 
-    The exit code is 0 if nothing is wrong or everything was repaired, 1 otherwise.
+    The exit code is 0 if there are no problems or all were repaired, 1 otherwise.
     """
     with report_errors():
         from ner_retriever_rag.index.check import check as check_index
@@ -59,7 +59,7 @@ def check(
     else:
         _print(findings)
         for other in others:
-            out.print(one_line(f"not looked at: the index {other!r} (--collection {other})"))
+            out.print(one_line(f"not checked: the index {other!r} (--collection {other})"))
     if findings.lost or not (repair or findings.sound):
         raise typer.Exit(1)
 
@@ -83,10 +83,10 @@ def _print(findings: Findings) -> None:
         if found:
             out.print(one_line(what))
     if findings.sound:
-        out.print("nothing is wrong")
+        out.print("no problems found")
     for name, problem in findings.tables.items():
         out.print(
-            one_line(f"kept table {name}" + (f": {problem}, to be rebuilt" if problem else ""))
+            one_line(f"stored table {name}" + (f": {problem}, to be rebuilt" if problem else ""))
         )
     for what, names in (("left over", findings.leftovers), ("not ours", findings.foreign)):
         if names:

@@ -104,7 +104,7 @@ def display_name(location: str) -> str:
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print rows as JSON lines: the exact data, with no character a terminal would act on."""
+    """Print rows as JSON lines: the exact data, without characters that a terminal interprets."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     for row in rows:
         sys.stdout.write(as_json(row, ascii_only=not utf8) + "\n")

@@ -88,7 +88,7 @@ def entities(
             err.print(f"{count:,} rows in {to}")
             if not found and (best := index.entities(query, 1, **options)):
                 err.print(
-                    f"nothing of that type here at {threshold:.2f} or above (best: "
+                    f"no entity of that type at {threshold:.2f} or above (best: "
                     f"{one_line(best[0].name)}, {best[0].score:.2f}); --threshold sets the bound"
                 )
         elif as_json:

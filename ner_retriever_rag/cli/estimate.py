@@ -33,7 +33,7 @@ def estimate(
     ] = False,
     encoder: SavedEncoder = None,
 ) -> None:
-    """Estimate how many documents and distinct entities are of a type, with 90% intervals."""
+    """Estimate the numbers of documents and distinct entities of a type, with 90% intervals."""
     with report_errors():
         query = build_query(wanted, any_of, all_of, none_of, None, None)
         found = open_index(folder, encoder).estimate(query, where=parse_where(where))

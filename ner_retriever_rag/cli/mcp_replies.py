@@ -51,7 +51,7 @@ def take_names(names: Iterable[str], room: int, most: int) -> list[str]:
 
 
 def metadata(given: Mapping[str, Any], room: int) -> dict[str, Any]:
-    """A document's metadata as JSON, as far as there is room; the key "…" tells what is left out.
+    """A document's metadata as JSON, as far as there is room; the key "…" says what is left out.
 
     Args:
         given: The metadata.

@@ -42,7 +42,7 @@ Where = Annotated[
     dict[str, Any] | None,
     Field(description="Chroma filter on the documents' metadata: {'lang': 'en'}."),
 ]
-MinScore = Annotated[float | None, Field(ge=0, le=1, description="Least score of a result.")]
+MinScore = Annotated[float | None, Field(ge=0, le=1, description="Minimum score of a result.")]
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -69,7 +69,7 @@ class FoundDocument(BaseModel):
 
 
 class FoundDocuments(BaseModel):
-    """The documents, best first; ``note`` says what there is where none is."""
+    """The documents, best first; ``note`` explains an empty result."""
 
     result: list[FoundDocument]
     note: str = ""
@@ -87,7 +87,7 @@ class FoundEntity(BaseModel):
 
 
 class FoundEntities(BaseModel):
-    """The entities, best first; ``note`` says what there is where none is."""
+    """The entities, best first; ``note`` explains an empty result."""
 
     result: list[FoundEntity]
     note: str = ""
@@ -103,7 +103,7 @@ class KindFound(BaseModel):
 
 
 class Extracted(BaseModel):
-    """Mentions in order of document and place; ``complete`` is false where there are more."""
+    """Mentions in order of document and position; ``complete`` is false if there are more."""
 
     mentions: list[MentionRow]
     complete: bool
@@ -136,9 +136,9 @@ class Tools:
         where: Where = None,
         score_threshold: Annotated[
             float | None,
-            Field(ge=0, le=1, description="Least probability that the best name is of the kind."),
+            Field(ge=0, le=1, description="Minimum probability that the best name is of the kind."),
         ] = TOOL_THRESHOLD,
-        offset: Annotated[int, Field(ge=0, description="Skip so many: the next page.")] = 0,
+        offset: Annotated[int, Field(ge=0, description="Results to skip, for the next page.")] = 0,
     ) -> FoundDocuments:
         """Find documents that mention entities of a kind, best first, with the names found."""
         matches = self._index.search(type, k, about=about, where=where, offset=offset)
@@ -197,7 +197,7 @@ class Tools:
         n: Annotated[int, Field(ge=1, le=200, description="How many kinds.")] = 30,
         where: Where = None,
     ) -> list[KindFound]:
-        """Say which kinds of entity the documents mention, the most frequent first."""
+        """List the kinds of entity that the documents mention, the most frequent first."""
         return [
             KindFound(
                 type=reply.short(facet.type),
@@ -214,9 +214,9 @@ class Tools:
         where: Where = None,
         score_threshold: Annotated[float, Field(ge=0, le=1)] = DEFAULT_THRESHOLD,
         limit: Annotated[int, Field(ge=1, le=1000, description="How many mentions.")] = 100,
-        offset: Annotated[int, Field(ge=0, description="Skip so many: the next page.")] = 0,
+        offset: Annotated[int, Field(ge=0, description="Results to skip, for the next page.")] = 0,
     ) -> Extracted:
-        """Take out every mention of some kinds, document by document, with its place."""
+        """Extract every mention of some kinds, document by document, with its position."""
         matches = self._index.extract(types, where=where, score_threshold=score_threshold)
         rows: list[MentionRow] = []
         room = reply.MAX_REPLY
@@ -237,12 +237,12 @@ class Tools:
 
     def get(
         self,
-        ids: Annotated[list[str], Field(max_length=20, description="Ids that a search gave.")],
+        ids: Annotated[list[str], Field(max_length=20, description="Ids returned by a search.")],
         start: Annotated[
             int, Field(ge=0, description="First character, for the next part of a long document.")
         ] = 0,
     ) -> list[WholeDocument]:
-        """Give whole documents by id, long ones in parts; unknown ids are left out."""
+        """Return whole documents by id, long ones in parts; unknown ids are left out."""
         found = self._index.get(ids)
         room = reply.share(len(found), reply.MAX_REPLY)
         given = []

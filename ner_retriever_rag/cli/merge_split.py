@@ -46,4 +46,4 @@ def _print(decisions: Decisions) -> None:
     for pair in decisions.split:
         out.print(one_line(f"two: {' · '.join(pair)}"))
     if not decisions.merged and not decisions.split:
-        out.print("nothing is decided")
+        out.print("no decisions recorded")

@@ -127,7 +127,7 @@ class Proxy:
             return 400, "not a request"
         headers = {name: value.decode("latin-1") for name, value in request.headers}
         if not host_allowed(headers.get(b"host", ""), self._names):
-            return 403, "this server is not called so: see ner-retriever serve --name"
+            return 403, "unknown host name: see ner-retriever serve --name"
         if self._token is not None and not self._has_token(headers):
             return 401, "a token is required: set NER_RETRIEVER_TOKEN"
         return None

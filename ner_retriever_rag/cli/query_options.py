@@ -75,7 +75,9 @@ def build_query(
     parts: list[Query] = [AnyOf(*either)] if len(either) > 1 else either
     parts += [*(all_of or ()), *map(Not, none_of or ())]
     if not parts:
-        raise ValueError("nothing to look for: give a type, or --any-of, --all-of, --like or --not")
+        raise ValueError(
+            "nothing to search for: give a type, or --any-of, --all-of, --like or --not"
+        )
     return AllOf(*parts) if len(parts) > 1 else parts[0]
 
 

@@ -121,7 +121,7 @@ class FileSource:
         left_out: set[str] = set()  # fields already reported for the file
         last = ""
         try:
-            # Bytes that are not UTF-8 are decoded to surrogates: one of them should cost a line,
+            # Bytes that are not UTF-8 are decoded to surrogates, so that one of them costs a line,
             # not the file.
             with open_text(file, errors="surrogateescape") as stream:
                 for last, row in read(file, stream):
@@ -205,7 +205,7 @@ class FileSource:
         document = Document(row[self.text_field], document_id, kept)
         for key in metadata.keys() - kept.keys() - left_out:
             left_out.add(key)
-            why = key_problem(key) or "its value cannot be kept"
+            why = key_problem(key) or "its value cannot be stored"
             self._report(where, f"field {key!r} is left out: {why}")
         return document
 

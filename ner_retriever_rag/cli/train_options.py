@@ -137,7 +137,7 @@ class AdaptSettings:
     span_noise: Annotated[
         float,
         typer.Option(
-            "--loose", min=0.0, max=1.0, help="Share of mentions taken a word too wide or narrow."
+            "--loose", min=0.0, max=1.0, help="Share of mentions made a word too wide or narrow."
         ),
     ] = 0.15
     interpolation: Annotated[

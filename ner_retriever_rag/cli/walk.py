@@ -52,7 +52,7 @@ def _link_problem(link: Path, root: Path, follow_links: bool) -> str | None:
     try:
         target = link.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: a link loop, before Python 3.13
-        return "is a link that leads nowhere"
+        return "is a link that points nowhere"
     if follow_links or target.is_relative_to(root):
         return None
     return f"is a link that leads out of the folder, to {target}; --follow-links reads it"

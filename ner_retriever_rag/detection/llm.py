@@ -37,7 +37,7 @@ _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 
 
 class LLMDetector:
-    """Finds mentions with a generative model. A bad answer costs mentions, never a crash.
+    """Finds mentions with a generative model. A bad answer loses mentions but never raises.
 
     Long texts are sent in passages of whole sentences. The answers are aligned with the text
     (:mod:`ner_retriever_rag.detection.alignment`); marks that fit nowhere are dropped. A passage

@@ -296,7 +296,7 @@ def _gliner_detector(
     if not isinstance(detector, str):
         return detector
     if detector not in ("shipped", "model"):
-        raise ValueError(f"detector must be 'shipped', 'model' or one itself, not {detector!r}")
+        raise ValueError(f"detector must be 'shipped', 'model' or a detector, not {detector!r}")
     return _ShippedDetector() if detector == "shipped" else None
 
 

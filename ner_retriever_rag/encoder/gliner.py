@@ -119,7 +119,7 @@ class GLiNERModel:
 
 
 class Words:
-    """A text, split into words as a model does it.
+    """A text, split into words as the model splits it.
 
     Args:
         text: The text.
@@ -183,7 +183,7 @@ def find_gliner(
             folder = Path(snapshot_download(str(source), **options))
         except Exception as error:  # the hub client has a dozen exception types for "not found"
             raise FileNotFoundError(
-                f"GLiNER model {str(source)!r} is not a folder and could not be had from the "
+                f"GLiNER model {str(source)!r} is not a folder and could not be loaded from the "
                 f"Hugging Face hub: {error}"
             ) from error
     if not (folder / CONFIG).is_file():

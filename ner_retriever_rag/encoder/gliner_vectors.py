@@ -80,7 +80,10 @@ class GLiNERVectors(TypeScores):
         self._known_types = TypeVectors()
         self._digest = self._gliner.digest()
         if digest not in (None, self._digest):
-            raise ValueError(f"the GLiNER model {self._gliner.name} is another than it was")
+            raise ValueError(
+                f"the GLiNER model {self._gliner.name} is not the one that the encoder was saved "
+                "with"
+            )
 
     def __repr__(self) -> str:
         return f"TypeAwareEncoder({self.description})"

@@ -1,7 +1,8 @@
 """Encoders on the Hugging Face hub: pushed with a model card, loaded by name.
 
-``huggingface_hub``'s mixin does the work. Importing it takes as long as opening an index should, so
-it is imported only on push, and the encoder is passed to it instead of being derived from it.
+``huggingface_hub``'s mixin does the work. Importing it takes as long as opening an index should
+take, so it is imported only on push, and the encoder is wrapped for the mixin instead of inheriting
+from it.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ Move = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def name_key(name: str) -> str:
-    """Reduce a name to what its spellings share: no case, accents, signs, article or possessive.
+    """Reduce a name to what its spellings share: no case, accents, symbols, article or possessive.
 
     >>> name_key("The Beatles’") == name_key("beatles")
     True
@@ -193,7 +193,7 @@ class KnownNames:
         return KnownNames(self._table, own=own, **{**self._settings(), "learned": learned})
 
     def moved(self, move: Move) -> KnownNames:
-        """Return the same names in another space, into which mention vectors moved alike."""
+        """Return the same names in another space, into which mention vectors are moved likewise."""
         table, own = (each and each.moved(move) for each in (self._table, self._own))
         return KnownNames(table, own=own, **self._settings())
 

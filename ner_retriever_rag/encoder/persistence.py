@@ -1,4 +1,4 @@
-"""Saving an encoder: its fingerprint, its label, a folder that holds it, the hub."""
+"""Saving an encoder: its fingerprint and description, saved folders, the hub."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ def _saved_before(folder: Path) -> set[str]:
     except ValueError:
         pass  # no encoder, or an unreadable one
     if (folder / CONFIG).exists() and "format" not in (folder / CONFIG).read_text(encoding="utf-8"):
-        raise ValueError(f"{folder} is not a saved encoder's: its {CONFIG} is something else's")
+        raise ValueError(f"{folder} holds no saved encoder: its {CONFIG} belongs to something else")
     return set()
 
 

@@ -28,22 +28,22 @@ from ner_retriever_rag.schema import Mention
 
 WORD = re.compile(r"\w+|[^\w\s]")
 _BAR = re.compile(r"(?<= )\|(?= )")
-_CLOSING_SIGNS = frozenset(".,;:!?…)]}")  # signs that start no name unless attached to it (".NET")
+_CLOSING_SIGNS = frozenset(".,;:!?…)]}")  # these start no name unless attached to it (".NET")
 WEIGHTS, CONFIG = "detector.safetensors", "detector.json"
 SHAPES = 9
-FRAGMENT = 0.4  # of the probability of a span around it; a span with less is dropped
+FRAGMENT = 0.4  # of the probability of an enclosing span; a span with less is dropped
 _BLOCK = 256  # words per block of products
 _BATCH_WORDS = 4_096  # words per batch, padding included
 
 
 class Words:
-    """The words of a text (runs of letters and digits; any other sign alone) and their shapes.
+    """The words of a text (runs of letters and digits; any other symbol alone) and their shapes.
 
     Attributes:
         starts: int64 ``(n,)``, first character of each word.
         ends: int64 ``(n,)``, one past its last character.
         shapes: float32 ``(n, SHAPES)``: capitalized, all capitals, mixed case, lower case, digits,
-            contains a digit, a sign, first in the text or after one of ``.!?``, attached to the
+            contains a digit, a symbol, first in the text or after one of ``.!?``, attached to the
             previous word.
     """
 
@@ -109,7 +109,7 @@ class SpanHead(nn.Module):
         taps: Taps read from the backbone, as written (``["hidden@2", "hidden@4"]``).
         width: Sum of their widths.
         hidden: Hidden width.
-        max_words: Longest span, in words (signs count).
+        max_words: Longest span, in words (symbols count).
         threshold: Minimum probability of a mention; lower finds more, higher is more precise.
     """
 
@@ -311,7 +311,7 @@ def _mentions(
 def _skip_leading_punctuation(
     text: str, words: Words, probability: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Move the start of spans past a sign that ends something else, to the next word.
+    """Move the start of spans past a leading symbol that ends the text before, to the next word.
 
     In "vs. FC Bayern" the span with the best score may include the full stop of "vs.".
     """
@@ -330,7 +330,7 @@ def _skip_leading_punctuation(
 def resolve(
     starts: NDArray[np.int64], ends: NDArray[np.int64], scores: NDArray[np.float32]
 ) -> list[tuple[int, int, float]]:
-    """Drop spans that cross a better one, and fragments of much surer ones ("SS" of a ship's name).
+    """Drop spans that cross a better one, and fragments of far likelier ones ("SS" of a ship name).
 
     Nested and adjacent spans are kept.
 

@@ -1,4 +1,4 @@
-"""Evaluate mention boundaries: gold mentions that a detector finds, and how much it finds."""
+"""Evaluate mention boundaries: gold mentions that a detector finds, and how many it detects."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Shape:
         name: Name of the shape.
         pages: Number of pages.
         names: Number of names detected in running prose that has the same names.
-        found: Number of these that are also detected on the page.
+        found: Number of those names that are also detected on the page.
     """
 
     name: str

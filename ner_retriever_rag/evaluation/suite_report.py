@@ -297,7 +297,7 @@ def plot(results: Sequence[SetResult], path: Path) -> None:
             ]
             curve.plot(*zip(*points, strict=True), marker="o", label=system)
     curve.set_xlabel(f"score of a document, the best {RELIABILITY_DEPTH} of each type")
-    curve.set_ylabel("share that is right")
+    curve.set_ylabel("share that is relevant")
     curve.set_xlim(0, 1)
     curve.set_ylim(0, 1)
     if curve.get_legend_handles_labels()[0]:

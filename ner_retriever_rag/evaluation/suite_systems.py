@@ -102,7 +102,7 @@ def rank_task(
 
 
 def fuse_rankings(rankings: Sequence[Ranking]) -> Ranking:
-    """Fuse rankings by reciprocal rank; a text that a ranking did not find gets nothing from it.
+    """Fuse rankings by reciprocal rank; a text that a ranking did not find gets 0 from it.
 
     Args:
         rankings: Rankings of the same types and texts.

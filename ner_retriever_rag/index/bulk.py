@@ -42,7 +42,7 @@ class Columns:
     id: str | None = None
 
     def document(self, row: Mapping[str, Any]) -> Document:
-        """Make a document of a row; metadata that cannot be stored are left out.
+        """Make a document from a row; metadata entries that cannot be stored are left out.
 
         Raises:
             TypeError: If the text is not a string.
@@ -86,7 +86,8 @@ def bulk_index(
         max_batch: As for ``EntityIndex``.
 
     Returns:
-        What was done. For a block that was processed twice, what remained the second time.
+        The sum of the workers' reports; for a block that was processed twice, the report of its
+        second run, which skips what the first one stored.
 
     Raises:
         ImportError: If Ray is not installed.

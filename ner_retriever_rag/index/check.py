@@ -161,7 +161,7 @@ def _delete_unusable(folder: Path, findings: Findings) -> None:
 
 
 def _collections(name: str) -> list[str]:
-    """The collections of an index."""
+    """The names of the collections of an index."""
     return [name, f"{name}{MENTIONS_SUFFIX}"]
 
 
@@ -200,7 +200,7 @@ def _readable(store: Store, ids: Sequence[str]) -> tuple[list[StoredDocument], l
 
 
 def _with_vectors(rows: Rows, ids: Sequence[str]) -> set[str]:
-    """The ids among these whose vectors can be read."""
+    """The given ids whose vectors can be read."""
     if not ids:
         return set()
     try:

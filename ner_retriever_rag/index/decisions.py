@@ -32,7 +32,7 @@ class Decisions:
 
     @cached_property
     def groups(self) -> dict[str, int]:
-        """The merged group of each spelling that is in one, by number."""
+        """For each merged spelling, the number of its group."""
         return {spelling(each): n for n, names in enumerate(self.merged) for each in names}
 
     @cached_property
@@ -60,7 +60,7 @@ class Decisions:
         return Decisions((*kept, tuple(group)), tuple(split))
 
     def with_split(self, names: Iterable[str]) -> Decisions:
-        """Return the decisions with names split; a group keeps only the first of those it has."""
+        """Return the decisions with names split; a merged group keeps only the first of them."""
         names = _distinct(names)
         keys = list(map(spelling, names))
         merged = []
@@ -72,7 +72,7 @@ class Decisions:
         return Decisions(tuple(each for each in merged if each), (*self.split, *pairs))
 
     def without(self, names: Iterable[str]) -> Decisions:
-        """Return the decisions without those about some names."""
+        """Return the decisions without those about the given names."""
         keys = set(map(spelling, names))
         merged = []
         for group in self.merged:

@@ -4,8 +4,8 @@
 repeated observations of one thing and not independent: the same words, often the same sentence
 pattern. So their evidence is averaged, not multiplied: an entity's log odds are the mean of its
 mentions' log odds, scaled by ``n ** COUNT_EXPONENT`` for n mentions. A name that looks like a river
-three times is more likely to be one than a name that does once, and a name that does not three
-times is less likely to be one.
+in three mentions is more likely to be one than a name that does in a single mention; one that does
+not in three mentions is less likely than one that does not in a single mention.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def group_entities(
 def _clusters(
     search: Search, found: MentionScores, bounds: Bounds, decisions: Decisions | None
 ) -> list[list[int]]:
-    """Group mentions by entity, for all entities with a good mention: more than are wanted."""
+    """Group mentions into all entities that have a good mention, more than are wanted."""
     table, scores = found.table, found.scores
     most = None if bounds.stop is None else _MENTIONS_PER_ENTITY * bounds.stop
     ordered = found.best_first(0.0, most)[:most]
@@ -196,7 +196,7 @@ def _sharing_words(
 
 @cache
 def _legal_words() -> NDArray[np.uint32]:
-    """``last_word`` of names that end in a legal form: of "Inc.", of the "A" in "S.A."."""
+    """The ``last_word`` hashes of names that end in a legal form: "Inc.", or the "A" of "S.A."."""
     return np.array(
         sorted({last_word(each) for word in legal_words() for each in (word, word[-1])})
     )

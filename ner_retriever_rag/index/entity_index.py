@@ -234,10 +234,10 @@ class EntityIndex(
 
         Raises:
             TypeError: If an item is neither a ``Document`` nor a string, or a span is not two
-                integers. As with a ValueError, nothing of a list is written then.
+                integers. As with a ValueError, nothing is written if ``documents`` is a list.
             ValueError: If a text is empty, an id occurs twice, a span lies outside its text, or
-                metadata cannot be stored. Nothing of a list is written then; of a stream, the
-                batches up to some hundred documents earlier are.
+                metadata cannot be stored. If ``documents`` is a list, nothing is written then; if
+                it is a stream, the batches up to a few hundred documents earlier are.
             RuntimeError: If another process has the folder open, or the index is beside a
                 collection. An error of the encoder is re-raised with the document's id.
         """
@@ -301,7 +301,7 @@ class EntityIndex(
         return len(records)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle only what to reopen: a folder or an address, with the shipped encoder."""
+        """Pickle only the folder or address to reopen, with the shipped encoder."""
         if self._address is None:
             raise TypeError(
                 "an EntityIndex is pickled by its path, and this one has none: it is in memory or "

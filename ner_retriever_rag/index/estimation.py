@@ -98,7 +98,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Estimated numbers of documents and entities of a type, with what they are made of.
+    """Estimated numbers of documents and entities of a type, with the lists behind them.
 
     Attributes:
         documents: Number of documents that mention one.

@@ -35,7 +35,7 @@ _HINTS = {
 
 
 class ForeignMethodHints:
-    """Raises, for attributes of other libraries' indexes, an error that names the equivalent."""
+    """Raises an error that names the equivalent, for attributes of other libraries' indexes."""
 
     if not TYPE_CHECKING:  # a type checker would otherwise accept every attribute
 

@@ -49,7 +49,7 @@ class _Group:
         document: Number of its document, or of one of them.
         mentions: Numbers of the mentions.
         total: float64 ``(dim,)``, the sum of their vectors.
-        person: Mean probability that they are people.
+        person: Mean probability that the mentions are of a person.
         spellings: All its normalized spellings.
     """
 

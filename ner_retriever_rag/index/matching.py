@@ -1,4 +1,4 @@
-"""Matching of documents that are not in an index: the results a search over them would give."""
+"""Matching of documents outside an index, with the results that a search over them would give."""
 
 from __future__ import annotations
 

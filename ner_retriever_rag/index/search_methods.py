@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
     from ner_retriever_rag.storage.protocol import DocumentStore
 
-# Minimum score for a mention to count towards a kind.
+# Minimum score for a mention to count toward a kind.
 _MIN_FACET_SCORE = 0.1
 
 
@@ -201,8 +201,8 @@ class SearchMethods:
         entity, as are a company with and without its legal form and, within a document, a short
         form and the full name it fits. The same name in contexts that disagree is kept as two
         entities (:mod:`~ner_retriever_rag.index.joining`). ``Entity.joined`` says what was joined,
-        and why; ``merge`` and ``split`` override it. An entity's score combines those of all its
-        mentions (see :mod:`~ner_retriever_rag.index.entities` for the rule).
+        and why; ``merge`` and ``split`` override these rules. An entity's score combines those of
+        all its mentions (see :mod:`~ner_retriever_rag.index.entities`).
 
         Args:
             query: As in ``search``; a combination is evaluated for each mention separately.
@@ -243,7 +243,7 @@ class SearchMethods:
         least_score: float = 0.05,
         sharpen: bool = True,
     ) -> Estimate:
-        """Estimate how many documents mention a type, and how many distinct entities are of it.
+        """Estimate the numbers of documents that mention a type, and of its distinct entities.
 
         Each estimate is a sum of probabilities, with a 90% interval
         (:mod:`~ner_retriever_rag.index.estimation` explains its width and how it was derived).
@@ -282,8 +282,8 @@ class SearchMethods:
     ) -> list[Facet]:
         """Count the kinds of entity that the documents mention.
 
-        Every mention counts towards one kind, the best-fitting one of the shipped vocabulary; with
-        a taxonomy, towards its best-fitting label and that label's ancestors.
+        Every mention counts toward one kind, the best-fitting one of the shipped vocabulary; with a
+        taxonomy, toward its best-fitting label and that label's ancestors.
 
         Args:
             n: Maximum number of kinds.

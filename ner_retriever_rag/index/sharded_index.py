@@ -99,7 +99,7 @@ class ShardedIndex(EntityIndex):
                 raise ValueError(f"shards[{number}] must store its documents itself")
             if shard.encoder.fingerprint != self.shards[0].encoder.fingerprint:
                 raise ValueError(
-                    f"shards[{number}] is of the encoder {shard.encoder.description}, shards[0] of "
+                    f"shards[{number}] uses the encoder {shard.encoder.description}, shards[0] of "
                     f"{self.shards[0].encoder.description}: open all with one encoder"
                 )
             stores.append(store)
@@ -177,7 +177,7 @@ class ShardedIndex(EntityIndex):
         return replace(whole, disk_bytes=None if None in on_disk else sum(filter(None, on_disk)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle only what to reopen, as each shard does."""
+        """Pickle only the folders or addresses to reopen, as for each shard."""
         return _reopened, (self.shards, self._folder, self._partial)
 
 

@@ -49,11 +49,11 @@ def sync(store: BesideStore, encoder: TypeAwareEncoder, *, progress: bool) -> Sy
 
 
 def _documents(texts: Mapping[str, str | None]) -> tuple[list[Document], tuple[Failure, ...]]:
-    """Make documents without metadata of texts; also return the texts that are not valid."""
+    """Make documents without metadata from texts; also return the failures of invalid texts."""
     documents, failed = [], []
     for doc_id, text in texts.items():
         try:
-            documents.append(Document(text, doc_id))  # type: ignore[arg-type]  # refused below
+            documents.append(Document(text, doc_id))  # type: ignore[arg-type]  # rejected below
         except (TypeError, ValueError) as error:
             failed.append(Failure(doc_id, str(error)))
     return documents, tuple(failed)

@@ -89,7 +89,7 @@ class Writer:
             yield self._write(plan.without(failed), found)
 
     def _plan(self, batch: Sequence[Prepared]) -> _Plan:
-        """Determine what of a batch is already stored."""
+        """Determine which documents of a batch are already stored."""
         versions = {document.id: version_of(document, given) for document, given in batch}
         stored = self._store.replaceable(versions)
         todo = [
@@ -100,7 +100,7 @@ class Writer:
         return _Plan(batch, versions, todo, stored, self._known(todo, versions, stored))
 
     def _write(self, plan: _Plan, found: dict[str, EncodedText]) -> AddReport:
-        """Write what is new or changed in a batch, and report it."""
+        """Write the new and changed documents of a batch, and return a report."""
         if not plan.todo:
             return AddReport(unchanged=len(plan.batch))
         encoded = plan.known | found

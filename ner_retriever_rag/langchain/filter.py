@@ -22,7 +22,7 @@ from ner_retriever_rag.questions.questions import query_and_topic
 class EntityTypeFilter(BaseDocumentCompressor):
     """Keeps the documents that mention entities of a type, whatever retriever found them.
 
-    Without ``top_n`` they keep their order; with it they are sorted best first. They keep
+    Without ``top_n`` the documents keep their order; with it they are sorted best first. They keep
     their text, id and metadata, plus ``doc_id``, ``score`` and ``matches``, like the
     results of ``NERTypeRetriever``.
 

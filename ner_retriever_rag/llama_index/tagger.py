@@ -40,7 +40,9 @@ class EntityTypeTagger(TransformComponent):
         default=0, ge=0, description="How many of the best mentions the pair model reranks."
     )
     encoder: TypeAwareEncoder | None = Field(
-        default=None, exclude=True, description="Detects and encodes mentions; None: the shipped."
+        default=None,
+        exclude=True,
+        description="Detects and encodes mentions; None for the shipped encoder.",
     )
     encoder_fingerprint: str | None = Field(
         default=None, description="Fingerprint of the encoder; filled in, or checked if given."

@@ -25,7 +25,7 @@ MAX_CHARACTERS = 2_000  # characters per description; encoding takes 0.15 second
 
 @dataclass(frozen=True, init=False)
 class AnyOf:
-    """Matches documents that mention at least one of several types; scored by the best of them.
+    """Matches documents that mention at least one of several types; scored by the best one.
 
     Args:
         *parts: Type descriptions or other queries.
@@ -48,7 +48,7 @@ class AnyOf:
 
 @dataclass(frozen=True, init=False)
 class AllOf:
-    """Matches documents that mention each of several types; scored by the worst of them.
+    """Matches documents that mention each of several types; scored by the worst one.
 
     Args:
         *parts: Type descriptions or other queries.

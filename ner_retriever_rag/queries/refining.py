@@ -13,7 +13,7 @@ def refine(
     relevant: Sequence[Example | DocumentMatch] = (),
     irrelevant: Sequence[Example | DocumentMatch] = (),
 ) -> Like:
-    """Move a query towards relevant results and away from irrelevant ones.
+    """Move a query toward relevant results and away from irrelevant ones.
 
     Args:
         query: A type description, or an earlier ``Like`` (its examples are kept).

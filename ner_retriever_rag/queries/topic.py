@@ -1,4 +1,4 @@
-"""Topics: what a document is about, by text vectors from the pass that detects its mentions."""
+"""Topics: what a document is about, by its text vector, from the same pass as its mentions."""
 
 from __future__ import annotations
 

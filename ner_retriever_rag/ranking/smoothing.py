@@ -26,8 +26,9 @@ class NeighborSmoothing:
     and the log odds of that mean are added to a share of its own. The neighbors are the best
     candidates; all others are represented by the background sample, since otherwise a type would
     seem more frequent the larger the index. Scores therefore do not depend on how many candidates
-    were fetched beyond the neighbors. For those, the cosine is less informative than the neighbors,
-    so their own log odds are lowered. A candidate counts once among its own neighbors.
+    were fetched beyond the neighbors. For these further candidates, the cosine is less informative
+    than the neighbors, so their own log odds are lowered. A candidate counts once among its own
+    neighbors.
 
     Attributes:
         bandwidth: Decrease in cosine over which a neighbor's weight falls to 1/e.

@@ -1,6 +1,6 @@
 """Lexical evidence: demotes repetitions of the description, promotes mentions near its names.
 
-And ranks names before common nouns if names are wanted.
+Also ranks names before common nouns if names are wanted.
 """
 
 from __future__ import annotations

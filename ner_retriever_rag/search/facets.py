@@ -59,9 +59,9 @@ def count_facets(
 
     Each mention is assigned to the phrase of the vocabulary that fits it best, unless it overlaps
     a mention that fits its own phrase better. Rarer near-synonyms are merged into the more
-    frequent phrase. Of the kinds most frequent so far, only mentions that a search for the kind
-    scores high enough are counted. Of a taxonomy all labels are scored, none are merged, and
-    counts of a label are added to its ancestors.
+    frequent phrase. Then, for the most frequent kinds, only mentions that score high enough in a
+    search for the kind are counted. With a taxonomy, all labels are scored, none are merged, and
+    the counts of a label are added to those of its ancestors.
 
     Args:
         table: The mentions.

@@ -107,8 +107,8 @@ class InMemoryTexts:
 
         Args:
             description: The type description, as used in ``rank``.
-            right: Numbers of texts that mention one.
-            wrong: Numbers of texts that do not.
+            right: Indices of texts that mention the type.
+            wrong: Indices of texts that do not.
         """
         self._judged = {}
         judged = [(number, True) for number in right] + [(number, False) for number in wrong]

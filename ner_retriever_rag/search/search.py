@@ -154,7 +154,7 @@ class Search(Aggregations):
     ) -> Iterator[tuple[MentionTable, Compared]]:
         """Compare the query with the nearest mentions, if these may suffice, then with all."""
         rows = None
-        # With another similarity no stages follow, and one product with all mentions does it all.
+        # With another similarity, no ranking stages follow: one product with all mentions suffices.
         if topic is None and self._encoder.similarity == "cosine":
             rows = nearest(table, query, allowed, bounds)
         if rows is not None and bounds.stop is not None:
@@ -196,7 +196,8 @@ class Search(Aggregations):
         """Search again until no document among the results was replaced during the search.
 
         Such a document has its old version in the table and its new one in the store, and would be
-        dropped. The last attempt blocks this process's writers; others' cannot be, on a server.
+        dropped. The last attempt blocks the writers of this process; on a server, those of other
+        processes cannot be blocked.
 
         Args:
             run_search: Runs the search; adds the ids of replaced documents to the set it is given.

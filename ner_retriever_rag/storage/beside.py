@@ -1,13 +1,13 @@
 """An index of the documents in a Chroma collection that another program writes.
 
-Their collection ``<name>`` holds the documents: ids, texts, embeddings, metadata. It is read and
-never written. ``<name>-ner`` in the same database holds each document's text vector and record,
-without their text and metadata, and ``<name>-ner-mentions`` holds the mention vectors, both as in
-any index (:mod:`~ner_retriever_rag.storage.store`).
+That program's collection ``<name>`` holds the documents: ids, texts, embeddings, metadata. It is
+read and never written. ``<name>-ner`` in the same database holds each document's text vector and
+record, without its text and metadata, and ``<name>-ner-mentions`` holds the mention vectors, both
+as in any index (:mod:`~ner_retriever_rag.storage.store`).
 
-Nothing tells when they write. So a record's version is the hash of the text it was made from, and a
-document is joined with its record only while its text has that hash: spans of an old text are never
-applied to a new one. Documents they have changed are left out until the next ``sync``.
+Nothing signals when that program writes. So a record's version is the hash of the text it was made
+from, and a document is joined with its record only while its text has that hash: spans of an old
+text are never applied to a new one. Changed documents are left out until the next ``sync``.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class BesideStore(Store):
         return store
 
     def require_own(self) -> None:
-        """Refuse to write documents: they are not ours.
+        """Refuse to write documents: they belong to another program.
 
         Raises:
             RuntimeError: Always.
@@ -98,7 +98,7 @@ class BesideStore(Store):
         )
 
     def fetch(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
-        """Return their documents with our records, where the record matches the current text."""
+        """Return documents with the index's records, where the record matches the current text."""
         found = {}
         for some in batches(ids, self._documents.batch):
             records = self.records(some)
@@ -112,7 +112,7 @@ class BesideStore(Store):
         return found
 
     def replaceable(self, ids: Iterable[str]) -> Mapping[str, Record]:
-        """Return our records, whose texts may have changed."""
+        """Return the index's records, whose texts may have changed since."""
         return self.records(ids)
 
     def changed(self, versions: Mapping[str, str]) -> set[str]:

@@ -62,7 +62,7 @@ class VectorSource(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever vectors would change."""
+        """Fingerprint that changes whenever vectors would change."""
 
     @property
     def description(self) -> str:
@@ -99,7 +99,7 @@ def ensure_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise type(error)(f"path: the index folder {folder} cannot be made: {error}") from error
+        raise type(error)(f"path: the index folder {folder} cannot be created: {error}") from error
     if not os.access(folder, os.W_OK):
         raise PermissionError(
             f"path: the index folder {folder} cannot be written, and Chroma writes even when it "
@@ -155,7 +155,7 @@ def _connect_to_server(address: str) -> ClientAPI:
         )
     except Exception as error:
         raise ConnectionError(
-            f"path: no Chroma server answers at {address} ({error}): see that it runs "
+            f"path: no Chroma server answers at {address} ({error}): check that it is running "
             "(ner-retriever serve DIR, or chroma run), that the address is right and, if it "
             f"requires a token, that {TOKEN} holds it"
         ) from error

@@ -128,7 +128,7 @@ def _narrowed(metadata: Mapping[str, Any]) -> dict[str, Any]:
         own,
     ):
         rest = {key: encoded(metadata[key]) for key in moved if metadata[key] is not None}
-        rest |= json.loads(metadata.get(REST) or "{}")  # what is there already is more exact
+        rest |= json.loads(metadata.get(REST) or "{}")  # existing entries are more exact
         narrow = {**metadata, **dict.fromkeys(moved), REST: json.dumps(rest)}
         if not _too_much(narrow):
             break

@@ -206,8 +206,8 @@ class Rows:
 class SettledRows(Rows):
     """Records to which Chroma applies its log when they are first read.
 
-    It does so at the first access to a collection, and loads the collection's whole graph into
-    memory in doing so: this is for one process at a time, and no earlier than necessary.
+    Chroma does this at the first access to a collection, and then also loads the collection's whole
+    graph into memory. So one process at a time may do it, and no earlier than necessary.
     """
 
     def __init__(self, place: Place, collection: Collection) -> None:

@@ -37,7 +37,7 @@ def crashes_in(folder: Path, collections: Sequence[str]) -> tuple[str, str] | No
     if done.returncode in _CODES:
         return None
     name = (done.stdout.splitlines() or [""])[-1]
-    return name, f"a process that reads it is ended by the system (code {done.returncode})"
+    return name, f"a process that reads it was killed by the system (code {done.returncode})"
 
 
 def _read(folder: str, names: Sequence[str]) -> None:

@@ -47,7 +47,7 @@ def where_error(where: Where, error: Exception) -> Exception:
     several = short_repr([{key: value} for key, value in where.items()])
     hint = f"; combine several conditions as {{'$and': {several}}}" if len(where) > 1 else ""
     return ValueError(
-        f"where: Chroma refuses {short_repr(where)}: {truncate(str(error), _MAX_MESSAGE)}{hint}"
+        f"where: Chroma rejects {short_repr(where)}: {truncate(str(error), _MAX_MESSAGE)}{hint}"
     )
 
 

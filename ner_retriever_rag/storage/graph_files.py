@@ -80,7 +80,7 @@ def damaged(folder: Path, *, thorough: bool) -> dict[str, str]:
     Returns:
         What is wrong with each, by the name of its folder.
     """
-    found = {graph.name: "its mending did not end" for graph in _aside(folder)}
+    found = {graph.name: "its repair was interrupted" for graph in _aside(folder)}
     for graph in sorted({path.parent for name in _FILES for path in folder.glob(f"*/{name}")}):
         if not graph.name.startswith((_ASIDE, _ARCHIVED)):
             problem = next(_problems(graph, thorough), None)
@@ -135,7 +135,7 @@ def _problems(graph: Path, thorough: bool) -> Iterator[str]:
             return
     content = (graph / _FILES[0]).read_bytes()
     if len(content) < _HEADER.size:
-        yield "header.bin is cut short"
+        yield "header.bin is truncated"
         return
     header = _Header._make(_HEADER.unpack_from(content))
     if (
@@ -150,7 +150,7 @@ def _problems(graph: Path, thorough: bool) -> Iterator[str]:
     per_element = {"data_level0.bin": header.stride, "length.bin": 4, "link_lists.bin": 4}
     for name, size in per_element.items():
         if (graph / name).stat().st_size < size * header.elements:
-            yield f"{name} is cut short"
+            yield f"{name} is truncated"
             return
     if header.elements and not _ends(graph / _MAP):
         yield f"{_MAP} is missing or cut short"
@@ -183,7 +183,7 @@ def _torn_upper_levels(content: bytes, header: _Header) -> Iterator[str]:
     position = 0
     for _ in range(header.elements):
         if position + 4 > len(content):
-            yield "link_lists.bin is cut short"
+            yield "link_lists.bin is truncated"
             return
         size = int.from_bytes(content[position : position + 4], "little")
         if size % (4 * (header.max_links + 1)) or position + 4 + size > len(content):

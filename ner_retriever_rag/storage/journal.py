@@ -1,4 +1,4 @@
-"""The write journal, which tells what a crash left behind from what counts.
+"""The write journal, which distinguishes leftovers of a crash from valid records.
 
 Where no other process can write (a folder, memory), what a write touches is recorded in the
 metadata of the mentions' collection, beside the revision: one call begins it and one ends it. On a
@@ -56,7 +56,7 @@ class Journal:
         self._open: str | None = None
 
     def begin(self, records: Iterable[Record]) -> None:
-        """Record what is about to be touched, in a collection."""
+        """Record what a write is about to touch, in a collection."""
         name, client = f"{self._prefix}{uuid4().hex}", self._place.client
         metadata = {ROLE_KEY: WRITE, **self.note(records)}
         call_with_retry(  # the name is unique: if it exists, an earlier attempt made it
@@ -68,7 +68,7 @@ class Journal:
         self._open = name
 
     def note(self, records: Iterable[Record]) -> dict[str, Any]:
-        """Return what is about to be touched, as metadata of a collection."""
+        """Return what a write is about to touch, as metadata of a collection."""
         touched = [[record.doc_id, record.version, record.spans] for record in records]
         return {TOUCHED: json.dumps(touched), SINCE: self._now()}
 

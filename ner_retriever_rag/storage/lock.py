@@ -187,8 +187,8 @@ def _is_own(found: os.stat_result) -> bool:
 
 def _foreign(path: Path) -> ValueError:
     return ValueError(
-        f"path: {path} is a link or no plain file, which this package never makes: check where the "
-        "folder comes from, and delete the file if you trust the rest"
+        f"path: {path} is a link or not a regular file, which this package never makes: check "
+        "where the folder comes from, and delete the file if you trust the rest"
     )
 
 

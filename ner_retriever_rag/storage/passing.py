@@ -1,7 +1,7 @@
 """Evaluate metadata filters on records already fetched, as Chroma would.
 
-Chroma evaluates a filter over a whole collection: testing some records takes it as long as testing
-all of them. A search finds only some hundred documents.
+Chroma evaluates a filter over a whole collection: testing some records takes as long as testing all
+of them. A search finds only a few hundred documents.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class DocumentStore(Protocol):
         """Return the ids of mention rows that do not count (yet), from unfinished writes."""
 
     def unfinished(self) -> int:
-        """Return the number of writes that began and did not end."""
+        """Return the number of unfinished writes."""
 
     def salvaged(self, doc_id: str) -> Document | None:
         """Return what is left of a document with an unreadable record; None without its text."""

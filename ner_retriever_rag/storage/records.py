@@ -102,7 +102,7 @@ class StoredJudgement:
 
     @property
     def id(self) -> str:
-        """Equal for the same mention and type, so that judging again replaces the record."""
+        """Id of its row; equal for the same mention and type, so judging again replaces the row."""
         kind = sha256(self.type.encode()).hexdigest()[:16]
         return f"{kind}:{self.doc_id}#{self.span[0]}-{self.span[1]}"
 
@@ -190,8 +190,9 @@ def row_metadata(record: StoredDocument, old: Record | None) -> dict[str, Any]:
         old: The record it replaces, if any.
     """
     plain, rest = split(record.document.metadata)
-    # Chroma merges metadata on upsert: keys the new version lacks must be removed by name. All of
-    # them: an earlier version may have written as plain values what is in the JSON today.
+    # Chroma merges metadata on upsert: keys the new version lacks must be removed by name. Remove
+    # all of them, as an earlier version of the package may have stored as plain values what is now
+    # in the JSON.
     keys = old.document.metadata if isinstance(old, StoredDocument) else {}
     gone = dict.fromkeys([*keys, TEXT_OF_FORMAT_1]) if old else {}
     return {

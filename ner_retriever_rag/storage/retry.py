@@ -65,6 +65,6 @@ def unavailable(client: ClientAPI, error: BaseException) -> ConnectionError:
     address = host if "://" in str(host) else f"{host}:{port}"
     return ConnectionError(
         f"the Chroma server at {address} does not answer ({str(error) or type(error).__name__}): "
-        "see that it runs (ner-retriever serve DIR, or chroma run) and that the address is right, "
-        "then repeat the call; what was written is kept, and the same add resumes from there"
+        "check that it is running (ner-retriever serve DIR, or chroma run) and that the address is "
+        "right, then repeat the call; what was written is kept, and the same add resumes from there"
     )

@@ -16,7 +16,7 @@ DATABASE = "chroma.sqlite3"  # in every folder that Chroma uses
 # A write's journal: the middle of its collection's name, and its key in the collection's metadata.
 JOURNAL, TOUCHED = "-journal-", "ner:journal"
 MENTIONS_SUFFIX, JUDGEMENTS_SUFFIX, PARTS_SUFFIX = "-mentions", "-judged", "-parts"
-# A collection's role; of earlier versions it has to be inferred from the name (see ``role_of``).
+# A collection's role; for earlier versions it is inferred from the name (see ``role_of``).
 ROLE_KEY = "ner:role"
 DOCUMENTS, MENTIONS, WRITE = "documents", "mentions", "journal"
 JUDGEMENTS, PARTS = "judgements", "parts"
@@ -33,7 +33,7 @@ _ROLES = (
 
 
 def is_interrupted(client: ClientAPI) -> bool:
-    """Whether a write to any index of the database began and did not end."""
+    """Whether a write to any index of the database is unfinished."""
     return any(
         TOUCHED in (found := each.metadata or {})
         or (JOURNAL in each.name and FORMAT_KEY not in found)
@@ -118,6 +118,6 @@ def check_role(name: str, role: str, existing: Mapping[str, Mapping[str, Any]]) 
     suffix = _SUFFIXES.get(str(found))
     index = name.removesuffix(suffix) if suffix else name.split(JOURNAL)[0]
     raise ValueError(
-        f"collection {name!r} is no index, but what the index {index!r} keeps its {found} in: "
+        f"collection {name!r} is not an index; it holds the {found} of the index {index!r}: "
         f"open collection={index!r}"
     )

@@ -1,8 +1,8 @@
 """Storage of several indexes as one: the hash of a document's id determines its shard.
 
 Each shard is an index by itself, with its own journal and revision. A search sees one store. Unless
-Chroma searches a shard itself (``EngineStore``), it builds one table of all their mentions, in the
-order it would have in a single index; hence the results are those of a single index.
+Chroma searches the shards itself (``EngineStore``), the search uses one table of all their
+mentions, in the order of a single index, so the results are those of a single index.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def mark_shards(
         writing: Takes the write turn of all of them, if that is needed.
 
     Raises:
-        ValueError: If one is another shard, or holds documents that were not distributed.
+        ValueError: If one belongs at another position or to another index, or holds documents that
+            were not distributed by their hash.
     """
     unmarked: list[tuple[Store, str]] = []
     for number, store in enumerate(stores):
@@ -160,7 +161,7 @@ class ShardedRows:
     ) -> list[tuple[str, float]]:
         """Return the ids of the n records nearest to a vector, best first, with their cosines."""
         found = self._ask(lambda part: part.nearest(vector, n, where))
-        # Only these surely are nearest.
+        # Further down the list, a shard may have nearer records than those it returned.
         most = n if self.max_results is None else min(n, self.max_results)
         return sorted((each for some in found for each in some), key=lambda each: -each[1])[:most]
 
@@ -238,7 +239,7 @@ class ShardedStore(StoreReader):
 
     @contextmanager
     def writes_paused(self) -> Iterator[None]:
-        """Make this process's writers wait, of all shards, always in the same order."""
+        """Make this process's writers wait in all shards, which are locked in a fixed order."""
         with ExitStack() as stack:
             for store in self._stores:
                 stack.enter_context(store.writes_paused())
@@ -276,7 +277,7 @@ class ShardedStore(StoreReader):
         return {version: twin for some in found for version, twin in some.items()}
 
     def unfinished(self) -> int:
-        """Return the number of writes that began and did not end."""
+        """Return the number of unfinished writes."""
         return sum(in_parallel(lambda store: store.unfinished(), self._stores))
 
     def leftovers(self) -> set[str]:

@@ -114,7 +114,7 @@ class Store(StoreReader):
         }
 
     def unfinished(self) -> int:
-        """Return the number of writes that began and did not end."""
+        """Return the number of unfinished writes."""
         return len(self._journal.read(self._mentions.name)[1])
 
     @classmethod
@@ -292,7 +292,7 @@ class Store(StoreReader):
             self._place.settle(self._mentions.name, self._token)
 
     def _begin(self, records: Sequence[Record], doc_ids: Sequence[str]) -> None:
-        """Record in the journal what is about to be touched."""
+        """Record in the journal what a write is about to touch."""
         if self._place.alone:
             begun = {**self._metadata, **self._journal.note(records)}
             self._metadata = self.revisions.mark(doc_ids, begun)

@@ -182,9 +182,9 @@ class StoreReader:
         return {each for record in records for each in record.row_ids(self.per_row)}
 
     def _current(self, records: Iterable[Record]) -> set[str]:
-        """Return the ids of the rows that currently count, of the documents of the given records.
+        """Return the ids of the current mention rows of the given records' documents.
 
-        Of a document with an unreadable record none count: it has to be encoded again.
+        A document with an unreadable record has none: it has to be encoded again.
         """
         current: list[Record] = []
         for some in batches(dict.fromkeys(each.doc_id for each in records), self._documents.batch):

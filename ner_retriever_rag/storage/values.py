@@ -106,7 +106,7 @@ class _Encoding:
             return value
         if isinstance(value, np.generic):
             if value.dtype.kind not in "mM":
-                raise ValueError(f"a value of type {type_name(value)} cannot be kept")
+                raise ValueError(f"a value of type {type_name(value)} cannot be stored")
             return {"ner:numpy": [str(value.dtype), int(value.astype(np.int64))]}
         if isinstance(value, list | tuple | set | frozenset):
             return self._several(value, depth + 1)
@@ -134,7 +134,7 @@ class _Encoding:
 
 
 def _single(value: Any) -> dict[str, Any]:
-    """Encode a value of one of ``_KINDS``; reject it if anything of it would be lost."""
+    """Encode a value of one of ``_KINDS``; reject it if information would be lost."""
     for name, (kind, write, read) in _KINDS.items():
         if not isinstance(value, kind):
             continue
@@ -151,7 +151,7 @@ def _single(value: Any) -> dict[str, Any]:
             break
         return content
     else:
-        raise ValueError(f"a value of type {type_name(value)} cannot be kept")
+        raise ValueError(f"a value of type {type_name(value)} cannot be stored")
     raise ValueError(
         f"{value!r} of type {type_name(value)} would not come back unchanged (Python's dates and "
         "times have microseconds and no NaT): round it, or pass it as text or numpy.datetime64"

@@ -17,7 +17,7 @@ _FUNCTION = set(
     "the a an of and or in on at for to by with from as is was he she it his her".split()
 )
 
-# No name, in whatever language, continues across one of these in lower case.
+# No name in any language continues across one of these words in lower case.
 _SEAMS = set(
     """
     is was are were be been has had have did does can could will would may might who whom whose

@@ -29,8 +29,8 @@ def fit_line(
         type_vectors: float32 ``(types, dim)``.
         similarities: For each type, the cosines of mentions.
         labels: For each type, which of these mentions are of it; both classes must occur.
-        prior: Assumed share of a corpus' mentions that are of a queried type, which is unknown
-            beforehand. Labels are weighted to it.
+        prior: Assumed share of a corpus' mentions that are of a queried type, since the true share
+            is unknown; labels are weighted to it.
 
     Raises:
         ValueError: If a type has no positive or no negative label.
@@ -75,8 +75,8 @@ def fit_line(
 def shown_rows(similarities: NDArray[np.float32], labels: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Rows of the mentions that a search would return for a type: the nearest, five per positive.
 
-    At least twenty. Nobody looks at the probabilities further down the ranking, and fitting them
-    too would cost accuracy here.
+    At least twenty rows are returned. Nobody looks at the probabilities further down the ranking,
+    and fitting them too would cost accuracy here.
     """
     return np.argsort(-similarities)[: max(20, 5 * int(labels.sum()))]
 

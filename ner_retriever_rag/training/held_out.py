@@ -18,7 +18,7 @@ def held_out_heads(
         entities: All mined entities.
         one_in: Reserve one in this many head nouns.
         least: Head nouns with fewer entities are left to training.
-        most: So are those with more entities; an encoder that never saw "city" would be useless.
+        most: So are head nouns with more; an encoder that never saw "city" would be useless.
     """
     count = Counter(head for entity in entities for head in entity.heads)
     return {

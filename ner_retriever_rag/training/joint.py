@@ -1,9 +1,9 @@
-"""Joint training of everything that reads the backbone: head, span head and deltas, in one leg.
+"""Joint training of a backbone's deltas, the projection head and the span head, in one run.
 
-It continues from a saved encoder. Low-rank deltas of the backbone, the head and the span head are
-trained on mined pairs, labels, marked spans, hard negatives and paraphrases; the result is
-interpolated with the start (WiSE-FT, arXiv 2109.01903), which keeps what the encoder knew before.
-The encoder's pair model keeps its scores: the change of the backbone is subtracted from its deltas.
+Training continues from a saved encoder. Low-rank deltas to the backbone, the head and the span head
+are trained on mined pairs, labels, annotated spans, hard negatives and paraphrases. The result is
+interpolated with the initial weights (WiSE-FT, arXiv 2109.01903), to keep what the encoder knew
+before. The pair model keeps its scores: the backbone's new deltas are subtracted from its own.
 """
 
 from __future__ import annotations
@@ -49,25 +49,25 @@ class JointOptions:
         rank: Rank of the deltas.
         first_block: First block that gets deltas; the ones before stay frozen.
         pairs: Mined mentions per step.
-        types: Mined descriptions per step, the mentions' own included.
+        types: Mined descriptions per step: one per mention; the rest serve only as negatives.
         passages: Passages with labeled mentions per step.
-        labels: Labels per step that no mention of it has.
+        labels: Additional labels per step, which none of the step's mentions has.
         sentences: Sentences with marked spans per step.
-        texts: Paragraphs per step whose text vectors are held.
+        texts: Paragraphs per step whose text vectors are kept close to the teacher's.
         groups: Groups of hard negatives per step.
         senses: WordNet senses per step, two wordings of each.
-        characters: Labeled text of each set.
-        temperature: Of mined pairs.
-        label_temperature: Of labels.
-        group_temperature: Of hard negatives and paraphrases.
-        learning_rate: Peak rate of the deltas; linear warm-up and decay.
-        head_learning_rate: Of the head.
-        detector_learning_rate: Of the span head.
-        text_weight: Weight of ``1 - cosine`` to the teacher's text vectors.
-        paraphrase_weight: Weight of paraphrases.
+        characters: Approximate number of characters of labeled text per set.
+        temperature: Temperature of the loss of mined pairs.
+        label_temperature: Temperature of the loss of labels.
+        group_temperature: Temperature of the losses of hard negatives and of paraphrases.
+        learning_rate: Peak learning rate of the deltas, with linear warmup and decay.
+        head_learning_rate: Peak learning rate of the head.
+        detector_learning_rate: Peak learning rate of the span head.
+        text_weight: Weight of the distillation loss, ``1 - cosine`` to the teacher's text vectors.
+        paraphrase_weight: Weight of the paraphrase loss.
         context_width: Characters of context kept around a mined mention.
-        span_noise: How often a mined mention is a word too wide or too narrow.
-        interpolation: Share of the trained weights in the result, the rest is the start.
+        span_noise: Probability that a mined mention is made one word too wide or too narrow.
+        interpolation: Interpolation between the initial weights (0) and the trained ones (1).
     """
 
     rank: int = 32
@@ -96,15 +96,15 @@ class JointOptions:
 
 @dataclass(frozen=True, slots=True)
 class JointData:
-    """What joint training learns from.
+    """The training data of joint training.
 
     Attributes:
         mined: Mined pairs.
-        sets: Sets whose labels are learned.
+        sets: Annotated sets whose labels are learned.
         sentences: Sentences with marked spans.
-        texts: Paragraphs whose text vectors are held; empty to hold none.
-        teacher: Backbone whose text vectors they are held to.
-        sources: Sources of hard negatives, and how often each is drawn; may be empty.
+        texts: Paragraphs whose text vectors are kept close to the teacher's; may be empty.
+        teacher: Backbone that computes the target text vectors.
+        sources: Sources of hard negatives, with their sampling weights; may be empty.
         wordnet: Senses for paraphrases; None for none.
     """
 
@@ -119,13 +119,13 @@ class JointData:
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """The result of joint training, interpolated with the start.
+    """The result of joint training, interpolated with the initial weights.
 
     Attributes:
-        deltas: Of the backbone's linear layers, for ``add_deltas``.
+        deltas: Deltas to the backbone's linear layers, for ``add_deltas``.
         head: The projection head.
         detector: The span head.
-        pair_model: Scores on the new backbone as the encoder's did on the old one.
+        pair_model: The encoder's pair model, rebased to score the same on the new backbone.
     """
 
     deltas: dict[str, Tensor]
@@ -140,9 +140,9 @@ def train_joint(
     """Continue training from an encoder; the same seed gives the same result.
 
     Args:
-        encoder: The start; it is not changed.
-        data: What is learned.
-        options: Sizes and rates.
+        encoder: The encoder to start from; not modified.
+        data: Training data.
+        options: Hyperparameters.
         loop: Steps, seed, checkpoints.
 
     Raises:
@@ -227,11 +227,12 @@ def _losses(
 
 
 def rebased(pair_model: PairModel, deltas: Mapping[str, Tensor]) -> PairModel:
-    """A pair model for a backbone with deltas, judging as it did on that without.
+    """Return a pair model that scores on a backbone with deltas as the given one does without.
 
     Args:
-        pair_model: Its own deltas are low-rank.
-        deltas: Low-rank ones that the backbone was given; each is taken off in as many ranks more.
+        pair_model: The pair model, whose own deltas are low-rank.
+        deltas: Low-rank deltas that were added to the backbone. Each is subtracted again, which
+            adds its rank to that of the pair model's own delta.
     """
     own = dict(pair_model.deltas)
     for down in (name for name in deltas if name.endswith(LORA_A)):

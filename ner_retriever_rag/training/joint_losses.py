@@ -1,4 +1,4 @@
-"""Losses of joint training; what a step trains on depends on the seed and its number only."""
+"""Losses of joint training; the data of a step depend only on the seed and the step number."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from ner_retriever_rag.training.train_detector import (
 from ner_retriever_rag.training.wordnet import WordNet
 
 _LONGEST = 900  # characters of a sentence
-_MIN_DEPTH = 5  # below WordNet's root; senses above it are too broad
-_NAMES = 2  # of a sense, drawn for a pair
+_MIN_DEPTH = 5  # levels below WordNet's root; senses nearer to the root are too broad
+_NAMES = 2  # names of a sense sampled for a pair
 
 
 class PairLoss:
@@ -83,17 +83,17 @@ class PairLoss:
 
 
 class TextLoss:
-    """``1 - cosine`` of text vectors to a teacher's: topics are found with these vectors.
+    """Distillation loss: ``1 - cosine`` of text vectors, which topic search uses, to a teacher's.
 
-    Paragraphs have to be among the texts: vectors that are held on sentences alone drift on longer
-    text.
+    The texts must include paragraphs: if only sentences are distilled, the vectors of longer texts
+    drift.
 
     Args:
         adaptation: The backbone in training.
-        teacher: Backbone whose mean-pooled top layer is the target; it reads the same tokens.
-        texts: Texts of the lengths that users index.
+        teacher: Backbone whose mean-pooled top layer is the target; must share the tokenizer.
+        texts: Texts of lengths that users index.
         batch: Texts per step.
-        seed: Of the draw.
+        seed: Random seed.
     """
 
     def __init__(
@@ -115,17 +115,17 @@ class TextLoss:
 
 
 class HardNegativeLoss:
-    """Softmax cross-entropy within small groups of pairs, those that the pair model is trained on.
+    """Softmax cross-entropy within groups of pairs, from the sources that train the pair model.
 
     A group is a mention with several descriptions, or a description with several mentions; the
     wrong ones are hard negatives: near types, siblings that differ in one modifier, other senses.
 
     Args:
         adaptation: The backbone and head in training.
-        sources: Sources of groups, and how often each is drawn, relative to the others.
+        sources: Sources of groups, with their sampling weights.
         groups: Groups per step.
         temperature: Divides the cosines.
-        seed: Of the draw.
+        seed: Random seed.
     """
 
     def __init__(
@@ -171,14 +171,14 @@ class HardNegativeLoss:
 
 
 class ParaphraseLoss:
-    """In-batch contrastive loss of two ways to say a type: names and gloss of a WordNet sense.
+    """In-batch contrastive loss of paraphrases of a type: names and gloss of a WordNet sense.
 
     Args:
         adaptation: The backbone and head in training.
         wordnet: The senses.
-        senses: Senses per step; half of them have synonyms.
+        senses: Senses per step, half of them sampled from those with synonyms.
         temperature: Divides the cosines.
-        seed: Of the draw.
+        seed: Random seed.
 
     Raises:
         ValueError: If WordNet has fewer than two senses that are specific enough.
@@ -227,7 +227,7 @@ class ParaphraseLoss:
         return varied(one, rng), varied(other, rng)
 
     def _not_negative(self, senses: Sequence[int]) -> Tensor:
-        """Mark pairs of which one is broader than the other, bool ``(n, n)``."""
+        """Mark pairs of senses of which one is broader than the other, bool ``(n, n)``."""
         above = [set(self._wordnet.broader(sense)) for sense in senses]
         names = [set(self._wordnet.synsets[sense].names) for sense in senses]
         broader = [[bool(own & others) for others in above] for own in names]
@@ -236,7 +236,7 @@ class ParaphraseLoss:
 
 
 class SpanLoss:
-    """Marked spans, scored by a span head on what the backbone in training says of the words."""
+    """Loss of a span head on annotated sentences, read by the backbone in training."""
 
     def __init__(
         self,
@@ -256,7 +256,7 @@ class SpanLoss:
         self._options = DetectorOptions()
 
     def __call__(self, step: int) -> Tensor:
-        """The loss of a step."""
+        """Return the loss of a step."""
         epoch, place = divmod(step, len(self._groups))
         order = list(range(len(self._groups)))
         random.Random(f"{self._seed} spans {epoch}").shuffle(order)
@@ -277,7 +277,7 @@ class SpanLoss:
             inside[row, word[real], real + self._adaptation.before] = share
             shapes[row, : len(of_it)] = torch.from_numpy(of_it.shapes)
             wanted = targets(sentence, of_it, self._detector.max_words)
-            wanted[count == 0] = -1  # beyond what was read
+            wanted[count == 0] = -1  # beyond the truncated text
             target[row, : len(of_it)] = torch.from_numpy(wanted)
         states = [taps[tap] for tap in self._detector.taps]
         vectors = torch.cat([(inside.to(each) @ each).float() for each in states], -1)

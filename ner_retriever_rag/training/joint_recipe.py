@@ -1,4 +1,4 @@
-"""The recipe of joint training: sources of data put together, the run, the encoder saved."""
+"""The recipe behind ``train joint``: combine the data, train, and save the encoder."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from ner_retriever_rag.training.recipes import detector_sentences
 from ner_retriever_rag.training.sampling import sampling_weights
 from ner_retriever_rag.training.wordnet import WordNet
 
-_PARAGRAPHS = 6_000  # whose text vectors are held
-_PARAGRAPH = range(200, 1_201)  # characters
-_PHRASES = 12_000  # mined types that hard negatives are taken from
-_SHARES = (0.6, 0.4)  # of definitions and of WordNet senses among hard negatives
+_PARAGRAPHS = 6_000  # paragraphs for the text vector loss
+_PARAGRAPH = range(200, 1_201)  # characters of a paragraph
+_PHRASES = 12_000  # mined types to draw hard negatives from
+_SHARES = (0.6, 0.4)  # sampling shares of definitions and of WordNet senses among hard negatives
 
 
 def joint_recipe(
@@ -49,21 +49,22 @@ def joint_recipe(
 ) -> None:
     """Train backbone, head and detector together, and save the encoder with its backbone.
 
-    Prototypes and known names belong to the old vector space and are left out; the calibration
-    and its background sample have to be refitted.
+    Prototypes and known names belong to the old vector space and are left out; the calibration must
+    be refitted, with a new background sample.
 
     Args:
-        source: The start, as for ``TypeAwareEncoder.from_pretrained``.
-        mined: Mined pairs.
+        source: The encoder to start from, as ``TypeAwareEncoder.from_pretrained`` accepts it.
+        mined: Source of mined pairs.
         names: ``silver.jsonl.xz`` of a mined folder.
-        labelled: Sets whose labels are learned.
-        boundaries: Sets of which only the boundaries are learned.
+        labelled: Annotated sets whose labels are learned.
+        boundaries: Annotated sets of which only the boundaries are learned.
         folder: Output folder.
         loop: Steps, seed, checkpoints.
-        threshold: Threshold of the detector.
+        threshold: Threshold of the saved detector.
         wordnet: Folder of WordNet's noun files, for paraphrases and senses of common nouns.
-        articles: Articles whose paragraphs keep their text vectors; None to hold none.
-        teacher: Folder or name of the backbone whose text vectors they keep; None for the start's.
+        articles: Articles whose paragraphs keep their text vectors; None for no such loss.
+        teacher: Folder or name of the backbone whose text vectors they keep; None for that of the
+            initial encoder.
     """
     encoder = TypeAwareEncoder.from_pretrained(source)
     sentences = detector_sentences(

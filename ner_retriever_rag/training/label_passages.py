@@ -85,7 +85,7 @@ class LabelPassages:
                 if room <= 0:
                     break
         if not places:
-            raise ValueError("no mention has a label that may teach")
+            raise ValueError("no mention has a usable label")
         self._places = dict(places)
 
     @property

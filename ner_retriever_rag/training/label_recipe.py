@@ -91,7 +91,7 @@ def _labelled(
 ) -> LabelledMentions:
     found = labelled_contexts(sets, options.characters, rng)
     if not found:
-        raise ValueError("no mention has a label that may teach")
+        raise ValueError("no mention has a usable label")
     labels = sorted({words for each in sets for words in each.names.values()})
     number = {words: n for n, words in enumerate(labels)}
     wordings = [

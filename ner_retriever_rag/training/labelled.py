@@ -27,7 +27,7 @@ def read_labelled(path: str | Path) -> list[TypedText]:
             message names the line and the reason.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file; it should hold lines such as {_EXAMPLE}")
+        raise FileNotFoundError(f"{path}: no such file; it should contain lines like {_EXAMPLE}")
     found = []
     try:
         with open_text(path) as lines:
@@ -82,10 +82,10 @@ def _labelled(line: str, where: str) -> TypedText:
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}: no JSON ({error}); expected {_EXAMPLE}") from None
     if not isinstance(row, dict) or not {"text", "mentions"} <= row.keys():
-        raise ValueError(f"{where}: text and mentions are wanted, such as {_EXAMPLE}")
+        raise ValueError(f"{where}: expected text and mentions, such as {_EXAMPLE}")
     text, mentions = row["text"], row["mentions"]
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"{where}: text must be a string that is not empty, not {text!r}")
+        raise ValueError(f"{where}: text must be a non-empty string, not {text!r}")
     if not isinstance(mentions, list):
         raise ValueError(f"{where}: mentions must be a list, not {mentions!r}")
     return TypedText(text, tuple(_mention(each, text, where) for each in mentions))
@@ -96,7 +96,7 @@ def _mention(mention: Any, text: str, where: str) -> tuple[int, int, str]:
         raise ValueError(f"{where}: a mention needs start, end and type, not {mention!r}")
     start, end, label = mention["start"], mention["end"], mention["type"]
     if not isinstance(label, str) or not label.strip():
-        raise ValueError(f"{where}: type must be a string that is not empty, not {label!r}")
+        raise ValueError(f"{where}: type must be a non-empty string, not {label!r}")
     whole = all(isinstance(at, int) and not isinstance(at, bool) for at in (start, end))
     if not whole or not 0 <= start < end <= len(text) or not text[start:end].strip():
         raise ValueError(

@@ -75,7 +75,7 @@ def load_entities(folder: str | Path) -> list[MinedEntity]:
     """
     path = Path(folder) / "entities.jsonl.xz"
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds nothing mined: `ner-retriever train mine` does it")
+        raise FileNotFoundError(f"{folder} holds no mined data: run `ner-retriever train mine`")
     with open_text(path) as lines:
         rows = [json.loads(line) for line in lines]
     return [

@@ -30,7 +30,7 @@ from ner_retriever_rag.training.tune import (
     tune,
 )
 
-_HELD_OUT_SHARE = 0.2  # share of what is to be preserved that is held out, to check that it was
+_HELD_OUT_SHARE = 0.2  # of the kinds and mentions to preserve, to check that they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,9 @@ class TypesReport:
         answers_kept: Mean share of the ten best mentions of other kinds that are still among their
             ten best; on kinds and mentions that training did not see.
         kinds: Number of other kinds in that mean.
-        map_cosine: Mean cosine between where the linear map moved vectors stored without their text
-            (known names, calibration) and where the head puts them; on kinds held out from its fit.
+        map_cosine: Mean cosine between the linear map's vectors and the head's, on kinds held out
+            from the map's fit. The map moves vectors stored without their text (known names,
+            calibration).
     """
 
     types: list[TrainedType]
@@ -136,7 +137,7 @@ def tune_types_recipe(
 
 
 def with_head(source: str | Path | None, head: ProjectionHead, move: LinearMap) -> TypeAwareEncoder:
-    """Load a saved encoder with another head; all vectors of its space are moved along.
+    """Load a saved encoder with another head; its stored vectors are moved to the new space.
 
     Args:
         source: The encoder, as ``TypeAwareEncoder.from_pretrained`` accepts it.

@@ -112,7 +112,7 @@ def adapt_recipe(
     """
     if options.interpolation < 1 and options.rank:
         raise ValueError(
-            "share below 1 requires full deltas (rank 0): low-rank factors cannot be averaged"
+            "interpolation below 1 needs full deltas (rank 0): low-rank factors cannot be averaged"
         )
     torch.manual_seed(loop.seed)
     # Eager attention: on a CPU, its backward pass is faster than fused attention's on short

@@ -179,7 +179,7 @@ class LinearMap:
         return unit
 
     def cosine(self, rows: Rows, head: ProjectionHead) -> float:
-        """Mean cosine between the mapped ``rows`` and where the head puts them."""
+        """Mean cosine between the mapped ``rows`` and the head's own vectors of them."""
         there = self(rows.vectors) * project(head, rows.features)
         return float(there.sum(axis=1).mean())
 

@@ -85,7 +85,7 @@ def test_damaged_table_loads_unchanged_or_not_at_all(stored_table, tmp_path, see
         assert_same(found, load_table(stored_table))
     assert (found is not None) or not unchanged
     if found is None and file.name != "digests.json":
-        assert f"{file.name} is not as it was written" in caplog.text
+        assert f"{file.name} has changed since it was written" in caplog.text
 
 
 def test_stored_table_is_loaded_with_its_cells(stored_table):

@@ -84,7 +84,7 @@ async def test_client_can_call_every_tool(folder, shipped_encoder):
         for tool, arguments, told in (
             ("search", {"type": " "}, "query is empty"),
             ("search", {"type": "river", "k": 0}, "greater than or equal to 1"),
-            ("search", {"type": "river", "where": {"$no": 1}}, "where: Chroma refuses"),
+            ("search", {"type": "river", "where": {"$no": 1}}, "where: Chroma rejects"),
             ("extract", {"types": []}, "types is empty"),
             ("extract", {"types": [f"type {n}" for n in range(3_000)]}, "at most 100"),
             ("search", {"type": "x" * 3_000}, "query has 3,000 characters: at most 2,000"),

@@ -39,4 +39,4 @@ def test_decisions_are_printed_and_undone(run_command):
     found = [json.loads(line) for line in run_command("entities", "city", "--json").splitlines()]
     both = next(each for each in found if "Oslo" in each["names"])
     assert set(both["names"]) == {"Oslo", "Bergen"} and len(both["documents"]) == 2
-    assert run_command("merge", "Oslo", "Bergen", "--undo") == "nothing is decided\n"
+    assert run_command("merge", "Oslo", "Bergen", "--undo") == "no decisions recorded\n"

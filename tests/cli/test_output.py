@@ -112,7 +112,7 @@ def test_entity_table_omits_unlikely_entities(tmp_path, monkeypatch):
     result = run("entities", "x", "river", "--out", file)
     assert result.exit_code == 0, result.output
     assert asked[0][1]["score_threshold"] == 0.2 and asked[1][0] == 1
-    assert "nothing of that type here at 0.20 or above (best: Nile, 0.90)" in result.output
+    assert "no entity of that type at 0.20 or above (best: Nile, 0.90)" in result.output
     assert len(file.read_text(encoding="utf-8").splitlines()) == 1
     assert run("entities", "x", "river", "--out", file, "--threshold", "0").exit_code == 0
     assert len(file.read_text(encoding="utf-8").splitlines()) == 2
@@ -134,7 +134,7 @@ def test_search_writes_an_html_page(stub, tmp_path):
         (["search", "x", "t", "--html", "{tmp}/no/out.html"], "--html: the folder"),
         (["search", "x", "t", "--html", "{tmp}"], "is a folder"),
         (["search", "x", "t", "--all", "-k", "3"], "give -k or --all, not both"),
-        (["search", "x"], "nothing to look for: give a type, or --any-of"),
+        (["search", "x"], "nothing to search for: give a type, or --any-of"),
         (["search", "x", "t", "--offset", "-1"], "--offset"),
         (["search", "x", "t", "--max-matches", "0"], "--max-matches"),
         (["search", "x", "t", "--threshold", "1.5"], "--threshold"),

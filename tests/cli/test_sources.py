@@ -156,7 +156,7 @@ def test_values_that_cannot_be_stored_are_reported(tmp_path):
     file.write_text('{"text": "Oslo", "half": "\\ud800", "lang": "no"}\n')
     (document,), (problem,) = read(file)
     assert document.metadata == {"lang": "no"}
-    assert "field 'half' is left out: its value cannot be kept" in problem.why
+    assert "field 'half' is left out: its value cannot be stored" in problem.why
 
 
 def test_long_cells_are_read_and_unclosed_quotes_reported(tmp_path):
@@ -222,7 +222,7 @@ def test_links_out_of_the_folder_are_reported_and_followed_on_request(tmp_path):
     told = {each.where.removeprefix(f"{folder}/"): each.why for each in problems}
     assert told.keys() == {"file.txt", "dir", "none.txt"}
     assert "leads out of the folder" in told["dir"] and "--follow-links" in told["file.txt"]
-    assert "leads nowhere" in told["none.txt"]
+    assert "points nowhere" in told["none.txt"]
 
     documents, problems = read(folder, follow_links=True)
     names = [each.id.removeprefix(f"{folder}/") for each in documents]

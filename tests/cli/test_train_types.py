@@ -94,10 +94,12 @@ def test_types_are_learned_and_the_saved_encoder_is_complete(
 def test_invalid_input_is_reported_before_training(annotated_file, tmp_path):
     out = ("--out", tmp_path / "out")
     result = run("train", "types", tmp_path / "none.jsonl", *out)
-    assert result.exit_code == 2 and "no such file; it should hold lines such as" in result.output
+    assert result.exit_code == 2 and "no such file; it should contain lines like" in result.output
     (tmp_path / "bad.jsonl").write_text('{"text": "a"}\n')
     result = run("train", "types", tmp_path / "bad.jsonl", *out)
-    assert result.exit_code == 2 and "bad.jsonl, line 1: text and mentions" in result.output
+    assert (
+        result.exit_code == 2 and "bad.jsonl, line 1: expected text and mentions" in result.output
+    )
     (tmp_path / "names.json").write_text("[]")
     result = run("train", "types", annotated_file, *out, "--names", tmp_path / "names.json")
     assert result.exit_code == 2 and "must hold descriptions by label" in result.output
@@ -106,4 +108,4 @@ def test_invalid_input_is_reported_before_training(annotated_file, tmp_path):
     assert result.exit_code == 2 and "labeled.jsonl is a file, not a folder" in result.output
     (tmp_path / "config.json").write_text("{}")
     result = run("train", "types", annotated_file, "--out", tmp_path)
-    assert result.exit_code == 2 and "is not a saved encoder's" in result.output
+    assert result.exit_code == 2 and "holds no saved encoder" in result.output

@@ -148,7 +148,7 @@ def test_empty_query_shows_a_notification(browser):
     wait(browser, ".search")[0].click()
     # The notification slides in and has no text until it is visible.
     WebDriverWait(browser, TIMEOUT).until(
-        lambda _: "nothing to look for" in wait(browser, ".q-notification")[0].text
+        lambda _: "nothing to search for" in wait(browser, ".q-notification")[0].text
     )
 
 

@@ -22,7 +22,7 @@ def test_device_index_out_of_range_is_named(tiny_checkpoint, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     TypeAwareEncoder(tiny_checkpoint, "hidden@1", device="cuda:1")
-    with pytest.raises(ValueError, match="'cuda:2' is not there: torch sees 2"):
+    with pytest.raises(ValueError, match="'cuda:2' is not available: torch sees 2"):
         TypeAwareEncoder(tiny_checkpoint, "hidden@1", device="cuda:2")
 
 

@@ -162,7 +162,7 @@ def test_saved_encoder_loads_unchanged_and_another_model_is_refused(encoder, fol
     config = (tmp_path / "saved" / "config.json").read_text()
     other = config.replace(own.fingerprint, "0" * 32)
     (tmp_path / "saved" / "config.json").write_text(other)
-    with pytest.raises(ValueError, match="another than it was"):
+    with pytest.raises(ValueError, match="not the one that the encoder was saved with"):
         TypeAwareEncoder.from_pretrained(tmp_path / "saved")
 
 
@@ -192,13 +192,13 @@ def test_unsupported_operations_are_refused(encoder, folder, tmp_path):
         encoder.push_to_hub("user/name")
     with pytest.raises(ValueError, match="by its name"):
         encoder.save_pretrained(tmp_path, backbone=True)
-    with pytest.raises(ValueError, match="'shipped', 'model' or one itself"):
+    with pytest.raises(ValueError, match="'shipped', 'model' or a detector"):
         TypeAwareEncoder.from_gliner(folder, detector="spacy")
     with pytest.raises(ValueError, match="no gliner_config.json"):
         TypeAwareEncoder.from_gliner(tmp_path)
     with pytest.raises(ValueError, match="load it with TypeAwareEncoder.from_gliner"):
         TypeAwareEncoder.from_pretrained(folder)
-    with pytest.raises(FileNotFoundError, match="not a folder and could not be had"):
+    with pytest.raises(FileNotFoundError, match="not a folder and could not be loaded"):
         TypeAwareEncoder.from_gliner("nobody/no-such-gliner")
     with pytest.raises(ValueError, match="empty"):
         encoder.encode([" "])

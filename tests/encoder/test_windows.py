@@ -102,7 +102,7 @@ def test_special_tokens_are_distinguished_from_text_tokens():
 
 def test_tokenizer_that_drops_the_text_is_refused():
     nothing = piece_tokenizer(normalizer=normalizers.Replace("a", ""))
-    with pytest.raises(ValueError, match="makes .* of a one-letter text: .* cannot be told"):
+    with pytest.raises(ValueError, match="makes .* of a one-letter text: .* is ambiguous"):
         special_tokens(nothing)
 
 

@@ -32,9 +32,9 @@ def index(tiny_encoder):
         ({"k": True}, ValueError, "k must be"),
         ({"score_threshold": 1.5}, ValueError, r"score_threshold must be in \[0, 1\]"),
         ({"score_threshold": -0.1}, ValueError, "score_threshold"),
-        ({"where": {"n": {"$foo": 1}}}, ValueError, r"where: Chroma refuses.*\$foo"),
-        ({"where": {"a": 1, "b": 2}}, ValueError, r"where: Chroma refuses.*\$and.*'a': 1.*'b': 2"),
-        ({"where": {"n": {"$foo": 1}}, "exact": True}, ValueError, "where: Chroma refuses"),
+        ({"where": {"n": {"$foo": 1}}}, ValueError, r"where: Chroma rejects.*\$foo"),
+        ({"where": {"a": 1, "b": 2}}, ValueError, r"where: Chroma rejects.*\$and.*'a': 1.*'b': 2"),
+        ({"where": {"n": {"$foo": 1}}, "exact": True}, ValueError, "where: Chroma rejects"),
     ],
 )
 @pytest.mark.parametrize("method", ["search", "search_mentions"])
@@ -155,7 +155,7 @@ def test_self_referencing_filter_is_rejected(index):
 
 def test_error_for_a_rejected_filter_is_shortened(index):
     where = {"$no": "x" * 100_000, **{f"key{number}": "y" * 1_000 for number in range(300)}}
-    with pytest.raises(ValueError, match="where: Chroma refuses") as told:
+    with pytest.raises(ValueError, match="where: Chroma rejects") as told:
         index.search("city", where=where)
     assert len(str(told.value)) < 2_000
 
@@ -362,7 +362,7 @@ def test_broken_database_is_reported(tiny_encoder, tmp_path):
 
 def test_folder_that_cannot_be_created_is_reported(tiny_encoder, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match="path: the index folder .* cannot be made"):
+    with pytest.raises(OSError, match="path: the index folder .* cannot be created"):
         EntityIndex(tmp_path / "file" / "index", encoder=tiny_encoder)
 
 

@@ -102,7 +102,7 @@ def test_index_with_an_unfinished_repair_is_rejected(folder, encoder, monkeypatc
         patch.setattr("ner_retriever_rag.index.check._PAGE", 100)
         patch.setattr(type(encoder), "encode", stopped)
         repair(folder, DEFAULT_COLLECTION, encoder)
-    with pytest.raises(RuntimeError, match="mending did not end.*check .* --repair"):
+    with pytest.raises(RuntimeError, match="repair was interrupted.*check .* --repair"):
         EntityIndex(folder, encoder=encoder)
     assert check(folder, DEFAULT_COLLECTION, encoder).graphs
     assert len(repair(folder, DEFAULT_COLLECTION, encoder).mended) < len(DOCUMENTS)  # it resumed
@@ -233,10 +233,10 @@ def test_on_the_command_line(folder, encoder, monkeypatch):
     monkeypatch.setattr("ner_retriever_rag.cli.check.load_encoder", lambda *_: encoder)
     run = CliRunner().invoke
     result = run(app, ["check", str(folder)])
-    assert (result.exit_code, "nothing is wrong" in result.output) == (0, True)
+    assert (result.exit_code, "no problems found" in result.output) == (0, True)
     os.truncate(largest_graph_file(folder, "data_level0.bin"), 500)
     result = run(app, ["check", str(folder)])
-    assert (result.exit_code, "data_level0.bin is cut short" in result.output) == (1, True)
+    assert (result.exit_code, "data_level0.bin is truncated" in result.output) == (1, True)
     result = run(app, ["check", str(folder), "--repair", "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.output)["lost"] == []
@@ -255,13 +255,13 @@ def test_indexes_in_one_folder_are_repaired_by_name(folder, encoder, monkeypatch
     run = CliRunner().invoke
     result = run(app, ["check", str(folder), "--repair"])
     assert result.exit_code == 0, result.output
-    assert "not looked at: the index 'other'" in result.output
+    assert "not checked: the index 'other'" in result.output
     result = run(app, ["check", str(folder), "--collection", "other"])
     assert (result.exit_code, "without all mentions or vectors" in result.output) == (1, True)
     assert run(app, ["check", str(folder), "--collection", "other", "--repair"]).exit_code == 0
     for name in (DEFAULT_COLLECTION, "other"):
         result = run(app, ["check", str(folder), "--collection", name])
-        assert (result.exit_code, "nothing is wrong" in result.output) == (0, True)
+        assert (result.exit_code, "no problems found" in result.output) == (0, True)
     with EntityIndex.open(folder, collection="other", encoder=encoder) as index:
         assert index.search("river", k=None) == whole
 
@@ -363,7 +363,7 @@ def test_crash_probe_tells_where_a_process_comes_to_its_end(folder, tmp_path, mo
     script.write_text("import os, sys\nprint(sys.argv[2], flush=True)\nos.kill(os.getpid(), 9)\n")
     monkeypatch.setattr(crash_probe, "__file__", str(script))
     name, problem = crash_probe.crashes_in(folder, names)
-    assert name == DEFAULT_COLLECTION and "ended by the system (code -9)" in problem
+    assert name == DEFAULT_COLLECTION and "killed by the system (code -9)" in problem
 
 
 def test_other_contents_of_the_folder_are_reported(folder, encoder, monkeypatch):
@@ -382,7 +382,7 @@ def test_other_contents_of_the_folder_are_reported(folder, encoder, monkeypatch)
     (folder / table / "vectors.npy").write_bytes(b"no")
     result = CliRunner().invoke(app, ["check", str(folder)])
     assert result.exit_code == 0 and "not ours: recipes" in result.output
-    assert f"kept table {table}: vectors.npy is not as it was written" in result.output
+    assert f"stored table {table}: vectors.npy has changed since it was written" in result.output
     repair(folder, DEFAULT_COLLECTION, encoder)
     left = {each.name for each in folder.iterdir()}
     assert "damaged-before" in left and not any(each.startswith("table-") for each in left)

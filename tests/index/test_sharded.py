@@ -175,7 +175,7 @@ def test_invalid_shards_are_rejected(encoder, tmp_path, single):
         ShardedIndex([])
     with pytest.raises(TypeError, match="a list of indexes"):
         ShardedIndex(str(tmp_path))
-    with pytest.raises(ValueError, match=r"shards\[1\] is of the encoder"):
+    with pytest.raises(ValueError, match=r"shards\[1\] uses the encoder"):
         ShardedIndex([empty, EntityIndex(encoder=other)])
     with pytest.raises(ValueError, match="twice"):
         ShardedIndex([empty, empty])

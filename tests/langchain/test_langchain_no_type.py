@@ -86,7 +86,9 @@ def test_errors_for_wrong_fields_and_options_suggest_the_right_ones(by_type):
             NERTypeRetriever(index=by_type.index, **{wrong: 1})
         with pytest.raises(TypeError, match=f"'{wrong}': it is {right}= here"):
             by_type.invoke("city", **{wrong: 1})
-    with pytest.raises(ValidationError, match="'search_kwargs': give what is in it as keywords"):
+    with pytest.raises(
+        ValidationError, match="'search_kwargs': pass its contents as separate keywords"
+    ):
         NERTypeRetriever(index=by_type.index, search_kwargs={"k": 4})
     with pytest.raises(ValidationError, match="fallback"):
         NERTypeRetriever(index=by_type.index, fallback="bm25")

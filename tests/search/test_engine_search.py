@@ -137,7 +137,7 @@ def test_small_index_equals_an_index_in_a_folder(engine, folder, monkeypatch):
 
 def test_filter_that_chroma_rejects_is_rejected(engine):
     for ask in (engine.search, engine.search_mentions, engine.entities, engine.extract):
-        with pytest.raises(ValueError, match="where: Chroma refuses"):
+        with pytest.raises(ValueError, match="where: Chroma rejects"):
             ask("city" if ask != engine.extract else ["city"], where={"n": {"$foo": 2}})
 
 

@@ -57,12 +57,16 @@ def test_internal_collections_are_not_opened_as_indexes(tmp_path, earlier):
     make_index(tmp_path, "notes")
     if earlier:
         forget_roles(tmp_path)
-    with pytest.raises(ValueError, match="'notes-mentions' is no index.* open collection='notes'"):
+    with pytest.raises(
+        ValueError, match="'notes-mentions' is not an index.* open collection='notes'"
+    ):
         EntityIndex(tmp_path, collection="notes-mentions", encoder=HashedEncoder())
     with EntityIndex(tmp_path, collection="notes", encoder=HashedEncoder()) as index:
         assert_index_holds(index, DOCUMENTS)
         index._store._journal.begin([])
-        with pytest.raises(ValueError, match="is no index, .* 'notes' keeps its journal"):
+        with pytest.raises(
+            ValueError, match="is not an index; it holds the journal of the index 'notes'"
+        ):
             name = index._store._journal._open
             EntityIndex(tmp_path, collection=name, encoder=HashedEncoder())
 
@@ -126,14 +130,14 @@ def test_link_in_place_of_the_lock_file_is_rejected(tmp_path, name, link):
     diary.write_text("dear diary\n99999 reads\n")
     (tmp_path / "theirs" / name).unlink(missing_ok=True)
     link(diary, tmp_path / "theirs" / name)
-    with pytest.raises(ValueError, match=f"{name} is a link or no plain file"):
+    with pytest.raises(ValueError, match=f"{name} is a link or not a regular file"):
         EntityIndex(tmp_path / "theirs", collection="notes", encoder=HashedEncoder())
     assert diary.read_text() == "dear diary\n99999 reads\n"
 
 
 def test_pipe_in_place_of_the_lock_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / ".ner-retriever.lock")
-    with pytest.raises(ValueError, match="no plain file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         EntityIndex(tmp_path, encoder=HashedEncoder())
 
 

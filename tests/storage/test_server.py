@@ -20,5 +20,5 @@ def test_index_on_a_server_equals_a_local_one(server, tiny_encoder):
     assert index.delete([documents[0].id]) == 1
     again = EntityIndex(client=server, collection="news", encoder=tiny_encoder)
     assert again.count() == 4
-    with pytest.raises(ValueError, match="where: Chroma refuses"):
+    with pytest.raises(ValueError, match="where: Chroma rejects"):
         again.search("city", where={"n": {"$foo": 2}})

@@ -112,7 +112,7 @@ def test_error_for_an_unreachable_server_names_it_and_a_remedy(killable_server, 
             ):
                 with pytest.raises(ConnectionError, match=told):
                     call()
-            with pytest.raises(ConnectionError, match=rf"{port}.*see that it runs"):
+            with pytest.raises(ConnectionError, match=rf"{port}.*check that it is running"):
                 EntityIndex(killable_server.address, encoder=HashedEncoder())
         finally:
             killable_server.start()

@@ -82,7 +82,9 @@ def test_adapt_command_trains_and_continues(mined, tiny_checkpoint, tmp_path):
 def test_errors_are_one_line(tmp_path, marked_file):
     result = run("mine", tmp_path / "none.jsonl", "--out", tmp_path / "out")
     assert result.exit_code == 2 and "no such file" in result.output
-    with pytest.raises(FileNotFoundError, match="holds nothing mined: `ner-retriever train mine`"):
+    with pytest.raises(
+        FileNotFoundError, match="holds no mined data: run `ner-retriever train mine`"
+    ):
         load_entities(tmp_path)
     result = run("head", tmp_path, "--out", tmp_path / "out")
     assert result.exit_code == 2

@@ -32,15 +32,15 @@ def test_lines_are_read_plain_or_compressed(tmp_path):
     ("row", "message"),
     [
         ("{", "no JSON"),
-        ("[1]", "text and mentions are wanted"),
-        ({"text": "a"}, "text and mentions are wanted"),
-        (VALID_ROW | {"text": " "}, "text must be a string that is not empty"),
-        (VALID_ROW | {"text": 3}, "text must be a string"),
+        ("[1]", "expected text and mentions"),
+        ({"text": "a"}, "expected text and mentions"),
+        (VALID_ROW | {"text": " "}, "text must be a non-empty string"),
+        (VALID_ROW | {"text": 3}, "text must be a non-empty string"),
         (VALID_ROW | {"mentions": {}}, "mentions must be a list"),
         (VALID_ROW | {"mentions": [[8, 19, "drug"]]}, "needs start, end and type"),
         (VALID_ROW | {"mentions": [{"start": 8, "end": 19}]}, "needs start, end and type"),
-        (with_mention(type=" "), "type must be a string that is not empty"),
-        (with_mention(type=None), "type must be a string"),
+        (with_mention(type=" "), "type must be a non-empty string"),
+        (with_mention(type=None), "type must be a non-empty string"),
         (with_mention(end=21), "8 to 21 are not the characters of a mention (the text has 20"),
         (with_mention(end=8), "are not the characters"),
         (with_mention(start=-1), "are not the characters"),
@@ -65,7 +65,7 @@ def test_file_without_mentions_or_text_is_rejected(tmp_path):
     (tmp_path / "b.jsonl").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"b\.jsonl cannot be read"):
         read_labelled(tmp_path / "b.jsonl")
-    with pytest.raises(FileNotFoundError, match="no such file; it should hold lines such as"):
+    with pytest.raises(FileNotFoundError, match="no such file; it should contain lines like"):
         read_labelled(tmp_path / "c.jsonl")
 
 

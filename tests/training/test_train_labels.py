@@ -135,4 +135,4 @@ def test_on_the_command_line(mined, tiny_checkpoint, tmp_path):
     )
     assert 0.5 < float(before[0] @ after[0]) < 0.99999
     result = run(*command)
-    assert result.exit_code == 2 and "no mention has a label that may teach" in result.output
+    assert result.exit_code == 2 and "no mention has a usable label" in result.output

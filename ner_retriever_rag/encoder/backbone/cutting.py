@@ -51,8 +51,8 @@ def load_cut_model(
     """Load the part of a model that the taps need.
 
     The model's class gets a constructor that cuts the model as soon as it is built, which in
-    transformers is before weights are read: weights without a place are never read. Shards that
-    hold nothing else are not even opened.
+    transformers is before weights are read: weights without a parameter are never read. Shards that
+    hold only such weights are not even opened.
 
     Args:
         source: Folder or hub id.
@@ -168,7 +168,7 @@ def _needed_parts(anatomy: Anatomy, taps: tuple[Tap, ...], last: int) -> set[str
 
 
 def _keep_only(block: nn.Module, paths: set[str]) -> None:
-    """Replace a block's modules with weights, except those at ``paths``, by identities."""
+    """Replace a block's modules with weights, except those at ``paths``, with ``nn.Identity``."""
     for name, module in list(block.named_modules()):
         if any(name == path or name.startswith(path + ".") for path in paths):
             continue

@@ -37,9 +37,9 @@ def check_device(device: str | None) -> None:
     if wanted.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (wanted.index or 0) >= count:
-            raise ValueError(f"device {device!r} is not there: torch sees {count} CUDA devices")
+            raise ValueError(f"device {device!r} is not available: torch sees {count} CUDA devices")
     if wanted.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError(f"device {device!r} is not there: torch sees no Apple GPU")
+        raise ValueError(f"device {device!r} is not available: torch sees no Apple GPU")
 
 
 def resolve_dtype(dtype: str, device: str | None, checkpoint: Callable[[], Path]) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "packed.safetensors"
 _SCALE = ".int8_scale"
-_LARGE = 4096  # an embedding with at least this many rows is worth its scales
+_LARGE = 4096  # rows; an embedding with at least this many is quantized to int8
 _STEPS = 127
 
 
@@ -61,7 +61,7 @@ def write_packed(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fol
 
 
 def read_packed(folder: str | Path, has_place: Callable[[str], bool]) -> dict[str, Tensor]:
-    """Read the weights that a model has a place for, as float16 or float32."""
+    """Read the weights that a model has parameters for, as float16 or float32."""
     with safe_open(Path(folder) / WEIGHTS, framework="pt") as file:
         names = [name for name in file.keys() if not name.endswith(_SCALE)]  # noqa: SIM118
         weights = {name: file.get_tensor(name) for name in names if has_place(name)}

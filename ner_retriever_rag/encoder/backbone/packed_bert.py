@@ -201,7 +201,7 @@ class PackedTokenizer:
 
 
 def _empty_embedding(rows: int, width: int) -> nn.Embedding:
-    """An uninitialized embedding; to draw it at random, torch would import its compiler."""
+    """An uninitialized embedding; to initialize it randomly, torch would import its compiler."""
     empty = torch.empty(rows, width)
     embedding: nn.Embedding = nn.Embedding.from_pretrained(empty)  # type: ignore[no-untyped-call]
     return embedding

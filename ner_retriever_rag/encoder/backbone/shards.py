@@ -16,12 +16,12 @@ INDEX, CONFIG = "model.safetensors.index.json", "config.json"
 def needed_shards(source: str, has_place: Callable[[str], bool]) -> Iterator[str]:
     """Provide a folder to load from whose index names only the shards that are needed.
 
-    transformers opens every shard in the index, whether or not the model has a place for its
-    weights, so it gets an index without the shards that the model has no place for.
+    transformers opens every shard in the index, whether or not the model has parameters for its
+    weights, so it gets an index without the shards that the model does not need.
 
     Args:
         source: Folder of a checkpoint. Without a safetensors index it is yielded unchanged.
-        has_place: Whether the model has, or may have, a place for a weight of this name.
+        has_place: Whether the model has, or may have, a parameter of this name.
     """
     index = Path(source) / INDEX
     if not index.is_file():

@@ -96,7 +96,7 @@ class BackboneSource:
         return sha256(self.adaptation.read_bytes()).hexdigest() if self.adaptation else None
 
     def reference(self) -> dict[str, str]:
-        """What a saved encoder records about a backbone that it does not contain."""
+        """The values that a saved encoder records about a backbone that it does not contain."""
         return {"name": self.name, "sha256": self.digest()}
 
     def vector_options(self) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     if not len(own) or own[-1] - own[0] + 1 != len(own):
         raise ValueError(
             f"the tokenizer {type(tokenizer).__name__} makes {ids} of a one-letter text: which of "
-            "them are special tokens before and after it cannot be told"
+            "them are special tokens before and after it is ambiguous"
         )
     return ids[: own[0]], ids[own[-1] + 1 :]
 
