@@ -196,8 +196,7 @@ class Search(Aggregations):
         """Search again until no document among the results was replaced during the search.
 
         Such a document has its old version in the table and its new one in the store, and would be
-        dropped. The last attempt blocks the writers of this process; on a server, those of other
-        processes cannot be blocked.
+        dropped. The last attempt blocks this process's writers; a server's cannot be blocked.
 
         Args:
             run_search: Runs the search; adds the ids of replaced documents to the set it is given.

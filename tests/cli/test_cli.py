@@ -1,5 +1,6 @@
 """The commands, run as a user runs them, with the shipped encoder."""
 
+import gc
 import json
 import re
 import shlex
@@ -10,7 +11,7 @@ from typer.main import get_command
 
 from ner_retriever_rag import TypeAwareEncoder, __version__
 from ner_retriever_rag.cli import app
-from ner_retriever_rag.cli.app import COMMANDS
+from ner_retriever_rag.cli.app import COMMANDS, _collect_less_garbage
 from ner_retriever_rag.index import EntityIndex
 
 ARTICLES = {
@@ -39,6 +40,17 @@ def folder(articles, tmp_path_factory):
     assert "now holds 4 documents" in result.output
     assert re.search(r"skipped .*binary\.txt: cannot be read", result.output)
     return folder
+
+
+def test_commands_collect_garbage_less_often(folder):
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(700)
+        _collect_less_garbage.cache_clear()
+        assert run("stats", folder).exit_code == 0
+        assert gc.get_threshold()[0] > 10_000
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_indexing_again_changes_nothing(articles, folder):

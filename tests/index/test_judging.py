@@ -145,7 +145,7 @@ def test_collection_of_judgments_is_told_from_other_collections(tmp_path) -> Non
     with EntityIndex(tmp_path, collection="news", encoder=CalibratedEncoder()) as index:
         index.add(DOCUMENTS)
         index.judge("error code", right=["d1"])
-        with pytest.raises(ValueError, match="keeps its judgements in"):
+        with pytest.raises(ValueError, match="holds the judgements of"):
             EntityIndex(tmp_path, collection="news-judged", encoder=CalibratedEncoder())
         assert index_names(tmp_path) == ["news"]
     with pytest.raises(ValueError, match="an index makes itself"):

@@ -144,5 +144,5 @@ def test_rare_label_is_drawn_as_often_as_a_frequent_one():
 
 
 def test_sets_without_a_usable_label_are_rejected():
-    with pytest.raises(ValueError, match="no mention has a label"):
+    with pytest.raises(ValueError, match="no mention has a usable label"):
         LabelPassages([AnnotatedSet("things", ROWS, False, {})], 1_000, batch=2)
