@@ -6,30 +6,15 @@ Paragraphs of 200 to 1,200 characters, the first 2,000 found, at most one per ar
 is sentence-transformers on the same weights (needs the extra [eval]).
 """
 
-import json
-import lzma
 import sys
-from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM, find_checkpoint
-
-
-def paragraphs(path: str | Path) -> Iterator[str]:
-    """The first paragraph of 200 to 1,200 characters of each article, deduplicated."""
-    seen: set[str] = set()
-    with lzma.open(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            of_article = json.loads(line)["text"].split("\n")
-            found = next((p for p in of_article if 200 <= len(p) <= 1200), None)
-            if found is not None and found not in seen:
-                seen.add(found)
-                yield found
+from ner_retriever_rag.training.articles import paragraphs
 
 
 def main() -> None:

@@ -313,7 +313,10 @@ def joint(
     wordnet: WordNetFolder = None,
     articles: Annotated[
         Path | None,
-        typer.Option(help="Articles (JSON Lines) whose paragraphs keep their text vectors."),
+        typer.Option(
+            help="Articles (JSON Lines) whose paragraphs keep their text vectors.",
+            show_default="mined sentences",
+        ),
     ] = None,
     teacher: Annotated[
         str | None,

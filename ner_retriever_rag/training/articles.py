@@ -12,6 +12,8 @@ from typing import IO
 from ner_retriever_rag._imports import require
 from ner_retriever_rag.reading.text_files import open_text
 
+_PARAGRAPH = range(200, 1_201)  # characters
+
 
 @dataclass(frozen=True, slots=True)
 class Article:
@@ -45,6 +47,21 @@ def read_articles(source: str | Path) -> Iterator[Article]:
     datasets = require("datasets", extra="eval")
     for row in datasets.load_dataset(name, config, split=split or "train", streaming=True):
         yield Article(row["title"], row["text"])
+
+
+def paragraphs(source: str | Path) -> Iterator[str]:
+    """Yield the first paragraph of 200 to 1,200 characters of each article, deduplicated.
+
+    Args:
+        source: As for :func:`read_articles`.
+    """
+    seen: set[str] = set()
+    for article in read_articles(source):
+        of_article = article.text.split("\n")
+        found = next((each for each in of_article if len(each) in _PARAGRAPH), None)
+        if found is not None and found not in seen:
+            seen.add(found)
+            yield found
 
 
 def _parse(lines: IO[str], path: Path) -> Iterator[Article]:

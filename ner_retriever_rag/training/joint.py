@@ -53,7 +53,7 @@ class JointOptions:
         passages: Passages with labeled mentions per step.
         labels: Additional labels per step, which none of the step's mentions has.
         sentences: Sentences with marked spans per step.
-        texts: Paragraphs per step whose text vectors are kept close to the teacher's.
+        texts: Texts per step whose text vectors are kept close to the teacher's.
         groups: Groups of hard negatives per step.
         senses: WordNet senses per step, two wordings of each.
         characters: Approximate number of characters of labeled text per set.
@@ -102,9 +102,9 @@ class JointData:
         mined: Mined pairs.
         sets: Annotated sets whose labels are learned.
         sentences: Sentences with marked spans.
-        texts: Paragraphs whose text vectors are kept close to the teacher's; may be empty.
+        texts: Texts whose text vectors are kept close to the teacher's.
         teacher: Backbone that computes the target text vectors.
-        sources: Sources of hard negatives, with their sampling weights; may be empty.
+        sources: Sources of hard negatives, with their sampling weights.
         wordnet: Senses for paraphrases; None for none.
     """
 
@@ -203,20 +203,17 @@ def _losses(
         temperature=options.temperature, seed=seed,
     )  # fmt: skip
     labels = LabelOptions(temperature=options.label_temperature)
+    hard = HardNegativeLoss(
+        adaptation, data.sources,
+        groups=options.groups, temperature=options.group_temperature, seed=seed,
+    )  # fmt: skip
     losses: list[tuple[Callable[[int], Tensor], float]] = [
         (pairs, 1.0),
         (LabelLoss(passages, adaptation, labels, options.labels), 1.0),
         (SpanLoss(adaptation, detector, data.sentences, options.sentences, seed), 1.0),
+        (hard, 1.0),
+        (TextLoss(adaptation, data.teacher, data.texts, options.texts, seed), options.text_weight),
     ]
-    if data.texts:
-        texts = TextLoss(adaptation, data.teacher, data.texts, options.texts, seed)
-        losses.append((texts, options.text_weight))
-    if data.sources:
-        hard = HardNegativeLoss(
-            adaptation, data.sources,
-            groups=options.groups, temperature=options.group_temperature, seed=seed,
-        )  # fmt: skip
-        losses.append((hard, 1.0))
     if data.wordnet is not None:
         paraphrases = ParaphraseLoss(
             adaptation, data.wordnet,

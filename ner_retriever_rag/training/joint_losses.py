@@ -17,7 +17,6 @@ from ner_retriever_rag.training.batches import BatchSampler
 from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.judgements import (
     DefinitionSource,
-    Judgements,
     SenseSource,
     shortened,
     varied,
@@ -25,7 +24,7 @@ from ner_retriever_rag.training.judgements import (
 from ner_retriever_rag.training.losses import info_nce
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.negatives import NegativeMask
-from ner_retriever_rag.training.pairs import PairSampler
+from ner_retriever_rag.training.pairs import samplers
 from ner_retriever_rag.training.sampling import sampling_weights
 from ner_retriever_rag.training.train_detector import (
     DetectorOptions,
@@ -55,22 +54,11 @@ class PairLoss:
         temperature: float,
         seed: int,
     ) -> None:
-        phrases = sorted({entity.types[0] for entity in mined.train})
-
-        def sampler(rng: random.Random) -> PairSampler:
-            return PairSampler(
-                mined.hierarchy,
-                rng,
-                alternatives=0.05,
-                other_phrases=phrases,
-                span_noise=span_noise,
-            )
-
         self._adaptation, self._temperature = adaptation, temperature
         self._mask = NegativeMask(mined.hierarchy)
         self._batches = BatchSampler(
-            mined.train, sampling_weights(mined.train), sampler, adaptation.tokenize,
-            batch=pairs, types=types, width=width, seed=seed,
+            mined.train, sampling_weights(mined.train), samplers(mined, span_noise),
+            adaptation.tokenize, batch=pairs, types=types, width=width, seed=seed,
         )  # fmt: skip
 
     def __call__(self, step: int) -> Tensor:
@@ -145,7 +133,8 @@ class HardNegativeLoss:
     def __call__(self, step: int) -> Tensor:
         """Return the loss of a step."""
         rng = random.Random(f"{self._seed} hard negatives {step}")
-        drawn = [self._draw(rng) for _ in range(self._groups)]
+        chosen = rng.choices(self._sources, self._weights, k=self._groups)
+        drawn = [source.draw(rng) for source in chosen]
         contexts = {context: None for group in drawn for _, context in group.pairs}
         row_of = {context: row for row, context in enumerate(contexts)}
         tokens = self._adaptation.tokenize([context.text for context in contexts])
@@ -161,13 +150,6 @@ class HardNegativeLoss:
             right = of_group[torch.tensor(group.fits)]
             losses.append(of_group.logsumexp(0) - right.logsumexp(0))
         return torch.stack(losses).mean()
-
-    def _draw(self, rng: random.Random) -> Judgements:
-        """Draw a group that has both right and wrong pairs."""
-        while True:
-            group = rng.choices(self._sources, self._weights)[0].draw(rng)
-            if any(group.fits) and not all(group.fits):
-                return group
 
 
 class ParaphraseLoss:

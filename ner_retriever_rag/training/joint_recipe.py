@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from ner_retriever_rag.encoder.backbone.checkpoints import find_checkpoint
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.saved import ADAPTATION
 from ner_retriever_rag.training.annotated_sets import AnnotatedSet
-from ner_retriever_rag.training.articles import read_articles
+from ner_retriever_rag.training.articles import paragraphs
 from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.joint import JointData, JointOptions, train_joint
 from ner_retriever_rag.training.judgements import DefinitionSource, SenseSource
@@ -28,8 +28,6 @@ from ner_retriever_rag.training.sampling import sampling_weights
 from ner_retriever_rag.training.wordnet import WordNet
 
 _PARAGRAPHS = 6_000  # paragraphs for the text vector loss
-_PARAGRAPH = range(200, 1_201)  # characters of a paragraph
-_PHRASES = 12_000  # mined types to draw hard negatives from
 _SHARES = (0.6, 0.4)  # sampling shares of definitions and of WordNet senses among hard negatives
 
 
@@ -62,7 +60,8 @@ def joint_recipe(
         loop: Steps, seed, checkpoints.
         threshold: Threshold of the saved detector.
         wordnet: Folder of WordNet's noun files, for paraphrases and senses of common nouns.
-        articles: Articles whose paragraphs keep their text vectors; None for no such loss.
+        articles: Articles whose paragraphs keep their text vectors; None for mined sentences, on
+            which alone the vectors of longer texts drift.
         teacher: Folder or name of the backbone whose text vectors they keep; None for that of the
             initial encoder.
     """
@@ -76,7 +75,7 @@ def joint_recipe(
         characters=200_000,
         silver=9_000,
     )
-    phrases = common_phrases(mined.train, _PHRASES)
+    phrases = common_phrases(mined.train)
     definitions = DefinitionSource(
         mined,
         mined.train,
@@ -87,15 +86,15 @@ def joint_recipe(
     )
     sources: list[tuple[DefinitionSource | SenseSource, float]] = [(definitions, _SHARES[0])]
     senses = None if wordnet is None else WordNet(wordnet)
+    running = running_text(mined, labelled, random.Random(loop.seed))
     if senses is not None:
-        texts = running_text(mined, labelled, random.Random(loop.seed))
-        sources.append((SenseSource(senses, texts, GROUP_SIZE), _SHARES[1]))
+        sources.append((SenseSource(senses, running, GROUP_SIZE), _SHARES[1]))
     top = [encoder.backbone.top]
     data = JointData(
         mined,
         labelled,
         sentences,
-        [] if articles is None else list(islice(paragraphs(articles), _PARAGRAPHS)),
+        running if articles is None else list(islice(paragraphs(articles), _PARAGRAPHS)),
         Backbone(find_checkpoint(teacher), top) if teacher else encoder.source.load(top),
         sources,
         senses,
@@ -110,12 +109,3 @@ def joint_recipe(
         encoder.pair_model = trained.pair_model
         encoder.names = encoder.prototypes = None
         encoder.save_pretrained(folder, backbone=True)
-
-
-def paragraphs(articles: str | Path) -> Iterator[str]:
-    """Yield the first paragraph of a suitable length of each article."""
-    for article in read_articles(articles):
-        for paragraph in article.text.split("\n"):
-            if len(paragraph) in _PARAGRAPH:
-                yield paragraph
-                break

@@ -31,7 +31,6 @@ from ner_retriever_rag.training.train_pair_model import (
 from ner_retriever_rag.training.wordnet import WordNet
 
 GROUP_SIZE = 8  # pairs drawn together
-_PHRASES = 12_000  # mined types to draw negatives from
 _SENTENCES = 30_000  # mined sentences to find common nouns in
 _TEXTS_PER_SET = 150  # texts of each set, likewise
 _SHARES = (0.45, 0.38, 0.17)  # sampling shares of labels, definitions, senses
@@ -62,7 +61,7 @@ def pair_model_recipe(
     rng = random.Random(loop.seed)
     names = sorted({n for each in (*sets, *development) for n in each.names.values()})
     vector_of = dict(zip(names, encoder.encode_types(names), strict=True))
-    phrases = common_phrases(mined.train, _PHRASES)
+    phrases = common_phrases(mined.train)
     vectors = encoder.encode_types(phrases)
     sentences = running_text(mined, sets, rng)
 
@@ -124,7 +123,7 @@ def running_text(mined: Mined, sets: Sequence[AnnotatedSet], rng: random.Random)
     return sentences
 
 
-def common_phrases(entities: Sequence[MinedEntity], count: int) -> list[str]:
+def common_phrases(entities: Sequence[MinedEntity], count: int = 12_000) -> list[str]:
     """The most frequent types, their last two words and their head nouns, as written."""
     written: dict[str, str] = {}
     seen: Counter[str] = Counter()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ner_retriever_rag.queries.english import plural
 from ner_retriever_rag.training.hierarchy import Hierarchy
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity
+
+if TYPE_CHECKING:
+    from ner_retriever_rag.training.corpus import Mined
 
 _LEVEL_DECAY = 0.8  # sampling weight of a broader type relative to the one before it
 _KIND_WEIGHT = {"other": 1.0, "own": 0.7, "definition": 0.25}
@@ -20,6 +25,26 @@ class TypeQuery:
 
     text: str
     phrases: tuple[str, ...]
+
+
+def samplers(mined: Mined, span_noise: float) -> Callable[[random.Random], PairSampler]:
+    """How pairs are sampled while a backbone is trained: some descriptions offer two types.
+
+    Args:
+        mined: The entities, whose types are offered, and their hierarchy.
+        span_noise: How often a mention is a word too wide or too narrow.
+
+    Returns:
+        A function from a source of randomness to a sampler.
+    """
+    phrases = sorted({entity.types[0] for entity in mined.train})
+    return partial(
+        PairSampler,
+        mined.hierarchy,
+        alternatives=0.05,
+        other_phrases=phrases,
+        span_noise=span_noise,
+    )
 
 
 class PairSampler:

@@ -29,7 +29,7 @@ from ner_retriever_rag.training.features import mention_features, project, type_
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
 from ner_retriever_rag.training.negatives import NegativeMask
-from ner_retriever_rag.training.pairs import PairSampler
+from ner_retriever_rag.training.pairs import PairSampler, samplers
 from ner_retriever_rag.training.people import people_lists
 from ner_retriever_rag.training.sampling import sampling_weights, weighted_sample
 from ner_retriever_rag.training.train_detector import (
@@ -131,16 +131,6 @@ def adapt_recipe(
         adaptation.load_deltas(start / ADAPTATION)
         head.load_state_dict(ProjectionHead.load(start).state_dict())
     before = adaptation.learned()
-    phrases = sorted({entity.types[0] for entity in mined.train})
-
-    def sampler(rng: random.Random) -> PairSampler:
-        return PairSampler(
-            mined.hierarchy,
-            rng,
-            alternatives=0.05,
-            other_phrases=phrases,
-            span_noise=options.span_noise,
-        )
 
     def score() -> dict[str, float]:
         if development is None:
@@ -155,7 +145,7 @@ def adapt_recipe(
         adaptation,
         mined.train,
         sampling_weights(mined.train),
-        sampler,
+        samplers(mined, options.span_noise),
         NegativeMask(mined.hierarchy),
         options,
         loop,
