@@ -6,8 +6,8 @@ Five worlds of names, each laid out in every shape; a twin has the same names in
 """
 
 # ruff: noqa: E501 (a page is easier to read in long lines)
+import argparse
 import json
-import sys
 from pathlib import Path
 from textwrap import fill
 
@@ -240,7 +240,10 @@ SHAPES = {
 }  # fmt: skip
 
 
-def main(path: str) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("out", type=Path, help="JSON Lines file to write")
+    path = parser.parse_args().out
     rows = []
     for shape, lay_out in SHAPES.items():
         for world in WORLDS:
@@ -253,8 +256,8 @@ def main(path: str) -> None:
             ]
             rows.append({"shape": shape, "text": text, "twin": twin, "names": names})
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    Path(path).write_text("".join(lines), encoding="utf-8")
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

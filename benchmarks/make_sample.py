@@ -6,11 +6,11 @@ kind are sampled from the short ones with a fixed seed.
     python benchmarks/make_sample.py ../shared/data/wikipedia/simple.jsonl.xz
 """
 
+import argparse
 import json
 import lzma
 import random
 import re
-import sys
 from pathlib import Path
 
 KINDS = """\
@@ -32,7 +32,10 @@ SHORTEST, LONGEST = 180, 750
 OUT = Path(__file__).parent.parent / "ner_retriever_rag" / "cli" / "simple-wikipedia-sample.jsonl"
 
 
-def main(source: str) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("articles", type=Path, help="articles of Simple English Wikipedia")
+    source = parser.parse_args().articles
     patterns = {
         kind: re.compile(
             rf"\b(?:is|was|are|were) (?:an?|the)\b[^.,;()]*?\b(?:{kind.replace('_', ' ')})\b"
@@ -66,4 +69,4 @@ def main(source: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()
