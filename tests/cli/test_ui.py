@@ -94,6 +94,13 @@ def wait(driver, selector):
     )
 
 
+def wait_for_notification(driver, text):
+    """Wait for a notification with a text; it slides in and has none until it is visible."""
+    WebDriverWait(driver, TIMEOUT).until(
+        lambda driver: any(text in each.text for each in wait(driver, ".q-notification"))
+    )
+
+
 def shown_rows(driver):
     """The rows of the table once all of them are filled, else None; they may still be moving."""
     rows = [each.get_attribute("textContent") for each in wait(driver, ".q-table tbody tr")]
@@ -116,7 +123,7 @@ def test_search_kinds_and_entities_in_the_page(browser, tmp_path):
     assert "match" in browser.find_element(By.CSS_SELECTOR, ".count").text
     assert not browser.find_elements(By.CSS_SELECTOR, ".to-try .q-chip")
     wait(browser, ".to-judge .right")[0].click()
-    assert "1 right, 0 wrong" in wait(browser, ".q-notification")[0].text
+    wait_for_notification(browser, "1 right, 0 wrong")
     assert browser.title == "ner-retriever"
 
     browser.find_element(By.CSS_SELECTOR, ".kinds button").click()
@@ -146,10 +153,7 @@ def test_page_loads_no_remote_resources(browser, port):
 
 def test_empty_query_shows_a_notification(browser):
     wait(browser, ".search")[0].click()
-    # The notification slides in and has no text until it is visible.
-    WebDriverWait(browser, TIMEOUT).until(
-        lambda _: "nothing to search for" in wait(browser, ".q-notification")[0].text
-    )
+    wait_for_notification(browser, "nothing to search for")
 
 
 def test_other_host_names_are_refused(port):
