@@ -11,40 +11,25 @@ vectors, of those drawn to the prototypes, and by all stages of a search.
 """
 
 import argparse
-import random
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag import TypeAwareEncoder
-from ner_retriever_rag.encoder import default_encoder
+from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 from ner_retriever_rag.evaluation.encodings import cached
 from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.schema import EncodedText
 from ner_retriever_rag.search.in_memory_texts import InMemoryTexts
 from ner_retriever_rag.training.calibrate import LabelledTypes, label_types
 from ner_retriever_rag.training.corpus import Mined
-from ner_retriever_rag.training.mined import MentionContext, MinedEntity
+from ner_retriever_rag.training.mined import MentionContext
+from ner_retriever_rag.training.recipes import sample_with_held_out
 
 MENTIONS = 4_000  # random ones; those of held-out head nouns are added
 LONGEST = 4  # words of a description
 SEEN = 600  # types of seen head nouns
-
-
-def sample(mined: Mined, seed: int = 0) -> tuple[list[MinedEntity], int, list[MentionContext]]:
-    """Draw mentions, at most one of an entity.
-
-    Returns:
-        The entities, how many of them are a random sample, and one context of each.
-    """
-    rng = random.Random(seed)
-    outside = [entity for entity in mined.every if entity.elsewhere]
-    drawn = rng.sample(outside, min(MENTIONS, len(outside)))
-    known = {id(entity) for entity in drawn}
-    held_out = [e for e in outside if e.heads & mined.held_out and id(e) not in known]
-    entities = [*drawn, *held_out]
-    return entities, len(drawn), [entity.sample_elsewhere(rng) for entity in entities]
 
 
 def rankings(
@@ -81,7 +66,7 @@ def figures(scores: NDArray[np.float32], types: LabelledTypes) -> NDArray[np.flo
     """R-Precision of each type among the mentions that are or are not of it."""
     per_type = []
     for row, members, others in zip(scores, types.members, types.others, strict=True):
-        judged = np.concatenate([members, np.setdiff1d(others, members)])
+        judged = np.concatenate([members, others])
         per_type.append(r_precision(row[judged], np.arange(len(judged)) < len(members)))
     return np.array(per_type)
 
@@ -93,9 +78,9 @@ def main() -> None:
     parser.add_argument("--wordnet", help="folder of WordNet's noun files, for broader types")
     parser.add_argument("--cache", type=Path, help="folder of cached encodings")
     args = parser.parse_args()
-    encoder = TypeAwareEncoder.from_pretrained(args.encoder) if args.encoder else default_encoder()
-    mined = Mined.load(args.mined, "sentence-transformers/all-MiniLM-L6-v2", args.wordnet)
-    entities, drawn, contexts = sample(mined)
+    encoder = TypeAwareEncoder.from_pretrained(args.encoder)
+    mined = Mined.load(args.mined, MINILM, args.wordnet)
+    entities, drawn, contexts = sample_with_held_out(mined, MENTIONS, seed=0)
     types = label_types(
         entities, mined.hierarchy, longest=LONGEST, most=SEEN, held_out=mined.held_out, drawn=drawn
     )

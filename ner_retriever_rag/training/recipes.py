@@ -28,6 +28,7 @@ from ner_retriever_rag.training.development import DevelopmentTask
 from ner_retriever_rag.training.features import mention_features, project, type_features
 from ner_retriever_rag.training.loop import History, LoopOptions
 from ner_retriever_rag.training.lowrank import Adaptation
+from ner_retriever_rag.training.mined import MentionContext, MinedEntity
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.pairs import PairSampler, samplers
 from ner_retriever_rag.training.people import people_lists
@@ -277,12 +278,7 @@ def calibrate_recipe(
         pooling: Pooling of the encoder.
         prototypes: Prototypes of the encoder, if it has any.
     """
-    rng = random.Random(seed)
-    outside = [e for e in mined.every if e.elsewhere]
-    sample = rng.sample(outside, min(mentions, len(outside)))
-    drawn, known = len(sample), {id(entity) for entity in sample}
-    sample += [e for e in outside if e.heads & mined.held_out and id(e) not in known]
-    contexts = [e.sample_elsewhere(rng) for e in sample]
+    sample, drawn, contexts = sample_with_held_out(mined, mentions, seed)
     vectors = project(head, mention_features(backbone, contexts, cache, pooling))
     if prototypes is not None:
         vectors = prototypes.pull(vectors)
@@ -299,6 +295,28 @@ def calibrate_recipe(
         drawn=drawn,
         seed=seed,
     )
+
+
+def sample_with_held_out(
+    mined: Mined, mentions: int, seed: int
+) -> tuple[list[MinedEntity], int, list[MentionContext]]:
+    """Draw mentions at random, and add all those of held-out head nouns; one of each entity.
+
+    Args:
+        mined: Source of the mentions.
+        mentions: Size of the random sample.
+        seed: Seed of the sample.
+
+    Returns:
+        The entities, how many of them, counted from the first, are the random sample, and one
+        context of each.
+    """
+    rng = random.Random(seed)
+    outside = [e for e in mined.every if e.elsewhere]
+    sample = rng.sample(outside, min(mentions, len(outside)))
+    drawn, known = len(sample), {id(entity) for entity in sample}
+    sample += [e for e in outside if e.heads & mined.held_out and id(e) not in known]
+    return sample, drawn, [e.sample_elsewhere(rng) for e in sample]
 
 
 def report_fields(figures: BoundaryMetrics | CalibrationReport) -> list[tuple[str, object]]:

@@ -97,7 +97,7 @@ def wait(driver, selector):
 def wait_for_notification(driver, text):
     """Wait for a notification with a text; it slides in and has none until it is visible."""
     WebDriverWait(driver, TIMEOUT).until(
-        lambda driver: any(text in each.text for each in wait(driver, ".q-notification"))
+        lambda driver: text in wait(driver, ".q-notification")[0].text
     )
 
 
