@@ -31,6 +31,7 @@ from ner_retriever_rag.ranking.stages import STAGES
 from ner_retriever_rag.search.in_memory_texts import InMemoryTexts
 
 DOMAINS = ("skillspan", "court", "maintie", "earnings", "psytar", "litbank", "re3d")
+SMALL = 40  # texts of a sample
 BINS = 15
 MIN_GAIN, MAX_TOTAL_LOSS = 0.003, 0.002
 FIGURES = ("R-Precision", "F1", "ECE")
@@ -73,24 +74,44 @@ def calibration_error(predicted: np.ndarray, actual: np.ndarray) -> float:
     return float(np.abs(gaps).sum() / len(predicted))
 
 
-def corpora(data: Path, cache: Path, texts: int, encoder: TypeAwareEncoder) -> list[Corpus]:
-    """The sets used for selection."""
-    dev = load_task("fewnerd-dev", data)
-    rng = np.random.default_rng(3)
-    drawn = np.sort(rng.choice(len(dev.texts), min(texts, len(dev.texts)), replace=False))
-    new = {int(old): place for place, old in enumerate(drawn)}
+def drawn(task: Task, texts: int, rng: np.random.Generator) -> Task:
+    """A random sample of a task's texts, with the types that occur in it."""
+    chosen = np.sort(rng.choice(len(task.texts), min(texts, len(task.texts)), replace=False))
+    new = {int(old): place for place, old in enumerate(chosen)}
     relevant = {
         label: frozenset(new[n] for n in numbers if n in new)
-        for label, numbers in dev.relevant.items()
+        for label, numbers in task.relevant.items()
     }
-    queries = {label: query for label, query in dev.queries.items() if relevant[label]}
-    some = Task(
-        dev.name, [dev.texts[n] for n in drawn], [dev.spans[n] for n in drawn], queries, relevant
-    )
-    tasks = [some]
+    queries = {label: query for label, query in task.queries.items() if relevant[label]}
+    some = [task.texts[n] for n in chosen], [task.spans[n] for n in chosen]
+    return Task(task.name, *some, queries, relevant)
+
+
+def corpora(
+    data: Path,
+    cache: Path,
+    texts: int,
+    encoder: TypeAwareEncoder,
+    *,
+    domains: Sequence[str] = DOMAINS,
+    draws: int = 0,
+) -> list[Corpus]:
+    """The sets used for selection, each followed by samples of 40 of its texts.
+
+    Args:
+        data: Folder of the data.
+        cache: Folder of cached encodings.
+        texts: Maximum texts per set.
+        encoder: The encoder.
+        domains: The domain sets; empty for all.
+        draws: Samples per set.
+    """
+    rng = np.random.default_rng(3)
+    tasks = [drawn(load_task("fewnerd-dev", data), texts, rng)]
     tasks += [each.task for each in load_suite("boundaries", data, texts=texts)]
-    tasks += [each.task for each in load_suite("domains", data, sets=DOMAINS, texts=texts)]
-    return [Corpus(task, encoder, cache) for task in tasks]
+    tasks += [each.task for each in load_suite("domains", data, sets=domains, texts=texts)]
+    samples = [[task, *(drawn(task, SMALL, rng) for _ in range(draws))] for task in tasks]
+    return [Corpus(task, encoder, cache) for of_set in samples for task in of_set]
 
 
 def measured(sets: Sequence[Corpus], stages: Sequence[Stage]) -> np.ndarray:

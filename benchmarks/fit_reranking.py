@@ -3,17 +3,18 @@
 python benchmarks/fit_reranking.py ../shared/data --cache FOLDER [--texts 300] [--encoder FOLDER]
 
 Logistic regression on log odds and logit over the documents that a search returns; candidates not
-scored by the pair model keep their log odds. Fitted on the sets used for scaling and selection
-(fewnerd-dev, the boundary sets' development files, seven domain sets), including types that no
-text mentions; each set's metrics come from a fit without it. Prints the constants of
-``ranking/stages.py``.
+scored by the pair model keep their log odds. Fitted on the sets used for scaling (fewnerd-dev, the
+boundary sets' development files, the domain sets) and on three samples of 40 texts of each,
+including types that no text mentions; each set's metrics come from a fit without it and its
+samples. Prints the constants of ``ranking/stages.py``.
 """
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-from ablation import command_line, corpora
+from ablation import SMALL, command_line, corpora
 from sklearn.linear_model import LogisticRegression
 
 from ner_retriever_rag.evaluation.metrics import r_precision
@@ -24,6 +25,7 @@ from ner_retriever_rag.ranking.stages import STAGES
 from ner_retriever_rag.ranking.threshold import expected_f1_threshold
 
 TOP = 150  # candidates reranked per type
+DRAWS = 3  # samples per set
 ABSENT_TYPES = 12  # per set
 FIRST = (0.5, 1.0)  # initial weights for choosing a document's best candidate
 
@@ -35,9 +37,11 @@ class Recorder:
     needs_calibration = True
 
     def __call__(self, query, candidates, log_odds):
-        self.best = largest(log_odds, TOP)
+        best = largest(log_odds, TOP)
+        logits = query.rerank(best)
+        scored = ~np.isnan(logits)
+        self.best, self.logits = best[scored], logits[scored]
         self.log_odds = np.asarray(log_odds, dtype=np.float64)
-        self.logits = query.rerank(self.best)
         return log_odds
 
 
@@ -87,12 +91,12 @@ def type_results(corpus, absent):
     return found
 
 
-def fit(sets):
+def fit(corpora):
     """The regression's two weights."""
     weights = FIRST
     for _ in range(3):
         rows = []
-        for asked in sets:
+        for asked in corpora:
             for each in asked:
                 odds, logits, right = each.documents(weights)
                 rows.append(np.stack([odds, logits, right, np.full(len(odds), 1 / len(asked))]))
@@ -131,21 +135,23 @@ def figures(asked, weights):
 def main() -> None:
     args, encoder = command_line(__doc__)
     absent = json.loads(ABSENT.read_text(encoding="utf-8"))
-    every = {}
-    for corpus in corpora(args.data, args.cache, args.texts, encoder):
+    every = defaultdict(list)
+    for corpus in corpora(args.data, args.cache, args.texts, encoder, domains=(), draws=DRAWS):
         kinds = absent.get(corpus.name, {})
         asked = [q for names in kinds.values() for q in names[: ABSENT_TYPES // 2]]
-        every[corpus.name] = type_results(corpus, asked)
-        print(corpus.name, len(every[corpus.name]), flush=True)
+        every[corpus.name].append(type_results(corpus, asked))
+        print(corpus.name, len(every[corpus.name][-1]), flush=True)
     print("| set | R-Precision before | after | F1 | right at 0.5 | 0.7 | 0.9 | absent below 0.5 |")
     print("|---" * 8 + "|")
-    rows = []
-    for name, asked in every.items():
-        others = [each for other, each in every.items() if other != name]
-        rows.append(figures(asked, fit(others)))
-        print(f"| {name} | {' | '.join(f'{value:.3f}' for value in rows[-1])} |", flush=True)
-    print(f"| mean | {' | '.join(f'{value:.3f}' for value in np.nanmean(rows, axis=0))} |")
-    weights = fit(list(every.values()))
+    whole, small = [], []
+    for name, (of_set, *samples) in every.items():
+        weights = fit([each for other, some in every.items() if other != name for each in some])
+        whole.append(figures(of_set, weights))
+        small.append(np.nanmean([figures(each, weights) for each in samples], axis=0))
+        print(f"| {name} | {' | '.join(f'{value:.3f}' for value in whole[-1])} |", flush=True)
+    for title, rows in ("mean", whole), (f"mean of samples of {SMALL}", small):
+        print(f"| {title} | {' | '.join(f'{value:.3f}' for value in np.nanmean(rows, axis=0))} |")
+    weights = fit([each for some in every.values() for each in some])
     print("own, judged:", *(f"{value:.3f}" for value in weights))
 
 

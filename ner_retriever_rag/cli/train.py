@@ -228,7 +228,13 @@ def pair_model(
     wordnet: Annotated[
         Path, typer.Option(help="Folder of WordNet's noun files, for common nouns.")
     ] = Path("/usr/share/wordnet"),
+    manuals: Annotated[
+        Path | None, typer.Option(help="Folder of text files with identifiers.")
+    ] = None,
     steps: Annotated[int, typer.Option(min=1)] = 2400,
+    continued: Annotated[
+        bool, typer.Option("--continue", help="Start from the encoder's pair model.")
+    ] = False,
     *,
     run: Run,
 ) -> None:
@@ -237,18 +243,25 @@ def pair_model(
     from ner_retriever_rag.encoder.saved import add_part
     from ner_retriever_rag.training import corpus
     from ner_retriever_rag.training.annotated_sets import read_folders
+    from ner_retriever_rag.training.hearst import read_lists
     from ner_retriever_rag.training.pair_recipe import pair_model_recipe
     from ner_retriever_rag.training.train_pair_model import PairOptions
 
     with report_errors():
+        encoder = TypeAwareEncoder.from_pretrained(encoder_folder)
+        if continued and encoder.pair_model is None:
+            raise ValueError(f"{encoder_folder} holds no pair model to continue from")
         trained, history = pair_model_recipe(
-            TypeAwareEncoder.from_pretrained(encoder_folder),
+            encoder,
             corpus.Mined.load(mined, MINILM, wordnet),
             read_folders(sets or []),
             wordnet=wordnet,
             options=PairOptions(),
             loop=run.loop(steps),
+            lists=list(read_lists(mined)),
+            manuals=manuals,
             development=read_folders(development or []),
+            start=encoder.pair_model if continued else None,
         )
         add_part(encoder_folder, trained)
         out.print("  ".join(f"{name} {value:.4g}" for name, value in history[-1].items()))

@@ -11,6 +11,7 @@ import torch
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from ner_retriever_rag.detection.patterns import IDENTIFIERS, find_patterns
 from ner_retriever_rag.encoder.backbone.adaptation import add_deltas
 from ner_retriever_rag.encoder.pair_model import PairModel, PairTokens
 from ner_retriever_rag.reading.passage import Passage
@@ -38,7 +39,10 @@ class PairScorer:
         self._lock = threading.Lock()
 
     def logits(self, description: str, passages: Sequence[Passage]) -> NDArray[np.float64]:
-        """Logits that mentions are of a kind, float64 ``(len(passages),)``.
+        """Logits that mentions are of a kind, float64 ``(len(passages),)``; NaN for identifiers.
+
+        The form of an identifier ("--no-cache", "ENOENT") says what it is, and that is in its
+        vector; the pair model was not trained on any.
 
         Args:
             description: The kind.
@@ -48,9 +52,11 @@ class PairScorer:
         with self._lock:
             judged = {each: self._logit_cache.get((description, each)) for each in asked_of}
         known = {each: logit for each, logit in judged.items() if logit is not None}
-        new = sorted((each for each in asked_of if each not in known), key=lambda p: len(p.text))
-        for start in range(0, len(new), _BATCH):
-            some = new[start : start + _BATCH]
+        new = [each for each in asked_of if each not in known]
+        known.update({each: np.nan for each in new if _is_identifier(each)})
+        to_score = sorted((each for each in new if each not in known), key=lambda p: len(p.text))
+        for start in range(0, len(to_score), _BATCH):
+            some = to_score[start : start + _BATCH]
             known.update(zip(some, self._score(description, some), strict=True))
         with self._lock:
             self._logit_cache.update({(description, each): known[each] for each in new})
@@ -74,3 +80,8 @@ class PairScorer:
                 add_deltas(backbone.model, self._model.deltas)
                 self._read = backbone, PairTokens(backbone.tokenizer)
             return self._read
+
+
+def _is_identifier(mention: Passage) -> bool:
+    found = find_patterns(mention.text, IDENTIFIERS)
+    return any((each.start, each.end) == (mention.start, mention.end) for each in found)

@@ -13,7 +13,7 @@ from ner_retriever_rag.encoder.log_odds import LogOddsScale
 from ner_retriever_rag.schema import Candidates, WordFeatures
 
 LogOdds = NDArray[np.floating]  # float32 or float64 (candidates,)
-# Takes numbers of candidates, int64 (m,); returns the pair model's logits, float (m,).
+# Takes numbers of candidates, int64 (m,); returns the pair model's logits, float (m,), or NaN.
 Reranker = Callable[[NDArray[np.intp]], NDArray[np.floating]]
 # Takes vectors, float32 (m, dim), and log odds, float (m,); returns log odds, float (m,).
 Judged = Callable[[NDArray[np.float32], LogOdds], LogOdds]

@@ -2,8 +2,8 @@
 
 A cross-encoder sees what a vector cannot hold: modifiers of the description, and what the passage
 says about the mention (Nogueira and Cho 2019). Its logit and the candidate's log odds are stacked
-by a logistic regression; candidates that are not reranked keep their own log odds, so that all
-scores of a type are on one scale.
+by a logistic regression. Candidates that are not reranked, only repeat the description, or have no
+logit keep their own log odds, so that all scores of a type are on one scale.
 """
 
 from __future__ import annotations
@@ -37,12 +37,16 @@ class Rerank:
         """Combine the best candidates' log odds with the pair model's logits, if requested."""
         if query.rerank is None or not query.rerank_top:
             return log_odds
-        may = np.arange(len(log_odds))
+        may = np.ones(len(log_odds), dtype=np.bool_)
         if query.wanted is not None:
-            may = np.flatnonzero(query.wanted.mask)
-        best = may[largest(log_odds[may], query.rerank_top)]
+            may &= query.wanted.mask
+        if (words := query.words) is not None:  # "[A volcano]" is a volcano, but no answer
+            may &= ~(words.repetitions & words.cased)
+        rows = np.flatnonzero(may)
+        best = rows[largest(log_odds[rows], query.rerank_top)]
         reranked = log_odds.copy()
         if len(best):
             logits = query.rerank(best)
-            reranked[best] = self.log_odds_weight * log_odds[best] + self.logit_weight * logits
+            stacked = self.log_odds_weight * log_odds[best] + self.logit_weight * logits
+            reranked[best] = np.where(np.isnan(logits), log_odds[best], stacked)
         return reranked

@@ -19,7 +19,7 @@ from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.ranking.judged import JudgedType, Judgements
 from ner_retriever_rag.ranking.ordering import best_first
 from ner_retriever_rag.ranking.query import Stage
-from ner_retriever_rag.schema import Document, EncodedText
+from ner_retriever_rag.schema import Document, EncodedText, Span
 from ner_retriever_rag.search.judged_types import judged_mentions
 from ner_retriever_rag.search.mention_scores import (
     compare,
@@ -101,6 +101,19 @@ class InMemoryTexts:
         order = best_first(scores, best.max(axis=0), np.diff(table.first) > 0, 0.0)
         threshold = unlimited_threshold(scored, scores[order], DEFAULT_THRESHOLD)
         return Ranked(self._numbers[order], scores[order], threshold)
+
+    def best_mentions(self, description: str, count: int) -> list[tuple[int, Span]]:
+        """The best mentions of a type, without reranking: the numbers of their texts, and spans.
+
+        Args:
+            description: The type description.
+            count: Maximum number of mentions.
+        """
+        table = self._table
+        log_odds = compare(table, scored_query_on_table(table, description, self._encoder)).log_odds
+        numbers = self._numbers[table.owner]
+        best = np.argsort(-log_odds[0], kind="stable")[:count].tolist()
+        return [(int(numbers[mention]), table.span(mention)) for mention in best]
 
     def judge(self, description: str, right: Iterable[int], wrong: Iterable[int]) -> None:
         """Judge texts for a description, as ``EntityIndex.judge``; earlier judgments are dropped.

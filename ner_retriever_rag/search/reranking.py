@@ -40,7 +40,7 @@ def reranker(
         texts = texts_of(list(dict.fromkeys(doc_ids)))
         spans = [table.span(n) for n in mentions.tolist()]
         there = [n for n, doc_id in enumerate(doc_ids) if spans[n][1] <= len(texts.get(doc_id, ""))]
-        found = np.zeros(len(mentions))  # deleted documents are not returned, whatever their score
+        found = np.full(len(mentions), np.nan)  # deleted documents are not returned anyway
         passages = [passage_of(texts[doc_ids[n]], *spans[n]) for n in there]
         found[there] = judge.logits(spelled_out(description), passages)
         return found

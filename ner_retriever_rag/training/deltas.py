@@ -154,6 +154,25 @@ def adapted_layers(model: nn.Module, rank: int, first_block: int = 0) -> dict[st
     return layers
 
 
+def added(deltas: Mapping[str, Tensor], more: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Low-rank deltas that are the sum of two; their ranks add up.
+
+    Args:
+        deltas: For each layer ``<module>.lora_A`` ``(rank, in)`` and ``<module>.lora_B``
+            ``(out, rank)``.
+        more: Likewise, for the same or other layers.
+    """
+    both = dict(deltas)
+    for down in (name for name in more if name.endswith(LORA_A)):
+        up = down.removesuffix(LORA_A) + LORA_B
+        if down in both:
+            both[down] = torch.cat([both[down], more[down].to(both[down])])
+            both[up] = torch.cat([both[up], more[up].to(both[up])], dim=1)
+        else:
+            both[down], both[up] = more[down], more[up]
+    return {name: each.half().contiguous() for name, each in both.items()}
+
+
 def _block(name: str) -> int:
     """Index of the block that contains a module; -1 outside of blocks."""
     return next((int(part) for part in name.split(".") if part.isdigit()), -1)

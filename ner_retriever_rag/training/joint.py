@@ -24,6 +24,7 @@ from ner_retriever_rag.encoder.span_head import SpanHead
 from ner_retriever_rag.training.annotated import AnnotatedSentence
 from ner_retriever_rag.training.annotated_sets import AnnotatedSet
 from ner_retriever_rag.training.corpus import Mined
+from ner_retriever_rag.training.deltas import added
 from ner_retriever_rag.training.joint_losses import (
     HardNegativeLoss,
     PairLoss,
@@ -231,13 +232,5 @@ def rebased(pair_model: PairModel, deltas: Mapping[str, Tensor]) -> PairModel:
         deltas: Low-rank deltas that were added to the backbone. Each is subtracted again, which
             adds its rank to that of the pair model's own delta.
     """
-    own = dict(pair_model.deltas)
-    for down in (name for name in deltas if name.endswith(LORA_A)):
-        up = down.removesuffix(LORA_A) + LORA_B
-        if down in own:
-            own[down] = torch.cat([own[down], deltas[down].to(own[down])])
-            own[up] = torch.cat([own[up], -deltas[up].to(own[up])], dim=1)
-        else:
-            own[down], own[up] = deltas[down], -deltas[up]
-    return PairModel({name: each.half().contiguous() for name, each in own.items()},
-                     pair_model.weight, pair_model.bias)  # fmt: skip
+    negative = {name: -each if name.endswith(LORA_B) else each for name, each in deltas.items()}
+    return PairModel(added(pair_model.deltas, negative), pair_model.weight, pair_model.bias)

@@ -9,6 +9,8 @@ The result is a folder:
 ``silver.jsonl.xz``
     Sentences with all known names found in them, for the mention detector; ``seen`` is how often a
     name was found overall.
+``lists.jsonl.xz``
+    One list of instances of a type per line, see :mod:`~ner_retriever_rag.training.hearst`.
 ``names.jsonl.xz``
     One name per line: ``name``, the ``types`` of everything that bears it, whether it is an
     ``alias``; covers every definition understood, with or without contexts.
@@ -34,6 +36,7 @@ from ner_retriever_rag.queries.english import head_noun
 from ner_retriever_rag.reading.sentences import sentences
 from ner_retriever_rag.training import contexts as ctx
 from ner_retriever_rag.training.articles import Article, HeldOut, read_articles
+from ner_retriever_rag.training.hearst import LISTS, ListedType, lists_in, write_lists
 from ner_retriever_rag.training.hierarchy import broader_terms, kindred_heads
 from ner_retriever_rag.training.names import NAMES, known_names, write_mined
 from ner_retriever_rag.training.phrases import TypePhrase, defined_types
@@ -119,6 +122,8 @@ def mine(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_mined(folder / NAMES, names)
+    lists = _lists(articles, held_out)
+    write_lists(folder / LISTS, lists)
     silver, frequency = _find_contexts(articles, entities, held_out, options, rng)
     kept = _cap(entities, options, rng)
     hierarchy = _hierarchy(definitions, entities)
@@ -151,6 +156,7 @@ def mine(
         "type names with broader ones": len(hierarchy["broader"]),
         "silver sentences": len(silver),
         "names with types": len(names),
+        "lists of instances": len(lists),
     }
     (folder / "report.md").write_text(_report(counts, kept, rng), encoding="utf-8")
     return counts
@@ -217,6 +223,17 @@ def _find_contexts(
             elif (place := rng.randrange(offered)) < options.silver:
                 silver[place] = (sentence, found)
     return silver, frequency
+
+
+def _lists(articles: Iterable[Article], held_out: HeldOut) -> list[ListedType]:
+    """Find sentences that list instances of exactly one type."""
+    found = []
+    for article in tqdm(articles, desc="find lists"):
+        for sentence in sentences(article.text):
+            lists = lists_in(sentence)
+            if len(lists) == 1 and sentence not in held_out:
+                found += lists
+    return found
 
 
 def _cap(entities: dict[str, Entity], options: MiningOptions, rng: random.Random) -> list[Entity]:

@@ -64,6 +64,7 @@ _PARTICIPLES = set(
     """.split()
 )
 _PARTITIVES = {"one", "two", "three", "some", "any"}
+_LONGEST = 4  # words of a plural type
 _DETERMINERS = {"a", "an", "the", "any", "some", "its", "their", "his", "another"}
 Tagged = tuple[str, str]  # a word and its part-of-speech tag
 _TOKEN = re.compile(r"[^\W_]+(?:['’.&/\-–+][^\W_]+)*|\S")
@@ -113,6 +114,27 @@ def defined_types(sentence: str) -> list[TypePhrase]:
     if copula is None:
         return []
     return list(_complements(_Cursor(_tag(tokens)[copula + 1 :])))
+
+
+def plural_type(text: str) -> TypePhrase | None:
+    """The type that a text ends with in the plural: "many small citrus fruits" -> "citrus fruit".
+
+    Args:
+        text: The beginning of a sentence.
+
+    Returns:
+        The type; None if the text does not end with a plural noun that can be one.
+
+    Raises:
+        ImportError: If ``textblob`` is not installed.
+    """
+    tagged = _tag(_TOKEN.findall(text))
+    first = len(tagged)
+    while first and _is_nominal(*tagged[first - 1]):
+        first -= 1
+    if first == len(tagged) or tagged[-1][1] != "NNS":
+        return None
+    return _clean(tagged[first:][-_LONGEST:], coordinated=False)
 
 
 def _tag(tokens: Sequence[str]) -> list[Tagged]:

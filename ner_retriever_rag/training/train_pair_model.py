@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ner_retriever_rag.encoder.backbone.adaptation import add_deltas
 from ner_retriever_rag.encoder.backbone.backbone import Backbone
 from ner_retriever_rag.encoder.pair_model import PairModel, PairTokens
 from ner_retriever_rag.reading.passage import Passage
-from ner_retriever_rag.training.deltas import adapted_layers
+from ner_retriever_rag.training.deltas import adapted_layers, added
 from ner_retriever_rag.training.judgements import Judgements
 from ner_retriever_rag.training.loop import History, LoopOptions, run
 
@@ -48,14 +49,20 @@ class TrainablePairModel(nn.Module):
     Args:
         backbone: Read up to its topmost residual stream; frozen, with deltas added in place.
         rank: Rank of the deltas.
+        start: Pair model to continue from; None starts from the backbone.
     """
 
-    def __init__(self, backbone: Backbone, rank: int) -> None:
+    def __init__(self, backbone: Backbone, rank: int, start: PairModel | None = None) -> None:
         super().__init__()
         self._backbone, self._tokens = backbone, PairTokens(backbone.tokenizer)
+        self._start = start
         self.model: nn.Module = backbone.model
+        if start is not None:
+            add_deltas(self.model, start.deltas)
         self.layers = adapted_layers(self.model, rank)
         self.judge = nn.Linear(backbone.hidden_size, 1)
+        if start is not None:
+            self.judge.load_state_dict({"weight": start.weight, "bias": start.bias})
 
     def forward(self, groups: Sequence[Judgements]) -> tuple[Tensor, Tensor]:
         """Logits of all pairs of some groups, and the index of each pair's group."""
@@ -78,6 +85,8 @@ class TrainablePairModel(nn.Module):
     def learned(self) -> PairModel:
         """The pair model as trained so far."""
         deltas = {k: v for n, layer in self.layers.items() for k, v in layer.saved(n).items()}
+        if self._start is not None:
+            deltas = added(self._start.deltas, deltas)
         return PairModel(deltas, self.judge.weight.detach(), self.judge.bias.detach())
 
 
@@ -87,8 +96,9 @@ def train_pair_model(
     options: PairOptions,
     loop: LoopOptions,
     evaluate: Callable[[TrainablePairModel], dict[str, float]] | None = None,
+    start: PairModel | None = None,
 ) -> tuple[PairModel, History]:
-    """Train a pair model, initialized from the backbone.
+    """Train a pair model, initialized from the backbone or from another one.
 
     Args:
         backbone: Read up to its topmost residual stream.
@@ -96,9 +106,10 @@ def train_pair_model(
         options: Hyperparameters.
         loop: Steps, seed, checkpoints.
         evaluate: Computes metrics of a model to record during training.
+        start: Pair model to continue from, with new deltas beside its own.
     """
     torch.manual_seed(loop.seed)
-    model = TrainablePairModel(backbone, options.rank)
+    model = TrainablePairModel(backbone, options.rank, start)
     deltas = [each for layer in model.layers.values() for each in layer.parameters()]
     optimizer = torch.optim.AdamW(
         [

@@ -96,6 +96,12 @@ def test_judged_pairs_are_cached(encoder, model):
     assert read == [("river", Passage("Rome.", 0, 4))]
 
 
+def test_identifiers_have_no_logit(judge):
+    text = "Pass --no-cache to Basel."
+    flag, city = Passage(text, 5, 15), Passage(text, 19, 24)
+    assert np.isnan(judge.logits("city", [city, flag, city])).tolist() == [False, True, False]
+
+
 def test_judging_does_not_change_vectors(encoder, judge):
     before = encoder.encode_types(["river"])
     judge.logits("lake", passages())

@@ -127,6 +127,18 @@ def test_held_texts_are_ranked_as_in_an_index(
         np.testing.assert_allclose(found.scores, [each.score for each in wanted], atol=1e-6)
 
 
+def test_best_mentions_of_held_texts_are_those_of_an_index(
+    task: Task, shipped_encoder: TypeAwareEncoder
+) -> None:
+    encoded = encode_task(shipped_encoder, task).detected
+    held = InMemoryTexts(shipped_encoder, TEXTS, encoded)
+    index = EntityIndex(encoder=cached_encoder(shipped_encoder, TEXTS, encoded))
+    index.add([Document(text, str(number)) for number, text in enumerate(TEXTS)])
+    wanted = index.search_mentions("city", k=3)
+    found = held.best_mentions("city", 3)
+    assert found == [(int(each.doc_id), (each.start, each.end)) for each in wanted]
+
+
 def test_fusion_adds_reciprocal_ranks_and_skips_texts_not_found() -> None:
     one = Ranking(np.array([[3.0, 2.0, -np.inf]], dtype=np.float32))
     other = Ranking(np.array([[0.1, 0.3, 0.2]], dtype=np.float32))

@@ -96,6 +96,24 @@ def test_unwanted_candidates_are_not_reranked(vector, candidates):
     assert sorted(seen) == [n for n in range(N) if mask[n]]
 
 
+def test_repetitions_and_candidates_without_a_logit_keep_their_log_odds(vector, candidates):
+    words = word_features(np.ones(N, dtype=bool))
+    words.repetitions[[1, 3]] = True
+    words.cased[:] = np.arange(N) != 3
+    seen = []
+
+    def pair_model(numbers):
+        seen.extend(numbers.tolist())
+        return np.where(numbers == 2, np.nan, 1.0)
+
+    given = query(vector, candidates, words=words, rerank=pair_model, rerank_top=N)
+    stacked = RERANK(given, candidates, ODDS)
+    assert sorted(seen) == [n for n in range(N) if n != 1]
+    unchanged = np.isin(np.arange(N), [1, 2])
+    assert stacked[unchanged] == pytest.approx(ODDS[unchanged])
+    assert stacked[~unchanged] == pytest.approx(0.5 * ODDS[~unchanged] + 1.0)
+
+
 def test_nothing_changes_without_a_pair_model_or_candidates_to_rerank(vector, candidates):
     assert RERANK(query(vector, candidates), candidates, ODDS) is ODDS
     given = query(vector, candidates, rerank=lambda numbers: np.zeros(len(numbers)), rerank_top=0)

@@ -4,22 +4,35 @@ import random
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
+from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.pair_scorer import PairScorer
+from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.reading.passage import Passage
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet
 from ner_retriever_rag.training.corpus import Mined
+from ner_retriever_rag.training.hearst import ListedType
 from ner_retriever_rag.training.hierarchy import Hierarchy
+from ner_retriever_rag.training.identifier_judgements import IdentifierSource
 from ner_retriever_rag.training.judgements import DefinitionSource, Judgements, SenseSource
+from ner_retriever_rag.training.label_judgements import LabelSource
+from ner_retriever_rag.training.list_judgements import ListSource
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity
+from ner_retriever_rag.training.pair_recipe import pair_model_recipe
+from ner_retriever_rag.training.ranked_judgements import RankedSource
 from ner_retriever_rag.training.sampling import sampling_weights
 from ner_retriever_rag.training.train_pair_model import PairOptions, train_pair_model
 from ner_retriever_rag.training.wordnet import WordNet
 
 BANDS, RIVERS = ["Ulvgard", "Frostheim", "Skaldemark"], ["Aldebrook", "Torrisdale", "Mirrenbeck"]
 KINDS = {"metal band": BANDS, "river": RIVERS}
+SOURCES = (
+    DefinitionSource, IdentifierSource, LabelSource, ListSource, RankedSource, SenseSource,
+)  # fmt: skip
 
 
 def entity(name: str, kind: str, country: str) -> MinedEntity:
@@ -119,3 +132,64 @@ def test_a_few_steps_tell_types_apart_and_leave_the_backbone_unchanged(tmp_path)
     assert seen["river", RIVERS[0]] > seen["river", BANDS[0]] + 1
     again, more = train_pair_model(encoder.source.load([encoder.backbone.top]), draw, options, loop)
     assert more == history and again.bias == model.bias  # resumes where it ended
+    fresh = encoder.source.load([encoder.backbone.top])
+    further = LoopOptions(steps=1, evaluate_every=1)
+    stay = PairOptions(batch=4, rank=4, warmup=5, learning_rate=0, head_learning_rate=0)
+    continued, _ = train_pair_model(fresh, draw, stay, further, start=model)
+    assert continued.deltas.keys() == model.deltas.keys()
+    passage = Passage("We saw Frostheim again.", 7, 16)
+    same = PairScorer(continued, lambda: encoder.source.load([encoder.backbone.top]))
+    assert same.logits("river", [passage]) == pytest.approx(
+        judge.logits("river", [passage]), abs=1e-3
+    )
+
+
+@pytest.fixture
+def wordnet(tmp_path):
+    """Chisels and hammers are tools, six levels below the root."""
+    names = ["what_is", "thing", "matter", "stuff", "gear", "tool", "chisel"]
+    rows = ["  1 A line of the licence."]
+    for n, name in enumerate(names, 1):
+        up = f"001 @ {n - 1:08d} n 0000" if n > 1 else "000"
+        rows.append(f"{n:08d} 03 n 01 {name} 0 {up} | gloss of {name}")
+    rows.append("00000008 03 n 01 hammer 0 001 @ 00000006 n 0000 | gloss of hammer")
+    (tmp_path / "data.noun").write_text("\n".join(rows) + "\n")
+    index = [f"{word} n 1 1 @ 1 1 {place:08d}" for word, place in (("chisel", 7), ("hammer", 8))]
+    (tmp_path / "index.noun").write_text("  1 A line.\n" + "\n".join(index) + "\n")
+    return tmp_path
+
+
+def test_recipe_draws_from_every_source(mined, wordnet, monkeypatch, tmp_path):
+    manuals = tmp_path / "manuals"
+    manuals.mkdir()
+    line = "Pass --no-cache-{0} to Oslo, or mail user{0}@acme.org if 10.0.0.{0} fails for a while."
+    (manuals / "changes").write_text("\n\n".join(line.format(n) for n in range(9)))
+    names = {"river": "river", "person": "person"}
+    texts = [
+        TypedText("Ada Lovelace sailed on the Thames.", [(0, 12, "person"), (27, 33, "river")]),
+        TypedText("A chisel and a hammer, said Ada Lovelace.", [(28, 40, "person")]),
+    ]
+    lists = [
+        ListedType("river", "Towns on the Rhine and the Danube grew with trade.", 9, False),
+        ListedType("chorus of Stegosaurus", "Oslo has songs.", 9, False),
+    ]
+    drawn = []
+    for kind in SOURCES:
+        plain = kind.draw
+        monkeypatch.setattr(
+            kind,
+            "draw",
+            lambda self, rng, plain=plain: drawn.append(type(self)) or plain(self, rng),
+        )
+    model, history = pair_model_recipe(
+        TypeAwareEncoder.from_pretrained(),
+        Mined.load(mined, MINILM),
+        [AnnotatedSet("set", texts, False, names)],
+        wordnet=wordnet,
+        options=PairOptions(batch=40, rank=4),
+        loop=LoopOptions(steps=1, evaluate_every=1),
+        lists=lists,
+        manuals=manuals,
+    )
+    assert set(drawn) == set(SOURCES)
+    assert np.isfinite(history[0]["loss"]) and torch.isfinite(model.bias).all()
