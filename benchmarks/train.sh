@@ -48,10 +48,11 @@ ner-retriever train labels "$work/mined" --sets "$data/training" --encoder "$wor
     --out "$work/labels" --cache "$work/features"
 ner-retriever train calibrate "$work/labels" "$work/mined" $wordnet
 
-# The pair model reranks candidates; it is trained on domain labels, definitions and word senses.
+# The pair model reranks candidates. The shipped one is of this command at commit 644dd97, which trained on domain
+# labels, definitions and word senses only; results/training.md has what the other sources change.
 ner-retriever train pair-model "$work/labels" "$work/mined" --sets "$data/training" $wordnet \
     --development "skillspan,court,maintie,earnings,psytar,litbank,re3d@$data/domains" \
-    --steps 2000 --work "$work/pair-run"
+    --manuals /usr/share/doc --steps 2000 --work "$work/pair-run"
 
 # One more phase trains backbone, head and detector jointly. The pair model is rebased so that its scores stay
 # the same; everything stored in the vector space is rebuilt. The shipped weights are of this command at commit

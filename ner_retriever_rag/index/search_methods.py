@@ -82,7 +82,7 @@ class SearchMethods:
             exact: Compare a topic with every text, and in a large index the type with every
                 mention, not only the nearest ones.
             rerank: Number of top mentions per type that the pair model reranks, in their passages.
-                30 gain a little, 150 more where many mentions are of the type.
+                30 help in a corpus of a few dozen texts, 150 on text unlike Wikipedia.
             named: True to prefer names ("person": Ada Lovelace), False to rank common nouns
                 ("the director") equally; None to decide from the top candidates.
 
