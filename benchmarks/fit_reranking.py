@@ -37,7 +37,8 @@ class Recorder:
     needs_calibration = True
 
     def __call__(self, query, candidates, log_odds):
-        best = largest(log_odds, TOP)
+        may = np.flatnonzero(~(query.words.repetitions & query.words.cased))
+        best = may[largest(log_odds[may], TOP)]
         logits = query.rerank(best)
         scored = ~np.isnan(logits)
         self.best, self.logits = best[scored], logits[scored]
