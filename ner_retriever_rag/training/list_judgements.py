@@ -56,7 +56,7 @@ class ListSource:
     ) -> None:
         self._size = size
         found = zip(lists, detect([each.text for each in lists]), strict=True)
-        self._lists = [each for each in map(_instances, *zip(*found, strict=True)) if each.right]
+        self._lists = [each for each in map(_split, *zip(*found, strict=True)) if each.right]
         if not self._lists:
             raise ValueError("no instance is detected in any list")
         types = sorted({each.type for each in self._lists})
@@ -83,7 +83,7 @@ class ListSource:
         return rng.choices(range(len(self._lists)), cum_weights=self._cumulative, k=count)
 
 
-def _instances(listed: ListedType, mentions: Sequence[Span]) -> _Instances:
+def _split(listed: ListedType, mentions: Sequence[Span]) -> _Instances:
     """Split a sentence's mentions; those that could be of the type as well are left out."""
     text, head = listed.text, head_noun(listed.type).lower()
     members = instances(listed, mentions)
