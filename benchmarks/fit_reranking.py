@@ -19,8 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.evaluation.suite_measure import ABSENT
-from ner_retriever_rag.ranking.ordering import largest
-from ner_retriever_rag.ranking.rerank import Rerank
+from ner_retriever_rag.ranking.rerank import Rerank, to_rerank
 from ner_retriever_rag.ranking.stages import STAGES
 from ner_retriever_rag.ranking.threshold import expected_f1_threshold
 
@@ -37,8 +36,7 @@ class Recorder:
     needs_calibration = True
 
     def __call__(self, query, candidates, log_odds):
-        may = np.flatnonzero(~(query.words.repetitions & query.words.cased))
-        best = may[largest(log_odds[may], TOP)]
+        best = to_rerank(query, log_odds, TOP)
         logits = query.rerank(best)
         scored = ~np.isnan(logits)
         self.best, self.logits = best[scored], logits[scored]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ner_retriever_rag.ranking.ordering import largest
 from ner_retriever_rag.ranking.query import LogOdds, TypeQuery
@@ -37,16 +38,21 @@ class Rerank:
         """Combine the best candidates' log odds with the pair model's logits, if requested."""
         if query.rerank is None or not query.rerank_top:
             return log_odds
-        may = np.ones(len(log_odds), dtype=np.bool_)
-        if query.wanted is not None:
-            may &= query.wanted.mask
-        if (words := query.words) is not None:  # "[A volcano]" is a volcano, but no answer
-            may &= ~(words.repetitions & words.cased)
-        rows = np.flatnonzero(may)
-        best = rows[largest(log_odds[rows], query.rerank_top)]
+        best = to_rerank(query, log_odds, query.rerank_top)
         reranked = log_odds.copy()
         if len(best):
             logits = query.rerank(best)
             stacked = self.log_odds_weight * log_odds[best] + self.logit_weight * logits
             reranked[best] = np.where(np.isnan(logits), log_odds[best], stacked)
         return reranked
+
+
+def to_rerank(query: TypeQuery, log_odds: LogOdds, count: int) -> NDArray[np.intp]:
+    """The best candidates that may be reranked, int64 ``(m,)`` with at most ``count`` of them."""
+    may = np.ones(len(log_odds), dtype=np.bool_)
+    if query.wanted is not None:
+        may &= query.wanted.mask
+    if (words := query.words) is not None:  # "[A volcano]" is a volcano, but no answer
+        may &= ~(words.repetitions & words.cased)
+    rows = np.flatnonzero(may)
+    return rows[largest(log_odds[rows], count)]

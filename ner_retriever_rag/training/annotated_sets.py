@@ -111,7 +111,7 @@ def sample_passages(
     found: list[AnnotatedSentence] = []
     room = characters
     for text in order:
-        pieces = list(split_passages(join_lines(text), _PASSAGE))
+        pieces = passages_of(text)
         for piece in rng.sample(pieces, min(4, len(pieces))):
             if room <= 0:
                 return lay_out(found, rng)
@@ -157,6 +157,11 @@ def join_lines(row: TypedText) -> TypedText:
         if 0 <= first < after <= len(text) and BOUNDARY not in text[first:after]:
             mentions.append((first, after, label))
     return TypedText(text, tuple(mentions))
+
+
+def passages_of(text: TypedText) -> list[TypedText]:
+    """The passages of a text as training reads them: lines joined, at most 420 characters each."""
+    return list(split_passages(join_lines(text), _PASSAGE))
 
 
 def split_passages(row: TypedText, longest: int) -> Iterator[TypedText]:

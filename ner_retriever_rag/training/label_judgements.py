@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.reading.passage import WIDTH
-from ner_retriever_rag.training.annotated_sets import AnnotatedSet, join_lines, split_passages
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet, passages_of
 from ner_retriever_rag.training.judgements import Judgements, varied
 from ner_retriever_rag.training.mined import MentionContext
 
-_PASSAGE = 420  # characters
-# Cosines of descriptions: from _ALIKE on they may mean the same, below _FAR they cannot.
-_ALIKE, _FAR = 0.75, 0.3
+# Cosines of descriptions: from ALIKE on they may mean the same, below FAR they cannot.
+ALIKE, FAR = 0.75, 0.3
 
 
 class LabelSource:
@@ -48,7 +47,7 @@ class LabelSource:
         for each in sets:
             if len(each.names) < 2:
                 continue
-            pieces = [p for text in each.texts for p in split_passages(join_lines(text), _PASSAGE)]
+            pieces = [piece for text in each.texts for piece in passages_of(text)]
             usable: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
             for number, piece in enumerate(pieces):
                 for place, (_, _, label) in enumerate(piece.mentions):
@@ -80,12 +79,12 @@ class LabelSource:
         cooccurring = {of.names[o] for _, _, o in piece.mentions if o in of.names} - overlapping
         others = [n for n in of.names.values() if n not in overlapping]
         wrong = self._unlike(
-            right, rng.sample(sorted(cooccurring), min(3, len(cooccurring))), _ALIKE
+            right, rng.sample(sorted(cooccurring), min(3, len(cooccurring))), ALIKE
         )
         near = rng.sample(others, min(4, len(others)))
-        wrong += [n for n in self._unlike(right, near, _ALIKE) if n not in wrong]
+        wrong += [n for n in self._unlike(right, near, ALIKE) if n not in wrong]
         wrong = wrong[: self._size - 3]
-        far = self._unlike(right, rng.sample(self._names, min(24, len(self._names))), _FAR)
+        far = self._unlike(right, rng.sample(self._names, min(24, len(self._names))), FAR)
         wrong += [n for n in far if n not in wrong][: self._size - 1 - len(wrong)]
         context = MentionContext(piece.text, start, end).cropped(WIDTH)
         return Judgements.of_mention(
@@ -119,7 +118,7 @@ class LabelSource:
         for n, place in dict.fromkeys(places):
             start, end, _ = pieces[n].mentions[place]
             kinds = self._overlapping_names(of, pieces[n], start, end)
-            if kinds and all(self._unlike(name, [kind], _ALIKE) for kind in kinds):
+            if kinds and all(self._unlike(name, [kind], ALIKE) for kind in kinds):
                 wrong.append(mention(n, place))
         wrong += rng.sample(unmarked, min(2, len(unmarked)))
         for other_set, theirs, places_of, _ in rng.choices(self._passages, k=2 * self._size):
@@ -129,7 +128,7 @@ class LabelSource:
             n, place = rng.choice(places_of[other])
             start, end, _ = theirs[n].mentions[place]
             kinds = self._overlapping_names(other_set, theirs[n], start, end)
-            if all(self._unlike(name, [kind], _FAR) for kind in kinds):
+            if all(self._unlike(name, [kind], FAR) for kind in kinds):
                 wrong.append(MentionContext(theirs[n].text, start, end))
         right = [mention(*each) for each in chosen]
         return Judgements.of_description(varied(name, rng), right, wrong[: self._size - len(right)])

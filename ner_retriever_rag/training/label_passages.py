@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ner_retriever_rag.training.annotated_sets import AnnotatedSet, join_lines, split_passages
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet, passages_of
 from ner_retriever_rag.training.judgements import varied
 from ner_retriever_rag.training.lowrank import Adaptation, Span
 from ner_retriever_rag.training.train_labels import LabelOptions, label_loss
 
-_PASSAGE = 420  # characters
 _PASSAGES_PER_TEXT = 3
 _BUCKET = 16  # batches sampled together and sorted by length
 _EXTRA_MENTIONS = 5  # mentions of other labels taken from the same passage
@@ -71,7 +70,7 @@ class LabelPassages:
             room, texts = self.characters, list(each.texts)
             rng.shuffle(texts)
             for text in texts:
-                pieces = list(split_passages(join_lines(text), _PASSAGE))
+                pieces = passages_of(text)
                 for piece in rng.sample(pieces, min(_PASSAGES_PER_TEXT, len(pieces))):
                     found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
                     for start, end, label in piece.mentions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,7 @@ from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.pair_model import PairModel
 from ner_retriever_rag.queries.english import head_noun
 from ner_retriever_rag.schema import Span
-from ner_retriever_rag.training.annotated_sets import AnnotatedSet, join_lines, split_passages
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet, passages_of
 from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.hearst import ListedType
 from ner_retriever_rag.training.identifier_judgements import IdentifierSource, paragraphs_of
@@ -35,7 +35,6 @@ from ner_retriever_rag.training.train_pair_model import (
 from ner_retriever_rag.training.wordnet import WordNet
 
 GROUP_SIZE = 8  # pairs drawn together
-_PASSAGE = 420  # characters
 _SENTENCES = 30_000  # mined sentences to find common nouns in
 _TEXTS_PER_SET = 150  # texts of each set, likewise
 _SHARES = {
@@ -110,7 +109,8 @@ def pair_model_recipe(
         source = ListSource(allowed, detect, encoder.encode_types, GROUP_SIZE)
         sources.append((source, _SHARES["lists"]))
     if manuals is not None:
-        texts = [*_passages(sets), *paragraphs_of(manuals, rng)]
+        texts = [p.text for each in sets for text in each.texts for p in passages_of(text)]
+        texts += paragraphs_of(manuals, rng)
         sources.append((IdentifierSource(texts, detect, GROUP_SIZE), _SHARES["identifiers"]))
     shares = [share for _, share in sources]
 
@@ -139,13 +139,6 @@ def pair_model_recipe(
         return figures
 
     return train_pair_model(backbone, draw, options, loop, evaluate, start)
-
-
-def _passages(sets: Sequence[AnnotatedSet]) -> Iterator[str]:
-    for each in sets:
-        for text in each.texts:
-            for piece in split_passages(join_lines(text), _PASSAGE):
-                yield piece.text
 
 
 def running_text(mined: Mined, sets: Sequence[AnnotatedSet], rng: random.Random) -> list[str]:

@@ -21,13 +21,12 @@ from ner_retriever_rag.search.in_memory_texts import InMemoryTexts
 from ner_retriever_rag.search.reranking import passage_of
 from ner_retriever_rag.training.annotated_sets import AnnotatedSet
 from ner_retriever_rag.training.judgements import Judgements, varied
+from ner_retriever_rag.training.label_judgements import ALIKE, FAR
 from ner_retriever_rag.training.mined import MentionContext
 
 _TOP, _TOP_ABSENT = 150, 40  # best mentions of a label, and of a label of other sets
 _ABSENT = 3  # least number of other sets' labels per set
 _SAME_SPAN = 0.5  # least intersection over union of a detected and a labeled span
-# Cosines of descriptions: from _ALIKE on they may mean the same, below _FAR they cannot.
-_ALIKE, _FAR = 0.75, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,35 +103,32 @@ class RankedSource:
             labels.setdefault(text.text, set()).update(text.mentions)
         texts = list(labels)
         held = InMemoryTexts(encoder, texts, encoder.encode(texts))
-        found = []
-        for label, name in sorted(of.names.items()):
+
+        def judged(name: str, label: str | None, top: int) -> _Ranked:
             case = _Ranked(name, [], [])
-            for number, span in held.best_mentions(name, _TOP):
-                overlapping = _overlapping(labels[texts[number]], span)
-                context = _context(texts[number], span)
+            for number, span in held.best_mentions(name, top):
+                text = texts[number]
+                overlapping = _overlapping(labels[text], span)
                 if (label, True) in overlapping:
-                    case.right.append(context)
-                elif (label, False) not in overlapping and self._wrong(name, of, overlapping):
-                    case.wrong.append(context)
-            if case.right and case.wrong:
-                found.append(case)
-        absent = [name for name in strange if self._unlike(name, of.names.values(), _FAR)]
-        for name in absent[: max(_ABSENT, len(found) // 2)]:
-            case = _Ranked(name, [], [])
-            for number, span in held.best_mentions(name, _TOP_ABSENT):
-                overlapping = _overlapping(labels[texts[number]], span)
-                if overlapping and self._wrong(name, of, overlapping):
-                    case.wrong.append(_context(texts[number], span))
-            if len(case.wrong) >= self._size // 2:
-                found.append(case)
-        return found
+                    case.right.append(_context(text, span))
+                elif label is None and not overlapping or (label, False) in overlapping:
+                    continue  # of an unknown kind, or with other boundaries
+                elif self._wrong(name, of, overlapping):
+                    case.wrong.append(_context(text, span))
+            return case
+
+        cases = [judged(name, label, _TOP) for label, name in sorted(of.names.items())]
+        found = [case for case in cases if case.right and case.wrong]
+        absent = [name for name in strange if self._unlike(name, of.names.values(), FAR)]
+        cases = [judged(n, None, _TOP_ABSENT) for n in absent[: max(_ABSENT, len(found) // 2)]]
+        return found + [case for case in cases if len(case.wrong) >= self._size // 2]
 
     def _wrong(self, name: str, of: AnnotatedSet, overlapping: set[tuple[str, bool]]) -> bool:
         """Whether a mention with these labels, or none, is certainly not of a type."""
         if not overlapping:
             return not of.sparse
         kinds = [of.names[label] for label, _ in overlapping if label in of.names]
-        return bool(kinds) and self._unlike(name, kinds, _ALIKE)
+        return bool(kinds) and self._unlike(name, kinds, ALIKE)
 
     def _unlike(self, name: str, others: Iterable[str], least: float) -> bool:
         own = self._vector_of[name]

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ner_retriever_rag.encoder.head import ProjectionHead
-from ner_retriever_rag.training.annotated_sets import AnnotatedSet, join_lines, split_passages
+from ner_retriever_rag.training.annotated_sets import AnnotatedSet, passages_of
 from ner_retriever_rag.training.features import as_tensor, project
 from ner_retriever_rag.training.loop import LoopOptions, run
 from ner_retriever_rag.training.losses import info_nce
@@ -31,7 +31,6 @@ from ner_retriever_rag.training.mined import MentionContext
 from ner_retriever_rag.training.negatives import NegativeMask
 from ner_retriever_rag.training.train_head import CachedPairs, batch_at
 
-_PASSAGE = 420  # characters
 _MASKED = -1e4  # masks a logit out of the softmax
 
 M = TypeVar("M", bound=nn.Module)
@@ -103,7 +102,7 @@ def labelled_contexts(
         room, order = characters, list(each.texts)
         rng.shuffle(order)
         for text in order:
-            pieces = list(split_passages(join_lines(text), _PASSAGE))
+            pieces = passages_of(text)
             piece = rng.choice(pieces) if pieces else text
             taught = [(a, b, label) for a, b, label in piece.mentions if label in each.names]
             for start, end, label in taught:

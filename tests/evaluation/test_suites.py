@@ -114,13 +114,20 @@ def test_cached_encodings_are_not_used_for_another_detector(
     assert not any(one.mentions for one in encode_task(blind, task, tmp_path).detected)
 
 
-def test_held_texts_are_ranked_as_in_an_index(
+@pytest.fixture
+def held_and_index(
     task: Task, shipped_encoder: TypeAwareEncoder
-) -> None:
+) -> tuple[InMemoryTexts, EntityIndex]:
     encoded = encode_task(shipped_encoder, task).detected
-    held = InMemoryTexts(shipped_encoder, TEXTS, encoded)
     index = EntityIndex(encoder=cached_encoder(shipped_encoder, TEXTS, encoded))
     index.add([Document(text, str(number)) for number, text in enumerate(TEXTS)])
+    return InMemoryTexts(shipped_encoder, TEXTS, encoded), index
+
+
+def test_held_texts_are_ranked_as_in_an_index(
+    held_and_index: tuple[InMemoryTexts, EntityIndex],
+) -> None:
+    held, index = held_and_index
     for query in ("city", "river"):
         found, wanted = held.rank(query), index.search(query, k=5)
         assert found.order.tolist() == [int(each.doc_id) for each in wanted]
@@ -128,12 +135,9 @@ def test_held_texts_are_ranked_as_in_an_index(
 
 
 def test_best_mentions_of_held_texts_are_those_of_an_index(
-    task: Task, shipped_encoder: TypeAwareEncoder
+    held_and_index: tuple[InMemoryTexts, EntityIndex],
 ) -> None:
-    encoded = encode_task(shipped_encoder, task).detected
-    held = InMemoryTexts(shipped_encoder, TEXTS, encoded)
-    index = EntityIndex(encoder=cached_encoder(shipped_encoder, TEXTS, encoded))
-    index.add([Document(text, str(number)) for number, text in enumerate(TEXTS)])
+    held, index = held_and_index
     wanted = index.search_mentions("city", k=3)
     found = held.best_mentions("city", 3)
     assert found == [(int(each.doc_id), (each.start, each.end)) for each in wanted]

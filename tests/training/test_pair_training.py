@@ -77,7 +77,9 @@ def test_types_are_contrasted_with_types_that_the_entity_does_not_have(entities)
     assert any(a > 1 for a, _ in ways) and any(a == 1 and b > 1 for a, b in ways)
 
 
-def test_senses_are_contrasted_with_other_senses(tmp_path):
+@pytest.fixture
+def wordnet(tmp_path):
+    """Chisels and hammers are tools, six levels below the root; pudding is a food."""
     names = ["what_is", "thing", "matter", "stuff", "gear", "tool", "chisel"]
     rows = ["  1 A line of the licence."]
     for n, name in enumerate(names, 1):
@@ -90,8 +92,12 @@ def test_senses_are_contrasted_with_other_senses(tmp_path):
     words = {"chisel": 7, "hammer": 8, "pudding": 10}
     index = [f"{word} n 1 1 @ 1 1 {place:08d}" for word, place in words.items()]
     (tmp_path / "index.noun").write_text("  1 A line.\n" + "\n".join(index) + "\n")
+    return tmp_path
+
+
+def test_senses_are_contrasted_with_other_senses(wordnet):
     sentences = ["He took the chisel.", "They ate some pudding.", "She lost her hammer."]
-    source = SenseSource(WordNet(tmp_path), sentences, 2)
+    source = SenseSource(WordNet(wordnet), sentences, 2)
     for n in range(100):
         drawn = source.draw(random.Random(n))
         for (said, context), fits in zip(drawn.pairs, drawn.fits, strict=True):
@@ -142,21 +148,6 @@ def test_a_few_steps_tell_types_apart_and_leave_the_backbone_unchanged(tmp_path)
     assert same.logits("river", [passage]) == pytest.approx(
         judge.logits("river", [passage]), abs=1e-3
     )
-
-
-@pytest.fixture
-def wordnet(tmp_path):
-    """Chisels and hammers are tools, six levels below the root."""
-    names = ["what_is", "thing", "matter", "stuff", "gear", "tool", "chisel"]
-    rows = ["  1 A line of the licence."]
-    for n, name in enumerate(names, 1):
-        up = f"001 @ {n - 1:08d} n 0000" if n > 1 else "000"
-        rows.append(f"{n:08d} 03 n 01 {name} 0 {up} | gloss of {name}")
-    rows.append("00000008 03 n 01 hammer 0 001 @ 00000006 n 0000 | gloss of hammer")
-    (tmp_path / "data.noun").write_text("\n".join(rows) + "\n")
-    index = [f"{word} n 1 1 @ 1 1 {place:08d}" for word, place in (("chisel", 7), ("hammer", 8))]
-    (tmp_path / "index.noun").write_text("  1 A line.\n" + "\n".join(index) + "\n")
-    return tmp_path
 
 
 def test_recipe_draws_from_every_source(mined, wordnet, monkeypatch, tmp_path):
