@@ -1,12 +1,11 @@
-"""Fit how the pair model's logit and a candidate's log odds are combined.
+"""Choose how much the pair model's logit weighs beside a candidate's log odds.
 
 python benchmarks/fit_reranking.py ../shared/data --cache FOLDER [--texts 300] [--encoder FOLDER]
 
-Logistic regression on log odds and logit over the documents that a search returns; candidates not
-scored by the pair model keep their log odds. Fitted on the sets used for scaling (fewnerd-dev, the
-boundary sets' development files, the domain sets) and on three samples of 40 texts of each,
-including types that no text mentions; each set's metrics come from a fit without it and its
-samples. Prints the constants of ``ranking/stages.py``.
+On the sets used for scaling (fewnerd-dev, the boundary sets' development files, the domain sets)
+and three samples of 40 texts of each, including types that no text mentions: metrics of several
+weights, and the regression of the logit on the log odds, which tells whether both are on one scale.
+The weight is a constant of ``ranking/stages.py``.
 """
 
 import json
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from ablation import SMALL, command_line, corpora
-from sklearn.linear_model import LogisticRegression
 
 from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.evaluation.suite_measure import ABSENT
@@ -26,7 +24,7 @@ from ner_retriever_rag.ranking.threshold import expected_f1_threshold
 TOP = 150  # candidates reranked per type
 DRAWS = 3  # samples per set
 ABSENT_TYPES = 12  # per set
-FIRST = (0.5, 1.0)  # initial weights for choosing a document's best candidate
+WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7)  # of the logit
 
 
 class Recorder:
@@ -54,23 +52,12 @@ class TypeResult:
     owner: np.ndarray
     gold: np.ndarray
 
-    def documents(self, weights):
-        """Log odds and logit of each judged document's best mention, and whether it is relevant."""
-        own, judged = weights
-        score = own * self.log_odds[self.best] + judged * self.logits
-        order = np.argsort(-score, kind="stable")
-        _, first = np.unique(self.owner[self.best][order], return_index=True)
-        chosen = order[first]
-        at = self.best[chosen]
-        return self.log_odds[at], self.logits[chosen], self.gold[self.owner[at]]
-
-    def scores(self, weights):
+    def scores(self, weight):
         """Log odds of every document, float64; -inf without a mention."""
-        own, judged = weights
-        stacked = self.log_odds.copy()
-        stacked[self.best] = own * self.log_odds[self.best] + judged * self.logits
+        reranked = self.log_odds.copy()
+        reranked[self.best] += weight * (self.logits - self.log_odds[self.best])
         documents = np.full(len(self.gold), -np.inf)
-        np.maximum.at(documents, self.owner, stacked)
+        np.maximum.at(documents, self.owner, reranked)
         return documents
 
 
@@ -90,36 +77,28 @@ def type_results(corpus, absent):
     return found
 
 
-def fit(corpora):
-    """The regression's two weights."""
-    weights = FIRST
-    for _ in range(3):
-        rows = []
-        for asked in corpora:
-            for each in asked:
-                odds, logits, right = each.documents(weights)
-                rows.append(np.stack([odds, logits, right, np.full(len(odds), 1 / len(asked))]))
-        odds, logits, right, weight = np.concatenate(rows, axis=1)
-        model = LogisticRegression(C=100.0, fit_intercept=False).fit(
-            np.stack([odds, logits], 1), right, sample_weight=weight
-        )
-        weights = tuple(model.coef_[0].tolist())
-    return weights
+def regression(corpora):
+    """Slope and offset of the logits, given the log odds; each corpus counts the same."""
+    log_odds, logits, weights = [], [], []
+    for asked in corpora:
+        for each in asked:
+            log_odds.append(each.log_odds[each.best])
+            logits.append(each.logits)
+            weights.append(np.full(len(each.best), 1 / len(asked)))
+    log_odds, logits, weights = map(np.concatenate, (log_odds, logits, weights))
+    return np.polyfit(log_odds, logits, 1, w=np.sqrt(weights))
 
 
-def figures(asked, weights):
-    """R-Precision before and after, F1, reliability in three bins, absent types below 0.5."""
-    before, after, predicted, actual, low, f1 = [], [], [], [], [], []
+def figures(asked, weight):
+    """R-Precision, F1, reliability in three bins, absent types below 0.5."""
+    precision, predicted, actual, low, f1 = [], [], [], [], []
     for each in asked:
-        scores = each.scores(weights)
+        scores = each.scores(weight)
         sure = 1 / (1 + np.exp(-scores))
         if not each.gold.any():
             low.append(sure.max() < 0.5)
             continue
-        plain = np.full(len(each.gold), -np.inf)
-        np.maximum.at(plain, each.owner, each.log_odds)
-        before.append(r_precision(plain, each.gold))
-        after.append(r_precision(scores, each.gold))
+        precision.append(r_precision(scores, each.gold))
         chosen = sure >= expected_f1_threshold(sure)
         f1.append(2 * (chosen & each.gold).sum() / max(1, chosen.sum() + each.gold.sum()))
         top = np.argsort(-scores)[:60]
@@ -128,7 +107,7 @@ def figures(asked, weights):
     predicted, actual = np.concatenate(predicted), np.concatenate(actual)
     bins = [(predicted >= a) & (predicted < b) for a, b in ((0.5, 0.7), (0.7, 0.9), (0.9, 1.01))]
     shares = [actual[b].mean() if b.any() else np.nan for b in bins]
-    return [np.mean(before), np.mean(after), np.mean(f1), *shares, np.mean(low or [np.nan])]
+    return [np.mean(precision), np.mean(f1), *shares, np.mean(low or [np.nan])]
 
 
 def main() -> None:
@@ -140,18 +119,19 @@ def main() -> None:
         asked = [q for names in kinds.values() for q in names[: ABSENT_TYPES // 2]]
         every[corpus.name].append(type_results(corpus, asked))
         print(corpus.name, len(every[corpus.name][-1]), flush=True)
-    print("| set | R-Precision before | after | F1 | right at 0.5 | 0.7 | 0.9 | absent below 0.5 |")
+    print("| corpora | weight | R-Precision | F1 | right at 0.5 | 0.7 | 0.9 | absent below 0.5 |")
     print("|---" * 8 + "|")
-    whole, small = [], []
-    for name, (of_set, *samples) in every.items():
-        weights = fit([each for other, some in every.items() if other != name for each in some])
-        whole.append(figures(of_set, weights))
-        small.append(np.nanmean([figures(each, weights) for each in samples], axis=0))
-        print(f"| {name} | {' | '.join(f'{value:.3f}' for value in whole[-1])} |", flush=True)
-    for title, rows in ("mean", whole), (f"mean of samples of {SMALL}", small):
-        print(f"| {title} | {' | '.join(f'{value:.3f}' for value in np.nanmean(rows, axis=0))} |")
-    weights = fit([each for some in every.values() for each in some])
-    print("own, judged:", *(f"{value:.3f}" for value in weights))
+    for weight in WEIGHTS:
+        whole = [figures(of_set, weight) for of_set, *_ in every.values()]
+        small = [
+            np.nanmean([figures(each, weight) for each in samples], axis=0)
+            for _, *samples in every.values()
+        ]
+        for title, rows in ("sets", whole), (f"samples of {SMALL}", small):
+            means = " | ".join(f"{value:.3f}" for value in np.nanmean(rows, axis=0))
+            print(f"| {title} | {weight} | {means} |", flush=True)
+    slope, offset = regression([each for some in every.values() for each in some])
+    print(f"logit = {slope:.2f} * log odds + {offset:.2f}")
 
 
 if __name__ == "__main__":

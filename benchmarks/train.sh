@@ -50,7 +50,7 @@ ner-retriever train calibrate "$work/labels" "$work/mined" $wordnet
 
 # The pair model reranks candidates. The shipped one is of this command at commit 644dd97, which trained on domain
 # labels, definitions and word senses only; results/training.md has what the other sources change.
-ner-retriever train pair-model "$work/labels" "$work/mined" --sets "$data/training" $wordnet \
+ner-retriever train pair-model "$work/labels" "$work/mined" --sets "$data/training" --sparse "$sparse" $wordnet \
     --development "skillspan,court,maintie,earnings,psytar,litbank,re3d@$data/domains" \
     --manuals /usr/share/doc --steps 2000 --work "$work/pair-run"
 

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from ner_retriever_rag.evaluation.report import Result
     from ner_retriever_rag.evaluation.systems import System
 
-# Ablations of our system: whether it uses names, whether it sharpens, and the suffix in reports.
-_ABLATIONS = {
-    "": (True, True, ""),
-    "no-sharpen": (True, False, ", not sharpened"),
-    "no-names": (False, True, ", no names"),
-    "plain": (False, False, ", plain"),
+# Ablations of our system: whether it uses names, sharpen, rerank, and the suffix in reports.
+_ABLATIONS: dict[str, tuple[bool, bool, int | None, str]] = {
+    "": (True, True, None, ""),
+    "no-sharpen": (True, False, None, ", not sharpened"),
+    "no-rerank": (True, True, 0, ", not reranked"),
+    "no-names": (False, True, None, ", no names"),
+    "plain": (False, False, 0, ", plain"),
 }
 
 
@@ -37,9 +38,9 @@ def evaluate(
     system: Annotated[
         list[str] | None,
         typer.Option(
-            help="gold or detected (with :plain for neither sharpening nor names, :no-sharpen, "
-            ":no-names), bm25, sentence[=MODEL], mention[=MODEL]; may be repeated. In a suite also "
-            "fusions of two, such as sentence+bm25.",
+            help="gold or detected (with :no-sharpen, :no-rerank, :no-names, or :plain for none "
+            "of the three), bm25, sentence[=MODEL], mention[=MODEL]; may be repeated. In a suite "
+            "also fusions of two, such as sentence+bm25.",
             show_default="gold and detected; in a suite the baselines too",
         ),
     ] = None,
@@ -140,12 +141,13 @@ def _systems(
         kind, _, model = spec.partition("=")
         kind, _, without = kind.partition(":")
         if kind in {"gold", "detected"} and not model and without in _ABLATIONS:
-            names, sharpen, suffix = _ABLATIONS[without]
+            names, sharpen, rerank, suffix = _ABLATIONS[without]
             made.append(
                 ByType(
                     known if names else without_names,
                     detected=kind == "detected",
                     sharpen=sharpen,
+                    rerank=rerank,
                     name=f"ours, {kind} mentions{suffix}",
                 )
             )
@@ -161,8 +163,8 @@ def _systems(
             )
         else:
             raise ValueError(
-                f"system {spec!r} is not gold or detected (with :plain, :no-sharpen or :no-names), "
-                "bm25, sentence[=MODEL] or mention[=MODEL]"
+                f"system {spec!r} is not gold or detected (with :plain, :no-sharpen, :no-rerank or "
+                ":no-names), bm25, sentence[=MODEL] or mention[=MODEL]"
             )
     return made
 

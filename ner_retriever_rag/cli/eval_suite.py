@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from ner_retriever_rag.evaluation.suite_small_corpora import SmallCorpora
     from ner_retriever_rag.evaluation.systems import System
 
-_OURS = {
-    "gold": ("gold", True, ""),
-    "gold:no-sharpen": ("gold", False, ", not sharpened"),
-    "detected": ("detected", True, ""),
-    "detected:no-sharpen": ("detected", False, ", not sharpened"),
+# Ablations of our system: sharpen, rerank, and the suffix in reports.
+_ABLATIONS: dict[str, tuple[bool, int | None, str]] = {
+    "": (True, None, ""),
+    "no-sharpen": (False, None, ", not sharpened"),
+    "no-rerank": (True, 0, ", not reranked"),
 }
 _ALL = (
-    "gold", "detected", "detected:no-sharpen",
+    "gold", "detected", "detected:no-sharpen", "detected:no-rerank",
     "sentence", "bm25", "sentence+bm25", "detected+sentence",
 )  # fmt: skip
 
@@ -110,12 +110,14 @@ def _systems(
     made: dict[str, System] = {}
     for spec in dict.fromkeys(part for each in specs for part in each.split("+")):
         kind, _, model = spec.partition("=")
-        if spec in _OURS:
-            mentions, sharpen, suffix = _OURS[spec]
+        mentions, _, without = spec.partition(":")
+        if mentions in {"gold", "detected"} and without in _ABLATIONS:
+            sharpen, rerank, suffix = _ABLATIONS[without]
             made[spec] = CachedSystem(
                 encoded,
                 detected=mentions == "detected",
                 sharpen=sharpen,
+                rerank=rerank,
                 name=f"ours, {mentions}{suffix}",
             )
         elif spec == "bm25":
@@ -126,7 +128,7 @@ def _systems(
             )
         else:
             raise ValueError(
-                f"system {spec!r} of a suite is not gold or detected (with :no-sharpen), bm25 or "
-                "sentence[=MODEL], or two of them joined by +"
+                f"system {spec!r} of a suite is not gold or detected (with :no-sharpen or "
+                ":no-rerank), bm25 or sentence[=MODEL], or two of them joined by +"
             )
     return made

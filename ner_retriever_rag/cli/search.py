@@ -78,11 +78,13 @@ def search(
         bool, typer.Option("--sharpen/--no-sharpen", help="Refine scores by kernel smoothing.")
     ] = True,
     rerank: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=0, help="Number of top mentions per type that the pair model reranks, such as 150."
+            min=0,
+            help="Number of top mentions per type that the pair model reranks.",
+            show_default="30; 150 for more results",
         ),
-    ] = 0,
+    ] = None,
     named: Annotated[
         bool | None,
         typer.Option(

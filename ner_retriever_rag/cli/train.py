@@ -224,6 +224,7 @@ def pair_model(
     encoder_folder: Annotated[Path, typer.Argument(help="Folder of the encoder.")],
     mined: MinedFolder,
     sets: AnnotatedSets = None,
+    sparse: Sparse = "",
     development: AnnotatedSets = None,
     wordnet: Annotated[
         Path, typer.Option(help="Folder of WordNet's noun files, for common nouns.")
@@ -254,9 +255,10 @@ def pair_model(
         trained, history = pair_model_recipe(
             encoder,
             corpus.Mined.load(mined, MINILM, wordnet),
-            read_folders(sets or []),
+            read_folders(sets or [], sparse),
             wordnet=wordnet,
-            options=PairOptions(),
+            # A trained model is soon overwritten at the rate that a new one needs.
+            options=PairOptions(learning_rate=4e-4) if continued else PairOptions(),
             loop=run.loop(steps),
             lists=list(read_lists(mined)),
             manuals=manuals,

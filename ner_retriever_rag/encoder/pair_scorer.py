@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _CACHE_SIZE = 100_000  # logits in the cache
 _BATCH = 32  # pairs per forward pass
+_IN_NAMES = {"identifier", "number", "version"}  # names contain these, as "Python 3.11" does
 
 
 class PairScorer:
@@ -42,7 +43,7 @@ class PairScorer:
         """Logits that mentions are of a kind, float64 ``(len(passages),)``; NaN for identifiers.
 
         The form of an identifier ("--no-cache", "ENOENT") says what it is, and that is in its
-        vector; the pair model was not trained on any.
+        vector; the pair model mistakes flags for environment variables.
 
         Args:
             description: The kind.
@@ -83,5 +84,11 @@ class PairScorer:
 
 
 def _is_identifier(mention: Passage) -> bool:
-    found = find_patterns(mention.text, IDENTIFIERS)
-    return any((each.start, each.end) == (mention.start, mention.end) for each in found)
+    """Whether a mention is an identifier, or has one in it that no name has."""
+    for found in find_patterns(mention.text, IDENTIFIERS):
+        if (found.start, found.end) == (mention.start, mention.end):
+            return True
+        inside = mention.start <= found.start and found.end <= mention.end
+        if inside and found.kind not in _IN_NAMES:
+            return True
+    return False

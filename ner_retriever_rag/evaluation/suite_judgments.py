@@ -52,7 +52,7 @@ def measure_judgments(
         gold = np.zeros(len(task.texts), dtype=np.bool_)
         gold[list(task.relevant[label])] = True
         held.judge(query, [], [])
-        before = held.rank(query, sharpen=system.sharpen)
+        before = system.rank_type(held, query)
         first = before.order[:JUDGMENT_POOL]
         for row, count in enumerate(counts):
             generator = np.random.default_rng([number, count])
@@ -60,7 +60,7 @@ def measure_judgments(
             after = before
             if len(judged):
                 held.judge(query, judged[gold[judged]], judged[~gold[judged]])
-                after = held.rank(query, sharpen=system.sharpen)
+                after = system.rank_type(held, query)
             figures[row, number, 0] = _f1(_selected(after, gold), gold)
             others = np.ones(len(gold), dtype=np.bool_)
             others[judged] = False

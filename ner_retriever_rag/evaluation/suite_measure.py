@@ -122,10 +122,7 @@ def best_scores(
     """The best score of any text for each description."""
     held = system.held(task)
     return {
-        kind: {
-            each: float(max(held.rank(each, sharpen=system.sharpen).scores, default=0.0))
-            for each in some
-        }
+        kind: {each: float(max(system.rank_type(held, each).scores, default=0.0)) for each in some}
         for kind, some in descriptions.items()
     }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ner_retriever_rag.evaluation.report import score_ranking
-from ner_retriever_rag.evaluation.suite_systems import CachedSystem, rank_task
+from ner_retriever_rag.evaluation.suite_systems import CachedSystem
 from ner_retriever_rag.evaluation.suites import scored_types
 from ner_retriever_rag.evaluation.tasks import Task
 
@@ -49,7 +49,7 @@ def measure_small_corpora(system: CachedSystem, task: Task, draws: int) -> Small
         drawn = np.sort(generator.choice(len(task.texts), size, replace=False)).tolist()
         part = subtask(task, drawn)
         if part.queries:
-            ranking = rank_task(system.subset(task, drawn), part, system.sharpen)
+            ranking = system.rank_texts(system.subset(task, drawn), part)
             result = score_ranking(system.name, part, ranking)
             found.append((result.macro("r_precision") or 0.0, result.macro("f1") or 0.0))
     means = np.mean(found, axis=0) if found else (float("nan"), float("nan"))

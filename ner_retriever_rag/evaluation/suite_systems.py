@@ -12,7 +12,8 @@ from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.evaluation.encodings import Encodings, encode_task
 from ner_retriever_rag.evaluation.systems import Ranking
 from ner_retriever_rag.evaluation.tasks import Task
-from ner_retriever_rag.search.in_memory_texts import InMemoryTexts
+from ner_retriever_rag.queries.query import Query
+from ner_retriever_rag.search.in_memory_texts import InMemoryTexts, Ranked
 
 _RRF_K = 60  # k of reciprocal rank fusion, as in Cormack, Clarke and Buettcher 2009
 
@@ -43,13 +44,21 @@ class CachedSystem:
         encoded: The encodings.
         detected: Use the mentions detected in the text; otherwise the gold ones.
         sharpen: As in ``EntityIndex.search``.
+        rerank: As in ``EntityIndex.search``.
         name: Name in reports.
     """
 
     def __init__(
-        self, encoded: EncodedTasks, *, detected: bool, sharpen: bool = True, name: str
+        self,
+        encoded: EncodedTasks,
+        *,
+        detected: bool,
+        sharpen: bool = True,
+        rerank: int | None = None,
+        name: str,
     ) -> None:
-        self.detected, self.sharpen, self.name = detected, sharpen, name
+        self.detected, self.name = detected, name
+        self.sharpen, self.rerank = sharpen, rerank
         self._encoded = encoded
         self._held: tuple[Task, InMemoryTexts] | None = None
 
@@ -75,30 +84,32 @@ class CachedSystem:
         if self.detected:
             found = self._encoded.of(task).detected
             spans = [[(m.start, m.end) for m in one.mentions] for one in found]
-        return rank_task(self.held(task), task, self.sharpen, spans)
+        return self.rank_texts(self.held(task), task, spans)
 
+    def rank_texts(
+        self, held: InMemoryTexts, task: Task, spans: list[list[tuple[int, int]]] | None = None
+    ) -> Ranking:
+        """Score some texts for every type of a task.
 
-def rank_task(
-    held: InMemoryTexts, task: Task, sharpen: bool, spans: list[list[tuple[int, int]]] | None = None
-) -> Ranking:
-    """Score every text of a task for every type.
+        Args:
+            held: The texts.
+            task: The types.
+            spans: The mentions found in the texts.
+        """
+        shape = len(task.queries), len(task.texts)
+        scores = np.full(shape, -np.inf, dtype=np.float32)
+        probabilities = np.zeros(shape, dtype=np.float32)
+        selected = np.zeros(shape, dtype=np.bool_)
+        for row, query in enumerate(task.queries.values()):
+            found = self.rank_type(held, query)
+            scores[row, found.order] = -np.arange(len(found.order))  # finer than rounded scores
+            probabilities[row, found.order] = found.scores
+            selected[row, found.order] = found.scores >= found.threshold
+        return Ranking(scores, selected, spans, probabilities)
 
-    Args:
-        held: The texts.
-        task: The types.
-        sharpen: As in ``EntityIndex.search``.
-        spans: The mentions found in the texts.
-    """
-    shape = len(task.queries), len(task.texts)
-    scores = np.full(shape, -np.inf, dtype=np.float32)
-    probabilities = np.zeros(shape, dtype=np.float32)
-    selected = np.zeros(shape, dtype=np.bool_)
-    for row, query in enumerate(task.queries.values()):
-        found = held.rank(query, sharpen=sharpen)
-        scores[row, found.order] = -np.arange(len(found.order))  # finer than rounded scores
-        probabilities[row, found.order] = found.scores
-        selected[row, found.order] = found.scores >= found.threshold
-    return Ranking(scores, selected, spans, probabilities)
+    def rank_type(self, held: InMemoryTexts, query: Query) -> Ranked:
+        """Rank some texts for one type."""
+        return held.rank(query, sharpen=self.sharpen, rerank=self.rerank)
 
 
 def fuse_rankings(rankings: Sequence[Ranking]) -> Ranking:

@@ -55,6 +55,7 @@ class ByType:
         encoder: The encoder.
         detected: Detect the mentions in the text; otherwise use the gold ones.
         sharpen: As in ``EntityIndex.search``.
+        rerank: As in ``EntityIndex.search``.
         name: Name in reports; None for one that tells where the mentions are from.
     """
 
@@ -64,11 +65,12 @@ class ByType:
         *,
         detected: bool,
         sharpen: bool = True,
+        rerank: int | None = None,
         name: str | None = None,
     ) -> None:
         self.encoder = encoder
         self.detected = detected
-        self.sharpen = sharpen
+        self._options: dict[str, Any] = {"sharpen": sharpen, "rerank": rerank, "max_matches": 1}
         self.name = name or f"ours, {'detected' if detected else 'gold'} mentions"
 
     def rank(self, task: Task) -> Ranking:
@@ -82,12 +84,10 @@ class ByType:
         scores = np.full((len(task.queries), len(task.texts)), -np.inf, dtype=np.float32)
         selected = np.zeros(scores.shape, dtype=np.bool_)
         for row, query in enumerate(task.queries.values()):
-            every = index.search(
-                query, k=len(task.texts), sharpen=self.sharpen, max_matches=1, exact=True
-            )
+            every = index.search(query, k=len(task.texts), exact=True, **self._options)
             for place, match in enumerate(every):
                 scores[row, int(match.doc_id)] = -place  # the rank is finer than a rounded score
-            for match in index.search(query, k=None, sharpen=self.sharpen, max_matches=1):
+            for match in index.search(query, k=None, **self._options):
                 selected[row, int(match.doc_id)] = True
         return Ranking(scores, selected, self._spans(index, task) if self.detected else None)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_retriever_rag.candidates.mention_table import table_of
 from ner_retriever_rag.encoder.encoder import TypeAwareEncoder, default_encoder
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, reranked_mentions
 from ner_retriever_rag.queries.query import Query, check_query
 from ner_retriever_rag.schema import Document, DocumentMatch, EncodedText
 from ner_retriever_rag.search.mention_scores import JudgedOf, compare, scored_query_on_table
@@ -25,7 +25,7 @@ def filter_by_type(
     encoder: TypeAwareEncoder | None = None,
     threshold: float | None = None,
     top_n: int | None = None,
-    rerank: int = 0,
+    rerank: int | None = None,
 ) -> list[tuple[int, DocumentMatch]]:
     """Keep the documents that mention a type; shared by the filters and postprocessors.
 
@@ -38,7 +38,8 @@ def filter_by_type(
         threshold: Minimum score of a document, and of a listed mention; None for no minimum, and
             0.2 for mentions.
         top_n: Maximum number of documents, best first; None for all, in the order given.
-        rerank: Number of top mentions that the pair model reranks.
+        rerank: Number of top mentions that the pair model reranks; None as in a search for as
+            many documents.
 
     Returns:
         The documents kept, each with its position among those given.
@@ -89,7 +90,7 @@ def match_documents(
     *,
     sharpen: bool = True,
     judged: JudgedOf | None = None,
-    rerank: int = 0,
+    rerank: int | None = None,
 ) -> list[DocumentMatch]:
     """Match documents as a search would in an index of just these documents.
 
@@ -101,7 +102,7 @@ def match_documents(
         encoded: Their mentions and vectors, if known; None encodes them.
         sharpen: As in ``EntityIndex.search``.
         judged: Gives the judgments of a type by its description; None for no judgments.
-        rerank: As in ``EntityIndex.search``.
+        rerank: As in ``filter_by_type``.
 
     Returns:
         One match per document, in order, however low its score.
@@ -112,9 +113,8 @@ def match_documents(
     scored = scored_query_on_table(table, query, encoder)
     texts = {document.id: document.text for document in documents}
     second = reranker(encoder, lambda _: texts)
-    compared = compare(
-        table, scored, sharpen=sharpen, rerank=second, rerank_top=rerank, judged=judged
-    )
+    top = reranked_mentions(rerank, len(documents))
+    compared = compare(table, scored, sharpen=sharpen, rerank=second, rerank_top=top, judged=judged)
     matches = []
     for document, row in zip(documents, rows, strict=True):
         places = table.mentions_of(row)

@@ -55,7 +55,7 @@ class SearchMethods:
         offset: int = 0,
         max_matches: int | None = None,
         exact: bool = False,
-        rerank: int = 0,
+        rerank: int | None = None,
         named: bool | None = None,
     ) -> list[DocumentMatch]:
         """Find the documents that mention entities of a type.
@@ -81,8 +81,8 @@ class SearchMethods:
             max_matches: Maximum number of matches listed per document, best first; None for all.
             exact: Compare a topic with every text, and in a large index the type with every
                 mention, not only the nearest ones.
-            rerank: Number of top mentions per type that the pair model reranks, in their passages.
-                30 help in a corpus of a few dozen texts, 150 on text unlike Wikipedia.
+            rerank: Number of top mentions per type that the pair model reranks, in their passages;
+                None for 30, or 150 if more results may be returned, 0 for none.
             named: True to prefer names ("person": Ada Lovelace), False to rank common nouns
                 ("the director") equally; None to decide from the top candidates.
 
@@ -146,7 +146,7 @@ class SearchMethods:
         sharpen: bool = True,
         offset: int = 0,
         exact: bool = False,
-        rerank: int = 0,
+        rerank: int | None = None,
         named: bool | None = None,
     ) -> list[MentionMatch]:
         """Find the mentions of entities of a type.
@@ -192,7 +192,7 @@ class SearchMethods:
         about: str | None = None,
         sharpen: bool = True,
         join: bool = True,
-        rerank: int = 0,
+        rerank: int | None = None,
         named: bool | None = None,
     ) -> list[Entity]:
         """List the distinct entities of a type.
@@ -289,8 +289,9 @@ class SearchMethods:
             n: Maximum number of kinds.
             where: As in ``search``.
             examples: Number of example names per kind.
-            least_score: Mentions with a lower score in a search for their kind are not counted;
-                None for 0.1, or for 0.2 with a taxonomy, which need not cover every mention.
+            least_score: Mentions with a lower score in a search for their kind, with ``rerank=0``,
+                are not counted; None for 0.1, or for 0.2 with a taxonomy, which need not cover
+                every mention.
             taxonomy: Count under its labels instead of the shipped vocabulary's.
 
         Returns:
@@ -328,7 +329,7 @@ class SearchMethods:
         all_types: bool = False,
         overlapping: bool = False,
         sharpen: bool = True,
-        rerank: int = 0,
+        rerank: int | None = None,
         named: bool | None = None,
     ) -> Iterator[MentionMatch]:
         """Extract every mention of some types, document by document, in order of position.

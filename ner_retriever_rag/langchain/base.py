@@ -58,8 +58,9 @@ class BaseTypeRetriever(BaseRetriever):
     """Smooth scores over neighboring mentions."""
     exact: bool = False
     """Compare with every mention even in a large index, and with every text for a topic."""
-    rerank: int = Field(default=0, ge=0)
-    """How many of the best mentions the pair model reranks; 0 for none."""
+    rerank: int | None = Field(default=None, ge=0)
+    """How many of the best mentions the pair model reranks; None for 30, or 150 if more results may
+    be returned, 0 for none."""
     named: bool | None = None
     """Whether names are wanted rather than common nouns; None to decide from the best
     candidates."""

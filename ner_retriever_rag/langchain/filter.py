@@ -43,8 +43,9 @@ class EntityTypeFilter(BaseDocumentCompressor):
     """Maximum number of documents, the best ones; None for all."""
     threshold: float | None = Field(default=DEFAULT_THRESHOLD, ge=0, le=1)
     """Minimum score of a document to be kept; None for no threshold."""
-    rerank: int = Field(default=0, ge=0)
-    """How many of the best mentions the pair model reranks, in their passages."""
+    rerank: int | None = Field(default=None, ge=0)
+    """How many of the best mentions the pair model reranks; None for 30, or 150 of more than 30
+    documents, 0 for none."""
     index: EntityIndex | None = None
     """An index that contains some of the documents: for those with the same id and text, the
     mentions are read from it instead of being detected and encoded again."""

@@ -40,8 +40,11 @@ class EntityTypePostprocessor(BaseNodePostprocessor):
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="Minimum score of a node to be kept."
     )
-    rerank: int = Field(
-        default=0, ge=0, description="How many of the best mentions the pair model reranks."
+    rerank: int | None = Field(
+        default=None,
+        ge=0,
+        description="How many of the best mentions the pair model reranks; None for 30, or 150 of "
+        "more than 30 nodes, 0 for none.",
     )
     index: EntityIndex | None = Field(
         default=None,

@@ -53,7 +53,8 @@ class NERTypeRetriever(BaseRetriever):
         exact: Compare with every text for a topic, and with every mention of a large index.
         fallback: Another retriever, for questions (from ``AnswerType``) that ask for no type of
             entity; with None the result is empty. Either way the trace gets a ``NoTypeEvent``.
-        rerank: How many of the best mentions the pair model reranks.
+        rerank: How many of the best mentions the pair model reranks; None for 30, or 150 if more
+            nodes may be returned, 0 for none.
         named: Whether names are wanted rather than common nouns; None to decide from the best
             candidates.
         **kwargs: As for ``BaseRetriever``: ``callback_manager``, ``objects``, ``verbose``, ...
@@ -83,7 +84,7 @@ class NERTypeRetriever(BaseRetriever):
         sharpen: bool = True,
         exact: bool = False,
         fallback: BaseRetriever | None = None,
-        rerank: int = 0,
+        rerank: int | None = None,
         named: bool | None = None,
         **kwargs: Any,
     ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from ner_retriever_rag._markup import short_repr
 
 DEFAULT_THRESHOLD = 0.2
+FEW, MANY = 30, 150  # mentions that are reranked by default, a sixth of a second and a second
 MAX_COUNT = 2**31 - 1  # maximum of all counts: Chroma uses 32-bit integers
 
 
@@ -54,7 +55,7 @@ class Bounds:
         offset: int = 0,
         max_matches: int | None = None,
         exact: bool = False,
-        rerank: int = 0,
+        rerank: int | None = None,
         named: bool | None = None,
     ) -> Bounds:
         """Validate a search's arguments and fill in the defaults.
@@ -72,13 +73,14 @@ class Bounds:
         threshold = DEFAULT_THRESHOLD
         if score_threshold is not None:
             threshold = check_fraction("score_threshold", score_threshold)
+        stop = None if k is None else offset + k
         unbounded = k is not None and score_threshold is None
         floor = 0.0 if unbounded else threshold
         if named not in (None, True, False):
             raise TypeError(f"named must be True, False or None, not {named!r}")
         return cls(
             k, offset, where or None, floor, threshold, sharpen, max_matches, exact,
-            check_int("rerank", rerank, 0),
+            reranked_mentions(rerank, stop),
             named,
             threshold_given=score_threshold is not None,
         )  # fmt: skip
@@ -87,6 +89,21 @@ class Bounds:
     def stop(self) -> int | None:
         """One past the rank of the last result; None for no limit."""
         return None if self.k is None else self.offset + self.k
+
+
+def reranked_mentions(rerank: int | None, results: int | None) -> int:
+    """Number of top mentions per type to rerank.
+
+    Args:
+        rerank: The number requested; None for 30, or 150 if more results may be returned.
+        results: Maximum number of results; None for no limit.
+
+    Raises:
+        ValueError: If ``rerank`` is not a number, or negative.
+    """
+    if rerank is not None:
+        return check_int("rerank", rerank, 0, " or None")
+    return FEW if results is not None and results <= FEW else MANY
 
 
 def check_int(name: str, value: object, minimum: int, alternative: str = "") -> int:

@@ -1,9 +1,9 @@
 """Reranking of the best candidates by the pair model, in their passages.
 
 A cross-encoder sees what a vector cannot hold: modifiers of the description, and what the passage
-says about the mention (Nogueira and Cho 2019). Its logit and the candidate's log odds are stacked
-by a logistic regression. Candidates that are not reranked, only repeat the description, or have no
-logit keep their own log odds, so that all scores of a type are on one scale.
+says about the mention (Nogueira and Cho 2019). Its logit is interpolated with the candidate's log
+odds. Candidates that are not reranked, only repeat the description, or have no logit keep their log
+odds; as the two are about equal on average, all scores of a type are on one scale.
 """
 
 from __future__ import annotations
@@ -21,14 +21,12 @@ from ner_retriever_rag.schema import Candidates
 
 @dataclass(frozen=True, slots=True)
 class Rerank:
-    """Stacks log odds and the pair model's logits.
+    """Interpolates log odds and the pair model's logits.
 
     Attributes:
-        log_odds_weight: Weight of a reranked candidate's log odds.
-        logit_weight: Weight of the pair model's logit.
+        logit_weight: Weight of the pair model's logit, in [0, 1]; that of the log odds is the rest.
     """
 
-    log_odds_weight: float
     logit_weight: float
 
     sharpens: ClassVar[bool] = False
@@ -42,8 +40,8 @@ class Rerank:
         reranked = log_odds.copy()
         if len(best):
             logits = query.rerank(best)
-            stacked = self.log_odds_weight * log_odds[best] + self.logit_weight * logits
-            reranked[best] = np.where(np.isnan(logits), log_odds[best], stacked)
+            logits = np.where(np.isnan(logits), log_odds[best], logits)
+            reranked[best] += self.logit_weight * (logits - log_odds[best])
         return reranked
 
 

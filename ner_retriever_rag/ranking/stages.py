@@ -39,8 +39,8 @@ COMMON_NOUN = -3.0  # log odds
 # and sampled, including types that no text mentions (benchmarks/fit_scaling.py).
 SLOPE, PER_BREADTH, OFFSET = 0.152, 18.4, -2.44  # per unit of gain; log odds per cosine; log odds
 
-# Reranking. Fitted by benchmarks/fit_reranking.py, with 150 mentions reranked.
-LOG_ODDS_WEIGHT, LOGIT_WEIGHT = 0.77, 0.59  # weights
+# Reranking. Chosen with benchmarks/fit_reranking.py, with 150 mentions reranked.
+LOGIT_WEIGHT = 0.35  # share
 
 STAGES: tuple[Stage, ...] = (
     WordEvidence(REPETITION, UNCASED_REPETITION, NEARBY_NAMES),
@@ -54,7 +54,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     NamesFirst(COMMON_NOUN, NEIGHBORS),
     PlattScaling(slope=SLOPE, per_breadth=PER_BREADTH, offset=OFFSET),
-    Rerank(log_odds_weight=LOG_ODDS_WEIGHT, logit_weight=LOGIT_WEIGHT),
+    Rerank(LOGIT_WEIGHT),
     JudgedEvidence(),
 )
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ner_retriever_rag.candidates.mention_table import table_of
-from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD
+from ner_retriever_rag.queries.bounds import DEFAULT_THRESHOLD, reranked_mentions
 from ner_retriever_rag.queries.query import Query
 from ner_retriever_rag.ranking.judged import JudgedType, Judgements
 from ner_retriever_rag.ranking.ordering import best_first
@@ -72,7 +72,7 @@ class InMemoryTexts:
         query: Query,
         *,
         sharpen: bool = True,
-        rerank: int = 0,
+        rerank: int | None = None,
         stages: Sequence[Stage] | None = None,
     ) -> Ranked:
         """Rank all texts for a query, as ``EntityIndex.search`` does.
@@ -92,7 +92,7 @@ class InMemoryTexts:
             scored,
             sharpen=sharpen,
             rerank=self._rerank,
-            rerank_top=rerank,
+            rerank_top=reranked_mentions(rerank, None),
             judged=judged,
             stages=stages,
         )

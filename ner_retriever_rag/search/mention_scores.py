@@ -97,10 +97,10 @@ def compare(
             strict=True,
         )
     ):
-        second: Reranker | None = None
-        if rerank is not None and description:
-            second = partial(rerank, description, table)
         known = judged(description) if judged is not None and description else None
+        second: Reranker | None = None
+        if rerank is not None and description and known is None:  # judgments say more, and are
+            second = partial(rerank, description, table)  # fitted without reranking
         asked = TypeQuery(
             vector, cosines[row], scale, words, wanted, named, second, rerank_top, known
         )

@@ -11,6 +11,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ner_retriever_rag.detection.patterns import IDENTIFIERS, find_patterns
@@ -18,6 +19,7 @@ from ner_retriever_rag.schema import Span
 from ner_retriever_rag.training.judgements import Judgements, varied
 from ner_retriever_rag.training.mined import MentionContext
 
+_ENVIRONMENT = "environment variable"
 _NAMES = {
     "url": ("web address", "URL", "link"),
     "email": ("email address", "e-mail address"),
@@ -28,7 +30,7 @@ _NAMES = {
     "path": ("file path", "path", "directory"),
     "file": ("file name", "file"),
     "flag": ("command-line option", "command-line flag", "option of a command"),
-    "variable": ("environment variable", "constant"),
+    "variable": (_ENVIRONMENT, "constant"),
     "identifier": ("name of a function or variable", "function name", "function"),
     "error": ("error code", "error", "exception"),
     "number": ("reference number", "ticket number", "order number"),
@@ -37,7 +39,7 @@ _NAMES = {
 }
 # Kinds that are hard to tell apart, or of which one may be the other: not negatives.
 _KINDRED = [
-    {"path", "file", "url"}, {"identifier", "variable", "error", "flag"},
+    {"path", "file", "url"}, {"identifier", "variable", "error"},
     {"hash", "uuid", "number", "version"},
 ]  # fmt: skip
 _LEAST = 5  # identifiers of a kind
@@ -89,13 +91,24 @@ class IdentifierSource:
         kind = rng.choice(list(self._by_kind))
         kindred = {each for family in _KINDRED if kind in family for each in family}
         unlike = [each for each in self._by_kind if each not in kindred and each != kind]
+        name = rng.choice(_NAMES[kind])
         right = rng.choices(self._by_kind[kind], k=rng.choice((1, 1, 2)))
+        if name == _ENVIRONMENT:
+            right = [_referenced(each) for each in right]
         wrong = [
             rng.choice(self._by_kind[rng.choice(unlike)])
             for _ in range(_OTHER_KINDS if unlike else 0)
         ]
         wrong += rng.choices(self._others, k=self._size - len(right) - len(wrong))
-        return Judgements.of_description(varied(rng.choice(_NAMES[kind]), rng), right, wrong)
+        return Judgements.of_description(varied(name, rng), right, wrong)
+
+
+def _referenced(variable: MentionContext) -> MentionContext:
+    """A variable as shells refer to it: "$HOME" is rare in manuals, HOME_DIR is not."""
+    text, start = variable.text, variable.start
+    if text[start] in "$%":
+        return variable
+    return replace(variable, text=f"{text[:start]}${text[start:]}", end=variable.end + 1)
 
 
 def paragraphs_of(folder: str | Path, rng: random.Random, count: int = 30_000) -> list[str]:

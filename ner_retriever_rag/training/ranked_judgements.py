@@ -25,7 +25,7 @@ from ner_retriever_rag.training.label_judgements import ALIKE, FAR
 from ner_retriever_rag.training.mined import MentionContext
 
 _TOP, _TOP_ABSENT = 150, 40  # best mentions of a label, and of a label of other sets
-_ABSENT = 3  # least number of other sets' labels per set
+_ABSENT = 2  # least number of other sets' labels per set
 _SAME_SPAN = 0.5  # least intersection over union of a detected and a labeled span
 
 
@@ -76,10 +76,13 @@ class RankedSource:
             raise ValueError("no label has right and wrong mentions among its best ones")
 
     def draw(self, rng: random.Random) -> Judgements:
-        """Draw a set, then one of its descriptions, then some of the best mentions."""
+        """Draw a set, then one of its descriptions, then some of the best mentions.
+
+        About as many are right as wrong, so that no prior is learned: it depends on the corpus.
+        """
         ranked = rng.choices(self._sets, [len(each) ** 0.5 for each in self._sets])[0]
         case = rng.choice(ranked)
-        right = rng.sample(case.right, min(len(case.right), rng.choice((1, 1, 2, 3))))
+        right = rng.sample(case.right, min(len(case.right), rng.randint(2, self._size - 2)))
         wrong = rng.sample(case.wrong, min(len(case.wrong), self._size - len(right)))
         return Judgements.of_description(varied(case.description, rng), right, wrong)
 
@@ -120,7 +123,7 @@ class RankedSource:
         cases = [judged(name, label, _TOP) for label, name in sorted(of.names.items())]
         found = [case for case in cases if case.right and case.wrong]
         absent = [name for name in strange if self._unlike(name, of.names.values(), FAR)]
-        cases = [judged(n, None, _TOP_ABSENT) for n in absent[: max(_ABSENT, len(found) // 2)]]
+        cases = [judged(n, None, _TOP_ABSENT) for n in absent[: max(_ABSENT, len(found) // 4)]]
         return found + [case for case in cases if len(case.wrong) >= self._size // 2]
 
     def _wrong(self, name: str, of: AnnotatedSet, overlapping: set[tuple[str, bool]]) -> bool:

@@ -66,6 +66,12 @@ def test_shell_options(text, flags):
     assert [text[a:b] for a, b, kind in found if kind == "flag"] == flags
 
 
+def test_paths_in_the_home_folder():
+    text = "rm -rf ~/.cache, then edit ~/.config/app.toml, about ~ 3/4 or ~/ alone"
+    found = find_patterns(text, ["path"])
+    assert [text[each.start : each.end] for each in found] == ["~/.cache", "~/.config/app.toml"]
+
+
 def test_kinds_can_be_chosen():
     text = "on May 12, 2020 with --quiet"
     assert [each.kind for each in find_patterns(text, IDENTIFIERS)] == ["flag"]

@@ -97,9 +97,11 @@ def test_judged_pairs_are_cached(encoder, model):
 
 
 def test_identifiers_have_no_logit(judge):
-    text = "Pass --no-cache to Basel."
-    flag, city = Passage(text, 5, 15), Passage(text, 19, 24)
-    assert np.isnan(judge.logits("city", [city, flag, city])).tolist() == [False, True, False]
+    text = "Pass --no-cache to Basel or mail jo@acme.org. Python v3.11 is used."
+    found = ["Basel", "--no-cache", "mail jo@acme.org.", "Python v3.11", "v3.11"]
+    passages = [Passage(text, text.index(each), text.index(each) + len(each)) for each in found]
+    logits = judge.logits("city", passages)
+    assert np.isnan(logits).tolist() == [False, True, True, False, True]
 
 
 def test_judging_does_not_change_vectors(encoder, judge):

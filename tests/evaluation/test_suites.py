@@ -182,15 +182,16 @@ def test_eval_command_writes_tables_plot_and_json(data: Path, tmp_path: Path) ->
     run = CliRunner().invoke(
         app,
         ["eval", "--suite", "domains", "--data", str(data), "--sets", "court,wlp", "--draws", "1"]
-        + ["--system", "detected", "--system", "bm25", "--system", "detected+bm25"]
+        + ["--system", "detected", "--system", "detected:no-rerank"]
+        + ["--system", "bm25", "--system", "detected+bm25"]
         + ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out")],
     )
     assert run.exit_code == 0, run.output
     page = (tmp_path / "out" / "domains.md").read_text()
-    for each in ("ours, detected + BM25", "unrelated", "related", "calibration error", "court"):
+    for each in ("ours, detected + BM25", "unrelated", "related", "not reranked", "court"):
         assert each in page
     values = json.loads((tmp_path / "out" / "domains.json").read_text())
-    assert len(values["results"]) == 6
+    assert len(values["results"]) == 8
     assert values["draws"][0]["corpora"] == 1
     assert (tmp_path / "out" / "domains.png").stat().st_size > 1_000
     for wrong in (["--suite", "domains"], [], ["file.jsonl", "--suite", "domains"]):

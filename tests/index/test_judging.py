@@ -59,6 +59,19 @@ def test_other_types_are_not_affected(index) -> None:
     assert [[(m.doc_id, m.score) for m in index.search(query, k=24)] for query in others] == before
 
 
+def test_judged_types_are_not_reranked(shipped_encoder) -> None:
+    index = EntityIndex(encoder=shipped_encoder)
+    index.add(["The Nile flows north.", "Oslo lies on a fjord.", "Ada wrote to the Thames board."])
+
+    def scores(rerank):
+        found = index.search_mentions("river", k=None, score_threshold=0.0, rerank=rerank)
+        return {(each.doc_id, each.start): each.score for each in found}
+
+    assert scores(None) != scores(0)
+    index.judge("river", right=[index.search("river", k=1)[0].doc_id])
+    assert scores(None) == scores(0)
+
+
 def test_forgetting_judgments_restores_the_results(index) -> None:
     before = [(m.doc_id, m.score) for m in index.search("error code", k=24)]
     index.judge("error code", right=["d1", "d4"], wrong=["d2"])

@@ -20,7 +20,7 @@ from ner_retriever_rag.ranking.words import NamesFirst
 from ner_retriever_rag.schema import WordFeatures
 
 NAMES_FIRST = shipped_stage(NamesFirst)
-RERANK = Rerank(log_odds_weight=0.5, logit_weight=1.0)
+RERANK = Rerank(logit_weight=0.4)
 N = 100
 
 
@@ -68,7 +68,7 @@ def test_query_option_overrides_the_majority(vector, candidates, wanted):
     assert (moved != 0).any() == wanted
 
 
-def test_reranked_candidates_are_stacked_and_the_others_unchanged(vector, candidates):
+def test_reranked_candidates_are_interpolated_and_the_others_unchanged(vector, candidates):
     seen = []
 
     def pair_model(numbers):
@@ -76,11 +76,11 @@ def test_reranked_candidates_are_stacked_and_the_others_unchanged(vector, candid
         return np.where(numbers == 2, 5.0, -1.0)
 
     given = query(vector, candidates, rerank=pair_model, rerank_top=10)
-    stacked = RERANK(given, candidates, ODDS)
+    reranked = RERANK(given, candidates, ODDS)
     assert sorted(seen[0].tolist()) == list(range(10))
-    assert stacked[2] == pytest.approx(0.5 * ODDS[2] + 5.0)
-    assert stacked[3] == pytest.approx(0.5 * ODDS[3] - 1.0)
-    assert stacked[10:] == pytest.approx(ODDS[10:])
+    assert reranked[2] == pytest.approx(0.6 * ODDS[2] + 0.4 * 5.0)
+    assert reranked[3] == pytest.approx(0.6 * ODDS[3] - 0.4 * 1.0)
+    assert reranked[10:] == pytest.approx(ODDS[10:])
 
 
 def test_unwanted_candidates_are_not_reranked(vector, candidates):
@@ -107,11 +107,11 @@ def test_repetitions_and_candidates_without_a_logit_keep_their_log_odds(vector, 
         return np.where(numbers == 2, np.nan, 1.0)
 
     given = query(vector, candidates, words=words, rerank=pair_model, rerank_top=N)
-    stacked = RERANK(given, candidates, ODDS)
+    reranked = RERANK(given, candidates, ODDS)
     assert sorted(seen) == [n for n in range(N) if n != 1]
     unchanged = np.isin(np.arange(N), [1, 2])
-    assert stacked[unchanged] == pytest.approx(ODDS[unchanged])
-    assert stacked[~unchanged] == pytest.approx(0.5 * ODDS[~unchanged] + 1.0)
+    assert reranked[unchanged] == pytest.approx(ODDS[unchanged])
+    assert reranked[~unchanged] == pytest.approx(0.6 * ODDS[~unchanged] + 0.4 * 1.0)
 
 
 def test_nothing_changes_without_a_pair_model_or_candidates_to_rerank(vector, candidates):

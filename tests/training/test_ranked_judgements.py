@@ -89,6 +89,21 @@ def test_identifiers_are_contrasted_with_other_kinds_and_other_mentions():
             assert fits == (found.get((context.start, context.end)) == kind)
 
 
+def test_environment_variables_are_shown_as_shells_refer_to_them():
+    texts = [f"Set LIB_{n}_PATH, ${{HOME}} or %TEMP% in Basel." for n in "ABCDEF"]
+    drawn_from = IdentifierSource([*texts, *TECHNICAL], lambda some: [[(0, 4)] for _ in some], 6)
+    said_of: dict[str, set[str]] = {"environment variable": set(), "constant": set()}
+    for n in range(300):
+        drawn = drawn_from.draw(random.Random(n))
+        for (said, context), fits in zip(drawn.pairs, drawn.fits, strict=True):
+            name = next((name for name in said_of if name in said.lower()), None)
+            if fits and name:
+                said_of[name].add(context.text[context.start : context.end])
+    assert {"$LIB_A_PATH", "${HOME}", "%TEMP%"} <= said_of["environment variable"]
+    assert all(each[0] in "$%" for each in said_of["environment variable"])
+    assert "LIB_A_PATH" in said_of["constant"]
+
+
 def test_texts_without_identifiers_are_refused():
     with pytest.raises(ValueError, match="too few identifiers"):
         IdentifierSource(["Nothing here."], lambda texts: [[] for _ in texts], 6)
