@@ -80,7 +80,8 @@ def compare(
         query: The types.
         sharpen: Whether to smooth scores over neighboring mentions.
         wanted: Which mentions need exact log odds; None for all.
-        rerank: The pair model, applied to the best mentions of each type with a description.
+        rerank: The pair model, applied to the best mentions of each type, unless it has examples or
+            judgments.
         rerank_top: Maximum number of mentions to rerank.
         judged: Gives the fitted judgments of a type by its description; None for no judgments.
         named: Whether names are wanted, not common nouns; None to decide from the best mentions.
@@ -88,8 +89,9 @@ def compare(
     """
     cosines = query.vectors @ table.vectors.T
     log_odds = np.empty_like(cosines)
-    for row, (vector, scale, words, description) in enumerate(
+    for row, (leaf, vector, scale, words, description) in enumerate(
         zip(
+            query.leaves,
             query.vectors,
             query.scales,
             word_features(table, query),
@@ -99,8 +101,9 @@ def compare(
     ):
         known = judged(description) if judged is not None and description else None
         second: Reranker | None = None
-        if rerank is not None and description and known is None:  # judgments say more, and are
-            second = partial(rerank, description, table)  # fitted without reranking
+        # Examples and judgments say more than the description, which is all the pair model reads.
+        if rerank is not None and isinstance(leaf, str) and known is None:
+            second = partial(rerank, leaf, table)
         asked = TypeQuery(
             vector, cosines[row], scale, words, wanted, named, second, rerank_top, known
         )
