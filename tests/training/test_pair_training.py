@@ -177,8 +177,8 @@ def test_recipe_draws_from_every_source(mined, wordnet, monkeypatch, tmp_path):
         Mined.load(mined, MINILM),
         [AnnotatedSet("set", texts, False, names)],
         wordnet=wordnet,
-        options=PairOptions(batch=40, rank=4),
-        loop=LoopOptions(steps=1, evaluate_every=1),
+        options=PairOptions(batch=80, rank=4),
+        loop=LoopOptions(steps=1, evaluate_every=1, seed=2),
         lists=lists,
         manuals=manuals,
     )
