@@ -49,6 +49,11 @@ _DOCUMENTS: Any = {"space": "cosine", "ef_construction": 128, "ef_search": 256, 
 _MENTIONS: Any = {"space": "l2", "ef_construction": 16}
 # With ef_search 100 a search finds all but a few of the n nearest; for n above 100, ef is n.
 _SEARCHED: Any = {"space": "cosine", "ef_construction": 100, "ef_search": 100, "max_neighbors": 16}
+# With inner product the graph leaves vectors unreachable: among 80 random vectors 3 to 6% of the
+# five nearest, with these values none (but among 5,000 0.4 of them, instead of 0.56).
+_SEARCHED_BY_PRODUCT: Any = {
+    "space": "ip", "ef_construction": 200, "ef_search": 400, "max_neighbors": 64,
+}  # fmt: skip
 # Chroma's cost depends on the number of rows more than on their width: four vectors of 128 in one
 # row are written in less than half the time of four rows, and a text with one mention wastes 1.5
 # kB. Wider vectors are packed fewer to a row.
@@ -337,7 +342,7 @@ def searched_collection(client: ClientAPI, name: str, manifest: dict[str, Any]) 
 def _searched_by(manifest: Mapping[str, Any]) -> Any:
     """Return graph settings for searching mentions with the encoder's similarity."""
     if SIMILARITY_KEY in manifest:  # with cosine, each vector would be normalized
-        return {**_SEARCHED, "space": "ip"}
+        return _SEARCHED_BY_PRODUCT
     return _SEARCHED
 
 
