@@ -80,8 +80,7 @@ def compare(
         query: The types.
         sharpen: Whether to smooth scores over neighboring mentions.
         wanted: Which mentions need exact log odds; None for all.
-        rerank: The pair model, applied to the best mentions of each type, unless it has examples or
-            judgments.
+        rerank: The pair model, applied to the best mentions of each type without examples.
         rerank_top: Maximum number of mentions to rerank.
         judged: Gives the fitted judgments of a type by its description; None for no judgments.
         named: Whether names are wanted, not common nouns; None to decide from the best mentions.
@@ -101,8 +100,8 @@ def compare(
     ):
         known = judged(description) if judged is not None and description else None
         second: Reranker | None = None
-        # Examples and judgments say more than the description, which is all the pair model reads.
-        if rerank is not None and isinstance(leaf, str) and known is None:
+        # Examples say more than the description, which is all that the pair model reads.
+        if rerank is not None and isinstance(leaf, str):
             second = partial(rerank, leaf, table)
         asked = TypeQuery(
             vector, cosines[row], scale, words, wanted, named, second, rerank_top, known

@@ -59,7 +59,7 @@ def test_other_types_are_not_affected(index) -> None:
     assert [[(m.doc_id, m.score) for m in index.search(query, k=24)] for query in others] == before
 
 
-def test_judged_types_are_not_reranked(shipped_encoder) -> None:
+def test_judged_types_are_reranked_as_well(shipped_encoder) -> None:
     index = EntityIndex(encoder=shipped_encoder)
     index.add(["The Nile flows north.", "Oslo lies on a fjord.", "Ada wrote to the Thames board."])
 
@@ -68,8 +68,11 @@ def test_judged_types_are_not_reranked(shipped_encoder) -> None:
         return {(each.doc_id, each.start): each.score for each in found}
 
     assert scores(None) != scores(0)
-    index.judge("river", right=[index.search("river", k=1)[0].doc_id])
-    assert scores(None) == scores(0)
+    (best,) = index.search_mentions("river", k=1)
+    index.judge("river", right=[best])
+    judged = scores(None)
+    assert judged.keys() == scores(0).keys() and judged != scores(0)
+    assert judged[best.doc_id, best.start] == max(judged.values()) > 0.99
 
 
 def test_forgetting_judgments_restores_the_results(index) -> None:
