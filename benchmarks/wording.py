@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path)
     parser.add_argument("--cache", type=Path, default=Path(".cache/evaluation"))
     parser.add_argument("--no-sharpen", action="store_true")
+    parser.add_argument("--rerank", type=int, default=30)  # as a search for ten does
     parser.add_argument("--read", type=int, default=0)
     args = parser.parse_args()
     encoder = TypeAwareEncoder.from_pretrained(args.encoder)
@@ -46,8 +47,9 @@ def main() -> None:
     encoded = encode_task(encoder, task, args.cache, progress=True).detected
     held = InMemoryTexts(encoder, task.texts, encoded)
     pairs = json.loads(PAIRS.read_text(encoding="utf-8"))
+    options = {"sharpen": not args.no_sharpen, "rerank": args.rerank}
     best = {
-        wording: set(held.rank(wording, sharpen=not args.no_sharpen).order[:BEST].tolist())
+        wording: set(held.rank(wording, **options).order[:BEST].tolist())
         for wording in dict.fromkeys(wording for pair in pairs for wording in pair)
     }
     agreement = np.array([len(best[one] & best[other]) / BEST for one, other in pairs])

@@ -282,7 +282,8 @@ def plot(results: Sequence[SetResult], path: Path) -> None:
     bars.set_yticks([-row - 0.4 + height / 2 for row in range(len(sets))], sets)
     bars.set_xlim(0, 1)
     bars.set_xlabel("R-Precision")
-    bars.legend(loc="lower right", fontsize="small")
+    bars.margins(y=0.01)
+    bars.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize="small")
     curve.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     for system in systems:
         parts = [e.reliability for e in results if e.result.system == system and e.reliability]
