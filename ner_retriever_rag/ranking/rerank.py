@@ -2,8 +2,8 @@
 
 A cross-encoder sees what a vector cannot hold: modifiers of the description, and what the passage
 says about the mention (Nogueira and Cho 2019). Its logit is interpolated with the candidate's log
-odds. Candidates that are not reranked, only repeat the description, or have no logit keep their log
-odds; as the two are about equal on average, all scores of a type are on one scale.
+odds. Candidates that are not reranked change as much as the reranked ones do on average, so that
+all scores of a type are on one scale; those without a logit keep their log odds.
 """
 
 from __future__ import annotations
@@ -40,8 +40,12 @@ class Rerank:
         reranked = log_odds.copy()
         if len(best):
             logits = query.rerank(best)
-            logits = np.where(np.isnan(logits), log_odds[best], logits)
-            reranked[best] += self.logit_weight * (logits - log_odds[best])
+            scored = ~np.isnan(logits)
+            change = self.logit_weight * (logits[scored] - log_odds[best[scored]])
+            if len(change):
+                reranked += change.mean()
+            reranked[best] = log_odds[best]
+            reranked[best[scored]] += change
         return reranked
 
 
