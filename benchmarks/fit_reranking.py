@@ -17,11 +17,11 @@ from ablation import SMALL, command_line, corpora
 
 from ner_retriever_rag.evaluation.metrics import r_precision
 from ner_retriever_rag.evaluation.suite_measure import ABSENT
-from ner_retriever_rag.ranking.rerank import Rerank, to_rerank
+from ner_retriever_rag.queries.bounds import MANY
+from ner_retriever_rag.ranking.rerank import Rerank, interpolated, to_rerank
 from ner_retriever_rag.ranking.stages import STAGES
 from ner_retriever_rag.ranking.threshold import expected_f1_threshold
 
-TOP = 150  # candidates reranked per type
 DRAWS = 3  # samples per set
 ABSENT_TYPES = 12  # per set
 WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7)  # of the logit
@@ -34,10 +34,8 @@ class Recorder:
     needs_calibration = True
 
     def __call__(self, query, candidates, log_odds):
-        best = to_rerank(query, log_odds, TOP)
-        logits = query.rerank(best)
-        scored = ~np.isnan(logits)
-        self.best, self.logits = best[scored], logits[scored]
+        self.best = to_rerank(query, log_odds, MANY)
+        self.logits = query.rerank(self.best)
         self.log_odds = np.asarray(log_odds, dtype=np.float64)
         return log_odds
 
@@ -54,9 +52,8 @@ class TypeResult:
 
     def scores(self, weight):
         """Log odds of every document, float64; -inf without a mention."""
-        reranked = self.log_odds.copy()
-        reranked[self.best] += weight * (self.logits - self.log_odds[self.best])
         documents = np.full(len(self.gold), -np.inf)
+        reranked = interpolated(self.log_odds, self.best, self.logits, weight)
         np.maximum.at(documents, self.owner, reranked)
         return documents
 
@@ -82,9 +79,10 @@ def regression(corpora):
     log_odds, logits, weights = [], [], []
     for asked in corpora:
         for each in asked:
-            log_odds.append(each.log_odds[each.best])
-            logits.append(each.logits)
-            weights.append(np.full(len(each.best), 1 / len(asked)))
+            scored = ~np.isnan(each.logits)
+            log_odds.append(each.log_odds[each.best[scored]])
+            logits.append(each.logits[scored])
+            weights.append(np.full(scored.sum(), 1 / len(asked)))
     log_odds, logits, weights = map(np.concatenate, (log_odds, logits, weights))
     return np.polyfit(log_odds, logits, 1, w=np.sqrt(weights))
 

@@ -18,6 +18,7 @@ import numpy as np
 from ner_retriever_rag import TypeAwareEncoder
 from ner_retriever_rag.evaluation.encodings import encode_task
 from ner_retriever_rag.evaluation.tasks import Task
+from ner_retriever_rag.queries.bounds import reranked_mentions
 from ner_retriever_rag.search.in_memory_texts import InMemoryTexts
 
 PAIRS = Path(__file__).parent / "wording" / "pairs.json"
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path)
     parser.add_argument("--cache", type=Path, default=Path(".cache/evaluation"))
     parser.add_argument("--no-sharpen", action="store_true")
-    parser.add_argument("--rerank", type=int, default=30)  # as a search for ten does
+    parser.add_argument("--rerank", type=int, default=reranked_mentions(None, BEST))
     parser.add_argument("--read", type=int, default=0)
     args = parser.parse_args()
     encoder = TypeAwareEncoder.from_pretrained(args.encoder)

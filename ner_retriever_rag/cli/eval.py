@@ -10,20 +10,17 @@ from rich.table import Table
 
 from ner_retriever_rag.cli.console import Dtype, err, load_encoder, out, report_errors
 from ner_retriever_rag.cli.eval_boundaries import evaluate_boundaries
-from ner_retriever_rag.cli.eval_suite import evaluate_suite
+from ner_retriever_rag.cli.eval_suite import ABLATIONS, evaluate_suite
 from ner_retriever_rag.encoder.backbone.checkpoints import MINILM
 
 if TYPE_CHECKING:
     from ner_retriever_rag.evaluation.report import Result
     from ner_retriever_rag.evaluation.systems import System
 
-# Ablations of our system: whether it uses names, sharpen, rerank, and the suffix in reports.
-_ABLATIONS: dict[str, tuple[bool, bool, int | None, str]] = {
-    "": (True, True, None, ""),
-    "no-sharpen": (True, False, None, ", not sharpened"),
-    "no-rerank": (True, True, 0, ", not reranked"),
-    "no-names": (False, True, None, ", no names"),
-    "plain": (False, False, 0, ", plain"),
+# Ablations without names, likewise.
+_NAMELESS: dict[str, tuple[bool, int | None, str]] = {
+    "no-names": (True, None, ", no names"),
+    "plain": (False, 0, ", plain"),
 }
 
 
@@ -140,11 +137,11 @@ def _systems(
     for spec in specs:
         kind, _, model = spec.partition("=")
         kind, _, without = kind.partition(":")
-        if kind in {"gold", "detected"} and not model and without in _ABLATIONS:
-            names, sharpen, rerank, suffix = _ABLATIONS[without]
+        if kind in {"gold", "detected"} and not model and without in ABLATIONS | _NAMELESS:
+            sharpen, rerank, suffix = (ABLATIONS | _NAMELESS)[without]
             made.append(
                 ByType(
-                    known if names else without_names,
+                    without_names if without in _NAMELESS else known,
                     detected=kind == "detected",
                     sharpen=sharpen,
                     rerank=rerank,

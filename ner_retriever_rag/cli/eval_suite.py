@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ner_retriever_rag.evaluation.systems import System
 
 # Ablations of our system: sharpen, rerank, and the suffix in reports.
-_ABLATIONS: dict[str, tuple[bool, int | None, str]] = {
+ABLATIONS: dict[str, tuple[bool, int | None, str]] = {
     "": (True, None, ""),
     "no-sharpen": (False, None, ", not sharpened"),
     "no-rerank": (True, 0, ", not reranked"),
@@ -111,8 +111,8 @@ def _systems(
     for spec in dict.fromkeys(part for each in specs for part in each.split("+")):
         kind, _, model = spec.partition("=")
         mentions, _, without = spec.partition(":")
-        if mentions in {"gold", "detected"} and without in _ABLATIONS:
-            sharpen, rerank, suffix = _ABLATIONS[without]
+        if mentions in {"gold", "detected"} and without in ABLATIONS:
+            sharpen, rerank, suffix = ABLATIONS[without]
             made[spec] = CachedSystem(
                 encoded,
                 detected=mentions == "detected",

@@ -10,7 +10,10 @@ from typing import Any
 from ner_retriever_rag._markup import short_repr
 
 DEFAULT_THRESHOLD = 0.2
-FEW, MANY = 30, 150  # mentions that are reranked by default, a sixth of a second and a second
+FEW, MANY = (
+    30,
+    150,
+)  # mentions reranked by default: a seventh of a second, half a second
 MAX_COUNT = 2**31 - 1  # maximum of all counts: Chroma uses 32-bit integers
 
 

@@ -37,16 +37,30 @@ class Rerank:
         if query.rerank is None or not query.rerank_top:
             return log_odds
         best = to_rerank(query, log_odds, query.rerank_top)
-        reranked = log_odds.copy()
-        if len(best):
-            logits = query.rerank(best)
-            scored = ~np.isnan(logits)
-            change = self.logit_weight * (logits[scored] - log_odds[best[scored]])
-            if len(change):
-                reranked += change.mean()
-            reranked[best] = log_odds[best]
-            reranked[best[scored]] += change
-        return reranked
+        if not len(best):
+            return log_odds
+        return interpolated(log_odds, best, query.rerank(best), self.logit_weight)
+
+
+def interpolated(
+    log_odds: LogOdds, best: NDArray[np.intp], logits: NDArray[np.floating], logit_weight: float
+) -> LogOdds:
+    """Interpolate log odds and logits; the other log odds change by the mean change.
+
+    Args:
+        log_odds: float ``(n,)``.
+        best: Candidates to rerank, int64 ``(m,)``.
+        logits: Their logits, float ``(m,)``; those with NaN keep their log odds.
+        logit_weight: Weight of the logits, in [0, 1].
+    """
+    scored = ~np.isnan(logits)
+    change = logit_weight * (logits[scored] - log_odds[best[scored]])
+    reranked = log_odds.copy()
+    if len(change):
+        reranked += change.mean()
+        reranked[best] = log_odds[best]
+        reranked[best[scored]] += change
+    return reranked
 
 
 def to_rerank(query: TypeQuery, log_odds: LogOdds, count: int) -> NDArray[np.intp]:

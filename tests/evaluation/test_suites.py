@@ -188,8 +188,9 @@ def test_eval_command_writes_tables_plot_and_json(data: Path, tmp_path: Path) ->
     )
     assert run.exit_code == 0, run.output
     page = (tmp_path / "out" / "domains.md").read_text()
-    for each in ("ours, detected + BM25", "unrelated", "related", "not reranked", "court"):
+    for each in ("ours, detected + BM25", "unrelated", "related", "calibration error", "court"):
         assert each in page
+    assert "ours, detected, not reranked" in page
     values = json.loads((tmp_path / "out" / "domains.json").read_text())
     assert len(values["results"]) == 8
     assert values["draws"][0]["corpora"] == 1
