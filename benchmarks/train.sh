@@ -48,11 +48,13 @@ ner-retriever train labels "$work/mined" --sets "$data/training" --encoder "$wor
     --out "$work/labels" --cache "$work/features"
 ner-retriever train calibrate "$work/labels" "$work/mined" $wordnet
 
-# The pair model reranks candidates. The shipped one started with this command at commit 644dd97, which trained on
+# The pair model reranks candidates. Terms come from the packages mimesis and drug-named-entity-recognition. The shipped one started with this command at commit 644dd97, which trained on
 # domain labels, definitions and word senses only, and was continued below; once might do, but was not tried.
+[ -e "$work/dictionaries.json" ] ||
+    python benchmarks/make_dictionaries.py "$work/dictionaries.json" $wordnet
 ner-retriever train pair-model "$work/labels" "$work/mined" --sets "$data/training" --sparse "$sparse" $wordnet \
     --development "skillspan,court,maintie,earnings,psytar,litbank,re3d@$data/domains" \
-    --manuals /usr/share/doc --steps 2000 --work "$work/pair-run"
+    --manuals /usr/share/doc --dictionaries "$work/dictionaries.json" --steps 2000 --work "$work/pair-run"
 
 # One more phase trains backbone, head and detector jointly. The pair model is rebased so that its scores stay
 # the same; everything stored in the vector space is rebuilt. The shipped weights are of this command at commit

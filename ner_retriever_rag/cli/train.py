@@ -232,6 +232,12 @@ def pair_model(
     manuals: Annotated[
         Path | None, typer.Option(help="Folder of text files with identifiers.")
     ] = None,
+    dictionaries: Annotated[
+        Path | None, typer.Option(help='JSON file of terms: {"drug | medication": ["ramipril"]}.')
+    ] = None,
+    sources: Annotated[
+        str, typer.Option(help="Names of the sources of pairs, comma-separated; default all.")
+    ] = "",
     steps: Annotated[int, typer.Option(min=1)] = 2400,
     continued: Annotated[
         bool, typer.Option("--continue", help="Start from the encoder's pair model.")
@@ -246,22 +252,30 @@ def pair_model(
     from ner_retriever_rag.training.annotated_sets import read_folders
     from ner_retriever_rag.training.hearst import read_lists
     from ner_retriever_rag.training.pair_recipe import pair_model_recipe
+    from ner_retriever_rag.training.pair_sources import SHARES, PairSources
     from ner_retriever_rag.training.train_pair_model import PairOptions
+    from ner_retriever_rag.training.wordnet import WordNet
 
     with report_errors():
         encoder = TypeAwareEncoder.from_pretrained(encoder_folder)
         if continued and encoder.pair_model is None:
             raise ValueError(f"{encoder_folder} holds no pair model to continue from")
-        trained, history = pair_model_recipe(
+        data = PairSources(
             encoder,
             corpus.Mined.load(mined, MINILM, wordnet),
             read_folders(sets or [], sparse),
-            wordnet=wordnet,
+            WordNet(wordnet),
+            lists=list(read_lists(mined)),
+            manuals=manuals,
+            dictionaries=dictionaries,
+            seed=run.seed,
+        )
+        trained, history = pair_model_recipe(
+            data,
             # A trained model is soon overwritten at the rate that a new one needs.
             options=PairOptions(learning_rate=4e-4) if continued else PairOptions(),
             loop=run.loop(steps),
-            lists=list(read_lists(mined)),
-            manuals=manuals,
+            only=[name for name in sources.split(",") if name] or SHARES,
             development=read_folders(development or []),
             start=encoder.pair_model if continued else None,
         )

@@ -21,7 +21,7 @@ from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.joint import JointData, JointOptions, train_joint
 from ner_retriever_rag.training.judgements import DefinitionSource, SenseSource
 from ner_retriever_rag.training.loop import LoopOptions
-from ner_retriever_rag.training.pair_recipe import GROUP_SIZE, common_phrases, running_text
+from ner_retriever_rag.training.pair_sources import GROUP_SIZE, common_phrases, running_text
 from ner_retriever_rag.training.people import people_of
 from ner_retriever_rag.training.recipes import detector_sentences
 from ner_retriever_rag.training.sampling import sampling_weights

@@ -31,6 +31,8 @@ def test_device_index_out_of_range_is_named(tiny_checkpoint, monkeypatch):
     [
         ({"amx_bf16": True}, "bfloat16"),
         ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
+        ({"avx512_bf16": True, "avx512_fp16": True, "amx_bf16": False}, "float32"),
+        ({"avx512_bf16": True, "avx512_fp16": True, "amx_bf16": True}, "bfloat16"),
         ({"avx512_f": True, "amx_bf16": False}, "float32"),
         ({"bf16": True, "architecture": "arm64"}, "float32"),
     ],

@@ -1,6 +1,7 @@
 """Training the pair model: what it is shown, and that a few steps tell types apart."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,13 +17,14 @@ from ner_retriever_rag.training.annotated_sets import AnnotatedSet
 from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.hearst import ListedType
 from ner_retriever_rag.training.hierarchy import Hierarchy
-from ner_retriever_rag.training.identifier_judgements import IdentifierSource
 from ner_retriever_rag.training.judgements import DefinitionSource, Judgements, SenseSource
 from ner_retriever_rag.training.label_judgements import LabelSource
 from ner_retriever_rag.training.list_judgements import ListSource
 from ner_retriever_rag.training.loop import LoopOptions
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity
+from ner_retriever_rag.training.occurrences import OccurrenceSource
 from ner_retriever_rag.training.pair_recipe import pair_model_recipe
+from ner_retriever_rag.training.pair_sources import PairSources
 from ner_retriever_rag.training.ranked_judgements import RankedSource
 from ner_retriever_rag.training.sampling import sampling_weights
 from ner_retriever_rag.training.train_pair_model import PairOptions, train_pair_model
@@ -31,7 +33,7 @@ from ner_retriever_rag.training.wordnet import WordNet
 BANDS, RIVERS = ["Ulvgard", "Frostheim", "Skaldemark"], ["Aldebrook", "Torrisdale", "Mirrenbeck"]
 KINDS = {"metal band": BANDS, "river": RIVERS}
 SOURCES = (
-    DefinitionSource, IdentifierSource, LabelSource, ListSource, RankedSource, SenseSource,
+    DefinitionSource, LabelSource, ListSource, OccurrenceSource, RankedSource, SenseSource,
 )  # fmt: skip
 
 
@@ -155,6 +157,8 @@ def test_recipe_draws_from_every_source(mined, wordnet, monkeypatch, tmp_path):
     manuals.mkdir()
     line = "Pass --no-cache-{0} to Oslo, or mail user{0}@acme.org if 10.0.0.{0} fails for a while."
     (manuals / "changes").write_text("\n\n".join(line.format(n) for n in range(9)))
+    terms = tmp_path / "terms.json"
+    terms.write_text('{"tool": ["hammer", "chisel"]}')
     names = {"river": "river", "person": "person"}
     texts = [
         TypedText("Ada Lovelace sailed on the Thames.", [(0, 12, "person"), (27, 33, "river")]),
@@ -172,15 +176,24 @@ def test_recipe_draws_from_every_source(mined, wordnet, monkeypatch, tmp_path):
             "draw",
             lambda self, rng, plain=plain: drawn.append(type(self)) or plain(self, rng),
         )
-    model, history = pair_model_recipe(
+    data = PairSources(
         TypeAwareEncoder.from_pretrained(),
         Mined.load(mined, MINILM),
         [AnnotatedSet("set", texts, False, names)],
-        wordnet=wordnet,
-        options=PairOptions(batch=80, rank=4),
-        loop=LoopOptions(steps=1, evaluate_every=1, seed=2),
+        WordNet(wordnet),
         lists=lists,
         manuals=manuals,
+        dictionaries=terms,
+    )
+    model, history = pair_model_recipe(
+        data,
+        options=PairOptions(batch=80, rank=4),
+        loop=LoopOptions(steps=1, evaluate_every=1, seed=2),
     )
     assert set(drawn) == set(SOURCES)
     assert np.isfinite(history[0]["loss"]) and torch.isfinite(model.bias).all()
+    assert {type(source) for source, _ in data.make(["senses"])} == {SenseSource}
+    with pytest.raises(ValueError, match="no source is called 'sense'; there are definitions, "):
+        data.make(["sense"])
+    with pytest.raises(ValueError, match="no data for identifiers"):
+        replace(data, manuals=None).make(["identifiers"])
