@@ -10,10 +10,7 @@ from typing import Any
 from ner_retriever_rag._markup import short_repr
 
 DEFAULT_THRESHOLD = 0.2
-FEW, MANY = (
-    30,
-    150,
-)  # mentions reranked by default: a seventh of a second, half a second
+FEW, MANY = 30, 150  # mentions reranked by default: a seventh of a second, half a second
 MAX_COUNT = 2**31 - 1  # maximum of all counts: Chroma uses 32-bit integers
 
 
@@ -76,14 +73,13 @@ class Bounds:
         threshold = DEFAULT_THRESHOLD
         if score_threshold is not None:
             threshold = check_fraction("score_threshold", score_threshold)
-        stop = None if k is None else offset + k
         unbounded = k is not None and score_threshold is None
         floor = 0.0 if unbounded else threshold
         if named not in (None, True, False):
             raise TypeError(f"named must be True, False or None, not {named!r}")
         return cls(
             k, offset, where or None, floor, threshold, sharpen, max_matches, exact,
-            reranked_mentions(rerank, stop),
+            reranked_mentions(rerank, last_rank(k, offset)),
             named,
             threshold_given=score_threshold is not None,
         )  # fmt: skip
@@ -91,7 +87,12 @@ class Bounds:
     @property
     def stop(self) -> int | None:
         """One past the rank of the last result; None for no limit."""
-        return None if self.k is None else self.offset + self.k
+        return last_rank(self.k, self.offset)
+
+
+def last_rank(k: int | None, offset: int) -> int | None:
+    """Number of results up to the last one returned; None for no limit."""
+    return None if k is None else offset + k
 
 
 def reranked_mentions(rerank: int | None, results: int | None) -> int:
