@@ -48,8 +48,9 @@ ner-retriever train labels "$work/mined" --sets "$data/training" --encoder "$wor
     --out "$work/labels" --cache "$work/features"
 ner-retriever train calibrate "$work/labels" "$work/mined" $wordnet
 
-# The pair model reranks candidates. Terms come from the packages mimesis and drug-named-entity-recognition. The shipped one started with this command at commit 644dd97, which trained on
-# domain labels, definitions and word senses only, and was continued below; once might do, but was not tried.
+# The pair model reranks candidates. The shipped one started with this command at commit 644dd97, which trained on
+# domain labels, definitions and word senses only, and was continued below. Roles, terms of dictionaries (of the
+# packages mimesis and drug-named-entity-recognition) and second wordings came later, see results/training.md.
 [ -e "$work/dictionaries.json" ] ||
     python benchmarks/make_dictionaries.py "$work/dictionaries.json" $wordnet
 ner-retriever train pair-model "$work/labels" "$work/mined" --sets "$data/training" --sparse "$sparse" $wordnet \
