@@ -5,14 +5,15 @@ from __future__ import annotations
 import gzip
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ner_retriever_rag.detection.patterns import IDENTIFIERS, find_patterns
 from ner_retriever_rag.schema import Span
+from ner_retriever_rag.training.judgements import Detect
 from ner_retriever_rag.training.mined import MentionContext
-from ner_retriever_rag.training.occurrences import Detect, Kind, occurrences
+from ner_retriever_rag.training.occurrences import Kind, kindred, occurrences, overlaps
 
 _SHELL = "environment variable"
 _NAMES = {
@@ -53,31 +54,24 @@ def identifiers_in(texts: Iterable[str], detect: Detect) -> dict[str, Kind]:
         texts: Texts, of which those with identifiers are used.
         detect: Detects mentions in texts.
     """
-    kinds = {kind: Kind(names, _kindred(kind)) for kind, names in _NAMES.items()}
+    kinds = {kind: Kind(names, kindred(kind, _KINDRED)) for kind, names in _NAMES.items()}
     spans: dict[str, dict[str, list[Span]]] = {}
     for text in texts:
         for each in find_patterns(text, IDENTIFIERS):
             spans.setdefault(text, {}).setdefault(each.kind, []).append((each.start, each.end))
     some = random.Random(0).sample(list(spans), min(_TEXTS, len(spans)))
     for text, mentions in zip(some, detect(some), strict=True):
-        for kind, found in spans[text].items():
-            other_kinds = [s for other, of in spans[text].items() if other != kind for s in of]
-            unlike = [s for k, of in spans[text].items() if k not in {kind, *_kindred(kind)}
-                      for s in of]  # fmt: skip
-            plain = [s for s in mentions if not _overlap(s, other_kinds)]
-            kinds[kind].occurrences += occurrences(text, found, [*unlike, *plain])
-    kinds[_SHELL] = Kind((_SHELL,), frozenset({"variable", *_kindred("variable")}), [
+        of_kind = spans[text]
+        every = [span for found in of_kind.values() for span in found]
+        plain = [each for each in mentions if not overlaps(each, every)]
+        for kind, found in of_kind.items():
+            unlike = of_kind.keys() - {kind} - kinds[kind].kindred
+            others = [span for other in of_kind if other in unlike for span in of_kind[other]]
+            kinds[kind].occurrences += occurrences(text, found, [*others, *plain])
+    kinds[_SHELL] = Kind((_SHELL,), kinds["variable"].kindred - {_SHELL} | {"variable"}, [
         replace(each, mention=_referenced(each.mention)) for each in kinds["variable"].occurrences
     ])  # fmt: skip
     return kinds
-
-
-def _kindred(kind: str) -> frozenset[str]:
-    return frozenset(each for family in _KINDRED if kind in family for each in family) - {kind}
-
-
-def _overlap(span: Span, others: Sequence[Span]) -> bool:
-    return any(span[0] < end and start < span[1] for start, end in others)
 
 
 def _referenced(variable: MentionContext) -> MentionContext:

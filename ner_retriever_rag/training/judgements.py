@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +22,13 @@ from numpy.typing import NDArray
 
 from ner_retriever_rag.queries.english import head_noun, plural, singular
 from ner_retriever_rag.reading.passage import WIDTH
+from ner_retriever_rag.schema import Span
 from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.mined import MentionContext, MinedEntity
 from ner_retriever_rag.training.pairs import PairSampler, TypeQuery
 from ner_retriever_rag.training.wordnet import WordNet
+
+Detect = Callable[[Sequence[str]], Iterable[Sequence[Span]]]  # finds the mentions of texts
 
 _PREDICATE = re.compile(r"\b(?:is|was|are|were) (?:an?|the|one of the) ([^.;()]{12,160})")
 _CLAUSE = re.compile(r",? (?:that|which|who|and|or|in|on|from|of|by|for|with|located|used|born) ")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.reading.passage import WIDTH
 from ner_retriever_rag.training.annotated_sets import AnnotatedSet, passages_of
-from ner_retriever_rag.training.judgements import Judgements, varied
+from ner_retriever_rag.training.judgements import Detect, Judgements, varied
 from ner_retriever_rag.training.mined import MentionContext
 
 # Cosines of descriptions: from ALIKE on they may mean the same, below FAR they cannot.
@@ -38,7 +38,7 @@ class LabelSource:
         sets: Sequence[AnnotatedSet],
         vector_of: Mapping[str, NDArray[np.float32]],
         size: int,
-        detect: Callable[[Sequence[str]], Iterable[Sequence[tuple[int, int]]]] | None = None,
+        detect: Detect | None = None,
         passages_per_set: int = 150,
     ) -> None:
         self._size, self._vector_of = size, vector_of

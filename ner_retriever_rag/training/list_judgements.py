@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ner_retriever_rag.queries.english import head_noun
 from ner_retriever_rag.schema import Span
 from ner_retriever_rag.training.hearst import ListedType, instances
-from ner_retriever_rag.training.judgements import Judgements, varied
+from ner_retriever_rag.training.judgements import Detect, Judgements, varied
 from ner_retriever_rag.training.mined import MentionContext
 
 _FAR = 0.35  # cosine of descriptions below which a mention of one is none of the other
@@ -50,7 +50,7 @@ class ListSource:
     def __init__(
         self,
         lists: Sequence[ListedType],
-        detect: Callable[[Sequence[str]], Iterable[Sequence[Span]]],
+        detect: Detect,
         encode: Callable[[Sequence[str]], NDArray[np.float32]],
         size: int,
     ) -> None:

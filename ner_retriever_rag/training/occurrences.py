@@ -19,8 +19,6 @@ from ner_retriever_rag.schema import Span
 from ner_retriever_rag.training.judgements import Judgements, varied
 from ner_retriever_rag.training.mined import MentionContext
 
-Detect = Callable[[Sequence[str]], Iterable[Sequence[Span]]]
-
 _UNLIKE = 0.45  # cosine of descriptions below which an occurrence of one is none of the other
 _SAME_TEXT = 3  # most negatives from the text itself
 
@@ -68,7 +66,9 @@ class OccurrenceSource:
     ) -> None:
         self._size = size
         found = {key: kinds[key] for key in sorted(kinds) if kinds[key].occurrences}
-        vectors = [encode(kind.names) for kind in found.values()]
+        names = [name for kind in found.values() for name in kind.names]
+        vector_of = dict(zip(names, encode(names), strict=True)) if names else {}
+        vectors = [np.stack([vector_of[name] for name in kind.names]) for kind in found.values()]
         self._kinds = []
         for (key, kind), own in zip(found.items(), vectors, strict=True):
             unlike = [
@@ -109,9 +109,15 @@ def occurrences(text: str, spans: Sequence[Span], mentions: Sequence[Span]) -> l
         spans: The occurrences.
         mentions: All mentions of the text; those that overlap an occurrence are left out.
     """
-    others = tuple(
-        MentionContext(text, a, b)
-        for a, b in mentions
-        if not any(a < end and start < b for start, end in spans)
-    )
+    others = tuple(MentionContext(text, *each) for each in mentions if not overlaps(each, spans))
     return [Occurrence(MentionContext(text, *span), others) for span in spans]
+
+
+def overlaps(span: Span, others: Iterable[Span]) -> bool:
+    """Whether a span overlaps one of the others."""
+    return any(span[0] < end and start < span[1] for start, end in others)
+
+
+def kindred(kind: str, families: Iterable[set[str]]) -> frozenset[str]:
+    """The other kinds of the families that a kind belongs to."""
+    return frozenset(each for some in families if kind in some for each in some) - {kind}

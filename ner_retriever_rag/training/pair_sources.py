@@ -108,11 +108,9 @@ class PairSources:
             case "senses":
                 return SenseSource(self.wordnet, self._sentences, GROUP_SIZE)
             case "rankings" if self.sets:
-                vector_of = self._vectors_of_labels(self.sets)
-                return RankedSource(self.encoder, self.sets, vector_of, GROUP_SIZE)
+                return RankedSource(self.encoder, self.sets, self._vector_of, GROUP_SIZE)
             case "labels" if self.sets:
-                vector_of = self._vectors_of_labels(self.sets)
-                return LabelSource(self.sets, vector_of, GROUP_SIZE, self._detect)
+                return LabelSource(self.sets, self._vector_of, GROUP_SIZE, self._detect)
             case "lists" if lists := [e for e in self.lists if self._may_train(e.type)]:
                 return ListSource(lists, self._detect, self.encoder.encode_types, GROUP_SIZE)
             case "roles":
@@ -157,6 +155,10 @@ class PairSources:
     def _phrases(self) -> tuple[list[str], NDArray[np.float32]]:
         phrases = common_phrases(self.mined.train)
         return phrases, self.encoder.encode_types(phrases)
+
+    @cached_property
+    def _vector_of(self) -> dict[str, NDArray[np.float32]]:
+        return self._vectors_of_labels(self.sets)
 
     @cached_property
     def _sentences(self) -> list[str]:

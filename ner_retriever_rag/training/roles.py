@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable
 
 from ner_retriever_rag.training.hearst import ListedType, instances
-from ner_retriever_rag.training.occurrences import Detect, Kind, occurrences
+from ner_retriever_rag.training.judgements import Detect
+from ner_retriever_rag.training.occurrences import Kind, kindred, occurrences
 
 _BE = r"(?:is|are|was|were|been|being)"
 _MONTH = (
@@ -123,7 +124,7 @@ def roles_in(texts: Iterable[str], detect: Detect) -> dict[str, Kind]:
     """The roles that texts give to their mentions.
 
     Args:
-        texts: The texts, read until every role has enough sentences.
+        texts: The texts; of each role's sentences the first are used.
         detect: Detects mentions in texts.
 
     Returns:
@@ -139,8 +140,7 @@ def roles_in(texts: Iterable[str], detect: Detect) -> dict[str, Kind]:
     mentions_of = dict(zip(every, detect(every), strict=True))
     kinds = {}
     for names, sentences in found.items():
-        kindred = frozenset(each for some in _TOGETHER if names[0] in some for each in some)
-        kind = kinds[names[0]] = Kind(names, kindred - {names[0]})
+        kind = kinds[names[0]] = Kind(names, kindred(names[0], _TOGETHER))
         for text, end in sentences:
             article = _ARTICLE.match(text, end)
             start = article.end() if article else end
