@@ -134,9 +134,10 @@ class PairSources:
 
     def _of_kinds(self, kinds: dict[str, Kind]) -> OccurrenceSource | None:
         allowed = {key: k for key, k in kinds.items() if k.occurrences and self._may_train(key)}
-        if len(allowed) < 2:
+        try:
+            return OccurrenceSource(allowed, self.encoder.encode_types, GROUP_SIZE)
+        except ValueError:  # too few texts for two kinds that are unlike
             return None
-        return OccurrenceSource(allowed, self.encoder.encode_types, GROUP_SIZE)
 
     def _may_train(self, description: str) -> bool:
         return head_noun(description).lower() not in self.mined.held_out

@@ -13,6 +13,7 @@ from ner_retriever_rag.encoder.encoder import TypeAwareEncoder
 from ner_retriever_rag.encoder.pair_scorer import PairScorer
 from ner_retriever_rag.evaluation.formats import TypedText
 from ner_retriever_rag.reading.passage import Passage
+from ner_retriever_rag.training import pair_sources
 from ner_retriever_rag.training.annotated_sets import AnnotatedSet
 from ner_retriever_rag.training.corpus import Mined
 from ner_retriever_rag.training.hearst import ListedType
@@ -26,6 +27,7 @@ from ner_retriever_rag.training.occurrences import OccurrenceSource
 from ner_retriever_rag.training.pair_recipe import pair_model_recipe
 from ner_retriever_rag.training.pair_sources import PairSources
 from ner_retriever_rag.training.ranked_judgements import RankedSource
+from ner_retriever_rag.training.roles import roles_in
 from ner_retriever_rag.training.sampling import sampling_weights
 from ner_retriever_rag.training.train_pair_model import PairOptions, train_pair_model
 from ner_retriever_rag.training.wordnet import WordNet
@@ -197,3 +199,11 @@ def test_recipe_draws_from_every_source(mined, wordnet, monkeypatch, tmp_path):
         data.make(["sense"])
     with pytest.raises(ValueError, match="no data for identifiers"):
         replace(data, manuals=None).make(["identifiers"])
+    kinds = roles_in(["She was born in Oslo.", "She died in Rome."], last_words)
+    monkeypatch.setattr(pair_sources, "roles_in", lambda texts, detect: kinds)
+    with pytest.raises(ValueError, match="no data for roles"):  # one may be the other
+        data.make(["roles"])
+
+
+def last_words(texts: list[str]) -> list[list[tuple[int, int]]]:
+    return [[(text.rindex(" ") + 1, len(text) - 1)] for text in texts]
